@@ -1,0 +1,1 @@
+"""What is true: deliveries, the aggregates with their state machines, and the ledger."""

@@ -1,0 +1,139 @@
+"""Aggregates: a stream of events, and what follows from the set of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from domain.delivery import read_envelope
+from domain.timeline import Entry, Fact, Folded, describe, fold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from domain.entity import Entity, Kind, Observation
+    from domain.event import Event
+
+
+class Known(NamedTuple):
+    """An entity as an aggregate knows it; `first_position` is of the first event about it."""
+
+    kind: Kind
+    entity: Entity
+    first_position: int
+
+
+class Saying(NamedTuple):
+    """One event as its body reads. The first three fields order the bodies of a webhook-id."""
+
+    occurred_at: datetime
+    rank: int
+    body: bytes
+    word: str
+    observation: Observation
+    event: Event
+
+
+class Aggregate:
+    """The events of one stream, in order of arrival, and the state that they add up to.
+
+    The state is a function of the set of events: every order and any repeats of the deliveries
+    give the same (but for positions and the times of recording). It is worked out when asked
+    for, since writing never needs it: no verified delivery is refused for its content.
+    """
+
+    kinds: ClassVar[tuple[Kind, ...]] = ()
+
+    def __init__(self, aggregate_id: str, events: Iterable[Event] = ()) -> None:
+        self.id = aggregate_id
+        self.events = list(events)
+        self._folded: dict[tuple[str, str], Folded] | None = None
+
+    @property
+    def version(self) -> int:
+        """The number of events."""
+        return len(self.events)
+
+    @property
+    def business_id(self) -> str:
+        """The tenant."""
+        return read_envelope(self.events[0].delivery.body).business_id if self.events else ""
+
+    def append(self, event: Event) -> None:
+        """Take the next event of the stream."""
+        self.events.append(event)
+        self._folded = None
+
+    def timeline(self) -> list[Entry]:
+        """Return every fact with its verdict, in timeline order."""
+        judged = [
+            (fact[:3], entry)
+            for folded in self.folded().values()
+            for fact, entry in zip(folded.facts, folded.entries, strict=True)
+        ]
+        return [entry for _, entry in sorted(judged, key=lambda pair: (pair[0], pair[1].id))]
+
+    def entities(self) -> list[Known]:
+        """Return what is known about each thing that the stream is about."""
+        kinds = {kind.name: kind for kind in self.kinds}
+        business_id = self.business_id
+        return [
+            Known(
+                kinds[name],
+                describe(
+                    kinds[name], business_id, folded, **self.derive(kinds[name], entity_id, folded)
+                ),
+                min(fact.position for fact in folded.facts),
+            )
+            for (name, entity_id), folded in self.folded().items()
+        ]
+
+    def derive(self, kind: Kind, entity_id: str, folded: Folded) -> dict[str, object]:
+        """Work out the entity's fields that no single body states; its own id among them."""
+        return {kind.id_field: entity_id}
+
+    def folded(self) -> dict[tuple[str, str], Folded]:
+        """Return the folded facts of each (kind, id), worked out once for a set of events."""
+        if self._folded is None:
+            by_kind = {kind.name: kind for kind in self.kinds}
+            self._folded = {
+                (name, entity_id): fold(by_kind[name], entity_id, map(_fact, sayings.values()))
+                for (name, entity_id), sayings in sorted(self._sayings().items())
+            }
+        return self._folded
+
+    def _sayings(self) -> dict[tuple[str, str], dict[str, list[Saying]]]:
+        kind_of = {type_: kind for kind in self.kinds for type_ in kind.machine.types}
+        sayings: dict[tuple[str, str], dict[str, list[Saying]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+        for event in self.events:
+            kind, body = kind_of[event.topic], event.delivery.body
+            occurred_at, observation = kind.observe(body)
+            entity_id = kind.id_of(observation.data) or ""
+            word = event.topic.removeprefix(f"{kind.name}.")
+            saying = Saying(occurred_at, kind.machine.ranks[word], body, word, observation, event)
+            sayings[kind.name, entity_id][event.delivery.webhook_id].append(saying)
+        return sayings
+
+
+def _fact(sayings: list[Saying]) -> Fact:
+    # Several bodies under one webhook-id: which of them came first must not matter.
+    ordered = sorted(sayings, key=lambda saying: saying[:3])
+    first, stored_first = (
+        ordered[0],
+        min(sayings, key=lambda saying: saying.event.originator_version),
+    )
+    event = stored_first.event
+    if event.position is None or event.recorded_at is None:
+        raise ValueError("only recorded events can be folded")
+    return Fact(
+        first.occurred_at,
+        first.rank,
+        event.delivery.webhook_id,
+        first.word,
+        event.position,
+        event.recorded_at,
+        tuple(saying.observation for saying in ordered),
+    )

@@ -1,0 +1,21 @@
+"""Every aggregate there is, by the first part of its streams' ids."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from domain.notice import Notice
+from domain.routing import NOTICE, STREAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from domain.aggregate import Aggregate
+    from domain.event import Event
+
+AGGREGATES: Final[dict[str, type[Aggregate]]] = {**STREAMS, NOTICE: Notice}
+
+
+def aggregate(stream_id: str, events: Iterable[Event]) -> Aggregate:
+    """Build the aggregate whose stream this is from its events, in order of arrival."""
+    return AGGREGATES[stream_id.partition("/")[0]](stream_id, events)

@@ -1,0 +1,99 @@
+"""Dispute: a customer's bank asks for the money back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from domain.aggregate import Aggregate
+from domain.entity import Entity, Kind
+from domain.machine import Machine
+from domain.timeline import follow
+
+if TYPE_CHECKING:
+    from domain.timeline import Folded
+
+STATES = {
+    "opened": "About four days to respond.",
+    "challenged": "The merchant has responded; the bank decides.",
+    "won": "The merchant keeps the money.",
+    "lost": "The customer gets the money.",
+    "accepted": "The merchant has given in.",
+    "expired": "Nobody responded in time.",
+    "cancelled": "Withdrawn.",
+}
+EVENTS = {
+    "opened": "The bank asks, for the first time or at a later stage.",
+    "challenged": "The merchant has responded.",
+    "won": "Decided for the merchant.",
+    "lost": "Decided for the customer.",
+    "accepted": "The merchant has given in.",
+    "expired": "The time to respond is over.",
+    "cancelled": "The bank no longer asks.",
+}
+STAGES = ("pre_dispute", "dispute", "pre_arbitration")
+OPEN = ("opened", "challenged")
+# Source: dodo.md, section 5. The grid holds within one stage; a later stage opens it anew.
+MACHINE = Machine(
+    kind="dispute",
+    states=STATES,
+    events=EVENTS,
+    order="opened < challenged < won, lost, accepted, expired, cancelled",
+    final=frozenset({"won", "lost", "accepted", "expired", "cancelled"}),
+    stages=STAGES,
+    first_rank=40,
+    grid="""
+            opened  challenged   won   lost   accepted   expired   cancelled
+(none)      opened  challenged?  won?  lost?  accepted?  expired?  cancelled?
+opened      =       challenged   won   lost   accepted   expired   cancelled
+challenged  ✗       =            won   lost   ✗          ✗         ✗
+won         ✗       ✗            =     ✗      ✗          ✗         ✗
+lost        ✗       ✗            ✗     =      ✗          ✗         ✗
+accepted    ✗       ✗            ✗     ✗      =          ✗         ✗
+expired     ✗       ✗            ✗     ✗      ✗          =         ✗
+cancelled   ✗       ✗            ✗     ✗      ✗          ✗         =
+""",
+)
+
+
+class DisputeEntity(Entity, kw_only=True):
+    """A dispute as it is known; `amount` in minor units of `currency`.
+
+    `stage` belongs to `status`; `dispute_stage` and `dispute_status` are Dodo's, as observed.
+    """
+
+    dispute_id: str
+    payment_id: str | None
+    amount: int | None
+    currency: str | None
+    stage: str | None
+    dispute_stage: str | None
+    dispute_status: str | None
+    reason: str | None
+    remarks: str | None
+
+
+def _as_word(status: str) -> str:
+    return status.removeprefix("dispute_")
+
+
+DISPUTE = Kind(
+    "dispute",
+    MACHINE,
+    DisputeEntity,
+    "dispute_id",
+    status_field="dispute_status",
+    stage_field="dispute_stage",
+    as_word=_as_word,
+    derived=frozenset({"stage"}),
+)
+
+
+class Dispute(Aggregate):
+    """A dispute's stream."""
+
+    kinds: ClassVar[tuple[Kind, ...]] = (DISPUTE,)
+
+    def derive(self, kind: Kind, entity_id: str, folded: Folded) -> dict[str, object]:
+        """Add the stage that the status belongs to."""
+        at, _ = follow(kind, folded)
+        return super().derive(kind, entity_id, folded) | {"stage": at.stage}

@@ -1,0 +1,94 @@
+"""Reading Dodo's fields leniently: whatever stands there, the result has the declared type."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
+
+import msgspec
+
+from domain.delivery import ID_CHARS_MAX, as_utc, is_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+TEXT_CHARS_MAX: Final = 500
+ITEMS_MAX: Final = 100
+_INT64_MAX: Final = 2**63 - 1
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+
+
+def text(value: object) -> str | None:
+    """Read text, cut to `TEXT_CHARS_MAX`; PostgreSQL cannot store U+0000."""
+    return value[:TEXT_CHARS_MAX].replace("\0", "�") if isinstance(value, str) else None
+
+
+def identity(value: object) -> str | None:
+    """Read an id; what cannot be one counts as absent, since a cut id would be another id."""
+    return value if isinstance(value, str) and is_name(value, ID_CHARS_MAX) else None
+
+
+def integer(value: object) -> int | None:
+    """Read an integer of at most 64 bits, also one written as text (dispute amounts are)."""
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _INT64_MAX:
+        return value
+    return None
+
+
+def boolean(value: object) -> bool | None:
+    """Read true or false."""
+    return value if isinstance(value, bool) else None
+
+
+def instant(value: object) -> datetime | None:
+    """Read an RFC 3339 instant, in UTC."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return as_utc(msgspec.convert(value, datetime))
+    except (msgspec.ValidationError, OverflowError):
+        return None
+
+
+def identities(value: object) -> tuple[str, ...]:
+    """Read a list of ids, `ITEMS_MAX` at the most."""
+    items = value[:ITEMS_MAX] if isinstance(value, list) else []
+    return tuple(item for item in map(identity, items) if item is not None)
+
+
+_READERS: Final[dict[object, Callable[[object], object]]] = {
+    str: text,
+    int: integer,
+    bool: boolean,
+    datetime: instant,
+    tuple[str, ...]: identities,
+}
+
+
+def reader_of(name: str, annotation: object) -> Callable[[object], object]:
+    """Choose the reader for a field by its declared type, and by `_id` at its name's end."""
+    declared = next((arg for arg in get_args(annotation) if arg in _READERS), annotation)
+    return identity if declared is str and name.endswith("_id") else _READERS[declared]
+
+
+def own_fields(struct: type[msgspec.Struct]) -> dict[str, object]:
+    """Return the fields, with their types, that a struct declares beyond its base."""
+    (base,) = struct.__bases__
+    inherited = set(getattr(base, "__struct_fields__", ()))
+    hints = get_type_hints(struct)
+    return {name: hints[name] for name in struct.__struct_fields__ if name not in inherited}
+
+
+def links(data: Mapping[str, Any]) -> dict[str, str | None]:
+    """Read the ids that tie an object to others, wherever Dodo writes them (section 3)."""
+    customer = data.get("customer")
+    nested = customer.get("customer_id") if isinstance(customer, dict) else None
+    several = identities(data.get("subscription_ids"))
+    return {
+        "customer_id": identity(nested) or identity(data.get("customer_id")),
+        "subscription_id": identity(data.get("subscription_id")) or next(iter(several), None),
+        "payment_id": identity(data.get("payment_id")),
+    }

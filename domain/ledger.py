@@ -1,0 +1,174 @@
+"""The ledger: the eventsourcing application that records deliveries and gives aggregates back."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
+
+from eventsourcing.application import Application
+from eventsourcing.persistence import (
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    PersistenceError,
+)
+from eventsourcing.postgres import PostgresApplicationRecorder, PostgresFactory
+from eventsourcing.utils import Environment
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import dict_row
+
+from domain.aggregates import aggregate
+from domain.mapper import LedgerMapper
+from domain.recorder import LedgerRecorder
+from domain.routing import route
+from domain.stream import Batch, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from eventsourcing.domain import MutableAggregateProtocol
+    from eventsourcing.persistence import InfrastructureFactory, TrackingRecorder
+
+    from domain.aggregate import Aggregate
+    from domain.delivery import Delivery
+    from domain.event import Event
+    from domain.routing import Route
+
+_log = logging.getLogger(__name__)
+
+CONFLICTS_MAX: Final = 8
+"""How often a batch is read and tried again because another writer was quicker."""
+AWAY_S: Final = 5.0
+"""How long the database may be away before a batch fails; Dodo waits 15 s for an answer."""
+_PAUSE_S: Final = 0.1
+
+
+class Receipt(NamedTuple):
+    """The answer to a delivery: where it stands in the log, and whether it stood there before."""
+
+    position: int
+    duplicate: bool
+
+
+Routed: TypeAlias = "tuple[Delivery, Route]"
+Answers: TypeAlias = "list[Receipt | PersistenceError]"
+
+
+class Ledger(Application[str]):
+    """Records deliveries, each exactly once, in the streams of their aggregates."""
+
+    name = "ledger"
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        super().__init__()
+
+    def construct_factory(self, env: Environment) -> InfrastructureFactory[TrackingRecorder]:
+        """Connect the library as the URL says; no second set of variables is needed."""
+        factory = LedgerFactory(self._conninfo, env.name)
+        return cast("InfrastructureFactory[TrackingRecorder]", factory)
+
+    def construct_mapper(self) -> LedgerMapper:
+        """Map deliveries verbatim."""
+        return LedgerMapper()
+
+    def aggregate(self, stream_id: str) -> Aggregate:
+        """Give an aggregate back, from its events.
+
+        Raises:
+            AggregateNotFoundError: nothing was ever recorded of it.
+        """
+        return self.repository.get(stream_id, projector_func=_project)
+
+    def record(self, deliveries: Sequence[Delivery]) -> list[Receipt | PersistenceError]:
+        """Commit a batch of deliveries and answer each.
+
+        The answer is a receipt, or the error because of which it is not known to be stored. A
+        delivery that cannot be stored does not take its neighbours with it.
+        """
+        routed = [(delivery, route(delivery)) for delivery in deliveries]
+        return self._answer(routed, give_up_at=time.monotonic() + AWAY_S)
+
+    def _answer(self, routed: Sequence[Routed], give_up_at: float) -> Answers:
+        conflicts = 0
+        while True:
+            try:
+                return self._append(routed)
+            except IntegrityError as error:
+                # Another writer was quicker, or our own commit succeeded and its answer was
+                # lost: in both cases the streams, read again, tell what is missing.
+                conflicts += 1
+                if conflicts > CONFLICTS_MAX:
+                    return self._bisect(routed, give_up_at, error)
+            except (OperationalError, InterfaceError) as error:
+                if time.monotonic() > give_up_at:
+                    return [error] * len(routed)
+                _log.warning("the database is away, trying again: %s", _cause(error))
+                time.sleep(_PAUSE_S)
+            except PersistenceError as error:
+                return self._bisect(routed, give_up_at, error)
+
+    def _bisect(
+        self, routed: Sequence[Routed], give_up_at: float, error: PersistenceError
+    ) -> Answers:
+        if len(routed) == 1:
+            _log.error("a delivery cannot be stored: %s", _cause(error))
+            return [error]
+        middle = len(routed) // 2
+        halves = routed[:middle], routed[middle:]
+        return [answer for half in halves for answer in self._answer(half, give_up_at)]
+
+    def _append(self, routed: Sequence[Routed]) -> Answers:
+        batch = self._open(routed)
+        taken = [batch.take(delivery, to) for delivery, to in routed]
+        recordings = self.save(cast("MutableAggregateProtocol[str]", batch))
+        positions = {id(made.domain_event): made.notification.id for made in recordings}
+        return [
+            Receipt(event.position or positions[id(event)], duplicate) for event, duplicate in taken
+        ]
+
+    def _open(self, routed: Sequence[Routed]) -> Batch:
+        recorder = cast("LedgerRecorder", self.recorder)
+        versions = recorder.select_versions(list({to.stream_id for _, to in routed}))
+        existing = [(to.stream_id, d.webhook_id) for d, to in routed if versions[to.stream_id]]
+        known: dict[str, list[Event]] = defaultdict(list)
+        for stored in recorder.select_deliveries(existing):
+            event = cast("Event", self.mapper.to_domain_event(stored))
+            known[event.originator_id].append(event)
+        return Batch(Stream(name, n, known[name]) for name, n in versions.items())
+
+
+class LedgerFactory(PostgresFactory):
+    """The library's factory, set up by one URL, in the schema that the migrations made."""
+
+    application_recorder_class: type[PostgresApplicationRecorder] = LedgerRecorder
+
+    def __init__(self, conninfo: str, name: str) -> None:
+        parameters = conninfo_to_dict(conninfo)
+        settings = {
+            "POSTGRES_DBNAME": str(parameters.get("dbname", "")),
+            "POSTGRES_HOST": "",
+            "POSTGRES_USER": "",
+            "POSTGRES_PASSWORD": "",
+            "POSTGRES_SCHEMA": "raphus",
+            "POSTGRES_LOCK_TIMEOUT": "5",
+            "POSTGRES_CONNECT_TIMEOUT": "2",
+            "POSTGRES_POOL_SIZE": "1",
+            "ORIGINATOR_ID_TYPE": "text",
+            "CREATE_TABLE": "no",
+        }
+        super().__init__(Environment(name, settings))
+        # The library passes five of libpq's parameters on; a URL may have others (sslmode).
+        self.datastore.pool.kwargs = {**parameters, "row_factory": dict_row}
+
+
+def _project(nothing: Aggregate | None, events: Iterable[Event]) -> Aggregate | None:
+    arrived = list(events)
+    return aggregate(arrived[0].originator_id, arrived) if arrived else nothing
+
+
+def _cause(error: PersistenceError) -> str:
+    # The kind only: the text of a database error may quote a row.
+    return type(error.__cause__ or error).__name__

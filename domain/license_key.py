@@ -1,0 +1,55 @@
+"""LicenseKey: a key that unlocks what was bought."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from domain.aggregate import Aggregate
+from domain.entity import Entity, Kind
+from domain.machine import Machine
+
+STATES = {
+    "active": "It can be used.",
+    "disabled": "Switched off by the merchant.",
+    "expired": "Its time is over.",
+}
+EVENTS = {"created": "The key was made."}
+# Source: dodo.md, sections 4 and 5. Dodo announces the creation only; what comes later is
+# seen in the data, so the status follows it in any direction.
+MACHINE = Machine(
+    kind="license_key",
+    states=STATES,
+    events=EVENTS,
+    order="created",
+    observed_freely=True,
+    first_rank=60,
+    grid="""
+          created
+(none)    active
+active    =
+disabled  =
+expired   =
+""",
+)
+
+
+class LicenseKeyEntity(Entity, kw_only=True):
+    """A licence key as it is known, without the key itself, which is a credential."""
+
+    id: str
+    product_id: str | None
+    payment_id: str | None
+    subscription_id: str | None
+    activations_limit: int | None
+    instances_count: int | None
+    expires_at: datetime | None
+
+
+LICENSE_KEY = Kind("license_key", MACHINE, LicenseKeyEntity, "id")
+
+
+class LicenseKey(Aggregate):
+    """A licence key's stream."""
+
+    kinds: ClassVar[tuple[Kind, ...]] = (LICENSE_KEY,)

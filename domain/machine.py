@@ -1,0 +1,174 @@
+"""A state machine as data: the grid an aggregate declares, and the only code that reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+NOTHING: Final = "(none)"
+"""How a grid spells the state of a thing of which no fact has been applied yet."""
+KEEPS: Final = "="
+"""How a grid spells a valid transition that does not change the state."""
+REFUSES: Final = "✗"
+"""How a grid spells a transition that is not valid."""
+GAP: Final = "?"
+"""Behind a cell: valid from nothing, but a predecessor must exist that was never seen."""
+
+
+class Verdict(StrEnum):
+    """What the state machine says of a fact."""
+
+    APPLIED = "applied"  # it moved the state
+    UNCHANGED = "unchanged"  # valid, and the state is as it was
+    REFUSED = "refused"  # not a valid transition: the state is kept
+
+
+class Judgement(NamedTuple):
+    """The verdict on one fact; `to` is the state after it, whatever the verdict."""
+
+    verdict: Verdict
+    to: str | None
+    gap: bool
+
+
+class At(NamedTuple):
+    """Where a machine stands. Only disputes have stages."""
+
+    status: str | None = None
+    stage: str | None = None
+
+
+class Step(NamedTuple):
+    """A judgement together with where the machine stands after it and, when refused, why."""
+
+    verdict: Verdict
+    to: At
+    gap: bool
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One state machine, declared as data.
+
+    `order` ranks the events that share a timestamp, as in "a < b, c < d". `grid` has a row a
+    state and a column an event; a cell is a state, `=`, `✗`, each with `?` where it is a gap.
+    `final` states are left by a fact only, never by an observation. `observed_first` are
+    statuses without an event, to be observed only before any fact has been applied.
+    `observed_freely` lets the status follow an observation in any direction. `stages`, in
+    order: a fact of a later stage than the current one opens the grid anew.
+
+    Raises:
+        ValueError: the grid, the order and the names contradict one another.
+    """
+
+    kind: str
+    states: Mapping[str, str]
+    events: Mapping[str, str]
+    order: str
+    grid: str
+    final: frozenset[str] = frozenset()
+    observed_first: frozenset[str] = frozenset()
+    observed_freely: bool = False
+    stages: tuple[str, ...] = ()
+    first_rank: int = 0
+    cells: Mapping[tuple[str | None, str], Judgement] = field(init=False, repr=False)
+    ranks: Mapping[str, int] = field(init=False, repr=False)
+    _reachable: Mapping[str | None, frozenset[str]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ranks", self._read_order())
+        object.__setattr__(self, "cells", dict(self._read_grid()))
+        origins = (None, *self.states)
+        object.__setattr__(self, "_reachable", {s: self._reach_from(s) for s in origins})
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The events, lowest rank first."""
+        return tuple(self.ranks)
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The events as Dodo spells them on the wire, lowest rank first."""
+        return tuple(f"{self.kind}.{word}" for word in self.ranks)
+
+    def judge(self, state: str | None, word: str) -> Judgement:
+        """Look one cell of the grid up."""
+        return self.cells[state, word]
+
+    def step(self, at: At, word: str, stage: str | None) -> Step:
+        """Judge a fact that says `word`, of a thing that its data places in `stage`.
+
+        An unknown or missing stage counts as the current one (dodo.md, section 5).
+        """
+        said = stage if stage in self.stages else at.stage
+        if said is not None and at.stage is not None and said != at.stage:
+            if self.stages.index(said) < self.stages.index(at.stage):
+                reason = f"stage {said} is earlier than {at.stage}, where the {self.kind} stands"
+                return Step(Verdict.REFUSED, at, gap=False, reason=reason)
+            reached = self.judge(None, word).to
+            return Step(Verdict.APPLIED, At(reached, said), gap=False, reason=None)
+        verdict, to, gap = self.judge(at.status, word)
+        if verdict is Verdict.REFUSED:
+            reason = f"{self.kind}.{word} is not a valid transition from {at.status}"
+            return Step(verdict, at, gap, reason)
+        return Step(verdict, At(to, said), gap, None)
+
+    def reaches(self, state: str | None, observed: str) -> bool:
+        """Tell whether the status may follow an observation ahead of the facts."""
+        return observed == state or observed in self._reachable[state]
+
+    def follows(self, at: At, observed: At) -> bool:
+        """Tell the same as `reaches`, for a thing with a stage."""
+        if at.status is None or observed.status is None:
+            return observed.status is not None and self.reaches(at.status, observed.status)
+        if observed.stage in self.stages and at.stage is not None and observed.stage != at.stage:
+            later = self.stages.index(observed.stage) > self.stages.index(at.stage)
+            return later and at.status not in self.final and observed.status in self.states
+        return self.reaches(at.status, observed.status)
+
+    def _read_order(self) -> dict[str, int]:
+        tiers = [tier.split(",") for tier in self.order.split("<")]
+        ranks = {
+            word.strip(): self.first_rank + rank for rank, tier in enumerate(tiers) for word in tier
+        }
+        if set(ranks) != set(self.events):
+            raise ValueError(f"{self.kind}: the order and the events differ")
+        return ranks
+
+    def _read_grid(self) -> Iterator[tuple[tuple[str | None, str], Judgement]]:
+        header, *rows = (line.split() for line in self.grid.strip().splitlines())
+        if set(header) != set(self.events) or {row[0] for row in rows} != {NOTHING, *self.states}:
+            raise ValueError(f"{self.kind}: the grid, the states and the events differ")
+        for name, *cells in rows:
+            state = None if name == NOTHING else name
+            for word, cell in zip(header, cells, strict=True):
+                yield (state, word), self._read_cell(state, cell)
+
+    def _read_cell(self, state: str | None, cell: str) -> Judgement:
+        to, gap = cell.removesuffix(GAP), cell.endswith(GAP)
+        if to == REFUSES:
+            return Judgement(Verdict.REFUSED, state, gap)
+        if to == KEEPS:
+            return Judgement(Verdict.UNCHANGED, state, gap)
+        if to not in self.states or to == state:
+            raise ValueError(f"{self.kind}: a cell of {state or NOTHING} says {cell!r}")
+        return Judgement(Verdict.APPLIED, to, gap)
+
+    def _reach_from(self, origin: str | None) -> frozenset[str]:
+        if self.observed_freely:
+            return frozenset(self.states)
+        if origin in self.final:
+            return frozenset()
+        reached: set[str] = set()
+        frontier: list[str | None] = [origin]
+        while frontier:
+            state = frontier.pop()
+            onward = {self.cells[state, word].to for word in self.events} - reached - {state, None}
+            reached |= {to for to in onward if to is not None}
+            frontier += [to for to in onward if to not in self.final]
+        return frozenset(reached | (self.observed_first if origin is None else set()))

@@ -1,0 +1,21 @@
+"""Amounts: integers in a currency's smallest unit, and how a person reads them."""
+
+from __future__ import annotations
+
+# ISO 4217, as listed in dodo.md, section 2; every other currency has two decimals.
+_EXPONENTS = dict.fromkeys(
+    "BIF CLP DJF GNF JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split(), 0
+) | dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3)
+_TWO_DECIMALS = 2
+
+
+def exponent(currency: str) -> int:
+    """Return the number of decimals of a currency, by its ISO 4217 code."""
+    return _EXPONENTS.get(currency, _TWO_DECIMALS)
+
+
+def decimal_text(amount_minor: int, currency: str) -> str:
+    """Write an amount in minor units as a decimal in major units: 400 USD is `4.00`."""
+    decimals = exponent(currency)
+    sign, digits = "-" if amount_minor < 0 else "", str(abs(amount_minor)).zfill(decimals + 1)
+    return sign + (f"{digits[:-decimals]}.{digits[-decimals:]}" if decimals else digits)

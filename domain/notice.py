@@ -1,0 +1,55 @@
+"""Notice: a delivery that no aggregate takes, kept and listed all the same."""
+
+from __future__ import annotations
+
+from domain.aggregate import Aggregate, Known
+from domain.delivery import Envelope, UnreadableError, read_envelope
+from domain.machine import Verdict
+from domain.routing import NOTICE, route
+from domain.timeline import Entry
+
+
+class Notice(Aggregate):
+    """The deliveries of one webhook-id, of another type or unreadable; it has no state."""
+
+    @property
+    def business_id(self) -> str:
+        """The tenant, empty where the body does not say it."""
+        envelope = _envelope(self.events[0].delivery.body)
+        return envelope.business_id if envelope else ""
+
+    def entities(self) -> list[Known]:
+        """Return nothing: a notice is about no entity."""
+        return []
+
+    def timeline(self) -> list[Entry]:
+        """Return one line: refused where it should have told of an aggregate, else no verdict."""
+        bodies = sorted(self.events, key=lambda event: event.delivery.body)
+        delivery, event = bodies[0].delivery, self.events[0]
+        if event.recorded_at is None:
+            raise ValueError("only recorded events can be listed")
+        _, topic, problem = route(delivery)
+        envelope = _envelope(delivery.body)
+        return [
+            Entry(
+                kind=NOTICE,
+                id=delivery.webhook_id,
+                webhook_id=delivery.webhook_id,
+                type=topic,
+                occurred_at=envelope.timestamp if envelope else None,
+                recorded_at=event.recorded_at,
+                position=str(event.position),
+                verdict=Verdict.REFUSED if problem else None,
+                reason=problem,
+                gap=False,
+                from_=None,
+                to=None,
+            )
+        ]
+
+
+def _envelope(body: bytes) -> Envelope | None:
+    try:
+        return read_envelope(body)
+    except UnreadableError:
+        return None

@@ -1,0 +1,45 @@
+"""Refund: money given back, whole or in part; it lives in the stream of its payment."""
+
+from __future__ import annotations
+
+from domain.entity import Entity, Kind
+from domain.machine import Machine
+
+STATES = {
+    "failed": "The money was not given back.",
+    "succeeded": "The money was given back.",
+}
+EVENTS = {
+    "failed": "An attempt to give the money back failed.",
+    "succeeded": "The money was given back.",
+}
+# Source: dodo.md, section 5; that a failed refund may succeed later is inferred there.
+MACHINE = Machine(
+    kind="refund",
+    states=STATES,
+    events=EVENTS,
+    order="failed < succeeded",
+    final=frozenset({"succeeded"}),
+    observed_first=frozenset({"pending", "review"}),
+    first_rank=10,
+    grid="""
+           failed  succeeded
+(none)     failed  succeeded
+failed     =       succeeded
+succeeded  ✗       =
+""",
+)
+
+
+class RefundEntity(Entity, kw_only=True):
+    """A refund as it is known; `amount` in minor units of `currency`."""
+
+    refund_id: str
+    payment_id: str
+    amount: int | None
+    currency: str | None
+    is_partial: bool | None
+    reason: str | None
+
+
+REFUND = Kind("refund", MACHINE, RefundEntity, "refund_id", stream_field="payment_id")

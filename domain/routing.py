@@ -1,0 +1,71 @@
+"""Routing: which stream a delivery belongs to, decided by its type and its ids alone."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from domain.delivery import Delivery, UnreadableError, read_envelope
+from domain.dispute import Dispute
+from domain.entity import Kind
+from domain.license_key import LicenseKey
+from domain.payment import Payment
+from domain.subscription import Subscription
+
+STREAMS: Final = {
+    "payment": Payment,
+    "subscription": Subscription,
+    "dispute": Dispute,
+    "license_key": LicenseKey,
+}
+"""The aggregates, by the first part of their streams' ids."""
+NOTICE: Final = "notice"
+"""The first part of the stream ids of what no aggregate takes."""
+UNREADABLE: Final = "unreadable"
+"""The topic of a verified body that does not say what a delivery must say."""
+KINDS: Final = {kind.name: kind for aggregate in STREAMS.values() for kind in aggregate.kinds}
+_TAKEN: Final = {
+    type_: (stream, kind)
+    for stream, aggregate in STREAMS.items()
+    for kind in aggregate.kinds
+    for type_ in kind.machine.types
+}
+
+
+class Route(NamedTuple):
+    """Where a delivery goes. `problem` tells why a type that an aggregate takes went astray."""
+
+    stream_id: str
+    topic: str
+    problem: str | None = None
+
+
+def route(delivery: Delivery) -> Route:
+    """Find the stream of a verified delivery. Every one has a stream, whatever its content."""
+    notice = stream_id(NOTICE, delivery.webhook_id)
+    topic = UNREADABLE
+    try:
+        envelope = read_envelope(delivery.body)
+        topic = envelope.type
+        if topic not in _TAKEN:
+            return Route(notice, topic)
+        stream, kind = _TAKEN[topic]
+        aggregate_id = _id_in(envelope.data, kind)
+    except UnreadableError as error:
+        return Route(notice, topic, str(error))
+    return Route(stream_id(stream, envelope.business_id, aggregate_id), topic)
+
+
+def stream_id(*parts: str) -> str:
+    """Join parts to a stream's id, so that different parts never give the same id."""
+    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+
+
+def _id_in(data: msgspec.Raw, kind: Kind) -> str:
+    entity_id, aggregate_id = kind.ids(data)
+    if entity_id is None:
+        raise UnreadableError(f"data.{kind.id_field} is missing, or not an id")
+    if aggregate_id is None:
+        raise UnreadableError(f"data.{kind.stream_id_field} is missing, or not an id")
+    return aggregate_id

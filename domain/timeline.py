@@ -1,0 +1,161 @@
+"""The fold: an entity's facts in the order they occurred, each judged by the state machine."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import msgspec
+
+from domain.entity import Drift, Entity, Kind, Observation
+from domain.fields import instant
+from domain.machine import At, Step, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+class Fact(NamedTuple):
+    """What one webhook-id says happened. The first three fields are the timeline's order.
+
+    `observations` are the bodies seen under this webhook-id, one as a rule. `position` and
+    `recorded_at` are those of the first of them to be stored.
+    """
+
+    occurred_at: datetime
+    rank: int
+    webhook_id: str
+    word: str
+    position: int
+    recorded_at: datetime
+    observations: tuple[Observation, ...]
+
+
+class Entry(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """A fact with its verdict: one line of a timeline.
+
+    `verdict` is None for a delivery of which no state machine is asked. `from` and `to` are
+    the statuses before and after.
+    """
+
+    kind: str
+    id: str
+    webhook_id: str
+    type: str
+    occurred_at: datetime | None
+    recorded_at: datetime
+    position: str
+    verdict: Verdict | None
+    reason: str | None
+    gap: bool
+    from_: str | None
+    to: str | None
+
+
+class Folded(NamedTuple):
+    """An entity's facts, in order, folded through its machine."""
+
+    facts: list[Fact]
+    entries: list[Entry]
+    at: At
+    observations: list[Observation]
+    observed: tuple[At, Fact] | None
+
+    @property
+    def refused(self) -> int:
+        """How many facts are refused now."""
+        return sum(entry.verdict is Verdict.REFUSED for entry in self.entries)
+
+    @property
+    def history(self) -> Literal["complete", "partial"]:
+        """Partial while a gap stands, or while nothing has set a state."""
+        partial = self.at.status is None or any(entry.gap for entry in self.entries)
+        return "partial" if partial else "complete"
+
+
+def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
+    """Sort the facts, judge each in turn, and find the last observation of a status.
+
+    The result depends on the set of facts alone, not on their order.
+    """
+    ordered = sorted(facts, key=lambda fact: fact[:3])
+    entries: list[Entry] = []
+    observations: list[Observation] = []
+    observed: tuple[At, Fact] | None = None
+    at = At()
+    newness = _newness(kind)
+    for fact in ordered:
+        step = kind.machine.step(at, fact.word, fact.observations[0].at.stage)
+        entries.append(_entry(kind, entity_id, fact, at, step))
+        at = step.to
+        for observation in sorted(fact.observations, key=newness):
+            observations.append(observation)
+            if observation.at.status is not None:
+                observed = observation.at, fact
+    return Folded(ordered, entries, at, observations, observed)
+
+
+def follow(kind: Kind, folded: Folded) -> tuple[At, Drift | None]:
+    """Let the status follow the last observation where it may; tell where the two differ."""
+    at = folded.at
+    if folded.observed is None:
+        return at, None
+    seen, fact = folded.observed
+    stage = seen.stage if seen.stage in kind.machine.stages else at.stage
+    seen = At(seen.status, stage)
+    if seen == at or seen.status is None:
+        return at, None
+    drift = Drift(at.status, seen.status, at.stage, stage, fact.occurred_at, fact.webhook_id)
+    return (seen if kind.machine.follows(at, seen) else at), drift
+
+
+def describe(kind: Kind, business_id: str, folded: Folded, **derived: Any) -> Entity:  # noqa: ANN401
+    """Say what is known about an entity: its state, and the fields of its newest observation.
+
+    `derived` are the fields that the kind's aggregate works out for itself.
+    """
+    at, drift = follow(kind, folded)
+    newest_first = folded.observations[::-1]
+    created_at = instant(newest_first[0].data.get("created_at"))
+    return kind.entity(
+        business_id=business_id,
+        status=at.status,
+        folded_status=folded.at.status,
+        observed_status=folded.observed[0].status if folded.observed else None,
+        drift=drift,
+        history=folded.history,
+        refused=folded.refused,
+        occurred_at=folded.facts[-1].occurred_at,
+        created_at=created_at or folded.facts[0].occurred_at,
+        **kind.read(newest_first),
+        **derived,
+    )
+
+
+def _newness(kind: Kind) -> Callable[[Observation], tuple[int, bytes]]:
+    # Bodies under one webhook-id share their timestamp. A retry carries the later status, so
+    # the machine's own order of states decides; the bytes make it a total order.
+    states = list(kind.machine.states)
+
+    def key(observation: Observation) -> tuple[int, bytes]:
+        status = observation.at.status
+        return (states.index(status) if status in states else -1, observation.body)
+
+    return key
+
+
+def _entry(kind: Kind, entity_id: str, fact: Fact, before: At, step: Step) -> Entry:
+    return Entry(
+        kind=kind.name,
+        id=entity_id,
+        webhook_id=fact.webhook_id,
+        type=f"{kind.name}.{fact.word}",
+        occurred_at=fact.occurred_at,
+        recorded_at=fact.recorded_at,
+        position=str(fact.position),
+        verdict=step.verdict,
+        reason=step.reason,
+        gap=step.gap,
+        from_=before.status,
+        to=step.to.status,
+    )

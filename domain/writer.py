@@ -1,0 +1,124 @@
+"""The writer: one thread that commits whatever has queued up while the last commit ran."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from threading import Condition, Thread
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+
+from eventsourcing.persistence import PersistenceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from domain.delivery import Delivery
+    from domain.ledger import Ledger, Receipt
+
+_log = logging.getLogger(__name__)
+
+QUEUE_MAX: Final = 10_000
+QUEUE_BYTES_MAX: Final = 64 * 2**20
+BATCH_MAX: Final = 500
+BATCH_BYTES_MAX: Final = 8 * 2**20
+
+Token = TypeVar("Token")
+
+
+class QueueFullError(Exception):
+    """As much waits to be committed as may wait; try again later."""
+
+
+class Settled(NamedTuple, Generic[Token]):
+    """The answer to one submission."""
+
+    token: Token
+    answer: Receipt | PersistenceError
+
+
+class Writer(Generic[Token]):
+    """Groups deliveries into commits, without timers: under load the batches grow by themselves.
+
+    `resolve` is called in the writer's thread after each commit, with the answers to the whole
+    batch and the seconds that it took. What was submitted before `stop` is committed.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        resolve: Callable[[list[Settled[Token]], float], None],
+        *,
+        queue_max: int = QUEUE_MAX,
+        queue_bytes_max: int = QUEUE_BYTES_MAX,
+    ) -> None:
+        self._ledger = ledger
+        self._resolve = resolve
+        self._queue_max = queue_max
+        self._queue_bytes_max = queue_bytes_max
+        self._queue: deque[tuple[Delivery, Token]] = deque()
+        self._queue_bytes = 0
+        self._changed = Condition()
+        self._stopping = False
+        self._thread = Thread(target=self._run, name="writer")
+
+    @property
+    def queued(self) -> int:
+        """How many deliveries wait for their commit to begin."""
+        return len(self._queue)
+
+    def start(self) -> None:
+        """Begin to commit."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Commit what is queued, then end the thread; later submissions are refused."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join()
+
+    def submit(self, delivery: Delivery, token: Token) -> None:
+        """Queue a delivery; `resolve` will be called with its token.
+
+        Raises:
+            QueueFullError: the queue is full, or the writer is stopping.
+        """
+        with self._changed:
+            if (
+                self._stopping
+                or len(self._queue) >= self._queue_max
+                or self._queue_bytes >= self._queue_bytes_max
+            ):
+                raise QueueFullError
+            self._queue.append((delivery, token))
+            self._queue_bytes += len(delivery.body)
+            if len(self._queue) == 1:
+                self._changed.notify()
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            began = time.perf_counter()
+            answers = self._commit([delivery for delivery, _ in batch])
+            took_s = time.perf_counter() - began
+            tokens = [token for _, token in batch]
+            self._resolve([Settled(*pair) for pair in zip(tokens, answers, strict=True)], took_s)
+
+    def _next_batch(self) -> list[tuple[Delivery, Token]]:
+        batch: list[tuple[Delivery, Token]] = []
+        batch_bytes = 0
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._stopping)
+            while self._queue and len(batch) < BATCH_MAX and batch_bytes < BATCH_BYTES_MAX:
+                batch.append(self._queue.popleft())
+                batch_bytes += len(batch[-1][0].body)
+            self._queue_bytes -= batch_bytes
+        return batch
+
+    def _commit(self, deliveries: list[Delivery]) -> list[Receipt | PersistenceError]:
+        try:
+            return self._ledger.record(deliveries)
+        except Exception as error:  # noqa: BLE001 -- a defect must not leave requests unanswered
+            _log.exception("a batch of %d could not be recorded", len(deliveries))
+            unknown = PersistenceError(type(error).__name__)
+            return [unknown] * len(deliveries)

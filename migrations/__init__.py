@@ -1,0 +1,1 @@
+"""Every table there is, as plain SQL in numbered files, and the runner that applies them."""

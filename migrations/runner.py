@@ -1,0 +1,120 @@
+"""The runner: applies the numbered SQL files, each once, each in a transaction of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import psycopg
+from psycopg.rows import tuple_row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FOLDER: Final = Path(__file__).parent
+_NAME = re.compile(r"(?P<version>[0-9]{4})_(?P<name>[a-z0-9_]+)\.sql")
+# Any number will do, as long as every starter takes the same.
+_LOCK: Final = 7_270_480_530_001
+_BOOKKEEPING: Final = """
+    CREATE SCHEMA IF NOT EXISTS raphus;
+    CREATE TABLE IF NOT EXISTS raphus.migrations (
+        version integer PRIMARY KEY,
+        name text NOT NULL,
+        sha256 text NOT NULL,
+        applied_at timestamptz NOT NULL DEFAULT now()
+    )
+"""
+
+
+class MigrationError(Exception):
+    """The database and the migration files disagree; the message tells where, and what to do."""
+
+
+class Migration(NamedTuple):
+    """One numbered file."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def sha256(self) -> str:
+        """The hash of its content, in hexadecimal."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def read(folder: Path = FOLDER) -> list[Migration]:
+    """Read the files, in order.
+
+    Raises:
+        MigrationError: a file is misnamed, or the numbers are not 1, 2, 3 ….
+    """
+    found = []
+    for path in sorted(folder.glob("*.sql")):
+        match = _NAME.fullmatch(path.name)
+        if match is None:
+            raise MigrationError(f"{path.name}: expected a name like 0001_what_it_does.sql")
+        found.append(Migration(int(match["version"]), match["name"], path.read_text("utf-8")))
+    if [migration.version for migration in found] != list(range(1, len(found) + 1)):
+        raise MigrationError("the migration files are not numbered 1, 2, 3 … without a gap")
+    return found
+
+
+def migrate(conninfo: str, folder: Path = FOLDER) -> list[str]:
+    """Apply what is pending and return its names. Safe to call from several starters at once.
+
+    Raises:
+        MigrationError: a file that was applied is changed or missing, or a file fails.
+    """
+    migrations = read(folder)
+    with psycopg.connect(conninfo, autocommit=True, row_factory=tuple_row) as conn:
+        # Held by the session, so that the kernel frees it even if we are killed.
+        conn.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        conn.execute(_BOOKKEEPING)
+        applied = _applied(conn)
+        _refuse_changes(migrations, applied)
+        pending = migrations[len(applied) :]
+        for migration in pending:
+            _apply(conn, migration)
+        return [f"{migration.version:04}_{migration.name}" for migration in pending]
+
+
+def pending(conninfo: str, folder: Path = FOLDER) -> int:
+    """Return how many files are not applied yet; changes nothing."""
+    with psycopg.connect(conninfo, autocommit=True, row_factory=tuple_row) as conn:
+        exists = conn.execute("SELECT to_regclass('raphus.migrations') IS NOT NULL").fetchone()
+        return len(read(folder)) - (len(_applied(conn)) if exists == (True,) else 0)
+
+
+def _applied(conn: psycopg.Connection[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    select = "SELECT version, name, sha256 FROM raphus.migrations ORDER BY version"
+    return conn.execute(select).fetchall()
+
+
+def _refuse_changes(migrations: Sequence[Migration], applied: Sequence[tuple[object, ...]]) -> None:
+    if len(applied) > len(migrations):
+        raise MigrationError(
+            f"the database is at migration {len(applied)}, this release knows {len(migrations)}:"
+            " run the newer release"
+        )
+    for migration, (version, name, sha256) in zip(migrations, applied, strict=False):
+        if (migration.version, migration.name, migration.sha256) != (version, name, sha256):
+            raise MigrationError(
+                f"{migration.version:04}_{migration.name}.sql is not the file that was applied"
+                f" as {version:04}_{name}: restore it, and put the change into a new file"
+            )
+
+
+def _apply(conn: psycopg.Connection[tuple[object, ...]], migration: Migration) -> None:
+    try:
+        with conn.transaction():
+            conn.execute(migration.sql.encode())
+            conn.execute(
+                "INSERT INTO raphus.migrations (version, name, sha256) VALUES (%s, %s, %s)",
+                [migration.version, migration.name, migration.sha256],
+            )
+    except psycopg.Error as error:
+        failed = f"{migration.version:04}_{migration.name}.sql failed, nothing of it is applied"
+        raise MigrationError(f"{failed}: {error}") from error
