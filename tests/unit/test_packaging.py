@@ -1,0 +1,133 @@
+"""The shape of the house: where packages lie, which way they depend, what ships, what files say."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.metadata
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+MAY_IMPORT = {
+    "domain": {"domain"},
+    "projections": {"domain", "projections"},
+    "migrations": {"migrations"},
+    "api": {"domain", "projections", "migrations", "api"},
+}
+"""Each package with the project's packages that it may know."""
+
+OUTER_EDGE = {"httpx", "prometheus_client", "rich", "starlette", "uvicorn"}
+"""Third-party packages that speak HTTP or to a terminal: only `api` knows them."""
+
+MACHINE_PATH = re.compile(r"(?<![\w./~-])/(?:home|root|Users|work)/\w")
+"""An absolute path that only exists on the machine of whoever wrote it."""
+
+
+@pytest.fixture(scope="module")
+def project_files() -> list[Path]:
+    """Every file that is committed or would be, once added."""
+    if not (PROJECT / ".git").exists():
+        pytest.skip("only a git checkout tells which files belong to the project")
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True).stdout
+    paths = [PROJECT / name for name in names.split("\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+def modules_of(package: str) -> list[Path]:
+    """Every module of a package, itself included."""
+    return sorted((PROJECT / package).rglob("*.py"))
+
+
+def top_level_imports(source: str) -> Iterator[str]:
+    """The first part of each module name that a source imports, at any depth of its code."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def offenders(package: str, forbidden: set[str]) -> dict[str, set[str]]:
+    """The modules of a package that import what is forbidden, and what they import."""
+    found = {
+        str(path.relative_to(PROJECT)): forbidden & set(top_level_imports(path.read_text("utf-8")))
+        for path in modules_of(package)
+    }
+    return {path: imports for path, imports in found.items() if imports}
+
+
+def test_imports_are_found_wherever_they_stand() -> None:
+    source = "import a.b as c\nfrom d.e import f\nfrom . import g\ndef h():\n    import i, j.k\n"
+    assert set(top_level_imports(source)) == {"a", "d", "i", "j"}
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_each_package_is_the_projects_own(package: str) -> None:
+    origin = importlib.import_module(package).__file__
+    assert origin is not None
+    assert Path(origin).resolve() == PROJECT / package / "__init__.py"
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_point_inwards(package: str) -> None:
+    assert modules_of(package)
+    assert offenders(package, {*MAY_IMPORT, "tests"} - MAY_IMPORT[package]) == {}
+
+
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT.keys() - {"api"}))
+def test_only_the_outer_edge_knows_http_and_terminals(package: str) -> None:
+    assert offenders(package, OUTER_EDGE) == {}
+
+
+def test_the_command_is_installed_and_can_be_loaded() -> None:
+    scripts = importlib.metadata.distribution("raphus").entry_points.select(group="console_scripts")
+    assert [(script.name, script.value) for script in scripts] == [("raphus", "api.cli:main")]
+    assert callable(cast("Callable[[], object]", scripts["raphus"].load()))
+
+
+def test_the_wheel_holds_every_module_and_migration_and_nothing_else(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory"]
+    subprocess.run([*build, str(tmp_path)], cwd=PROJECT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("raphus-*.whl")
+    shipped = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    expected = {path for package in MAY_IMPORT for path in modules_of(package)}
+    expected |= set((PROJECT / "migrations").glob("*.sql"))
+    missing = {path.relative_to(PROJECT).as_posix() for path in expected} - shipped
+    assert not missing
+    assert {name.partition("/")[0] for name in shipped} == set(MAY_IMPORT)
+    assert any(name.endswith(".sql") for name in shipped)
+
+
+def test_every_module_begins_by_saying_its_job(project_files: list[Path]) -> None:
+    modules = [path for path in project_files if path.suffix == ".py"]
+    silent = [path for path in modules if not ast.get_docstring(ast.parse(path.read_text("utf-8")))]
+    assert modules
+    assert silent == []
+
+
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])
+def test_a_lock_pins_every_package_by_hash_and_names_no_place_to_fetch_it_from(lock: str) -> None:
+    text = (PROJECT / lock).read_text("utf-8")
+    entries = re.split(r"\n(?=\w)", re.sub(r"(?m)^\s*#.*\n?", "", text).strip())
+    unpinned = [entry for entry in entries if "==" not in entry or "--hash=sha256:" not in entry]
+    assert unpinned == []
+    assert re.findall(r"(?m)^\s*-(?!-hash).*|.*://.*|.* @ .*", text) == []
+
+
+def test_no_file_names_a_path_of_somebodys_machine(project_files: list[Path]) -> None:
+    named = {
+        path.relative_to(PROJECT).as_posix(): match.group()
+        for path in project_files
+        if (match := MACHINE_PATH.search(path.read_bytes().decode("utf-8", "replace")))
+    }
+    assert named == {}
