@@ -44,6 +44,14 @@ class Aggregate:
     """
 
     kinds: ClassVar[tuple[Kind, ...]] = ()
+    _kinds: ClassVar[dict[str, Kind]] = {}
+    _words: ClassVar[dict[str, tuple[Kind, str]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        cls._kinds = {kind.name: kind for kind in cls.kinds}
+        cls._words = {
+            f"{kind.name}.{word}": (kind, word) for kind in cls.kinds for word in kind.machine.words
+        }
 
     def __init__(self, aggregate_id: str, events: Iterable[Event] = ()) -> None:
         self.id = aggregate_id
@@ -76,18 +84,7 @@ class Aggregate:
 
     def entities(self) -> list[Known]:
         """Return what is known about each thing that the stream is about."""
-        kinds = {kind.name: kind for kind in self.kinds}
-        business_id = self.business_id
-        return [
-            Known(
-                kinds[name],
-                describe(
-                    kinds[name], business_id, folded, **self.derive(kinds[name], entity_id, folded)
-                ),
-                min(fact.position for fact in folded.facts),
-            )
-            for (name, entity_id), folded in self.folded().items()
-        ]
+        return [self._known(*named, folded) for named, folded in self.folded().items()]
 
     def derive(self, kind: Kind, entity_id: str, folded: Folded) -> dict[str, object]:
         """Work out the entity's fields that no single body states; its own id among them."""
@@ -96,23 +93,26 @@ class Aggregate:
     def folded(self) -> dict[tuple[str, str], Folded]:
         """Return the folded facts of each (kind, id), worked out once for a set of events."""
         if self._folded is None:
-            by_kind = {kind.name: kind for kind in self.kinds}
             self._folded = {
-                (name, entity_id): fold(by_kind[name], entity_id, map(_fact, sayings.values()))
+                (name, entity_id): fold(self._kinds[name], entity_id, map(_fact, sayings.values()))
                 for (name, entity_id), sayings in sorted(self._sayings().items())
             }
         return self._folded
 
+    def _known(self, name: str, entity_id: str, folded: Folded) -> Known:
+        kind = self._kinds[name]
+        derived = self.derive(kind, entity_id, folded)
+        entity = describe(kind, self.business_id, folded, **derived)
+        return Known(kind, entity, min(fact.position for fact in folded.facts))
+
     def _sayings(self) -> dict[tuple[str, str], dict[str, list[Saying]]]:
-        kind_of = {type_: kind for kind in self.kinds for type_ in kind.machine.types}
         sayings: dict[tuple[str, str], dict[str, list[Saying]]] = defaultdict(
             lambda: defaultdict(list)
         )
         for event in self.events:
-            kind, body = kind_of[event.topic], event.delivery.body
+            (kind, word), body = self._words[event.topic], event.delivery.body
             occurred_at, observation = kind.observe(body)
             entity_id = kind.id_of(observation.data) or ""
-            word = event.topic.removeprefix(f"{kind.name}.")
             saying = Saying(occurred_at, kind.machine.ranks[word], body, word, observation, event)
             sayings[kind.name, entity_id][event.delivery.webhook_id].append(saying)
         return sayings
@@ -121,11 +121,8 @@ class Aggregate:
 def _fact(sayings: list[Saying]) -> Fact:
     # Several bodies under one webhook-id: which of them came first must not matter.
     ordered = sorted(sayings, key=lambda saying: saying[:3])
-    first, stored_first = (
-        ordered[0],
-        min(sayings, key=lambda saying: saying.event.originator_version),
-    )
-    event = stored_first.event
+    first = ordered[0]
+    event = min((saying.event for saying in sayings), key=lambda event: event.originator_version)
     if event.position is None or event.recorded_at is None:
         raise ValueError("only recorded events can be folded")
     return Fact(
