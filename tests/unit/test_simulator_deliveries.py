@@ -54,7 +54,7 @@ def test_a_burst_is_shuffled_and_some_webhooks_come_twice() -> None:
 
 @pytest.mark.parametrize("kind", ["payment", "subscription", "dispute", "refund"])
 def test_data_is_the_objects_state_when_it_is_delivered(kind: str) -> None:
-    history = merchant(1, customers=200, until=UNTIL)
+    history = merchant(1, customers=600, until=UNTIL)
     own = {occurrence.webhook_id: body_of(occurrence)["data"] for occurrence in history}
     states: dict[str, list[tuple[datetime, dict[str, Any]]]] = defaultdict(list)
     for occurrence in history:

@@ -34,3 +34,8 @@ def test_a_signature_verifies_with_its_secret_and_no_other(key: bytes, text: str
 def test_a_secret_that_is_not_base64_is_refused() -> None:
     with pytest.raises(ValueError, match="base64"):
         Player(URL, "whsec_a")
+
+
+def test_a_player_without_workers_is_refused() -> None:
+    with pytest.raises(ValueError, match="concurrency"):
+        Player(URL, secret_of(b"key"), concurrency=0)

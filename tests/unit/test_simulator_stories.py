@@ -77,6 +77,18 @@ def test_succeeded_refunds_never_exceed_the_payment(seed: int) -> None:
         assert 0 < amount_minor <= facts["payment", payment_id][-1][2]["total_amount"]
 
 
+@given(seed=st.integers(min_value=0, max_value=2**32))
+@settings(max_examples=5, deadline=None)
+def test_credits_add_up_from_line_to_line(seed: int) -> None:
+    accounts: dict[str, tuple[str, str]] = defaultdict(lambda: ("0", "0"))
+    for occurrence in merchant(seed, customers=60, until=UNTIL):
+        if occurrence.type.startswith("credit.") and occurrence.type != "credit.balance_low":
+            line: Data = msgspec.json.decode(occurrence.body)["data"]
+            before = line["balance_before"], line["overage_before"]
+            assert accounts[line["grant_id"]] == before
+            accounts[line["grant_id"]] = line["balance_after"], line["overage_after"]
+
+
 def test_disputes_take_every_course_and_reopen_at_higher_stages_only() -> None:
     facts = facts_by_object(merchant(1, customers=2000, until=UNTIL))
     courses = set()

@@ -1,0 +1,198 @@
+"""The player: posts webhooks to a server, signed as Dodo signs them, and counts the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Final
+
+import httpx
+import msgspec
+from standardwebhooks import Webhook
+
+from api.simulator.merchant import Occurrence
+
+TRY_AGAIN: Final = frozenset({429, 502, 503, 504})
+"""Answers that mean "not now". Any other than these and 2xx is final."""
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+Progress = Callable[[int, int], None]
+
+
+class Answer(Enum):
+    """How a webhook was answered in the end."""
+
+    RECORDED = "recorded"
+    """Acknowledged, and new to the server."""
+    DUPLICATE = "duplicate"
+    """Acknowledged, and known to the server."""
+    REFUSED = "refused"
+    """Answered with an error that another attempt would not mend."""
+    FAILED = "failed"
+    """Not acknowledged in any of the attempts."""
+
+
+class Tally(msgspec.Struct):
+    """The answers so far. `refused_by_status` says which errors the refused ones met."""
+
+    recorded: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    failed: int = 0
+    retries: int = 0
+    refused_by_status: dict[int, int] = msgspec.field(default_factory=dict)
+
+    @property
+    def sent(self) -> int:
+        """How many webhooks have their answer, or were given up."""
+        return self.recorded + self.duplicates + self.refused + self.failed
+
+    def count(self, answer: Answer) -> None:
+        """Count one more answer."""
+        match answer:
+            case Answer.RECORDED:
+                self.recorded += 1
+            case Answer.DUPLICATE:
+                self.duplicates += 1
+            case Answer.REFUSED:
+                self.refused += 1
+            case Answer.FAILED:
+                self.failed += 1
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """How long the player keeps trying.
+
+    Between attempts it waits `backoff_s`, doubled each time up to `backoff_max_s`, and less by
+    chance. After `failed_max` webhooks that no attempt could deliver it stops altogether.
+    """
+
+    attempts_max: int = 10
+    backoff_s: float = 0.05
+    backoff_max_s: float = 5.0
+    timeout_s: float = 15.0
+    failed_max: int = 32
+
+
+class _Acknowledgement(msgspec.Struct):
+    duplicate: bool = False
+
+
+class Player:
+    """Posts webhooks to one URL, as many at once as `concurrency` allows.
+
+    Raises ValueError for a concurrency below 1 and for a secret that is not `whsec_` and base64,
+    and EmptyWebhookSecretError of `standardwebhooks` for one without a key.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        secret: str,
+        *,
+        concurrency: int = 32,
+        patience: Patience | None = None,
+    ) -> None:
+        if concurrency < 1:
+            raise ValueError("concurrency must be at least 1")
+        self._url = httpx.URL(url)
+        self._webhook = Webhook(secret)
+        self._concurrency = concurrency
+        self._patience = patience or Patience()
+
+    async def play(
+        self, occurrences: Sequence[Occurrence], progress: Progress | None = None
+    ) -> Tally:
+        """Post them all, begun in the order given; `progress` hears how many are done, of how many.
+
+        `Tally.sent` is less than their number only where the player gave up.
+        """
+        tally = Tally()
+        waiting = iter(occurrences)
+        total = len(occurrences)
+        tls = httpx.create_ssl_context()
+
+        async def work() -> None:
+            async with self._client(tls) as client:
+                for occurrence in self._until_it_gives_up(waiting, tally):
+                    tally.count(await self._deliver(client, occurrence, tally))
+                    if progress is not None:
+                        progress(tally.sent, total)
+
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(min(self._concurrency, total)):
+                workers.create_task(work())
+        return tally
+
+    def _until_it_gives_up(
+        self, waiting: Iterator[Occurrence], tally: Tally
+    ) -> Iterator[Occurrence]:
+        while tally.failed < self._patience.failed_max:
+            occurrence = next(waiting, None)
+            if occurrence is None:
+                return
+            yield occurrence
+
+    def _client(self, tls: ssl.SSLContext) -> httpx.AsyncClient:
+        """One worker's client.
+
+        Each has its own, since the time that httpx's pool takes for a request grows with the
+        number of connections. A proxy has no say about this machine itself.
+        """
+        return httpx.AsyncClient(
+            timeout=self._patience.timeout_s,
+            verify=tls,
+            trust_env=self._url.host not in LOOPBACK,
+        )
+
+    async def _deliver(
+        self, client: httpx.AsyncClient, occurrence: Occurrence, tally: Tally
+    ) -> Answer:
+        for attempt in range(self._patience.attempts_max):
+            if attempt:
+                tally.retries += 1
+                await asyncio.sleep(self._backoff_s(attempt))
+            try:
+                response = await client.post(
+                    self._url, content=occurrence.body, headers=self.headers(occurrence)
+                )
+            except httpx.TransportError:
+                continue
+            if response.is_success:
+                return _acknowledged(response.content)
+            if response.status_code not in TRY_AGAIN:
+                by_status = tally.refused_by_status
+                by_status[response.status_code] = by_status.get(response.status_code, 0) + 1
+                return Answer.REFUSED
+        return Answer.FAILED
+
+    def headers(self, occurrence: Occurrence) -> dict[str, str]:
+        """The headers of a webhook that is sent now."""
+        now = datetime.now(UTC)
+        signature = self._webhook.sign(occurrence.webhook_id, now, occurrence.body.decode())
+        return {
+            "content-type": "application/json",
+            "webhook-id": occurrence.webhook_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": signature,
+        }
+
+    def _backoff_s(self, attempt: int) -> float:
+        longest_s = min(
+            self._patience.backoff_max_s, self._patience.backoff_s * 2.0 ** (attempt - 1)
+        )
+        return longest_s * random.uniform(0.5, 1)
+
+
+def _acknowledged(content: bytes) -> Answer:
+    """What a 2xx says; another server than Raphus may say nothing, which counts as recorded."""
+    try:
+        answer = msgspec.json.decode(content, type=_Acknowledgement)
+    except msgspec.DecodeError:
+        return Answer.RECORDED
+    return Answer.DUPLICATE if answer.duplicate else Answer.RECORDED
