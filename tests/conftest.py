@@ -1,0 +1,47 @@
+"""The database that tests run on: one cluster a session, a fresh migrated copy for each test."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Identifier
+
+from api.embedded import EmbeddedPostgres
+from migrations.runner import migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start a cluster that does not care for the disk, and give its `postgres` database."""
+    home = tmp_path_factory.mktemp("cluster")
+    with EmbeddedPostgres(home, durable=False, tcp=True) as server:
+        yield make_conninfo(server.url, dbname="postgres")
+
+
+@pytest.fixture(scope="session")
+def template(cluster: str) -> str:
+    """Make a database with every migration applied, which is copied and never used."""
+    with psycopg.connect(cluster, autocommit=True) as conn:
+        conn.execute("CREATE DATABASE migrated")
+    migrate(make_conninfo(cluster, dbname="migrated"))
+    return "migrated"
+
+
+@pytest.fixture
+def database(cluster: str, template: str) -> Iterator[str]:
+    """Give a database of the test's own, with every table and no rows."""
+    name = f"test_{next(_numbers)}"
+    create = SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template))
+    with psycopg.connect(cluster, autocommit=True) as conn:
+        conn.execute(create)
+        yield make_conninfo(cluster, dbname=name)
+        conn.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))

