@@ -1,0 +1,32 @@
+"""The catalogue: every read model, and every list that is made of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from projections import disputes, license_keys, payments, refunds, subscriptions
+from projections.timeline import TIMELINE
+
+if TYPE_CHECKING:
+    from projections.listing import Listing
+    from projections.read_model import ReadModel
+
+READ_MODELS: Final[tuple[ReadModel, ...]] = (
+    subscriptions.SUBSCRIPTIONS,
+    payments.PAYMENTS,
+    refunds.REFUNDS,
+    disputes.DISPUTES,
+    license_keys.LICENSE_KEYS,
+    TIMELINE,
+)
+# Any: the lists are of different entities.
+LISTINGS: Final[dict[str, Listing[Any]]] = {
+    listing.resource: listing
+    for listing in (
+        subscriptions.LISTING,
+        payments.LISTING,
+        refunds.LISTING,
+        disputes.LISTING,
+        license_keys.LISTING,
+    )
+}

@@ -1,0 +1,22 @@
+"""The read model of disputes, and the questions that it answers."""
+
+from __future__ import annotations
+
+from domain.dispute import DisputeEntity
+from projections.listing import Listing
+from projections.payments import CUSTOMER, JOIN, filters_through_payment
+from projections.read_model import of_entities
+
+DISPUTES = of_entities("dispute", table="disputes", key=("dispute_id", "business_id"))
+LISTING = Listing(
+    "disputes",
+    DisputeEntity,
+    "dispute_id",
+    filters={
+        **filters_through_payment("dispute"),
+        # OPEN in domain/dispute.py, spelt as in the index that finds them.
+        "open": "(t.status IN ('opened', 'challenged')) = %(open)s",
+    },
+    joins=JOIN,
+    columns=CUSTOMER,
+)

@@ -1,0 +1,18 @@
+"""The read model of licence keys, and the questions that it answers."""
+
+from __future__ import annotations
+
+from domain.license_key import LicenseKeyEntity
+from projections.listing import Listing
+from projections.read_model import of_entities
+
+LICENSE_KEYS = of_entities("license_key", table="license_keys", key=("id", "business_id"))
+LISTING = Listing(
+    "license_keys",
+    LicenseKeyEntity,
+    "id",
+    filters={
+        "customer_id": "t.customer_id = %(customer_id)s",
+        "product_id": "t.product_id = %(product_id)s",
+    },
+)

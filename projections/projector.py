@@ -1,0 +1,107 @@
+"""The projector: takes the next page of the log into the read models, in one transaction."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import psycopg
+
+from domain.aggregates import aggregate
+from projections.catalogue import READ_MODELS
+from projections.log import PAGE_EVENTS_MAX, histories, next_page
+from projections.replacement import Replacement
+from projections.timeline import TIMELINE, entries_after
+from projections.tracking import ProjectionTracking
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from domain.event import Event
+    from domain.mapper import LedgerMapper
+    from domain.timeline import Entry
+    from projections.log import Page
+    from projections.read_model import Row
+
+CHANNEL: Final = "projections"
+"""Told the new position, as text, when a page has been committed."""
+DATABASE_ERRORS: Final = (psycopg.OperationalError, psycopg.InterfaceError)
+"""The database is away, or too busy: nothing is wrong with the page."""
+
+
+class Projected(NamedTuple):
+    """A page that has been committed.
+
+    `entries` are the facts that its events brought. `lag_s` is the age of the first of them.
+    """
+
+    position: int
+    events: int
+    entries: list[Entry]
+    lag_s: float
+
+
+class ProjectionError(Exception):
+    """A page cannot be projected: a defect of the program, which must not be skipped."""
+
+    def __init__(self, page: Page) -> None:
+        streams = f" of {next(iter(page.versions))}" if page.events == 1 else ""
+        super().__init__(f"positions {page.after + 1} to {page.last}{streams}")
+        self.page = page
+
+
+class Projector:
+    """Makes the read models follow the log, page by page, each page all or nothing."""
+
+    def __init__(self, mapper: LedgerMapper) -> None:
+        self._mapper = mapper
+        self._tracking = ProjectionTracking()
+        self._replacements = [Replacement(model) for model in READ_MODELS]
+
+    def position(self, conn: Connection) -> int:
+        """Return the position up to which the read models have followed the log."""
+        return self._tracking.position(conn)
+
+    def project(self, conn: Connection, events_max: int = PAGE_EVENTS_MAX) -> Projected | None:
+        """Project the next page; None at the end of the log.
+
+        Raises:
+            LogError: the log does not go on where the read models stand.
+            ProjectionError: the page cannot be projected; nothing of it is.
+            psycopg.OperationalError: the database is away; what was committed is not known.
+        """
+        with conn.transaction():
+            page = next_page(conn, self._tracking.position(conn), events_max)
+            if page is None:
+                return None
+            try:
+                entries = self._write(conn, page)
+            except DATABASE_ERRORS:
+                raise
+            except Exception as error:
+                raise ProjectionError(page) from error
+            self._tracking.advance(conn, page.last)
+            conn.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(page.last)])
+        lag_s = (datetime.now(UTC) - page.recorded_at).total_seconds()
+        return Projected(page.last, page.events, entries, lag_s)
+
+    def _write(self, conn: Connection, page: Page) -> list[Entry]:
+        """Write the rows of the page's streams, and return the page's own facts."""
+        staged: dict[str, list[Row]] = {model.table: [] for model in READ_MODELS}
+        with closing(histories(conn, page, self._mapper)) as streams:
+            for stream_id, events in streams:
+                _stage(staged, stream_id, events, page.after)
+        for replacement in self._replacements:
+            if rows := staged[replacement.model.table]:
+                replacement.write(conn, rows)
+        return entries_after(staged[TIMELINE.table], page.after)
+
+
+def _stage(staged: dict[str, list[Row]], stream_id: str, events: list[Event], after: int) -> None:
+    """Add the rows of one stream, which depend on nothing but its events."""
+    kind, stream = stream_id.partition("/")[0], aggregate(stream_id, events)
+    new = {e.delivery.webhook_id for e in events if e.position is not None and e.position > after}
+    for model in READ_MODELS:
+        if kind in model.streams:
+            staged[model.table] += model.touched(model.rows(stream), new)

@@ -1,0 +1,115 @@
+"""Read models: tables whose rows are a pure function of one aggregate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import (
+    TYPE_CHECKING,
+    Final,
+    Literal,
+    NamedTuple,
+    TypeAlias,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+import msgspec
+
+from domain.entity import Drift
+from domain.machine import Verdict
+from domain.routing import KINDS, STREAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from collections.abc import Set as AbstractSet
+
+    from domain.aggregate import Aggregate
+
+Row: TypeAlias = "tuple[object, ...]"
+"""A row's values, in the order of the read model's columns."""
+
+_TYPES: Final[Mapping[object, str]] = {
+    str: "text",
+    int: "bigint",
+    bool: "boolean",
+    datetime: "timestamptz",
+    Drift: "jsonb",
+    Verdict: "text",
+    tuple[str, ...]: "text[]",
+}
+
+
+class Column(NamedTuple):
+    """A column of a table; `type` as PostgreSQL spells it."""
+
+    name: str
+    type: str
+    nullable: bool = False
+
+
+def _all(rows: list[Row], _webhook_ids: AbstractSet[str]) -> list[Row]:
+    return rows
+
+
+@dataclass(frozen=True)
+class ReadModel:
+    """A table, and the rows that an aggregate has in it.
+
+    `rows` is pure: the same events give the same rows, so what is written as they arrive and
+    what a rebuild writes are equal. No two aggregates' rows share a `key`, and no further event
+    takes a key away. `streams` are the first parts of the ids of the streams that have rows
+    here. `touched` may leave out rows that events under these webhook-ids cannot have changed.
+    """
+
+    table: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: Callable[[Aggregate], list[Row]]
+    streams: frozenset[str]
+    touched: Callable[[list[Row], AbstractSet[str]], list[Row]] = _all
+
+
+def columns_of(struct: type[msgspec.Struct]) -> tuple[Column, ...]:
+    """Return the columns that keep a struct's fields.
+
+    Raises:
+        KeyError: a field's type has no column type.
+    """
+    hints = get_type_hints(struct)
+    return tuple(_column(name, hints[name]) for name in struct.__struct_fields__)
+
+
+def _column(name: str, annotation: object) -> Column:
+    if get_origin(annotation) is Literal:
+        return Column(name, "text")
+    if annotation in _TYPES:
+        return Column(name, _TYPES[annotation])
+    declared, none = get_args(annotation)
+    return Column(name, _TYPES[declared], none is type(None))
+
+
+def of_entities(kind_name: str, *, table: str, key: tuple[str, ...]) -> ReadModel:
+    """Make the read model that keeps one row for each entity of a kind."""
+    kind = KINDS[kind_name]
+    streams = frozenset(name for name, stream in STREAMS.items() if kind in stream.kinds)
+
+    def rows(aggregate: Aggregate) -> list[Row]:
+        return [
+            (aggregate.id, known.first_position, *msgspec.structs.astuple(known.entity))
+            for known in aggregate.entities()
+            if known.kind is kind
+        ]
+
+    return ReadModel(
+        table=table,
+        key=key,
+        columns=(
+            Column("stream_id", "text"),
+            Column("first_position", "bigint"),
+            *columns_of(kind.entity),
+        ),
+        rows=rows,
+        streams=streams,
+    )

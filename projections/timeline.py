@@ -1,0 +1,178 @@
+"""The read model of timelines: one row a fact, with its verdict; and the questions asked of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+import msgspec
+from psycopg.sql import SQL, Identifier
+
+from domain.routing import KINDS, NOTICE, STREAMS
+from domain.timeline import Entry
+from projections.disputes import DISPUTES
+from projections.license_keys import LICENSE_KEYS
+from projections.listing import Statement
+from projections.payments import PAYMENTS
+from projections.read_model import Column, ReadModel, columns_of
+from projections.refunds import REFUNDS
+from projections.subscriptions import SUBSCRIPTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from domain.aggregate import Aggregate
+    from projections.read_model import Row
+
+_ENTITIES: Final = {
+    "subscription": SUBSCRIPTIONS,
+    "payment": PAYMENTS,
+    "refund": REFUNDS,
+    "dispute": DISPUTES,
+    "license_key": LICENSE_KEYS,
+}
+_RANKS: Final = {
+    type_: kind.machine.ranks[word]
+    for kind in KINDS.values()
+    for type_, word in zip(kind.machine.types, kind.machine.words, strict=True)
+}
+_RANK_OF_NOTICES: Final = 1_000
+"""Notices have no rank among facts: they come after what happened at the same time."""
+_POSITION: Final = Entry.__struct_fields__.index("position")
+_RENAMED: Final = {"from_": "from_status", "to": "to_status"}
+
+
+def _column_of(field: Column) -> Column:
+    if field.name == "position":
+        return Column("position", "bigint")
+    return field._replace(name=_RENAMED.get(field.name, field.name))
+
+
+_OF_ENTRY: Final = tuple(map(_column_of, columns_of(Entry)))
+_BEFORE_ENTRY: Final = (
+    Column("stream_id", "text"),
+    Column("business_id", "text"),
+    Column("rank", "bigint"),
+)
+
+
+def _rows(aggregate: Aggregate) -> list[Row]:
+    stream_id, business_id = aggregate.id, aggregate.business_id
+    rows: list[Row] = []
+    for entry in aggregate.timeline():
+        rank = _RANKS.get(entry.type, _RANK_OF_NOTICES)
+        values = msgspec.structs.astuple(entry)
+        before, after = values[:_POSITION], values[_POSITION + 1 :]
+        rows.append((stream_id, business_id, rank, *before, int(entry.position), *after))
+    return rows
+
+
+def _touched(rows: list[Row], webhook_ids: AbstractSet[str]) -> list[Row]:
+    # The fold goes from first to last, so nothing before the first new fact has changed.
+    first = next(n for n, row in enumerate(rows) if row[_WEBHOOK_ID] in webhook_ids)
+    return rows[first:]
+
+
+TIMELINE = ReadModel(
+    table="timeline",
+    # A position belongs to one fact alone.
+    key=("webhook_id", "position", "business_id"),
+    columns=(*_BEFORE_ENTRY, *_OF_ENTRY),
+    rows=_rows,
+    streams=frozenset({*STREAMS, NOTICE}),
+    touched=_touched,
+)
+_NAMES: Final = [column.name for column in TIMELINE.columns]
+_RANK, _WEBHOOK_ID, _PLACE = map(_NAMES.index, ("rank", "webhook_id", "position"))
+
+
+def entries_after(rows: Iterable[Row], position: int) -> list[Entry]:
+    """Return, of rows of this read model, the facts that came after a position of the log."""
+    return [read(row[_RANK:]).entry for row in rows if cast("int", row[_PLACE]) > position]
+
+
+class Cursor(NamedTuple):
+    """A place in a timeline: the order of facts, and the position to tell equals apart."""
+
+    occurred_at: datetime
+    rank: int
+    webhook_id: str
+    position: int
+
+
+class Line(NamedTuple):
+    """A line of a timeline. Only the facts of entities have a cursor by time: see `of_entity`."""
+
+    entry: Entry
+    rank: int
+
+    @property
+    def cursor(self) -> Cursor:
+        """The line's place, from which the next page goes on."""
+        entry = self.entry
+        assert entry.occurred_at is not None, "only a notice has no time"
+        return Cursor(entry.occurred_at, self.rank, entry.webhook_id, int(entry.position))
+
+
+_SELECT: Final = (
+    f"SELECT t.rank, {', '.join(f't.{column.name}' for column in _OF_ENTRY)}"  # noqa: S608 -- names
+    " FROM raphus.timeline AS t"
+)
+_AFTER: Final = (
+    " AND (t.occurred_at, t.rank, t.webhook_id, t.position)"
+    " > (%(occurred_at)s, %(rank)s, %(webhook_id)s, %(position)s)"
+)
+_IN_ORDER: Final = " ORDER BY t.occurred_at, t.rank, t.webhook_id, t.position LIMIT %(limit)s"
+_OF_CUSTOMER: Final = (
+    " JOIN raphus.customer_objects AS o"
+    " ON o.stream_id = t.stream_id AND o.kind = t.kind AND o.id = t.id"
+    " WHERE o.customer_id = %(customer_id)s"
+)
+
+
+def of_entity(kind: str, entity_id: str, *, after: Cursor | None, limit: int) -> Statement:
+    """Select the facts of one entity, in the order they occurred.
+
+    Raises:
+        KeyError: there is no such kind.
+    """
+    model = _ENTITIES[kind]
+    stream = SQL(
+        " WHERE t.stream_id = (SELECT stream_id FROM {table} WHERE {id} = %(id)s"
+        " ORDER BY first_position LIMIT 1) AND t.kind = %(kind)s AND t.id = %(id)s"
+    ).format(table=Identifier("raphus", model.table), id=Identifier(model.key[0]))
+    return _page(stream.as_string(), {"kind": kind, "id": entity_id}, after, limit)
+
+
+def of_customer(customer_id: str, *, after: Cursor | None, limit: int) -> Statement:
+    """Select the facts of everything that belongs to a customer, in the order they occurred."""
+    return _page(_OF_CUSTOMER, {"customer_id": customer_id}, after, limit)
+
+
+def refusals(*, after: int, limit: int) -> Statement:
+    """Select what is refused now, after a position of the log."""
+    where = " WHERE t.verdict = 'refused' AND t.position > %(after)s"
+    return Statement(
+        f"{_SELECT}{where} ORDER BY t.position LIMIT %(limit)s", {"after": after, "limit": limit}
+    )
+
+
+def stream_of_webhook(webhook_id: str) -> Statement:
+    """Select the streams that hold deliveries under a webhook-id: one, as a rule."""
+    select = "SELECT DISTINCT stream_id FROM raphus.timeline WHERE webhook_id = %(webhook_id)s"
+    return Statement(select, {"webhook_id": webhook_id})
+
+
+def read(row: Sequence[object]) -> Line:
+    """Read a row of `of_entity`, `of_customer` or `refusals`."""
+    rank, *values = row
+    fields = dict(zip(Entry.__struct_encode_fields__, values, strict=True))
+    fields["position"] = str(fields["position"])
+    return Line(msgspec.convert(fields, Entry), cast("int", rank))
+
+
+def _page(where: str, params: dict[str, object], after: Cursor | None, limit: int) -> Statement:
+    place = after._asdict() if after else {}
+    sql = f"{_SELECT}{where}{_AFTER if after else ''}{_IN_ORDER}"
+    return Statement(sql, {**params, **place, "limit": limit})
