@@ -1,0 +1,108 @@
+"""App: the composition root, where the parts are made, joined, started and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from api.auth import Guard
+from api.database import Database
+from api.errors import INTERNAL, ApiError
+from api.freshness import Freshness
+from api.metrics import Metrics
+from api.routes import routes
+from api.services import Services
+from api.webhooks import Acknowledger, Webhooks
+from domain.ledger import Ledger
+from domain.mapper import LedgerMapper
+from domain.writer import QUEUE_MAX, Writer
+from projections.follower import Follower
+from projections.tracking import POSITION
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from starlette.requests import Request
+
+    from api.signatures import Verifier
+    from projections.projector import Projected
+
+
+def application(
+    conninfo: str, verifier: Verifier, api_key: str | None, *, queue_max: int = QUEUE_MAX
+) -> Starlette:
+    """Make the server on a migrated database; its parts run from startup to shutdown."""
+    metrics = Metrics()
+    ledger = Ledger(conninfo)
+    writer = Writer(ledger, Acknowledger(metrics).resolve, queue_max=queue_max)
+    metrics.watch_queue(lambda: writer.queued)
+    services = Services(
+        guard=Guard(api_key),
+        database=Database(conninfo),
+        freshness=Freshness(conninfo, POSITION),
+        metrics=metrics,
+        writer=writer,
+        follower=Follower(conninfo, LedgerMapper(), _counting(metrics)),
+    )
+    app = Starlette(
+        routes=routes(Webhooks(verifier, writer, metrics), services),
+        exception_handlers={ApiError: _told, HTTPException: _unrouted, Exception: _defect},
+        lifespan=_lifespan(services, ledger),
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _lifespan(
+    services: Services, ledger: Ledger
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def running(_app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            # Stopped in reverse: first the writer, which commits what is queued.
+            stack.callback(ledger.close)
+            await services.database.open()
+            stack.push_async_callback(services.database.close)
+            services.freshness.start()
+            stack.push_async_callback(services.freshness.stop)
+            services.follower.start()
+            stack.push_async_callback(asyncio.to_thread, services.follower.stop)
+            services.writer.start()
+            stack.push_async_callback(asyncio.to_thread, services.writer.stop)
+            yield
+
+    return running
+
+
+def _counting(metrics: Metrics) -> Callable[[Projected], None]:
+    def count(page: Projected) -> None:
+        metrics.count_page(page.entries, page.lag_s)
+
+    return count
+
+
+def _told(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    answer = error.answer()
+    response = Response(answer.body, answer.status)
+    response.raw_headers = answer.headers
+    return response
+
+
+def _unrouted(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        allowed = ", ".join(sorted((error.headers or {})["Allow"].split(", ")))
+        wrong = ApiError(405, "method_not_allowed", f"use {allowed}", headers={"allow": allowed})
+        return _told(request, wrong)
+    return _told(request, ApiError(error.status_code, "not_found", "there is nothing at this path"))
+
+
+def _defect(request: Request, _error: Exception) -> Response:
+    return _told(request, INTERNAL)

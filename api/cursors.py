@@ -1,0 +1,59 @@
+"""Cursors: where the next page begins, as opaque text that only the list that gave it takes."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from hashlib import blake2s
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from api.parameters import Parameter
+
+Key = TypeVar("Key")
+CHARS_MAX: Final = 1_200
+_CHECK_BYTES: Final = 8
+
+
+class Cursor(Generic[Key]):
+    """The cursors of one list, whose rows are sorted by a key of this type.
+
+    The check is against mistakes, not against malice: whoever may read a list may read all of
+    it, so a made-up cursor could show nothing new.
+    """
+
+    def __init__(self, list_name: str, key: type[Key]) -> None:
+        self._name = list_name.encode()
+        self._decoder = msgspec.msgpack.Decoder(key)
+        self.parameter: Parameter[Key | None] = Parameter(
+            "cursor",
+            "Where to go on: `next` of the page before.",
+            {"type": "string", "minLength": 1, "maxLength": CHARS_MAX},
+            self.read,
+        )
+
+    def write(self, key: Key) -> str:
+        """Return the cursor that goes on behind a row."""
+        packed = msgspec.msgpack.encode(key)
+        return base64.urlsafe_b64encode(self._check(packed) + packed).rstrip(b"=").decode()
+
+    def read(self, cursor: str) -> Key:
+        """Return the key that a cursor stands for.
+
+        Raises:
+            ValueError: this list never gave it.
+        """
+        problem = "is not a cursor of this list: take `next` of the page before"
+        try:
+            padded = cursor[:CHARS_MAX].encode("ascii") + b"=" * (-len(cursor) % 4)
+            packed = base64.urlsafe_b64decode(padded)[_CHECK_BYTES:]
+            key = self._decoder.decode(packed)
+        except (UnicodeEncodeError, binascii.Error, msgspec.DecodeError) as error:
+            raise ValueError(problem) from error
+        if self.write(key) != cursor:
+            raise ValueError(problem)
+        return key
+
+    def _check(self, packed: bytes) -> bytes:
+        return blake2s(self._name + b"\0" + packed, digest_size=_CHECK_BYTES).digest()

@@ -1,0 +1,59 @@
+"""Customers: what one has, and what happened to all of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from api.answers import Answer, json_answer
+from api.cursors import Cursor
+from api.operations import MIN_POSITION, Operation
+from api.pages import LIMIT, Page, page
+from api.parameters import Declared, path_text
+from api.resources import never_seen
+from api.timelines import read_line
+from domain.timeline import Entry
+from projections import customers, timeline
+
+if TYPE_CHECKING:
+    from api.parameters import Given
+    from api.services import Services
+
+CUSTOMER_ID: Final = path_text("id", "Dodo's id of the customer.")
+CURSOR: Final = Cursor("customer", timeline.Cursor)
+_NEVER_SEEN: Final = {404: "No customer with this id has been seen."}
+
+
+async def _one(services: Services, given: Given) -> Answer:
+    row = await services.database.row(customers.one(given[CUSTOMER_ID]))
+    if row is None:
+        raise never_seen("customer")
+    return json_answer(customers.read(row))
+
+
+async def _timeline(services: Services, given: Given) -> Answer:
+    limit, after = given[LIMIT], given[CURSOR.parameter]
+    statement = timeline.of_customer(given[CUSTOMER_ID], after=after, limit=limit + 1)
+    rows = await services.database.rows(statement)
+    if not rows and after is None:
+        raise never_seen("customer")
+    return page(rows, limit, read_line, CURSOR)
+
+
+GET_CUSTOMER: Final = Operation(
+    path="/v1/customers/{id:path}",
+    name="get_customer",
+    summary="Get what a customer has, as counts and totals.",
+    handle=_one,
+    answers=customers.Customer,
+    takes=Declared((CUSTOMER_ID,), (MIN_POSITION,)),
+    may_fail=_NEVER_SEEN,
+)
+GET_CUSTOMER_TIMELINE: Final = Operation(
+    path="/v1/customers/{id:path}/timeline",
+    name="get_customer_timeline",
+    summary="Get what happened to everything of a customer, in the order it occurred.",
+    handle=_timeline,
+    answers=Page[Entry],
+    takes=Declared((CUSTOMER_ID,), (LIMIT, CURSOR.parameter, MIN_POSITION)),
+    may_fail=_NEVER_SEEN,
+)

@@ -1,0 +1,88 @@
+"""Demo: database, server and a simulated merchant in one, and a look at what there is to see."""
+
+from __future__ import annotations
+
+import base64
+import os
+import time
+from dataclasses import replace
+from threading import Event
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+
+from api import playing
+from api.app import application
+from api.conninfo import database
+from api.serve import in_background, listening, url_of
+from api.showing import show_commands, show_customers, show_objects
+from api.signatures import PREFIX, Verifier
+from api.webhooks import PATH
+from projections.tracking import POSITION
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from api.playing import Play
+    from api.settings import Settings
+
+SHOWN_TIMEOUT_S: Final = 120.0
+POLL_S: Final = 0.05
+
+
+class DemoError(Exception):
+    """The demo did not come to its end."""
+
+
+def demo(settings: Settings, play: Play, console: Console, *, stay: bool) -> None:
+    """Run everything, on this machine alone, in a database of its own.
+
+    The merchant is the same for the same seed: in the second run on one database all of its
+    webhooks are duplicates. With `stay` it goes on serving until SIGINT or SIGTERM.
+
+    Raises:
+        AddressError: the port is taken.
+        EmbeddedPostgresError: the embedded database cannot be run.
+        DemoError: a webhook was not accepted, or the read models do not follow.
+    """
+    settings = replace(settings, home=settings.home / "demo", host="127.0.0.1", database_url=None)
+    secret = PREFIX + base64.b64encode(os.urandom(24)).decode()
+    console.print(f"Starting PostgreSQL in {settings.home}")
+    with listening(settings.host, settings.port) as sock, database(settings) as conninfo:
+        app, url = application(conninfo, Verifier([secret]), api_key=None), url_of(sock)
+        with in_background(app, sock):
+            console.print(f"Serving on {url}")
+            _fill(play, url + PATH, secret, console)
+            with psycopg.connect(conninfo, autocommit=True) as conn:
+                _wait_until_shown(conn)
+                show_objects(conn, console)
+                customer_id = show_customers(conn, console)
+            show_commands(url, customer_id, console)
+            if stay:
+                console.print("\nCtrl-C ends it; the data stays.")
+                Event().wait()
+
+
+def _fill(play: Play, url: str, secret: str, console: Console) -> None:
+    tally = playing.run(play, url, secret, console)
+    console.print(playing.told(tally))
+    if tally.failed or tally.refused:
+        raise DemoError("not every webhook was accepted; the lines above tell why")
+
+
+def _wait_until_shown(conn: psycopg.Connection) -> None:
+    """Wait for the read models: they follow the log, and so come a moment later."""
+    (last,) = _one(conn, "SELECT coalesce(max(notification_id), 0) FROM raphus.ledger_events")
+    give_up_at = time.monotonic() + SHOWN_TIMEOUT_S
+    while _one(conn, POSITION.sql, POSITION.params) < (last,):
+        if time.monotonic() > give_up_at:
+            raise DemoError(f"the read models do not show all within {SHOWN_TIMEOUT_S:.0f} s")
+        time.sleep(POLL_S)
+
+
+def _one(
+    conn: psycopg.Connection, sql: str, params: dict[str, object] | None = None
+) -> tuple[int, ...]:
+    row = conn.execute(sql.encode(), params).fetchone()
+    assert row is not None, "an aggregate has a row"
+    return row

@@ -1,0 +1,61 @@
+"""Errors: the one shape in which every refusal is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from api.answers import Answer, json_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Detail: TypeAlias = str | int | float | list[str] | None
+
+
+class Problem(msgspec.Struct):
+    """What went wrong: a `code` for programs, a `message` for people."""
+
+    code: str
+    message: str
+    details: dict[str, Detail]
+
+
+class ErrorBody(msgspec.Struct):
+    """The body of every answer that is an error."""
+
+    error: Problem
+
+
+class ApiError(Exception):
+    """A request is answered with an error. The message quotes nothing that is not public."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        details: Mapping[str, Detail] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = ErrorBody(Problem(code, message, dict(details or {})))
+        self.headers = {
+            name.encode(): value.encode("latin-1") for name, value in (headers or {}).items()
+        }
+
+    def answer(self) -> Answer:
+        """Return what is sent."""
+        return json_answer(self.body, self.status, self.headers)
+
+
+def not_now(
+    code: str, message: str, details: Mapping[str, Detail] | None = None, retry_s: int = 1
+) -> ApiError:
+    """Return a 503 that says when to try again."""
+    return ApiError(503, code, message, details, {"retry-after": str(retry_s)})
+
+
+INTERNAL = ApiError(500, "internal", "a defect in Raphus; the log of the server has the details")

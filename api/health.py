@@ -1,0 +1,129 @@
+"""Health: whether the process lives, whether it is ready, and what it counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+import msgspec
+import psycopg
+
+from api.answers import Answer, answer, json_answer
+from api.errors import ApiError, not_now
+from api.metrics import MEDIA_TYPE
+from api.operations import Operation
+from domain.writer import QUEUE_MAX
+from migrations import runner
+from projections.listing import Statement
+from projections.tracking import POSITION
+
+if TYPE_CHECKING:
+    from api.parameters import Given
+    from api.services import Services
+
+_MIGRATIONS: Final = len(runner.read())
+
+
+class Alive(msgspec.Struct):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Ready(msgspec.Struct):
+    """The server takes webhooks and answers reads.
+
+    `follower` tells whether this process writes the read models or another does. `lag_s` is the
+    age in seconds of the oldest event that they do not show yet.
+    """
+
+    status: Literal["ready"]
+    follower: Literal["leading", "standing by"]
+    queued: int
+    log_position: str
+    projected_position: str
+    lag_s: float
+
+
+class Progress(NamedTuple):
+    """How far the log and the read models are, and the age of the first event not shown."""
+
+    log_position: int
+    projected_position: int
+    lag_s: float
+    migrations: int
+
+
+_PROGRESS: Final = Statement(
+    "SELECT (SELECT coalesce(max(notification_id), 0) FROM raphus.ledger_events),"  # noqa: S608
+    " shown.position,"
+    " coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - recorded_at)::float8, 0)"
+    " FROM raphus.ledger_events WHERE notification_id = shown.position + 1), 0),"
+    " (SELECT count(*) FROM raphus.migrations)"
+    f" FROM ({POSITION.sql}) AS shown (position)",
+    POSITION.params,
+)
+
+
+async def _progress(services: Services) -> Progress:
+    try:
+        row = await services.database.row(_PROGRESS)
+    except psycopg.errors.UndefinedTable as error:
+        raise not_now("not_ready", "the migrations are not applied") from error
+    return msgspec.convert(row, Progress)
+
+
+async def _healthz(_services: Services, _given: Given) -> Answer:
+    return json_answer(Alive("ok"))
+
+
+async def _readyz(services: Services, _given: Given) -> Answer:
+    progress = await _progress(services)
+    queued, problem = services.writer.queued, services.follower.problem
+    problems = {
+        "migrations": progress.migrations < _MIGRATIONS and "some are not applied",
+        "queue": queued >= QUEUE_MAX and "it is full",
+        "follower": problem,
+    }
+    found = {name: problem for name, problem in problems.items() if problem}
+    if found:
+        raise not_now("not_ready", f"not ready: {', '.join(found)}", found, retry_s=5)
+    follower: Literal["leading", "standing by"]
+    follower = "leading" if services.follower.leading else "standing by"
+    shown = str(progress.log_position), str(progress.projected_position), progress.lag_s
+    return json_answer(Ready("ready", follower, queued, *shown))
+
+
+async def _metrics(services: Services, _given: Given) -> Answer:
+    metrics = services.metrics
+    try:
+        progress = await _progress(services)
+    except ApiError:
+        metrics.forget_progress()  # the counters are worth having without the database, too
+    else:
+        metrics.show_progress(*progress[:3])
+    return answer(metrics.exposition(), MEDIA_TYPE)
+
+
+HEALTHZ: Final = Operation(
+    path="/healthz",
+    name="healthz",
+    summary="Tell that the process lives.",
+    handle=_healthz,
+    answers=Alive,
+    secured=False,
+)
+READYZ: Final = Operation(
+    path="/readyz",
+    name="readyz",
+    summary="Tell whether webhooks can be taken and reads be answered.",
+    handle=_readyz,
+    answers=Ready,
+    secured=False,
+)
+METRICS: Final = Operation(
+    path="/metrics",
+    name="metrics",
+    summary="Give the counters, in Prometheus' text format.",
+    handle=_metrics,
+    media_type="text/plain",
+)

@@ -1,0 +1,135 @@
+"""Metrics: what the server counts, in Prometheus' format."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from domain.routing import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from domain.timeline import Entry
+
+MEDIA_TYPE: Final = CONTENT_TYPE_LATEST.encode()
+UNREAD: Final = "unread"
+"""Stands for the type of a delivery whose body was not read, since it is not verified."""
+OTHER: Final = "other"
+"""Stands for the types that no aggregate takes, since they could be any number."""
+
+# They would be a second line for every counter, of no use here.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
+
+_TYPES: Final = frozenset(type_ for kind in KINDS.values() for type_ in kind.machine.types)
+_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+
+
+class _Typed(msgspec.Struct):
+    type: str
+
+
+_decode = msgspec.json.Decoder(_Typed).decode
+
+
+def type_of(body: bytes) -> str:
+    """Return the type of a verified body, or `other`."""
+    try:
+        type_ = _decode(body).type
+    except (msgspec.MsgspecError, RecursionError):
+        return OTHER
+    return type_ if type_ in _TYPES else OTHER
+
+
+class Metrics:
+    """The counters of one server."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self._deliveries = Counter(
+            "raphus_deliveries",
+            "Webhooks by type and by what became of them: recorded, duplicate, unverified,"
+            " too_large, busy or failed.",
+            ["type", "outcome"],
+            registry=registry,
+        )
+        self._facts = Counter(
+            "raphus_facts",
+            "Facts by type and verdict, each counted when it is first projected.",
+            ["type", "verdict"],
+            registry=registry,
+        )
+        self._queue = Gauge(
+            "raphus_queue_deliveries", "Deliveries that wait to be committed.", registry=registry
+        )
+        self._batch = Histogram(
+            "raphus_batch_deliveries", "Deliveries a commit.", buckets=_SIZES, registry=registry
+        )
+        self._commit = Histogram(
+            "raphus_commit_seconds", "Time a commit takes.", buckets=_SECONDS, registry=registry
+        )
+        self._page_lag = Histogram(
+            "raphus_projection_delay_seconds",
+            "Time from the commit of an event until the read models show it, a page's oldest.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._lag = Gauge(
+            "raphus_projection_lag_seconds",
+            "Age of the oldest event that the read models do not show yet.",
+            registry=registry,
+        )
+        self._log_position = Gauge(
+            "raphus_log_position", "Position of the newest event.", registry=registry
+        )
+        self._projected_position = Gauge(
+            "raphus_projected_position",
+            "Position up to which the read models are written.",
+            registry=registry,
+        )
+
+    def watch_queue(self, queued: Callable[[], int]) -> None:
+        """Take the queue's length from here."""
+        self._queue.set_function(queued)
+
+    def count_delivery(self, type_: str, outcome: str) -> None:
+        """Count a delivery that has been answered."""
+        self._deliveries.labels(type_, outcome).inc()
+
+    def count_batch(self, size: int, commit_s: float) -> None:
+        """Count a commit."""
+        self._batch.observe(size)
+        self._commit.observe(commit_s)
+
+    def count_page(self, entries: Iterable[Entry], lag_s: float) -> None:
+        """Count a page that the follower has written."""
+        self._page_lag.observe(lag_s)
+        for entry in entries:
+            type_ = entry.type if entry.type in _TYPES else OTHER
+            self._facts.labels(type_, entry.verdict or "none").inc()
+
+    def show_progress(self, log_position: float, projected_position: float, lag_s: float) -> None:
+        """Take how far the log and the read models are."""
+        self._log_position.set(log_position)
+        self._projected_position.set(projected_position)
+        self._lag.set(lag_s)
+
+    def forget_progress(self) -> None:
+        """Show that it is not known: a stale number would look like a healthy one."""
+        self.show_progress(*(float("nan"),) * 3)
+
+    def exposition(self) -> bytes:
+        """Return all of it as text."""
+        return generate_latest(self.registry)

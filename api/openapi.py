@@ -1,0 +1,163 @@
+"""OpenAPI: the description of the server, made from the declarations that it runs on."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from datetime import datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args, get_type_hints
+
+import msgspec
+
+from api.bodies import BODY_BYTES_MAX
+from api.errors import ErrorBody
+from api.webhooks import PATH, Acknowledgement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from api.operations import Operation
+    from api.parameters import Parameter
+
+Json: TypeAlias = "dict[str, Any]"  # a JSON document has no narrower type
+_REF: Final = "#/components/schemas/{name}"
+_FAILURES: Final = {
+    400: "The query is not as declared.",
+    401: "The key is missing, or wrong.",
+    403: "The server has no key, and answers its own machine only.",
+    503: "Not now; try again after `Retry-After` seconds.",
+}
+_PUBLIC_FAILURES: Final = (400, 503)
+_WEBHOOK_FAILURES: Final = {
+    400: "That is not an HTTP request.",
+    401: "The delivery is not signed with a configured secret, or not now; nothing is stored.",
+    408: "The body does not come in time.",
+    413: f"The body has more than {BODY_BYTES_MAX} bytes.",
+    503: "Not now; nothing is known to be stored. Dodo sends it again.",
+}
+
+
+def document(operations: Sequence[Operation]) -> Json:
+    """Return the OpenAPI 3.1 document of these operations and of the way in."""
+    answered = [operation.answers for operation in operations if operation.answers is not None]
+    structs = [Acknowledgement, ErrorBody, *answered]
+    schemas, components = msgspec.json.schema_components(structs, ref_template=_REF)
+    schema_of = {id(struct): schema for struct, schema in zip(structs, schemas, strict=True)}
+    error = schema_of[id(ErrorBody)]
+    paths: Json = {PATH: {"post": _webhook(schema_of[id(Acknowledgement)], error)}}
+    for operation in operations:
+        answer = schema_of.get(id(operation.answers), {"type": "string"})
+        paths[_plain(operation.path)] = {"get": _get(operation, answer, error)}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Raphus",
+            "version": version("raphus"),
+            "description": "Keeps what Dodo Payments says happened, and says what is true.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": _mended(components, _structs(structs)),
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _get(operation: Operation, answer: Json, error: Json) -> Json:
+    failures = {status: _FAILURES[status] for status in _PUBLIC_FAILURES}
+    if operation.secured:
+        failures = _FAILURES
+    described = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "parameters": [
+            *(_parameter(parameter, "path") for parameter in operation.takes.path),
+            *(_parameter(parameter, "query") for parameter in operation.takes.query),
+        ],
+        "responses": {
+            "200": {
+                "description": "Done.",
+                "content": {operation.media_type: {"schema": answer}},
+            },
+            **_failures({**failures, **(operation.may_fail or {})}, error),
+        },
+    }
+    return {**described, "security": [{"key": []}] if operation.secured else []}
+
+
+def _webhook(answer: Json, error: Json) -> Json:
+    headers = ("webhook-id", "webhook-timestamp", "webhook-signature")
+    return {
+        "operationId": "receive_webhook",
+        "summary": "Take a webhook of Dodo's, signed as Standard Webhooks tell.",
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
+            for name in headers
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}},
+        "responses": {
+            "200": {
+                "description": "It is stored, durably.",
+                "content": {"application/json": {"schema": answer}},
+            },
+            **_failures(_WEBHOOK_FAILURES, error),
+        },
+        "security": [],
+    }
+
+
+def _parameter(parameter: Parameter[Any], where: str) -> Json:
+    return {
+        "name": parameter.name,
+        "in": where,
+        "required": where == "path",
+        "description": parameter.description,
+        "schema": parameter.schema,
+    }
+
+
+def _failures(meanings: dict[int, str], error: Json) -> Json:
+    content = {"application/json": {"schema": error}}
+    return {
+        str(status): {"description": meaning, "content": content}
+        for status, meaning in sorted(meanings.items())
+    }
+
+
+def _plain(path: str) -> str:
+    return re.sub(r":[a-z]+}", "}", path)
+
+
+def _structs(roots: Iterable[object]) -> Iterator[type[msgspec.Struct]]:
+    """Yield every struct that these are made of."""
+    seen: set[object] = set()
+    waiting = list(roots)
+    while waiting:
+        found = waiting.pop()
+        if found in seen:
+            continue
+        seen.add(found)
+        waiting += get_args(found)
+        if isinstance(found, type) and issubclass(found, msgspec.Struct):
+            waiting += get_type_hints(found).values()
+            yield found
+
+
+def _mended(components: Json, structs: Iterable[type[msgspec.Struct]]) -> Json:
+    """Add what msgspec leaves out: that times are times, and where a docstring's lines begin."""
+    for struct in structs:
+        schema = components[struct.__name__]
+        hints = get_type_hints(struct)
+        for name, encoded in zip(
+            struct.__struct_fields__, struct.__struct_encode_fields__, strict=True
+        ):
+            if hints[name] is datetime or datetime in get_args(hints[name]):
+                options = schema["properties"][encoded]
+                for option in options.get("anyOf", [options]):
+                    if option.get("type") == "string":
+                        option["format"] = "date-time"
+    for schema in components.values():
+        if "description" in schema:
+            schema["description"] = inspect.cleandoc(schema["description"])
+    return components

@@ -1,0 +1,44 @@
+"""Pages: a part of a list as JSON, with the cursor that leads to the next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from api.answers import Answer, json_answer
+from api.parameters import integer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from api.cursors import Cursor
+    from api.database import Row
+
+T = TypeVar("T")
+Key = TypeVar("Key")
+
+LIMIT: Final = integer("limit", "How many items a page has.", minimum=1, maximum=100, default=50)
+
+
+class Page(msgspec.Struct, Generic[T]):
+    """A part of a list. `next` is the `cursor` of the next part, null at the end."""
+
+    items: list[T]
+    next: str | None
+
+
+class Item(NamedTuple, Generic[Key]):
+    """What a row says, and the key by which the list is sorted."""
+
+    key: Key
+    value: msgspec.Struct
+
+
+def page(
+    rows: Sequence[Row], limit: int, read: Callable[[Row], Item[Key]], cursor: Cursor[Key]
+) -> Answer:
+    """Answer with the first `limit` rows; one more row tells that there is a next page."""
+    items = [read(row) for row in rows[:limit]]
+    following = cursor.write(items[-1].key) if len(rows) > limit else None
+    return json_answer(Page([item.value for item in items], following))

@@ -1,0 +1,190 @@
+"""Parameters: each declared once, which reads it, tells what is wrong, and documents it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeVar, cast
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from api.errors import ApiError
+from domain.delivery import as_utc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+T = TypeVar("T")
+PARAMETERS_MAX: Final = 32
+TEXT_CHARS_MAX: Final = 200
+"""No longer text is stored anywhere that can be asked for."""
+PRINTABLE: Final = r"^[^\u0000-\u001f\u007f]+$"
+"""JSON Schema's pattern of a text: control characters cannot be stored."""
+_printable = re.compile(r"[^\x00-\x1f\x7f]+")
+_read_instant = msgspec.json.Decoder(Annotated[datetime, msgspec.Meta(tz=True)]).decode
+
+
+@dataclass(frozen=True, eq=False)
+class Parameter(Generic[T]):
+    """One parameter of a query or a path: `read` raises ValueError that tells what it must be."""
+
+    name: str
+    description: str
+    schema: Mapping[str, object]
+    read: Callable[[str], T]
+    default: T = cast("T", None)  # noqa: RUF009 -- an absent value, for a type that allows it
+
+
+class Given:
+    """The parameters of one request, by their declarations."""
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self._values = values
+
+    def __getitem__(self, parameter: Parameter[T]) -> T:
+        """Return a value, or the default."""
+        return cast("T", self._values.get(parameter.name, parameter.default))
+
+    def among(self, parameters: Sequence[Parameter[Any]]) -> dict[str, object]:
+        """Return those of these that were given."""
+        return {p.name: self._values[p.name] for p in parameters if p.name in self._values}
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What an operation takes: the parts of its path, and its query."""
+
+    path: tuple[Parameter[str], ...] = ()
+    query: tuple[Parameter[Any], ...] = ()
+    _by_name: Mapping[str, Parameter[Any]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_name", {p.name: p for p in self.query})
+
+    def read(self, path: Mapping[str, str], query: bytes) -> Given:
+        """Read a request's path and query.
+
+        Raises:
+            ApiError: 404 for a path that names nothing; 400 for a query that is not as declared.
+        """
+        values: dict[str, object] = {p.name: _path_value(p, path[p.name]) for p in self.path}
+        if query:
+            values |= self._read_query(query)
+        return Given(values)
+
+    def _read_query(self, query: bytes) -> dict[str, object]:
+        try:
+            pairs = parse_qsl(
+                query.decode("ascii"), keep_blank_values=True, max_num_fields=PARAMETERS_MAX
+            )
+        except ValueError as error:
+            message = f"the query is not ASCII, or has more than {PARAMETERS_MAX} parameters"
+            raise ApiError(400, "invalid_query", message) from error
+        values: dict[str, object] = {}
+        for name, value in pairs:
+            if name in values:
+                raise _invalid(name, "is given more than once")
+            values[name] = self._read_one(name, value)
+        return values
+
+    def _read_one(self, name: str, value: str) -> object:
+        parameter = self._by_name.get(name)
+        if parameter is None:
+            known = sorted(self._by_name)
+            message = "unknown parameter" + (f"; known are {', '.join(known)}" if known else "")
+            named = name if _is_text(name) else ""
+            raise ApiError(400, "unknown_parameter", message, {"parameter": named, "known": known})
+        try:
+            return parameter.read(value)
+        except ValueError as error:
+            raise _invalid(name, str(error)) from error
+
+
+def text(name: str, description: str, chars_max: int = TEXT_CHARS_MAX) -> Parameter[str | None]:
+    """Declare a text."""
+    schema = {"type": "string", "minLength": 1, "maxLength": chars_max, "pattern": PRINTABLE}
+
+    def read(value: str) -> str:
+        if not _is_text(value, chars_max):
+            raise ValueError(f"must be 1 to {chars_max} characters, no control characters")
+        return value
+
+    return Parameter(name, description, schema, read)
+
+
+def path_text(name: str, description: str) -> Parameter[str]:
+    """Declare a part of a path."""
+    any_text = text(name, description)
+    read = cast("Callable[[str], str]", any_text.read)
+    return Parameter(name, description, any_text.schema, read)
+
+
+def integer(
+    name: str, description: str, minimum: int, maximum: int, default: int
+) -> Parameter[int]:
+    """Declare an integer."""
+    schema = {"type": "integer", "minimum": minimum, "maximum": maximum, "default": default}
+    digits = re.compile(r"-?[0-9]{1,18}")
+
+    def read(value: str) -> int:
+        if not digits.fullmatch(value) or not minimum <= int(value) <= maximum:
+            raise ValueError(f"must be an integer from {minimum} to {maximum}")
+        return int(value)
+
+    return Parameter(name, description, schema, read, default)
+
+
+def flag(name: str, description: str) -> Parameter[bool | None]:
+    """Declare true or false."""
+
+    def read(value: str) -> bool:
+        if value not in {"true", "false"}:
+            raise ValueError("must be true or false")
+        return value == "true"
+
+    return Parameter(name, description, {"type": "boolean"}, read)
+
+
+def instant(name: str, description: str) -> Parameter[datetime | None]:
+    """Declare a moment in time."""
+
+    def read(value: str) -> datetime:
+        try:
+            return as_utc(_read_instant(msgspec.json.encode(value)))
+        except (msgspec.ValidationError, OverflowError) as error:
+            raise ValueError(
+                "must be a time with its offset (RFC 3339), such as 2026-01-31T12:00:00Z;"
+                " a + is written %2B in a URL"
+            ) from error
+
+    return Parameter(name, description, {"type": "string", "format": "date-time"}, read)
+
+
+def position(name: str, description: str) -> Parameter[int | None]:
+    """Declare a position in the log, as an answer gave it."""
+    pattern = "[0-9]{1,18}"
+    digits = re.compile(pattern)
+
+    def read(value: str) -> int:
+        if not digits.fullmatch(value):
+            raise ValueError("must be a position that an answer gave: 1 to 18 digits")
+        return int(value)
+
+    return Parameter(name, description, {"type": "string", "pattern": f"^{pattern}$"}, read)
+
+
+def _path_value(parameter: Parameter[str], value: str) -> str:
+    try:
+        return parameter.read(value)
+    except ValueError as error:
+        raise ApiError(404, "not_found", f"{parameter.name} {error}") from error
+
+
+def _is_text(value: str, chars_max: int = TEXT_CHARS_MAX) -> bool:
+    return 0 < len(value) <= chars_max and _printable.fullmatch(value) is not None
+
+
+def _invalid(name: str, problem: str) -> ApiError:
+    return ApiError(400, "invalid_parameter", f"{name} {problem}", {"parameter": name})

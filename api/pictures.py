@@ -1,0 +1,121 @@
+"""Pictures: the state machines as a page of documentation, rendered from their tables."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+
+from domain.machine import GAP, KEEPS, NOTHING, REFUSES, Judgement, Machine, Verdict
+from domain.routing import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+INTRODUCTION: Final = f"""\
+# The state machines
+
+Written by `raphus docs` from the tables in `domain/`, which the code runs on. Edit those.
+
+Facts are folded in the order of their timestamps. Facts with the same timestamp are folded in
+the order of their rank: the events stand in that order below, and those in one place of it in
+the order of their webhook-ids. A cell tells the state after the event. `{KEEPS}`: valid, and
+the state stays. `{REFUSES}`: not a valid transition; the fact is refused, kept and listed, and
+judged again when a missing one arrives. `{GAP}` behind a state: valid, but something must have
+happened before it that was never seen, so the history is partial.
+"""
+
+
+def state_machines() -> str:
+    """Return the page, in Markdown with Mermaid diagrams."""
+    sections = [section(kind.machine) for kind in KINDS.values()]
+    return "\n".join([INTRODUCTION, *sections])
+
+
+def section(machine: Machine) -> str:
+    """Return one machine's section: its picture, its table, and what its words mean."""
+    parts = [
+        [f"## {machine.kind}", ""],
+        ["```mermaid", *diagram(machine), "```", ""],
+        [*grid(machine), ""],
+        [*notes(machine), ""],
+        [*_meanings("State", machine.states.items()), ""],
+        _meanings("Event", ((type_, machine.events[word]) for type_, word in _spelt(machine))),
+    ]
+    return "\n".join(line for part in parts for line in part) + "\n"
+
+
+def diagram(machine: Machine) -> Iterator[str]:
+    """Yield the lines of a Mermaid diagram: every transition that changes the state."""
+    labels: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for state in (None, *machine.states):
+        for word in machine.words:
+            found = machine.judge(state, word)
+            if found.verdict is Verdict.APPLIED and found.to is not None:
+                label = word + (GAP if found.gap else "")
+                labels[state or "[*]", found.to].append(label)
+    yield "stateDiagram-v2"
+    for (origin, to), words in labels.items():
+        yield f"    {origin} --> {to}: {', '.join(words)}"
+    moved = {state for transition in labels for state in transition}
+    for state in machine.states:
+        if state not in moved:
+            yield f"    {state}"
+        if state in machine.final:
+            yield f"    {state} --> [*]"
+
+
+def grid(machine: Machine) -> Iterator[str]:
+    """Yield the lines of the table: a row a state, a column an event."""
+    rows = [
+        [f"**{state or NOTHING}**", *(_cell(machine.judge(state, word)) for word in machine.words)]
+        for state in (None, *machine.states)
+    ]
+    yield from _table(["from \\ event", *machine.words], rows)
+
+
+def notes(machine: Machine) -> Iterator[str]:
+    """Yield what the table does not show."""
+    if machine.final:
+        final = _listed(state for state in machine.states if state in machine.final)
+        yield f"- Final states: {final}. Only a fact leads out of one, where the table says so."
+    if machine.observed_first:
+        first = _listed(sorted(machine.observed_first))
+        yield f"- Observed only, and only before any state is known: {first}."
+    if machine.observed_freely:
+        yield "- The status follows what is observed, in any direction."
+    if machine.stages:
+        stages = " < ".join(f"`{stage}`" for stage in machine.stages)
+        yield f"- Stages: {stages}. The table holds within a stage. A later stage opens it anew,"
+        yield "  with any event; an earlier stage than the current one is refused."
+    yield f"- Order among equal timestamps: {_order(machine)}."
+
+
+def _order(machine: Machine) -> str:
+    tiers: dict[int, list[str]] = defaultdict(list)
+    for word, rank in machine.ranks.items():
+        tiers[rank].append(word)
+    return " < ".join(_listed(tiers[rank]) for rank in sorted(tiers))
+
+
+def _spelt(machine: Machine) -> Iterable[tuple[str, str]]:
+    return zip(machine.types, machine.words, strict=True)
+
+
+def _cell(found: Judgement) -> str:
+    if found.verdict is Verdict.REFUSED:
+        return REFUSES
+    to = KEEPS if found.verdict is Verdict.UNCHANGED else str(found.to)
+    return to + (f" {GAP}" if found.gap else "")
+
+
+def _meanings(title: str, meanings: Iterable[tuple[str, str]]) -> list[str]:
+    return _table([title, "Meaning"], [[f"`{word}`", meaning] for word, meaning in meanings])
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [header, ["---"] * len(header), *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)

@@ -1,0 +1,146 @@
+"""Serve: the HTTP server as a program, from its first check to its orderly end."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from contextlib import contextmanager
+from threading import Thread
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+
+from api.app import application
+from api.conninfo import database
+from api.protocol import BoundedProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from starlette.types import ASGIApp
+
+    from api.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+STOP_TIMEOUT_S: Final = 20
+"""How long requests under way may take to end; a commit is given up after 5 s."""
+KEEP_ALIVE_S: Final = 65
+
+
+class AddressError(Exception):
+    """The server cannot listen where it is told to."""
+
+
+class StartError(Exception):
+    """The server does not start; the log tells why."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM, then end in order.
+
+    No more requests are taken, what is queued is committed and answered, the follower stops,
+    and then the embedded database, if this was its last user.
+
+    Raises:
+        SettingsError: a setting is missing, or cannot be used.
+        AddressError: the host and port cannot be listened on.
+        UnreachableError, EmbeddedPostgresError, MigrationError: there is no usable database.
+    """
+    settings.check_reach()
+    verifier = settings.verifier()
+    with listening(settings.host, settings.port) as sock, database(settings) as conninfo:
+        app = application(conninfo, verifier, settings.api_key)
+        server = Server(app, lambda: _announce(settings, sock))
+        try:
+            server.run(sockets=[sock])
+        except SystemExit as error:  # uvicorn's, where the application does not start
+            raise StartError(StartError.__doc__) from error
+        except KeyboardInterrupt:  # uvicorn's, after it has ended in order
+            _log.info("stopped")
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with our limits, that says when it is ready."""
+
+    def __init__(self, app: ASGIApp, ready: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                access_log=False,
+                http=BoundedProtocol,
+                lifespan="on",
+                log_config=None,
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=STOP_TIMEOUT_S,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                ws="none",
+            )
+        )
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+@contextmanager
+def in_background(app: ASGIApp, sock: socket.socket) -> Iterator[None]:
+    """Serve in a thread until the block ends.
+
+    Raises:
+        StartError: the application does not start.
+    """
+    server = Server(app, lambda: None)
+    thread = Thread(target=server.run, args=([sock],), name="server")
+    thread.start()
+    try:
+        while not server.started and thread.is_alive():
+            thread.join(0.01)
+        if not server.started:
+            raise StartError(StartError.__doc__)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Yield a socket that is bound, and refuses connections until a server listens on it.
+
+    Raises:
+        AddressError: the address does not exist here, or is taken.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise AddressError(f"cannot listen on {host}: {error.strerror}") from error
+    with sock:
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+        except OSError as error:
+            raise AddressError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        yield sock
+
+
+def url_of(sock: socket.socket) -> str:
+    """Return the address that a socket is bound to, as a URL."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _announce(settings: Settings, sock: socket.socket) -> None:
+    url = url_of(sock)
+    _log.info("Raphus listens on %s; webhooks go to %s/webhooks/dodo", url, url)
+    if settings.api_key is None:
+        _log.info("RAPHUS_API_KEY is not set: reads are answered to this machine only")
+    if settings.database_url is None:
+        _log.info("DATABASE_URL is not set: the data is in %s", settings.home)

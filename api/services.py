@@ -1,0 +1,27 @@
+"""Services: what the operations work with, put together in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from api.auth import Guard
+    from api.database import Database
+    from api.freshness import Freshness
+    from api.metrics import Metrics
+    from api.webhooks import Waiting
+    from domain.writer import Writer
+    from projections.follower import Follower
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of one running server."""
+
+    guard: Guard
+    database: Database
+    freshness: Freshness
+    metrics: Metrics
+    writer: Writer[Waiting]
+    follower: Follower

@@ -1,0 +1,166 @@
+"""Settings: what the environment says, read once, checked, and never changed."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from api.signatures import SecretError, Verifier
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WEBHOOK_KEY: Final = "DODO_PAYMENTS_WEBHOOK_KEY"
+DATABASE_URL: Final = "DATABASE_URL"
+API_KEY: Final = "RAPHUS_API_KEY"
+HOME: Final = "RAPHUS_HOME"
+HOST: Final = "HOST"
+PORT: Final = "PORT"
+
+API_KEY_CHARS_MIN: Final = 16
+"""A shorter key can be guessed."""
+FILE_BYTES_MAX: Final = 64 * 1024
+
+
+class SettingsError(Exception):
+    """The environment does not say what it must; the message names the variable, not its value."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment says. Secrets stay out of its repr.
+
+    `webhook_keys` are the secrets of the webhooks, newest first by habit; each of them is
+    accepted. Without `database_url`, PostgreSQL is run under `home`. A `port` of 0 takes a free
+    one.
+    """
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = 8000
+    database_url: str | None = field(default=None, repr=False)
+    api_key: str | None = field(default=None, repr=False)
+    webhook_keys: tuple[str, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Settings:
+        """Read an environment; a variable that is set to nothing counts as not set.
+
+        Raises:
+            SettingsError: a value cannot be used.
+        """
+        keys = _secret(environ, WEBHOOK_KEY)
+        return cls(
+            home=_home(environ),
+            host=environ.get(HOST) or "127.0.0.1",
+            port=_port(environ.get(PORT) or "8000"),
+            database_url=_database_url(environ),
+            api_key=_api_key(environ),
+            webhook_keys=tuple(key.strip() for key in keys.split(",")) if keys else (),
+        )
+
+    def verifier(self) -> Verifier:
+        """Return what checks the signatures of webhooks.
+
+        Raises:
+            SettingsError: there is no secret, or one is not a secret.
+        """
+        if not self.webhook_keys:
+            raise SettingsError(
+                f"{WEBHOOK_KEY} is not set. It holds the signing secret of your webhook endpoint,"
+                " which Dodo's dashboard shows under Developer, Webhooks (whsec_…); several,"
+                f" separated by commas, while one replaces the other. {WEBHOOK_KEY}_FILE may name"
+                " a file that holds it instead"
+            )
+        try:
+            return Verifier(self.webhook_keys)
+        except SecretError as error:
+            raise SettingsError(f"{WEBHOOK_KEY}: {error}") from error
+
+    def check_reach(self) -> None:
+        """Refuse to serve what is not protected by a key to other machines.
+
+        Raises:
+            SettingsError: the host is not this machine's own, and there is no key.
+        """
+        if self.api_key is None and not is_loopback(self.host):
+            raise SettingsError(
+                f"{API_KEY} is not set, and {HOST} is not a loopback address: whoever reaches it"
+                f" could read everything. Set {API_KEY} (any random text of"
+                f" {API_KEY_CHARS_MIN} characters or more), or leave {HOST} at 127.0.0.1"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a name or an address means this machine, and no other can reach it."""
+    if host == "localhost":
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def _secret(environ: Mapping[str, str], name: str) -> str | None:
+    value, path = environ.get(name), environ.get(f"{name}_FILE")
+    if value and path:
+        raise SettingsError(f"{name} and {name}_FILE are both set: choose one of them")
+    if not path:
+        return value.strip() if value else None
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(FILE_BYTES_MAX).decode().strip()
+    except OSError as error:
+        raise SettingsError(f"{name}_FILE: {error.strerror}: {path}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{name}_FILE: not a text file: {path}") from error
+    if not content:
+        raise SettingsError(f"{name}_FILE: an empty file: {path}")
+    return content
+
+
+def _database_url(environ: Mapping[str, str]) -> str | None:
+    url = _secret(environ, DATABASE_URL)
+    try:
+        conninfo_to_dict(url or "")
+    except psycopg.ProgrammingError:
+        # Its text quotes the value, which may hold a password.
+        raise SettingsError(f"{DATABASE_URL} is not a URL of PostgreSQL (postgresql://…)") from None
+    return url
+
+
+def _api_key(environ: Mapping[str, str]) -> str | None:
+    key = _secret(environ, API_KEY)
+    if key is None:
+        return None
+    if len(key) < API_KEY_CHARS_MIN:
+        raise SettingsError(f"{API_KEY} has fewer than {API_KEY_CHARS_MIN} characters")
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise SettingsError(f"{API_KEY} may hold visible ASCII characters only")
+    return key
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text[:6]) > 65_535:
+        raise SettingsError(f"{PORT} is not a port number from 0 to 65535")
+    return int(text)
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    if given := environ.get(HOME):
+        return Path(given).expanduser().absolute()
+    if sys.platform == "win32":
+        return Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "raphus"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "raphus"
+    data = Path(environ.get("XDG_DATA_HOME", ""))
+    # The XDG specification has a relative path ignored.
+    return (data if data.is_absolute() else Path.home() / ".local" / "share") / "raphus"

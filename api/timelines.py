@@ -1,0 +1,73 @@
+"""Timelines: facts with their verdicts, of one object, and all that are refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from api.answers import Answer
+from api.cursors import Cursor
+from api.operations import MIN_POSITION, Operation
+from api.pages import LIMIT, Item, Page, page
+from api.parameters import Declared, path_text
+from api.resources import never_seen, spoken
+from domain.timeline import Entry
+from projections import timeline
+
+if TYPE_CHECKING:
+    from api.database import Row
+    from api.parameters import Given
+    from api.services import Services
+    from projections.listing import Listing
+
+REFUSALS_CURSOR: Final = Cursor("refusals", int)
+
+
+def timeline_of(listing: Listing[Any], kind: str) -> Operation:
+    """Return the operation that gives the timeline of one object of a kind."""
+    object_id = path_text("id", f"Dodo's id of the {spoken(kind)}.")
+    cursor = Cursor(f"{kind} timeline", timeline.Cursor)
+
+    async def handle(services: Services, given: Given) -> Answer:
+        limit, after = given[LIMIT], given[cursor.parameter]
+        statement = timeline.of_entity(kind, given[object_id], after=after, limit=limit + 1)
+        rows = await services.database.rows(statement)
+        if not rows and after is None:
+            raise never_seen(kind)
+        return page(rows, limit, read_line, cursor)
+
+    return Operation(
+        path=f"/v1/{listing.resource}/{{id:path}}/timeline",
+        name=f"get_{kind}_timeline",
+        summary=f"Get what happened to one {spoken(kind)}, in the order it occurred.",
+        handle=handle,
+        answers=Page[Entry],
+        takes=Declared((object_id,), (LIMIT, cursor.parameter, MIN_POSITION)),
+        may_fail={404: f"No {spoken(kind)} with this id has been seen."},
+    )
+
+
+async def _refusals(services: Services, given: Given) -> Answer:
+    limit, after = given[LIMIT], given[REFUSALS_CURSOR.parameter] or 0
+    rows = await services.database.rows(timeline.refusals(after=after, limit=limit + 1))
+    return page(rows, limit, _read_refusal, REFUSALS_CURSOR)
+
+
+def read_line(row: Row) -> Item[timeline.Cursor]:
+    """Read a row of a timeline."""
+    line = timeline.read(row)
+    return Item(line.cursor, line.entry)
+
+
+def _read_refusal(row: Row) -> Item[int]:
+    entry = timeline.read(row).entry
+    return Item(int(entry.position), entry)
+
+
+LIST_REFUSALS: Final = Operation(
+    path="/v1/refusals",
+    name="list_refusals",
+    summary="List the facts that are refused now, the first to arrive first.",
+    handle=_refusals,
+    answers=Page[Entry],
+    takes=Declared(query=(LIMIT, REFUSALS_CURSOR.parameter, MIN_POSITION)),
+)

@@ -1,0 +1,156 @@
+"""Webhooks: the way in. Read, verify, queue, wait for the commit, answer; in this order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from api.answers import Answer
+from api.bodies import (
+    BODY_BYTES_MAX,
+    BodyReader,
+    DisconnectedError,
+    TooLargeError,
+    TooMuchError,
+    TooSlowError,
+)
+from api.errors import ApiError, not_now
+from api.logs import Throttle
+from api.metrics import UNREAD, type_of
+from api.signatures import UnverifiedError
+from domain.delivery import Delivery
+from domain.ledger import Receipt
+from domain.writer import QueueFullError, Settled
+
+if TYPE_CHECKING:
+    from eventsourcing.persistence import PersistenceError
+    from starlette.types import Receive, Scope, Send
+
+    from api.metrics import Metrics
+    from api.signatures import Verifier
+    from domain.writer import Writer
+
+PATH: Final = "/webhooks/dodo"
+_RETRY_S: Final = 5
+_SIGNED: Final = (b"webhook-id", b"webhook-timestamp", b"webhook-signature")
+_READ: Final = frozenset({*_SIGNED, b"content-length"})
+
+
+class Acknowledgement(msgspec.Struct):
+    """The delivery is stored. `duplicate`: it was before, at this position."""
+
+    position: str
+    duplicate: bool
+
+
+class Waiting(NamedTuple):
+    """A request that waits for its delivery's commit."""
+
+    answered: asyncio.Future[Receipt | PersistenceError]
+    delivery: Delivery
+
+
+class Acknowledger:
+    """Takes the writer's answers from its thread to the requests that wait for them."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def resolve(self, settled: list[Settled[Waiting]], commit_s: float) -> None:
+        """Wake a batch's requests, at once; called in the writer's thread."""
+        loop = settled[0].token.answered.get_loop()
+        loop.call_soon_threadsafe(_answer_all, settled)
+        self._metrics.count_batch(len(settled), commit_s)
+        for waiting, answer in settled:
+            outcome = "failed"
+            if isinstance(answer, Receipt):
+                outcome = "duplicate" if answer.duplicate else "recorded"
+            self._metrics.count_delivery(type_of(waiting.delivery.body), outcome)
+
+
+def _answer_all(settled: list[Settled[Waiting]]) -> None:
+    for waiting, answer in settled:
+        if not waiting.answered.done():  # a request that was cancelled waits no more
+            waiting.answered.set_result(answer)
+
+
+class Webhooks:
+    """The endpoint (ASGI, without Starlette's Request, since every webhook passes here)."""
+
+    def __init__(self, verifier: Verifier, writer: Writer[Waiting], metrics: Metrics) -> None:
+        self._verifier = verifier
+        self._writer = writer
+        self._metrics = metrics
+        self._bodies = BodyReader()
+        self._log = Throttle(logging.getLogger(__name__))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            delivery = await self._read(scope, receive)
+            receipt = await self._record(delivery)
+        except DisconnectedError:
+            self._log.warning("a webhook was not answered: its body did not come whole")
+        except ApiError as error:
+            self._log.warning(f"a webhook was refused: {error.status}, {error}")
+            raise
+        else:
+            await _acknowledge(receipt).send(send)
+
+    async def _read(self, scope: Scope, receive: Receive) -> Delivery:
+        head = {name: value for name, value in scope["headers"] if name in _READ}
+        if int(head.get(b"content-length", 0)) > BODY_BYTES_MAX:
+            raise self._too_large()
+        try:
+            body = await self._bodies.read(receive)
+        except TooLargeError as error:
+            raise self._too_large() from error
+        except TooMuchError as error:
+            self._metrics.count_delivery(UNREAD, "busy")
+            raise not_now("busy", "too many bodies are being read", retry_s=_RETRY_S) from error
+        except TooSlowError as error:
+            raise ApiError(408, "too_slow", "the body did not come in time") from error
+        webhook_id, timestamp, signature = (
+            head.get(name, b"").decode("latin-1") for name in _SIGNED
+        )
+        delivery = Delivery(webhook_id, timestamp, signature, body)
+        try:
+            self._verifier.verify(delivery)
+        except UnverifiedError as error:
+            self._metrics.count_delivery(UNREAD, "unverified")
+            raise ApiError(401, "unverified", str(error)) from error
+        return delivery
+
+    async def _record(self, delivery: Delivery) -> Receipt:
+        waiting = Waiting(asyncio.get_running_loop().create_future(), delivery)
+        try:
+            self._writer.submit(delivery, waiting)
+        except QueueFullError as error:
+            self._metrics.count_delivery(type_of(delivery.body), "busy")
+            raise not_now("busy", "the queue is full", retry_s=_RETRY_S) from error
+        receipt = await waiting.answered
+        if not isinstance(receipt, Receipt):
+            message = "the delivery could not be committed"
+            raise not_now("unavailable", message, retry_s=_RETRY_S) from receipt
+        return receipt
+
+    def _too_large(self) -> ApiError:
+        self._metrics.count_delivery(UNREAD, "too_large")
+        message = f"the body has more than {BODY_BYTES_MAX} bytes"
+        return ApiError(413, "too_large", message, {"bytes_max": BODY_BYTES_MAX})
+
+
+def _acknowledge(receipt: Receipt) -> Answer:
+    body = b'{"position":"%d","duplicate":%b}' % (
+        receipt.position,
+        b"true" if receipt.duplicate else b"false",
+    )
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    return Answer(200, headers, body)
