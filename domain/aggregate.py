@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from domain.delivery import read_envelope
 from domain.timeline import Entry, Fact, Folded, describe, fold
@@ -72,6 +72,31 @@ class Aggregate:
         """Take the next event of the stream."""
         self.events.append(event)
         self._folded = None
+
+    def at(self, *, as_of: datetime | None = None, known_at: datetime | None = None) -> Self:
+        """Return the aggregate as it was: from what had occurred, and been recorded, by then.
+
+        What was recorded by `known_at` decides first; the facts in it that had occurred by
+        `as_of` stay, each with all its bodies. Nothing may be left: an aggregate of no events.
+        """
+        known = [
+            event
+            for event in self.events
+            if known_at is None or (event.recorded_at or known_at) <= known_at
+        ]
+        was = type(self)(self.id, known)
+        return was if as_of is None else type(self)(self.id, was.occurred_by(as_of))
+
+    def occurred_by(self, instant: datetime) -> list[Event]:
+        """Return the events of the facts that occurred up to an instant, in order of arrival."""
+        occurred = [
+            saying.event
+            for facts in self._sayings().values()
+            for sayings in facts.values()
+            if min(saying.occurred_at for saying in sayings) <= instant
+            for saying in sayings
+        ]
+        return sorted(occurred, key=lambda event: event.originator_version)
 
     def timeline(self) -> list[Entry]:
         """Return every fact with its verdict, in timeline order."""

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from domain.aggregate import Aggregate, Known
+from typing import TYPE_CHECKING
+
+from domain.aggregate import Aggregate
 from domain.delivery import Envelope, UnreadableError, read_envelope
 from domain.machine import Verdict
 from domain.routing import NOTICE, route
 from domain.timeline import Entry
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.event import Event
+    from domain.timeline import Folded
 
 
 class Notice(Aggregate):
@@ -15,15 +23,25 @@ class Notice(Aggregate):
     @property
     def business_id(self) -> str:
         """The tenant, empty where the body does not say it."""
-        envelope = _envelope(self.events[0].delivery.body)
+        envelope = _envelope(self.events[0].delivery.body) if self.events else None
         return envelope.business_id if envelope else ""
 
-    def entities(self) -> list[Known]:
+    def occurred_by(self, instant: datetime) -> list[Event]:
+        """Return all or none; what says no time occurred, at the latest, when it was recorded."""
+        if not self.events:
+            return []
+        envelope = _envelope(min(event.delivery.body for event in self.events))
+        occurred_at = envelope.timestamp if envelope else self.events[0].recorded_at
+        return self.events if occurred_at is None or occurred_at <= instant else []
+
+    def folded(self) -> dict[tuple[str, str], Folded]:
         """Return nothing: a notice is about no entity."""
-        return []
+        return {}
 
     def timeline(self) -> list[Entry]:
         """Return one line: refused where it should have told of an aggregate, else no verdict."""
+        if not self.events:
+            return []
         bodies = sorted(self.events, key=lambda event: event.delivery.body)
         delivery, event = bodies[0].delivery, self.events[0]
         if event.recorded_at is None:

@@ -98,23 +98,35 @@ class Payment(Aggregate):
         if kind is not PAYMENT:
             return known
         newest = folded.observations[-1].data
-        cart, total = newest.get("product_cart"), integer(newest.get("total_amount"))
-        lines = cart if isinstance(cart, list) else []
-        products = [line.get("product_id") for line in lines if isinstance(line, dict)]
+        total = integer(newest.get("total_amount"))
         refunded = self._refunded_amount(newest.get("currency"))
         exceeds = total is not None and refunded > total
         return known | {
-            "product_ids": identities(products),
+            "product_ids": products(newest.get("product_cart")),
             "refunded_amount": refunded,
             "anomaly": "the refunds exceed the total" if exceeds else None,
         }
 
     def _refunded_amount(self, currency: object) -> int:
-        amounts = [
-            integer(folded.observations[-1].data.get("amount")) or 0
+        return sum(
+            given_back(folded, currency)[0]
             for (name, _), folded in self.folded().items()
             if name == REFUND.name
-            and follow(REFUND, folded)[0].status == "succeeded"
-            and folded.observations[-1].data.get("currency", currency) == currency
-        ]
-        return sum(amounts)
+        )
+
+
+def products(cart: object) -> tuple[str, ...]:
+    """Read the products that a payment's cart holds."""
+    lines = cart if isinstance(cart, list) else []
+    return identities([line.get("product_id") for line in lines if isinstance(line, dict)])
+
+
+def given_back(refund: Folded, currency: object) -> tuple[int, str | None]:
+    """Return what a refund gives back in a currency, in minor units; if nothing, why."""
+    newest, status = refund.observations[-1].data, follow(REFUND, refund)[0].status
+    if status != "succeeded":
+        return 0, f"the refund is {status}" if status else "nothing says that it succeeded"
+    if newest.get("currency", currency) != currency:
+        return 0, "the refund is in another currency than the payment"
+    amount = integer(newest.get("amount"))
+    return (0, "the refund does not say its amount") if amount is None else (amount, None)

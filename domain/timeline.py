@@ -12,7 +12,7 @@ from domain.fields import instant
 from domain.machine import At, Step, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 
 class Fact(NamedTuple):
@@ -53,13 +53,22 @@ class Entry(msgspec.Struct, frozen=True, rename={"from_": "from"}):
 
 
 class Folded(NamedTuple):
-    """An entity's facts, in order, folded through its machine."""
+    """An entity's facts, in order, folded through its machine.
+
+    `ats` tells where the machine stands after each fact, `observed` the last observation of a
+    status with its fact.
+    """
 
     facts: list[Fact]
     entries: list[Entry]
-    at: At
+    ats: list[At]
     observations: list[Observation]
     observed: tuple[At, Fact] | None
+
+    @property
+    def at(self) -> At:
+        """Where the machine stands after all facts."""
+        return self.ats[-1]
 
     @property
     def refused(self) -> int:
@@ -72,6 +81,13 @@ class Folded(NamedTuple):
         partial = self.at.status is None or any(entry.gap for entry in self.entries)
         return "partial" if partial else "complete"
 
+    def steps(self) -> Iterator[tuple[Fact, At, list[Observation]]]:
+        """Go from fact to fact: where the machine stands after it, and its observations."""
+        done = 0
+        for fact, at in zip(self.facts, self.ats, strict=True):
+            begin, done = done, done + len(fact.observations)
+            yield fact, at, self.observations[begin:done]
+
 
 def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
     """Sort the facts, judge each in turn, and find the last observation of a status.
@@ -81,6 +97,7 @@ def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
     ordered = sorted(facts, key=lambda fact: fact[:3])
     entries: list[Entry] = []
     observations: list[Observation] = []
+    ats: list[At] = []
     observed: tuple[At, Fact] | None = None
     at = At()
     newness = _newness(kind)
@@ -88,11 +105,12 @@ def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
         step = kind.machine.step(at, fact.word, fact.observations[0].at.stage)
         entries.append(_entry(kind, entity_id, fact, at, step))
         at = step.to
+        ats.append(at)
         for observation in sorted(fact.observations, key=newness):
             observations.append(observation)
             if observation.at.status is not None:
                 observed = observation.at, fact
-    return Folded(ordered, entries, at, observations, observed)
+    return Folded(ordered, entries, ats, observations, observed)
 
 
 def follow(kind: Kind, folded: Folded) -> tuple[At, Drift | None]:
@@ -100,13 +118,25 @@ def follow(kind: Kind, folded: Folded) -> tuple[At, Drift | None]:
     at = folded.at
     if folded.observed is None:
         return at, None
-    seen, fact = folded.observed
-    stage = seen.stage if seen.stage in kind.machine.stages else at.stage
-    seen = At(seen.status, stage)
-    if seen == at or seen.status is None:
+    observed, fact = folded.observed
+    status, stage = seen = place(kind, at, observed)
+    if seen == at or status is None:
         return at, None
-    drift = Drift(at.status, seen.status, at.stage, stage, fact.occurred_at, fact.webhook_id)
-    return (seen if kind.machine.follows(at, seen) else at), drift
+    drift = Drift(at.status, status, at.stage, stage, fact.occurred_at, fact.webhook_id)
+    return ahead(kind, at, observed), drift
+
+
+def ahead(kind: Kind, at: At, observed: At | None) -> At:
+    """Return where a thing counts as standing whose facts lead to `at`, last seen at `observed`."""
+    if observed is None:
+        return at
+    seen = place(kind, at, observed)
+    return seen if seen != at and kind.machine.follows(at, seen) else at
+
+
+def place(kind: Kind, at: At, observed: At) -> At:
+    """Place an observation in a stage: one that is unknown or missing is the current one."""
+    return observed if observed.stage in kind.machine.stages else At(observed.status, at.stage)
 
 
 def describe(kind: Kind, business_id: str, folded: Folded, **derived: Any) -> Entity:  # noqa: ANN401

@@ -1,0 +1,200 @@
+"""Periods: from when until when a thing was as it was, for questions about any past instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import msgspec
+
+from domain.fields import identity, instant, links, own_fields, reader_of
+from domain.payment import products
+from domain.routing import KINDS
+from domain.timeline import ahead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from domain.aggregate import Aggregate
+    from domain.entity import Kind
+    from domain.machine import At
+    from domain.timeline import Folded
+
+
+class Period(msgspec.Struct, frozen=True):
+    """A half-open span of occurrence time in which all of this held of one thing.
+
+    It begins with a fact at `valid_from` and holds up to, but not at, `valid_to`; None is
+    until now. A thing's periods follow upon one another from its first fact on, without holes,
+    and neighbours differ. At every instant they say what the facts up to it add up to.
+
+    The shape is one for all kinds; what a kind does not have is None. `first_position` is of
+    the first event about the thing, whenever it occurred. `payment_id` and `subscription_id`
+    are what a thing belongs to, through which it may have a product too. `amount` is in minor
+    units of `currency`: a subscription's recurring amount before tax, for all of `quantity`,
+    once every `payment_frequency_count` of `payment_frequency_interval`; a payment's total
+    with tax; what a refund gives back; what a dispute is about.
+    """
+
+    kind: str
+    id: str
+    business_id: str
+    first_position: int
+    valid_from: datetime
+    valid_to: datetime | None
+    status: str | None
+    created_at: datetime
+    customer_id: str | None
+    payment_id: str | None
+    subscription_id: str | None
+    product_ids: tuple[str, ...]
+    quantity: int | None
+    amount: int | None
+    currency: str | None
+    payment_frequency_count: int | None
+    payment_frequency_interval: str | None
+    trial_period_days: int | None
+    on_demand: bool | None
+
+
+def periods(aggregate: Aggregate) -> list[Period]:
+    """Return the periods of each thing that the stream is about, in order."""
+    business_id = aggregate.business_id
+    return [
+        period
+        for (name, entity_id), folded in aggregate.folded().items()
+        for period in _of_entity(_PATHS[name], entity_id, business_id, folded)
+    ]
+
+
+Data: TypeAlias = "Mapping[str, Any]"
+Values: TypeAlias = "tuple[object, ...]"
+"""The fields of a period that change: from `status` on."""
+Reader: TypeAlias = "Callable[[object], object]"
+
+_LINKS: Final[Mapping[str, tuple[str, ...]]] = {
+    "customer_id": ("customer", "customer_id"),
+    "payment_id": ("payment_id",),
+    "subscription_id": ("subscription_id", "subscription_ids"),
+}
+"""What a thing belongs to, and the fields of `data` that may say so."""
+_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "subscription": {
+        "product_ids": "product_id",
+        "quantity": "quantity",
+        "amount": "recurring_pre_tax_amount",
+        "currency": "currency",
+        "payment_frequency_count": "payment_frequency_count",
+        "payment_frequency_interval": "payment_frequency_interval",
+        "trial_period_days": "trial_period_days",
+        "on_demand": "on_demand",
+    },
+    "payment": {"product_ids": "product_cart", "amount": "total_amount", "currency": "currency"},
+    "refund": {"amount": "amount", "currency": "currency"},
+    "dispute": {"amount": "amount", "currency": "currency"},
+    "license_key": {"product_ids": "product_id"},
+}
+"""What each kind's periods say beyond that, and the field of `data` that says it."""
+
+
+@dataclass(frozen=True)
+class _Path:
+    """How the changing fields of one kind's periods follow along its facts.
+
+    `watched` are all the fields of `data` that matter: while they stay, nothing is read anew.
+    """
+
+    kind: Kind
+    watched: tuple[str, ...] = field(init=False)
+    _linked: tuple[str, ...] = field(init=False)
+    _reads: tuple[tuple[str, Reader], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        sources, names = _FIELDS[self.kind.name], Period.__struct_fields__
+        fields = set(self.kind.entity.__struct_fields__) - self.kind.derived
+        linked = tuple(name for name in _LINKS if name in fields)
+        linked_by = (source for name in linked for source in _LINKS[name])
+        own = names[names.index("product_ids") :]
+        reads = tuple((sources.get(name, ""), _reader(self.kind, name)) for name in own)
+        object.__setattr__(self, "watched", (*linked_by, "created_at", *sources.values()))
+        object.__setattr__(self, "_linked", linked)
+        object.__setattr__(self, "_reads", reads)
+
+    def changes(self, folded: Folded) -> Iterator[tuple[datetime, Values]]:
+        """Give the instants at which something may have changed, and what held from then on."""
+        facts, left = folded.facts, len(folded.facts)
+        data: Data = {}
+        said: list[object] = []
+        known: dict[str, str | None] = dict.fromkeys(_LINKS)
+        observed: At | None = None
+        stood: tuple[At, At | None] | None = None
+        changed = False
+        for fact, at, observations in folded.steps():
+            left -= 1
+            for observation in observations:
+                observed = observed if observation.at.status is None else observation.at
+                data, before = observation.data, said
+                said = list(map(data.get, self.watched))
+                if not _same(said, before):
+                    changed = True
+                    self._link(data, known)
+            if left and facts[-left].occurred_at == fact.occurred_at:
+                continue
+            if changed or stood != (at, observed):
+                changed, stood = False, (at, observed)
+                status = ahead(self.kind, at, observed).status
+                yield fact.occurred_at, self._read(data, facts[0].occurred_at, status, known)
+
+    def _link(self, data: Data, known: dict[str, str | None]) -> None:
+        found = links(data)
+        for name in self._linked:
+            known[name] = found[name] or known[name]
+
+    def _read(
+        self, data: Data, first: datetime, status: str | None, known: Mapping[str, object]
+    ) -> Values:
+        created_at = instant(data.get("created_at")) or first
+        own = [read(data.get(name)) for name, read in self._reads]
+        return (status, created_at, *known.values(), *own)
+
+
+def _same(said: list[object], before: list[object]) -> bool:
+    # The types too, since 1, 1.0 and True are equal in Python and do not read alike.
+    return said == before and list(map(type, said)) == list(map(type, before))
+
+
+def _reader(kind: Kind, name: str) -> Reader:
+    source = _FIELDS[kind.name].get(name, "")
+    if source == "product_cart":
+        return products
+    if name == "product_ids":
+        return _one_product
+    return reader_of(source, own_fields(kind.entity)[source]) if source else _nothing
+
+
+def _one_product(value: object) -> tuple[str, ...]:
+    product_id = identity(value)
+    return () if product_id is None else (product_id,)
+
+
+def _nothing(value: object) -> None:
+    """Read nothing: the kind does not have the field."""
+
+
+def _of_entity(path: _Path, entity_id: str, business_id: str, folded: Folded) -> list[Period]:
+    begun: list[tuple[datetime, Values]] = []
+    for occurred_at, values in path.changes(folded):
+        if not begun or begun[-1][1] != values:
+            begun.append((occurred_at, values))
+    ends = [*(occurred_at for occurred_at, _ in begun[1:]), None]
+    first_position = min(fact.position for fact in folded.facts)
+    named = path.kind.name, entity_id, business_id, first_position
+    make: Callable[..., Period] = Period
+    return [
+        make(*named, occurred_at, end, *values)
+        for (occurred_at, values), end in zip(begun, ends, strict=True)
+    ]
+
+
+_PATHS: Final = {name: _Path(kind) for name, kind in KINDS.items()}

@@ -1,0 +1,186 @@
+"""Tampering: what was done to the log where its chain breaks, told by the rows around."""
+
+from __future__ import annotations
+
+import struct
+from itertools import chain
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from domain.chain import Row, link
+from domain.mapper import LedgerMapper
+from domain.routing import route
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from domain.delivery import Delivery
+
+GUESSES_MAX: Final = 1_000
+"""How many versions, and how many removed rows, are tried before the question is left open."""
+_TWICE: Final = "two rows have this position: one of them was inserted"
+_decode: Final = LedgerMapper().decode
+
+
+class Fault(NamedTuple):
+    """The first thing that is wrong with a log: the position where it shows, and what it is."""
+
+    position: int
+    problem: str
+
+
+class Entry(NamedTuple):
+    """One row of the log, and the hash that stands in it."""
+
+    row: Row
+    hash: bytes
+
+    @property
+    def position(self) -> int:
+        """The position that stands in the row."""
+        return self.row.notification_id
+
+
+class Proved(NamedTuple):
+    """Up to where the log is whole: the last row's position, hash and time."""
+
+    position: int
+    hash: bytes
+    recorded_at: datetime
+
+
+def linked(previous: bytes, row: Row) -> bytes | None:
+    """Return the row's hash; None for a row such as the ledger never writes (NULL, too long)."""
+    try:
+        return link(previous, row)
+    except (AttributeError, TypeError, struct.error):
+        return None
+
+
+def delivery_of(row: Row) -> Delivery | str:
+    """Decode the row's delivery, or tell in words why that cannot be done."""
+    try:
+        return _decode(*row[:5]).delivery
+    except (IndexError, TypeError, ValueError, msgspec.MsgspecError) as error:
+        return f"its state cannot be decoded: {error or type(error).__name__}"
+
+
+def diagnose(proved: Proved, found: Entry, rest: Iterator[Entry]) -> Fault:
+    """Tell what was done to the log, where `found` does not follow what is proved.
+
+    Reads on through `rest`, to the end of the log if need be, for the row that belongs here.
+    """
+    expected = proved.position + 1
+    if found.position < expected:
+        before = "it stands before position 1: it was inserted there, or its position was changed"
+        return Fault(found.position, _TWICE if proved.position else before)
+    if found.position > expected:
+        problem = _moved_away(proved, chain([found], rest)) or _removed(expected, found.position)
+        return Fault(expected, problem)
+    following = next(rest, None)
+    behind = chain([following], rest) if following else iter(())
+    column = _changed_column(proved, found, following)
+    problem = f"its {column} was changed" if column else _displaced(proved, found, behind)
+    return Fault(expected, problem or _replaced(found, following))
+
+
+def _removed(first: int, end: int) -> str:
+    count = end - first
+    return f"{_rows(count)} removed, up to position {end - 1}"
+
+
+def _moved_away(proved: Proved, entries: Iterator[Entry]) -> str | None:
+    expected = proved.position + 1
+    for row, hash_ in entries:
+        if linked(proved.hash, _at(expected, row)) == hash_:
+            return f"its row stands at position {row.notification_id}: its position was changed"
+    return None
+
+
+def _changed_column(proved: Proved, found: Entry, following: Entry | None) -> str | None:
+    """Name the one column that was changed, where its true value can be had from elsewhere."""
+    for column, row in _restored(proved, found.row, following):
+        if linked(proved.hash, row) == found.hash:
+            return column
+    genuine = linked(proved.hash, found.row)
+    if following and genuine and linked(genuine, following.row) == following.hash:
+        return "hash"
+    return None
+
+
+def _restored(proved: Proved, row: Row, following: Entry | None) -> Iterator[tuple[str, Row]]:
+    delivery = delivery_of(row)
+    if not isinstance(delivery, str):
+        to = route(delivery)
+        yield "webhook_id", row._replace(webhook_id=delivery.webhook_id)
+        yield "originator_id", row._replace(originator_id=to.stream_id)
+        yield "topic", row._replace(topic=to.topic)
+    # A batch has one time, so a neighbour's is often the row's own.
+    yield "recorded_at", row._replace(recorded_at=proved.recorded_at)
+    if following:
+        yield "recorded_at", row._replace(recorded_at=following.row.recorded_at)
+    for version in range(1, GUESSES_MAX + 1):
+        yield "originator_version", row._replace(originator_version=version)
+
+
+def _displaced(proved: Proved, found: Entry, behind: Iterator[Entry]) -> str | None:
+    """Look further on for the row that belongs where `found` stands."""
+    expected, before = proved.position + 1, found
+    for entry in behind:
+        genuine = linked(proved.hash, _at(expected, entry.row))
+        # Rows are moved with their hashes, or their hashes are left where they were.
+        if genuine and genuine in {entry.hash, found.hash}:
+            true = Entry(_at(expected, entry.row), genuine)
+            return _reordered(true, found, before, entry) or _pushed(true, entry, behind)
+        before = entry
+    return None
+
+
+def _reordered(true: Entry, found: Entry, before: Entry, entry: Entry) -> str | None:
+    """Tell where the row that stands here belongs: at `entry`'s place, or at the next."""
+    expected, now_at = true.position, entry.position
+    previous = true.hash if now_at == expected + 1 else before.hash
+    if linked(previous, _at(now_at, found.row)) in {found.hash, entry.hash}:
+        return f"this row and the one at position {now_at} have changed places: reordered"
+    if linked(true.hash, _at(expected + 1, found.row)) == found.hash:
+        return f"its row was moved to position {now_at}, and those between moved up: reordered"
+    return None
+
+
+def _pushed(true: Entry, entry: Entry, behind: Iterator[Entry]) -> str:
+    expected, now_at = true.position, entry.position
+    if now_at == expected:
+        return _TWICE
+    after = next(behind, None)
+    if after is None or linked(true.hash, _at(expected + 1, after.row)) == after.hash:
+        return (
+            f"{_rows(now_at - expected)} inserted here, or moved here from further on: the row"
+            f" that belongs here stands at position {now_at}"
+        )
+    return f"the row that belongs here stands at position {now_at}: reordered"
+
+
+def _replaced(found: Entry, following: Entry | None) -> str:
+    """Tell what is left to be said of a row whose true form is nowhere in the log."""
+    if following is None:
+        return "the last row was changed, or added by another hand than the ledger's"
+    if linked(found.hash, following.row) == following.hash:
+        return (
+            "the row was changed (its state, its recorded_at or several columns), or the rows"
+            " before it were rewritten with new hashes"
+        )
+    for count in range(1, GUESSES_MAX + 1):
+        shifted = _at(following.position + count, following.row)
+        if linked(found.hash, shifted) == following.hash:
+            return f"{_rows(count)} removed here, and those behind renumbered"
+    return "the row was replaced: it fits neither what precedes it nor what follows"
+
+
+def _at(position: int, row: Row) -> Row:
+    return row._replace(notification_id=position)
+
+
+def _rows(count: int) -> str:
+    return "1 row was" if count == 1 else f"{count:,} rows were"

@@ -1,0 +1,219 @@
+"""Verification: proves from the log itself that nothing in it was changed, moved or dropped."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
+
+from psycopg.rows import tuple_row
+
+from domain.chain import GENESIS, Row
+from domain.tampering import Entry, Fault, Proved, delivery_of, diagnose, linked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from psycopg import Connection
+
+    from domain.delivery import Delivery
+
+    Progress: TypeAlias = Callable[[int, int], None]
+    Check: TypeAlias = Callable[[Delivery], str | None]
+
+UNVERIFIED_MAX: Final = 20
+"""How many deliveries whose signature does not verify are named; the others are counted."""
+PROGRESS_EVENTS: Final = 2_000
+# A chunk is held in memory, and a delivery may have 1 MiB.
+_CHUNK_ROWS: Final = 32
+_POSITION_MAX: Final = 2**63 - 1
+_HEAD: Final = re.compile(r"(?P<position>[0-9]{1,19}):(?P<hash>[0-9A-Fa-f]{64})")
+_BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
+
+# UTC, because times of one zone are compared by the clock on the wall, which goes back once a
+# year. The walk must come through the index: to sort the log would take its size in disk.
+_SNAPSHOT: Final = """
+    SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+    SET LOCAL TimeZone = 'UTC';
+    SET LOCAL statement_timeout = 0;
+    SET LOCAL work_mem = '64MB';
+    SET LOCAL max_parallel_workers_per_gather = 0
+"""
+_BY_INDEX: Final = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off"
+# A time beyond Python's years comes as NULL, which no row of the ledger's has.
+_WALK: Final = """
+    SELECT originator_id, originator_version, topic, state, notification_id, webhook_id,
+        CASE WHEN recorded_at BETWEEN '0001-01-01' AND '9999-12-31' THEN recorded_at END, hash
+    FROM raphus.ledger_events ORDER BY notification_id
+"""
+# The server sorts what would not fit into our memory. It groups by bytes: the same in every
+# locale, and faster.
+_STREAMS: Final = """
+    SELECT count(*), min(notification_id) FILTER (WHERE originator_version <> expected)
+    FROM (
+        SELECT notification_id, originator_version, row_number() OVER (
+            PARTITION BY originator_id COLLATE "C" ORDER BY notification_id
+        ) AS expected FROM raphus.ledger_events
+    ) AS numbered
+"""
+_LAST: Final = """
+    SELECT notification_id, hash FROM raphus.ledger_events ORDER BY notification_id DESC LIMIT 1
+"""
+_HASH: Final = "SELECT hash FROM raphus.ledger_events WHERE notification_id = %s"
+
+
+class Head(NamedTuple):
+    """The end of a log: its last position, and the hash over everything up to there.
+
+    Printed, it is `<position>:<hash in hexadecimal>`. An empty log ends at position 0.
+    """
+
+    position: int
+    hash: bytes
+
+    def __str__(self) -> str:
+        return f"{self.position}:{self.hash.hex()}"
+
+    @classmethod
+    def parse(cls, text: str) -> Head:
+        """Read a head as it is printed.
+
+        Raises:
+            ValueError: it is none; the message tells what is expected.
+        """
+        match = _HEAD.fullmatch(text.strip())
+        if match is None or int(match["position"]) > _POSITION_MAX:
+            raise ValueError(
+                "a head is <position>:<hash>, a number and 64 hexadecimal digits, as it was printed"
+            )
+        return cls(int(match["position"]), bytes.fromhex(match["hash"]))
+
+
+class Unverified(NamedTuple):
+    """A stored delivery whose signature does not verify, and why."""
+
+    position: int
+    reason: str
+
+
+class Signatures(NamedTuple):
+    """How many stored deliveries were signed with the secrets in hand.
+
+    What is unverified is no fault of the log: the secret it was signed with may be gone.
+    """
+
+    verified: int
+    unverified: int
+    first_unverified: tuple[Unverified, ...]
+    """The first 20."""
+
+
+class Verified(NamedTuple):
+    """What was found. `head` and `events` are of the part of the log that is proved: all of it,
+    or what precedes the row at which the walk had to stop.
+    """
+
+    head: Head
+    events: int
+    fault: Fault | None
+    signatures: Signatures | None = None
+
+
+def head(conn: Connection[Any]) -> Head:
+    """Read the log's head as it stands, without proving it."""
+    with conn.cursor(row_factory=tuple_row) as curs:
+        last = curs.execute(_LAST).fetchone()
+    return Head(*last) if last else Head(0, GENESIS)
+
+
+def verify(
+    conn: Connection[Any],
+    *,
+    against: Head | None = None,
+    progress: Progress | None = None,
+    signatures: Check | None = None,
+) -> Verified:
+    """Walk the whole log, as it is when the call begins, and find the first thing wrong with it.
+
+    Whole means: positions are 1, 2, 3 …; every hash covers its row and the hash before;
+    `recorded_at` never goes back; in every stream versions are 1, 2, 3 … in order of position;
+    every state can be decoded and is the delivery whose webhook-id stands beside it. Which
+    stream and topic a body leads to is not compared: a later release may route it elsewhere.
+
+    A log is a proof of itself only up to what can be recomputed: whoever can write to the table
+    can shorten it, or rewrite its end with new hashes. That shows `against` a head that was kept
+    elsewhere.
+
+    Args:
+        conn: a connection of its own, in no transaction; it only reads.
+        against: a head that the log must still contain.
+        progress: called with how many events were read, and how many there are.
+        signatures: checks a delivery's signature again; returns the reason why it is not
+            verified, or None.
+    """
+    tally = _Tally(signatures) if signatures else None
+    with _snapshot(conn):
+        events, misnumbered = _number_streams(conn)
+        missing = _find(conn, against) if against else None
+        conn.execute(_BY_INDEX)
+        with closing(_entries(conn, events, progress)) as entries:
+            proved, broken = _walk(entries, tally)
+    # The first wins; of two at one position, what the walk says is more to the point.
+    faults = [fault for fault in (broken, misnumbered, missing) if fault]
+    fault = min(faults, key=lambda fault: fault.position, default=None)
+    counted = tally.result() if tally else None
+    return Verified(Head(proved.position, proved.hash), proved.position, fault, counted)
+
+
+@contextmanager
+def _snapshot(conn: Connection[Any]) -> Iterator[None]:
+    with conn.transaction(force_rollback=True):
+        conn.execute(_SNAPSHOT)
+        yield
+
+
+def _number_streams(conn: Connection[Any]) -> tuple[int, Fault | None]:
+    """Count the events, and find the first that does not continue its stream."""
+    with conn.cursor(row_factory=tuple_row) as curs:
+        events, position = curs.execute(_STREAMS).fetchone() or (0, None)
+    if position is None:
+        return events, None
+    return events, Fault(position, "its version does not continue its stream: 1, 2, 3 … is broken")
+
+
+def _find(conn: Connection[Any], against: Head) -> Fault | None:
+    with conn.cursor(row_factory=tuple_row) as curs:
+        held = curs.execute(_HASH, [against.position]).fetchone()
+    if (held[0] if held else GENESIS if against.position == 0 else None) == against.hash:
+        return None
+    lacks, last = f"this log does not contain the head {against}", head(conn).position
+    if last < against.position:
+        return Fault(last + 1, f"{lacks}: it ends at position {last}, events were removed from it")
+    return Fault(against.position, f"{lacks}: history was rewritten, there or before")
+
+
+def _entries(
+    conn: Connection[Any], events: int, progress: Progress | None
+) -> Generator[Entry, None, None]:
+    with conn.cursor(binary=True, row_factory=tuple_row) as curs:
+        stream = curs.stream(_WALK, size=_CHUNK_ROWS)
+        with closing(cast("Generator[tuple[Any, ...], None, None]", stream)) as rows:
+            for done, columns in enumerate(rows):
+                if progress and done % PROGRESS_EVENTS == 0:
+                    progress(done, events)
+                yield Entry(Row._make(columns[:-1]), columns[-1])
+    if progress:
+        progress(events, events)
+
+
+def _walk(entries: Iterator[Entry], tally: _Tally | None) -> tuple[Proved, Fault | None]:
+    position, previous, recorded_at = proved = Proved(0, GENESIS, _BEGINNING)
+    for row, hash_ in entries:
+        if row.notification_id != position + 1 or linked(previous, row) != hash_:
+            proved = Proved(position, previous, recorded_at)
+            return proved, diagnose(proved, Entry(row, hash_), entries)
+        if row.recorded_at < recorded_at:
+            return ...
+        position, previous, recorded_at = row.notification_id, hash_, row.recorded_at
+    return Proved(position, previous, recorded_at), None

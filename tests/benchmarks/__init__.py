@@ -1,0 +1,1 @@
+"""Benchmarks: the targets of docs/performance.md, each a ratio inside one run."""

@@ -1,0 +1,58 @@
+"""Deliveries for benchmarks: of the size that Dodo's have, signed, as many as are wanted."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from standardwebhooks import Webhook
+
+from domain.delivery import Delivery
+from tests.samples import samples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SECRET = "whsec_" + "cmFwaHVzLWJlbmNobWFyay1zZWNyZXQh"
+BODY_BYTES = 2_300
+_TYPES = ("payment.succeeded", "subscription.active", "subscription.renewed", "subscription.updated")
+_numbers = itertools.count()
+
+
+def deliveries(count: int) -> list[Delivery]:
+    """Make new deliveries, four to a purchase: one payment's and three of one subscription."""
+    return list(itertools.islice(_deliveries(), count))
+
+
+def request(delivery: Delivery, path: str = "/webhooks/dodo") -> bytes:
+    """Write a delivery as a raw HTTP request."""
+    return (
+        f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+        f"webhook-id: {delivery.webhook_id}\r\nwebhook-timestamp: {delivery.webhook_timestamp}\r\n"
+        f"webhook-signature: {delivery.webhook_signature}\r\n"
+        f"content-length: {len(delivery.body)}\r\n\r\n"
+    ).encode() + delivery.body
+
+
+def _deliveries() -> Iterator[Delivery]:
+    bodies = [samples()[type_] for type_ in _TYPES]
+    webhook, run = Webhook(SECRET), time.time_ns()
+    while True:
+        purchase = f"{run}_{next(_numbers)}"
+        for number, body in enumerate(bodies):
+            now = datetime.now(UTC)
+            own = _of_purchase(body, purchase)
+            webhook_id = f"msg_{purchase}_{number}"
+            signature = webhook.sign(webhook_id, now, own.decode())
+            yield Delivery(webhook_id, str(int(now.timestamp())), signature, own)
+
+
+def _of_purchase(body: bytes, purchase: str) -> bytes:
+    for name in (b'"payment_id"', b'"subscription_id"', b'"customer_id"'):
+        head, found, tail = body.partition(name)
+        if found:
+            before, value, after = tail.split(b'"', 2)
+            body = head + found + before + b'"' + value + purchase.encode() + b'"' + after
+    return body.ljust(BODY_BYTES)

@@ -1,0 +1,40 @@
+"""What a benchmark reports: a ratio inside one run, beside its target."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROUNDS = 5
+
+
+class Result(NamedTuple):
+    """One line of the table; `at_most` where the ratio is a cost."""
+
+    what: str
+    ratio: float
+    target: float
+    at_most: bool
+    detail: str
+
+    @property
+    def met(self) -> bool:
+        """Whether the target is reached."""
+        return self.ratio <= self.target if self.at_most else self.ratio >= self.target
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return how long a piece of work takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def medians(*works: Callable[[], float], rounds: int = ROUNDS) -> list[float]:
+    """Take turns with several measurements, so that the machine's moods hit all of them alike."""
+    taken = [[work() for work in works] for _ in range(rounds)]
+    return [statistics.median(column) for column in zip(*taken, strict=True)]

@@ -1,0 +1,109 @@
+"""Servers in processes of their own: the real one, and the ones that it is compared with."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from api.app import application
+from api.metrics import Metrics
+from api.serve import Server, listening
+from api.signatures import Verifier
+from api.webhooks import PATH, Acknowledger, Webhooks
+from domain.ledger import Ledger, Receipt
+from domain.writer import Settled, Writer
+from tests.benchmarks.bodies import SECRET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from socket import socket
+
+    from starlette.types import ASGIApp
+
+    from api.webhooks import Waiting
+    from domain.delivery import Delivery
+
+_THREADS: Final = 8
+_PATIENCE_S: Final = 30.0
+_READY: Final = b"."
+
+
+def real(conninfo: str) -> ASGIApp:
+    """Make the server as it is."""
+    return application(conninfo, Verifier([SECRET]), None)
+
+
+def verifying_only(_conninfo: str) -> ASGIApp:
+    """Make the same way in, which verifies, stores nothing, and answers."""
+    metrics = Metrics()
+    ledger = _Nowhere(Acknowledger(metrics))
+    return _way_in(ledger, metrics)
+
+
+def transaction_a_request(conninfo: str) -> ASGIApp:
+    """Make the same way in, where each request is a commit of its own."""
+    metrics = Metrics()
+    return _way_in(_EachByItself(Ledger(conninfo), Acknowledger(metrics)), metrics)
+
+
+@contextmanager
+def serving(make: Callable[[str], ASGIApp], conninfo: str) -> Iterator[int]:
+    """Run a server in another process, on a free port of loopback, which is yielded."""
+    reading, writing = os.pipe()
+    with listening("127.0.0.1", 0) as sock:
+        arguments = (make, conninfo, sock, writing)
+        process = multiprocessing.get_context("fork").Process(target=_serve, args=arguments)
+        process.start()
+        os.close(writing)
+        port = int(sock.getsockname()[1])
+    try:
+        if os.read(reading, 1) != _READY:
+            raise RuntimeError("the server did not start")
+        yield port
+    finally:
+        os.close(reading)
+        if process.pid is not None and process.is_alive():
+            os.kill(process.pid, signal.SIGTERM)
+        process.join(_PATIENCE_S)
+
+
+def _serve(make: Callable[[str], ASGIApp], conninfo: str, sock: socket, ready: int) -> None:
+    Server(make(conninfo), lambda: os.close(ready) if os.write(ready, _READY) else None).run([sock])
+
+
+def _way_in(writer: _Nowhere | _EachByItself, metrics: Metrics) -> Starlette:
+    webhooks = Webhooks(Verifier([SECRET]), writer, metrics)
+    return Starlette(routes=[Route(PATH, webhooks, methods=["POST"])])
+
+
+class _Nowhere(Writer["Waiting"]):
+    """Takes a delivery, and forgets it."""
+
+    def __init__(self, acknowledger: Acknowledger) -> None:
+        self._acknowledger = acknowledger
+
+    def submit(self, delivery: Delivery, token: Waiting) -> None:
+        token.answered.set_result(Receipt(1, duplicate=False))
+
+
+class _EachByItself(Writer["Waiting"]):
+    """Commits each delivery in a transaction of its own."""
+
+    def __init__(self, ledger: Ledger, acknowledger: Acknowledger) -> None:
+        self._record = ledger.record
+        self._acknowledger = acknowledger
+        self._pool = ThreadPoolExecutor(_THREADS)
+
+    def submit(self, delivery: Delivery, token: Waiting) -> None:
+        self._pool.submit(self._settle, delivery, token)
+
+    def _settle(self, delivery: Delivery, token: Waiting) -> None:
+        (answer,) = self._record([delivery])
+        self._acknowledger.resolve([Settled(token, answer)], 0.0)

@@ -1,0 +1,87 @@
+"""A server for tests: the whole application on loopback, a real client, and a signer."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+from standardwebhooks import Webhook
+
+from api.app import application
+from api.serve import in_background, listening, url_of
+from api.signatures import Verifier
+from api.webhooks import PATH
+from domain.writer import QUEUE_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SECRET: Final = "whsec_" + base64.b64encode(b"a secret that tests know").decode()
+_numbers = itertools.count(1)
+
+
+def signed(body: bytes, webhook_id: str, secret: str = SECRET) -> dict[str, str]:
+    """Return the headers of a delivery that is sent now."""
+    now = datetime.now(UTC)
+    return {
+        "content-type": "application/json",
+        "webhook-id": webhook_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(secret).sign(webhook_id, now, body.decode()),
+    }
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server, and a client of it."""
+
+    url: str
+    client: httpx.Client
+
+    def post(
+        self, body: bytes, webhook_id: str | None = None, secret: str = SECRET
+    ) -> httpx.Response:
+        """Deliver a body, under a new webhook-id unless one is given."""
+        webhook_id = webhook_id or f"msg_{next(_numbers)}"
+        return self.client.post(PATH, content=body, headers=signed(body, webhook_id, secret))
+
+    def deliver(self, body: bytes, webhook_id: str | None = None) -> str:
+        """Deliver a body that must be stored, and return its position."""
+        response = self.post(body, webhook_id)
+        assert response.status_code == 200, response.text
+        position: str = response.json()["position"]
+        return position
+
+    def get(self, path: str, **query: str | int) -> Any:  # noqa: ANN401 -- JSON
+        """Ask what must be answered, and return the answer."""
+        response = self.client.get(path, params=query)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def refused(self, path: str, **query: str | int) -> tuple[int, str]:
+        """Ask what must be refused; return the status and the error's code."""
+        response = self.client.get(path, params=query)
+        error = response.json()["error"]
+        assert error.keys() == {"code", "message", "details"}
+        return response.status_code, error["code"]
+
+
+@contextmanager
+def served(
+    conninfo: str,
+    *,
+    secrets: tuple[str, ...] = (SECRET,),
+    api_key: str | None = None,
+    queue_max: int = QUEUE_MAX,
+) -> Iterator[Served]:
+    """Serve a migrated database on a free port, until the block ends."""
+    app = application(conninfo, Verifier(secrets), api_key, queue_max=queue_max)
+    with listening("127.0.0.1", 0) as sock, in_background(app, sock):
+        url = url_of(sock)
+        with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+            yield Served(url, client)

@@ -1,0 +1,56 @@
+"""What can happen to a database: its backends are killed, it is away, its log is locked."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.sql import SQL, Identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TERMINATE = """
+    SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE datname = %s AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+
+
+def beside(conninfo: str) -> str:
+    """Return where the database next to this one is, from which this one can be managed."""
+    return make_conninfo(conninfo, dbname="postgres")
+
+
+def terminate_backends(conn: psycopg.Connection, conninfo: str) -> int:
+    """End every other connection to the database, and return how many there were."""
+    ended = conn.execute(_TERMINATE, [_name(conninfo)]).fetchone()
+    assert ended is not None
+    return int(ended[0])
+
+
+@contextmanager
+def away(conninfo: str) -> Iterator[None]:
+    """End all connections to the database and let in no others, for as long as this is open."""
+    allow = SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS {}")
+    name = Identifier(_name(conninfo))
+    with psycopg.connect(beside(conninfo), autocommit=True) as conn:
+        conn.execute(allow.format(name, SQL("false")))
+        try:
+            terminate_backends(conn, conninfo)
+            yield
+        finally:
+            conn.execute(allow.format(name, SQL("true")))
+
+
+@contextmanager
+def locked(conninfo: str) -> Iterator[None]:
+    """Hold the lock that every writer needs."""
+    with psycopg.connect(conninfo) as conn:
+        conn.execute("LOCK TABLE raphus.ledger_events IN EXCLUSIVE MODE")
+        yield
+
+
+def _name(conninfo: str) -> str:
+    return str(conninfo_to_dict(conninfo)["dbname"])

@@ -1,0 +1,96 @@
+"""Strategies: lives of one aggregate in which instants, ids and odd values coincide often."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from hypothesis import strategies as st
+
+from domain.routing import KINDS
+from tests.histories import NOON, aggregates, said
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hypothesis.strategies import DrawFn
+
+    from domain.aggregate import Aggregate
+    from domain.delivery import Delivery
+
+LIVES = (("subscription",), ("payment", "refund"), ("dispute",), ("license_key",))
+"""The kinds that share a stream."""
+MINUTES = 4
+"""Everything occurs within so many minutes after noon."""
+_STATUSES = st.sampled_from(
+    [
+        *("active", "pending", "on_hold", "cancelled", "succeeded", "failed", "processing"),
+        *("review", "dispute_opened", "dispute_won", "dispute_challenged", "requires_capture"),
+        *("disabled", "Ünbekannt", None, 5, ""),
+    ]
+)
+_INTEGERS = st.sampled_from([1, 1.0, True, "1", 7, 2**63, -3, None, "much"])
+_IDS = st.sampled_from(["x_1", "x_2", "", None, 5, {"id": "x_1"}])
+_INSTANTS = st.sampled_from(["2026-04-01T00:00:00Z", "2026-04-02T02:00:00+02:00", "never", None])
+_CUSTOMERS = st.sampled_from([None, "x", {}, {"customer_id": "cus_1"}, {"customer_id": "cus_2"}])
+_CARTS = st.sampled_from([None, [], [{"product_id": "pdt_1"}], [{"product_id": "pdt_2"}, 3]])
+_FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "dispute_stage": st.sampled_from(["pre_dispute", "dispute", "pre_arbitration", "final", None]),
+    "customer": _CUSTOMERS,
+    "customer_id": _IDS,
+    "subscription_ids": st.sampled_from([None, [], ["sub_7"], [5, "sub_8"]]),
+    "product_id": _IDS,
+    "product_cart": _CARTS,
+    "quantity": _INTEGERS,
+    "recurring_pre_tax_amount": _INTEGERS,
+    "total_amount": _INTEGERS,
+    "amount": _INTEGERS,
+    "payment_frequency_count": _INTEGERS,
+    "payment_frequency_interval": st.sampled_from(["Month", "month", None, 3]),
+    "trial_period_days": _INTEGERS,
+    "on_demand": st.sampled_from([True, False, 1, 0, None]),
+    "currency": st.sampled_from(["USD", "EUR", None, 5]),
+    "created_at": _INSTANTS,
+    "expires_at": _INSTANTS,
+}
+_SUBJECTS: dict[str, dict[str, object]] = {
+    "subscription": {"subscription_id": "sub_1"},
+    "payment": {"payment_id": "pay_1"},
+    "refund": {"payment_id": "pay_1"},
+    "dispute": {"dispute_id": "dp_1"},
+    "license_key": {"id": "lic_1"},
+}
+
+
+@st.composite
+def deliveries(draw: DrawFn, kinds: tuple[str, ...]) -> Delivery:
+    """Draw a delivery about one of a stream's things; few webhook-ids, so that bodies share one."""
+    kind = KINDS[draw(st.sampled_from(kinds))]
+    data = draw(st.fixed_dictionaries({}, optional=_FIELDS | {kind.status_field: _STATUSES}))
+    data |= _SUBJECTS[kind.name]
+    if kind.name == "refund":
+        data["refund_id"] = draw(st.sampled_from(["ref_1", "ref_2"]))
+    for name in {"payment_id", "subscription_id"} - data.keys():
+        data |= draw(st.fixed_dictionaries({}, optional={name: _IDS}))
+    type_ = draw(st.sampled_from(kind.machine.types))
+    return said(type_, draw(st.integers(0, MINUTES)), f"msg_{draw(st.integers(1, 9))}", **data)
+
+
+def lives(*, deliveries_max: int = 9) -> st.SearchStrategy[list[Delivery]]:
+    """Draw the deliveries of one stream, in order of arrival."""
+    return st.sampled_from(LIVES).flatmap(
+        lambda kinds: st.lists(deliveries(kinds), min_size=1, max_size=deliveries_max)
+    )
+
+
+def recorded(arrivals: Iterable[Delivery]) -> Aggregate:
+    """Build the one aggregate of these deliveries, every two of them recorded a minute later."""
+    (built,) = aggregates(arrivals).values()
+    stamped = [
+        msgspec.structs.replace(
+            event, recorded_at=NOON + timedelta(minutes=(event.originator_version - 1) // 2)
+        )
+        for event in built.events
+    ]
+    return type(built)(built.id, stamped)

@@ -1,0 +1,163 @@
+"""The state machine's parser: a table is read as it stands, or refused where it contradicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from domain.machine import At, Judgement, Machine, Step, Verdict
+
+GRID = """
+        open    close
+(none)  opened  closed?
+opened  =       closed
+closed  ✗       =
+"""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A door's table as somebody would write it; a test changes one thing in it."""
+
+    states: tuple[str, ...] = ("opened", "closed")
+    events: tuple[str, ...] = ("open", "close")
+    order: str = "open < close"
+    grid: str = GRID
+    final: frozenset[str] = frozenset()
+    observed_first: frozenset[str] = frozenset()
+    stages: tuple[str, ...] = ()
+
+    def read(self) -> Machine:
+        """Hand the table to the parser."""
+        return Machine(
+            kind="door",
+            states=dict.fromkeys(self.states, "A state."),
+            events=dict.fromkeys(self.events, "An event."),
+            order=self.order,
+            grid=self.grid,
+            final=self.final,
+            observed_first=self.observed_first,
+            stages=self.stages,
+        )
+
+
+DOOR = Table()
+CONTRADICTIONS = {
+    "an event without a column": replace(DOOR, events=("open", "close", "lock")),
+    "a column without an event": replace(DOOR, events=("open",), order="open"),
+    "an event without a rank": replace(DOOR, order="open"),
+    "a rank without an event": replace(DOOR, order="open < close < lock"),
+    "an event with two ranks": replace(DOOR, order="open < close < open"),
+    "a state without a row": replace(DOOR, states=("opened", "closed", "locked")),
+    "a row without a state": replace(DOOR, states=("closed",)),
+    "no row for nothing": replace(DOOR, grid=GRID.replace("(none)", "nothing")),
+    "two rows of a state": replace(DOOR, grid=GRID + "closed  opened  ="),
+    "two columns of an event": replace(
+        DOOR,
+        grid="""
+        open    close    open
+(none)  opened  closed?  closed
+opened  =       closed   closed
+closed  ✗       =        opened
+""",
+    ),
+    "a row that is too short": replace(DOOR, grid=GRID.replace("=       closed", "=")),
+    "a row that is too long": replace(DOOR, grid=GRID.replace("=       closed", "= closed =")),
+    "a cell that names no state": replace(DOOR, grid=GRID.replace("closed?", "shut?")),
+    "a cell that names its own state": replace(
+        DOOR, grid=GRID.replace("=       closed", "opened =")
+    ),
+    "a cell that asks only": replace(DOOR, grid=GRID.replace("closed?", "?")),
+    "a refusal that is a gap": replace(DOOR, grid=GRID.replace("closed?", "✗?")),
+    "a gap after a state": replace(DOOR, grid=GRID.replace("=       closed", "=       closed?")),
+    "a final state that is none": replace(DOOR, final=frozenset({"locked"})),
+    "a state that is observed first only": replace(DOOR, observed_first=frozenset({"opened"})),
+}
+
+
+@pytest.mark.parametrize("table", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_a_table_that_contradicts_itself_is_refused(table: Table) -> None:
+    with pytest.raises(ValueError, match=r"door|zip"):
+        table.read()
+
+
+@pytest.mark.parametrize(
+    ("state", "word", "expected"),
+    [
+        (None, "open", Judgement(Verdict.APPLIED, "opened", gap=False)),
+        (None, "close", Judgement(Verdict.APPLIED, "closed", gap=True)),
+        ("opened", "open", Judgement(Verdict.UNCHANGED, "opened", gap=False)),
+        ("opened", "close", Judgement(Verdict.APPLIED, "closed", gap=False)),
+        ("closed", "open", Judgement(Verdict.REFUSED, "closed", gap=False)),
+        ("closed", "close", Judgement(Verdict.UNCHANGED, "closed", gap=False)),
+    ],
+)
+def test_every_cell_is_read_as_it_stands(state: str | None, word: str, expected: Judgement) -> None:
+    assert DOOR.read().judge(state, word) == expected
+
+
+def test_columns_may_stand_in_any_order() -> None:
+    mirrored = """
+        close   open
+(none)  closed? opened
+closed  =       ✗
+opened  closed  =
+"""
+    assert replace(DOOR, grid=mirrored).read().cells == DOOR.read().cells
+
+
+def test_events_between_the_same_signs_share_a_rank() -> None:
+    assert DOOR.read().ranks == {"open": 0, "close": 1}
+    assert replace(DOOR, order="close, open").read().ranks == {"open": 0, "close": 0}
+
+
+def test_words_and_types_are_listed_lowest_rank_first() -> None:
+    door = replace(DOOR, order="close < open").read()
+    assert door.words == ("close", "open")
+    assert door.types == ("door.close", "door.open")
+
+
+def test_a_refusal_tells_the_event_and_the_state() -> None:
+    step = DOOR.read().step(At("closed"), "open", None)
+    reason = "door.open is not a valid transition from closed"
+    assert step == Step(Verdict.REFUSED, At("closed"), gap=False, reason=reason)
+
+
+def test_a_stage_means_nothing_to_a_machine_without_stages() -> None:
+    step = DOOR.read().step(At("opened"), "close", "pre_dispute")
+    assert step == Step(Verdict.APPLIED, At("closed"), gap=False, reason=None)
+
+
+def test_a_refusal_by_stage_tells_both_stages() -> None:
+    door = replace(DOOR, stages=("first", "second")).read()
+    step = door.step(At("opened", "second"), "close", "first")
+    reason = "stage first is earlier than second, where the door stands"
+    assert step == Step(Verdict.REFUSED, At("opened", "second"), gap=False, reason=reason)
+
+
+def test_an_observation_runs_ahead_over_several_steps_but_not_out_of_a_final_state() -> None:
+    grid = """
+           book    leave    land     scrap
+(none)     booked  ✗        ✗        ✗
+booked     =       flying   ✗        ✗
+flying     ✗       =        landed   ✗
+landed     booked  ✗        =        scrapped
+scrapped   ✗       ✗        ✗        =
+"""
+    plane = replace(
+        DOOR,
+        states=("booked", "flying", "landed", "scrapped"),
+        events=("book", "leave", "land", "scrap"),
+        order="book < leave < land < scrap",
+        grid=grid,
+        observed_first=frozenset({"rumoured"}),
+    )
+    free, ending = plane.read(), replace(plane, final=frozenset({"landed"})).read()
+    assert free.reaches("booked", "scrapped")
+    assert not free.reaches("scrapped", "booked")
+    assert ending.reaches("booked", "landed")
+    assert not ending.reaches("booked", "scrapped")
+    assert not ending.reaches("landed", "booked")
+    assert free.reaches(None, "rumoured")
+    assert not free.reaches("booked", "rumoured")

@@ -1,0 +1,126 @@
+"""What the environment may say, and how what it says wrongly is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from api.settings import Settings, SettingsError, is_loopback
+
+SECRET = "whsec_" + "c2VjcmV0" * 4
+OTHER = "whsec_" + "b3RoZXI0" * 4
+KEY = "a-key-of-thirty-two-characters-0"
+
+
+def test_an_empty_environment_gives_the_safe_defaults() -> None:
+    settings = Settings.read({})
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.home.is_absolute()
+    assert settings.home.name == "raphus"
+    assert (settings.api_key, settings.database_url, settings.webhook_keys) == (None, None, ())
+    settings.check_reach()
+
+
+def test_a_variable_that_is_set_to_nothing_counts_as_not_set() -> None:
+    names = "HOST PORT RAPHUS_API_KEY DATABASE_URL DODO_PAYMENTS_WEBHOOK_KEY RAPHUS_HOME".split()
+    assert Settings.read(dict.fromkeys(names, "")) == Settings.read({})
+
+
+def test_the_home_is_where_it_is_said_to_be(tmp_path: Path) -> None:
+    assert Settings.read({"RAPHUS_HOME": str(tmp_path)}).home == tmp_path
+
+
+def test_several_secrets_stand_between_commas() -> None:
+    settings = Settings.read({"DODO_PAYMENTS_WEBHOOK_KEY": f"{SECRET}, {OTHER}"})
+    assert settings.webhook_keys == (SECRET, OTHER)
+    settings.verifier()
+
+
+@pytest.mark.parametrize("name", ["DODO_PAYMENTS_WEBHOOK_KEY", "RAPHUS_API_KEY", "DATABASE_URL"])
+def test_what_is_secret_may_stand_in_a_file(name: str, tmp_path: Path) -> None:
+    value = {"DODO_PAYMENTS_WEBHOOK_KEY": SECRET, "RAPHUS_API_KEY": KEY}.get(
+        name, "postgresql://somewhere"
+    )
+    path = tmp_path / "secret"
+    path.write_text(f"  {value}\n")
+    assert Settings.read({f"{name}_FILE": str(path)}) == Settings.read({name: value})
+
+
+@pytest.mark.parametrize("name", ["DODO_PAYMENTS_WEBHOOK_KEY", "RAPHUS_API_KEY", "DATABASE_URL"])
+def test_a_value_and_a_file_at_once_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=f"{name} and {name}_FILE are both set"):
+        Settings.read({name: "x", f"{name}_FILE": str(tmp_path)})
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe"])
+def test_a_file_that_holds_no_text_is_refused(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SettingsError, match="RAPHUS_API_KEY_FILE: "):
+        Settings.read({"RAPHUS_API_KEY_FILE": str(path)})
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http", "8_000", "8000.0", "٣", "9" * 5_000])
+def test_what_is_not_a_port_is_refused(port: str) -> None:
+    with pytest.raises(SettingsError, match="PORT is not a port number"):
+        Settings.read({"PORT": port})
+
+
+def test_only_a_postgresql_url_names_a_database() -> None:
+    with pytest.raises(SettingsError, match="DATABASE_URL") as refused:
+        Settings.read({"DATABASE_URL": "mysql://user:hidden@host/db"})
+    assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["short", KEY + " and more", KEY + "é"])
+def test_a_key_that_is_easily_guessed_or_cannot_be_sent_is_refused(key: str) -> None:
+    with pytest.raises(SettingsError, match="RAPHUS_API_KEY"):
+        Settings.read({"RAPHUS_API_KEY": key})
+
+
+def test_without_a_secret_it_is_told_which_variable_is_missing() -> None:
+    with pytest.raises(SettingsError, match="DODO_PAYMENTS_WEBHOOK_KEY is not set"):
+        Settings.read({}).verifier()
+
+
+@pytest.mark.parametrize(
+    "bad", ["whsec_", "whsec_not*base64", "hunter2hunter2!", f"{SECRET},", f",{SECRET}", "whsec_A"]
+)
+def test_what_is_not_a_secret_is_refused_without_being_quoted(bad: str) -> None:
+    settings = Settings.read({"DODO_PAYMENTS_WEBHOOK_KEY": bad})
+    with pytest.raises(SettingsError, match=r"^DODO_PAYMENTS_WEBHOOK_KEY: secret \d") as refused:
+        settings.verifier()
+    assert "hunter2" not in str(refused.value)
+    assert "not*base64" not in str(refused.value)
+
+
+def test_too_many_secrets_are_refused() -> None:
+    settings = Settings.read({"DODO_PAYMENTS_WEBHOOK_KEY": ",".join([SECRET] * 9)})
+    with pytest.raises(SettingsError, match="between 1 and 8"):
+        settings.verifier()
+
+
+def test_secrets_do_not_show_in_a_repr() -> None:
+    settings = Settings.read(
+        {
+            "DODO_PAYMENTS_WEBHOOK_KEY": SECRET,
+            "RAPHUS_API_KEY": KEY,
+            "DATABASE_URL": "postgresql://user:hidden@host/db",
+        }
+    )
+    assert not any(part in repr(settings) for part in (SECRET, KEY, "hidden"))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "::1", "::ffff:127.0.0.1"])
+def test_this_machines_own_addresses_need_no_key(host: str) -> None:
+    assert is_loopback(host)
+    Settings.read({"HOST": host}).check_reach()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", "localhost.example"])
+def test_an_address_that_others_reach_needs_a_key(host: str) -> None:
+    with pytest.raises(SettingsError, match="RAPHUS_API_KEY is not set"):
+        Settings.read({"HOST": host}).check_reach()
+    Settings.read({"HOST": host, "RAPHUS_API_KEY": KEY}).check_reach()
