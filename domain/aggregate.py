@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from domain.delivery import read_envelope
@@ -57,21 +58,22 @@ class Aggregate:
         self.id = aggregate_id
         self.events = list(events)
         self._folded: dict[tuple[str, str], Folded] | None = None
+        self._entities: list[Known] | None = None
 
     @property
     def version(self) -> int:
         """The number of events."""
         return len(self.events)
 
-    @property
+    @cached_property
     def business_id(self) -> str:
-        """The tenant."""
+        """The tenant, the same in all events of the stream."""
         return read_envelope(self.events[0].delivery.body).business_id if self.events else ""
 
     def append(self, event: Event) -> None:
         """Take the next event of the stream."""
         self.events.append(event)
-        self._folded = None
+        self._folded = self._entities = None
 
     def at(self, *, as_of: datetime | None = None, known_at: datetime | None = None) -> Self:
         """Return the aggregate as it was: from what had occurred, and been recorded, by then.
@@ -109,7 +111,11 @@ class Aggregate:
 
     def entities(self) -> list[Known]:
         """Return what is known about each thing that the stream is about."""
-        return [self._known(*named, folded) for named, folded in self.folded().items()]
+        if self._entities is None:
+            self._entities = [
+                self._known(*named, folded) for named, folded in self.folded().items()
+            ]
+        return self._entities
 
     def derive(self, kind: Kind, entity_id: str, folded: Folded) -> dict[str, object]:
         """Work out the entity's fields that no single body states; its own id among them."""
@@ -136,18 +142,21 @@ class Aggregate:
         )
         for event in self.events:
             (kind, word), body = self._words[event.topic], event.delivery.body
-            occurred_at, observation = kind.observe(body)
-            entity_id = kind.id_of(observation.data) or ""
-            saying = Saying(occurred_at, kind.machine.ranks[word], body, word, observation, event)
+            envelope = read_envelope(body)
+            observation = kind.observe(envelope.data, body)
+            rank, entity_id = kind.machine.ranks[word], kind.id_of(envelope.data) or ""
+            saying = Saying(envelope.timestamp, rank, body, word, observation, event)
             sayings[kind.name, entity_id][event.delivery.webhook_id].append(saying)
         return sayings
 
 
 def _fact(sayings: list[Saying]) -> Fact:
-    # Several bodies under one webhook-id: which of them came first must not matter.
-    ordered = sorted(sayings, key=lambda saying: saying[:3])
+    ordered, event = sayings, sayings[0].event
+    if len(sayings) > 1:
+        # Several bodies under one webhook-id: which of them came first must not matter.
+        ordered = sorted(sayings, key=lambda saying: saying[:3])
+        event = min((one.event for one in sayings), key=lambda event: event.originator_version)
     first = ordered[0]
-    event = min((saying.event for saying in sayings), key=lambda event: event.originator_version)
     if event.position is None or event.recorded_at is None:
         raise ValueError("only recorded events can be folded")
     return Fact(

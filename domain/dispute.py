@@ -73,7 +73,8 @@ class DisputeEntity(Entity, kw_only=True):
 
 
 def _as_word(status: str) -> str:
-    return status.removeprefix("dispute_")
+    word = status.removeprefix("dispute_")
+    return word if word in STATES else status
 
 
 DISPUTE = Kind(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
-from domain.delivery import as_utc
-from domain.fields import identity, links, own_fields, reader_of, text
+from domain.fields import LINKS, identity, own_fields, reader_of, text
 from domain.machine import At, Machine
 
 
@@ -52,14 +51,6 @@ class Observation(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class _Seen(msgspec.Struct):
-    timestamp: datetime
-    data: dict[str, Any]
-
-
-_decode = msgspec.json.Decoder(_Seen).decode
-
-
 def _as_it_comes(status: str) -> str:
     return status
 
@@ -82,15 +73,19 @@ class Kind:
     as_word: Callable[[str], str] = _as_it_comes
     derived: frozenset[str] = frozenset()
     _readers: dict[str, Callable[[object], object]] = field(init=False, repr=False)
-    _decode_ids: Callable[[msgspec.Raw], Any] = field(init=False, repr=False)
+    _links: Mapping[str, Callable[[Mapping[str, Any]], str | None]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         wanted = own_fields(self.entity)
         object.__setattr__(self, "derived", self.derived | {self.id_field})
-        names = dict.fromkeys((self.id_field, self.stream_id_field))
-        ids = msgspec.defstruct("Ids", [(name, Any, None) for name in names])
-        object.__setattr__(self, "_decode_ids", msgspec.json.Decoder(ids).decode)
-        readers = {n: reader_of(n, declared) for n, declared in wanted.items() if self._reads(n)}
+        linked = self.entity.__struct_fields__
+        links = {n: read for n, read in LINKS.items() if n in linked and self._reads(n)}
+        object.__setattr__(self, "_links", links)
+        readers = {
+            n: reader_of(n, declared)
+            for n, declared in wanted.items()
+            if self._reads(n) and n not in links
+        }
         object.__setattr__(self, "_readers", readers)
 
     @property
@@ -98,21 +93,10 @@ class Kind:
         """The field of `data` that names the aggregate."""
         return self.stream_field or self.id_field
 
-    def observe(self, body: bytes) -> tuple[datetime, Observation]:
-        """Read when it occurred, and the data, of a body that `read_envelope` has accepted."""
-        seen = _decode(body)
-        status, stage = (
-            text(seen.data.get(self.status_field)),
-            text(seen.data.get(self.stage_field)),
-        )
-        at = At(self.as_word(status) if status else None, stage)
-        return as_utc(seen.timestamp), Observation(seen.data, at, body)
-
-    def ids(self, data: msgspec.Raw) -> tuple[str | None, str | None]:
-        """Read the ids of the entity and of its aggregate, without reading the rest."""
-        found = self._decode_ids(data)
-        own, aggregate = getattr(found, self.id_field), getattr(found, self.stream_id_field)
-        return identity(own), identity(aggregate)
+    def observe(self, data: dict[str, Any], body: bytes) -> Observation:
+        """Read what the `data` of a body says of the state."""
+        status, stage = text(data.get(self.status_field)), text(data.get(self.stage_field))
+        return Observation(data, At(self.as_word(status) if status else None, stage), body)
 
     def id_of(self, data: dict[str, Any]) -> str | None:
         """Return the entity's id, None where there is none."""
@@ -122,14 +106,10 @@ class Kind:
         """Read the fields from the newest observation; links keep their last known value."""
         newest = newest_first[0].data
         values = {name: read(newest.get(name)) for name, read in self._readers.items()}
-        known: dict[str, Any] = {}
-        for observation in newest_first:
-            for name, value in links(observation.data).items():
-                known[name] = known.get(name) or value
-            if all(known.values()):
-                break
-        fields = self.entity.__struct_fields__
-        return values | {n: link for n, link in known.items() if n in fields and self._reads(n)}
+        for name, read in self._links.items():
+            known = (read(observation.data) for observation in newest_first)
+            values[name] = next(filter(None, known), None)
+        return values
 
     def _reads(self, name: str) -> bool:
         return name not in self.derived

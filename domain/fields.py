@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
 
 import msgspec
 
-from domain.delivery import ID_CHARS_MAX, as_utc, is_name
+from domain.delivery import ID_CHARS_MAX, as_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 TEXT_CHARS_MAX: Final = 500
 ITEMS_MAX: Final = 100
-_INT64_MAX: Final = 2**63 - 1
+INT64_MAX: Final = 2**63 - 1
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
@@ -26,14 +26,16 @@ def text(value: object) -> str | None:
 
 def identity(value: object) -> str | None:
     """Read an id; what cannot be one counts as absent, since a cut id would be another id."""
-    return value if isinstance(value, str) and is_name(value, ID_CHARS_MAX) else None
+    if isinstance(value, str) and 0 < len(value) <= ID_CHARS_MAX and value.isprintable():
+        return value
+    return None
 
 
 def integer(value: object) -> int | None:
     """Read an integer of at most 64 bits, also one written as text (dispute amounts are)."""
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         return int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _INT64_MAX:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= INT64_MAX:
         return value
     return None
 
@@ -82,13 +84,30 @@ def own_fields(struct: type[msgspec.Struct]) -> dict[str, object]:
     return {name: hints[name] for name in struct.__struct_fields__ if name not in inherited}
 
 
-def links(data: Mapping[str, Any]) -> dict[str, str | None]:
-    """Read the ids that tie an object to others, wherever Dodo writes them (section 3)."""
+def _customer_id(data: Mapping[str, Any]) -> str | None:
     customer = data.get("customer")
     nested = customer.get("customer_id") if isinstance(customer, dict) else None
-    several = identities(data.get("subscription_ids"))
-    return {
-        "customer_id": identity(nested) or identity(data.get("customer_id")),
-        "subscription_id": identity(data.get("subscription_id")) or next(iter(several), None),
-        "payment_id": identity(data.get("payment_id")),
-    }
+    return identity(nested) or identity(data.get("customer_id"))
+
+
+def _subscription_id(data: Mapping[str, Any]) -> str | None:
+    several = data.get("subscription_ids")
+    found = identity(data.get("subscription_id"))
+    return found or (next(iter(identities(several)), None) if several else None)
+
+
+def _payment_id(data: Mapping[str, Any]) -> str | None:
+    return identity(data.get("payment_id"))
+
+
+LINKS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = {
+    "customer_id": _customer_id,
+    "subscription_id": _subscription_id,
+    "payment_id": _payment_id,
+}
+"""The ids that tie an object to others, each with how it is read wherever Dodo writes it."""
+
+
+def links(data: Mapping[str, Any]) -> dict[str, str | None]:
+    """Read all the ids that tie an object to others."""
+    return {name: read(data) for name, read in LINKS.items()}

@@ -81,6 +81,8 @@ class Machine:
     _reachable: Mapping[str | None, frozenset[str]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if not self.final <= set(self.states) or self.observed_first & set(self.states):
+            raise ValueError(f"{self.kind}: the states, the final ones and others differ")
         object.__setattr__(self, "ranks", self._read_order())
         object.__setattr__(self, "cells", dict(self._read_grid()))
         origins = (None, *self.states)
@@ -136,13 +138,14 @@ class Machine:
         ranks = {
             word.strip(): self.first_rank + rank for rank, tier in enumerate(tiers) for word in tier
         }
-        if set(ranks) != set(self.events):
+        if sorted(ranks) != sorted(self.events) or sum(map(len, tiers)) != len(ranks):
             raise ValueError(f"{self.kind}: the order and the events differ")
         return ranks
 
     def _read_grid(self) -> Iterator[tuple[tuple[str | None, str], Judgement]]:
         header, *rows = (line.split() for line in self.grid.strip().splitlines())
-        if set(header) != set(self.events) or {row[0] for row in rows} != {NOTHING, *self.states}:
+        names = sorted(row[0] for row in rows)
+        if sorted(header) != sorted(self.events) or names != sorted([NOTHING, *self.states]):
             raise ValueError(f"{self.kind}: the grid, the states and the events differ")
         for name, *cells in rows:
             state = None if name == NOTHING else name
@@ -151,6 +154,8 @@ class Machine:
 
     def _read_cell(self, state: str | None, cell: str) -> Judgement:
         to, gap = cell.removesuffix(GAP), cell.endswith(GAP)
+        if gap and (state is not None or to == REFUSES):
+            raise ValueError(f"{self.kind}: a cell of {state or NOTHING} cannot be a gap")
         if to == REFUSES:
             return Judgement(Verdict.REFUSED, state, gap)
         if to == KEEPS:

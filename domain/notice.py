@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from domain.aggregate import Aggregate
 from domain.delivery import Envelope, UnreadableError, read_envelope
@@ -20,17 +23,23 @@ if TYPE_CHECKING:
 class Notice(Aggregate):
     """The deliveries of one webhook-id, of another type or unreadable; it has no state."""
 
-    @property
+    @cached_property
     def business_id(self) -> str:
         """The tenant, empty where the body does not say it."""
-        envelope = _envelope(self.events[0].delivery.body) if self.events else None
+        envelope = _envelope(self._first_body)
         return envelope.business_id if envelope else ""
+
+    @property
+    def _first_body(self) -> bytes:
+        # Where one webhook-id has several bodies, which of them arrived first must not matter.
+        bodies = (event.delivery.body for event in self.events)
+        return min(bodies, key=lambda body: (_envelope(body) is None, body), default=b"")
 
     def occurred_by(self, instant: datetime) -> list[Event]:
         """Return all or none; what says no time occurred, at the latest, when it was recorded."""
         if not self.events:
             return []
-        envelope = _envelope(min(event.delivery.body for event in self.events))
+        envelope = _envelope(self._first_body)
         occurred_at = envelope.timestamp if envelope else self.events[0].recorded_at
         return self.events if occurred_at is None or occurred_at <= instant else []
 
@@ -42,8 +51,8 @@ class Notice(Aggregate):
         """Return one line: refused where it should have told of an aggregate, else no verdict."""
         if not self.events:
             return []
-        bodies = sorted(self.events, key=lambda event: event.delivery.body)
-        delivery, event = bodies[0].delivery, self.events[0]
+        event = self.events[0]
+        delivery = msgspec.structs.replace(event.delivery, body=self._first_body)
         if event.recorded_at is None:
             raise ValueError("only recorded events can be listed")
         _, topic, problem = route(delivery)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from domain.aggregate import Aggregate
 from domain.entity import Entity, Kind
-from domain.fields import identities, integer
+from domain.fields import INT64_MAX, identities, integer
 from domain.machine import Machine
 from domain.refund import REFUND
 from domain.timeline import follow
@@ -108,11 +108,8 @@ class Payment(Aggregate):
         }
 
     def _refunded_amount(self, currency: object) -> int:
-        return sum(
-            given_back(folded, currency)[0]
-            for (name, _), folded in self.folded().items()
-            if name == REFUND.name
-        )
+        refunds = (folded for (name, _), folded in self.folded().items() if name == REFUND.name)
+        return min(sum(given_back(refund, currency)[0] for refund in refunds), INT64_MAX)
 
 
 def products(cart: object) -> tuple[str, ...]:
@@ -126,7 +123,7 @@ def given_back(refund: Folded, currency: object) -> tuple[int, str | None]:
     newest, status = refund.observations[-1].data, follow(REFUND, refund)[0].status
     if status != "succeeded":
         return 0, f"the refund is {status}" if status else "nothing says that it succeeded"
-    if newest.get("currency", currency) != currency:
+    if (newest.get("currency") or currency) != currency:
         return 0, "the refund is in another currency than the payment"
     amount = integer(newest.get("amount"))
     return (0, "the refund does not say its amount") if amount is None else (amount, None)

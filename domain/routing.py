@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from domain.delivery import Delivery, UnreadableError, read_envelope
 from domain.dispute import Dispute
-from domain.entity import Kind
+from domain.fields import identity
 from domain.license_key import LicenseKey
 from domain.payment import Payment
 from domain.subscription import Subscription
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from domain.entity import Kind
 
 STREAMS: Final = {
     "payment": Payment,
@@ -62,10 +65,8 @@ def stream_id(*parts: str) -> str:
     return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
 
 
-def _id_in(data: msgspec.Raw, kind: Kind) -> str:
-    entity_id, aggregate_id = kind.ids(data)
-    if entity_id is None:
-        raise UnreadableError(f"data.{kind.id_field} is missing, or not an id")
-    if aggregate_id is None:
-        raise UnreadableError(f"data.{kind.stream_id_field} is missing, or not an id")
-    return aggregate_id
+def _id_in(data: Mapping[str, Any], kind: Kind) -> str:
+    for name in (kind.id_field, kind.stream_id_field):
+        if identity(data.get(name)) is None:
+            raise UnreadableError(f"data.{name} is missing, or not an id")
+    return str(data[kind.stream_id_field])

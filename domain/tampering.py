@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from domain.chain import Row, link
-from domain.mapper import LedgerMapper
+from domain.mapper import LedgerMapper, UnknownFormatError
 from domain.routing import route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from domain.delivery import Delivery
 
@@ -43,14 +42,6 @@ class Entry(NamedTuple):
         return self.row.notification_id
 
 
-class Proved(NamedTuple):
-    """Up to where the log is whole: the last row's position, hash and time."""
-
-    position: int
-    hash: bytes
-    recorded_at: datetime
-
-
 def linked(previous: bytes, row: Row) -> bytes | None:
     """Return the row's hash; None for a row such as the ledger never writes (NULL, too long)."""
     try:
@@ -63,54 +54,55 @@ def delivery_of(row: Row) -> Delivery | str:
     """Decode the row's delivery, or tell in words why that cannot be done."""
     try:
         return _decode(*row[:5]).delivery
+    except UnknownFormatError:
+        return "this release cannot read its state: run the release that wrote it"
     except (IndexError, TypeError, ValueError, msgspec.MsgspecError) as error:
-        return f"its state cannot be decoded: {error or type(error).__name__}"
+        return f"its state cannot be decoded: {error}"
 
 
-def diagnose(proved: Proved, found: Entry, rest: Iterator[Entry]) -> Fault:
-    """Tell what was done to the log, where `found` does not follow what is proved.
+def diagnose(last: Entry, found: Entry, rest: Iterator[Entry]) -> Fault:
+    """Tell what was done to the log, where `found` does not follow the last row proved.
 
     Reads on through `rest`, to the end of the log if need be, for the row that belongs here.
     """
-    expected = proved.position + 1
+    expected = last.position + 1
     if found.position < expected:
         before = "it stands before position 1: it was inserted there, or its position was changed"
-        return Fault(found.position, _TWICE if proved.position else before)
+        return Fault(found.position, _TWICE if last.position else before)
     if found.position > expected:
-        problem = _moved_away(proved, chain([found], rest)) or _removed(expected, found.position)
+        problem = _moved_away(last, chain([found], rest)) or _removed(expected, found.position)
         return Fault(expected, problem)
     following = next(rest, None)
     behind = chain([following], rest) if following else iter(())
-    column = _changed_column(proved, found, following)
-    problem = f"its {column} was changed" if column else _displaced(proved, found, behind)
-    return Fault(expected, problem or _replaced(found, following))
+    column = _changed_column(last, found, following)
+    changed = f"its {column} was changed" if column else _displaced(last, found, behind)
+    return Fault(expected, changed or _replaced(found, following))
 
 
 def _removed(first: int, end: int) -> str:
-    count = end - first
-    return f"{_rows(count)} removed, up to position {end - 1}"
+    return f"{_rows(end - first)} removed, up to position {end - 1}"
 
 
-def _moved_away(proved: Proved, entries: Iterator[Entry]) -> str | None:
-    expected = proved.position + 1
+def _moved_away(last: Entry, entries: Iterator[Entry]) -> str | None:
+    expected = last.position + 1
     for row, hash_ in entries:
-        if linked(proved.hash, _at(expected, row)) == hash_:
+        if linked(last.hash, _at(expected, row)) == hash_:
             return f"its row stands at position {row.notification_id}: its position was changed"
     return None
 
 
-def _changed_column(proved: Proved, found: Entry, following: Entry | None) -> str | None:
+def _changed_column(last: Entry, found: Entry, following: Entry | None) -> str | None:
     """Name the one column that was changed, where its true value can be had from elsewhere."""
-    for column, row in _restored(proved, found.row, following):
-        if linked(proved.hash, row) == found.hash:
+    for column, row in _restored(last, found.row, following):
+        if linked(last.hash, row) == found.hash:
             return column
-    genuine = linked(proved.hash, found.row)
+    genuine = linked(last.hash, found.row)
     if following and genuine and linked(genuine, following.row) == following.hash:
         return "hash"
     return None
 
 
-def _restored(proved: Proved, row: Row, following: Entry | None) -> Iterator[tuple[str, Row]]:
+def _restored(last: Entry, row: Row, following: Entry | None) -> Iterator[tuple[str, Row]]:
     delivery = delivery_of(row)
     if not isinstance(delivery, str):
         to = route(delivery)
@@ -118,18 +110,18 @@ def _restored(proved: Proved, row: Row, following: Entry | None) -> Iterator[tup
         yield "originator_id", row._replace(originator_id=to.stream_id)
         yield "topic", row._replace(topic=to.topic)
     # A batch has one time, so a neighbour's is often the row's own.
-    yield "recorded_at", row._replace(recorded_at=proved.recorded_at)
+    yield "recorded_at", row._replace(recorded_at=last.row.recorded_at)
     if following:
         yield "recorded_at", row._replace(recorded_at=following.row.recorded_at)
     for version in range(1, GUESSES_MAX + 1):
         yield "originator_version", row._replace(originator_version=version)
 
 
-def _displaced(proved: Proved, found: Entry, behind: Iterator[Entry]) -> str | None:
+def _displaced(last: Entry, found: Entry, behind: Iterator[Entry]) -> str | None:
     """Look further on for the row that belongs where `found` stands."""
-    expected, before = proved.position + 1, found
+    expected, before = last.position + 1, found
     for entry in behind:
-        genuine = linked(proved.hash, _at(expected, entry.row))
+        genuine = linked(last.hash, _at(expected, entry.row))
         # Rows are moved with their hashes, or their hashes are left where they were.
         if genuine and genuine in {entry.hash, found.hash}:
             true = Entry(_at(expected, entry.row), genuine)

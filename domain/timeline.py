@@ -162,14 +162,18 @@ def describe(kind: Kind, business_id: str, folded: Folded, **derived: Any) -> En
     )
 
 
-def _newness(kind: Kind) -> Callable[[Observation], tuple[int, bytes]]:
+def _newness(kind: Kind) -> Callable[[Observation], tuple[int, int, bytes]]:
     # Bodies under one webhook-id share their timestamp. A retry carries the later status, so
-    # the machine's own order of states decides; the bytes make it a total order.
-    states = list(kind.machine.states)
+    # the machine's own order of stages and states decides; the bytes make it a total order.
+    stages, states = kind.machine.stages, tuple(kind.machine.states)
 
-    def key(observation: Observation) -> tuple[int, bytes]:
-        status = observation.at.status
-        return (states.index(status) if status in states else -1, observation.body)
+    def key(observation: Observation) -> tuple[int, int, bytes]:
+        status, stage = observation.at
+        return (
+            stages.index(stage) if stage in stages else -1,
+            states.index(status) if status in states else -1,
+            observation.body,
+        )
 
     return key
 

@@ -10,37 +10,40 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 from psycopg.rows import tuple_row
 
 from domain.chain import GENESIS, Row
-from domain.tampering import Entry, Fault, Proved, delivery_of, diagnose, linked
+from domain.signing import Tally
+from domain.tampering import Entry, Fault, delivery_of, diagnose, linked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from psycopg import Connection
 
-    from domain.delivery import Delivery
+    from domain.signing import Check, Signatures
 
     Progress: TypeAlias = Callable[[int, int], None]
-    Check: TypeAlias = Callable[[Delivery], str | None]
 
-UNVERIFIED_MAX: Final = 20
-"""How many deliveries whose signature does not verify are named; the others are counted."""
 PROGRESS_EVENTS: Final = 2_000
 # A chunk is held in memory, and a delivery may have 1 MiB.
-_CHUNK_ROWS: Final = 32
+_CHUNK_ROWS: Final = 64
 _POSITION_MAX: Final = 2**63 - 1
 _HEAD: Final = re.compile(r"(?P<position>[0-9]{1,19}):(?P<hash>[0-9A-Fa-f]{64})")
-_BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
+_NOTHING: Final = Row("", 0, "", b"", 0, "", datetime.min.replace(tzinfo=UTC))
+"""What the first row follows, at position 0."""
 
 # UTC, because times of one zone are compared by the clock on the wall, which goes back once a
-# year. The walk must come through the index: to sort the log would take its size in disk.
+# year.
 _SNAPSHOT: Final = """
     SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
     SET LOCAL TimeZone = 'UTC';
     SET LOCAL statement_timeout = 0;
-    SET LOCAL work_mem = '64MB';
+    SET LOCAL work_mem = '64MB'
+"""
+# To sort the log would take its size in disk; through the index, it comes in order.
+_BY_INDEX: Final = """
+    SET LOCAL enable_seqscan = off;
+    SET LOCAL enable_bitmapscan = off;
     SET LOCAL max_parallel_workers_per_gather = 0
 """
-_BY_INDEX: Final = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off"
 # A time beyond Python's years comes as NULL, which no row of the ledger's has.
 _WALK: Final = """
     SELECT originator_id, originator_version, topic, state, notification_id, webhook_id,
@@ -90,28 +93,11 @@ class Head(NamedTuple):
         return cls(int(match["position"]), bytes.fromhex(match["hash"]))
 
 
-class Unverified(NamedTuple):
-    """A stored delivery whose signature does not verify, and why."""
-
-    position: int
-    reason: str
-
-
-class Signatures(NamedTuple):
-    """How many stored deliveries were signed with the secrets in hand.
-
-    What is unverified is no fault of the log: the secret it was signed with may be gone.
-    """
-
-    verified: int
-    unverified: int
-    first_unverified: tuple[Unverified, ...]
-    """The first 20."""
-
-
 class Verified(NamedTuple):
-    """What was found. `head` and `events` are of the part of the log that is proved: all of it,
-    or what precedes the row at which the walk had to stop.
+    """What was found.
+
+    `head` and `events` are of the part of the log that the walk has proved: all of it, or what
+    precedes the row where the chain breaks.
     """
 
     head: Head
@@ -148,22 +134,23 @@ def verify(
     Args:
         conn: a connection of its own, in no transaction; it only reads.
         against: a head that the log must still contain.
-        progress: called with how many events were read, and how many there are.
+        progress: called with how many events were read, and how many there are; for the first
+            time when the streams' versions have been looked at.
         signatures: checks a delivery's signature again; returns the reason why it is not
             verified, or None.
     """
-    tally = _Tally(signatures) if signatures else None
+    tally = Tally(signatures) if signatures else None
     with _snapshot(conn):
         events, misnumbered = _number_streams(conn)
         missing = _find(conn, against) if against else None
         conn.execute(_BY_INDEX)
         with closing(_entries(conn, events, progress)) as entries:
-            proved, broken = _walk(entries, tally)
+            last, broken = _walk(entries, tally)
     # The first wins; of two at one position, what the walk says is more to the point.
     faults = [fault for fault in (broken, misnumbered, missing) if fault]
     fault = min(faults, key=lambda fault: fault.position, default=None)
     counted = tally.result() if tally else None
-    return Verified(Head(proved.position, proved.hash), proved.position, fault, counted)
+    return Verified(Head(last.position, last.hash), last.position, fault, counted)
 
 
 @contextmanager
@@ -189,7 +176,7 @@ def _find(conn: Connection[Any], against: Head) -> Fault | None:
         return None
     lacks, last = f"this log does not contain the head {against}", head(conn).position
     if last < against.position:
-        return Fault(last + 1, f"{lacks}: it ends at position {last}, events were removed from it")
+        return Fault(last + 1, f"{lacks}: it ends at {last}, events were removed from its end")
     return Fault(against.position, f"{lacks}: history was rewritten, there or before")
 
 
@@ -207,13 +194,21 @@ def _entries(
         progress(events, events)
 
 
-def _walk(entries: Iterator[Entry], tally: _Tally | None) -> tuple[Proved, Fault | None]:
-    position, previous, recorded_at = proved = Proved(0, GENESIS, _BEGINNING)
-    for row, hash_ in entries:
-        if row.notification_id != position + 1 or linked(previous, row) != hash_:
-            proved = Proved(position, previous, recorded_at)
-            return proved, diagnose(proved, Entry(row, hash_), entries)
-        if row.recorded_at < recorded_at:
-            return ...
-        position, previous, recorded_at = row.notification_id, hash_, row.recorded_at
-    return Proved(position, previous, recorded_at), None
+def _walk(entries: Iterator[Entry], tally: Tally | None) -> tuple[Entry, Fault | None]:
+    last = Entry(_NOTHING, GENESIS)
+    for entry in entries:
+        row, hash_ = entry
+        position = row.notification_id
+        if position != last.position + 1 or linked(last.hash, row) != hash_:
+            return last, diagnose(last, entry, entries)
+        delivery = delivery_of(row)
+        if isinstance(delivery, str):
+            return last, Fault(position, delivery)
+        if delivery.webhook_id != row.webhook_id:
+            return last, Fault(position, "its webhook_id is not its delivery's")
+        if row.recorded_at < last.row.recorded_at:
+            return last, Fault(position, "its recorded_at is before that of the row before it")
+        if tally:
+            tally.take(position, delivery)
+        last = entry
+    return last, None

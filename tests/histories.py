@@ -26,9 +26,7 @@ def delivery(body: bytes | Mapping[str, object], webhook_id: str = "msg_1") -> D
     return Delivery(webhook_id, "1777636800", "v1,c2lnbmF0dXJl", raw)
 
 
-def said(
-    type_: str, minute: int = 0, webhook_id: str | None = None, **data: object
-) -> Delivery:
+def said(type_: str, minute: int = 0, webhook_id: str | None = None, **data: object) -> Delivery:
     """Make a delivery that says `type_` happened `minute` minutes after noon."""
     at = (NOON + timedelta(minutes=minute)).isoformat().replace("+00:00", "Z")
     body = {"business_id": "bus_1", "type": type_, "timestamp": at, "data": data}

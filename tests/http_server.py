@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Identifier
 from standardwebhooks import Webhook
 
 from api.app import application
@@ -69,6 +72,17 @@ class Served:
         error = response.json()["error"]
         assert error.keys() == {"code", "message", "details"}
         return response.status_code, error["code"]
+
+
+@contextmanager
+def copied(cluster: str, template: str) -> Iterator[str]:
+    """Give a fresh migrated database for longer than a test."""
+    name = f"served_{next(_numbers)}"
+    create = SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template))
+    with psycopg.connect(cluster, autocommit=True) as conn:
+        conn.execute(create)
+        yield make_conninfo(cluster, dbname=name)
+        conn.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 
 
 @contextmanager

@@ -77,10 +77,11 @@ def deliveries(draw: DrawFn, kinds: tuple[str, ...]) -> Delivery:
     return said(type_, draw(st.integers(0, MINUTES)), f"msg_{draw(st.integers(1, 9))}", **data)
 
 
-def lives(*, deliveries_max: int = 9) -> st.SearchStrategy[list[Delivery]]:
-    """Draw the deliveries of one stream, in order of arrival."""
+def lives(*, one_body_each: bool = False) -> st.SearchStrategy[list[Delivery]]:
+    """Draw the deliveries of one stream, in order of arrival; several may share a webhook-id."""
+    alike = (lambda one: one.webhook_id) if one_body_each else None
     return st.sampled_from(LIVES).flatmap(
-        lambda kinds: st.lists(deliveries(kinds), min_size=1, max_size=deliveries_max)
+        lambda kinds: st.lists(deliveries(kinds), min_size=1, max_size=9, unique_by=alike)
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SECRET = "whsec_" + "cmFwaHVzLWJlbmNobWFyay1zZWNyZXQh"
 BODY_BYTES = 2_300
-_TYPES = ("payment.succeeded", "subscription.active", "subscription.renewed", "subscription.updated")
+_TYPES = "payment.succeeded subscription.active subscription.renewed subscription.updated".split()
 _numbers = itertools.count()
 
 

@@ -52,18 +52,19 @@ def drive(
         result = ours.recv()
     finally:
         process.join(_PATIENCE_S)
-    if isinstance(result, str):
-        raise RuntimeError(result)
-    return Load(*result)
+    problem, elapsed_s, latencies_s = result
+    if problem:
+        raise RuntimeError(problem)
+    return Load(elapsed_s, latencies_s)
 
 
 def _run(
     answer: Connection, port: int, requests: list[bytes], connections: int, per_s: float | None
 ) -> None:
     try:
-        answer.send(_Generator(port, requests, connections, per_s).run())
+        answer.send((None, *_Generator(port, requests, connections, per_s).run()))
     except (OSError, RuntimeError) as error:
-        answer.send(f"the load generator stopped: {error}")
+        answer.send((f"the load generator stopped: {error}", 0.0, ()))
 
 
 class _Generator:

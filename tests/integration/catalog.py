@@ -7,20 +7,22 @@ import psycopg
 _DESCRIBE = """
 WITH the AS (SELECT %(schema)s::regnamespace AS schema),
 relation AS (SELECT pg_class.* FROM pg_class, the WHERE relnamespace = the.schema)
-SELECT format('%%s is of kind %%s, persistence %%s, method %%s, options %%s', relname, relkind,
-    relpersistence, amname, array_to_string(ARRAY(SELECT unnest(reloptions) ORDER BY 1), ', '))
+SELECT concat_ws(', ', format('%%s is of kind %%s', relname, relkind), relpersistence, amname,
+    (SELECT string_agg(option, ', ' ORDER BY option) FROM unnest(reloptions) AS option))
     FROM relation LEFT JOIN pg_am ON pg_am.oid = relam
 UNION ALL
-SELECT format('%%s.%%s is no. %%s: %%s, not null %%s, default %%s, storage %%s, compression %%s,'
-    ' collation %%s, identity %%s, generated %%s',
-    relname, attname, attnum, format_type(atttypid, atttypmod), attnotnull,
-    coalesce(pg_get_expr(adbin, adrelid), 'none'), attstorage, attcompression,
-    attcollation::regcollation, attidentity, attgenerated)
+SELECT concat_ws(', ', format('%%s.%%s: no. %%s', relname, attname, attnum),
+    format_type(atttypid, atttypmod), CASE WHEN attnotnull THEN 'not null' END,
+    'default ' || pg_get_expr(adbin, adrelid), 'storage ' || attstorage::text,
+    'compression ' || nullif(attcompression::text, ''),
+    'collation ' || nullif(attcollation, 0)::regcollation::text,
+    'identity ' || nullif(attidentity::text, ''), 'generated ' || nullif(attgenerated::text, ''))
     FROM relation JOIN pg_attribute ON attrelid = relation.oid AND attnum > 0
-    LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE NOT attisdropped
+    LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    WHERE NOT attisdropped AND relkind <> 'i'
 UNION ALL
 SELECT format('%%s has the constraint %%s: %%s', relname, conname, pg_get_constraintdef(c.oid))
-    FROM relation JOIN pg_constraint AS c ON conrelid = relation.oid
+    FROM relation JOIN pg_constraint AS c ON conrelid = relation.oid AND contype <> 'n'
 UNION ALL
 SELECT format('%%s has the index %%s', relname, pg_get_indexdef(indexrelid))
     FROM relation JOIN pg_index ON indrelid = relation.oid

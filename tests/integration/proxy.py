@@ -51,8 +51,8 @@ def cutting(conninfo: str, scissors: Scissors) -> Iterator[str]:
         thread.start()
         port = proxy.server_address[1]
         try:
-            through = {"host": LOOPBACK, "port": port, "sslmode": "disable"}
-            yield make_conninfo(conninfo, **through, gssencmode="disable")
+            plain = make_conninfo(conninfo, sslmode="disable", gssencmode="disable")
+            yield make_conninfo(plain, host=LOOPBACK, port=port)
         finally:
             closing.set()
             proxy.shutdown()

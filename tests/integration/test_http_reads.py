@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ import httpx
 import pytest
 
 from api.simulator import merchant
-from tests.http_server import Served, served
+from tests.http_server import Served, copied, served
 from tests.samples import Body, sample
 
 KEY = "a-key-of-thirty-two-characters-0"
@@ -33,14 +34,15 @@ def server(database: str) -> Iterator[Served]:
         yield running
 
 
-@pytest.fixture
-def shop(server: Served) -> Served:
-    """A server that knows what happened to a small merchant."""
-    position = "0"
-    for occurrence in merchant(7, customers=6, until=UNTIL):
-        position = server.deliver(occurrence.body, occurrence.webhook_id)
-    server.get("/v1/payments", min_position=position)
-    return server
+@pytest.fixture(scope="module")
+def shop(cluster: str, template: str) -> Iterator[Served]:
+    """A server that knows what happened to a small merchant; for tests that only read."""
+    with copied(cluster, template) as conninfo, served(conninfo) as running:
+        position = "0"
+        for occurrence in merchant(7, customers=6, until=UNTIL):
+            position = running.deliver(occurrence.body, occurrence.webhook_id)
+        running.get("/v1/payments", min_position=position)
+        yield running
 
 
 def body_of(type_: str, at: str, **data: Any) -> Body:  # noqa: ANN401 -- JSON
@@ -76,11 +78,16 @@ def test_an_object_is_there_as_soon_as_its_delivery_is_waited_for(server: Served
         assert (payment["status"], payment["history"]) == ("succeeded", "complete")
 
 
-@pytest.mark.parametrize("path", ["/v1/payments", "/v1/events", "/v1/refusals", "/v1/payments/x"])
-def test_a_position_that_the_log_has_not_reached_is_not_yet(path: str, server: Served) -> None:
-    response = server.client.get(path, params={"min_position": "9000"})
-    assert (response.status_code, response.json()["error"]["code"]) == (503, "not_yet")
-    assert response.headers["retry-after"] == "1"
+def test_a_position_that_the_log_has_not_reached_is_not_yet_on_any_read(shop: Served) -> None:
+    paths = ["/v1/payments", "/v1/payments/x", "/v1/payments/x/timeline", "/v1/customers/x"]
+    paths += ["/v1/events", "/v1/events/x", "/v1/refusals", "/v1/customers/x/timeline"]
+    with ThreadPoolExecutor(len(paths)) as clients:  # each of them waits for some seconds
+        asked = [
+            clients.submit(shop.client.get, path, params={"min_position": "9000"}) for path in paths
+        ]
+    for response in (answer.result() for answer in asked):
+        assert (response.status_code, response.json()["error"]["code"]) == (503, "not_yet")
+        assert response.headers["retry-after"] == "1"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -235,22 +242,22 @@ def test_the_log_can_be_read_whole_by_type_by_aggregate_and_onwards(shop: Served
         "/healthz/",
     ],
 )
-def test_what_is_not_there_is_not_found(path: str, server: Served) -> None:
-    assert server.refused(path) == (404, "not_found")
+def test_what_is_not_there_is_not_found(path: str, shop: Served) -> None:
+    assert shop.refused(path) == (404, "not_found")
 
 
-def test_a_wrong_method_is_told_the_right_ones(server: Served) -> None:
+def test_a_wrong_method_is_told_the_right_ones(shop: Served) -> None:
     for method, path, allowed in (
         ("DELETE", "/v1/payments", "GET, HEAD"),
         ("GET", "/webhooks/dodo", "POST"),
     ):
-        response = server.client.request(method, path)
+        response = shop.client.request(method, path)
         assert (response.status_code, response.headers["allow"]) == (405, allowed)
         assert response.json()["error"]["code"] == "method_not_allowed"
 
 
-def test_head_gives_the_headers_alone(server: Served) -> None:
-    response = server.client.head("/v1/payments")
+def test_head_gives_the_headers_alone(shop: Served) -> None:
+    response = shop.client.head("/v1/payments")
     assert (response.status_code, response.content) == (200, b"")
     assert response.headers["content-type"] == "application/json"
 
@@ -258,8 +265,8 @@ def test_head_gives_the_headers_alone(server: Served) -> None:
 @pytest.mark.parametrize(
     "path", ["/v1/payments", "/v1/payments/x", "/metrics", "/v1/x?y", "/healthz"]
 )
-def test_no_answer_is_cached_or_taken_for_something_else(path: str, server: Served) -> None:
-    headers = server.client.get(path).headers
+def test_no_answer_is_cached_or_taken_for_something_else(path: str, shop: Served) -> None:
+    headers = shop.client.get(path).headers
     assert headers["cache-control"] == "no-store"
     assert headers["x-content-type-options"] == "nosniff"
     assert "server" not in headers
@@ -282,11 +289,11 @@ def test_with_a_key_reading_needs_it_and_the_rest_does_not(database: str) -> Non
     "headers", [{"host": "evil.example"}, {"x-forwarded-for": "192.0.2.1"}, {"forwarded": "for=x"}]
 )
 def test_without_a_key_what_comes_from_elsewhere_may_not_read(
-    headers: dict[str, str], server: Served
+    headers: dict[str, str], shop: Served
 ) -> None:
-    response = server.client.get("/v1/payments", headers=headers)
+    response = shop.client.get("/v1/payments", headers=headers)
     assert (response.status_code, response.json()["error"]["code"]) == (403, "loopback_only")
-    assert server.client.get("/healthz", headers=headers).status_code == 200
+    assert shop.client.get("/healthz", headers=headers).status_code == 200
 
 
 def test_readyz_tells_how_far_everything_is(server: Served) -> None:
@@ -308,8 +315,8 @@ def test_two_servers_on_one_database_agree_on_who_writes_the_read_models(databas
     assert roles == {"leading", "standing by"}
 
 
-def test_the_description_is_the_same_for_everybody(server: Served) -> None:
-    described = server.get("/openapi.json")
+def test_the_description_is_the_same_for_everybody(shop: Served) -> None:
+    described = shop.get("/openapi.json")
     assert described["openapi"].startswith("3.1")
     assert {"/v1/subscriptions/{id}", "/webhooks/dodo", "/readyz"} <= described["paths"].keys()
-    assert httpx.get(f"{server.url}/openapi.json", trust_env=False).json() == described
+    assert httpx.get(f"{shop.url}/openapi.json", trust_env=False).json() == described

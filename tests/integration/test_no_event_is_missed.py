@@ -69,10 +69,11 @@ def test_a_reader_that_tails_eight_writing_processes_misses_nothing(database: st
         pages = reader.result()
     read = [(notification.id, notification.state) for page in pages for notification in page]
     log = lines(database)
+    assert len(read) == len(log)
+    assert read == [(line.position, line.state) for line in log]
     total = WRITERS * OF_ITS_OWN + EACH - OF_ITS_OWN
     assert len(pages) > total / 100 + 1  # it did tail
     assert [line.position for line in log] == list(range(1, total + 1))
-    assert read == [(line.position, line.state) for line in log]
     assert broken_links(log) == []
     assert_receipts_are_right({line.webhook_id: line.position for line in log}, recorded)
 

@@ -22,7 +22,7 @@ from tests.integration.log import broken_links, lines
 from tests.samples import official, samples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from domain.event import Event
     from domain.mapper import RecordedEvent

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +19,7 @@ from tests.integration.outages import away, locked
 from tests.integration.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from domain.delivery import Delivery
 
@@ -41,6 +43,9 @@ class Desk:
     def settled(self) -> list[Settled[Delivery]]:
         return [answered for batch in self.batches for answered in batch]
 
+    def has(self, answers: int) -> bool:
+        return len(self.settled) == answers
+
     def acknowledged(self) -> dict[Delivery, int]:
         found: dict[Delivery, int] = {}
         for token, answer in self.settled:
@@ -59,6 +64,16 @@ def submit(writer: Writer[Delivery], deliveries: Sequence[Delivery]) -> None:
         writer.submit(delivery, delivery)
 
 
+@contextmanager
+def running(writer: Writer[Delivery]) -> Iterator[None]:
+    """Run the writer, and stop it, also where the test fails."""
+    writer.start()
+    try:
+        yield
+    finally:
+        writer.stop()
+
+
 def assert_all_recorded(database: str, desk: Desk, deliveries: Sequence[Delivery]) -> None:
     """Each was answered once, with a receipt, and stands where its receipt says."""
     assert Counter(token for token, _ in desk.settled) == Counter(deliveries)
@@ -72,39 +87,37 @@ def test_what_waits_during_a_commit_becomes_the_next_batch(
 ) -> None:
     deliveries = renewals(range(302), streams=9)
     writer = Writer(ledger, desk.resolve)
-    writer.start()
-    with locked(database):
-        submit(writer, deliveries[:1])
-        until(lambda: writer.queued == 0)
-        submit(writer, deliveries[1:301])
-        assert writer.queued == 300
-        assert desk.batches == []
-    until(lambda: len(desk.settled) == 301)
-    submit(writer, deliveries[301:])
-    writer.stop()
+    with running(writer):
+        with locked(database):
+            submit(writer, deliveries[:1])
+            until(lambda: writer.queued == 0)
+            submit(writer, deliveries[1:301])
+            assert writer.queued == 300
+            assert desk.batches == []
+        until(partial(desk.has, 301))
+        submit(writer, deliveries[301:])
     assert desk.sizes == [1, 300, 1]
     assert all(commit_s > 0 for commit_s in desk.commits_s)
     assert_all_recorded(database, desk, deliveries)
     assert [line.webhook_id for line in lines(database)] == [d.webhook_id for d in deliveries]
 
 
-def test_a_batch_has_a_limit_in_deliveries(database: str, ledger: Ledger, desk: Desk) -> None:
-    deliveries = renewals(range(2 * BATCH_MAX + 1), streams=50)
+@pytest.mark.parametrize(
+    ("count", "size_bytes", "batches"),
+    [
+        pytest.param(2 * BATCH_MAX + 1, 0, [BATCH_MAX, BATCH_MAX, 1], id="deliveries"),
+        pytest.param(9, BATCH_BYTES_MAX // 4, [4, 4, 1], id="bytes"),
+    ],
+)
+def test_a_batch_has_limits(
+    database: str, ledger: Ledger, desk: Desk, count: int, size_bytes: int, batches: list[int]
+) -> None:
+    deliveries = renewals(range(count), streams=50, size_bytes=size_bytes)
     writer = Writer(ledger, desk.resolve)
     submit(writer, deliveries)
-    writer.start()
-    writer.stop()
-    assert desk.sizes == [BATCH_MAX, BATCH_MAX, 1]
-    assert_all_recorded(database, desk, deliveries)
-
-
-def test_a_batch_has_a_limit_in_bytes(database: str, ledger: Ledger, desk: Desk) -> None:
-    deliveries = renewals(range(9), size_bytes=BATCH_BYTES_MAX // 4)
-    writer = Writer(ledger, desk.resolve)
-    submit(writer, deliveries)
-    writer.start()
-    writer.stop()
-    assert desk.sizes == [4, 4, 1]
+    with running(writer):
+        pass
+    assert desk.sizes == batches
     assert_all_recorded(database, desk, deliveries)
 
 
@@ -113,10 +126,8 @@ def test_everything_submitted_before_stop_is_committed(
 ) -> None:
     deliveries = renewals(range(1600), streams=40)
     writer = Writer(ledger, desk.resolve)
-    writer.start()
-    with ThreadPoolExecutor(8) as clients:
+    with running(writer), ThreadPoolExecutor(8) as clients:
         list(clients.map(lambda n: submit(writer, deliveries[n::8]), range(8)))
-    writer.stop()
     assert writer.queued == 0
     assert_all_recorded(database, desk, deliveries)
     with pytest.raises(QueueFullError):
@@ -124,56 +135,42 @@ def test_everything_submitted_before_stop_is_committed(
 
 
 def test_a_writer_with_nothing_to_do_stops(ledger: Ledger, desk: Desk) -> None:
-    writer = Writer(ledger, desk.resolve)
-    writer.start()
-    writer.stop()
+    with running(Writer(ledger, desk.resolve)):
+        pass
     assert desk.batches == []
 
 
-def test_a_queue_is_full_by_the_number_of_deliveries(
-    database: str, ledger: Ledger, desk: Desk
-) -> None:
-    deliveries = renewals(range(15))
-    writer = Writer(ledger, desk.resolve, queue_max=10)
-    submit(writer, deliveries[:10])
-    with pytest.raises(QueueFullError):
-        submit(writer, deliveries[10:])
-    assert writer.queued == 10
-    writer.start()
-    until(lambda: len(desk.settled) == 10)
-    submit(writer, deliveries[10:])  # there is room again
-    writer.stop()
-    assert_all_recorded(database, desk, deliveries)
-
-
-def test_a_queue_is_full_by_the_size_of_the_bodies(
-    database: str, ledger: Ledger, desk: Desk
+@pytest.mark.parametrize("full", [{"queue_max": 4}, {"queue_bytes_max": 4000}])
+def test_a_full_queue_refuses_until_there_is_room_again(
+    database: str, ledger: Ledger, desk: Desk, full: dict[str, int]
 ) -> None:
     deliveries = renewals(range(8), size_bytes=1000)
-    writer = Writer(ledger, desk.resolve, queue_bytes_max=4000)
+    writer = Writer(ledger, desk.resolve, **full)
     submit(writer, deliveries[:4])
     with pytest.raises(QueueFullError):
         submit(writer, deliveries[4:])
     assert writer.queued == 4
-    writer.start()
-    until(lambda: len(desk.settled) == 4)
-    submit(writer, deliveries[4:])
-    writer.stop()
+    with running(writer):
+        until(partial(desk.has, 4))
+        submit(writer, deliveries[4:])
     assert_all_recorded(database, desk, deliveries)
 
 
 def test_a_database_that_comes_back_in_time_only_makes_receipts_late(
-    database: str, ledger: Ledger, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    database: str,
+    ledger: Ledger,
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("domain.ledger.AWAY_S", 60.0)
+    monkeypatch.setattr("domain.ledger.AWAY_S", 20.0)
     deliveries = renewals(range(200), streams=7)
     writer = Writer(ledger, desk.resolve)
-    writer.start()
-    submit(writer, deliveries[:100])
-    with away(database):
-        submit(writer, deliveries[100:])
-        until(lambda: writer.queued == 0)
-    writer.stop()
+    with running(writer):
+        submit(writer, deliveries[:100])
+        with away(database):
+            submit(writer, deliveries[100:])
+            until(lambda: "the database is away" in caplog.text)
     assert_all_recorded(database, desk, deliveries)
 
 
@@ -183,19 +180,17 @@ def test_a_database_that_stays_away_makes_errors_and_loses_nothing_acknowledged(
     monkeypatch.setattr("domain.ledger.AWAY_S", 0.2)
     deliveries = renewals(range(300), streams=7)
     writer = Writer(ledger, desk.resolve)
-    writer.start()
-    submit(writer, deliveries[:100])
-    with away(database):
-        submit(writer, deliveries[100:200])
-        until(lambda: len(desk.settled) == 200)
-        assert desk.acknowledged().keys() <= set(deliveries[:100])
-    waiting = [*deliveries[200:], *(d for d in deliveries[:200] if d not in desk.acknowledged())]
-    while waiting:  # what had no receipt is sent again, as Dodo does
-        answered = len(desk.settled) + len(waiting)
-        submit(writer, waiting)
-        until(lambda expected=answered: len(desk.settled) == expected)
-        waiting = [delivery for delivery in waiting if delivery not in desk.acknowledged()]
-    writer.stop()
+    with running(writer):
+        submit(writer, deliveries[:100])
+        with away(database):
+            submit(writer, deliveries[100:200])
+            until(partial(desk.has, 200))
+            assert desk.acknowledged().keys() <= set(deliveries[:100])
+        submitted = 200
+        while waiting := [d for d in deliveries if d not in desk.acknowledged()]:
+            submit(writer, waiting)  # what has no receipt is sent again, as Dodo does
+            submitted += len(waiting)
+            until(partial(desk.has, submitted))
     stored = positions(database)
     assert stored == {(d.webhook_id, d.body): n for d, n in desk.acknowledged().items()}
     assert len(stored) == 300
@@ -218,10 +213,9 @@ def test_an_unexpected_exception_settles_the_batch_and_the_writer_goes_on(
     with Defective(database) as ledger:
         writer = Writer(ledger, desk.resolve)
         submit(writer, deliveries[:10])
-        writer.start()
-        until(lambda: len(desk.settled) == 10)
-        submit(writer, deliveries[10:])
-        writer.stop()
+        with running(writer):
+            until(partial(desk.has, 10))
+            submit(writer, deliveries[10:])
     assert [token for token, _ in desk.settled] == deliveries
     answers = [answer for _, answer in desk.settled]
     assert all(isinstance(answer, PersistenceError) for answer in answers[:10])

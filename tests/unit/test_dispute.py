@@ -230,6 +230,7 @@ def test_the_same_status_observed_at_an_earlier_stage_is_drift_too() -> None:
         ("opened", "challenged", "challenged", "pre_arbitration"),
         ("challenged", "cancelled", "cancelled", "pre_arbitration"),
         ("won", "lost", "won", "dispute"),
+        *((outcome, outcome, outcome, "dispute") for outcome in OUTCOMES),
     ],
 )
 def test_only_a_fact_reopens_an_outcome_though_a_retry_shows_a_later_stage(

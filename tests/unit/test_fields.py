@@ -144,6 +144,14 @@ def test_the_retry_of_a_webhook_with_a_later_status_is_the_newer_observation_in_
     assert len(of_one(*bodies).timeline()) == 1
 
 
+def test_bodies_under_one_webhook_id_that_disagree_on_the_time_tell_of_the_earliest() -> None:
+    bodies = [_told("on_hold", minute, "msg_1") for minute in (7, 3, 5)]
+    for order in permutations(bodies):
+        (entry,) = of_one(*order).timeline()
+        assert entry.occurred_at is not None
+        assert (entry.occurred_at - NOON).total_seconds() == 180
+
+
 def test_two_bodies_under_one_webhook_id_complement_each_others_links() -> None:
     bodies = [
         _told("active", 0, "msg_1", customer={"customer_id": "cus_1"}),

@@ -251,11 +251,15 @@ def test_the_sum_of_enormous_refunds_stays_an_integer_of_64_bits() -> None:
 
 
 def test_a_timeline_has_the_payment_and_its_refunds_in_the_order_they_occurred() -> None:
-    stream = of_one(_refunded("ref_1", 300), _charged("succeeded", 5), _charged("processing", 0))
+    charge = [_charged("failed", 9), _charged("succeeded", 5), _charged("processing", 0)]
+    refunds = [_refunded("ref_2", 100, minute=7), _refunded("ref_1", 300, minute=8)]
+    stream = of_one(*charge, *refunds)
     assert [(e.kind, e.id, e.from_, e.to) for e in stream.timeline()] == [
         ("payment", "pay_1", None, "processing"),
         ("payment", "pay_1", "processing", "succeeded"),
+        ("refund", "ref_2", None, "succeeded"),
         ("refund", "ref_1", None, "succeeded"),
+        ("payment", "pay_1", "succeeded", "succeeded"),
     ]
 
 

@@ -66,6 +66,26 @@ def test_only_the_same_kind_tenant_and_id_share_a_stream(
     assert (_stream_of(*one) == _stream_of(*other)) == (things[0] == things[1])
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("a/b", "c"), ("a", "b/c")),
+        (("a/", "b"), ("a", "/b")),
+        (("a/b", "c"), ("a%2Fb", "c")),
+        (("a%2Fb", "c"), ("a%252Fb", "c")),
+        (("a%2F", "b"), ("a", "/b")),
+        (("%", "25"), ("%25", "25")),
+        (("a", "b/c"), ("a", "b%2Fc")),
+    ],
+)
+def test_tenants_and_ids_that_look_alike_when_joined_are_kept_apart(
+    one: tuple[str, str], other: tuple[str, str]
+) -> None:
+    streams = {_stream_of("dispute.won", *ids) for ids in (one, other)}
+    assert len(streams) == 2
+    assert len({stream_id(*one), stream_id(*other)}) == 2
+
+
 @settings(deadline=None)
 @given(
     st.lists(st.text("ab/%25F", max_size=6), min_size=1, max_size=4),

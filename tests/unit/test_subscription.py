@@ -182,6 +182,14 @@ def test_a_repeated_delivery_changes_nothing() -> None:
     assert of_one(*once, *once, *once[::-1]).version == 2
 
 
+def test_what_arrives_after_it_was_asked_counts_when_it_is_asked_again() -> None:
+    stream = of_one(_told("active", 0))
+    assert len(stream.timeline()) == 1
+    (_, later) = of_one(_told("active", 0), _told("cancelled", 5)).events
+    stream.append(later)
+    assert _lines(stream)[-1] == ("cancelled", "applied", "cancelled")
+
+
 def test_a_retried_activation_that_carries_a_later_status_is_both_fact_and_observation() -> None:
     entity = _known(_told("active", 0, "cancelled"))
     assert (entity.status, entity.folded_status) == ("cancelled", "active")

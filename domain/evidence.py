@@ -1,0 +1,162 @@
+"""Evidence: the facts and observations about one thing, with the deliveries they came by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import takewhile
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from domain.fields import integer, text
+from domain.machine import At, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from domain.aggregate import Aggregate, Known
+    from domain.entity import Entity, Kind, Observation
+    from domain.event import Event
+    from domain.timeline import Entry, Fact, Folded
+
+Said: TypeAlias = "str | int | float | bool | list[str] | None"
+_UNSHOWN: Final = "…"
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery that counts for a field, or was passed over; `reason` tells why.
+
+    A fact has `said` the word of its type, an observation what stands in its data. `position`
+    and `recorded_at` are of the delivery: of the first one where several told of one fact.
+    """
+
+    webhook_id: str
+    type: str
+    occurred_at: datetime
+    recorded_at: datetime
+    position: str
+    role: Literal["fact", "observation"]
+    said: Said
+    reason: str
+
+
+class Judged(NamedTuple):
+    """A fact with its verdict, and where the machine stood before and after it."""
+
+    fact: Fact
+    entry: Entry
+    before: At
+    after: At
+
+    @property
+    def refused(self) -> bool:
+        """Whether the machine does not allow it."""
+        return self.entry.verdict is Verdict.REFUSED
+
+    def source(self, reason: str, said: Said = None) -> Source:
+        """Name the fact as a source."""
+        return Source(
+            webhook_id=self.fact.webhook_id,
+            type=self.entry.type,
+            occurred_at=self.fact.occurred_at,
+            recorded_at=self.fact.recorded_at,
+            position=str(self.fact.position),
+            role="fact",
+            said=self.fact.word if said is None else said,
+            reason=reason,
+        )
+
+
+class Seen(NamedTuple):
+    """An observation with the event whose body it is, and the fact that it belongs to."""
+
+    fact: Fact
+    event: Event
+    observation: Observation
+
+    def source(self, reason: str, said: Said) -> Source:
+        """Name the observation as a source.
+
+        Raises:
+            ValueError: its event has not been recorded.
+        """
+        if self.event.recorded_at is None:
+            raise ValueError("only recorded events can be sources")
+        return Source(
+            webhook_id=self.fact.webhook_id,
+            type=self.event.topic,
+            occurred_at=self.fact.occurred_at,
+            recorded_at=self.event.recorded_at,
+            position=str(self.event.position),
+            role="observation",
+            said=said,
+            reason=reason,
+        )
+
+
+class Reading(NamedTuple):
+    """How a field is read from an observation, and how what stands there is shown."""
+
+    read: Callable[[Observation], object]
+    said: Callable[[Observation], Said]
+
+    def source(self, seen: Seen, reason: str) -> Source:
+        """Name an observation as a source of the field."""
+        return seen.source(reason, self.said(seen.observation))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All there is about one thing of an aggregate; the facts and observations newest first."""
+
+    aggregate: Aggregate
+    kind: Kind
+    id: str
+    entity: Entity
+    folded: Folded
+    facts: tuple[Judged, ...]
+    seen: tuple[Seen, ...]
+
+    @property
+    def last_move(self) -> list[Judged]:
+        """The newest fact that moved the state, if one did."""
+        return [one for one in self.facts if one.entry.verdict is Verdict.APPLIED][:1]
+
+    @property
+    def with_status(self) -> list[Seen]:
+        """The observations that carry a status."""
+        return [one for one in self.seen if one.observation.at.status is not None]
+
+
+def evidence(aggregate: Aggregate, known: Known) -> Evidence:
+    """Collect the evidence about a thing that an aggregate knows."""
+    kind, entity = known.kind, known.entity
+    entity_id: str = getattr(entity, kind.id_field)
+    folded = aggregate.folded()[kind.name, entity_id]
+    events = {(e.delivery.webhook_id, e.delivery.body): e for e in aggregate.events}
+    befores = [At(), *folded.ats]
+    facts = map(Judged, folded.facts, folded.entries, befores, folded.ats)
+    seen = [
+        Seen(fact, events[fact.webhook_id, observation.body], observation)
+        for fact, _, observations in folded.steps()
+        for observation in observations
+    ]
+    newest_first = tuple(facts)[::-1], tuple(seen[::-1])
+    return Evidence(aggregate, kind, entity_id, entity, folded, *newest_first)
+
+
+def first_of_run(
+    seen: Iterable[Seen], value: object, read: Callable[[Observation], object]
+) -> Seen:
+    """Return the oldest of the newest observations that read as `value` without a break."""
+    *_, first = takewhile(lambda one: read(one.observation) == value, seen)
+    return first
+
+
+def shown(value: object) -> Said:
+    """Show what stands in a field, cut where it is long; a structure is not shown."""
+    if value is None or isinstance(value, bool | float):
+        return value
+    number = integer(value) if isinstance(value, int) else None
+    return text(value) or "" if isinstance(value, str) else _UNSHOWN if number is None else number

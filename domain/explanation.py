@@ -1,0 +1,83 @@
+"""Explanations: which deliveries gave a field its value, which were passed over, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+
+from domain.evidence import Source, evidence
+from domain.grounds import rule_of
+
+if TYPE_CHECKING:
+    from domain.aggregate import Aggregate, Known
+
+SOURCES_MAX: Final = 100
+"""An explanation shows so many sources of each sort, the newest, and counts them all."""
+
+Value: TypeAlias = "str | int | float | bool | list[str] | dict[str, str | None] | None"
+
+
+class UnknownEntityError(LookupError):
+    """The aggregate knows no such thing, or did not know it then."""
+
+
+class UnknownFieldError(ValueError):
+    """The thing has no such field; the message names those that it has."""
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a field has its value. The sources stand newest first, `SOURCES_MAX` at the most.
+
+    `value` is the field's, as in JSON. `set_by` are the deliveries that it follows from: one
+    as a rule, several for a sum, none where nothing has said anything. `since` is the delivery
+    from which on it has been so. `passed_over` are facts that were refused, and observations
+    that said otherwise or could not be followed. `note` is a sentence where there is more to say.
+    """
+
+    kind: str
+    id: str
+    field: str
+    value: Value
+    set_by: list[Source]
+    set_by_count: int
+    since: Source | None
+    passed_over: list[Source]
+    passed_over_count: int
+    note: str | None
+
+
+def explain(aggregate: Aggregate, kind: str, entity_id: str, field: str) -> Explanation:
+    """Explain why a field of a thing has the value that it has.
+
+    What it was in the past is explained by the aggregate as it was (`Aggregate.at`).
+
+    Raises:
+        UnknownEntityError: the aggregate knows no such thing.
+        UnknownFieldError: the thing has no such field.
+    """
+    known = _find(aggregate, kind, entity_id)
+    fields = known.entity.__struct_fields__
+    if field not in fields:
+        raise UnknownFieldError(f"a {kind} has no field {field}; it has {', '.join(fields)}")
+    value = msgspec.to_builtins(getattr(known.entity, field))
+    grounds = rule_of(known.kind, field)(evidence(aggregate, known), field)
+    return Explanation(
+        kind=kind,
+        id=entity_id,
+        field=field,
+        value=list(value) if isinstance(value, tuple) else value,
+        set_by=grounds.set_by[:SOURCES_MAX],
+        set_by_count=len(grounds.set_by),
+        since=grounds.since,
+        passed_over=grounds.passed_over[:SOURCES_MAX],
+        passed_over_count=len(grounds.passed_over),
+        note=grounds.note,
+    )
+
+
+def _find(aggregate: Aggregate, kind: str, entity_id: str) -> Known:
+    for known in aggregate.entities():
+        if (known.kind.name, getattr(known.entity, known.kind.id_field)) == (kind, entity_id):
+            return known
+    raise UnknownEntityError(f"there is no {kind} {entity_id}")

@@ -1,0 +1,276 @@
+"""Grounds: the rule by which each field of a thing follows from the evidence about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from domain.evidence import Evidence, Reading, evidence, first_of_run, shown
+from domain.fields import instant, links, own_fields, reader_of
+from domain.machine import At
+from domain.payment import given_back, products
+from domain.refund import REFUND
+from domain.timeline import follow
+
+if TYPE_CHECKING:
+    from domain.entity import Kind, Observation
+    from domain.evidence import Judged, Source
+
+
+class Grounds(NamedTuple):
+    """What a field's value follows from; as in `Explanation`, but all of it."""
+
+    set_by: list[Source]
+    passed_over: list[Source]
+    since: Source | None = None
+    note: str | None = None
+
+
+Rule: TypeAlias = Callable[[Evidence, str], Grounds]
+
+
+def rule_of(kind: Kind, field: str) -> Rule:
+    """Return the rule by which a field of a kind's entity follows."""
+    if field == kind.id_field:
+        return _named
+    linked = field in links({}) and field not in kind.derived
+    return RULES.get(field, _linked if linked else _ordinary)
+
+
+def _newest(of: Evidence, reading: Reading) -> Grounds:
+    newest, *older = of.seen
+    value, said, note = reading.read(newest.observation), reading.said(newest.observation), None
+    if value is None:
+        unsaid = "does not say it" if said is None else "says it in a way that cannot be read"
+        note = f"The newest delivery {unsaid}, and no older one counts."
+    since = first_of_run(of.seen, value, reading.read)
+    return Grounds(
+        [reading.source(newest, "it is the newest delivery")],
+        [
+            reading.source(one, "a newer delivery says otherwise")
+            for one in older
+            if reading.read(one.observation) != value
+        ],
+        reading.source(since, "since then no delivery has said otherwise"),
+        note,
+    )
+
+
+def _last_known(of: Evidence, reading: Reading) -> Grounds:
+    saying = [one for one in of.seen if reading.read(one.observation) is not None]
+    if not saying:
+        return Grounds([], [], note="No delivery has said it.")
+    value = reading.read(saying[0].observation)
+    newer = of.seen[: of.seen.index(saying[0])]
+    others = [one for one in saying if reading.read(one.observation) != value]
+    since = first_of_run(saying, value, reading.read)
+    return Grounds(
+        [reading.source(saying[0], "it is the newest delivery that says it")],
+        [reading.source(one, "it does not say it, so the last known stays") for one in newer]
+        + [reading.source(one, "a newer delivery says otherwise") for one in others],
+        reading.source(since, "since then no delivery has said otherwise"),
+    )
+
+
+def _ordinary(of: Evidence, field: str) -> Grounds:
+    read = reader_of(field, own_fields(of.kind.entity)[field])
+    reading = Reading(lambda o: read(o.data.get(field)), lambda o: shown(o.data.get(field)))
+    return _newest(of, reading)
+
+
+def _linked(of: Evidence, field: str) -> Grounds:
+    def link(observation: Observation) -> str | None:
+        return links(observation.data)[field]
+
+    return _last_known(of, Reading(link, link))
+
+
+def _product_ids(of: Evidence, _: str) -> Grounds:
+    def cart(observation: Observation) -> list[str]:
+        return list(products(observation.data.get("product_cart")))
+
+    return _newest(of, Reading(cart, cart))
+
+
+def _created_at(of: Evidence, field: str) -> Grounds:
+    read = Reading(lambda o: instant(o.data.get(field)), lambda o: shown(o.data.get(field)))
+    grounds = _newest(of, read)
+    if grounds.note is None:
+        return grounds
+    first = _time_of(of.facts[-1], "it is the first fact")
+    return grounds._replace(
+        set_by=[first], since=first, note=f"{grounds.note} The first fact does."
+    )
+
+
+def _named(of: Evidence, field: str) -> Grounds:
+    said = getattr(of.entity, field)
+    first = of.facts[-1].source("it is the first fact, and all others say the same", said)
+    return Grounds([first], [], first)
+
+
+def _occurred_at(of: Evidence, _: str) -> Grounds:
+    return Grounds([_time_of(of.facts[0], "it is the newest fact")], [])
+
+
+def _time_of(fact: Judged, reason: str) -> Source:
+    return fact.source(reason, msgspec.to_builtins(fact.fact.occurred_at))
+
+
+def _observed_status(of: Evidence, _: str) -> Grounds:
+    return _last_known(of, _status_of(of.kind))
+
+
+def _status_of(kind: Kind) -> Reading:
+    return Reading(lambda o: o.at.status, lambda o: shown(o.data.get(kind.status_field)))
+
+
+def _folded_status(of: Evidence, _: str) -> Grounds:
+    moves = [one.source("it is the last fact that moved the state") for one in of.last_move]
+    note = None if moves else "No fact has set a state."
+    return Grounds(moves, _refused(of), next(iter(moves), None), note)
+
+
+def _status(of: Evidence, field: str) -> Grounds:
+    at, drift = follow(of.kind, of.folded)
+    grounds = _folded_status(of, field)
+    if drift is None:
+        return grounds._replace(passed_over=_not_followed(of))
+    lead = f"the facts lead to {drift.folded or 'no state'}"
+    if at != of.folded.at:
+        last = _status_of(of.kind).source(of.with_status[0], "it is the last observation")
+        note = f"The status follows what Dodo last said, {drift.observed}, while {lead}."
+        return Grounds([last], _not_followed(of), _unbroken(of), note)
+    why = _obstacle(of.kind, of.folded.at, At(drift.observed, drift.observed_stage))
+    note = f"Dodo last said {drift.observed}, while {lead}; it is not followed: {why}."
+    return grounds._replace(passed_over=_not_followed(of, why), note=note)
+
+
+def _drift(of: Evidence, _: str) -> Grounds:
+    drift = of.entity.drift
+    if drift is None:
+        agrees = "What Dodo last said agrees with the facts."
+        return Grounds([], [], note=agrees if of.with_status else "Dodo has said no status.")
+    reading = _status_of(of.kind)
+    last = reading.source(of.with_status[0], "it is the last observation of a status")
+    moves = [one.source("it is the last fact that moved the state") for one in of.last_move]
+    note = f"Dodo last said {drift.observed}, while the facts lead to {drift.folded or 'no state'}."
+    return Grounds([last, *moves], _refused(of), _unbroken(of), note)
+
+
+def _unbroken(of: Evidence) -> Source:
+    last = of.with_status[0].observation.at
+    first = first_of_run(of.with_status, last, lambda observation: observation.at)
+    return _status_of(of.kind).source(first, "since then Dodo has said nothing else")
+
+
+def _obstacle(kind: Kind, at: At, observed: At) -> str:
+    machine, status = kind.machine, observed.status
+    if status not in machine.states and status not in machine.observed_first:
+        return f"{status} is not a status of a {kind.name}"
+    if at.status in machine.final:
+        return f"{at.status} is final, and only a fact leads out of it"
+    if status in machine.observed_first:
+        return f"{status} counts only before a fact has set a state"
+    if at.stage is not None and observed.stage != at.stage:
+        return f"stage {observed.stage} is earlier than {at.stage}"
+    return f"no valid transitions lead from {at.status or 'nothing'} to {status}"
+
+
+def _refused(of: Evidence) -> list[Source]:
+    return [_refused_fact(one) for one in of.facts if one.refused]
+
+
+def _refused_fact(one: Judged) -> Source:
+    return one.source(f"refused: {one.entry.reason}")
+
+
+def _not_followed(of: Evidence, obstacle: str | None = None) -> list[Source]:
+    # The last observation is not followed if there is an obstacle, and those before it never.
+    reading = _status_of(of.kind)
+    reasons = [obstacle] + ["a newer observation carries a status"] * len(of.with_status)
+    passed = [(one.fact[:3], _refused_fact(one)) for one in of.facts if one.refused]
+    for one, reason in zip(of.with_status, reasons, strict=False):
+        if reason and (reason is obstacle or one.observation.at.status != of.entity.status):
+            passed.append((one.fact[:3], reading.source(one, reason)))
+    return [source for _, source in sorted(passed, key=itemgetter(0), reverse=True)]
+
+
+def _history(of: Evidence, _: str) -> Grounds:
+    why = "a gap: it is accepted, but what must have come before it was never seen"
+    gaps = [one.source(why) for one in of.facts if one.entry.gap]
+    if of.folded.at.status is None:
+        return Grounds(gaps, _refused(of), note="No fact has set a state.")
+    complete = None if gaps else "Every fact follows from those before it, or is refused."
+    return Grounds(gaps, [], note=complete)
+
+
+def _refused_count(of: Evidence, _: str) -> Grounds:
+    return Grounds(_refused(of), [], note="They are judged again when another fact arrives.")
+
+
+def _stage(of: Evidence, _: str) -> Grounds:
+    reading = Reading(lambda o: o.at.stage, lambda o: shown(o.data.get(of.kind.stage_field)))
+    at, _drift = follow(of.kind, of.folded)
+    moves = [one for one in of.facts if one.after.stage != one.before.stage][:1]
+    passed = [
+        one.source(_stage_obstacle(of.kind, one), stage)
+        for one in of.facts
+        if (stage := one.fact.observations[0].at.stage) is not None and stage != at.stage
+    ]
+    if at.stage != of.folded.at.stage:
+        last = reading.source(of.with_status[0], "it is the last observation of a status")
+        return Grounds([last], passed, last, "The stage follows what Dodo last said.")
+    said = [one.source("it is the last fact that moved the stage", at.stage) for one in moves]
+    return Grounds(said, passed, next(iter(said), None), None if said else "No fact has told it.")
+
+
+def _stage_obstacle(kind: Kind, one: Judged) -> str:
+    stage = one.fact.observations[0].at.stage
+    if stage not in kind.machine.stages:
+        return f"{stage} is not a stage that is known, so the current one counts"
+    return f"refused: {one.entry.reason}" if one.refused else "a newer fact has moved the stage"
+
+
+def _refunded_amount(of: Evidence, _: str) -> Grounds:
+    currency = of.seen[0].observation.data.get("currency")
+    counted: list[Source] = []
+    others: list[Source] = []
+    refunds = [known for known in of.aggregate.entities() if known.kind is REFUND]
+    for refund in (evidence(of.aggregate, known) for known in refunds):
+        _amount, problem = given_back(refund.folded, currency)
+        said, newest = shown(refund.seen[0].observation.data.get("amount")), refund.seen[0]
+        reason = f"{refund.id}: {problem or 'the refund has succeeded'}"
+        (others if problem else counted).append(newest.source(reason, said))
+    return Grounds(_newest_first(counted), _newest_first(others))
+
+
+def _newest_first(sources: list[Source]) -> list[Source]:
+    return sorted(sources, key=lambda one: (one.occurred_at, one.webhook_id), reverse=True)
+
+
+def _anomaly(of: Evidence, field: str) -> Grounds:
+    total, refunded = _ordinary(of, "total_amount"), _refunded_amount(of, field)
+    note = None if getattr(of.entity, field) else "The refunds do not exceed the total."
+    return Grounds(total.set_by + refunded.set_by, refunded.passed_over, None, note)
+
+
+RULES: Final[dict[str, Rule]] = {
+    "business_id": _named,
+    "status": _status,
+    "folded_status": _folded_status,
+    "observed_status": _observed_status,
+    "drift": _drift,
+    "history": _history,
+    "refused": _refused_count,
+    "occurred_at": _occurred_at,
+    "created_at": _created_at,
+    "stage": _stage,
+    "product_ids": _product_ids,
+    "refunded_amount": _refunded_amount,
+    "anomaly": _anomaly,
+}
+"""The fields with a rule of their own; links and ordinary fields have one rule each."""

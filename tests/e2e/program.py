@@ -1,0 +1,181 @@
+"""The program itself: `raphus` as a user starts it, in an environment of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+
+from api.webhooks import PATH
+from tests.embedded_users import GUARD_S, is_stopped
+from tests.http_server import SECRET, signed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+RAPHUS: Final = Path(sys.executable).with_name("raphus")
+"""The command that the project's installation makes."""
+_LISTENS = re.compile(r"listens on (http://\S+);")
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    """Return all that a program sees of the environment; a setting of "" is left out."""
+    given = {
+        "DODO_PAYMENTS_WEBHOOK_KEY": SECRET,
+        "LC_ALL": "C.UTF-8",
+        "PATH": os.defpath,
+        "PORT": "0",
+        "RAPHUS_HOME": str(home),
+        **settings,
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def raphus(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [RAPHUS, *arguments],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        env=env,
+        timeout=GUARD_S,
+    )
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition is true; the limit only ends a test that hangs."""
+    give_up_at = time.monotonic() + GUARD_S
+    while not condition():
+        assert time.monotonic() < give_up_at, "it does not become true"
+        time.sleep(0.01)
+
+
+class Program:
+    """`raphus serve`: started, stopped or killed, and started again, each time on a free port."""
+
+    def __init__(self, env: Mapping[str, str], log: Path) -> None:
+        self._env = env
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+        """Where it listens, or last listened."""
+
+    @property
+    def said(self) -> str:
+        """All that it has written to standard error, in all of its lives."""
+        return self._log.read_text("utf-8")
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has been started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it, and wait until it says where it listens."""
+        self.begin()
+        self.await_listening()
+
+    def begin(self) -> None:
+        """Start it, and wait for nothing."""
+        assert not self.runs
+        with self._log.open("ab") as log:
+            self._said_before = log.tell()
+            self._process = subprocess.Popen([RAPHUS, "serve"], env=self._env, stderr=log)
+
+    def await_listening(self) -> None:
+        """Wait until it says where it listens."""
+        until(lambda: self._announced() or not self.runs)
+        match = self._announced()
+        assert match is not None, self.said
+        self.url = match[1]
+
+    def _announced(self) -> re.Match[str] | None:
+        return _LISTENS.search(self._log.read_bytes()[self._said_before :].decode())
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Wait until it has ended; return its exit code."""
+        assert self._process is not None
+        return self._process.wait(GUARD_S)
+
+    def stop(self) -> int:
+        """Ask it to end, and return its exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        """End it without a chance to clean up."""
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    def client(self, **headers: str) -> httpx.Client:
+        """Make a client of it, as it runs now."""
+        return httpx.Client(base_url=self.url, headers=headers, timeout=GUARD_S, trust_env=False)
+
+    def get(self, path: str, **query: str | int) -> Any:  # noqa: ANN401 -- JSON
+        """Ask what must be answered, and return the answer."""
+        with self.client() as client:
+            return asked(client, path, **query)
+
+
+@contextmanager
+def program(home: Path, **settings: str) -> Iterator[Program]:
+    """Give a program that has not been started; if it runs in the end, it must end in order."""
+    made = Program(environment(home, **settings), home.with_name(f"{home.name}.stderr"))
+    try:
+        yield made
+        if made.runs:
+            assert made.stop() == 0, made.said
+    finally:
+        if made.runs:
+            made.kill()
+
+
+@contextmanager
+def serving(home: Path, **settings: str) -> Iterator[Program]:
+    """Give a program that listens."""
+    with program(home, **settings) as made:
+        made.start()
+        yield made
+
+
+def asked(client: httpx.Client, path: str, **query: str | int) -> Any:  # noqa: ANN401 -- JSON
+    """Ask what must be answered, and return the answer."""
+    response = client.get(path, params=query)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def posted(
+    client: httpx.Client, body: bytes, webhook_id: str, secret: str = SECRET
+) -> httpx.Response:
+    """Deliver a body."""
+    return client.post(PATH, content=body, headers=signed(body, webhook_id, secret))
+
+
+def has_caught_up(client: httpx.Client) -> bool:
+    """Tell whether the server is ready, and its read models show all of the log."""
+    response = client.get("/readyz")
+    if response.status_code != 200:
+        return False
+    ready = response.json()
+    return bool(ready["log_position"] == ready["projected_position"])
+
+
+def postmaster_of(home: Path) -> int:
+    """Return the pid of the PostgreSQL server that runs in a home."""
+    assert not is_stopped(home)
+    return int((home / "postgres" / "data" / "postmaster.pid").read_text("utf-8").split()[0])

@@ -1,0 +1,197 @@
+"""The commands beside `serve`: what they print, and the exit codes that cron jobs look at."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from api.webhooks import PATH
+from tests.e2e.program import RAPHUS, Program, asked, environment, raphus, serving
+from tests.embedded_users import GUARD_S, home_of, is_stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FOREIGN_SECRET = "whsec_c29tZWJvZHkgZWxzZSdz"
+COMMANDS = "serve demo simulate migrate events docs version".split()
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    with home_of(None) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[Program]:
+    """A server with a small merchant's webhooks, which a command has posted."""
+    with serving(home) as running:
+        ended = raphus(*simulation(running), env=environment(home))
+        assert ended.returncode == 0, ended.stderr
+        yield running
+
+
+@pytest.fixture(scope="module")
+def demo_home() -> Iterator[Path]:
+    with home_of(None) as made:
+        yield made
+
+
+def simulation(server: Program) -> list[str]:
+    return ["simulate", "--to", server.url + PATH, "--customers", "4"]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
+def test_help_is_given_without_any_setting(arguments: list[str]) -> None:
+    ended = raphus(*arguments, env={})
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("usage: raphus")
+    if len(arguments) == 1:
+        assert all(re.search(rf"^ +{name} ", ended.stdout, re.MULTILINE) for name in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "",
+        "nonsense",
+        "events --limit 0",
+        "events --after ten",
+        "simulate",
+        "demo --customers -1",
+        "demo --lost 2",
+        "serve --port 70000",
+    ],
+)
+def test_wrong_usage_is_told_from_failure(tmp_path: Path, arguments: str) -> None:
+    ended = raphus(*arguments.split(), env=environment(tmp_path))
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("usage: raphus")
+    assert "Traceback" not in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_version_is_printed(tmp_path: Path) -> None:
+    told = json.loads(raphus("version", "--json", env=environment(tmp_path)).stdout)
+    assert told.keys() == {"raphus", "python", "system"}
+    plain = raphus("version", env=environment(tmp_path))
+    assert (plain.returncode, plain.stdout) == (0, f"raphus {told['raphus']}\n")
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [RAPHUS, "version"],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+        assert (process.wait(GUARD_S), said) == (0, b"")
+
+
+def test_what_is_simulated_twice_is_recorded_once(server: Program, home: Path) -> None:
+    ended = raphus(*simulation(server), "--json", env=environment(home))
+    assert ended.returncode == 0, ended.stderr
+    tally = json.loads(ended.stdout)
+    assert tally["duplicates"] > 0
+    assert {tally[name] for name in ("recorded", "refused", "failed")} == {0}
+    assert asked(httpx.Client(base_url=server.url), "/readyz")["log_position"] != "0"
+
+
+def test_a_simulation_that_is_not_accepted_fails_and_says_why(server: Program, home: Path) -> None:
+    env = environment(home, DODO_PAYMENTS_WEBHOOK_KEY=FOREIGN_SECRET)
+    ended = raphus(*simulation(server), env=env)
+    assert ended.returncode == 1
+    assert "answered 401" in ended.stdout
+    assert ended.stderr.endswith("raphus: not every webhook was accepted\n")
+    ended = raphus(*simulation(server), env=environment(home, DODO_PAYMENTS_WEBHOOK_KEY=""))
+    assert ended.returncode == 2
+    assert "DODO_PAYMENTS_WEBHOOK_KEY is not set" in ended.stderr
+
+
+def test_the_log_is_printed_while_the_server_runs(server: Program, home: Path) -> None:
+    listed = server.get("/v1/events", limit=100, type="payment.succeeded")["items"]
+    asking = ["events", "--type", "payment.succeeded", "--limit", "100"]
+    ended = raphus(*asking, "--json", env=environment(home))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert list(map(json.loads, ended.stdout.splitlines())) == listed
+    assert len(listed) > 1
+    plain = raphus(*asking, env=environment(home))
+    assert plain.returncode == 0
+    assert [line.split()[1] for line in plain.stdout.splitlines()] == [
+        event["webhook_id"] for event in listed
+    ]
+
+
+def test_a_database_is_migrated_once(home: Path, server: Program) -> None:
+    assert server.runs
+    ended = raphus("migrate", "--json", env=environment(home))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert json.loads(ended.stdout) == {"applied": []}
+
+
+def test_a_stale_page_of_state_machines_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "pages" / "machines.md"
+    check = ["docs", "--check", "--path", str(page)]
+    assert raphus(*check, env=environment(tmp_path)).returncode == 1
+    assert raphus("docs", "--path", str(page), env=environment(tmp_path)).returncode == 0
+    assert raphus(*check, env=environment(tmp_path)).returncode == 0
+    page.write_text(page.read_text("utf-8") + "edited by hand\n", "utf-8")
+    ended = raphus(*check, env=environment(tmp_path))
+    assert ended.returncode == 1
+    assert "is stale" in ended.stderr
+
+
+def test_the_demo_shows_what_there_is_and_ends(demo_home: Path) -> None:
+    ended = raphus("demo", "--exit", "--customers", "20", env=demo_environment(demo_home))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    shown = ended.stdout
+    (sent, recorded, duplicates) = map(
+        int, re.findall(r"^(\d+) sent, (\d+) recorded, (\d+) duplicates", shown, re.MULTILINE)[0]
+    )
+    assert sent == recorded + duplicates > recorded > 0
+    for kind in ("subscriptions", "payments", "refunds", "disputes", "license keys"):
+        assert re.search(rf"^ *{kind} +[1-9]", shown, re.MULTILINE), shown
+    urls = re.findall(r"curl '(http://127\.0\.0\.1:\d+/\S+)'", shown)
+    assert {"readyz", "metrics", "openapi.json"} < {url.rpartition("/")[2] for url in urls}
+    assert is_stopped(demo_home / "demo")
+
+
+def test_the_demo_stays_up_and_answers_at_the_addresses_that_it_shows(demo_home: Path) -> None:
+    with subprocess.Popen(
+        [RAPHUS, "demo", "--customers", "2"],
+        env=demo_environment(demo_home),
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        try:
+            assert process.stdout is not None
+            shown = []
+            for line in process.stdout:
+                shown.append(line)
+                if "Ctrl-C" in line:
+                    break
+            urls = re.findall(r"curl '(http\S+)'", "".join(shown))
+            assert len(urls) > 6
+            for url in urls:
+                assert httpx.get(url, trust_env=False, timeout=GUARD_S).status_code == 200
+            process.terminate()
+            assert process.wait(GUARD_S) == 130
+        finally:
+            process.kill()
+    assert is_stopped(demo_home / "demo")
+
+
+def demo_environment(home: Path) -> dict[str, str]:
+    """An environment without a secret, and with a key and a database that are not the demo's."""
+    others = {"RAPHUS_API_KEY": "not-used-by-the-demo", "DATABASE_URL": "postgresql://nowhere/"}
+    return environment(home, DODO_PAYMENTS_WEBHOOK_KEY="", PYTHONUNBUFFERED="1", **others)

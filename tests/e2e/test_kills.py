@@ -1,0 +1,86 @@
+"""Kill -9 under load: of the server, of PostgreSQL, of both, at any moment. Nothing is lost."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from api.embedded import EmbeddedPostgres
+from tests.e2e.evidence import check_log, check_read_models, quoted
+from tests.e2e.program import has_caught_up, postmaster_of, program, until
+from tests.e2e.sender import NO_ANSWER, sending, simulated
+from tests.embedded_users import home_of, is_stopped, kill
+from tests.http_server import SECRET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.e2e.program import Program
+
+MOMENT_S = 0.03
+"""About as long as a few commits take: a kill meets any of their steps."""
+
+
+def kill_server(server: Program, _home: Path) -> None:
+    server.kill()
+    server.start()
+
+
+def kill_postgres(_server: Program, home: Path) -> None:
+    kill(postmaster_of(home))
+
+
+def kill_both(server: Program, home: Path) -> None:
+    postmaster = postmaster_of(home)
+    server.kill()
+    kill(postmaster)
+    server.start()
+
+
+def kill_both_postgres_first(server: Program, home: Path) -> None:
+    kill(postmaster_of(home))
+    server.kill()
+    server.start()
+
+
+KILLS: list[Callable[[Program, Path], None]] = [
+    kill_server,
+    kill_server,
+    kill_postgres,
+    kill_postgres,
+    kill_both,
+    kill_both,
+    kill_both_postgres_first,
+]
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_what_was_acknowledged_is_there_once_whatever_is_killed(seed: int) -> None:
+    chance = random.Random(seed)
+    kills = chance.sample(KILLS, len(KILLS))
+    webhooks = simulated(60, seed)
+    with home_of(None) as home:
+        with program(home) as server:
+            server.start()
+            with sending(webhooks, lambda: server.url) as sender:
+                for strike in kills:
+                    sender.until(len(sender.acknowledged) + chance.randint(10, 90))
+                    time.sleep(chance.uniform(0, MOMENT_S))
+                    assert sender.sends
+                    strike(server, home)
+            with server.client() as client:
+                until(lambda: has_caught_up(client))
+        said = server.said
+        assert is_stopped(home)
+        with EmbeddedPostgres(home) as database:
+            check_log(database.url, webhooks, sender.acknowledged)
+            check_read_models(database.url)
+    assert {acknowledged.webhook for acknowledged in sender.acknowledged} == set(webhooks)
+    assert sender.failed[NO_ANSWER] > 0, "no kill was noticed"
+    assert said.count("PostgreSQL had died") >= kills.count(kill_postgres)
+    assert quoted(said, [webhook.body for webhook in webhooks]) == set()
+    assert SECRET not in said

@@ -1,0 +1,154 @@
+"""The program's beginning and end: what it does not start without, and how it stops."""
+
+from __future__ import annotations
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from signal import SIGINT, SIGTERM
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from api.embedded import EmbeddedPostgres
+from tests.e2e.evidence import check_log
+from tests.e2e.program import Program, environment, posted, program, raphus, serving, until
+from tests.e2e.sender import THREADS, sending, simulated
+from tests.embedded_users import home_of, is_stopped
+from tests.http_server import SECRET
+from tests.integration.log import positions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from signal import Signals
+
+    import httpx
+
+WEBHOOKS = simulated(8, seed=5)
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """A home with a database, in which nothing runs between the tests."""
+    with home_of(None) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("settings", "named", "told"),
+    [
+        ({"DODO_PAYMENTS_WEBHOOK_KEY": ""}, "DODO_PAYMENTS_WEBHOOK_KEY", "is not set"),
+        ({"DODO_PAYMENTS_WEBHOOK_KEY": "whsec_no+base 64"}, "DODO_PAYMENTS_WEBHOOK_KEY", "base64"),
+        ({"DODO_PAYMENTS_WEBHOOK_KEY": f"{SECRET},"}, "DODO_PAYMENTS_WEBHOOK_KEY", "secret 2"),
+        ({"HOST": "0.0.0.0"}, "RAPHUS_API_KEY", "not a loopback address"),
+        ({"HOST": "::"}, "RAPHUS_API_KEY", "not a loopback address"),
+        ({"RAPHUS_API_KEY": "easily-guessed"}, "RAPHUS_API_KEY", "fewer than 16"),
+        ({"RAPHUS_API_KEY_FILE": "/nowhere/key"}, "RAPHUS_API_KEY_FILE", "No such file"),
+        ({"DATABASE_URL": "http://secret@db"}, "DATABASE_URL", "not a URL of PostgreSQL"),
+        ({"PORT": "65536"}, "PORT", "65535"),
+    ],
+)
+def test_it_does_not_start_with_a_setting_that_cannot_be_used(
+    tmp_path: Path, settings: dict[str, str], named: str, told: str
+) -> None:
+    ended = raphus("serve", env=environment(tmp_path / "home", **settings))
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("raphus: ")
+    assert named in line
+    assert told in line
+    assert not [value for name, value in settings.items() if value and name in line and value in line]
+    assert not (tmp_path / "home").exists()
+
+
+def test_it_does_not_start_where_another_program_listens(tmp_path: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = str(taken.getsockname()[1])
+        ended = raphus("serve", "--port", port, env=environment(tmp_path / "home"))
+    assert ended.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
+
+
+def test_it_does_not_start_without_the_database_that_it_is_told_to_use(tmp_path: Path) -> None:
+    url = "postgresql://merchant:pass-word@127.0.0.1:1/raphus"
+    ended = raphus("serve", env=environment(tmp_path / "home", DATABASE_URL=url))
+    assert ended.returncode == 1
+    assert "the database cannot be used" in ended.stderr
+    assert "pass-word" not in ended.stderr
+
+
+def test_told_to_end_while_it_makes_its_database_it_leaves_nothing_running() -> None:
+    with home_of(None) as new_home, program(new_home) as server:
+        server.begin()
+        until((new_home / "postgres" / "data.unfinished" / "base").exists)
+        assert server.stop() == 130
+        assert is_stopped(new_home)
+
+
+@pytest.mark.parametrize("number", [SIGTERM, SIGINT])
+def test_told_to_end_under_load_it_ends_in_order(home: Path, number: Signals) -> None:
+    with program(home) as server:
+        server.start()
+        with sending(WEBHOOKS * 20, lambda: server.url) as sender:
+            sender.until(40)
+            assert sender.sends
+            server.signal(number)
+            assert server.wait() == 0
+            sender.give_up()
+        assert server.said.splitlines()[-1].endswith("stopped")
+    assert is_stopped(home)
+    with EmbeddedPostgres(home) as database:
+        check_log(database.url, WEBHOOKS, sender.acknowledged)
+
+
+def test_told_to_end_it_answers_every_request_that_it_has_taken(home: Path) -> None:
+    webhooks = {f"msg_taken_{number}": b'{"number": %d}' % number for number in range(THREADS)}
+
+    def post(item: tuple[str, bytes]) -> httpx.Response:
+        webhook_id, body = item
+        with server.client() as client:
+            return posted(client, body, webhook_id)
+
+    with serving(home) as server, ThreadPoolExecutor(THREADS) as pool:
+        with no_commits(home):
+            answers = pool.map(post, webhooks.items())
+            until(lambda: taken(server) == len(webhooks))
+            server.signal(SIGTERM)
+            until(lambda: not takes_connections(server))
+            assert server.runs
+        assert [answer.status_code for answer in answers] == [200] * len(webhooks)
+        assert server.wait() == 0
+    assert is_stopped(home)
+    with EmbeddedPostgres(home) as database:
+        assert webhooks.items() <= positions(database.url).keys()
+
+
+@contextmanager
+def no_commits(home: Path) -> Iterator[None]:
+    """Hold, as another program would, the lock that every commit needs."""
+    with EmbeddedPostgres(home) as beside:
+        url = beside.url
+    with psycopg.connect(url) as conn:
+        conn.execute("LOCK TABLE raphus.ledger_events IN EXCLUSIVE MODE")
+        yield
+
+
+def taken(server: Program) -> int:
+    """Count the requests that wait for their commit: those queued, and those being committed."""
+    with server.client() as client:
+        metrics = client.get("/metrics").text.splitlines()
+    (queued,) = (line for line in metrics if line.startswith("raphus_queue_deliveries "))
+    return int(float(queued.split()[1])) + 1
+
+
+def takes_connections(server: Program) -> bool:
+    address = urlsplit(server.url)
+    try:
+        socket.create_connection((str(address.hostname), int(address.port or 0))).close()
+    except ConnectionRefusedError:
+        return False
+    return True
