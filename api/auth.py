@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -62,6 +63,7 @@ def _check_local(scope: Scope) -> None:
         raise ApiError(403, "loopback_only", message)
 
 
+@lru_cache(maxsize=256)
 def _names_us(host: str) -> bool:
     try:
         return is_loopback(urlsplit(f"//{host}").hostname or "")

@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", help="instead of HOST")
     demo = command("demo", commands.demo, "run everything with a simulated merchant, and stay up")
     _add_port(demo)
-    _add_play(demo, customers=150, lost=0.01)
+    _add_play(demo, customers=150, lost=0.03)
     demo.add_argument("--exit", action="store_true", help="end after showing what there is")
     simulate = command("simulate", commands.simulate, "post a simulated merchant's webhooks")
     simulate.add_argument("--to", required=True, metavar="URL", help="a server's webhook address")

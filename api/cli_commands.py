@@ -41,15 +41,15 @@ def serve(settings: Settings, args: Namespace) -> None:
 
 def demo(settings: Settings, args: Namespace) -> None:
     """Run everything with a simulated merchant."""
-    play = Play(args.customers, args.seed, args.lost)
-    demo_.demo(_addressed(settings, args), play, _console(), stay=not args.exit)
+    what = Play(args.customers, args.seed, args.lost)
+    demo_.demo(_addressed(settings, args), what, _console(), stay=not args.exit)
 
 
 def simulate(settings: Settings, args: Namespace) -> None:
     """Post a simulated merchant's webhooks to a server."""
     settings.verifier()  # tells what is wrong with the secrets
-    play, secret = Play(args.customers, args.seed, args.lost), settings.webhook_keys[0]
-    tally = playing.run(play, args.to, secret, Console(stderr=True))
+    what, secret = Play(args.customers, args.seed, args.lost), settings.webhook_keys[0]
+    tally = playing.play(what, args.to, secret, _console(stderr=True))
     print(msgspec.json.encode(tally).decode() if args.json else playing.told(tally))
     if tally.refused or tally.failed:
         raise CommandError("not every webhook was accepted")
@@ -102,10 +102,11 @@ def version(_settings: Settings, args: Namespace) -> None:
         print(f"raphus {number}")
 
 
-def _console() -> Console:
-    # Where nobody says how wide it is, in a log, there is room for the tables.
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH)
+def _console(*, stderr: bool = False) -> Console:
+    console = Console(stderr=stderr, markup=False, highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH  # in a log there is room for the tables
+    return console
 
 
 def _addressed(settings: Settings, args: Namespace) -> Settings:

@@ -29,7 +29,7 @@ class Cursor(Generic[Key]):
         self.parameter: Parameter[Key | None] = Parameter(
             "cursor",
             "Where to go on: `next` of the page before.",
-            {"type": "string", "minLength": 1, "maxLength": CHARS_MAX},
+            {"type": "string", "pattern": f"^[A-Za-z0-9_-]{{1,{CHARS_MAX}}}$"},
             self.read,
         )
 

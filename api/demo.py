@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING, Final
@@ -34,7 +35,7 @@ class DemoError(Exception):
     """The demo did not come to its end."""
 
 
-def demo(settings: Settings, play: Play, console: Console, *, stay: bool) -> None:
+def demo(settings: Settings, what: Play, console: Console, *, stay: bool) -> None:
     """Run everything, on this machine alone, in a database of its own.
 
     The merchant is the same for the same seed: in the second run on one database all of its
@@ -52,7 +53,7 @@ def demo(settings: Settings, play: Play, console: Console, *, stay: bool) -> Non
         app, url = application(conninfo, Verifier([secret]), api_key=None), url_of(sock)
         with in_background(app, sock):
             console.print(f"Serving on {url}")
-            _fill(play, url + PATH, secret, console)
+            _fill(what, url + PATH, secret, console)
             with psycopg.connect(conninfo, autocommit=True) as conn:
                 _wait_until_shown(conn)
                 show_objects(conn, console)
@@ -60,11 +61,12 @@ def demo(settings: Settings, play: Play, console: Console, *, stay: bool) -> Non
             show_commands(url, customer_id, console)
             if stay:
                 console.print("\nCtrl-C ends it; the data stays.")
-                Event().wait()
+                with suppress(KeyboardInterrupt):
+                    Event().wait()
 
 
-def _fill(play: Play, url: str, secret: str, console: Console) -> None:
-    tally = playing.run(play, url, secret, console)
+def _fill(what: Play, url: str, secret: str, console: Console) -> None:
+    tally = playing.play(what, url, secret, console)
     console.print(playing.told(tally))
     if tally.failed or tally.refused:
         raise DemoError("not every webhook was accepted; the lines above tell why")

@@ -15,7 +15,6 @@ from api.pages import LIMIT, Item, Page, page
 from api.parameters import Declared, path_text, position, text
 from domain.mapper import LedgerMapper
 from projections.listing import Statement
-from projections.timeline import stream_of_webhook
 
 if TYPE_CHECKING:
     from api.database import Row
@@ -67,6 +66,14 @@ WEBHOOK_ID: Final = path_text("id", "The webhook-id.")
 CURSOR: Final = Cursor("events", int)
 _mapper = LedgerMapper()
 
+# The timelines tell which streams a webhook-id stands in: one, unless its bodies disagree.
+_SELECT_BODIES: Final = (
+    "SELECT originator_id, originator_version, topic, state, notification_id, recorded_at"
+    " FROM raphus.ledger_events WHERE webhook_id = %(id)s AND originator_id IN"
+    " (SELECT stream_id FROM raphus.timeline WHERE webhook_id = %(id)s)"
+    " ORDER BY notification_id"
+)
+
 _FILTERS: Final = {
     TYPE: "topic = %(type)s",
     AGGREGATE: "originator_id = %(aggregate_id)s",
@@ -99,17 +106,9 @@ async def _list(services: Services, given: Given) -> Answer:
 
 
 async def _one(services: Services, given: Given) -> Answer:
-    webhook_id = given[WEBHOOK_ID]
-    found = await services.database.row(stream_of_webhook(webhook_id))
-    if found is None:
+    rows = await services.database.rows(Statement(_SELECT_BODIES, given.among((WEBHOOK_ID,))))
+    if not rows:
         raise ApiError(404, "not_found", "no webhook with this id is recorded and projected")
-    statement = Statement(
-        "SELECT originator_id, originator_version, topic, state, notification_id, recorded_at"
-        " FROM raphus.ledger_events WHERE originator_id = %(stream_id)s"
-        " AND webhook_id = %(webhook_id)s ORDER BY notification_id",
-        {"stream_id": found[0], "webhook_id": webhook_id},
-    )
-    rows = await services.database.rows(statement)
     return json_answer(_whole(rows))
 
 

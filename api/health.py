@@ -80,8 +80,8 @@ async def _readyz(services: Services, _given: Given) -> Answer:
     progress = await _progress(services)
     queued, problem = services.writer.queued, services.follower.problem
     problems = {
-        "migrations": progress.migrations < _MIGRATIONS and "some are not applied",
-        "queue": queued >= QUEUE_MAX and "it is full",
+        "migrations": "some are not applied" if progress.migrations < _MIGRATIONS else None,
+        "queue": "it is full" if queued >= QUEUE_MAX else None,
         "follower": problem,
     }
     found = {name: problem for name, problem in problems.items() if problem}

@@ -104,9 +104,9 @@ class Metrics:
         """Take the queue's length from here."""
         self._queue.set_function(queued)
 
-    def count_delivery(self, type_: str, outcome: str) -> None:
-        """Count a delivery that has been answered."""
-        self._deliveries.labels(type_, outcome).inc()
+    def count_deliveries(self, type_: str, outcome: str, count: int = 1) -> None:
+        """Count deliveries that have been answered."""
+        self._deliveries.labels(type_, outcome).inc(count)
 
     def count_batch(self, size: int, commit_s: float) -> None:
         """Count a commit."""

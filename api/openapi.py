@@ -47,7 +47,7 @@ def document(operations: Sequence[Operation]) -> Json:
     error = schema_of[id(ErrorBody)]
     paths: Json = {PATH: {"post": _webhook(schema_of[id(Acknowledgement)], error)}}
     for operation in operations:
-        answer = schema_of.get(id(operation.answers), {"type": "string"})
+        answer = schema_of.get(id(operation.answers), {})
         paths[_plain(operation.path)] = {"get": _get(operation, answer, error)}
     return {
         "openapi": "3.1.0",
@@ -95,7 +95,7 @@ def _webhook(answer: Json, error: Json) -> Json:
             {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
             for name in headers
         ],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}},
+        "requestBody": {"required": False, "content": {"application/json": {"schema": {}}}},
         "responses": {
             "200": {
                 "description": "It is stored, durably.",

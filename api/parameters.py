@@ -11,18 +11,16 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from api.errors import ApiError
-from domain.delivery import as_utc
+from domain.delivery import ID_CHARS_MAX, as_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 T = TypeVar("T")
 PARAMETERS_MAX: Final = 32
-TEXT_CHARS_MAX: Final = 200
-"""No longer text is stored anywhere that can be asked for."""
-PRINTABLE: Final = r"^[^\u0000-\u001f\u007f]+$"
-"""JSON Schema's pattern of a text: control characters cannot be stored."""
-_printable = re.compile(r"[^\x00-\x1f\x7f]+")
+# Patterns that mean the same to Python and to JSON Schema.
+_TEXT: Final = r"[^\u0000-\u001f\u007f]+"
+_POSITION: Final = "[0-9]{1,18}"
 _read_instant = msgspec.json.Decoder(Annotated[datetime, msgspec.Meta(tz=True)]).decode
 
 
@@ -102,9 +100,9 @@ class Declared:
             raise _invalid(name, str(error)) from error
 
 
-def text(name: str, description: str, chars_max: int = TEXT_CHARS_MAX) -> Parameter[str | None]:
-    """Declare a text."""
-    schema = {"type": "string", "minLength": 1, "maxLength": chars_max, "pattern": PRINTABLE}
+def text(name: str, description: str, chars_max: int = ID_CHARS_MAX) -> Parameter[str | None]:
+    """Declare a text; one with control characters cannot be stored, nor be asked for."""
+    schema = {"type": "string", "maxLength": chars_max, "pattern": f"^{_TEXT}$"}
 
     def read(value: str) -> str:
         if not _is_text(value, chars_max):
@@ -126,10 +124,9 @@ def integer(
 ) -> Parameter[int]:
     """Declare an integer."""
     schema = {"type": "integer", "minimum": minimum, "maximum": maximum, "default": default}
-    digits = re.compile(r"-?[0-9]{1,18}")
 
     def read(value: str) -> int:
-        if not digits.fullmatch(value) or not minimum <= int(value) <= maximum:
+        if not re.fullmatch("-?[0-9]{1,18}", value) or not minimum <= int(value) <= maximum:
             raise ValueError(f"must be an integer from {minimum} to {maximum}")
         return int(value)
 
@@ -164,15 +161,13 @@ def instant(name: str, description: str) -> Parameter[datetime | None]:
 
 def position(name: str, description: str) -> Parameter[int | None]:
     """Declare a position in the log, as an answer gave it."""
-    pattern = "[0-9]{1,18}"
-    digits = re.compile(pattern)
 
     def read(value: str) -> int:
-        if not digits.fullmatch(value):
+        if not re.fullmatch(_POSITION, value):
             raise ValueError("must be a position that an answer gave: 1 to 18 digits")
         return int(value)
 
-    return Parameter(name, description, {"type": "string", "pattern": f"^{pattern}$"}, read)
+    return Parameter(name, description, {"type": "string", "pattern": f"^{_POSITION}$"}, read)
 
 
 def _path_value(parameter: Parameter[str], value: str) -> str:
@@ -182,8 +177,8 @@ def _path_value(parameter: Parameter[str], value: str) -> str:
         raise ApiError(404, "not_found", f"{parameter.name} {error}") from error
 
 
-def _is_text(value: str, chars_max: int = TEXT_CHARS_MAX) -> bool:
-    return 0 < len(value) <= chars_max and _printable.fullmatch(value) is not None
+def _is_text(value: str, chars_max: int = ID_CHARS_MAX) -> bool:
+    return len(value) <= chars_max and re.fullmatch(_TEXT, value) is not None
 
 
 def _invalid(name: str, problem: str) -> ApiError:

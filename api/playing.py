@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -12,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from api.simulator import Player, as_dodo_delivers, merchant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from rich.console import Console
 
@@ -34,27 +35,20 @@ class Play(NamedTuple):
     lost: float
 
 
-async def play(play_: Play, url: str, secret: str, console: Console) -> Tally:
+def play(what: Play, url: str, secret: str, console: Console) -> Tally:
     """Post a merchant's webhooks as Dodo would: out of order, late and more than once.
 
     Raises:
         ValueError: the secret is not one.
     """
     player = Player(url, secret)
-    console.print(f"Inventing {play_.customers} customers' histories, seed {play_.seed}")
-    occurrences = merchant(play_.seed, customers=play_.customers, until=UNTIL)
-    deliveries = as_dodo_delivers(occurrences, play_.seed, lose=play_.lost)
-    console.print(f"Posting {len(deliveries)} webhooks about {len(occurrences)} events to {url}")
-    if console.is_terminal:
-        with _bar(console) as bar:
-            task = bar.add_task("Posting", total=len(deliveries))
-            return await player.play(deliveries, lambda done, _: bar.update(task, completed=done))
-    return await player.play(deliveries, _lines(console))
-
-
-def run(play_: Play, url: str, secret: str, console: Console) -> Tally:
-    """Play to the end."""
-    return asyncio.run(play(play_, url, secret, console))
+    console.print(f"Inventing {what.customers} customers' histories, seed {what.seed}")
+    occurrences = merchant(what.seed, customers=what.customers, until=UNTIL)
+    deliveries = as_dodo_delivers(occurrences, what.seed, lose=what.lost)
+    lost = f", {what.lost:.0%} lost on the way" if what.lost else ""
+    console.print(f"Posting {len(deliveries)} webhooks about {len(occurrences)} events{lost}")
+    with _shown(console, len(deliveries)) as progress:
+        return asyncio.run(player.play(deliveries, progress))
 
 
 def told(tally: Tally) -> str:
@@ -70,9 +64,16 @@ def told(tally: Tally) -> str:
     return ", ".join(parts)
 
 
-def _bar(console: Console) -> Progress:
+@contextmanager
+def _shown(console: Console, total: int) -> Iterator[Callable[[int, int], None]]:
+    """Show the progress: as a bar to a person, as a line now and then to a log."""
+    if not console.is_terminal:
+        yield _lines(console)
+        return
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    return Progress(*columns, TimeElapsedColumn(), console=console)
+    with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
+        task = bar.add_task("Posting", total=total)
+        yield lambda done, _: bar.update(task, completed=done)
 
 
 def _lines(console: Console) -> Callable[[int, int], None]:

@@ -42,6 +42,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_deadline: asyncio.TimerHandle | None = None
         self._problem = _MALFORMED
 
+    # Narrowed as uvicorn does: asyncio says BaseTransport, and gives a Transport.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, unless there are too many."""
         super().connection_made(transport)
@@ -78,7 +79,7 @@ class BoundedProtocol(HttpToolsProtocol):
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > HEAD_BYTES_MAX:
             self._problem = _TOO_LARGE
-            raise ValueError
+            raise ValueError  # the parser ends, and uvicorn calls send_400_response
         busy = len(self.tasks) >= REQUESTS_MAX
         self.app = _say_busy if busy else self._served
         super().on_headers_complete()

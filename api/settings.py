@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -97,6 +98,7 @@ class Settings:
             )
 
 
+@lru_cache(maxsize=256)  # asked for every request, nearly always about the same few
 def is_loopback(host: str) -> bool:
     """Tell whether a name or an address means this machine, and no other can reach it."""
     if host == "localhost":

@@ -56,13 +56,11 @@ def show_customers(conn: Connection, console: Console) -> str | None:
 
 def show_commands(url: str, customer_id: str | None, console: Console) -> None:
     """Show how to ask."""
+    customer = [f"/v1/customers/{customer_id}/timeline"] if customer_id else []
     paths = [
         "/v1/subscriptions?active=true&limit=3",
         "/v1/disputes?open=true",
-        *(
-            [f"/v1/customers/{customer_id}", f"/v1/customers/{customer_id}/timeline"]
-            * bool(customer_id)
-        ),
+        *customer,
         "/v1/refusals",
         "/v1/events?limit=3",
         "/readyz",
@@ -71,7 +69,7 @@ def show_commands(url: str, customer_id: str | None, console: Console) -> None:
     ]
     console.print("\nAsk it:")
     for path in paths:
-        console.print(f"  curl '{url}{path}'", highlight=False, soft_wrap=True)
+        console.print(f"  curl '{url}{path}'", soft_wrap=True)
 
 
 def _table(first: str, *others: str) -> Table:

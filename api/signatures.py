@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from domain.delivery import ID_CHARS_MAX
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 
 SECRETS_MAX: Final = 8
 """Each costs an HMAC a forged delivery; a rotation needs two."""
-ID_CHARS_MAX: Final = 200
 TIMESTAMP_CHARS_MAX: Final = 32
 SIGNATURE_CHARS_MAX: Final = 2_000
 PREFIX: Final = "whsec_"

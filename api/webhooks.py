@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -64,11 +65,15 @@ class Acknowledger:
         loop = settled[0].token.answered.get_loop()
         loop.call_soon_threadsafe(_answer_all, settled)
         self._metrics.count_batch(len(settled), commit_s)
-        for waiting, answer in settled:
-            outcome = "failed"
-            if isinstance(answer, Receipt):
-                outcome = "duplicate" if answer.duplicate else "recorded"
-            self._metrics.count_delivery(type_of(waiting.delivery.body), outcome)
+        outcomes = Counter((type_of(on.delivery.body), _outcome(answer)) for on, answer in settled)
+        for (type_, outcome), count in outcomes.items():
+            self._metrics.count_deliveries(type_, outcome, count)
+
+
+def _outcome(answer: Receipt | PersistenceError) -> str:
+    if isinstance(answer, Receipt):
+        return "duplicate" if answer.duplicate else "recorded"
+    return "failed"
 
 
 def _answer_all(settled: list[Settled[Waiting]]) -> None:
@@ -109,7 +114,7 @@ class Webhooks:
         except TooLargeError as error:
             raise self._too_large() from error
         except TooMuchError as error:
-            self._metrics.count_delivery(UNREAD, "busy")
+            self._metrics.count_deliveries(UNREAD, "busy")
             raise not_now("busy", "too many bodies are being read", retry_s=_RETRY_S) from error
         except TooSlowError as error:
             raise ApiError(408, "too_slow", "the body did not come in time") from error
@@ -120,7 +125,7 @@ class Webhooks:
         try:
             self._verifier.verify(delivery)
         except UnverifiedError as error:
-            self._metrics.count_delivery(UNREAD, "unverified")
+            self._metrics.count_deliveries(UNREAD, "unverified")
             raise ApiError(401, "unverified", str(error)) from error
         return delivery
 
@@ -129,7 +134,7 @@ class Webhooks:
         try:
             self._writer.submit(delivery, waiting)
         except QueueFullError as error:
-            self._metrics.count_delivery(type_of(delivery.body), "busy")
+            self._metrics.count_deliveries(type_of(delivery.body), "busy")
             raise not_now("busy", "the queue is full", retry_s=_RETRY_S) from error
         receipt = await waiting.answered
         if not isinstance(receipt, Receipt):
@@ -138,7 +143,7 @@ class Webhooks:
         return receipt
 
     def _too_large(self) -> ApiError:
-        self._metrics.count_delivery(UNREAD, "too_large")
+        self._metrics.count_deliveries(UNREAD, "too_large")
         message = f"the body has more than {BODY_BYTES_MAX} bytes"
         return ApiError(413, "too_large", message, {"bytes_max": BODY_BYTES_MAX})
 

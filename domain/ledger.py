@@ -17,9 +17,11 @@ from eventsourcing.persistence import (
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresFactory
 from eventsourcing.utils import Environment
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import ProgramLimitExceeded
 from psycopg.rows import dict_row
 
 from domain.aggregates import aggregate
+from domain.defects import kind_of
 from domain.mapper import LedgerMapper
 from domain.recorder import LedgerRecorder
 from domain.routing import route
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from eventsourcing.domain import MutableAggregateProtocol
     from eventsourcing.persistence import InfrastructureFactory, TrackingRecorder
+    from eventsourcing.utils import EnvType
 
     from domain.aggregate import Aggregate
     from domain.delivery import Delivery
@@ -38,10 +41,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-CONFLICTS_MAX: Final = 8
-"""How often a batch is read and tried again because another writer was quicker."""
-AWAY_S: Final = 5.0
-"""How long the database may be away before a batch fails; Dodo waits 15 s for an answer."""
+PATIENCE_S: Final = 5.0
+"""How long a batch is tried while the database is away or others are quicker, before it fails:
+Dodo waits 15 s for an answer."""
 _PAUSE_S: Final = 0.1
 
 
@@ -64,6 +66,10 @@ class Ledger(Application[str]):
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
         super().__init__()
+
+    def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
+        """Take nothing from the process' environment: the library's switches could lose events."""
+        return Environment(name, env)
 
     def construct_factory(self, env: Environment) -> InfrastructureFactory[TrackingRecorder]:
         """Connect the library as the URL says; no second set of variables is needed."""
@@ -89,32 +95,32 @@ class Ledger(Application[str]):
         delivery that cannot be stored does not take its neighbours with it.
         """
         routed = [(delivery, route(delivery)) for delivery in deliveries]
-        return self._answer(routed, give_up_at=time.monotonic() + AWAY_S)
+        return self._answer(routed, give_up_at=time.monotonic() + PATIENCE_S)
 
     def _answer(self, routed: Sequence[Routed], give_up_at: float) -> Answers:
-        conflicts = 0
         while True:
             try:
                 return self._append(routed)
-            except IntegrityError as error:
-                # Another writer was quicker, or our own commit succeeded and its answer was
-                # lost: in both cases the streams, read again, tell what is missing.
-                conflicts += 1
-                if conflicts > CONFLICTS_MAX:
+            # Another writer was quicker, the database is away, or our own commit succeeded and
+            # its answer was lost: in all cases the streams, read again, tell what is missing.
+            except (IntegrityError, OperationalError, InterfaceError) as error:
+                if isinstance(error.__cause__, ProgramLimitExceeded):
                     return self._bisect(routed, give_up_at, error)
-            except (OperationalError, InterfaceError) as error:
                 if time.monotonic() > give_up_at:
                     return [error] * len(routed)
-                _log.warning("the database is away, trying again: %s", _cause(error))
-                time.sleep(_PAUSE_S)
+                if not isinstance(error, IntegrityError):
+                    _log.warning("the database is away, trying again: %s", kind_of(error))
+                    time.sleep(_PAUSE_S)
             except PersistenceError as error:
                 return self._bisect(routed, give_up_at, error)
+            except UnicodeError as error:
+                return self._bisect(routed, give_up_at, PersistenceError(kind_of(error)))
 
     def _bisect(
         self, routed: Sequence[Routed], give_up_at: float, error: PersistenceError
     ) -> Answers:
         if len(routed) == 1:
-            _log.error("a delivery cannot be stored: %s", _cause(error))
+            _log.error("a delivery cannot be stored: %s", kind_of(error))
             return [error]
         middle = len(routed) // 2
         halves = routed[:middle], routed[middle:]
@@ -167,8 +173,3 @@ class LedgerFactory(PostgresFactory):
 def _project(nothing: Aggregate | None, events: Iterable[Event]) -> Aggregate | None:
     arrived = list(events)
     return aggregate(arrived[0].originator_id, arrived) if arrived else nothing
-
-
-def _cause(error: PersistenceError) -> str:
-    # The kind only: the text of a database error may quote a row.
-    return type(error.__cause__ or error).__name__

@@ -146,7 +146,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         inclusive_of_start: bool = True,
     ) -> list[RecordedEvent]:
         """Return events in the order of their positions, with their times."""
-        after = (start or 1) - inclusive_of_start
+        after = 0 if start is None else start - inclusive_of_start
         where = SQL(
             " WHERE notification_id > %s AND notification_id <= coalesce(%s, notification_id)"
             " AND (%s::text[] IS NULL OR topic = ANY(%s)) ORDER BY notification_id LIMIT %s"

@@ -183,15 +183,20 @@ def _find(conn: Connection[Any], against: Head) -> Fault | None:
 def _entries(
     conn: Connection[Any], events: int, progress: Progress | None
 ) -> Generator[Entry, None, None]:
+    report = progress or _silent
+    report(0, events)
     with conn.cursor(binary=True, row_factory=tuple_row) as curs:
         stream = curs.stream(_WALK, size=_CHUNK_ROWS)
         with closing(cast("Generator[tuple[Any, ...], None, None]", stream)) as rows:
-            for done, columns in enumerate(rows):
-                if progress and done % PROGRESS_EVENTS == 0:
-                    progress(done, events)
+            for done, columns in enumerate(rows, start=1):
                 yield Entry(Row._make(columns[:-1]), columns[-1])
-    if progress:
-        progress(events, events)
+                if done % PROGRESS_EVENTS == 0 and done < events:
+                    report(done, events)
+    report(events, events)
+
+
+def _silent(done: int, events: int) -> None:
+    pass
 
 
 def _walk(entries: Iterator[Entry], tally: Tally | None) -> tuple[Entry, Fault | None]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from eventsourcing.persistence import PersistenceError
 
+from domain.defects import kind_of, origin_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -102,7 +104,11 @@ class Writer(Generic[Token]):
             answers = self._commit([delivery for delivery, _ in batch])
             took_s = time.perf_counter() - began
             tokens = [token for _, token in batch]
-            self._resolve([Settled(*pair) for pair in zip(tokens, answers, strict=True)], took_s)
+            settled = [Settled(*pair) for pair in zip(tokens, answers, strict=True)]
+            try:
+                self._resolve(settled, took_s)
+            except Exception as error:  # noqa: BLE001 -- the next batch must have its answers
+                _log.error("%d answers went astray: %s", len(settled), origin_of(error))
 
     def _next_batch(self) -> list[tuple[Delivery, Token]]:
         batch: list[tuple[Delivery, Token]] = []
@@ -119,6 +125,5 @@ class Writer(Generic[Token]):
         try:
             return self._ledger.record(deliveries)
         except Exception as error:  # noqa: BLE001 -- a defect must not leave requests unanswered
-            _log.exception("a batch of %d could not be recorded", len(deliveries))
-            unknown = PersistenceError(type(error).__name__)
-            return [unknown] * len(deliveries)
+            _log.error("a batch of %d failed by a defect: %s", len(deliveries), origin_of(error))
+            return [PersistenceError(kind_of(error))] * len(deliveries)

@@ -1,5 +1,6 @@
 -- The log of events and the follower's checkpoint: what eventsourcing's recorders would create
--- (a test compares them), and three columns of our own.
+-- (a test compares them), but for the function es_insert_events_text, which loses events for
+-- readers and is never used; and three columns of our own.
 
 CREATE TYPE raphus.stored_event_text AS (
     originator_id text,
@@ -48,3 +49,5 @@ CREATE TABLE raphus.projections_tracking (
 
 -- The library's own mark that the table tracks one row an application.
 INSERT INTO raphus.projections_tracking VALUES ('__migration__', 1);
+-- The checkpoint of the read models: a row from the start, so that it can be locked.
+INSERT INTO raphus.projections_tracking VALUES ('ledger', 0);

@@ -185,8 +185,9 @@ CREATE TABLE raphus.timeline (
     gap boolean NOT NULL,
     from_status text,
     to_status text,
-    -- By the webhook-id first, so that it finds the event of a webhook-id too.
-    PRIMARY KEY (webhook_id, position, business_id)
+    -- The position alone tells a fact from all others; by the webhook-id first, so that this
+    -- finds what a webhook-id stands for, too. No tenant: further bodies may change a notice's.
+    PRIMARY KEY (webhook_id, position)
 );
 
 CREATE INDEX timeline_stream_idx ON raphus.timeline (stream_id);

@@ -5,7 +5,7 @@ CREATE VIEW raphus.customer_objects AS
 SELECT
     'subscription' AS kind, subscription_id AS id, stream_id, first_position, business_id,
     customer_id, status, refused, created_at, occurred_at,
-    NULL AS currency, 0::bigint AS paid, 0::bigint AS refunded
+    NULL::text AS currency, 0::bigint AS paid, 0::bigint AS refunded
 FROM raphus.subscriptions
 WHERE customer_id IS NOT NULL
 UNION ALL
@@ -13,7 +13,7 @@ SELECT
     'payment', payment_id, stream_id, first_position, business_id,
     customer_id, status, refused, created_at, occurred_at,
     CASE WHEN status = 'succeeded' THEN currency END,
-    CASE WHEN status = 'succeeded' THEN coalesce(total_amount, 0) ELSE 0 END, 0
+    CASE WHEN status = 'succeeded' THEN coalesce(total_amount, 0) ELSE 0 END, 0::bigint
 FROM raphus.payments
 WHERE customer_id IS NOT NULL
 -- Each of the two that may lack a customer stands here twice, so that the planner can search
@@ -23,7 +23,7 @@ SELECT
     'refund', r.refund_id, r.stream_id, r.first_position, r.business_id,
     r.customer_id, r.status, r.refused, r.created_at, r.occurred_at,
     CASE WHEN r.status = 'succeeded' THEN coalesce(r.currency, p.currency) END,
-    0, CASE WHEN r.status = 'succeeded' THEN coalesce(r.amount, 0) ELSE 0 END
+    0::bigint, CASE WHEN r.status = 'succeeded' THEN coalesce(r.amount, 0) ELSE 0 END
 FROM raphus.refunds AS r
 LEFT JOIN raphus.payments AS p
     ON p.payment_id = r.payment_id AND p.business_id = r.business_id
@@ -33,20 +33,20 @@ SELECT
     'refund', r.refund_id, r.stream_id, r.first_position, r.business_id,
     p.customer_id, r.status, r.refused, r.created_at, r.occurred_at,
     CASE WHEN r.status = 'succeeded' THEN coalesce(r.currency, p.currency) END,
-    0, CASE WHEN r.status = 'succeeded' THEN coalesce(r.amount, 0) ELSE 0 END
+    0::bigint, CASE WHEN r.status = 'succeeded' THEN coalesce(r.amount, 0) ELSE 0 END
 FROM raphus.refunds AS r
 JOIN raphus.payments AS p ON p.stream_id = r.stream_id
 WHERE r.customer_id IS NULL AND p.customer_id IS NOT NULL
 UNION ALL
 SELECT
     'dispute', dispute_id, stream_id, first_position, business_id,
-    customer_id, status, refused, created_at, occurred_at, NULL, 0, 0
+    customer_id, status, refused, created_at, occurred_at, NULL::text, 0::bigint, 0::bigint
 FROM raphus.disputes
 WHERE customer_id IS NOT NULL
 UNION ALL
 SELECT
     'dispute', d.dispute_id, d.stream_id, d.first_position, d.business_id,
-    p.customer_id, d.status, d.refused, d.created_at, d.occurred_at, NULL, 0, 0
+    p.customer_id, d.status, d.refused, d.created_at, d.occurred_at, NULL::text, 0::bigint, 0::bigint
 FROM raphus.disputes AS d
 JOIN raphus.payments AS p
     ON p.payment_id = d.payment_id AND p.business_id = d.business_id
@@ -54,7 +54,7 @@ WHERE d.customer_id IS NULL AND p.customer_id IS NOT NULL
 UNION ALL
 SELECT
     'license_key', id, stream_id, first_position, business_id,
-    customer_id, status, refused, created_at, occurred_at, NULL, 0, 0
+    customer_id, status, refused, created_at, occurred_at, NULL::text, 0::bigint, 0::bigint
 FROM raphus.license_keys
 WHERE customer_id IS NOT NULL;
 

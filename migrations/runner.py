@@ -75,17 +75,9 @@ def migrate(conninfo: str, folder: Path = FOLDER) -> list[str]:
         conn.execute(_BOOKKEEPING)
         applied = _applied(conn)
         _refuse_changes(migrations, applied)
-        pending = migrations[len(applied) :]
-        for migration in pending:
+        for migration in migrations[len(applied) :]:
             _apply(conn, migration)
-        return [f"{migration.version:04}_{migration.name}" for migration in pending]
-
-
-def pending(conninfo: str, folder: Path = FOLDER) -> int:
-    """Return how many files are not applied yet; changes nothing."""
-    with psycopg.connect(conninfo, autocommit=True, row_factory=tuple_row) as conn:
-        exists = conn.execute("SELECT to_regclass('raphus.migrations') IS NOT NULL").fetchone()
-        return len(read(folder)) - (len(_applied(conn)) if exists == (True,) else 0)
+        return [f"{new.version:04}_{new.name}" for new in migrations[len(applied) :]]
 
 
 def _applied(conn: psycopg.Connection[tuple[object, ...]]) -> list[tuple[object, ...]]:

@@ -86,8 +86,8 @@ def _column(name: str, annotation: object) -> Column:
         return Column(name, "text")
     if annotation in _TYPES:
         return Column(name, _TYPES[annotation])
-    declared, none = get_args(annotation)
-    return Column(name, _TYPES[declared], none is type(None))
+    declared, *others = get_args(annotation) or (annotation,)
+    return Column(name, _TYPES[declared], nullable=others == [type(None)])
 
 
 def of_entities(kind_name: str, *, table: str, key: tuple[str, ...]) -> ReadModel:

@@ -76,8 +76,8 @@ def _touched(rows: list[Row], webhook_ids: AbstractSet[str]) -> list[Row]:
 
 TIMELINE = ReadModel(
     table="timeline",
-    # A position belongs to one fact alone.
-    key=("webhook_id", "position", "business_id"),
+    # A position belongs to one fact alone. The tenant of a notice may change with a further body.
+    key=("webhook_id", "position"),
     columns=(*_BEFORE_ENTRY, *_OF_ENTRY),
     rows=_rows,
     streams=frozenset({*STREAMS, NOTICE}),

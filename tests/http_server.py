@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import ssl
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SECRET: Final = "whsec_" + base64.b64encode(b"a secret that tests know").decode()
+# A client trusts nobody, and so is made at once.
+_NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _numbers = itertools.count(1)
 
 
@@ -97,5 +100,5 @@ def served(
     app = application(conninfo, Verifier(secrets), api_key, queue_max=queue_max)
     with listening("127.0.0.1", 0) as sock, in_background(app, sock):
         url = url_of(sock)
-        with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+        with httpx.Client(base_url=url, timeout=30, trust_env=False, verify=_NO_TLS) as client:
             yield Served(url, client)

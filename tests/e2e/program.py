@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 RAPHUS: Final = Path(sys.executable).with_name("raphus")
 """The command that the project's installation makes."""
-_LISTENS = re.compile(r"listens on (http://\S+);")
+_LISTENS: Final = re.compile(r"listens on (http://\S+);")
+_NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Trusts nobody, and so is made at once: none of the servers speaks TLS."""
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
@@ -123,12 +126,12 @@ class Program:
 
     def client(self, **headers: str) -> httpx.Client:
         """Make a client of it, as it runs now."""
-        return httpx.Client(base_url=self.url, headers=headers, timeout=GUARD_S, trust_env=False)
+        return client(self.url, **headers)
 
     def get(self, path: str, **query: str | int) -> Any:  # noqa: ANN401 -- JSON
         """Ask what must be answered, and return the answer."""
-        with self.client() as client:
-            return asked(client, path, **query)
+        with self.client() as made:
+            return asked(made, path, **query)
 
 
 @contextmanager
@@ -150,6 +153,13 @@ def serving(home: Path, **settings: str) -> Iterator[Program]:
     with program(home, **settings) as made:
         made.start()
         yield made
+
+
+def client(url: str = "", **headers: str) -> httpx.Client:
+    """Make a client that never gives up on a busy machine, but does on a server that hangs."""
+    return httpx.Client(
+        base_url=url, headers=headers, timeout=GUARD_S, trust_env=False, verify=_NO_TLS
+    )
 
 
 def asked(client: httpx.Client, path: str, **query: str | int) -> Any:  # noqa: ANN401 -- JSON

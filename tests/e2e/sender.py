@@ -14,7 +14,7 @@ import httpx
 
 from api.simulator import as_dodo_delivers, merchant
 from api.webhooks import PATH
-from tests.e2e.program import until
+from tests.e2e.program import client, until
 from tests.embedded_users import GUARD_S
 from tests.http_server import signed
 
@@ -97,18 +97,18 @@ class Sender:
                 work.result()
 
     def _run(self) -> None:
-        with httpx.Client(timeout=GUARD_S, trust_env=False) as client:
+        with client() as connected:
             while (webhook := self._next()) is not None:
-                self._deliver(client, webhook)
+                self._deliver(connected, webhook)
 
     def _next(self) -> Webhook | None:
         with self._lock:
             return None if self._given_up.is_set() else next(self._waiting, None)
 
-    def _deliver(self, client: httpx.Client, webhook: Webhook) -> None:
+    def _deliver(self, connected: httpx.Client, webhook: Webhook) -> None:
         give_up_at = time.monotonic() + GUARD_S
         while not self._given_up.is_set():
-            status = self._attempt(client, webhook)
+            status = self._attempt(connected, webhook)
             if status == 200:
                 return
             assert status in {NO_ANSWER, 503}, f"{webhook.webhook_id} is answered {status}"
@@ -117,11 +117,11 @@ class Sender:
                 self.failed[status] += 1
             self._given_up.wait(PAUSE_S)
 
-    def _attempt(self, client: httpx.Client, webhook: Webhook) -> int:
+    def _attempt(self, connected: httpx.Client, webhook: Webhook) -> int:
         webhook_id, body = webhook
         headers = signed(body, webhook_id)
         try:
-            response = client.post(self._url() + PATH, content=body, headers=headers)
+            response = connected.post(self._url() + PATH, content=body, headers=headers)
         except httpx.TransportError:
             return NO_ANSWER
         if response.status_code == 200:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
@@ -14,8 +13,8 @@ from schemathesis import GenerationMode
 from api.openapi import document
 from api.routes import OPERATIONS
 from api.webhooks import PATH
+from tests.e2e.program import client, serving
 from tests.http_server import Served, copied, signed
-from tests.programs import serving
 from tests.samples import samples
 
 if TYPE_CHECKING:
@@ -38,13 +37,13 @@ def program(
     cluster: str, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
     """The program with a key, which knows all our samples."""
-    log = tmp_path_factory.mktemp("contract") / "log"
+    home = tmp_path_factory.mktemp("contract") / "home"
     with (
         copied(cluster, template) as conninfo,
-        serving(log, DATABASE_URL=conninfo, RAPHUS_API_KEY=KEY) as running,
-        httpx.Client(base_url=running.url, headers=AUTHORIZED, trust_env=False) as client,
+        serving(home, DATABASE_URL=conninfo, RAPHUS_API_KEY=KEY) as running,
+        client(running.url, **AUTHORIZED) as asking,
     ):
-        server = Served(running.url, client)
+        server = Served(running.url, asking)
         position = "0"
         for name, body in samples().items():
             position = server.deliver(body, name)

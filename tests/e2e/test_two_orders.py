@@ -119,7 +119,7 @@ def test_the_order_of_arrival_changes_nothing_that_is_told(
     cluster: str, template: str, tmp_path: Path, seed: int
 ) -> None:
     bodies = samples() | official()
-    webhooks = simulated(10, seed) + [Webhook(f"msg_{name}", bodies[name]) for name in bodies]
+    webhooks = simulated(6, seed) + [Webhook(f"msg_{name}", bodies[name]) for name in bodies]
     orders = webhooks, shuffled(webhooks, random.Random(seed))
     with (
         copied(cluster, template) as first,

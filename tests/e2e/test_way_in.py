@@ -64,6 +64,7 @@ def forgeries() -> dict[str, tuple[dict[str, str], bytes]]:
     """Make requests that nobody who is trusted has signed, by what is wrong with them."""
     good = signed(BODY, "msg_forged")
     old = datetime.now(UTC) - timedelta(minutes=6)
+    sent_at = str(int(old.timestamp()))
     stale = Webhook(SECRET).sign("msg_forged", old, BODY.decode())
     return {
         "no headers": ({}, BODY),
@@ -72,10 +73,7 @@ def forgeries() -> dict[str, tuple[dict[str, str], bytes]]:
         "another secret": (signed(BODY, "msg_forged", FOREIGN_SECRET), BODY),
         "another body": (good, BODY.replace(b"succeeded", b"succeedeD")),
         "another id": ({**good, "webhook-id": "msg_other"}, BODY),
-        "too old": (
-            {**good, "webhook-timestamp": f"{old:%s}", "webhook-signature": stale},
-            BODY,
-        ),
+        "too old": ({**good, "webhook-timestamp": sent_at, "webhook-signature": stale}, BODY),
         "no time": ({**good, "webhook-timestamp": "now"}, BODY),
         "no text": (good, b"\xff" + BODY),
     }
@@ -85,8 +83,7 @@ def forgeries() -> dict[str, tuple[dict[str, str], bytes]]:
 def test_what_is_not_verified_is_refused_and_not_stored(client: httpx.Client, wrong: str) -> None:
     headers, body = forgeries()[wrong]
     before = stored(client)
-    raw = {name: value.encode() for name, value in headers.items()}
-    assert error(client.post(PATH, content=body, headers=raw)) == (401, "unverified")
+    assert error(client.post(PATH, content=body, headers=headers)) == (401, "unverified")
     assert stored(client) == before
 
 
@@ -121,8 +118,7 @@ def test_nothing_private_is_written_to_the_log(server: Program, client: httpx.Cl
         assert posted(client, body, f"msg_private_{number}").status_code == 200
         assert posted(client, body, f"msg_private_{number}", FOREIGN_SECRET).status_code == 401
     for headers, body in forgeries().values():
-        raw = {name: value.encode() for name, value in headers.items()}
-        assert client.post(PATH, content=body, headers=raw).status_code == 401
+        assert client.post(PATH, content=body, headers=headers).status_code == 401
     until(lambda: has_caught_up(client))
     said = server.said
     assert "a webhook was refused: 401, no signature matches" in said

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 from domain.chain import GENESIS, Row, link
 from domain.verification import Head, verify
@@ -14,6 +16,8 @@ from tests.integration.log import lines
 if TYPE_CHECKING:
     from domain.ledger import Ledger
     from domain.tampering import Fault
+
+Value: TypeAlias = str | int | bytes | datetime
 
 EVENTS: Final = 60
 STREAMS: Final = 4
@@ -102,3 +106,20 @@ def rechain(conninfo: str, first: int) -> None:
             previous = link(previous, Row(*line[:7]))
             new.append((previous, line.position))
         curs.executemany(f"{_SET} hash = %s WHERE notification_id = %s".encode(), new)
+
+
+def read(conn: psycopg.Connection, column: str, position: int) -> Value:
+    """Return what stands in a column of a row."""
+    query = SQL("SELECT {} FROM raphus.ledger_events WHERE notification_id = %s")
+    ((value,),) = conn.execute(query.format(Identifier(column)), [position])
+    return cast("Value", value)
+
+
+def assign(conn: psycopg.Connection, column: str, value: Value, position: int) -> bool:
+    """Change a column; False where another row has the value and it must be unique."""
+    statement = SQL("UPDATE raphus.ledger_events SET {} = %s WHERE notification_id = %s")
+    try:
+        done = conn.execute(statement.format(Identifier(column)), [value, position])
+    except psycopg.errors.UniqueViolation:
+        return False
+    return done.rowcount == 1

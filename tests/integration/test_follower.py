@@ -17,7 +17,7 @@ from projections import log
 from projections.log import LogError
 from projections.projector import CHANNEL, ProjectionError
 from projections.tracking import ProjectionTracking
-from tests.histories import said
+from tests.histories import delivery, said
 from tests.integration.deliveries import receipts, renewals
 from tests.integration.outages import away, beside
 from tests.integration.projected import (
@@ -31,6 +31,7 @@ from tests.integration.projected import (
     simulated,
 )
 from tests.integration.waiting import until
+from tests.samples import official, samples
 
 if TYPE_CHECKING:
     from domain.delivery import Delivery
@@ -85,6 +86,13 @@ def test_followed_event_by_event_or_replayed_at_once_the_tables_are_equal(
     forget(database)
     project(database)
     assert shown(database) == followed
+
+
+def test_every_sample_body_is_projected(database: str) -> None:
+    bodies = sorted((samples() | official()).items())
+    record(database, [delivery(body, f"msg_{name}") for name, body in bodies])
+    project(database)
+    assert len(shown(database)["timeline"]) == len(bodies)
 
 
 def test_a_running_follower_takes_what_is_recorded_and_tells_of_each_page(database: str) -> None:

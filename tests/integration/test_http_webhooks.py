@@ -79,6 +79,16 @@ def test_another_body_under_a_known_webhook_id_is_kept_beside_the_first(server: 
     assert (other["position"], other["body"]) == (second, BODY.decode() + " ")
 
 
+def test_bodies_under_one_webhook_id_are_kept_together_wherever_they_belong(
+    server: Served,
+) -> None:
+    bodies = [samples()[name] for name in ("payment.succeeded", "dispute.opened", "payout.created")]
+    positions = [server.deliver(body, "msg_1") for body in bodies]
+    event = server.get("/v1/events/msg_1", min_position=positions[-1])
+    told = [event["body"], *(other["body"] for other in event["other_bodies"])]
+    assert told == [body.decode() for body in bodies]
+
+
 def test_every_sample_is_stored_verbatim_and_given_back(server: Served) -> None:
     bodies = samples()
     positions = [server.deliver(body, name) for name, body in bodies.items()]
@@ -200,6 +210,37 @@ def test_a_head_beyond_the_limits_is_refused_in_the_shape_of_all_errors(
     assert json.loads(body)["error"]["code"] == code
 
 
+def test_a_peer_that_does_not_finish_its_head_is_hung_up_on(
+    shared: tuple[Served, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.protocol.HEAD_TIMEOUT_S", 0.1)
+    for sent in (b"", b"GET /healthz HTTP/1.1\r\nhost"):
+        with _connected(shared[0]) as sock:
+            sock.sendall(sent)
+            assert _received(sock) == b""
+
+
+def test_a_peer_that_does_not_finish_its_body_is_told_so(
+    shared: tuple[Served, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.bodies.READ_TIMEOUT_S", 0.1)
+    with _connected(shared[0]) as sock:
+        sock.sendall(b"POST /webhooks/dodo HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf")
+        assert sock.recv(65_536).startswith(b"HTTP/1.1 408 ")
+
+
+def test_bodies_that_are_more_together_than_may_be_read_at_once_are_to_come_again(
+    shared: tuple[Served, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.bodies.READING_BYTES_MAX", 1_000_000)
+    body = b"x" * BODY_BYTES_MAX
+    response = shared[0].post(body)
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "busy")
+    assert "retry-after" in response.headers
+    monkeypatch.undo()
+    assert shared[0].post(body).status_code == 200
+
+
 def test_a_full_queue_asks_to_come_again(database: str) -> None:
     with served(database, queue_max=0) as server:
         response = server.post(BODY)
@@ -225,8 +266,10 @@ def test_what_is_queued_is_committed_and_answered_when_the_server_stops(database
 
 
 def test_while_the_database_is_away_nothing_is_acknowledged_and_then_it_goes_on(
-    database: str, cluster: str
+    database: str, cluster: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for limit_s in ("domain.ledger.PATIENCE_S", "api.database.WAIT_S"):
+        monkeypatch.setattr(limit_s, 1.0)
     name = conninfo_to_dict(database)["dbname"]
     with served(database) as server, psycopg.connect(cluster, autocommit=True) as admin:
         server.deliver(BODY, "msg_before")

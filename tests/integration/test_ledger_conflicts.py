@@ -160,7 +160,7 @@ def record_while(killer: Future[int], database: str, of: str) -> dict[Delivery, 
 def test_a_log_locked_for_longer_than_the_patience_is_an_error_not_a_hang(
     database: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("domain.ledger.AWAY_S", 0.0)
+    monkeypatch.setattr("domain.ledger.PATIENCE_S", 0.0)
     deliveries = renewals(range(3))
     with locked(database):
         answers = ledger.record(deliveries)

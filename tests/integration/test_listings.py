@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from domain.timeline import Entry
     from projections.listing import Listing, Statement
 
-RESOURCES = sorted(LISTINGS)
-
 
 def pages(
     conninfo: str,
@@ -48,12 +46,14 @@ def pages(
     return found
 
 
-def in_aggregates(conninfo: str, resource: str) -> list[Any]:
-    """What the aggregates know of a kind, newest first, worked out without SQL."""
-    wanted = LISTINGS[resource].entity
+def in_aggregates(conninfo: str) -> dict[str, list[Any]]:
+    """What the aggregates know, by resource, newest first, worked out without SQL."""
     known = [known for one in all_aggregates(conninfo) for known in one.entities()]
     newest_first = sorted(known, key=attrgetter("first_position"), reverse=True)
-    return [one.entity for one in newest_first if one.entity.__class__ is wanted]
+    return {
+        resource: [one.entity for one in newest_first if type(one.entity) is listing.entity]
+        for resource, listing in LISTINGS.items()
+    }
 
 
 def all_aggregates(conninfo: str) -> list[Aggregate]:
@@ -72,22 +72,21 @@ def merchant(database: str) -> str:
 
 
 def test_each_list_holds_every_object_as_its_aggregate_knows_it(merchant: str) -> None:
-    for resource in RESOURCES:
-        expected = in_aggregates(merchant, resource)
+    for resource, expected in in_aggregates(merchant).items():
         assert pages(merchant, LISTINGS[resource]) == expected != []
 
 
 def test_an_object_is_found_by_its_id(merchant: str) -> None:
-    for listing in LISTINGS.values():
-        expected = in_aggregates(merchant, listing.resource)[-1]
+    for resource, known in in_aggregates(merchant).items():
+        listing, expected = LISTINGS[resource], known[-1]
         (row,) = rows(merchant, listing.one(getattr(expected, listing.id_field)))
         assert listing.read(row).entity == expected
         assert rows(merchant, listing.one("nobody's")) == []
 
 
 def test_a_list_is_filtered_by_each_of_its_filters(merchant: str) -> None:
-    for listing in LISTINGS.values():
-        everything = in_aggregates(merchant, listing.resource)
+    for resource, everything in in_aggregates(merchant).items():
+        listing = LISTINGS[resource]
         one = everything[len(everything) // 2]
         fields = {"status", "customer_id", "business_id"} | ({"product_id"} & set(dir(one)))
         for name in fields:
@@ -103,7 +102,7 @@ def test_a_list_is_filtered_by_each_of_its_filters(merchant: str) -> None:
 
 
 def test_filters_together_are_all_met(merchant: str) -> None:
-    everything = in_aggregates(merchant, "payments")
+    everything = in_aggregates(merchant)["payments"]
     one = next(payment for payment in everything if payment.status == "failed")
     given = {"status": "failed", "customer_id": one.customer_id, "created_at_lte": one.created_at}
     found = pages(merchant, LISTINGS["payments"], given)
@@ -122,14 +121,14 @@ def test_true_and_false_divide_a_list_in_two(database: str) -> None:
     assert set(active) == {"active"}
     assert {None, "pending", "cancelled"} <= set(others)
     assert "active" not in others
-    assert len(active) + len(others) == len(in_aggregates(database, "subscriptions"))
+    assert len(active) + len(others) == len(in_aggregates(database)["subscriptions"])
     disputes = [
         said(f"dispute.{word}", n, f"msg_{word}", dispute_id=f"dp_{word}")
         for n, word in enumerate(["opened", "challenged", "won", "expired"])
     ]
     record(database, disputes)
     project(database)
-    everything = in_aggregates(database, "disputes")
+    everything = in_aggregates(database)["disputes"]
     for asked in (True, False):
         expected = [one for one in everything if (one.status in OPEN) is asked]
         assert pages(database, LISTINGS["disputes"], {"open": asked}) == expected != []
@@ -186,7 +185,7 @@ def test_a_cursor_stays_right_while_rows_change_and_come(database: str, resource
     half = len(deliveries) // 2
     record(database, deliveries[:half])
     project(database)
-    before = in_aggregates(database, resource)
+    before = in_aggregates(database)[resource]
     later = iter(deliveries[half:])
 
     def go_on() -> None:
@@ -194,7 +193,7 @@ def test_a_cursor_stays_right_while_rows_change_and_come(database: str, resource
         project(database)
 
     found = pages(database, LISTINGS[resource], limit=4, between=go_on)
-    after = in_aggregates(database, resource)
+    after = in_aggregates(database)[resource]
     assert len(after) > len(before), "some have come"
     assert before != after[-len(before) :], "some have changed"
     assert list(map(ids, found)) == list(map(ids, before)), "none comes twice, none is left out"
@@ -229,7 +228,7 @@ def test_a_timeline_is_that_of_its_aggregate(merchant: str) -> None:
 
 
 def test_a_customers_timeline_is_everything_of_it_in_the_order_it_occurred(merchant: str) -> None:
-    customer_id = in_aggregates(merchant, "refunds")[0].customer_id
+    customer_id = in_aggregates(merchant)["refunds"][0].customer_id
     found = lines(merchant, partial(timeline.of_customer, customer_id, limit=3))
     expected = [
         entry

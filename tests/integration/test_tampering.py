@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -20,10 +20,13 @@ from tests.integration.tampered import (
     EVENTS,
     PLACE,
     STREAMS,
+    Value,
+    assign,
     changed,
     fault,
     hashes_swapped,
     inserted,
+    read,
     rechain,
     record,
     removed,
@@ -35,8 +38,6 @@ from tests.integration.tampered import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    Value = str | int | bytes | datetime
 
 SET = "UPDATE raphus.ledger_events SET"
 
@@ -190,6 +191,7 @@ def test_two_rows_with_one_position_are_found_where_the_index_is_gone(
     ("statements", "problem"),
     [
         ("originator_version = 77", "its version does not continue its stream"),
+        ("originator_version = 0", "its version does not continue its stream"),
         ("originator_id = 'subscription/bus_1/b'", "its version does not continue its stream"),
         ("webhook_id = 'msg_another'", "its webhook_id is not its delivery's"),
         ("recorded_at = '2020-01-01'", "its recorded_at is before that of the row before it"),
@@ -205,6 +207,12 @@ def test_what_the_ledger_never_writes_shows_under_new_hashes_too(
     rechain(log, PLACE)
     found = fault(log)
     assert (found.position, found.problem[: len(problem)]) == (PLACE, problem)
+
+
+def test_a_hole_shows_under_new_hashes_too(log: str) -> None:
+    tamper(log, removed(PLACE, PLACE + 1))
+    rechain(log, 1)
+    assert fault(log) == (PLACE, f"1 row was removed, up to position {PLACE}")
 
 
 def test_versions_out_of_order_in_a_stream_show_under_new_hashes_too(log: str) -> None:
@@ -281,19 +289,3 @@ def test_any_change_of_any_column_of_any_row_is_found_at_that_row(
             assert found.position == min(now_at, position)
         finally:
             assert assign(conn, column, true, now_at)
-
-
-def read(conn: psycopg.Connection, column: str, position: int) -> Value:
-    query = SQL("SELECT {} FROM raphus.ledger_events WHERE notification_id = %s")
-    ((value,),) = conn.execute(query.format(Identifier(column)), [position])
-    return cast("Value", value)
-
-
-def assign(conn: psycopg.Connection, column: str, value: Value, position: int) -> bool:
-    """Change a column; False where another row has the value and it must be unique."""
-    statement = SQL("UPDATE raphus.ledger_events SET {} = %s WHERE notification_id = %s")
-    try:
-        done = conn.execute(statement.format(Identifier(column)), [value, position])
-    except psycopg.errors.UniqueViolation:
-        return False
-    return done.rowcount == 1

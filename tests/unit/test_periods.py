@@ -122,6 +122,34 @@ def test_a_period_with_the_status_of_an_observation_ends_with_the_fact_that_says
     ]
 
 
+def test_a_delivery_without_a_status_leaves_what_was_last_observed() -> None:
+    life = [_subscribed("active", 0, status="on_hold"), _subscribed("updated", 5, quantity=2)]
+    assert [_line(one)[:3] for one in periods(of_one(*life))] == [
+        (0, 5, "on_hold"),
+        (5, None, "on_hold"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "before", "after"),
+    [
+        ("customer_id", {"customer": {"customer_id": "a"}}, {"customer": {"customer_id": "b"}}),
+        ("customer_id", {"customer_id": "a"}, {"customer_id": "b"}),
+        ("subscription_id", {"subscription_id": "a"}, {"subscription_id": "b"}),
+        ("subscription_id", {"subscription_ids": ["a"]}, {"subscription_ids": ["b"]}),
+        ("currency", {"currency": "a"}, {"currency": "b"}),
+    ],
+)
+def test_a_change_of_one_thing_alone_begins_a_period(
+    field: str, before: dict[str, object], after: dict[str, object]
+) -> None:
+    life = [
+        said("payment.succeeded", 0, None, payment_id="pay_1", **before),
+        said("payment.succeeded", 5, None, payment_id="pay_1", **after),
+    ]
+    assert [getattr(one, field) for one in periods(of_one(*life))] == ["a", "b"]
+
+
 def test_a_payment_and_its_refunds_have_periods_of_their_own() -> None:
     cart = [{"product_id": "pdt_1", "quantity": 1}]
     paid: dict[str, object] = {

@@ -99,6 +99,15 @@ def test_a_further_body_of_a_fact_belongs_to_the_time_of_the_fact() -> None:
     assert of_one(other).at(as_of=NOON).version == 0
 
 
+def test_what_was_not_yet_known_does_not_move_a_fact_to_its_earlier_time() -> None:
+    first = said("subscription.active", 2, "msg_1", subscription_id="sub_1", quantity=1)
+    between = [said("subscription.updated", n, subscription_id="sub_1") for n in (3, 4)]
+    earlier = said("subscription.active", 0, "msg_1", subscription_id="sub_1", quantity=2)
+    whole = recorded([first, *between, earlier])
+    assert whole.at(as_of=NOON).version == 2
+    assert whole.at(as_of=NOON, known_at=NOON).version == 0
+
+
 def test_before_anything_is_known_nothing_is_there() -> None:
     for built in aggregates([said("dispute.won", dispute_id="dp_1"), delivery(b"{")]).values():
         nothing = built.at(known_at=NOON - timedelta(seconds=1))
