@@ -60,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = Settings.read(os.environ)
         run: Callable[[Settings, argparse.Namespace], None] = args.run
         run(settings, args)
+        sys.stdout.flush()  # here, where a reader that has gone is no surprise
     except SettingsError as error:
         return _fail(error, MISUSED)
     except _EXPECTED as error:

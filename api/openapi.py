@@ -41,13 +41,13 @@ _WEBHOOK_FAILURES: Final = {
 def document(operations: Sequence[Operation]) -> Json:
     """Return the OpenAPI 3.1 document of these operations and of the way in."""
     answered = [operation.answers for operation in operations if operation.answers is not None]
-    structs = [Acknowledgement, ErrorBody, *answered]
+    structs: list[object] = [Acknowledgement, ErrorBody, *answered]
     schemas, components = msgspec.json.schema_components(structs, ref_template=_REF)
-    schema_of = {id(struct): schema for struct, schema in zip(structs, schemas, strict=True)}
-    error = schema_of[id(ErrorBody)]
-    paths: Json = {PATH: {"post": _webhook(schema_of[id(Acknowledgement)], error)}}
+    schema_of = dict(zip(structs, schemas, strict=True))
+    error = schema_of[ErrorBody]
+    paths: Json = {PATH: {"post": _webhook(schema_of[Acknowledgement], error)}}
     for operation in operations:
-        answer = schema_of.get(id(operation.answers), {})
+        answer = schema_of.get(operation.answers, {})
         paths[_plain(operation.path)] = {"get": _get(operation, answer, error)}
     return {
         "openapi": "3.1.0",
@@ -147,17 +147,20 @@ def _structs(roots: Iterable[object]) -> Iterator[type[msgspec.Struct]]:
 def _mended(components: Json, structs: Iterable[type[msgspec.Struct]]) -> Json:
     """Add what msgspec leaves out: that times are times, and where a docstring's lines begin."""
     for struct in structs:
-        schema = components[struct.__name__]
-        hints = get_type_hints(struct)
-        for name, encoded in zip(
-            struct.__struct_fields__, struct.__struct_encode_fields__, strict=True
-        ):
-            if hints[name] is datetime or datetime in get_args(hints[name]):
-                options = schema["properties"][encoded]
-                for option in options.get("anyOf", [options]):
-                    if option.get("type") == "string":
-                        option["format"] = "date-time"
+        for schema in _times(struct, components[struct.__name__]):
+            schema["format"] = "date-time"
     for schema in components.values():
         if "description" in schema:
             schema["description"] = inspect.cleandoc(schema["description"])
     return components
+
+
+def _times(struct: type[msgspec.Struct], schema: Json) -> Iterator[Json]:
+    """Yield what describes the struct's times."""
+    hints = get_type_hints(struct)
+    names = zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True)
+    for name, encoded in names:
+        if hints[name] is datetime or datetime in get_args(hints[name]):
+            described = schema["properties"][encoded]
+            options = described.get("anyOf", [described])
+            yield from (option for option in options if option["type"] == "string")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 from contextlib import contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING, Final
@@ -26,6 +27,9 @@ _log = logging.getLogger(__name__)
 STOP_TIMEOUT_S: Final = 20
 """How long requests under way may take to end; a commit is given up after 5 s."""
 KEEP_ALIVE_S: Final = 65
+SWITCH_INTERVAL_S: Final = 0.0005
+"""How soon a thread that waits for the interpreter gets it. Hashing a body over 2 KiB gives it up,
+so the event loop waits for the writer or the follower once a webhook: by default 5 ms each."""
 
 
 class AddressError(Exception):
@@ -82,6 +86,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         await super().startup(sockets)
         if self.started:
             self._ready()

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from domain.delivery import read_envelope
+from domain.stream_id import parts_of
 from domain.timeline import Entry, Fact, Folded, describe, fold
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ class Aggregate:
 
     @cached_property
     def business_id(self) -> str:
-        """The tenant, the same in all events of the stream."""
-        return read_envelope(self.events[0].delivery.body).business_id if self.events else ""
+        """The tenant."""
+        return parts_of(self.id)[1]
 
     def append(self, event: Event) -> None:
         """Take the next event of the stream."""

@@ -15,7 +15,7 @@ DEPTH_MAX: Final = 100
 """Of objects and lists inside one another; Dodo's go six deep."""
 
 
-class Delivery(msgspec.Struct, frozen=True, array_like=True):
+class Delivery(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One signed POST, as it came: three headers and the body, to the byte."""
 
     webhook_id: str

@@ -43,7 +43,7 @@ class Entity(msgspec.Struct, kw_only=True):
     customer_id: str | None
 
 
-class Observation(msgspec.Struct, frozen=True):
+class Observation(msgspec.Struct, frozen=True, gc=False):
     """What one body's `data` says, true at or after the timestamp of its fact."""
 
     data: dict[str, Any]

@@ -9,7 +9,7 @@ import msgspec
 from domain.delivery import Delivery
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """A delivery in its stream (eventsourcing's `DomainEventProtocol`).
 
     `topic` is Dodo's type, or `unreadable`. `position` (1, 2, 3 … over the whole log) and

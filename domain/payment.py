@@ -109,7 +109,8 @@ class Payment(Aggregate):
 
     def _refunded_amount(self, currency: object) -> int:
         refunds = (folded for (name, _), folded in self.folded().items() if name == REFUND.name)
-        return min(sum(given_back(refund, currency)[0] for refund in refunds), INT64_MAX)
+        total = sum(given_back(refund, currency)[0] for refund in refunds)
+        return max(-INT64_MAX, min(total, INT64_MAX))
 
 
 def products(cart: object) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from domain.dispute import Dispute
 from domain.fields import identity
 from domain.license_key import LicenseKey
 from domain.payment import Payment
+from domain.stream_id import stream_id
 from domain.subscription import Subscription
 
 if TYPE_CHECKING:
@@ -58,11 +59,6 @@ def route(delivery: Delivery) -> Route:
     except UnreadableError as error:
         return Route(notice, topic, str(error))
     return Route(stream_id(stream, envelope.business_id, aggregate_id), topic)
-
-
-def stream_id(*parts: str) -> str:
-    """Join parts to a stream's id, so that different parts never give the same id."""
-    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
 
 
 def _id_in(data: Mapping[str, Any], kind: Kind) -> str:

@@ -31,7 +31,7 @@ class Fact(NamedTuple):
     observations: tuple[Observation, ...]
 
 
-class Entry(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+class Entry(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
     """A fact with its verdict: one line of a timeline.
 
     `verdict` is None for a delivery of which no state machine is asked. `from` and `to` are

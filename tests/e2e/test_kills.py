@@ -74,8 +74,8 @@ def test_what_was_acknowledged_is_there_once_whatever_is_killed(seed: int) -> No
                     strike(server, home)
             with server.client() as client:
                 until(lambda: has_caught_up(client))
-        said = server.said
         assert is_stopped(home)
+        said = server.said + (home / "postgres" / "log").read_text("utf-8")
         with EmbeddedPostgres(home) as database:
             check_log(database.url, webhooks, sender.acknowledged)
             check_read_models(database.url)

@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from standardwebhooks import Webhook
 
@@ -19,8 +20,6 @@ from tests.samples import official, samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import httpx
 
 NEW_SECRET = "whsec_" + base64.b64encode(b"the secret that replaces it").decode()
 FOREIGN_SECRET = "whsec_" + base64.b64encode(b"a secret of somebody else's").decode()
@@ -60,13 +59,13 @@ def stored(client: httpx.Client) -> int:
     return int(asked(client, "/readyz")["log_position"])
 
 
-def forgeries() -> dict[str, tuple[dict[str, str], bytes]]:
+def forgeries() -> dict[str, tuple[httpx.Headers, bytes]]:
     """Make requests that nobody who is trusted has signed, by what is wrong with them."""
     good = signed(BODY, "msg_forged")
     old = datetime.now(UTC) - timedelta(minutes=6)
     sent_at = str(int(old.timestamp()))
     stale = Webhook(SECRET).sign("msg_forged", old, BODY.decode())
-    return {
+    made = {
         "no headers": ({}, BODY),
         "no signature": ({**good, "webhook-signature": ""}, BODY),
         "no base64": ({**good, "webhook-signature": "v1,é?"}, BODY),
@@ -76,6 +75,10 @@ def forgeries() -> dict[str, tuple[dict[str, str], bytes]]:
         "too old": ({**good, "webhook-timestamp": sent_at, "webhook-signature": stale}, BODY),
         "no time": ({**good, "webhook-timestamp": "now"}, BODY),
         "no text": (good, b"\xff" + BODY),
+    }
+    return {
+        wrong: (httpx.Headers(headers, encoding="utf-8"), body)
+        for wrong, (headers, body) in made.items()
     }
 
 
