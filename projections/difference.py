@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from psycopg.sql import SQL, Identifier
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from psycopg import Connection
     from psycopg.sql import Composed
 
@@ -63,15 +65,15 @@ class Comparison:
             " count(*) FILTER (WHERE differs AND NOT added AND NOT removed),"
             " (array_agg(key ORDER BY key) FILTER (WHERE differs))[1:{examples}] FROM compared"
         )
-        rows, added, removed, changed, examples = conn.execute(both).fetchone() or ()
+        (counted,) = conn.execute(both).fetchall()
+        rows, added, removed, changed, examples = counted
         return Difference(self.model.table, rows, added, removed, changed, examples or [])
 
     def apply(self, conn: Connection[Any]) -> None:
         """Make the live table equal to the rebuilt one, touching only what differs."""
         conn.execute(
             self._sql(
-                "DELETE FROM {live} AS l WHERE NOT EXISTS"
-                " (SELECT FROM {new} AS n WHERE {same_key})"
+                "DELETE FROM {live} AS l WHERE NOT EXISTS (SELECT FROM {new} AS n WHERE {same_key})"
             )
         )
         conn.execute(
@@ -87,5 +89,5 @@ class Comparison:
         return SQL(text).format(**self._parts, examples=SQL(str(EXAMPLES_MAX)))
 
 
-def _list(table: str | None, names: Any) -> Composed:
+def _list(table: str | None, names: Iterable[str]) -> Composed:
     return SQL(", ").join(Identifier(*filter(None, (table, name))) for name in names)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import traceback
-from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from domain.defects import origin_of
 from projections.bell import Bell
 from projections.log import PAGE_EVENTS_MAX, LogError
 from projections.projector import DATABASE_ERRORS, ProjectionError, Projector
@@ -142,9 +141,9 @@ class Follower:
             except ProjectionError as error:
                 # One event at a time from here on, so as to get up to the one that fails.
                 self._careful_until = error.page.last
-                self._failed(f"{error} cannot be projected: {_origin(error.__cause__ or error)}")
+                self._failed(f"{error} cannot be projected: {origin_of(error.__cause__ or error)}")
             except Exception as error:  # noqa: BLE001 -- told, and tried again
-                self._failed(_origin(error))
+                self._failed(origin_of(error))
             else:
                 self._failures = 0
                 continue
@@ -170,10 +169,3 @@ class Follower:
         if self._conn is not None:
             self._conn.close()
             self._conn = None
-
-
-def _origin(error: BaseException) -> str:
-    # Its kind and its place only: the text may quote a body.
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{place}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import psycopg
 
@@ -16,14 +16,18 @@ from projections.timeline import TIMELINE, entries_after
 from projections.tracking import ProjectionTracking
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from psycopg import Connection
 
     from domain.event import Event
     from domain.mapper import LedgerMapper
     from domain.timeline import Entry
     from projections.log import Page
-    from projections.read_model import Row
+    from projections.read_model import ReadModel, Row
 
+LIVE: Final = "raphus"
+"""The schema of the tables that queries read."""
 CHANNEL: Final = "projections"
 """Told the new position, as text, when a page has been committed."""
 DATABASE_ERRORS: Final = (psycopg.OperationalError, psycopg.InterfaceError)
@@ -54,17 +58,23 @@ class ProjectionError(Exception):
 class Projector:
     """Makes the read models follow the log, page by page, each page all or nothing."""
 
-    def __init__(self, mapper: LedgerMapper) -> None:
+    def __init__(
+        self,
+        mapper: LedgerMapper,
+        models: Sequence[ReadModel] = READ_MODELS,
+        schema: str = LIVE,
+    ) -> None:
         self._mapper = mapper
+        self._models = tuple(models)
         self._tracking = ProjectionTracking()
-        self._replacements = [Replacement(model) for model in READ_MODELS]
+        self._replacements = [Replacement(model, schema) for model in models]
 
-    def position(self, conn: Connection) -> int:
+    def position(self, conn: Connection[Any]) -> int:
         """Return the position up to which the read models have followed the log."""
         return self._tracking.position(conn)
 
-    def project(self, conn: Connection, events_max: int = PAGE_EVENTS_MAX) -> Projected | None:
-        """Project the next page; None at the end of the log.
+    def project(self, conn: Connection[Any], events_max: int = PAGE_EVENTS_MAX) -> Projected | None:
+        """Project the next page; None at the end of the log, or while a rebuild holds it.
 
         Raises:
             LogError: the log does not go on where the read models stand.
@@ -72,11 +82,12 @@ class Projector:
             psycopg.OperationalError: the database is away; what was committed is not known.
         """
         with conn.transaction():
-            page = next_page(conn, self._tracking.position(conn), events_max)
+            after = self._tracking.take(conn)
+            page = None if after is None else next_page(conn, after, events_max)
             if page is None:
                 return None
             try:
-                entries = self._write(conn, page)
+                entries = self.write(conn, page)
             except DATABASE_ERRORS:
                 raise
             except Exception as error:
@@ -86,22 +97,23 @@ class Projector:
         lag_s = (datetime.now(UTC) - page.recorded_at).total_seconds()
         return Projected(page.last, page.events, entries, lag_s)
 
-    def _write(self, conn: Connection, page: Page) -> list[Entry]:
+    def write(self, conn: Connection[Any], page: Page) -> list[Entry]:
         """Write the rows of the page's streams, and return the page's own facts."""
-        staged: dict[str, list[Row]] = {model.table: [] for model in READ_MODELS}
+        staged: dict[str, list[Row]] = {model.table: [] for model in self._models}
         with closing(histories(conn, page, self._mapper)) as streams:
             for stream_id, events in streams:
-                _stage(staged, stream_id, events, page.after)
+                self._stage(staged, stream_id, events, page.after)
         for replacement in self._replacements:
             if rows := staged[replacement.model.table]:
                 replacement.write(conn, rows)
-        return entries_after(staged[TIMELINE.table], page.after)
+        return entries_after(staged.get(TIMELINE.table, ()), page.after)
 
-
-def _stage(staged: dict[str, list[Row]], stream_id: str, events: list[Event], after: int) -> None:
-    """Add the rows of one stream, which depend on nothing but its events."""
-    kind, stream = stream_id.partition("/")[0], aggregate(stream_id, events)
-    new = {e.delivery.webhook_id for e in events if e.position is not None and e.position > after}
-    for model in READ_MODELS:
-        if kind in model.streams:
-            staged[model.table] += model.touched(model.rows(stream), new)
+    def _stage(
+        self, staged: dict[str, list[Row]], stream_id: str, events: list[Event], after: int
+    ) -> None:
+        """Add the rows of one stream, which depend on nothing but its events."""
+        kind, stream = stream_id.partition("/")[0], aggregate(stream_id, events)
+        new = {e.delivery.webhook_id for e in events if (e.position or 0) > after}
+        for model in self._models:
+            if kind in model.streams:
+                staged[model.table] += model.touched(model.rows(stream), new)

@@ -20,10 +20,10 @@ from psycopg.sql import SQL, Identifier, Literal
 from domain.mapper import LedgerMapper
 from projections.difference import Comparison
 from projections.follower import LEDGER_CHANNEL
-from projections.log import next_page
+from projections.log import PAGE_EVENTS_MAX, next_page
 from projections.projector import Projector
 from projections.staging import Staging
-from projections.tracking import hold
+from projections.tracking import ProjectionTracking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from projections.read_model import ReadModel
 
     Pipe: TypeAlias = Connection[Any, Any]
+    Progress: TypeAlias = Callable[[str, int, int], None]
 
 SCHEMA: Final = "raphus_rebuild"
 PARTS_MAX: Final = 4
@@ -64,7 +65,7 @@ def rebuild(
     models: Sequence[ReadModel],
     *,
     check: bool,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> Rebuilt:
     """Write read models anew from the log, compare, and unless `check` make the live ones equal.
 
@@ -81,25 +82,19 @@ def rebuild(
             raise RebuildError("another rebuild is running on this database")
         staging.create(conn)
         try:
-            until = _last_position(conn)
-            _load(staging, conninfo, until, progress)
+            # What the live tables show: what comes later is caught up with while they stand.
+            shown = ProjectionTracking().position(conn)
+            _load(staging, conninfo, shown, progress)
             progress("index", 0, 1)
             staging.index(conn)
-            until = _catch_up(staging, conn, until, progress)
-            return _swap(staging, conn, until, check=check, progress=progress)
+            _catch_up(staging, conn, shown, shown := ProjectionTracking().position(conn))
+            return _swap(staging, conn, shown, check=check, progress=progress)
         finally:
             if not conn.closed:
                 staging.drop(conn)
 
 
-def _last_position(conn: psycopg.Connection[Any]) -> int:
-    select = "SELECT coalesce(max(notification_id), 0) FROM raphus.ledger_events"
-    return int((conn.execute(select).fetchone() or (0,))[0])
-
-
-def _load(
-    staging: Staging, conninfo: str, until: int, progress: Callable[[str, int, int], None]
-) -> None:
+def _load(staging: Staging, conninfo: str, until: int, progress: Progress) -> None:
     """Let a process a core fold its part of the log."""
     parts = max(1, min(os.cpu_count() or 1, PARTS_MAX))
     context = multiprocessing.get_context("spawn")
@@ -107,7 +102,7 @@ def _load(
     for part in range(parts):
         reading, writing = context.Pipe(duplex=False)
         arguments = (writing, staging, conninfo, until, (part, parts))
-        process = context.Process(target=_load_part, args=arguments, daemon=True)
+        process: BaseProcess = context.Process(target=_load_part, args=arguments, daemon=True)
         process.start()
         writing.close()
         helpers[reading] = process
@@ -129,7 +124,7 @@ def _load_part(
     told.send(_DONE)
 
 
-def _watch(pipes: list[Pipe], until: int, progress: Callable[[str, int, int], None]) -> None:
+def _watch(pipes: list[Pipe], until: int, progress: Progress) -> None:
     done, working = 0, set(pipes)
     while working:
         progress("fold", done, until)
@@ -146,42 +141,31 @@ def _watch(pipes: list[Pipe], until: int, progress: Callable[[str, int, int], No
     progress("fold", until, until)
 
 
-def _catch_up(
-    staging: Staging,
-    conn: psycopg.Connection[Any],
-    after: int,
-    progress: Callable[[str, int, int], None],
-    until: int | None = None,
-) -> int:
-    """Take the events after a position into the staged tables, and return the last one's."""
+def _catch_up(staging: Staging, conn: psycopg.Connection[Any], after: int, until: int) -> None:
+    """Take the events after a position, up to another one, into the staged tables."""
     projector = Projector(LedgerMapper(), staging.models, staging.schema)
-    while page := next_page(conn, after, until):
+    while after < until:
+        page = next_page(conn, after, min(PAGE_EVENTS_MAX, until - after))
+        assert page is not None, "the log has been longer"
         projector.write(conn, page)
         after = page.last
-        progress("catch up", after, until or after)
-    return after
 
 
 def _swap(
-    staging: Staging,
-    conn: psycopg.Connection[Any],
-    after: int,
-    *,
-    check: bool,
-    progress: Callable[[str, int, int], None],
+    staging: Staging, conn: psycopg.Connection[Any], after: int, *, check: bool, progress: Progress
 ) -> Rebuilt:
-    """Hold the follower, compare at its position, and make equal what differs: one transaction."""
+    """Hold the follower, compare at its position, and write what differs: one transaction."""
     with conn.transaction():
-        position = hold(conn)
-        _catch_up(staging, conn, after, progress, position)
-        comparisons = [Comparison(staging.schema, model) for model in staging.models]
+        position = ProjectionTracking().hold(conn)
+        _catch_up(staging, conn, after, position)
         differences = []
-        for number, comparison in enumerate(comparisons):
-            progress("compare", number, len(comparisons))
+        for number, model in enumerate(staging.models):
+            progress("compare", number, len(staging.models))
+            comparison = Comparison(staging.schema, model)
             differences.append(comparison.compare(conn))
             if not (check or differences[-1].none):
                 comparison.apply(conn)
         # The last chance to cancel: after this comes the commit.
-        progress("compare", len(comparisons), len(comparisons))
+        progress("compare", len(staging.models), len(staging.models))
         conn.execute(SQL("NOTIFY {}").format(Identifier(LEDGER_CHANNEL)))
     return Rebuilt(position, differences)

@@ -26,7 +26,7 @@ class Replacement:
     takes a row away (see `ReadModel`).
     """
 
-    def __init__(self, model: ReadModel) -> None:
+    def __init__(self, model: ReadModel, schema: str) -> None:
         self.model = model
         self._names = [column.name for column in model.columns]
         self._upsert = SQL(
@@ -35,7 +35,7 @@ class Replacement:
             " ON CONFLICT ({key}) DO UPDATE SET ({columns}) = ROW ({new})"
             " WHERE (t.*) IS DISTINCT FROM (excluded.*)"
         ).format(
-            table=Identifier("raphus", model.table),
+            table=Identifier(schema, model.table),
             columns=SQL(", ").join(map(Identifier, self._names)),
             key=SQL(", ").join(map(Identifier, model.key)),
             new=SQL(", ").join(Identifier("excluded", name) for name in self._names),

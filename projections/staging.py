@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import psycopg
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from domain.aggregates import aggregate
 from domain.mapper import LedgerMapper
@@ -65,7 +65,7 @@ class Staging:
     def load(
         self,
         conninfo: str,
-        condition: SQL | Any,
+        condition: Composable,
         part: tuple[int, int],
         progress: Callable[[int], None],
     ) -> None:
@@ -113,7 +113,7 @@ class _Writer:
 
 
 def _aggregates(
-    conn: Connection[Any], statement: Any, progress: Callable[[int], None]
+    conn: Connection[Any], statement: Composed, progress: Callable[[int], None]
 ) -> Iterator[Aggregate]:
     mapper, read = LedgerMapper(), 0
     with conn.cursor() as curs, curs.copy(statement) as copy:

@@ -112,7 +112,6 @@ def test_before_anything_is_known_nothing_is_there() -> None:
     for built in aggregates([said("dispute.won", dispute_id="dp_1"), delivery(b"{")]).values():
         nothing = built.at(known_at=NOON - timedelta(seconds=1))
         assert (nothing.version, nothing.entities(), nothing.timeline()) == (0, [], [])
-        assert nothing.business_id == ""
         assert nothing.at(as_of=NOON).timeline() == []
 
 
