@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 import sys
@@ -30,6 +31,9 @@ KEEP_ALIVE_S: Final = 65
 SWITCH_INTERVAL_S: Final = 0.0005
 """How soon a thread that waits for the interpreter gets it. Hashing a body over 2 KiB gives it up,
 so the event loop waits for the writer or the follower once a webhook: by default 5 ms each."""
+COLLECT_AFTER: Final = (20_000, 20, 20)
+"""How many new objects make the collector look for cycles. A page of the follower makes tens of
+thousands, and no cycles: by default it would be searched some hundred times."""
 
 
 class AddressError(Exception):
@@ -87,7 +91,9 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        gc.set_threshold(*COLLECT_AFTER)
         await super().startup(sockets)
+        gc.freeze()
         if self.started:
             self._ready()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 import msgspec
 
 from domain.evidence import Evidence, Reading, evidence, first_of_run, shown
-from domain.fields import instant, links, own_fields, reader_of
+from domain.fields import LINKS, instant, own_fields, reader_of
 from domain.machine import At
 from domain.payment import given_back, products
 from domain.refund import REFUND
@@ -36,7 +36,7 @@ def rule_of(kind: Kind, field: str) -> Rule:
     """Return the rule by which a field of a kind's entity follows."""
     if field == kind.id_field:
         return _named
-    linked = field in links({}) and field not in kind.derived
+    linked = field in LINKS and field not in kind.derived
     return RULES.get(field, _linked if linked else _ordinary)
 
 
@@ -83,7 +83,7 @@ def _ordinary(of: Evidence, field: str) -> Grounds:
 
 def _linked(of: Evidence, field: str) -> Grounds:
     def link(observation: Observation) -> str | None:
-        return links(observation.data)[field]
+        return LINKS[field](observation.data)
 
     return _last_known(of, Reading(link, link))
 
@@ -209,7 +209,9 @@ def _history(of: Evidence, _: str) -> Grounds:
 
 
 def _refused_count(of: Evidence, _: str) -> Grounds:
-    return Grounds(_refused(of), [], note="They are judged again when another fact arrives.")
+    refused = _refused(of)
+    note = "Each is judged again whenever another fact arrives." if refused else None
+    return Grounds(refused, [], note=note)
 
 
 def _stage(of: Evidence, _: str) -> Grounds:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
-from domain.fields import identity, instant, links, own_fields, reader_of
+from domain.fields import LINKS, identity, instant, own_fields, reader_of
 from domain.payment import products
 from domain.routing import KINDS
 from domain.timeline import ahead
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from domain.timeline import Folded
 
 
-class Period(msgspec.Struct, frozen=True):
+class Period(msgspec.Struct, frozen=True, gc=False):
     """A half-open span of occurrence time in which all of this held of one thing.
 
     It begins with a fact at `valid_from` and holds up to, but not at, `valid_to`; None is
@@ -73,12 +73,12 @@ Values: TypeAlias = "tuple[object, ...]"
 """The fields of a period that change: from `status` on."""
 Reader: TypeAlias = "Callable[[object], object]"
 
-_LINKS: Final[Mapping[str, tuple[str, ...]]] = {
+_LINKED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "customer_id": ("customer", "customer_id"),
     "payment_id": ("payment_id",),
     "subscription_id": ("subscription_id", "subscription_ids"),
 }
-"""What a thing belongs to, and the fields of `data` that may say so."""
+"""The links in a period, each with the fields of `data` that may say it."""
 _FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "subscription": {
         "product_ids": "product_id",
@@ -95,7 +95,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "dispute": {"amount": "amount", "currency": "currency"},
     "license_key": {"product_ids": "product_id"},
 }
-"""What each kind's periods say beyond that, and the field of `data` that says it."""
+"""What each kind's periods say beyond the links, each with the field of `data` that says it."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ class _Path:
     def __post_init__(self) -> None:
         sources, names = _FIELDS[self.kind.name], Period.__struct_fields__
         fields = set(self.kind.entity.__struct_fields__) - self.kind.derived
-        linked = tuple(name for name in _LINKS if name in fields)
-        linked_by = (source for name in linked for source in _LINKS[name])
+        linked = tuple(name for name in _LINKED_BY if name in fields)
+        linked_by = (source for name in linked for source in _LINKED_BY[name])
         own = names[names.index("product_ids") :]
         reads = tuple((sources.get(name, ""), _reader(self.kind, name)) for name in own)
         object.__setattr__(self, "watched", (*linked_by, "created_at", *sources.values()))
@@ -126,7 +126,7 @@ class _Path:
         facts, left = folded.facts, len(folded.facts)
         data: Data = {}
         said: list[object] = []
-        known: dict[str, str | None] = dict.fromkeys(_LINKS)
+        known: dict[str, str | None] = dict.fromkeys(_LINKED_BY)
         observed: At | None = None
         stood: tuple[At, At | None] | None = None
         changed = False
@@ -147,9 +147,8 @@ class _Path:
                 yield fact.occurred_at, self._read(data, facts[0].occurred_at, status, known)
 
     def _link(self, data: Data, known: dict[str, str | None]) -> None:
-        found = links(data)
         for name in self._linked:
-            known[name] = found[name] or known[name]
+            known[name] = LINKS[name](data) or known[name]
 
     def _read(
         self, data: Data, first: datetime, status: str | None, known: Mapping[str, object]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
@@ -10,6 +11,7 @@ from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import httpx
 import psycopg
 import pytest
 
@@ -121,12 +123,27 @@ def test_told_to_end_it_answers_every_request_that_it_has_taken(home: Path) -> N
             until(lambda: asked(client, "/readyz")["queued"] == len(others))
             server.signal(SIGTERM)
             until(lambda: not takes_connections(server))
-            assert server.runs
+            time.sleep(0.5)  # it would end by now, did it not wait for them
         assert [answer.result() for answer in answers] == [200] * THREADS
         assert server.wait() == 0
     assert is_stopped(home)
     with EmbeddedPostgres(home) as database:
         assert {first, *others} <= positions(database.url).keys()
+
+
+def test_told_twice_to_end_it_ends_in_order_all_the_same(home: Path) -> None:
+    with serving(home) as server, ThreadPoolExecutor(1) as pool:
+        with commits_locked_out(url_of(home)) as waiting:
+            answer = pool.submit(deliver, server, Webhook("msg_in_vain", b"{}"))
+            until(waiting)
+            server.signal(SIGINT)
+            until(lambda: not takes_connections(server))
+            server.signal(SIGINT)
+        assert server.wait() == 0
+        assert isinstance(answer.exception(), httpx.TransportError) or answer.result() in {200, 500}
+        assert server.said.splitlines()[-1].endswith("stopped")
+        assert "Traceback" not in server.said
+    assert is_stopped(home)
 
 
 def deliver(server: Program, webhook: Webhook) -> int:

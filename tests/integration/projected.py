@@ -83,7 +83,10 @@ def forget(conninfo: str) -> None:
     with psycopg.connect(conninfo) as conn:
         for model in READ_MODELS:
             conn.execute(SQL("TRUNCATE {}").format(Identifier("raphus", model.table)))
-        conn.execute("DELETE FROM raphus.projections_tracking WHERE application_name = 'ledger'")
+        conn.execute(
+            "UPDATE raphus.projections_tracking SET notification_id = 0"
+            " WHERE application_name = 'ledger'"
+        )
 
 
 def shown(conninfo: str) -> dict[str, list[str]]:

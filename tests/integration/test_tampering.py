@@ -110,6 +110,9 @@ def test_a_changed_column_is_named_where_its_true_value_can_be_told(
         (inserted(99), 61, "38 rows were removed, up to position 98"),
         (inserted(0), 0, "it stands before position 1: "),
         (changed("notification_id = -5"), -5, "it stands before position 1: "),
+        (changed("notification_id = 99", 60), 60, "its row stands at position 99: its position"),
+        (changed("recorded_at = '2026-05-01'", 16), 16, "its recorded_at was changed"),
+        (changed("recorded_at = '2026-05-01'", 30), 30, "its recorded_at was changed"),
         (swapped(23, 24), 23, "this row and the one at position 24 have changed places"),
         (swapped(1, 60), 1, "this row and the one at position 60 have changed places"),
         (

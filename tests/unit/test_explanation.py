@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.explanation import (
@@ -37,6 +37,7 @@ _READ = {"product_ids", "observed_status"}
 """The fields with a rule of their own that are read from one observation all the same."""
 
 
+@settings(max_examples=50, deadline=None)
 @given(lives())
 def test_the_value_is_the_fields_as_in_json(arrivals: list[Delivery]) -> None:
     aggregate = recorded(arrivals)
@@ -46,6 +47,7 @@ def test_the_value_is_the_fields_as_in_json(arrivals: list[Delivery]) -> None:
         assert values == entity
 
 
+@settings(max_examples=50, deadline=None)
 @given(lives(), st.randoms(use_true_random=False))
 def test_an_explanation_is_the_same_in_every_order_of_arrival(
     arrivals: list[Delivery], random: Random
@@ -54,6 +56,7 @@ def test_an_explanation_is_the_same_in_every_order_of_arrival(
     assert _placeless(of_one(*arrivals)) == _placeless(of_one(*shuffled))
 
 
+@settings(max_examples=50, deadline=None)
 @given(lives())
 def test_the_delivery_that_set_a_field_alone_gives_it_its_value(arrivals: list[Delivery]) -> None:
     aggregate = recorded(arrivals)
@@ -67,6 +70,7 @@ def test_the_delivery_that_set_a_field_alone_gives_it_its_value(arrivals: list[D
                 assert _value(_only(aggregate, _since(one)), known, one.field) == one.value
 
 
+@settings(max_examples=50, deadline=None)
 @given(lives(one_body_each=True))
 def test_what_was_passed_over_can_be_taken_away(arrivals: list[Delivery]) -> None:
     aggregate = recorded(arrivals)
@@ -77,6 +81,7 @@ def test_what_was_passed_over_can_be_taken_away(arrivals: list[Delivery]) -> Non
                 assert _value(without, known, one.field) == one.value
 
 
+@settings(max_examples=50, deadline=None)
 @given(lives(one_body_each=True))
 def test_the_fact_that_moved_the_state_moves_it_from_nothing_too(arrivals: list[Delivery]) -> None:
     aggregate = recorded(arrivals)
@@ -87,6 +92,7 @@ def test_the_fact_that_moved_the_state_moves_it_from_nothing_too(arrivals: list[
             assert _value(_only(aggregate, one.set_by), known, "folded_status") == one.value
 
 
+@settings(max_examples=50, deadline=None)
 @given(lives())
 def test_the_status_stands_by_a_fact_or_follows_the_last_observation(
     arrivals: list[Delivery],
@@ -110,6 +116,7 @@ def test_the_status_stands_by_a_fact_or_follows_the_last_observation(
             assert followed != (_place(observed.set_by) <= seen)
 
 
+@settings(max_examples=50, deadline=None)
 @given(lives())
 def test_counts_and_sums_are_those_of_their_sources(arrivals: list[Delivery]) -> None:
     aggregate = recorded(arrivals)
@@ -126,6 +133,7 @@ def test_counts_and_sums_are_those_of_their_sources(arrivals: list[Delivery]) ->
             assert one.set_by_count + one.passed_over_count == len(refunds)
 
 
+@settings(max_examples=50, deadline=None)
 @given(lives())
 def test_sources_stand_newest_first_and_name_deliveries_of_the_stream(
     arrivals: list[Delivery],
@@ -206,6 +214,19 @@ def test_an_observation_at_an_earlier_stage_is_passed_over_with_the_reason() -> 
     stage = explain(stream, "dispute", "dp_1", "stage")
     assert (stage.value, stage.set_by[0].webhook_id) == ("dispute", "msg_dispute.opened_0")
     assert [source.said for source in stage.passed_over] == ["pre_dispute"]
+
+
+def test_a_later_stage_that_is_only_observed_sets_the_stage_and_the_status() -> None:
+    fact: dict[str, object] = {"dispute_id": "dp_1", "dispute_status": "dispute_opened"}
+    stages = ("dispute", "pre_arbitration")
+    bodies = [said("dispute.opened", 0, "msg_1", **fact, dispute_stage=one) for one in stages]
+    for order in permutations(bodies):
+        stream = of_one(*order)
+        status = explain(stream, "dispute", "dp_1", "status")
+        stage = explain(stream, "dispute", "dp_1", "stage")
+        assert (status.value, status.set_by[0].role) == ("opened", "observation")
+        assert (stage.value, stage.set_by[0].said) == ("pre_arbitration", "pre_arbitration")
+        assert stage.note == "The stage follows what Dodo last said."
 
 
 def test_a_refused_fact_is_named_with_the_reason() -> None:

@@ -1,0 +1,86 @@
+"""Measures every target, prints the table, and with --write puts it into docs/performance.md."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from rich.console import Console
+
+from api.embedded import EmbeddedPostgres
+from migrations.runner import migrate
+from tests.benchmarks import ingest, lag, ledger, projections, queries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.benchmarks.measure import Result
+
+BENCHMARKS: tuple[Callable[[str], Result], ...] = (
+    ingest.against_verifying_only,
+    ingest.against_a_transaction_a_request,
+    ledger.save_against_copy,
+    projections.against_the_librarys_runner,
+    queries.against_a_bare_select,
+    lag.at_half_the_peak,
+)
+PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
+BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
+
+
+def main() -> int:
+    """Run the benchmarks; the exit code tells nothing of the targets."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--write", action="store_true", help="update docs/performance.md")
+    parser.add_argument("names", nargs="*", help="only those whose names contain one of these")
+    args = parser.parse_args()
+    console = Console(stderr=True)
+    results = []
+    with tempfile.TemporaryDirectory() as home, EmbeddedPostgres(Path(home)) as server:
+        for number, benchmark in enumerate(BENCHMARKS):
+            name = f"{benchmark.__module__.rpartition('.')[2]} {benchmark.__name__}"
+            if args.names and not any(wanted in name for wanted in args.names):
+                continue
+            console.print(f"measuring: {name.replace('_', ' ')} …")
+            results.append(benchmark(_fresh(server.url, f"bench_{number}")))
+            console.print(_line(results[-1]))
+    table = render(results)
+    print(table)
+    if args.write:
+        before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+        PAGE.write_text(before + BEGIN + table + END + rest.partition(END)[2], "utf-8")
+    return 0
+
+
+def render(results: list[Result]) -> str:
+    """Write the results as a Markdown table, with the day and the machine."""
+    machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    head = f"Measured on {datetime.now(UTC):%Y-%m-%d}: {machine}."
+    lines = "".join(f"{_line(result)}\n" for result in results)
+    return f"{head}\n\n| what | ratio | target | met | measured |\n|---|---|---|---|---|\n{lines}"
+
+
+def _line(result: Result) -> str:
+    target = f"{'≤' if result.at_most else '≥'} {result.target:g}"
+    met = "yes" if result.met else "no"
+    return f"| {result.what} | {result.ratio:.2f} | {target} | {met} | {result.detail} |"
+
+
+def _fresh(url: str, name: str) -> str:
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute(f"CREATE DATABASE {name}")
+    conninfo = make_conninfo(url, dbname=name)
+    migrate(conninfo)
+    return conninfo
+
+
+if __name__ == "__main__":
+    sys.exit(main())
