@@ -48,14 +48,14 @@ class Period(msgspec.Struct, frozen=True, gc=False):
     customer_id: str | None
     payment_id: str | None
     subscription_id: str | None
-    product_ids: tuple[str, ...]
-    quantity: int | None
-    amount: int | None
-    currency: str | None
-    payment_frequency_count: int | None
-    payment_frequency_interval: str | None
-    trial_period_days: int | None
-    on_demand: bool | None
+    product_ids: tuple[str, ...] = ()
+    amount: int | None = None
+    currency: str | None = None
+    quantity: int | None = None
+    payment_frequency_count: int | None = None
+    payment_frequency_interval: str | None = None
+    trial_period_days: int | None = None
+    on_demand: bool | None = None
 
 
 def periods(aggregate: Aggregate) -> list[Period]:
@@ -70,7 +70,7 @@ def periods(aggregate: Aggregate) -> list[Period]:
 
 Data: TypeAlias = "Mapping[str, Any]"
 Values: TypeAlias = "tuple[object, ...]"
-"""The fields of a period that change: from `status` on."""
+"""The fields of a period that change: from `status` to the last one that its kind has."""
 Reader: TypeAlias = "Callable[[object], object]"
 
 _LINKED_BY: Final[Mapping[str, tuple[str, ...]]] = {
@@ -82,9 +82,9 @@ _LINKED_BY: Final[Mapping[str, tuple[str, ...]]] = {
 _FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "subscription": {
         "product_ids": "product_id",
-        "quantity": "quantity",
         "amount": "recurring_pre_tax_amount",
         "currency": "currency",
+        "quantity": "quantity",
         "payment_frequency_count": "payment_frequency_count",
         "payment_frequency_interval": "payment_frequency_interval",
         "trial_period_days": "trial_period_days",
@@ -115,7 +115,8 @@ class _Path:
         fields = set(self.kind.entity.__struct_fields__) - self.kind.derived
         linked = tuple(name for name in _LINKED_BY if name in fields)
         linked_by = (source for name in linked for source in _LINKED_BY[name])
-        own = names[names.index("product_ids") :]
+        # What comes after a kind's last field stays as it is by default.
+        own = names[names.index("product_ids") : names.index(list(sources)[-1]) + 1]
         reads = tuple((sources.get(name, ""), _reader(self.kind, name)) for name in own)
         object.__setattr__(self, "watched", (*linked_by, "created_at", *sources.values()))
         object.__setattr__(self, "_linked", linked)
@@ -168,8 +169,8 @@ def _reader(kind: Kind, name: str) -> Reader:
     if source == "product_cart":
         return products
     if name == "product_ids":
-        return _one_product
-    return reader_of(source, own_fields(kind.entity)[source]) if source else _nothing
+        return _one_product if source else _no_product
+    return reader_of(source, own_fields(kind.entity)[source])
 
 
 def _one_product(value: object) -> tuple[str, ...]:
@@ -177,8 +178,8 @@ def _one_product(value: object) -> tuple[str, ...]:
     return () if product_id is None else (product_id,)
 
 
-def _nothing(value: object) -> None:
-    """Read nothing: the kind does not have the field."""
+def _no_product(value: object) -> tuple[str, ...]:
+    return ()
 
 
 def _of_entity(path: _Path, entity_id: str, business_id: str, folded: Folded) -> list[Period]:

@@ -18,6 +18,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier, Literal
 
 from domain.mapper import LedgerMapper
+from projections.catalogue import READ_MODELS
 from projections.difference import Comparison
 from projections.follower import LEDGER_CHANNEL
 from projections.log import PAGE_EVENTS_MAX, next_page
@@ -101,7 +102,8 @@ def _load(staging: Staging, conninfo: str, until: int, progress: Progress) -> No
     helpers: dict[Pipe, BaseProcess] = {}
     for part in range(parts):
         reading, writing = context.Pipe(duplex=False)
-        arguments = (writing, staging, conninfo, until, (part, parts))
+        tables = [model.table for model in staging.models]
+        arguments = (writing, staging.schema, tables, conninfo, until, (part, parts))
         process: BaseProcess = context.Process(target=_load_part, args=arguments, daemon=True)
         process.start()
         writing.close()
@@ -115,12 +117,18 @@ def _load(staging: Staging, conninfo: str, until: int, progress: Progress) -> No
 
 
 def _load_part(
-    told: Pipe, staging: Staging, conninfo: str, until: int, part: tuple[int, int]
+    told: Pipe,
+    schema: str,
+    tables: Sequence[str],
+    conninfo: str,
+    until: int,
+    part: tuple[int, int],
 ) -> None:
     # Folding makes millions of small objects, and no cycles.
     gc.disable()
     condition = SQL("notification_id <= {}").format(Literal(until))
-    staging.load(conninfo, condition, part, told.send)
+    models = [model for model in READ_MODELS if model.table in tables]
+    Staging(schema, models).load(conninfo, condition, part, told.send)
     told.send(_DONE)
 
 

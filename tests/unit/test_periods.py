@@ -190,6 +190,12 @@ def test_what_is_equal_in_python_but_reads_otherwise_is_a_change(
     assert [one.amount for one in periods(of_one(*life))] == amounts
 
 
+def test_a_dispute_has_no_product_whatever_its_data_holds() -> None:
+    data: dict[str, object] = {"dispute_id": "dp_1", "product_id": "pdt_1", "": "pdt_2"}
+    (one,) = periods(of_one(said("dispute.opened", 0, None, amount="6100", **data)))
+    assert (one.product_ids, one.amount, one.quantity) == ((), 6100, None)
+
+
 def test_a_notice_has_no_periods() -> None:
     (notice,) = aggregates([said("payout.created")]).values()
     assert periods(notice) == []
