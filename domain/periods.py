@@ -169,17 +169,13 @@ def _reader(kind: Kind, name: str) -> Reader:
     if source == "product_cart":
         return products
     if name == "product_ids":
-        return _one_product if source else _no_product
+        return _one_product if source else lambda _: ()
     return reader_of(source, own_fields(kind.entity)[source])
 
 
 def _one_product(value: object) -> tuple[str, ...]:
     product_id = identity(value)
     return () if product_id is None else (product_id,)
-
-
-def _no_product(value: object) -> tuple[str, ...]:
-    return ()
 
 
 def _of_entity(path: _Path, entity_id: str, business_id: str, folded: Folded) -> list[Period]:
