@@ -9,7 +9,7 @@ from api.cursors import Cursor
 from api.operations import MIN_POSITION, Operation
 from api.pages import LIMIT, Page, page
 from api.parameters import Declared, path_text
-from api.resources import never_seen
+from api.spoken import never_seen
 from api.timelines import read_line
 from domain.timeline import Entry
 from projections import customers, timeline

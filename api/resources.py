@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from api.answers import json_answer
 from api.cursors import Cursor
-from api.errors import ApiError
 from api.operations import MIN_POSITION, Operation
 from api.pages import LIMIT, Item, Page, page
 from api.parameters import Declared, Parameter, flag, instant, path_text, text
+from api.past import AS_OF, KNOWN_AT, entity_then, is_asked
+from api.spoken import never_seen, spoken
 
 if TYPE_CHECKING:
     from api.answers import Answer
@@ -59,6 +60,9 @@ def one(listing: Listing[Any], kind: str) -> Operation:
     object_id = path_text("id", f"Dodo's id of the {spoken(kind)}.")
 
     async def handle(services: Services, given: Given) -> Answer:
+        if is_asked(given):
+            entity = await entity_then(services, listing, kind, given[object_id], given)
+            return json_answer(entity)
         row = await services.database.row(listing.one(given[object_id]))
         if row is None:
             raise never_seen(kind)
@@ -70,16 +74,6 @@ def one(listing: Listing[Any], kind: str) -> Operation:
         summary=f"Get one {spoken(kind)}.",
         handle=handle,
         answers=listing.entity,
-        takes=Declared(path=(object_id,), query=(MIN_POSITION,)),
-        may_fail={404: f"No {spoken(kind)} with this id has been seen."},
+        takes=Declared(path=(object_id,), query=(AS_OF, KNOWN_AT, MIN_POSITION)),
+        may_fail={404: f"No {spoken(kind)} with this id was there."},
     )
-
-
-def never_seen(kind: str) -> ApiError:
-    """Return the error for an id that nothing is known of."""
-    return ApiError(404, "not_found", f"no {spoken(kind)} with this id has been seen")
-
-
-def spoken(name: str) -> str:
-    """Return a resource's name as it is said."""
-    return name.replace("_", " ").replace("license", "licence")

@@ -12,6 +12,7 @@ from api.events import GET_EVENT, LIST_EVENTS
 from api.health import HEALTHZ, METRICS, READYZ
 from api.openapi import document
 from api.operations import Endpoint, Operation
+from api.past import explained
 from api.resources import listed, one
 from api.timelines import LIST_REFUSALS, timeline_of
 from api.webhooks import PATH, Webhooks
@@ -28,8 +29,9 @@ async def _openapi(_services: Services, _given: Given) -> Answer:
 
 
 def _objects(listing: Listing[Any], kind: str) -> tuple[Operation, ...]:
-    # An id may hold a slash, so an object's timeline comes before the object.
-    return listed(listing), timeline_of(listing, kind), one(listing, kind)
+    # An id may hold a slash, so what is more than the object comes before the object.
+    more = timeline_of(listing, kind), explained(listing, kind)
+    return listed(listing), *more, one(listing, kind)
 
 
 OPERATIONS: Final = (

@@ -9,7 +9,8 @@ from api.cursors import Cursor
 from api.operations import MIN_POSITION, Operation
 from api.pages import LIMIT, Item, Page, page
 from api.parameters import Declared, path_text
-from api.resources import never_seen, spoken
+from api.past import AS_OF, KNOWN_AT, aggregate_then, is_asked
+from api.spoken import never_seen, spoken
 from domain.timeline import Entry
 from projections import timeline
 
@@ -29,8 +30,12 @@ def timeline_of(listing: Listing[Any], kind: str) -> Operation:
 
     async def handle(services: Services, given: Given) -> Answer:
         limit, after = given[LIMIT], given[cursor.parameter]
-        statement = timeline.of_entity(kind, given[object_id], after=after, limit=limit + 1)
-        rows = await services.database.rows(statement)
+        if is_asked(given):
+            then = await aggregate_then(services, listing, kind, given[object_id], given)
+            rows = timeline.rows_then(then, kind, given[object_id], after)[: limit + 1]
+        else:
+            statement = timeline.of_entity(kind, given[object_id], after=after, limit=limit + 1)
+            rows = await services.database.rows(statement)
         if not rows and after is None:
             raise never_seen(kind)
         return page(rows, limit, read_line, cursor)
@@ -41,7 +46,7 @@ def timeline_of(listing: Listing[Any], kind: str) -> Operation:
         summary=f"Get what happened to one {spoken(kind)}, in the order it occurred.",
         handle=handle,
         answers=Page[Entry],
-        takes=Declared((object_id,), (LIMIT, cursor.parameter, MIN_POSITION)),
+        takes=Declared((object_id,), (LIMIT, cursor.parameter, AS_OF, KNOWN_AT, MIN_POSITION)),
         may_fail={404: f"No {spoken(kind)} with this id has been seen."},
     )
 

@@ -164,6 +164,18 @@ def stream_of_webhook(webhook_id: str) -> Statement:
     return Statement(select, {"webhook_id": webhook_id})
 
 
+def rows_then(aggregate: Aggregate, kind: str, entity_id: str, after: Cursor | None) -> list[Row]:
+    """Give the rows that `of_entity` would select, were this aggregate all there is."""
+    rows = [row[_RANK:] for row in _rows(aggregate)]
+    lines = [(read(row), row) for row in rows]
+    return [
+        row
+        for line, row in lines
+        if (line.entry.kind, line.entry.id) == (kind, entity_id)
+        and (after is None or line.cursor > after)
+    ]
+
+
 def read(row: Sequence[object]) -> Line:
     """Read a row of `of_entity`, `of_customer` or `refusals`."""
     rank, *values = row

@@ -84,3 +84,4 @@ def test_what_was_acknowledged_is_there_once_whatever_is_killed(seed: int) -> No
     assert said.count("PostgreSQL had died") >= kills.count(kill_postgres)
     assert quoted(said, [webhook.body for webhook in webhooks]) == set()
     assert SECRET not in said
+    assert "Traceback" not in said

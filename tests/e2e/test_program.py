@@ -96,7 +96,7 @@ def test_told_to_end_while_it_makes_its_database_it_leaves_nothing_running() -> 
         assert is_stopped(new_home)
 
 
-@pytest.mark.parametrize("number", [SIGTERM, SIGINT])
+@pytest.mark.parametrize("number", [SIGTERM, SIGINT], ids=lambda number: number.name)
 def test_told_to_end_under_load_it_ends_in_order(home: Path, number: Signals) -> None:
     with program(home) as server:
         server.start()

@@ -1,0 +1,122 @@
+"""The past: objects, timelines and explanations as they were, folded from the log."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from api.answers import json_answer
+from api.errors import ApiError
+from api.operations import MIN_POSITION, Operation
+from api.parameters import Declared, Parameter, instant, path_text, text
+from api.spoken import never_seen, spoken
+from domain.explanation import Explanation, UnknownEntityError, UnknownFieldError, explain
+from domain.stream_id import parts_of, stream_id
+from projections import history
+
+if TYPE_CHECKING:
+    from api.answers import Answer
+    from api.parameters import Given
+    from api.services import Services
+    from domain.aggregate import Aggregate
+    from domain.entity import Entity
+    from projections.listing import Listing
+
+
+def _gone_by(name: str, description: str) -> Parameter[datetime | None]:
+    declared = instant(name, description)
+
+    def read(value: str) -> datetime | None:
+        moment = declared.read(value)
+        if moment is not None and moment > datetime.now(UTC):
+            raise ValueError("must not lie in the future")
+        return moment
+
+    return Parameter(name, description, declared.schema, read)
+
+
+AS_OF: Final = _gone_by("as_of", "As it was true at this time, by what has been recorded since.")
+KNOWN_AT: Final = _gone_by("known_at", "From nothing but what had been recorded by this time.")
+
+FIELD: Final = replace(
+    text("field", "The field to explain, `status` by default."), default="status"
+)
+
+
+def is_asked(given: Given) -> bool:
+    """Tell whether the past is asked for."""
+    return given[AS_OF] is not None or given[KNOWN_AT] is not None
+
+
+async def aggregate_then(
+    services: Services, listing: Listing[Any], kind: str, object_id: str, given: Given
+) -> Aggregate:
+    """Return the aggregate that an object belongs to, as it was at the times given.
+
+    Raises:
+        ApiError: 404; no such object has been seen.
+    """
+    whole = history.read(await services.database.rows(history.of_object(listing, object_id)))
+    if whole is None:
+        raise never_seen(kind)
+    return _then(whole, given)
+
+
+async def entity_then(
+    services: Services, listing: Listing[Any], kind: str, object_id: str, given: Given
+) -> Entity:
+    """Return an object as it was at the times given.
+
+    Raises:
+        ApiError: 404; nothing of it had occurred, or been recorded, by then.
+    """
+    then = await aggregate_then(services, listing, kind, object_id, given)
+    for known in then.entities():
+        if known.kind.name == kind and getattr(known.entity, known.kind.id_field) == object_id:
+            return await _with_customer(services, then, known.entity, given)
+    raise ApiError(404, "not_yet", f"nothing of this {spoken(kind)} was there at that time")
+
+
+def explained(listing: Listing[Any], kind: str) -> Operation:
+    """Return the operation that explains a field of one object of a kind."""
+    object_id = path_text("id", f"Dodo's id of the {spoken(kind)}.")
+
+    async def handle(services: Services, given: Given) -> Answer:
+        then = await aggregate_then(services, listing, kind, given[object_id], given)
+        try:
+            return json_answer(explain(then, kind, given[object_id], given[FIELD] or ""))
+        except UnknownFieldError as error:
+            raise ApiError(400, "unknown_field", str(error)) from error
+        except UnknownEntityError as error:
+            raise never_seen(kind) from error
+
+    return Operation(
+        path=f"/v1/{listing.resource}/{{id:path}}/explain",
+        name=f"explain_{kind}",
+        summary=f"Explain why a field of one {spoken(kind)} has its value.",
+        handle=handle,
+        answers=Explanation,
+        takes=Declared((object_id,), (FIELD, AS_OF, KNOWN_AT, MIN_POSITION)),
+        may_fail={404: f"No {spoken(kind)} with this id was there."},
+    )
+
+
+def _then(whole: Aggregate, given: Given) -> Aggregate:
+    return whole.at(as_of=given[AS_OF], known_at=given[KNOWN_AT])
+
+
+async def _with_customer(
+    services: Services, then: Aggregate, entity: Entity, given: Given
+) -> Entity:
+    """Take the customer from the payment, where the object's own data lacks it."""
+    payment_id = getattr(entity, "payment_id", None)
+    if entity.customer_id is not None or payment_id is None:
+        return entity
+    payment = stream_id("payment", parts_of(then.id)[1], payment_id)
+    whole = history.read(await services.database.rows(history.of_stream(payment)))
+    known = _then(whole, given).entities() if whole else []
+    customers = (one.entity.customer_id for one in known if one.kind.name == "payment")
+    return msgspec.structs.replace(entity, customer_id=next(customers, None))

@@ -1,0 +1,42 @@
+"""History: the events of the stream that an object belongs to, from which its past is folded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from domain.aggregates import aggregate
+from domain.mapper import LedgerMapper
+from projections.listing import Statement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from domain.aggregate import Aggregate
+    from projections.listing import Listing
+
+_EVENTS: Final = (
+    "SELECT originator_id, originator_version, topic, state, notification_id, recorded_at"
+    " FROM raphus.ledger_events WHERE originator_id = "
+)
+_IN_ORDER: Final = " ORDER BY originator_version"
+_mapper: Final = LedgerMapper()
+
+
+def of_object(listing: Listing[Any], object_id: str) -> Statement:
+    """Select the events of an object's stream: of the one first seen, should two share the id."""
+    stream = (
+        f"(SELECT stream_id FROM raphus.{listing.resource} WHERE {listing.id_field} = %(id)s"  # noqa: S608 -- names
+        " ORDER BY first_position LIMIT 1)"
+    )
+    return Statement(_EVENTS + stream + _IN_ORDER, {"id": object_id})
+
+
+def of_stream(stream_id: str) -> Statement:
+    """Select the events of a stream."""
+    return Statement(f"{_EVENTS}%(stream_id)s{_IN_ORDER}", {"stream_id": stream_id})
+
+
+def read(rows: Sequence[Sequence[Any]]) -> Aggregate | None:
+    """Build the aggregate of `of_object` or `of_stream`; None where there are no events."""
+    events = [_mapper.decode(*row) for row in rows]
+    return aggregate(events[0].originator_id, events) if events else None
