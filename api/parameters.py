@@ -144,6 +144,18 @@ def flag(name: str, description: str) -> Parameter[bool | None]:
     return Parameter(name, description, {"type": "boolean"}, read)
 
 
+def choice(name: str, description: str, among: Sequence[str], default: str) -> Parameter[str]:
+    """Declare one of several words."""
+    schema = {"type": "string", "enum": list(among), "default": default}
+
+    def read(value: str) -> str:
+        if value not in among:
+            raise ValueError(f"must be one of {', '.join(among)}")
+        return value
+
+    return Parameter(name, description, schema, read, default)
+
+
 def instant(name: str, description: str) -> Parameter[datetime | None]:
     """Declare a moment in time."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,9 +10,9 @@ import msgspec
 from api.answers import json_answer
 from api.errors import ApiError
 from api.operations import MIN_POSITION, Operation
-from api.parameters import Declared, Parameter, instant, path_text, text
+from api.parameters import Declared, Parameter, choice, instant, path_text
 from api.spoken import never_seen, spoken
-from domain.explanation import Explanation, UnknownEntityError, UnknownFieldError, explain
+from domain.explanation import Explanation, UnknownEntityError, explain
 from domain.stream_id import parts_of, stream_id
 from projections import history
 
@@ -40,10 +39,6 @@ def _gone_by(name: str, description: str) -> Parameter[datetime | None]:
 
 AS_OF: Final = _gone_by("as_of", "As it was true at this time, by what has been recorded since.")
 KNOWN_AT: Final = _gone_by("known_at", "From nothing but what had been recorded by this time.")
-
-FIELD: Final = replace(
-    text("field", "The field to explain, `status` by default."), default="status"
-)
 
 
 def is_asked(given: Given) -> bool:
@@ -83,13 +78,13 @@ async def entity_then(
 def explained(listing: Listing[Any], kind: str) -> Operation:
     """Return the operation that explains a field of one object of a kind."""
     object_id = path_text("id", f"Dodo's id of the {spoken(kind)}.")
+    names = listing.entity.__struct_fields__
+    field = choice("field", "The field to explain.", names, default="status")
 
     async def handle(services: Services, given: Given) -> Answer:
         then = await aggregate_then(services, listing, kind, given[object_id], given)
         try:
-            return json_answer(explain(then, kind, given[object_id], given[FIELD] or ""))
-        except UnknownFieldError as error:
-            raise ApiError(400, "unknown_field", str(error)) from error
+            return json_answer(explain(then, kind, given[object_id], given[field]))
         except UnknownEntityError as error:
             raise never_seen(kind) from error
 
@@ -99,7 +94,7 @@ def explained(listing: Listing[Any], kind: str) -> Operation:
         summary=f"Explain why a field of one {spoken(kind)} has its value.",
         handle=handle,
         answers=Explanation,
-        takes=Declared((object_id,), (FIELD, AS_OF, KNOWN_AT, MIN_POSITION)),
+        takes=Declared((object_id,), (field, AS_OF, KNOWN_AT, MIN_POSITION)),
         may_fail={404: f"No {spoken(kind)} with this id was there."},
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from api.embedded import EmbeddedPostgres
 from api.webhooks import PATH
 from tests.e2e.program import RAPHUS, Program, environment, raphus, serving
 from tests.embedded_users import GUARD_S, home_of, is_stopped
@@ -42,6 +43,8 @@ def server(home: Path) -> Iterator[Program]:
 def demo_home() -> Iterator[Path]:
     with home_of(None) as made:
         yield made
+        if not is_stopped(made / "demo"):
+            EmbeddedPostgres(made / "demo").start().stop()
 
 
 def simulation(server: Program) -> list[str]:

@@ -128,5 +128,5 @@ def test_a_field_that_does_not_exist_is_told_with_those_that_do(server: Served) 
     a_cancelled_subscription(server)
     answer = server.client.get(f"{SUBSCRIPTION}/explain", params={"field": "colour"})
     error = answer.json()["error"]
-    assert (answer.status_code, error["code"]) == (400, "unknown_field")
+    assert (answer.status_code, error["code"]) == (400, "invalid_parameter")
     assert "recurring_pre_tax_amount" in error["message"]
