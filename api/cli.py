@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 from api import cli_commands as commands
 from api import logs
-from api.cli_arguments import count, parameter, port, share
+from api.cli_arguments import count, parameter, port, read_model, share
 from api.conninfo import UnreachableError
 from api.demo import DemoError
 from api.embedded import EmbeddedPostgresError
 from api.events import AFTER, AGGREGATE, TYPE
 from api.pages import LIMIT
+from api.rebuilding import NAMES, RebuildingError
 from api.serve import AddressError, StartError
 from api.settings import Settings, SettingsError
 from migrations.runner import MigrationError
@@ -34,6 +35,7 @@ _EXPECTED: Final = (
     DemoError,
     EmbeddedPostgresError,
     MigrationError,
+    RebuildingError,
     StartError,
     UnreachableError,
     commands.CommandError,
@@ -116,6 +118,12 @@ def _parser() -> argparse.ArgumentParser:
         events.add_argument(f"--{name}", type=parameter(declared), help=declared.description)
     events.add_argument("--limit", type=parameter(LIMIT), default=LIMIT.default, help="at the most")
     _add_json(events)
+    rebuild = command("rebuild", commands.rebuild, "write read models anew from history")
+    rebuild.add_argument(
+        "names", nargs="*", type=read_model, metavar="NAME", help=f"of {', '.join(NAMES)}; else all"
+    )
+    rebuild.add_argument("--check", action="store_true", help="only compare; 1 if they differ")
+    _add_json(rebuild)
     docs = command("docs", commands.docs, "write docs/state-machines.md from the tables")
     docs.add_argument("--write", action="store_true", help="the default")
     docs.add_argument("--check", action="store_true", help="only fail if the file is stale")

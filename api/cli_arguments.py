@@ -5,6 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from api.rebuilding import NAMES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -46,6 +48,13 @@ def share(value: str) -> float:
     if not 0 <= number <= 1:
         raise ArgumentTypeError("must be a number from 0 to 1")
     return number
+
+
+def read_model(value: str) -> str:
+    """Read the name of a read model."""
+    if value not in NAMES:
+        raise ArgumentTypeError(f"must be one of {', '.join(NAMES)}")
+    return value
 
 
 def _integer(value: str, maximum: int) -> int:

@@ -14,7 +14,7 @@ import psycopg
 from rich.console import Console
 
 from api import demo as demo_
-from api import pictures, playing
+from api import pictures, playing, rebuilding
 from api import serve as serve_
 from api.conninfo import database, migrated
 from api.events import AGGREGATE, TYPE, read_event, select_events
@@ -78,6 +78,15 @@ def events(settings: Settings, args: Namespace) -> None:
             print(msgspec.json.encode(event).decode())
         else:
             print("  ".join(str(value) for value in msgspec.structs.astuple(event)))
+
+
+def rebuild(settings: Settings, args: Namespace) -> None:
+    """Rebuild read models, or only compare them, and print what differed."""
+    console = _console(stderr=True)
+    found = rebuilding.rebuilt(settings, args.names, console, check=args.check)
+    print(rebuilding.as_json(found) if args.json else "\n".join(rebuilding.as_text(found)))
+    if args.check and not found.equal:
+        raise CommandError("the read models differ from history: raphus rebuild writes them anew")
 
 
 def docs(_settings: Settings, args: Namespace) -> None:

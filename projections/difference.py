@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from psycopg.sql import SQL, Identifier
+from psycopg.errors import UniqueViolation
+from psycopg.sql import SQL, Identifier, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,77 +17,114 @@ if TYPE_CHECKING:
 
 EXAMPLES_MAX: Final = 5
 
+_COMPARE: Final = """
+    CREATE UNLOGGED TABLE {found} AS
+    SELECT {either_key}, CASE WHEN l.{first} IS NULL THEN 'added' WHEN n.{first} IS NULL
+    THEN 'removed' ELSE 'changed' END AS how
+    FROM {live} AS l FULL JOIN {new} AS n ON ({l_key}) = ({n_key})
+    WHERE ROW ({l_columns}) IS DISTINCT FROM ROW ({n_columns})
+"""
+_EXAMPLES: Final = """
+    SELECT concat_ws('/', {key}) FROM {found} WHERE how = %s ORDER BY {key} LIMIT {examples_max}
+"""
+_DELETE_REMOVED: Final = """
+    DELETE FROM {live} AS l USING {found} AS f WHERE ({l_key}) = ({f_key})
+    AND NOT EXISTS (SELECT FROM {new} AS n WHERE ({n_key}) = ({f_key}))
+"""
+_DELETE_ALL: Final = "DELETE FROM {live} AS l USING {found} AS f WHERE ({l_key}) = ({f_key})"
+_WRITE: Final = """
+    INSERT INTO {live} AS l ({columns})
+    SELECT {n_columns} FROM {new} AS n JOIN {found} AS f ON ({n_key}) = ({f_key})
+    ON CONFLICT ({key}) DO UPDATE SET ({columns}) = ROW ({excluded})
+    WHERE ROW ({l_columns}) IS DISTINCT FROM ROW ({excluded})
+"""
+
+
+class Found(NamedTuple):
+    """How many rows differ in one way; examples are keys, the parts with slashes between."""
+
+    rows: int
+    examples: list[str]
+
 
 class Difference(NamedTuple):
-    """How the live rows of one table differ from the rebuilt ones; examples are keys."""
+    """How the live rows of one table differ from the rebuilt ones, of which there are `rows`.
+
+    To be added is what the live table lacks, to be removed what only it has.
+    """
 
     table: str
     rows: int
-    added: int
-    removed: int
-    changed: int
-    examples: list[str]
+    added: Found
+    removed: Found
+    changed: Found
+
+    @property
+    def ways(self) -> dict[str, Found]:
+        """The three by their names."""
+        return {"added": self.added, "removed": self.removed, "changed": self.changed}
 
     @property
     def none(self) -> bool:
-        """Whether every row is equal, to the byte."""
-        return not (self.added or self.removed or self.changed)
+        """Whether every value of every row is equal."""
+        return not any(found.rows for found in self.ways.values())
 
 
 class Comparison:
-    """Compares one read model's live table with the one in another schema, and makes it equal."""
+    """Compares one read model's live table with the one in another schema, and makes it equal.
+
+    Only the read model's own columns count: those that somebody has added are left alone.
+    """
 
     def __init__(self, schema: str, model: ReadModel) -> None:
         self.model = model
+        columns = [column.name for column in model.columns]
         self._parts = {
             "live": Identifier("raphus", model.table),
             "new": Identifier(schema, model.table),
-            "columns": _list(None, [column.name for column in model.columns]),
-            "excluded": _list("excluded", [column.name for column in model.columns]),
-            "key": _list(None, model.key),
-            "same_key": SQL("({}) = ({})").format(_list("l", model.key), _list("n", model.key)),
-            "key_text": SQL("concat_ws('/', {})").format(
-                SQL(", ").join(
-                    SQL("coalesce({}, {})").format(Identifier("n", name), Identifier("l", name))
-                    for name in model.key
-                )
-            ),
+            "found": Identifier(schema, f"{model.table} differences"),
             "first": Identifier(model.key[0]),
+            "key": _list(None, model.key),
+            "columns": _list(None, columns),
+            "excluded": _list("excluded", columns),
+            **{f"{table}_key": _list(table, model.key) for table in "lnf"},
+            **{f"{table}_columns": _list(table, columns) for table in "ln"},
+            "either_key": SQL(", ").join(
+                SQL("coalesce(l.{0}, n.{0}) AS {0}").format(Identifier(name)) for name in model.key
+            ),
+            "examples_max": Literal(EXAMPLES_MAX),
         }
 
     def compare(self, conn: Connection[Any]) -> Difference:
-        """Compare row by row, in the caller's transaction."""
-        both = self._sql(
-            "WITH compared AS (SELECT {key_text} AS key, l.{first} IS NULL AS added,"
-            " n.{first} IS NULL AS removed, (l.*) IS DISTINCT FROM (n.*) AS differs"
-            " FROM {live} AS l FULL JOIN {new} AS n ON {same_key})"
-            " SELECT count(*) FILTER (WHERE NOT removed), count(*) FILTER (WHERE added),"
-            " count(*) FILTER (WHERE removed),"
-            " count(*) FILTER (WHERE differs AND NOT added AND NOT removed),"
-            " (array_agg(key ORDER BY key) FILTER (WHERE differs))[1:{examples}] FROM compared"
+        """Compare row by row, in the caller's transaction, and keep the keys that differ.
+
+        They go to a table, since after a change of the schema they may be all there are.
+        """
+        conn.execute(self._sql(_COMPARE))
+        ((rows,),) = conn.execute(self._sql("SELECT count(*) FROM {new}")).fetchall()
+        counts = dict(
+            conn.execute(self._sql("SELECT how, count(*) FROM {found} GROUP BY how")).fetchall()
         )
-        (counted,) = conn.execute(both).fetchall()
-        rows, added, removed, changed, examples = counted
-        return Difference(self.model.table, rows, added, removed, changed, examples or [])
+        ways = ("added", "removed", "changed")
+        found = [Found(counts.get(how, 0), self._examples(conn, how)) for how in ways]
+        return Difference(self.model.table, rows, *found)
 
     def apply(self, conn: Connection[Any]) -> None:
-        """Make the live table equal to the rebuilt one, touching only what differs."""
-        conn.execute(
-            self._sql(
-                "DELETE FROM {live} AS l WHERE NOT EXISTS (SELECT FROM {new} AS n WHERE {same_key})"
-            )
-        )
-        conn.execute(
-            self._sql(
-                "INSERT INTO {live} AS t ({columns}) SELECT {columns} FROM {new} AS n"
-                " WHERE NOT EXISTS (SELECT FROM {live} AS l"
-                " WHERE {same_key} AND (l.*) IS NOT DISTINCT FROM (n.*))"
-                " ON CONFLICT ({key}) DO UPDATE SET ({columns}) = ROW ({excluded})"
-            )
-        )
+        """Make the live rows that differed what the rebuilt ones are now, and touch no others."""
+        conn.execute(self._sql(_DELETE_REMOVED))
+        try:
+            with conn.transaction():
+                conn.execute(self._sql(_WRITE))
+        except UniqueViolation:
+            # Two rows have exchanged what is unique beside the key: no order of updates would do.
+            conn.execute(self._sql(_DELETE_ALL))
+            conn.execute(self._sql(_WRITE))
+
+    def _examples(self, conn: Connection[Any], how: str) -> list[str]:
+        return [text for (text,) in conn.execute(self._sql(_EXAMPLES), [how])]
 
     def _sql(self, text: str) -> Composed:
-        return SQL(text).format(**self._parts, examples=SQL(str(EXAMPLES_MAX)))
+        return SQL(text).format(**self._parts)
 
 
 def _list(table: str | None, names: Iterable[str]) -> Composed:

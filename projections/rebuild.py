@@ -1,45 +1,43 @@
-"""Rebuild: the read models written anew from history, compared with the live ones, and swapped.
+"""Rebuild: the read models written anew from history, compared, and made what history says.
 
-The server keeps serving: everything is prepared in tables beside the live ones. Only while the
-last events are caught up with, the rows compared and what differs is written does the follower
-wait, in one transaction, so that whoever dies leaves the live tables as they were.
+The server keeps serving. Everything is prepared in tables beside the live ones and compared in
+one snapshot, which nobody waits for. Only while what differs is written does the follower wait,
+in one transaction, so that whoever dies leaves the live tables as they were.
 """
 
 from __future__ import annotations
 
-import gc
-import multiprocessing
-import os
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.sql import SQL, Identifier
 
+from domain.defects import origin_of
 from domain.mapper import LedgerMapper
-from projections.catalogue import READ_MODELS
 from projections.difference import Comparison
+from projections.folding import FoldingError, fold_in_parts
 from projections.follower import LEDGER_CHANNEL
 from projections.log import PAGE_EVENTS_MAX, next_page
 from projections.projector import Projector
-from projections.staging import Staging
+from projections.staging import SETTINGS, Staging
 from projections.tracking import ProjectionTracking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from multiprocessing.process import BaseProcess
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TypeAlias
 
     from projections.difference import Difference
     from projections.read_model import ReadModel
 
-    Pipe: TypeAlias = Connection[Any, Any]
     Progress: TypeAlias = Callable[[str, int, int], None]
 
+T = TypeVar("T")
 SCHEMA: Final = "raphus_rebuild"
-PARTS_MAX: Final = 4
-_DONE: Final = -1
+FOLD: Final = "fold"
+"""The phase that reads the log; its numbers are events."""
+INDEX, CATCH_UP, COMPARE, WRITE = "index", "catch up", "compare", "write"
+"""The phases after it; their numbers are tables, but for the events to catch up with."""
 # Any number will do, as long as every rebuild of a database takes the same.
 _LOCK: Final = 7_270_480_530_003
 
@@ -50,14 +48,14 @@ class RebuildError(Exception):
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What a rebuild found, and the position of the log up to which it compared."""
+    """What a rebuild found, and the position of the log at which it compared."""
 
     position: int
     differences: list[Difference]
 
     @property
     def equal(self) -> bool:
-        """Whether the live tables were right, to the byte."""
+        """Whether the live tables were right, every value of every row."""
         return all(difference.none for difference in self.differences)
 
 
@@ -70,110 +68,105 @@ def rebuild(
 ) -> Rebuilt:
     """Write read models anew from the log, compare, and unless `check` make the live ones equal.
 
-    `progress` is told the phase, and how many of how many events are done. It may raise, to
-    cancel.
+    `progress` is told the phase, and how much of how much is done. It may raise, to cancel: up
+    to its last call nothing has changed.
 
     Raises:
         RebuildError: another rebuild runs, or a process that helps has died.
+        LogError: the log has a hole, or ends before where the read models stand.
         psycopg.Error: the database went away; nothing has changed.
     """
     staging = Staging(SCHEMA, models)
-    with psycopg.connect(conninfo, autocommit=True) as conn:
+    with psycopg.connect(conninfo, autocommit=True, application_name="raphus-rebuild") as conn:
+        conn.execute(SETTINGS)
         if conn.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone() != (True,):
             raise RebuildError("another rebuild is running on this database")
-        staging.create(conn)
+        run = _Run(staging, conn, progress)
         try:
-            # What the live tables show: what comes later is caught up with while they stand.
-            shown = ProjectionTracking().position(conn)
-            _load(staging, conninfo, shown, progress)
-            progress("index", 0, 1)
-            staging.index(conn)
-            _catch_up(staging, conn, shown, shown := ProjectionTracking().position(conn))
-            return _swap(staging, conn, shown, check=check, progress=progress)
+            staging.create(conn)
+            run.load(conninfo)
+            run.catch_up_from_afar()
+            rebuilt = run.compare()
+            if not (check or rebuilt.equal):
+                run.write(rebuilt)
+            return rebuilt
+        except FoldingError as error:
+            raise RebuildError(str(error)) from error
         finally:
             if not conn.closed:
                 staging.drop(conn)
 
 
-def _load(staging: Staging, conninfo: str, until: int, progress: Progress) -> None:
-    """Let a process a core fold its part of the log."""
-    parts = max(1, min(os.cpu_count() or 1, PARTS_MAX))
-    context = multiprocessing.get_context("spawn")
-    helpers: dict[Pipe, BaseProcess] = {}
-    for part in range(parts):
-        reading, writing = context.Pipe(duplex=False)
-        tables = [model.table for model in staging.models]
-        arguments = (writing, staging.schema, tables, conninfo, until, (part, parts))
-        process: BaseProcess = context.Process(target=_load_part, args=arguments, daemon=True)
-        process.start()
-        writing.close()
-        helpers[reading] = process
-    try:
-        _watch(list(helpers), until, progress)
-    finally:
-        for process in helpers.values():
-            process.terminate()
-            process.join()
+class _Run:
+    """One rebuild on its way; `_at` is the position that the staged tables show."""
 
+    def __init__(self, staging: Staging, conn: psycopg.Connection[Any], progress: Progress) -> None:
+        self._staging = staging
+        self._conn = conn
+        self._progress = progress
+        self._tracking = ProjectionTracking()
+        self._projector = Projector(LedgerMapper(), staging.models, staging.schema)
+        self._comparisons = [Comparison(staging.schema, model) for model in staging.models]
+        self._at = 0
 
-def _load_part(
-    told: Pipe,
-    schema: str,
-    tables: Sequence[str],
-    conninfo: str,
-    until: int,
-    part: tuple[int, int],
-) -> None:
-    # Folding makes millions of small objects, and no cycles.
-    gc.disable()
-    condition = SQL("notification_id <= {}").format(Literal(until))
-    models = [model for model in READ_MODELS if model.table in tables]
-    Staging(schema, models).load(conninfo, condition, part, told.send)
-    told.send(_DONE)
+    def load(self, conninfo: str) -> None:
+        """Fold what the live tables show: what comes later is caught up with while they stand."""
+        self._at = until = self._tracking.position(self._conn)
+        self._progress(FOLD, 0, until)
+        done = 0
+        for events in fold_in_parts(conninfo, self._staging, until):
+            done += events
+            self._progress(FOLD, done, until)
+        for model in self._each(INDEX, self._staging.models):
+            self._staging.index(self._conn, model)
 
+    def catch_up_from_afar(self) -> None:
+        """Come as near to the live tables as one page, so that what follows is short."""
+        while (until := self._tracking.position(self._conn)) - self._at > PAGE_EVENTS_MAX:
+            self._catch_up(until)
 
-def _watch(pipes: list[Pipe], until: int, progress: Progress) -> None:
-    done, working = 0, set(pipes)
-    while working:
-        progress("fold", done, until)
-        for pipe in wait(working):
-            assert isinstance(pipe, Connection)
+    def compare(self) -> Rebuilt:
+        """Compare in one snapshot, in which the live tables and their position agree."""
+        with self._conn.transaction():
+            self._conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            self._catch_up(self._tracking.position(self._conn))
+            each = self._each(COMPARE, self._comparisons)
+            differences = [comparison.compare(self._conn) for comparison in each]
+            return Rebuilt(self._at, differences)
+
+    def write(self, rebuilt: Rebuilt) -> None:
+        """Write the rows that differed, as they are now, while the follower waits.
+
+        The others were equal, and what the follower has done to them since, from the same
+        events, has been done to the staged ones too.
+        """
+        with self._conn.transaction():
+            self._catch_up(self._tracking.hold(self._conn))
+            found = list(zip(self._comparisons, rebuilt.differences, strict=True))
+            for comparison, difference in self._each(WRITE, found):
+                if not difference.none:
+                    comparison.apply(self._conn)
+            # Wakes the follower, which has passed over what it could not have.
+            self._conn.execute(SQL("NOTIFY {}").format(Identifier(LEDGER_CHANNEL)))
+
+    def _each(self, phase: str, items: Sequence[T]) -> Iterator[T]:
+        for number, item in enumerate(items):
+            self._progress(phase, number, len(items))
+            yield item
+        self._progress(phase, len(items), len(items))
+
+    def _catch_up(self, until: int) -> None:
+        """Take the events up to a position into the staged tables."""
+        while self._at < until:
+            self._progress(CATCH_UP, self._at, until)
+            page = next_page(self._conn, self._at, min(PAGE_EVENTS_MAX, until - self._at))
+            assert page is not None, "the live tables show it, so the log has it"
             try:
-                told = pipe.recv()
-            except EOFError:
-                raise RebuildError("a process that folds the log has died") from None
-            if told == _DONE:
-                working.remove(pipe)
-            else:
-                done += told
-    progress("fold", until, until)
-
-
-def _catch_up(staging: Staging, conn: psycopg.Connection[Any], after: int, until: int) -> None:
-    """Take the events after a position, up to another one, into the staged tables."""
-    projector = Projector(LedgerMapper(), staging.models, staging.schema)
-    while after < until:
-        page = next_page(conn, after, min(PAGE_EVENTS_MAX, until - after))
-        assert page is not None, "the log has been longer"
-        projector.write(conn, page)
-        after = page.last
-
-
-def _swap(
-    staging: Staging, conn: psycopg.Connection[Any], after: int, *, check: bool, progress: Progress
-) -> Rebuilt:
-    """Hold the follower, compare at its position, and write what differs: one transaction."""
-    with conn.transaction():
-        position = ProjectionTracking().hold(conn)
-        _catch_up(staging, conn, after, position)
-        differences = []
-        for number, model in enumerate(staging.models):
-            progress("compare", number, len(staging.models))
-            comparison = Comparison(staging.schema, model)
-            differences.append(comparison.compare(conn))
-            if not (check or differences[-1].none):
-                comparison.apply(conn)
-        # The last chance to cancel: after this comes the commit.
-        progress("compare", len(staging.models), len(staging.models))
-        conn.execute(SQL("NOTIFY {}").format(Identifier(LEDGER_CHANNEL)))
-    return Rebuilt(position, differences)
+                self._projector.write(self._conn, page)
+            except psycopg.Error:
+                raise
+            except Exception as error:
+                raise RebuildError(
+                    f"positions {self._at + 1} to {page.last} cannot be folded: {origin_of(error)}"
+                ) from error
+            self._at = page.last

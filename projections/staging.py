@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 import psycopg
 from psycopg.sql import SQL, Composable, Composed, Identifier
+from psycopg.types.json import set_json_dumps
 
 from domain.aggregates import aggregate
 from domain.mapper import LedgerMapper
@@ -31,7 +32,11 @@ _LOG: Final = SQL(
     " AND (hashtext(originator_id) & 2147483647) % {parts} = {part}"
     " ORDER BY originator_id, originator_version) TO STDOUT (FORMAT BINARY)"
 )
-_encode = msgspec.json.Encoder().encode
+SETTINGS: Final = """
+    SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET jit = off;
+    SET work_mem = '64MB'; SET client_connection_check_interval = '1s'
+"""
+"""For every connection of a rebuild: what takes long may, but not for somebody who has died."""
 
 
 class Staging:
@@ -46,17 +51,18 @@ class Staging:
         self.drop(conn)
         conn.execute(SQL("CREATE SCHEMA {}").format(Identifier(self.schema)))
         for model in self.models:
-            statement = SQL("CREATE UNLOGGED TABLE {} (LIKE {} INCLUDING DEFAULTS)")
+            statement = SQL(
+                "CREATE UNLOGGED TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING GENERATED)"
+            )
             live = Identifier("raphus", model.table)
             conn.execute(statement.format(Identifier(self.schema, model.table), live))
 
-    def index(self, conn: Connection[Any]) -> None:
-        """Add the keys, by which rows are replaced and compared."""
-        for model in self.models:
-            table = Identifier(self.schema, model.table)
-            key = SQL(", ").join(map(Identifier, model.key))
-            conn.execute(SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(table, key))
-            conn.execute(SQL("ANALYZE {}").format(table))
+    def index(self, conn: Connection[Any], model: ReadModel) -> None:
+        """Add the key of one table, by which rows are replaced and compared."""
+        table = Identifier(self.schema, model.table)
+        key = SQL(", ").join(map(Identifier, model.key))
+        conn.execute(SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(table, key))
+        conn.execute(SQL("ANALYZE {}").format(table))
 
     def drop(self, conn: Connection[Any]) -> None:
         """Remove everything."""
@@ -74,8 +80,7 @@ class Staging:
         `progress` is told how many events have been read since it was last told.
         """
         statement = _LOG.format(condition=condition, part=part[0], parts=part[1])
-        with psycopg.connect(conninfo) as source, psycopg.connect(conninfo) as target:
-            target.execute("SET synchronous_commit = off")
+        with _connected(conninfo) as source, _connected(conninfo) as target:
             writers = [_Writer(target, self.schema, model) for model in self.models]
             for one in _aggregates(source, statement, progress):
                 kind = one.id.partition("/")[0]
@@ -87,17 +92,17 @@ class Staging:
 
 
 class _Writer:
+    """Copies rows of one read model into its table, so many at a time."""
+
     def __init__(self, conn: Connection[Any], schema: str, model: ReadModel) -> None:
         self.model = model
         self._conn = conn
         self._rows: list[Row] = []
-        self._names = [column.name for column in model.columns]
-        self._insert = SQL(
-            "INSERT INTO {table} ({columns})"
-            " SELECT {columns} FROM json_populate_recordset(NULL::{table}, %s::json)"
-        ).format(
-            table=Identifier(schema, model.table),
-            columns=SQL(", ").join(map(Identifier, self._names)),
+        self._types = [column.type for column in model.columns]
+        self._arrays = [n for n, type_ in enumerate(self._types) if type_.endswith("[]")]
+        self._copy = SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+            Identifier(schema, model.table),
+            SQL(", ").join(Identifier(column.name) for column in model.columns),
         )
 
     def add(self, rows: list[Row]) -> None:
@@ -107,9 +112,28 @@ class _Writer:
 
     def flush(self) -> None:
         if self._rows:
-            objects = [dict(zip(self._names, row, strict=True)) for row in self._rows]
-            self._conn.execute(self._insert, [_encode(objects).decode()])
+            with self._conn.cursor() as curs, curs.copy(self._copy) as copy:
+                copy.set_types(self._types)
+                for row in self._rows:
+                    copy.write_row(self._copyable(row))
             self._rows.clear()
+
+    def _copyable(self, row: Row) -> Sequence[object]:
+        if not self._arrays:
+            return row
+        # An array is copied from a list only.
+        values = list(row)
+        for place in self._arrays:
+            values[place] = list(cast("tuple[object, ...]", row[place]))
+        return values
+
+
+def _connected(conninfo: str) -> Connection[Any]:
+    conn = psycopg.connect(conninfo, application_name="raphus-rebuild")
+    conn.execute(SETTINGS)
+    conn.execute("SET synchronous_commit = off")  # nobody has to find these rows after a crash
+    set_json_dumps(msgspec.json.encode, conn)
+    return conn
 
 
 def _aggregates(

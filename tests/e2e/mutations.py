@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from copy import deepcopy
 from typing import TYPE_CHECKING, Final
 
 from hypothesis import strategies as st
@@ -145,4 +146,4 @@ def _put(where: dict[str, Json], key: str, value: Json) -> None:
     if value == _REMOVED:
         del where[key]
     else:
-        where[key] = value
+        where[key] = deepcopy(value)  # it may be the place of the next change

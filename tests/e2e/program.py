@@ -69,6 +69,7 @@ class Program:
         self._env = env
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
+        self._said_before = 0
         self.url = ""
         """Where it listens, or last listened."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.delivery import Delivery
@@ -87,6 +87,7 @@ def test_a_license_key_is_the_same_in_every_order(
     _assert_same(*history)
 
 
+@settings(max_examples=20)
 @given(st.randoms(use_true_random=False))
 def test_all_sample_bodies_together_are_the_same_in_every_order(random: Random) -> None:
     bodies = sorted((samples() | official()).items())

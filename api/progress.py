@@ -1,0 +1,83 @@
+"""Progress: long work shown as a bar to a person, and as a line now and then to a log."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+    from rich.progress import Task
+
+    Shown: TypeAlias = Callable[[str, int, int], None]
+    """Told the phase, and how much of how much of it is done, in whatever the phase counts."""
+
+LINE_EVERY_S: Final = 2.0
+
+
+@contextmanager
+def shown(console: Console) -> Iterator[Shown]:
+    """Show how far each phase is, its rate, and the time that is left."""
+    if not console.is_terminal:
+        yield _Lines(console)
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate()
+    times = TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(*columns, *times, console=console) as progress:
+        yield _Bars(progress)
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "")
+
+
+class _Bars:
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._phase, self._task = "", progress.add_task("", visible=False)
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        if phase != self._phase:
+            self._phase, self._task = phase, self._progress.add_task(phase.capitalize())
+        self._progress.update(self._task, completed=done, total=total)
+
+
+class _Lines:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._phase, self._began_with = "", 0
+        self._began_at = self._told_at = time.monotonic()
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if phase != self._phase:
+            self._phase, self._began_with = phase, done
+            self._began_at = self._told_at = now
+        if done < total and now < self._told_at + LINE_EVERY_S:
+            return
+        self._told_at = now
+        self._console.print(f"{phase}: {done} of {total}{self._pace(done, total, now)}")
+
+    def _pace(self, done: int, total: int, now: float) -> str:
+        took_s, made = now - self._began_at, done - self._began_with
+        if not (took_s and made):
+            return ""
+        left = timedelta(seconds=round((total - done) * took_s / made))
+        return f", {made / took_s:,.0f}/s" + (f", {left} left" if done < total else "")

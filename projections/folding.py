@@ -1,0 +1,130 @@
+"""Folding: processes of their own, a core each, that fold the log into staged tables."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from selectors import EVENT_READ, DefaultSelector
+from typing import IO, TYPE_CHECKING, Final, cast
+
+import msgspec
+from psycopg.sql import SQL, Literal
+
+from domain.defects import origin_of
+from projections.catalogue import READ_MODELS
+from projections.staging import Staging
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+PARTS_MAX: Final = 4
+
+
+class FoldingError(Exception):
+    """A process that folds the log has failed; the message tells at which line of which file."""
+
+
+class Part(msgspec.Struct):
+    """What a process is to do: the n-th of so many parts of the log up to a position."""
+
+    conninfo: str
+    schema: str
+    tables: list[str]
+    until: int
+    number: int
+    parts: int
+
+
+def fold_in_parts(conninfo: str, staging: Staging, until: int) -> Iterator[int]:
+    """Fold the log up to a position into the staged tables, with a process a core.
+
+    Yields how many events have been folded since it last did. When it is closed, or fails, no
+    process is left.
+
+    Raises:
+        FoldingError: a process has failed, or was killed.
+    """
+    parts = max(1, min(os.cpu_count() or 1, PARTS_MAX))
+    tables = [model.table for model in staging.models]
+    with ExitStack() as stack:
+        yield from _told(
+            [
+                _start(stack, Part(conninfo, staging.schema, tables, until, number, parts))
+                for number in range(parts)
+            ]
+        )
+
+
+def _start(stack: ExitStack, part: Part) -> subprocess.Popen[bytes]:
+    process = stack.enter_context(
+        subprocess.Popen(
+            # Without the working directory on its path, from which anything might be imported.
+            [sys.executable, "-P", "-m", __name__],
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            process_group=0,  # Ctrl-C is for us, who end it
+        )
+    )
+    stack.callback(process.kill)
+    # Not as an argument, which everybody on the machine could read: it may hold a password.
+    with _open(process.stdin) as told:
+        told.write(msgspec.json.encode(part))
+    process.stdin = None
+    return process
+
+
+def _told(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[int]:
+    with DefaultSelector() as selector:
+        for process in processes:
+            selector.register(_open(process.stdout), EVENT_READ, process)
+        while selector.get_map():
+            for key, _ in selector.select():
+                process = cast("subprocess.Popen[bytes]", key.data)
+                line = _open(process.stdout).readline().decode()
+                if line.strip().isdigit():
+                    yield int(line)
+                    continue
+                selector.unregister(key.fileobj)
+                if process.wait() != 0:
+                    reason = line.strip() or f"it ended with {process.returncode}"
+                    raise FoldingError(f"a process that folds the log has failed: {reason}")
+
+
+def _open(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None
+    return pipe
+
+
+def main() -> int:
+    """Fold the part that standard input describes, telling of each few thousand events."""
+    # Folding makes millions of small objects, and no cycles.
+    gc.disable()
+    part = msgspec.json.decode(sys.stdin.buffer.read(), type=Part)
+    models = [model for model in READ_MODELS if model.table in part.tables]
+    condition = SQL("notification_id <= {}").format(Literal(part.until))
+    staging = Staging(part.schema, models)
+    try:
+        staging.load(part.conninfo, condition, (part.number, part.parts), _tell)
+    except BrokenPipeError:  # nobody waits for us any more: what we wrote is not committed
+        return 1
+    except Exception as error:  # noqa: BLE001 -- told to whoever waits
+        _say(origin_of(error))
+        return 1
+    return 0
+
+
+def _tell(events: int) -> None:
+    _say(str(events))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
