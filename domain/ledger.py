@@ -95,6 +95,8 @@ class Ledger(Application[str]):
         delivery that cannot be stored does not take its neighbours with it.
         """
         routed = [(delivery, route(delivery)) for delivery in deliveries]
+        if not routed:
+            return []
         return self._answer(routed, give_up_at=time.monotonic() + PATIENCE_S)
 
     def _answer(self, routed: Sequence[Routed], give_up_at: float) -> Answers:
@@ -137,13 +139,12 @@ class Ledger(Application[str]):
 
     def _open(self, routed: Sequence[Routed]) -> Batch:
         recorder = cast("LedgerRecorder", self.recorder)
-        versions = recorder.select_versions(list({to.stream_id for _, to in routed}))
-        existing = [(to.stream_id, d.webhook_id) for d, to in routed if versions[to.stream_id]]
+        ends = recorder.select_ends([(to.stream_id, d.webhook_id) for d, to in routed])
         known: dict[str, list[Event]] = defaultdict(list)
-        for stored in recorder.select_deliveries(existing):
+        for stored in ends.held:
             event = cast("Event", self.mapper.to_domain_event(stored))
             known[event.originator_id].append(event)
-        return Batch(Stream(name, n, known[name]) for name, n in versions.items())
+        return Batch(Stream(name, n, known[name]) for name, n in ends.versions.items())
 
 
 class LedgerFactory(PostgresFactory):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg.rows import tuple_row
@@ -24,6 +24,21 @@ if TYPE_CHECKING:
 _COPY_TYPES: Final = ("text", "int8", "text", "bytea", "int8", "text", "timestamptz", "bytea")
 
 
+class Head(NamedTuple):
+    """The end of the log while its table is locked: what the next batch follows, and its time."""
+
+    position: int
+    recorded_at: datetime
+    hash: bytes
+
+
+class Ends(NamedTuple):
+    """Where streams end (0: not begun), and the events that they hold already."""
+
+    versions: dict[str, int]
+    held: list[RecordedEvent]
+
+
 class LedgerRecorder(PostgresApplicationRecorder):
     """Records batches of events, all or nothing, in one plain transaction.
 
@@ -38,7 +53,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         # One round trip. The lock keeps the order of positions and of commits the same: see
         # `_lock_table` in eventsourcing.postgres for what readers miss without it.
         self._begin_statement = SQL(
-            "SET LOCAL lock_timeout = '{timeout}s'; LOCK TABLE {table} IN EXCLUSIVE MODE;"
+            "BEGIN; SET LOCAL lock_timeout = '{timeout}s'; LOCK TABLE {table} IN EXCLUSIVE MODE;"
             " NOTIFY {channel};"
             " SELECT notification_id AS position, hash,"
             " greatest(clock_timestamp(), recorded_at) AS recorded_at"
@@ -53,10 +68,18 @@ class LedgerRecorder(PostgresApplicationRecorder):
             "SELECT originator_id, originator_version, topic, state, notification_id, recorded_at"
             " FROM {table} AS recorded"
         ).format(table=table)
-        self._select_versions_statement = SQL(
-            "SELECT stream, (SELECT originator_version FROM {table} WHERE originator_id = stream"
-            " ORDER BY originator_version DESC LIMIT 1) FROM unnest(%s::text[]) AS stream"
-        ).format(table=table)
+        # OFFSET 0 keeps the planner at one index look-up a stream, whatever it thinks of the
+        # size of a table that has just been filled.
+        self._select_ends_statement = SQL(
+            "SELECT stream, coalesce(version, 0), held.* FROM"
+            " unnest(%s::text[], %s::text[]) AS asked (stream, webhook)"
+            " LEFT JOIN LATERAL (SELECT originator_version AS version FROM {table}"
+            " WHERE originator_id = stream ORDER BY originator_version DESC LIMIT 1)"
+            " AS newest ON true"
+            " LEFT JOIN LATERAL ({select} WHERE originator_id = stream"
+            " AND webhook_id = webhook OFFSET 0) AS held ON version > 0"
+            " ORDER BY held.notification_id"
+        ).format(table=table, select=self._select_statement)
 
     # The library's own runs in a pipeline, which can hang for ever on a large batch, and is
     # tried again when the connection is lost, which turns our own commit into a conflict.
@@ -69,12 +92,16 @@ class LedgerRecorder(PostgresApplicationRecorder):
         """
         if not stored_events:
             return []
-        with self.datastore.transaction(commit=True) as curs:
+        # Leaving the connection commits, or rolls back after an error.
+        with self.datastore.get_connection() as conn, conn.cursor() as curs:
+            head = self._begin(curs)
             self._insert_events(curs, stored_events, **kwargs)
-            return self._copy_events(curs, cast("Sequence[StoredDelivery]", stored_events))
+            return self._copy_events(curs, head, cast("Sequence[StoredDelivery]", stored_events))
 
-    def _copy_events(self, curs: Cursor[Any], stored_events: Sequence[StoredDelivery]) -> list[int]:
-        last, recorded_at, previous = self._begin(curs)
+    def _copy_events(
+        self, curs: Cursor[Any], head: Head, stored_events: Sequence[StoredDelivery]
+    ) -> list[int]:
+        last, recorded_at, previous = head
         positions = list(range(last + 1, last + 1 + len(stored_events)))
         with curs.copy(self._copy_statement) as copy:
             copy.set_types(_COPY_TYPES)
@@ -92,32 +119,20 @@ class LedgerRecorder(PostgresApplicationRecorder):
                 copy.write_row((*row, previous))
         return positions
 
-    def _begin(self, curs: Cursor[Any]) -> tuple[int, datetime, bytes]:
+    def _begin(self, curs: Cursor[Any]) -> Head:
         curs.execute(self._begin_statement)
         while curs.nextset():
             pass
         head: dict[str, Any] = curs.fetchone() or {}
         recorded_at: datetime = head["recorded_at"]
-        return head["position"] or 0, recorded_at.astimezone(UTC), head["hash"] or GENESIS
+        return Head(head["position"] or 0, recorded_at.astimezone(UTC), head["hash"] or GENESIS)
 
-    def select_versions(self, stream_ids: Sequence[str]) -> dict[str, int]:
-        """Return the version of each stream, 0 for one that does not exist."""
-        with self.datastore.get_connection() as conn, conn.cursor(row_factory=tuple_row) as curs:
-            curs.execute(self._select_versions_statement, (list(stream_ids),), prepare=True)
-            return {stream: version or 0 for stream, version in curs}
-
-    def select_deliveries(self, asked_for: Sequence[tuple[str, str]]) -> list[RecordedEvent]:
-        """Return what is held of each pair of a stream and a webhook-id."""
-        if not asked_for:
-            return []
-        # OFFSET 0 keeps the planner at one index look-up a stream, whatever it thinks of the
-        # size of a table that has just been filled.
-        asked = SQL(
-            "SELECT held.* FROM unnest(%s::text[], %s::text[]) AS asked (stream, webhook)"
-            " CROSS JOIN LATERAL ({select} WHERE originator_id = stream"
-            " AND webhook_id = webhook OFFSET 0) AS held ORDER BY held.notification_id"
-        ).format(select=self._select_statement)
-        return self._recorded(asked, [list(column) for column in zip(*asked_for, strict=True)])
+    def select_ends(self, asked_for: Sequence[tuple[str, str]]) -> Ends:
+        """Return where streams end, and what they hold, of pairs of a stream and a webhook-id."""
+        columns = [list(column) for column in zip(*asked_for, strict=True)]
+        rows = self._rows(self._select_ends_statement, columns)
+        held = [_recorded(*row[2:]) for row in rows if row[2] is not None]
+        return Ends({row[0]: row[1] for row in rows}, held)
 
     def select_events(
         self,
@@ -155,11 +170,14 @@ class LedgerRecorder(PostgresApplicationRecorder):
         return self._recorded(self._select_statement + where, [after, stop, wanted, wanted, limit])
 
     def _recorded(self, statement: Composed, parameters: Sequence[object]) -> list[RecordedEvent]:
+        return [_recorded(*row) for row in self._rows(statement, parameters)]
+
+    def _rows(self, statement: Composed, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
         with (
             self.datastore.get_connection() as conn,
             conn.cursor(row_factory=tuple_row, binary=True) as curs,
         ):
-            return [_recorded(*row) for row in curs.execute(statement, parameters, prepare=True)]
+            return curs.execute(statement, parameters, prepare=True).fetchall()
 
 
 def _recorded(

@@ -211,7 +211,9 @@ def test_a_streams_events_are_selected_by_version(ledger: Ledger, recorder: Ledg
     assert numbers(recorder.select_events(stream, gt=2, lte=4)) == [5, 7]
     assert numbers(recorder.select_events(stream, desc=True, limit=2)) == [11, 9]
     assert numbers(recorder.select_events("subscription/bus_1/sub_unknown")) == []
-    assert recorder.select_versions([stream, "payment/bus_1/none"]) == {
+    ends = recorder.select_ends([(stream, "msg_none"), ("payment/bus_1/none", "msg_none")])
+    assert ends.held == []
+    assert ends.versions == {
         stream: 6,
         "payment/bus_1/none": 0,
     }
