@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from api import cli_commands as commands
 from api import logs
-from api.cli_arguments import count, parameter, port, read_model, share
+from api.cli_arguments import count, head, parameter, port, read_model, share
 from api.conninfo import UnreachableError
 from api.demo import DemoError
 from api.embedded import EmbeddedPostgresError
@@ -23,6 +23,7 @@ from api.pages import LIMIT
 from api.rebuilding import NAMES, RebuildingError
 from api.serve import AddressError, StartError
 from api.settings import Settings, SettingsError
+from api.verifying import VerifyingError
 from migrations.runner import MigrationError
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ _EXPECTED: Final = (
     EmbeddedPostgresError,
     MigrationError,
     RebuildingError,
+    VerifyingError,
+    VerifyingError,
     StartError,
     UnreachableError,
     commands.CommandError,
@@ -124,6 +127,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     rebuild.add_argument("--check", action="store_true", help="only compare; 1 if they differ")
     _add_json(rebuild)
+    verify = command("verify", commands.verify, "prove that history is whole")
+    verify.add_argument("--head", action="store_true", help="only print the head, to be kept")
+    verify.add_argument("--against", type=head, metavar="HEAD", help="a head kept from before")
+    verify.add_argument("--signatures", action="store_true", help="check every signature again")
+    _add_json(verify)
     docs = command("docs", commands.docs, "write docs/state-machines.md from the tables")
     docs.add_argument("--write", action="store_true", help="the default")
     docs.add_argument("--check", action="store_true", help="only fail if the file is stale")

@@ -6,6 +6,7 @@ from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from api.rebuilding import NAMES
+from domain.verification import Head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,14 @@ def parameter(declared: Parameter[T]) -> Callable[[str], T]:
             raise ArgumentTypeError(str(error)) from error
 
     return read
+
+
+def head(value: str) -> Head:
+    """Read the head of a log."""
+    try:
+        return Head.parse(value)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
 
 
 def port(value: str) -> int:

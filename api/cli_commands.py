@@ -14,7 +14,7 @@ import psycopg
 from rich.console import Console
 
 from api import demo as demo_
-from api import pictures, playing, rebuilding
+from api import pictures, playing, rebuilding, verifying
 from api import serve as serve_
 from api.conninfo import database, migrated
 from api.events import AGGREGATE, TYPE, read_event, select_events
@@ -87,6 +87,18 @@ def rebuild(settings: Settings, args: Namespace) -> None:
     print(rebuilding.as_json(found) if args.json else "\n".join(rebuilding.as_text(found)))
     if args.check and not found.equal:
         raise CommandError("the read models differ from history: raphus rebuild writes them anew")
+
+
+def verify(settings: Settings, args: Namespace) -> None:
+    """Prove that the log is whole, or print its head."""
+    if args.head:
+        print(verifying.read_head(settings))
+        return
+    console = Console(stderr=True)
+    found = verifying.verified(settings, console, args.against, signatures=args.signatures)
+    print(verifying.as_json(found) if args.json else "\n".join(verifying.as_text(found)))
+    if found.fault is not None:
+        raise CommandError("the log is not what was recorded")
 
 
 def docs(_settings: Settings, args: Namespace) -> None:

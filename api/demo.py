@@ -17,8 +17,9 @@ from api.app import application
 from api.conninfo import database
 from api.serve import in_background, listening, url_of
 from api.showing import show_commands, show_customers, show_objects
-from api.signatures import PREFIX, Verifier
+from api.signatures import Verifier
 from api.webhooks import PATH
+from domain.signing import PREFIX
 from projections.tracking import POSITION
 
 if TYPE_CHECKING:

@@ -44,8 +44,8 @@ def shown(console: Console) -> Iterator[Shown]:
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f}/s" if speed else "")
+        took_s = task.finished_time or task.elapsed
+        return Text(f"{task.completed / took_s:,.0f}/s" if took_s else "")
 
 
 class _Bars:
@@ -55,20 +55,23 @@ class _Bars:
 
     def __call__(self, phase: str, done: int, total: int) -> None:
         if phase != self._phase:
-            self._phase, self._task = phase, self._progress.add_task(phase.capitalize())
+            self._phase, self._task = (
+                phase,
+                self._progress.add_task(phase.capitalize(), total=total),
+            )
         self._progress.update(self._task, completed=done, total=total)
 
 
 class _Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._phase, self._began_with = "", 0
+        self._phase = ""
         self._began_at = self._told_at = time.monotonic()
 
     def __call__(self, phase: str, done: int, total: int) -> None:
         now = time.monotonic()
         if phase != self._phase:
-            self._phase, self._began_with = phase, done
+            self._phase = phase
             self._began_at = self._told_at = now
         if done < total and now < self._told_at + LINE_EVERY_S:
             return
@@ -76,8 +79,8 @@ class _Lines:
         self._console.print(f"{phase}: {done} of {total}{self._pace(done, total, now)}")
 
     def _pace(self, done: int, total: int, now: float) -> str:
-        took_s, made = now - self._began_at, done - self._began_with
-        if not (took_s and made):
+        took_s = now - self._began_at
+        if not (took_s and done):
             return ""
-        left = timedelta(seconds=round((total - done) * took_s / made))
-        return f", {made / took_s:,.0f}/s" + (f", {left} left" if done < total else "")
+        left = timedelta(seconds=round((total - done) * took_s / done))
+        return f", {done / took_s:,.0f}/s" + (f", {left} left" if done < total else "")

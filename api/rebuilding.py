@@ -49,7 +49,7 @@ def rebuilt(settings: Settings, names: Sequence[str], console: Console, *, check
 def as_json(found: Rebuilt) -> str:
     """Write what was found as one JSON object."""
     tables = {
-        difference.table: {"rows": difference.rows}
+        difference.table: {"rows": difference.rows, "equal": difference.none}
         | {way: rows._asdict() for way, rows in difference.ways.items()}
         for difference in found.differences
     }

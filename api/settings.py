@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from api.signatures import SecretError, Verifier
+from api.signatures import Verifier
+from domain.signing import SecretError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

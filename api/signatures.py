@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING, Final
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from domain.delivery import ID_CHARS_MAX
+from domain.signing import signing_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from domain.delivery import Delivery
 
-SECRETS_MAX: Final = 8
-"""Each costs an HMAC a forged delivery; a rotation needs two."""
 TIMESTAMP_CHARS_MAX: Final = 32
 SIGNATURE_CHARS_MAX: Final = 2_000
-PREFIX: Final = "whsec_"
 
 # The library's words, and ours, which tell what to look for.
 _REASONS: Final = {
@@ -30,10 +26,6 @@ _REASONS: Final = {
     "Invalid Signature Headers": "webhook-timestamp is not a number of seconds",
     "No matching signature found": "no signature matches the body under any of the secrets",
 }
-
-
-class SecretError(ValueError):
-    """A configured secret is not one; the message tells which, and quotes nothing of it."""
 
 
 class UnverifiedError(Exception):
@@ -48,11 +40,7 @@ class Verifier:
     """
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        if not 0 < len(secrets) <= SECRETS_MAX:
-            raise SecretError(f"between 1 and {SECRETS_MAX} secrets can be configured")
-        self._webhooks = [
-            Webhook(_key(secret, number)) for number, secret in enumerate(secrets, start=1)
-        ]
+        self._webhooks = [Webhook(key) for key in signing_keys(secrets)]
 
     def verify(self, delivery: Delivery) -> None:
         """Return if the delivery is genuine and was sent within the last 5 minutes.
@@ -91,15 +79,3 @@ def _header(value: str, name: str, chars_max: int) -> str:
     if not (value.isascii() and value.isprintable()):
         raise UnverifiedError(f"{name} holds other than printable ASCII characters")
     return value
-
-
-def _key(secret: str, number: int) -> bytes:
-    # The library skips characters that are not base64, and so would take another key instead.
-    text = secret.removeprefix(PREFIX)
-    try:
-        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise SecretError(f"secret {number} is not {PREFIX} and base64") from error
-    if not key:
-        raise SecretError(f"secret {number} is empty")
-    return key

@@ -18,7 +18,7 @@ from domain.mapper import LedgerMapper
 from projections.difference import Comparison
 from projections.folding import FoldingError, fold_in_parts
 from projections.follower import LEDGER_CHANNEL
-from projections.log import PAGE_EVENTS_MAX, next_page
+from projections.log import PAGE_EVENTS_MAX, LogError, next_page
 from projections.projector import Projector
 from projections.staging import SETTINGS, Staging
 from projections.tracking import ProjectionTracking
@@ -117,6 +117,8 @@ class _Run:
         for events in fold_in_parts(conninfo, self._staging, until):
             done += events
             self._progress(FOLD, done, until)
+        if done != until:
+            raise LogError(f"of the {until} events that have been read, the log has {done}")
         for model in self._each(INDEX, self._staging.models):
             self._staging.index(self._conn, model)
 
@@ -157,10 +159,12 @@ class _Run:
 
     def _catch_up(self, until: int) -> None:
         """Take the events up to a position into the staged tables."""
+        began = self._at
         while self._at < until:
-            self._progress(CATCH_UP, self._at, until)
+            self._progress(CATCH_UP, self._at - began, until - began)
             page = next_page(self._conn, self._at, min(PAGE_EVENTS_MAX, until - self._at))
-            assert page is not None, "the live tables show it, so the log has it"
+            if page is None:
+                raise LogError(f"position {until} has been read, but the log ends before it")
             try:
                 self._projector.write(self._conn, page)
             except psycopg.Error:

@@ -12,7 +12,7 @@ import psycopg
 
 from projections.catalogue import READ_MODELS
 from projections.rebuild import CATCH_UP, COMPARE, FOLD, INDEX, SCHEMA, WRITE, rebuild
-from tests.integration.projected import forget, project, shown
+from tests.integration.projected import forget, project, record, shown, simulated
 from tests.samples import PROJECT
 
 if TYPE_CHECKING:
@@ -58,6 +58,33 @@ def after_folding(act: Callable[[], None], then: Progress = ignore) -> Progress:
         then(phase, done, total)
 
     return progress
+
+
+def tamper(database: str) -> None:
+    """Follow a merchant; then take a row away, add one, and spoil one, each of another table."""
+    record(database, simulated(12))
+    project(database)
+    execute(
+        database,
+        "DELETE FROM raphus.payments WHERE first_position ="
+        " (SELECT min(first_position) FROM raphus.payments)",
+    )
+    execute(
+        database,
+        "UPDATE raphus.subscriptions SET status = 'pending', quantity = NULL"
+        " WHERE first_position = (SELECT max(first_position) FROM raphus.subscriptions)",
+    )
+    execute(
+        database,
+        "INSERT INTO raphus.timeline SELECT (jsonb_populate_record(t,"
+        " '{\"position\": 999999999}')).* FROM raphus.timeline AS t ORDER BY position LIMIT 1",
+    )
+
+
+def execute(database: str, statement: str) -> None:
+    """Run a statement that must hit some rows."""
+    with psycopg.connect(database) as conn:
+        assert conn.execute(statement.encode()).rowcount != 0
 
 
 def replayed(database: str) -> dict[str, list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -10,13 +9,11 @@ import psycopg
 import pytest
 
 from domain.ledger import Ledger
-from projections import folding
 from projections.catalogue import READ_MODELS
 from projections.difference import Found
-from projections.rebuild import COMPARE, FOLD, WRITE, RebuildError, rebuild
+from projections.rebuild import COMPARE, rebuild
 from tests.integration.deliveries import receipts, renewals
 from tests.integration.projected import (
-    following,
     position,
     project,
     record,
@@ -27,48 +24,27 @@ from tests.integration.projected import (
 from tests.integration.rebuilds import (
     COMMIT,
     PHASES,
-    after_folding,
     at,
+    execute,
     ignore,
-    killed_at,
     nothing_is_left,
     rebuilt,
     replayed,
+    tamper,
 )
 from tests.integration.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import ExitStack
+    from projections.rebuild import Rebuilt
 
 NONE = Found(0, [])
 
 
-class CancelledError(Exception):
-    pass
-
-
-def cancel() -> None:
-    raise CancelledError
-
-
 @pytest.fixture
 def tampered(database: str) -> str:
-    """A database whose read models lack a row, have one too many, and one with a wrong value."""
-    record(database, simulated(12))
-    project(database)
-    execute(database, "DELETE FROM raphus.payments WHERE first_position ="
-        " (SELECT min(first_position) FROM raphus.payments)")
-    execute(database, "UPDATE raphus.subscriptions SET status = 'pending', quantity = NULL"
-        " WHERE first_position = (SELECT max(first_position) FROM raphus.subscriptions)")
-    execute(database, "INSERT INTO raphus.timeline SELECT (jsonb_populate_record(t,"
-        " '{\"position\": 999999999}')).* FROM raphus.timeline AS t ORDER BY position LIMIT 1")
+    """A database whose read models are not what history says."""
+    tamper(database)
     return database
-
-
-def execute(database: str, statement: str) -> None:
-    with psycopg.connect(database) as conn:
-        assert conn.execute(statement.encode()).rowcount != 0
 
 
 def test_tables_that_are_right_are_found_equal_and_not_touched(database: str) -> None:
@@ -84,10 +60,13 @@ def test_tables_that_are_right_are_found_equal_and_not_touched(database: str) ->
 
 
 def test_an_empty_log_is_rebuilt_too(database: str) -> None:
-    execute(database, "INSERT INTO raphus.refunds SELECT (jsonb_populate_record(NULL::raphus.refunds,"
-        " '{\"stream_id\": \"s\", \"first_position\": 1, \"business_id\": \"b\", \"refused\": 0,"
-        " \"history\": \"complete\", \"occurred_at\": \"2026-05-01\", \"refund_id\": \"r\","
-        " \"created_at\": \"2026-05-01\", \"payment_id\": \"p\"}')).*")
+    execute(
+        database,
+        "INSERT INTO raphus.refunds SELECT (jsonb_populate_record(NULL::raphus.refunds,"
+        ' \'{"stream_id": "s", "first_position": 1, "business_id": "b", "refused": 0,'
+        ' "history": "complete", "occurred_at": "2026-05-01", "refund_id": "r",'
+        ' "created_at": "2026-05-01", "payment_id": "p"}\')).*',
+    )
     assert differing(rebuilt(database)) == {"refunds": (NONE, Found(1, ["r/b/p"]), NONE)}
     assert not any(shown(database).values())
 
@@ -144,23 +123,34 @@ def test_rows_that_have_exchanged_what_is_unique_are_set_right(database: str) ->
     project(database)
     before = shown(database)
     for was, is_ in [(1, -1), (2, 1), (-1, 2)]:
-        execute(database, f"UPDATE raphus.subscriptions SET first_position = {is_}"
-            f" WHERE first_position = {was}")
+        execute(
+            database,
+            f"UPDATE raphus.subscriptions SET first_position = {is_} WHERE first_position = {was}",
+        )
     assert [found[2].rows for found in differing(rebuilt(database)).values()] == [2]
     assert shown(database) == before
 
 
 def test_what_others_have_made_of_the_tables_stays(tampered: str) -> None:
-    execute(tampered, "CREATE VIEW late AS SELECT * FROM raphus.subscriptions WHERE status = 'on_hold'")
+    execute(
+        tampered, "CREATE VIEW late AS SELECT * FROM raphus.subscriptions WHERE status = 'on_hold'"
+    )
     execute(tampered, "GRANT SELECT ON raphus.payments TO pg_monitor")
     execute(tampered, "ALTER TABLE raphus.subscriptions ADD COLUMN note text DEFAULT 'ours'")
     execute(tampered, "UPDATE raphus.subscriptions SET note = 'theirs'")
-    execute(tampered, "CREATE TABLE notes (id text, tenant text, FOREIGN KEY (id, tenant)"
-        " REFERENCES raphus.subscriptions (subscription_id, business_id) ON DELETE CASCADE)")
-    execute(tampered, "INSERT INTO notes SELECT subscription_id, business_id FROM raphus.subscriptions")
-    kept = "SELECT count(*), (SELECT count(*) FROM notes), (SELECT count(*) FROM late) >= 0," \
-        " has_table_privilege('pg_monitor', 'raphus.payments', 'select')" \
+    execute(
+        tampered,
+        "CREATE TABLE notes (id text, tenant text, FOREIGN KEY (id, tenant)"
+        " REFERENCES raphus.subscriptions (subscription_id, business_id) ON DELETE CASCADE)",
+    )
+    execute(
+        tampered, "INSERT INTO notes SELECT subscription_id, business_id FROM raphus.subscriptions"
+    )
+    kept = (
+        "SELECT count(*), (SELECT count(*) FROM notes), (SELECT count(*) FROM late) >= 0,"
+        " has_table_privilege('pg_monitor', 'raphus.payments', 'select')"
         " FROM raphus.subscriptions WHERE note = 'theirs'"
+    )
     with psycopg.connect(tampered) as conn:
         before = conn.execute(kept).fetchone()
     assert not rebuilt(tampered).equal
@@ -172,17 +162,19 @@ def test_what_others_have_made_of_the_tables_stays(tampered: str) -> None:
 def test_what_is_followed_during_any_phase_is_neither_lost_nor_taken_for_a_difference(
     tampered: str,
 ) -> None:
-    more, heard = renewals(range(2_000, 3_000), streams=7), []
+    more = renewals(range(2_000, 3_000), streams=7)
+    heard: list[tuple[str, bool]] = []
 
-    def go_on(phase: str, _done: int, _total: int) -> None:
-        heard.append(phase)
+    def go_on(phase: str, done: int, total: int) -> None:
+        heard.append((phase, done == total))
+        held = (COMPARE, True) in heard[:-1]
         record(tampered, [more.pop() for _ in range(5)])
         before = position(tampered)
         project(tampered)
-        assert (position(tampered) == before) is (phase == WRITE), "it waits only while we write"
+        assert (position(tampered) == before) is held, "it waits only while we write"
 
     found = rebuilt(tampered, go_on)
-    assert sorted(set(heard)) == sorted(PHASES)
+    assert {phase for phase, _ in heard} == set(PHASES)
     assert list(differing(found)) == ["subscriptions", "payments", "timeline"]
     project(tampered)
     assert rebuilt(tampered, check=True).equal
@@ -226,101 +218,7 @@ def test_a_follower_that_had_to_wait_is_woken(tampered: str) -> None:
     assert shown(tampered) == replayed(tampered)
 
 
-@pytest.mark.parametrize("moment", [*PHASES, COMMIT])
-def test_cancelled_at_any_moment_it_changes_nothing(tampered: str, moment: str) -> None:
-    record(tampered, renewals(range(100)))
-    before = shown_when_followed(tampered)
-    with pytest.raises(CancelledError):
-        rebuilt(tampered, after_folding(lambda: project(tampered), at(moment, cancel)))
-    until(lambda: nothing_is_left(tampered))
-    project(tampered)
-    assert shown(tampered) == before
-
-
-@pytest.mark.parametrize("moment", [*PHASES, COMMIT])
-def test_killed_at_any_moment_it_changes_nothing_and_the_next_one_works(
-    tampered: str, moment: str
-) -> None:
-    record(tampered, renewals(range(100)))
-    before = shown_when_followed(tampered)
-    assert killed_at(tampered, moment) == -9
-    project(tampered)
-    assert shown(tampered) == before
-    until(lambda: not refused(tampered))
-    assert rebuilt(tampered).equal
-    until(lambda: nothing_is_left(tampered))
-    assert shown(tampered) == replayed(tampered)
-
-
-def test_two_at_once_are_one_too_many(tampered: str) -> None:
-    def second() -> None:
-        with pytest.raises(RebuildError, match="another rebuild is running"):
-            rebuilt(tampered)
-
-    assert not rebuilt(tampered, at(COMPARE, second)).equal
-    assert rebuilt(tampered).equal
-
-
-def test_a_process_that_dies_is_an_error(tampered: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    start, before = folding._start, shown(tampered)
-
-    def start_and_kill(stack: ExitStack, part: folding.Part) -> subprocess.Popen[bytes]:
-        process = start(stack, part)
-        if part.number == part.parts - 1:
-            process.kill()
-        return process
-
-    monkeypatch.setattr(folding, "_start", start_and_kill)
-    with pytest.raises(RebuildError, match="has failed: it ended with -9"):
-        rebuilt(tampered)
-    until(lambda: nothing_is_left(tampered))
-    assert shown(tampered) == before
-
-
-def test_an_event_that_cannot_be_folded_is_an_error_that_quotes_nothing(database: str) -> None:
-    record(database, renewals(range(5)))
-    project(database)
-    execute(database, "UPDATE raphus.ledger_events SET state = '\\xff73656372' WHERE notification_id = 3")
-    with pytest.raises(RebuildError, match=r"UnknownFormatError at mapper\.py:\d+$"):
-        rebuilt(database)
-    until(lambda: nothing_is_left(database))
-
-
-def test_a_database_that_goes_away_is_an_error(tampered: str) -> None:
-    before = shown(tampered)
-
-    def cut() -> None:
-        execute(tampered, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE"
-            " application_name = 'raphus-rebuild' AND datname = current_database()")
-
-    with pytest.raises((RebuildError, psycopg.OperationalError)):
-        rebuilt(tampered, at(COMPARE, cut))
-    assert shown(tampered) == before
-    rebuilt(tampered)
-    assert nothing_is_left(tampered)
-
-
-def test_a_log_that_has_lost_what_is_shown_changes_nothing(tampered: str) -> None:
-    before = shown(tampered)
-    with following(tampered):
-        cut_off = after_folding(lambda: execute(tampered, "UPDATE raphus.projections_tracking"
-            " SET notification_id = notification_id + 5 WHERE application_name = 'ledger'"))
-        with pytest.raises(AssertionError):
-            rebuilt(tampered, cut_off)
-    assert shown(tampered) == before
-
-
-def refused(database: str) -> bool:
-    """Try to rebuild: the server may not have noticed yet that the one before is dead."""
-    try:
-        rebuilt(database)
-    except RebuildError as error:
-        assert "another rebuild" in str(error)
-        return True
-    return False
-
-
-def differing(found: object) -> dict[str, tuple[Found, ...]]:
+def differing(found: Rebuilt) -> dict[str, tuple[Found, ...]]:
     return {d.table: d[2:] for d in found.differences if not d.none}
 
 

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from standardwebhooks import Webhook
 
-from api.signatures import SecretError, UnverifiedError, Verifier
+from api.signatures import UnverifiedError, Verifier
 from domain.delivery import Delivery
+from domain.signing import SecretError
 
 OLD = "whsec_" + base64.b64encode(b"the old secret's bytes!!").decode()
 NEW = "whsec_" + base64.b64encode(b"the new secret's bytes!!").decode()

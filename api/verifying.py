@@ -1,0 +1,86 @@
+"""Verifying: the command that proves from the log itself that history is whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import psycopg
+
+from api.conninfo import database
+from api.progress import shown
+from domain.signing import StoredSignatures
+from domain.verification import Head, head, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from api.settings import Settings
+    from domain.verification import Verified
+
+
+class VerifyingError(Exception):
+    """The log could not be walked to its end."""
+
+
+def read_head(settings: Settings) -> Head:
+    """Return the head of the log as it stands, to be kept elsewhere."""
+    with database(settings) as conninfo, psycopg.connect(conninfo) as conn:
+        return head(conn)
+
+
+def verified(
+    settings: Settings, console: Console, against: Head | None, *, signatures: bool
+) -> Verified:
+    """Walk the log and show the progress.
+
+    Raises:
+        SettingsError: signatures are to be checked, and there is no secret.
+        VerifyingError: the database went away.
+    """
+    if signatures:
+        settings.verifier()  # tells what is wrong with the secrets
+    check = StoredSignatures(settings.webhook_keys) if signatures else None
+    try:
+        with (
+            database(settings) as conninfo,
+            psycopg.connect(conninfo) as conn,
+            shown(console) as progress,
+        ):
+            progress("check the streams", 0, 1)
+            return verify(
+                conn,
+                against=against,
+                progress=lambda done, total: progress("verify", done, total),
+                signatures=check,
+            )
+    except psycopg.Error as error:
+        reason = error.diag.message_primary or "the database is away"
+        raise VerifyingError(f"the log could not be verified: {reason}") from error
+
+
+def as_json(found: Verified) -> str:
+    """Write what was found as one JSON object."""
+    told = {
+        "head": str(found.head),
+        "events": found.events,
+        "fault": found.fault and {**found.fault._asdict(), "position": str(found.fault.position)},
+        "signatures": found.signatures and found.signatures._asdict(),
+    }
+    return msgspec.json.encode(told).decode()
+
+
+def as_text(found: Verified) -> Iterator[str]:
+    """Write what was found as a person would want to read it."""
+    if found.fault is None:
+        yield f"the log is whole: {found.events} events"
+    else:
+        yield f"position {found.fault.position}: {found.fault.problem}"
+        yield f"whole up to there: {found.events} events"
+    yield f"head: {found.head}"
+    if (signatures := found.signatures) is not None:
+        yield f"signatures: {signatures.verified} verified, {signatures.unverified} not"
+        for one in signatures.first_unverified:
+            yield f"  position {one.position}: {one.reason}"
