@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # A busy machine is no reason for a test to fail.
-settings.register_profile("raphus", deadline=None)
+settings.register_profile("raphus", deadline=None, max_examples=60)
 settings.load_profile("raphus")
 
 _numbers = itertools.count(1)
