@@ -6,7 +6,7 @@ import gc
 import os
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from selectors import EVENT_READ, DefaultSelector
 from typing import IO, TYPE_CHECKING, Final, cast
 
@@ -71,7 +71,7 @@ def _start(stack: ExitStack, part: Part) -> subprocess.Popen[bytes]:
     )
     stack.callback(process.kill)
     # Not as an argument, which everybody on the machine could read: it may hold a password.
-    with _open(process.stdin) as told:
+    with suppress(BrokenPipeError), _open(process.stdin) as told:  # it will be found dead
         told.write(msgspec.json.encode(part))
     process.stdin = None
     return process
