@@ -72,7 +72,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         # size of a table that has just been filled.
         self._select_ends_statement = SQL(
             "SELECT stream, coalesce(version, 0), held.* FROM"
-            " unnest(%s::text[], %s::text[]) AS asked (stream, webhook)"
+            " unnest(%b::text[], %b::text[]) AS asked (stream, webhook)"
             " LEFT JOIN LATERAL (SELECT originator_version AS version FROM {table}"
             " WHERE originator_id = stream ORDER BY originator_version DESC LIMIT 1)"
             " AS newest ON true"
