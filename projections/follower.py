@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,9 +27,6 @@ _log = logging.getLogger(__name__)
 POLL_S: Final = 1.0
 """How long at most the leader takes a notification's absence for the absence of events, and how
 often the others try to become the leader."""
-REST_MAX_S: Final = 0.05
-"""After a page that was not full it rests for as long as the page took, and no longer than this:
-so webhooks being taken in keep half of the interpreter, and the next page has more to it."""
 PAUSE_MIN_S: Final = 0.1
 PAUSE_MAX_S: Final = 5.0
 """The pause after a failure doubles from the one to the other."""
@@ -155,12 +151,9 @@ class Follower:
             self._failures += 1
 
     def _follow(self, bell: Bell) -> None:
-        began = time.perf_counter()
         taken = self.run_once()
         if not self._careful_until:
             self.problem = None
-        if 0 < taken < PAGE_EVENTS_MAX:
-            bell.wait(min(time.perf_counter() - began, REST_MAX_S))
         if not self.leading or self._conn is None:
             bell.wait(POLL_S)
         elif not list(self._conn.notifies(timeout=0)) and not taken:
