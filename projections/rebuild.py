@@ -40,6 +40,8 @@ INDEX, CATCH_UP, COMPARE, WRITE = "index", "catch up", "compare", "write"
 """The phases after it; their numbers are tables, but for the events to catch up with."""
 # Any number will do, as long as every rebuild of a database takes the same.
 _LOCK: Final = 7_270_480_530_003
+ALONE_AFTER_S: Final = 3
+"""How long another rebuild is waited for, which may just be ending."""
 
 
 class RebuildError(Exception):
@@ -79,8 +81,7 @@ def rebuild(
     staging = Staging(SCHEMA, models)
     with psycopg.connect(conninfo, autocommit=True, application_name="raphus-rebuild") as conn:
         conn.execute(SETTINGS)
-        if conn.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone() != (True,):
-            raise RebuildError("another rebuild is running on this database")
+        _be_alone(conn)
         run = _Run(staging, conn, progress)
         try:
             staging.create(conn)
@@ -95,6 +96,16 @@ def rebuild(
         finally:
             if not conn.closed:
                 staging.drop(conn)
+
+
+def _be_alone(conn: psycopg.Connection[Any]) -> None:
+    # One that has just ended, or was killed, is gone once its server process has noticed.
+    try:
+        with conn.transaction():
+            conn.execute(f"SET LOCAL lock_timeout = '{ALONE_AFTER_S}s'")
+            conn.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+    except psycopg.errors.LockNotAvailable as error:
+        raise RebuildError("another rebuild is running on this database") from error
 
 
 class _Run:
