@@ -16,21 +16,21 @@ from projections import customers, timeline
 
 if TYPE_CHECKING:
     from api.parameters import Given
-    from api.services import Services
+    from api.services import Reading
 
 CUSTOMER_ID: Final = path_text("id", "Dodo's id of the customer.")
 CURSOR: Final = Cursor("customer", timeline.Cursor)
 _NEVER_SEEN: Final = {404: "No customer with this id has been seen."}
 
 
-async def _one(services: Services, given: Given) -> Answer:
+async def _one(services: Reading, given: Given) -> Answer:
     row = await services.database.row(customers.one(given[CUSTOMER_ID]))
     if row is None:
         raise never_seen("customer")
     return json_answer(customers.read(row))
 
 
-async def _timeline(services: Services, given: Given) -> Answer:
+async def _timeline(services: Reading, given: Given) -> Answer:
     limit, after = given[LIMIT], given[CURSOR.parameter]
     statement = timeline.of_customer(given[CUSTOMER_ID], after=after, limit=limit + 1)
     rows = await services.database.rows(statement)
@@ -39,7 +39,7 @@ async def _timeline(services: Services, given: Given) -> Answer:
     return page(rows, limit, read_line, CURSOR)
 
 
-GET_CUSTOMER: Final = Operation(
+GET_CUSTOMER: Final = Operation["Reading"](
     path="/v1/customers/{id:path}",
     name="get_customer",
     summary="Get what a customer has, as counts and totals.",
@@ -48,7 +48,7 @@ GET_CUSTOMER: Final = Operation(
     takes=Declared((CUSTOMER_ID,), (MIN_POSITION,)),
     may_fail=_NEVER_SEEN,
 )
-GET_CUSTOMER_TIMELINE: Final = Operation(
+GET_CUSTOMER_TIMELINE: Final = Operation["Reading"](
     path="/v1/customers/{id:path}/timeline",
     name="get_customer_timeline",
     summary="Get what happened to everything of a customer, in the order it occurred.",

@@ -19,7 +19,7 @@ from projections.listing import Statement
 if TYPE_CHECKING:
     from api.database import Row
     from api.parameters import Given
-    from api.services import Services
+    from api.services import Reading
 
 STREAM_CHARS_MAX: Final = 1_300
 """The longest id of a stream: two ids, of which every character is escaped."""
@@ -99,13 +99,13 @@ def read_event(row: Row) -> Item[int]:
     return Item(cast("int", place), msgspec.convert(fields, LoggedEvent))
 
 
-async def _list(services: Services, given: Given) -> Answer:
+async def _list(services: Reading, given: Given) -> Answer:
     after = max(given[AFTER] or 0, given[CURSOR.parameter] or 0)
     statement = select_events(given, after=after, limit=given[LIMIT] + 1)
     return page(await services.database.rows(statement), given[LIMIT], read_event, CURSOR)
 
 
-async def _one(services: Services, given: Given) -> Answer:
+async def _one(services: Reading, given: Given) -> Answer:
     rows = await services.database.rows(Statement(_SELECT_BODIES, given.among((WEBHOOK_ID,))))
     if not rows:
         raise ApiError(404, "not_found", "no webhook with this id is recorded and projected")
@@ -134,7 +134,7 @@ def _whole(rows: list[Row]) -> WholeEvent:
     )
 
 
-LIST_EVENTS: Final = Operation(
+LIST_EVENTS: Final = Operation["Reading"](
     path="/v1/events",
     name="list_events",
     summary="List the log, oldest first; poll it with `after` to follow it.",
@@ -142,7 +142,7 @@ LIST_EVENTS: Final = Operation(
     answers=Page[LoggedEvent],
     takes=Declared(query=(TYPE, AGGREGATE, AFTER, LIMIT, CURSOR.parameter, MIN_POSITION)),
 )
-GET_EVENT: Final = Operation(
+GET_EVENT: Final = Operation["Reading"](
     path="/v1/events/{id:path}",
     name="get_event",
     summary="Get one webhook, with its body to the byte.",

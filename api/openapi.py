@@ -38,7 +38,7 @@ _WEBHOOK_FAILURES: Final = {
 }
 
 
-def document(operations: Sequence[Operation]) -> Json:
+def document(operations: Sequence[Operation[Any]]) -> Json:
     """Return the OpenAPI 3.1 document of these operations and of the way in."""
     answered = [operation.answers for operation in operations if operation.answers is not None]
     structs: list[object] = [Acknowledgement, ErrorBody, *answered]
@@ -64,7 +64,7 @@ def document(operations: Sequence[Operation]) -> Json:
     }
 
 
-def _get(operation: Operation, answer: Json, error: Json) -> Json:
+def _get(operation: Operation[Any], answer: Json, error: Json) -> Json:
     failures = {status: _FAILURES[status] for status in _PUBLIC_FAILURES}
     if operation.secured:
         failures = _FAILURES

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from api.answers import JSON, Answer
 from api.parameters import Declared, Given, position
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.types import Receive, Scope, Send
 
     from api.services import Services
@@ -20,21 +21,22 @@ MIN_POSITION: Final = position(
 )
 
 NOTHING: Final = Declared()
-Handle: TypeAlias = "Callable[[Services, Given], Awaitable[Answer]]"
+Needs_contra = TypeVar("Needs_contra", contravariant=True)
 
 
 @dataclass(frozen=True)
-class Operation:
+class Operation(Generic[Needs_contra]):
     """One GET: its path, what it takes, who may ask, what it answers, and who does it.
 
-    `answers` is the struct that the answer is the JSON of, None where it is not JSON of ours.
-    `may_fail` maps a status to what it means here, beyond what goes for all operations.
+    Its type argument is what it is answered from. `answers` is the struct that the answer is the
+    JSON of, None where it is not JSON of ours. `may_fail` maps a status to what it means here,
+    beyond what goes for all operations.
     """
 
     path: str
     name: str
     summary: str
-    handle: Handle
+    handle: Callable[[Needs_contra, Given], Awaitable[Answer]]
     answers: object = None
     media_type: str = JSON.decode()
     takes: Declared = NOTHING
@@ -45,7 +47,7 @@ class Operation:
 class Endpoint:
     """Serves an operation (ASGI)."""
 
-    def __init__(self, operation: Operation, services: Services) -> None:
+    def __init__(self, operation: Operation[Services], services: Services) -> None:
         self._operation = operation
         self._services = services
 

@@ -19,7 +19,7 @@ from projections import history
 if TYPE_CHECKING:
     from api.answers import Answer
     from api.parameters import Given
-    from api.services import Services
+    from api.services import Reading
     from domain.aggregate import Aggregate
     from domain.entity import Entity
     from projections.listing import Listing
@@ -47,7 +47,7 @@ def is_asked(given: Given) -> bool:
 
 
 async def aggregate_then(
-    services: Services, listing: Listing[Any], kind: str, object_id: str, given: Given
+    services: Reading, listing: Listing[Any], kind: str, object_id: str, given: Given
 ) -> Aggregate:
     """Return the aggregate that an object belongs to, as it was at the times given.
 
@@ -61,7 +61,7 @@ async def aggregate_then(
 
 
 async def entity_then(
-    services: Services, listing: Listing[Any], kind: str, object_id: str, given: Given
+    services: Reading, listing: Listing[Any], kind: str, object_id: str, given: Given
 ) -> Entity:
     """Return an object as it was at the times given.
 
@@ -75,13 +75,13 @@ async def entity_then(
     raise ApiError(404, "not_yet", f"nothing of this {spoken(kind)} was there at that time")
 
 
-def explained(listing: Listing[Any], kind: str) -> Operation:
+def explained(listing: Listing[Any], kind: str) -> Operation[Reading]:
     """Return the operation that explains a field of one object of a kind."""
     object_id = path_text("id", f"Dodo's id of the {spoken(kind)}.")
     names = listing.entity.__struct_fields__
     field = choice("field", "The field to explain.", names, default="status")
 
-    async def handle(services: Services, given: Given) -> Answer:
+    async def handle(services: Reading, given: Given) -> Answer:
         then = await aggregate_then(services, listing, kind, given[object_id], given)
         try:
             return json_answer(explain(then, kind, given[object_id], given[field]))
@@ -104,7 +104,7 @@ def _then(whole: Aggregate, given: Given) -> Aggregate:
 
 
 async def _with_customer(
-    services: Services, then: Aggregate, entity: Entity, given: Given
+    services: Reading, then: Aggregate, entity: Entity, given: Given
 ) -> Entity:
     """Take the customer from the payment, where the object's own data lacks it."""
     payment_id = getattr(entity, "payment_id", None)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from api.answers import Answer
     from api.database import Row
     from api.parameters import Given
-    from api.services import Services
+    from api.services import Reading
     from projections.listing import Listing
 
 _FILTERS: Final[tuple[Parameter[Any], ...]] = (
@@ -32,7 +32,7 @@ _FILTERS: Final[tuple[Parameter[Any], ...]] = (
 _FILTER: Final = {parameter.name: parameter for parameter in _FILTERS}
 
 
-def listed(listing: Listing[Any]) -> Operation:
+def listed(listing: Listing[Any]) -> Operation[Reading]:
     """Return the operation that lists the objects of a kind."""
     filters = tuple(_FILTER[name] for name in listing.filters)
     cursor = Cursor(listing.resource, int)
@@ -40,7 +40,7 @@ def listed(listing: Listing[Any]) -> Operation:
     def read(row: Row) -> Item[int]:
         return Item(*listing.read(row))
 
-    async def handle(services: Services, given: Given) -> Answer:
+    async def handle(services: Reading, given: Given) -> Answer:
         limit, before = given[LIMIT], given[cursor.parameter]
         statement = listing.page(given.among(filters), before=before, limit=limit + 1)
         return page(await services.database.rows(statement), limit, read, cursor)
@@ -55,11 +55,11 @@ def listed(listing: Listing[Any]) -> Operation:
     )
 
 
-def one(listing: Listing[Any], kind: str) -> Operation:
+def one(listing: Listing[Any], kind: str) -> Operation[Reading]:
     """Return the operation that gives one object of a kind."""
     object_id = path_text("id", f"Dodo's id of the {spoken(kind)}.")
 
-    async def handle(services: Services, given: Given) -> Answer:
+    async def handle(services: Reading, given: Given) -> Answer:
         if is_asked(given):
             entity = await entity_then(services, listing, kind, given[object_id], given)
             return json_answer(entity)

@@ -20,7 +20,7 @@ from projections import disputes, license_keys, payments, refunds, subscriptions
 
 if TYPE_CHECKING:
     from api.parameters import Given
-    from api.services import Services
+    from api.services import Reading, Services
     from projections.listing import Listing
 
 
@@ -28,13 +28,13 @@ async def _openapi(_services: Services, _given: Given) -> Answer:
     return answer(_DOCUMENT)
 
 
-def _objects(listing: Listing[Any], kind: str) -> tuple[Operation, ...]:
+def _objects(listing: Listing[Any], kind: str) -> tuple[Operation[Reading], ...]:
     # An id may hold a slash, so what is more than the object comes before the object.
     more = timeline_of(listing, kind), explained(listing, kind)
     return listed(listing), *more, one(listing, kind)
 
 
-OPERATIONS: Final = (
+OPERATIONS: Final[tuple[Operation[Services], ...]] = (
     *_objects(subscriptions.LISTING, "subscription"),
     *_objects(payments.LISTING, "payment"),
     *_objects(refunds.LISTING, "refund"),

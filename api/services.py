@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Services:
+class Reading:
+    """What questions are answered from, over HTTP and on the command line."""
+
+    database: Database
+
+
+@dataclass(frozen=True)
+class Services(Reading):
     """The parts of one running server."""
 
     guard: Guard
-    database: Database
     freshness: Freshness
     metrics: Metrics
     writer: Writer[Waiting]

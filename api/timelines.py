@@ -17,18 +17,18 @@ from projections import timeline
 if TYPE_CHECKING:
     from api.database import Row
     from api.parameters import Given
-    from api.services import Services
+    from api.services import Reading
     from projections.listing import Listing
 
 REFUSALS_CURSOR: Final = Cursor("refusals", int)
 
 
-def timeline_of(listing: Listing[Any], kind: str) -> Operation:
+def timeline_of(listing: Listing[Any], kind: str) -> Operation[Reading]:
     """Return the operation that gives the timeline of one object of a kind."""
     object_id = path_text("id", f"Dodo's id of the {spoken(kind)}.")
     cursor = Cursor(f"{kind} timeline", timeline.Cursor)
 
-    async def handle(services: Services, given: Given) -> Answer:
+    async def handle(services: Reading, given: Given) -> Answer:
         limit, after = given[LIMIT], given[cursor.parameter]
         if is_asked(given):
             then = await aggregate_then(services, listing, kind, given[object_id], given)
@@ -51,7 +51,7 @@ def timeline_of(listing: Listing[Any], kind: str) -> Operation:
     )
 
 
-async def _refusals(services: Services, given: Given) -> Answer:
+async def _refusals(services: Reading, given: Given) -> Answer:
     limit, after = given[LIMIT], given[REFUSALS_CURSOR.parameter] or 0
     rows = await services.database.rows(timeline.refusals(after=after, limit=limit + 1))
     return page(rows, limit, _read_refusal, REFUSALS_CURSOR)
@@ -68,7 +68,7 @@ def _read_refusal(row: Row) -> Item[int]:
     return Item(int(entry.position), entry)
 
 
-LIST_REFUSALS: Final = Operation(
+LIST_REFUSALS: Final = Operation["Reading"](
     path="/v1/refusals",
     name="list_refusals",
     summary="List the facts that are refused now, the first to arrive first.",

@@ -1,0 +1,1 @@
+"""Windmill: starts the merchant's workflows from the log, each of them exactly once."""

@@ -1,0 +1,37 @@
+"""Occasions: a recorded delivery with its verdict, as routes and transformations look at it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.entity import Entity
+    from domain.machine import Verdict
+
+
+class Occasion(NamedTuple):
+    """One delivery in the log, read and judged by what had been recorded when it came.
+
+    `kind` and `id` name what it is about: a notice, under its webhook-id, where no state machine
+    is asked; `verdict` and `entity` are None then. `payload` is Dodo's body, `entity` the
+    thing's state after the fact. `product_id` is that of the subscription which a payment is
+    for, None where there is none. `replay` is 0, or counts up each time it is started again.
+    """
+
+    webhook_id: str
+    type: str
+    business_id: str
+    occurred_at: datetime
+    recorded_at: datetime
+    position: int
+    kind: str
+    id: str
+    payload: dict[str, Any]
+    verdict: Verdict | None = None
+    reason: str | None = None
+    gap: bool = False
+    entity: Entity | None = None
+    product_id: str | None = None
+    replay: int = 0
