@@ -11,10 +11,12 @@ from api.answers import Answer, answer, json_answer
 from api.errors import ApiError, not_now
 from api.metrics import MEDIA_TYPE
 from api.operations import Operation
+from domain.chain import GENESIS
 from domain.writer import QUEUE_MAX
 from migrations import runner
 from projections.listing import Statement
-from projections.tracking import POSITION
+from projections.log import disagreement
+from projections.tracking import CHECKPOINT, Checkpoint
 
 if TYPE_CHECKING:
     from api.parameters import Given
@@ -45,12 +47,24 @@ class Ready(msgspec.Struct):
 
 
 class Progress(NamedTuple):
-    """How far the log and the read models are, and the age of the first event not shown."""
+    """How far the log and the read models are, and the age of the first event not shown.
+
+    `log_hash` is the log's at the checkpoint, None where the log has no such event.
+    """
 
     log_position: int
     projected_position: int
     lag_s: float
     migrations: int
+    hash: bytes
+    events: int
+    log_hash: bytes | None
+
+    @property
+    def disagreement(self) -> str | None:
+        """How the checkpoint and the log differ; None where they agree."""
+        followed = Checkpoint(self.projected_position, self.hash, self.events)
+        return disagreement(followed, self.log_hash)
 
 
 _PROGRESS: Final = Statement(
@@ -58,17 +72,21 @@ _PROGRESS: Final = Statement(
     " shown.position,"
     " coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - recorded_at)::float8, 0)"
     " FROM raphus.ledger_events WHERE notification_id = shown.position + 1), 0),"
-    " (SELECT count(*) FROM raphus.migrations)"
-    f" FROM ({POSITION.sql}) AS shown (position)",
-    POSITION.params,
+    " (SELECT count(*) FROM raphus.migrations), shown.hash, shown.events,"
+    " CASE WHEN shown.position = 0 THEN %(genesis)s ELSE (SELECT log.hash"
+    " FROM raphus.ledger_events AS log WHERE notification_id = shown.position) END"
+    f" FROM ({CHECKPOINT.sql}) AS shown (position, hash, events)",
+    {**CHECKPOINT.params, "genesis": GENESIS},
 )
 
 
 async def _progress(services: Services) -> Progress:
     try:
         row = await services.database.row(_PROGRESS)
-    except psycopg.errors.UndefinedTable as error:
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         raise not_now("not_ready", "the migrations are not applied") from error
+    if row is None:
+        raise not_now("not_ready", "the checkpoint of the read models is missing")
     return msgspec.convert(row, Progress)
 
 
@@ -83,6 +101,7 @@ async def _readyz(services: Services, _given: Given) -> Answer:
         "migrations": "some are not applied" if progress.migrations < _MIGRATIONS else None,
         "queue": "it is full" if queued >= QUEUE_MAX else None,
         "follower": problem,
+        "checkpoint": progress.disagreement,
     }
     found = {name: problem for name, problem in problems.items() if problem}
     if found:
@@ -100,7 +119,7 @@ async def _metrics(services: Services, _given: Given) -> Answer:
     except ApiError:
         metrics.forget_progress()  # the counters are worth having without the database, too
     else:
-        metrics.show_progress(*progress[:3])
+        metrics.show_progress(*progress[:3], agrees=progress.disagreement is None)
     return answer(metrics.exposition(), MEDIA_TYPE)
 
 

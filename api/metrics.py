@@ -99,6 +99,11 @@ class Metrics:
             "Position up to which the read models are written.",
             registry=registry,
         )
+        self._agrees = Gauge(
+            "raphus_checkpoint_agrees",
+            "1 where the log is what the read models have followed, event by event; else 0.",
+            registry=registry,
+        )
 
     def watch_queue(self, queued: Callable[[], int]) -> None:
         """Take the queue's length from here."""
@@ -120,15 +125,19 @@ class Metrics:
             type_ = entry.type if entry.type in _TYPES else OTHER
             self._facts.labels(type_, entry.verdict or "none").inc()
 
-    def show_progress(self, log_position: float, projected_position: float, lag_s: float) -> None:
-        """Take how far the log and the read models are."""
+    def show_progress(
+        self, log_position: float, projected_position: float, lag_s: float, *, agrees: float
+    ) -> None:
+        """Take how far the log and the read models are, and whether they agree (0 or 1)."""
         self._log_position.set(log_position)
         self._projected_position.set(projected_position)
         self._lag.set(lag_s)
+        self._agrees.set(agrees)
 
     def forget_progress(self) -> None:
         """Show that it is not known: a stale number would look like a healthy one."""
-        self.show_progress(*(float("nan"),) * 3)
+        unknown = float("nan")
+        self.show_progress(unknown, unknown, unknown, agrees=unknown)
 
     def exposition(self) -> bytes:
         """Return all of it as text."""

@@ -18,11 +18,22 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from api.settings import Settings
+    from domain.tampering import Fault
     from domain.verification import Verified
 
 
 class VerifyingError(Exception):
     """The log could not be walked to its end."""
+
+
+class UnknownHeadError(Exception):
+    """The head that was given is not of this log, in which nothing else is wrong."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this log never had the head given, or was shortened or rewritten since: expected"
+            " <position>:<hash>, as raphus verify --head has printed it of this very log"
+        )
 
 
 def read_head(settings: Settings) -> Head:
@@ -66,19 +77,27 @@ def as_json(found: Verified) -> str:
     told = {
         "head": str(found.head),
         "events": found.events,
-        "fault": found.fault and {**found.fault._asdict(), "position": str(found.fault.position)},
+        "fault": _spoken(found.fault),
+        "missing": _spoken(found.missing),
         "signatures": found.signatures and found.signatures._asdict(),
     }
     return msgspec.json.encode(told).decode()
 
 
+def _spoken(wrong: Fault | None) -> dict[str, str] | None:
+    return wrong and {"position": str(wrong.position), "problem": wrong.problem}
+
+
 def as_text(found: Verified) -> Iterator[str]:
     """Write what was found as a person would want to read it."""
-    if found.fault is None:
-        yield f"the log is whole: {found.events} events"
+    for wrong in filter(None, (found.fault, found.missing)):
+        yield f"position {wrong.position}: {wrong.problem}"
+    if found.fault is not None:
+        yield f"whole before position {found.fault.position}: {found.events} events"
+    elif found.missing is not None:
+        yield f"the log is whole in itself: {found.events} events"
     else:
-        yield f"position {found.fault.position}: {found.fault.problem}"
-        yield f"whole up to there: {found.events} events"
+        yield f"the log is whole: {found.events} events"
     yield f"head: {found.head}"
     if (signatures := found.signatures) is not None:
         yield f"signatures: {signatures.verified} verified, {signatures.unverified} not"

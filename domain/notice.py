@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -20,26 +19,43 @@ if TYPE_CHECKING:
     from domain.timeline import Folded
 
 
+class _Reading(NamedTuple):
+    """A body as it reads; None where it does not say what a delivery must say."""
+
+    body: bytes
+    envelope: Envelope | None
+
+
 class Notice(Aggregate):
     """The deliveries of one webhook-id, of another type or unreadable; it has no state."""
 
-    @cached_property
-    def business_id(self) -> str:
-        """The tenant, empty where the body does not say it."""
-        envelope = _envelope(self._first_body)
-        return envelope.business_id if envelope else ""
+    _first: _Reading | None = None
 
     @property
-    def _first_body(self) -> bytes:
-        # Where one webhook-id has several bodies, which of them arrived first must not matter.
-        bodies = (event.delivery.body for event in self.events)
-        return min(bodies, key=lambda body: (_envelope(body) is None, body), default=b"")
+    def business_id(self) -> str:
+        """The tenant, empty where the body does not say it."""
+        envelope = self._reading().envelope
+        return envelope.business_id if envelope else ""
+
+    def append(self, event: Event) -> None:
+        """Take the next event of the stream."""
+        super().append(event)
+        self._first = None
+
+    def _reading(self) -> _Reading:
+        """Return the body that counts, read once for a set of events."""
+        if self._first is None:
+            # Where one webhook-id has several bodies, which of them came first must not matter.
+            readings = (_read(event.delivery.body) for event in self.events)
+            unread = _Reading(b"", None)
+            self._first = min(readings, key=lambda r: (r.envelope is None, r.body), default=unread)
+        return self._first
 
     def occurred_by(self, instant: datetime) -> list[Event]:
         """Return all or none; what says no time occurred, at the latest, when it was recorded."""
         if not self.events:
             return []
-        envelope = _envelope(self._first_body)
+        envelope = self._reading().envelope
         occurred_at = envelope.timestamp if envelope else self.events[0].recorded_at
         return self.events if occurred_at is None or occurred_at <= instant else []
 
@@ -52,11 +68,11 @@ class Notice(Aggregate):
         if not self.events:
             return []
         event = self.events[0]
-        delivery = msgspec.structs.replace(event.delivery, body=self._first_body)
+        body, envelope = self._reading()
+        delivery = msgspec.structs.replace(event.delivery, body=body)
         if event.recorded_at is None:
             raise ValueError("only recorded events can be listed")
         _, topic, problem = route(delivery)
-        envelope = _envelope(delivery.body)
         return [
             Entry(
                 kind=NOTICE,
@@ -75,8 +91,8 @@ class Notice(Aggregate):
         ]
 
 
-def _envelope(body: bytes) -> Envelope | None:
+def _read(body: bytes) -> _Reading:
     try:
-        return read_envelope(body)
+        return _Reading(body, read_envelope(body))
     except UnreadableError:
-        return None
+        return _Reading(body, None)

@@ -63,6 +63,7 @@ _STREAMS: Final = """
 _LAST: Final = """
     SELECT notification_id, hash FROM raphus.ledger_events ORDER BY notification_id DESC LIMIT 1
 """
+_FOREIGN: Final = "or the head is another log's"
 _HASH: Final = "SELECT hash FROM raphus.ledger_events WHERE notification_id = %s"
 
 
@@ -97,12 +98,14 @@ class Verified(NamedTuple):
     """What was found.
 
     `head` and `events` are of the part of the log that the walk has proved: all of it, or what
-    precedes the row where the chain breaks.
+    precedes the row where the chain breaks. `missing` tells of a head that was kept elsewhere,
+    and that the log, whole in itself or not, does not contain.
     """
 
     head: Head
     events: int
     fault: Fault | None
+    missing: Fault | None = None
     signatures: Signatures | None = None
 
 
@@ -147,10 +150,10 @@ def verify(
         with closing(_entries(conn, events, progress)) as entries:
             last, broken = _walk(entries, tally)
     # The first wins; of two at one position, what the walk says is more to the point.
-    faults = [fault for fault in (broken, misnumbered, missing) if fault]
+    faults = [fault for fault in (broken, misnumbered) if fault]
     fault = min(faults, key=lambda fault: fault.position, default=None)
     counted = tally.result() if tally else None
-    return Verified(Head(last.position, last.hash), last.position, fault, counted)
+    return Verified(Head(last.position, last.hash), last.position, fault, missing, counted)
 
 
 @contextmanager
@@ -176,8 +179,9 @@ def _find(conn: Connection[Any], against: Head) -> Fault | None:
         return None
     lacks, last = f"this log does not contain the head {against}", head(conn).position
     if last < against.position:
-        return Fault(last + 1, f"{lacks}: it ends at {last}, events were removed from its end")
-    return Fault(against.position, f"{lacks}: history was rewritten, there or before")
+        shortened = f"it ends at {last}, so events were removed from its end"
+        return Fault(last + 1, f"{lacks}: {shortened}, {_FOREIGN}")
+    return Fault(against.position, f"{lacks}: history was rewritten, there or before, {_FOREIGN}")
 
 
 def _entries(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import closing
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from domain.chain import GENESIS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from domain.event import Event
     from domain.mapper import LedgerMapper
+    from projections.tracking import Checkpoint
 
 PAGE_EVENTS_MAX: Final = 2_000
 PAGE_BYTES_MAX: Final = 32 * 2**20
@@ -23,11 +26,14 @@ PAGE_HISTORY_MAX: Final = 20_000
 """How many events the streams that a page touches may have in all, but for the first of them."""
 _FETCH_ROWS: Final = 100
 
-# The row at the checkpoint itself comes first: it shows that nothing is missing behind it.
+# The row at the checkpoint itself comes first: it shows that nothing is missing behind it, and
+# that it is the row that was followed.
 _PAGE: Final = """
-    SELECT notification_id, originator_id, originator_version, octet_length(state), recorded_at
+    SELECT notification_id, hash, originator_id, originator_version, octet_length(state),
+        recorded_at
     FROM raphus.ledger_events WHERE notification_id >= %s ORDER BY notification_id LIMIT %s
 """
+_HASH: Final = "SELECT hash FROM raphus.ledger_events WHERE notification_id = %s"
 # OFFSET 0 keeps the planner at one index look-up a stream, whatever it thinks of the sizes.
 _HISTORIES: Final = """
     SELECT events.* FROM unnest(%s::text[], %s::bigint[]) AS touched (stream_id, version)
@@ -47,12 +53,13 @@ class LogError(Exception):
 class Page(NamedTuple):
     """Consecutive events of the log: those after a position, up to another one.
 
-    `versions` has the streams that they belong to, each with its version at the page's end;
-    `recorded_at` is of the first event.
+    `hash` is the log's at the last position. `versions` has the streams that the events belong
+    to, each with its version at the page's end; `recorded_at` is of the first event.
     """
 
     after: int
     last: int
+    hash: bytes
     versions: Mapping[str, int]
     recorded_at: datetime
 
@@ -62,36 +69,74 @@ class Page(NamedTuple):
         return self.last - self.after
 
 
-def next_page(conn: Connection, after: int, events_max: int = PAGE_EVENTS_MAX) -> Page | None:
-    """Find the page that follows a position; None at the end of the log.
+def next_page(
+    conn: Connection, after: Checkpoint, events_max: int = PAGE_EVENTS_MAX
+) -> Page | None:
+    """Find the page that follows a checkpoint; None at the end of the log.
 
     It ends before the bytes of its events, or the events of its streams, become too many.
 
     Raises:
-        LogError: the position itself, or one of those that follow it, is not in the log.
+        LogError: the position itself, or one of those that follow it, is not in the log; or the
+            log up to the position is not the one that was followed.
     """
-    rows = conn.execute(_PAGE, [after, events_max + 1], prepare=True, binary=True).fetchall()
-    _check(after, [row[0] for row in rows])
+    parameters = [after.position, events_max + 1]
+    rows = conn.execute(_PAGE, parameters, prepare=True, binary=True).fetchall()
+    _check(after, rows)
     versions: dict[str, int] = {}
     bytes_ = history = 0
-    last, recorded_at = after, None
-    for position, stream_id, version, size_bytes, recorded in rows[after > 0 :]:
+    last, hash_, recorded_at = after.position, after.hash, None
+    for position, chained, stream_id, version, size_bytes, recorded in rows[after.position > 0 :]:
         history += version - versions.get(stream_id, 0)
         bytes_ += size_bytes
         if versions and (bytes_ > PAGE_BYTES_MAX or history > PAGE_HISTORY_MAX):
             break
         versions[stream_id] = version
-        last = position
+        last, hash_ = position, chained
         recorded_at = recorded_at or recorded
-    return Page(after, last, versions, recorded_at) if recorded_at else None
+    return Page(after.position, last, hash_, versions, recorded_at) if recorded_at else None
 
 
-def _check(after: int, positions: Sequence[int]) -> None:
-    expected = range(after or 1, (after or 1) + len(positions))
-    if after > 0 and not positions:
-        raise LogError(f"position {after} has been read, but the log ends before it")
-    if list(expected) != list(positions):
+def hash_at(conn: Connection[Any], position: int) -> bytes | None:
+    """Return the log's hash at a position; None where there is no such event."""
+    if position == 0:
+        return GENESIS
+    row = conn.execute(_HASH, [position]).fetchone()
+    return bytes(row[0]) if row else None
+
+
+def disagreement(followed: Checkpoint, hash_: bytes | None) -> str | None:
+    """Tell, for a person, how a checkpoint and the log differ, whose hash there is given.
+
+    Returns None where they agree: every event up to there was taken, and is what it was.
+    """
+    position, _, events = followed
+    if events != position:
+        return (
+            f"of the {position} events up to the checkpoint, the read models have taken {events}:"
+            " raphus rebuild takes all of them"
+        )
+    return None if hash_ == followed.hash else rewritten(position, hash_)
+
+
+def rewritten(position: int, hash_: bytes | None) -> str:
+    """Tell, for a person, that a log is not what was followed up to a position."""
+    what = "has been rewritten there, or before" if hash_ else "has no such position any more"
+    return (
+        f"the read models show the log up to position {position}, but it {what}: raphus verify"
+        " tells whether it is whole, and docs/operations.md what to do"
+    )
+
+
+def _check(after: Checkpoint, rows: Sequence[TupleRow]) -> None:
+    position, positions = after.position, [row[0] for row in rows]
+    expected = range(position or 1, (position or 1) + len(positions))
+    if position > 0 and not positions:
+        raise LogError(f"position {position} has been read, but the log ends before it")
+    if list(expected) != positions:
         raise LogError(f"the log has a hole between positions {expected[0]} and {positions[-1]}")
+    if problem := disagreement(after, rows[0][1] if position else GENESIS):
+        raise LogError(problem)
 
 
 def _stream(curs: Cursor, parameters: Sequence[object]) -> Generator[TupleRow]:

@@ -10,7 +10,7 @@ import psycopg
 
 from domain.aggregates import aggregate
 from projections.catalogue import READ_MODELS
-from projections.log import PAGE_EVENTS_MAX, histories, next_page
+from projections.log import PAGE_EVENTS_MAX, LogError, histories, next_page
 from projections.replacement import Replacement
 from projections.timeline import TIMELINE, entries_after
 from projections.tracking import ProjectionTracking
@@ -46,6 +46,13 @@ class Projected(NamedTuple):
     lag_s: float
 
 
+class Written(NamedTuple):
+    """What has been written of a page: how many of its events were folded, and their facts."""
+
+    events: int
+    entries: list[Entry]
+
+
 class ProjectionError(Exception):
     """A page cannot be projected: a defect of the program, which must not be skipped."""
 
@@ -71,13 +78,13 @@ class Projector:
 
     def position(self, conn: Connection[Any]) -> int:
         """Return the position up to which the read models have followed the log."""
-        return self._tracking.position(conn)
+        return self._tracking.checkpoint(conn).position
 
     def project(self, conn: Connection[Any], events_max: int = PAGE_EVENTS_MAX) -> Projected | None:
         """Project the next page; None at the end of the log, or while a rebuild holds it.
 
         Raises:
-            LogError: the log does not go on where the read models stand.
+            LogError: the log does not go on where, and as, the read models have followed it.
             ProjectionError: the page cannot be projected; nothing of it is.
             psycopg.OperationalError: the database is away; what was committed is not known.
         """
@@ -87,26 +94,37 @@ class Projector:
             if page is None:
                 return None
             try:
-                entries = self.write(conn, page)
-            except DATABASE_ERRORS:
+                events, entries = self.write(conn, page)
+            except (LogError, *DATABASE_ERRORS):
                 raise
             except Exception as error:
                 raise ProjectionError(page) from error
-            self._tracking.advance(conn, page.last)
+            self._tracking.advance(conn, page.last, page.hash, events)
             conn.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(page.last)])
         lag_s = (datetime.now(UTC) - page.recorded_at).total_seconds()
-        return Projected(page.last, page.events, entries, lag_s)
+        return Projected(page.last, events, entries, lag_s)
 
-    def write(self, conn: Connection[Any], page: Page) -> list[Entry]:
-        """Write the rows of the page's streams, and return the page's own facts."""
+    def write(self, conn: Connection[Any], page: Page) -> Written:
+        """Write the rows of the page's streams.
+
+        Raises:
+            LogError: an event of the page is not in its stream's history.
+        """
         staged: dict[str, list[Row]] = {model.table: [] for model in self._models}
+        folded = 0
         with closing(histories(conn, page, self._mapper)) as streams:
             for stream_id, events in streams:
+                folded += sum(page.after < (event.position or 0) <= page.last for event in events)
                 self._stage(staged, stream_id, events, page.after)
+        if folded != page.events:
+            raise LogError(
+                f"of the {page.events} events at positions {page.after + 1} to {page.last}, only"
+                f" {folded} are in their streams' histories: raphus verify tells what was changed"
+            )
         for replacement in self._replacements:
             if rows := staged[replacement.model.table]:
                 replacement.write(conn, rows)
-        return entries_after(staged.get(TIMELINE.table, ()), page.after)
+        return Written(folded, entries_after(staged.get(TIMELINE.table, ()), page.after))
 
     def _stage(
         self, staged: dict[str, list[Row]], stream_id: str, events: list[Event], after: int

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from domain.chain import GENESIS
 from domain.defects import origin_of
 from domain.mapper import LedgerMapper
+from projections.catalogue import READ_MODELS
 from projections.difference import Comparison
 from projections.folding import FoldingError, fold_in_parts
 from projections.follower import LEDGER_CHANNEL
-from projections.log import PAGE_EVENTS_MAX, LogError, next_page
+from projections.log import PAGE_EVENTS_MAX, LogError, hash_at, next_page, rewritten
 from projections.projector import Projector
 from projections.staging import SETTINGS, Staging
-from projections.tracking import ProjectionTracking
+from projections.tracking import Checkpoint, ProjectionTracking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -75,7 +77,8 @@ def rebuild(
 
     Raises:
         RebuildError: another rebuild runs, or a process that helps has died.
-        LogError: the log has a hole, or ends before where the read models stand.
+        LogError: the log has a hole, ends before where the read models stand, or is not the one
+            that they have followed.
         psycopg.Error: the database went away; nothing has changed.
     """
     staging = Staging(SCHEMA, models)
@@ -88,7 +91,7 @@ def rebuild(
             run.load(conninfo)
             run.catch_up_from_afar()
             rebuilt = run.compare()
-            if not (check or rebuilt.equal):
+            if not check and (run.missed or not rebuilt.equal):
                 run.write(rebuilt)
             return rebuilt
         except FoldingError as error:
@@ -109,7 +112,11 @@ def _be_alone(conn: psycopg.Connection[Any]) -> None:
 
 
 class _Run:
-    """One rebuild on its way; `_at` is the position that the staged tables show."""
+    """One rebuild on its way; `_at` is how much of the log the staged tables show.
+
+    `missed` says how many events the read models had not taken when they were compared, if all
+    of them are rebuilt.
+    """
 
     def __init__(self, staging: Staging, conn: psycopg.Connection[Any], progress: Progress) -> None:
         self._staging = staging
@@ -118,11 +125,13 @@ class _Run:
         self._tracking = ProjectionTracking()
         self._projector = Projector(LedgerMapper(), staging.models, staging.schema)
         self._comparisons = [Comparison(staging.schema, model) for model in staging.models]
-        self._at = 0
+        self._at = Checkpoint(0, GENESIS, 0)
+        self.missed = 0
 
     def load(self, conninfo: str) -> None:
         """Fold what the live tables show: what comes later is caught up with while they stand."""
-        self._at = until = self._tracking.position(self._conn)
+        self._at = self._confirmed(self._tracking.checkpoint(self._conn))
+        until = self._at.position
         self._progress(FOLD, 0, until)
         done = 0
         for events in fold_in_parts(conninfo, self._staging, until):
@@ -135,17 +144,22 @@ class _Run:
 
     def catch_up_from_afar(self) -> None:
         """Come as near to the live tables as one page, so that what follows is short."""
-        while (until := self._tracking.position(self._conn)) - self._at > PAGE_EVENTS_MAX:
+        until = self._tracking.checkpoint(self._conn)
+        while until.position - self._at.position > PAGE_EVENTS_MAX:
             self._catch_up(until)
+            until = self._tracking.checkpoint(self._conn)
 
     def compare(self) -> Rebuilt:
         """Compare in one snapshot, in which the live tables and their position agree."""
         with self._conn.transaction():
             self._conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            self._catch_up(self._tracking.position(self._conn))
+            live = self._tracking.checkpoint(self._conn)
+            self._catch_up(live)
+            if len(self._staging.models) == len(READ_MODELS):
+                self.missed = live.position - live.events
             each = self._each(COMPARE, self._comparisons)
             differences = [comparison.compare(self._conn) for comparison in each]
-            return Rebuilt(self._at, differences)
+            return Rebuilt(self._at.position, differences)
 
     def write(self, rebuilt: Rebuilt) -> None:
         """Write the rows that differed, as they are now, while the follower waits.
@@ -159,6 +173,8 @@ class _Run:
             for comparison, difference in self._each(WRITE, found):
                 if not difference.none:
                     comparison.apply(self._conn)
+            if self.missed:
+                self._tracking.correct(self._conn, self._at.hash, self.missed)
             # Wakes the follower, which has passed over what it could not have.
             self._conn.execute(SQL("NOTIFY {}").format(Identifier(LEDGER_CHANNEL)))
 
@@ -168,20 +184,40 @@ class _Run:
             yield item
         self._progress(phase, len(items), len(items))
 
-    def _catch_up(self, until: int) -> None:
-        """Take the events up to a position into the staged tables."""
-        began = self._at
-        while self._at < until:
-            self._progress(CATCH_UP, self._at - began, until - began)
-            page = next_page(self._conn, self._at, min(PAGE_EVENTS_MAX, until - self._at))
-            if page is None:
-                raise LogError(f"position {until} has been read, but the log ends before it")
-            try:
-                self._projector.write(self._conn, page)
-            except psycopg.Error:
-                raise
-            except Exception as error:
-                raise RebuildError(
-                    f"positions {self._at + 1} to {page.last} cannot be folded: {origin_of(error)}"
-                ) from error
-            self._at = page.last
+    def _confirmed(self, live: Checkpoint) -> Checkpoint:
+        """Return the checkpoint as it must be, if this is the log that was followed.
+
+        Where events were skipped (an older release counts none), the hash may be of the last
+        event that was counted.
+        """
+        hash_ = hash_at(self._conn, live.position)
+        if hash_ is None or live.hash not in {hash_, hash_at(self._conn, live.events)}:
+            raise LogError(rewritten(live.position, hash_))
+        return Checkpoint(live.position, hash_, live.position)
+
+    def _catch_up(self, until: Checkpoint) -> None:
+        """Take the events up to the live checkpoint into the staged tables."""
+        began = self._at.position
+        while self._at.position < until.position:
+            self._progress(CATCH_UP, self._at.position - began, until.position - began)
+            self._take(until.position)
+        if self._at.position > until.position:
+            raise LogError(f"the read models went back to position {until.position} meanwhile")
+        if until.events == until.position and until.hash != self._at.hash:
+            raise LogError(rewritten(until.position, self._at.hash))
+
+    def _take(self, until: int) -> None:
+        """Take the next page, but nothing beyond a position."""
+        at = self._at
+        page = next_page(self._conn, at, min(PAGE_EVENTS_MAX, until - at.position))
+        if page is None:
+            raise LogError(f"position {until} has been read, but the log ends before it")
+        try:
+            events, _ = self._projector.write(self._conn, page)
+        except (LogError, psycopg.Error):
+            raise
+        except Exception as error:
+            raise RebuildError(
+                f"positions {page.after + 1} to {page.last} cannot be folded: {origin_of(error)}"
+            ) from error
+        self._at = Checkpoint(page.last, page.hash, at.events + events)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from eventsourcing.persistence import Tracking
 from eventsourcing.postgres import PostgresDatastore, PostgresTrackingRecorder
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, tuple_row
 
 from domain.ledger import Ledger
 from projections.listing import Statement
@@ -22,41 +22,91 @@ POSITION: Final = Statement(
     {"application": Ledger.name},
 )
 """Selects the position up to which the read models have followed the log, 0 at first."""
-
-_LOCK: Final = (
-    "SELECT notification_id FROM raphus.projections_tracking WHERE application_name = %s FOR UPDATE"
+_CHECKPOINT: Final = (
+    "SELECT notification_id, hash, events FROM raphus.projections_tracking"
+    " WHERE application_name = %(application)s"
 )
+CHECKPOINT: Final = Statement(_CHECKPOINT, {"application": Ledger.name})
+"""Selects the columns of the read models' `Checkpoint`."""
+
+# What the library's own statement, which moves the position, knows nothing of.
+_COUNT: Final = (
+    "UPDATE raphus.projections_tracking SET events = events + %s, hash = %s"
+    " WHERE application_name = %s"
+)
+
+_BEGIN_AT_END: Final = """
+    INSERT INTO raphus.projections_tracking (application_name, notification_id, events, hash)
+    SELECT %s, coalesce(max(notification_id), 0), coalesce(max(notification_id), 0), coalesce(
+        (SELECT hash FROM raphus.ledger_events ORDER BY notification_id DESC LIMIT 1),
+        decode(repeat('00', 32), 'hex')
+    ) FROM raphus.ledger_events ON CONFLICT (application_name) DO NOTHING
+"""
+
+
+class Checkpoint(NamedTuple):
+    """How far a log has been followed: to a position, and with what.
+
+    `hash` is the log's at the position, and `events` says how many have been taken up to there:
+    all of them, as positions are dense, unless one was skipped.
+    """
+
+    position: int
+    hash: bytes
+    events: int
 
 
 class ProjectionTracking(PostgresTrackingRecorder):
-    """The library's tracking, on the connection and in the transaction that write the rows."""
+    """The library's tracking, on the connection and in the transaction that write the rows.
 
-    def __init__(self) -> None:
+    Each follower has a checkpoint under a name of its own; the read models' is the ledger's.
+    """
+
+    def __init__(self, name: str = Ledger.name) -> None:
+        self._name = name
         # Its pool is never opened.
         never = PostgresDatastore("", "", "", "", "", schema=SCHEMA, originator_id_type="text")
         super().__init__(never, tracking_table_name=TABLE)
 
-    def position(self, conn: Connection[Any]) -> int:
-        """Return the position of the last event that has been followed, 0 for none."""
-        with conn.cursor(row_factory=dict_row) as curs:
-            return self._max_tracking_id(Ledger.name, curs) or 0
+    def checkpoint(self, conn: Connection[Any]) -> Checkpoint:
+        """Return the checkpoint as it stands."""
+        return _there(self._select(conn, ""))
 
-    def take(self, conn: Connection[Any]) -> int | None:
+    def take(self, conn: Connection[Any]) -> Checkpoint | None:
         """Lock the checkpoint until the transaction ends; None where somebody else holds it."""
-        row = conn.execute(_LOCK + " SKIP LOCKED", [Ledger.name]).fetchone()
-        return None if row is None else int(row[0])
+        return self._select(conn, " FOR UPDATE SKIP LOCKED")
 
-    def hold(self, conn: Connection[Any]) -> int:
+    def hold(self, conn: Connection[Any]) -> Checkpoint:
         """Lock the checkpoint until the transaction ends, once the page at hand is committed."""
-        row = conn.execute(_LOCK, [Ledger.name]).fetchone()
-        assert row is not None, "the migrations make the checkpoint"
-        return int(row[0])
+        return _there(self._select(conn, " FOR UPDATE"))
 
-    def advance(self, conn: Connection[Any], position: int) -> None:
-        """Record, in the caller's transaction, that all up to a position has been followed.
+    def advance(self, conn: Connection[Any], position: int, hash_: bytes, events: int) -> None:
+        """Record, in the caller's transaction, that so many more have been followed.
+
+        `hash_` is the log's at the position up to which all has been followed now.
 
         Raises:
             IntegrityError: that has been recorded already: somebody else follows too.
         """
         with conn.cursor(row_factory=dict_row) as curs:
-            self._insert_tracking(curs, Tracking(Ledger.name, position))
+            self._insert_tracking(curs, Tracking(self._name, position))
+            curs.execute(_COUNT, [events, hash_, self._name], prepare=True)
+
+    def correct(self, conn: Connection[Any], hash_: bytes, missed: int) -> None:
+        """Record that events which were missed have been made up for; the position stays."""
+        conn.execute(_COUNT, [missed, hash_, self._name])
+
+    def begin_at_end(self, conn: Connection[Any]) -> None:
+        """Make the checkpoint at the end of the log, unless there is one."""
+        conn.execute(_BEGIN_AT_END, [self._name])
+
+    def _select(self, conn: Connection[Any], locking: str) -> Checkpoint | None:
+        statement = (_CHECKPOINT + locking).encode()
+        with conn.cursor(row_factory=tuple_row) as curs:
+            row = curs.execute(statement, {"application": self._name}).fetchone()
+        return Checkpoint._make(row) if row else None
+
+
+def _there(checkpoint: Checkpoint | None) -> Checkpoint:
+    assert checkpoint is not None, "the migrations make the checkpoint"
+    return checkpoint

@@ -51,8 +51,30 @@ def test_a_log_that_was_shortened_does_not_contain_its_head(
         conn.execute("DELETE FROM raphus.ledger_events WHERE notification_id > 7")
     assert raphus("verify", env=env).returncode == 0
     ended = raphus("verify", "--against", head, env=env)
+    assert ended.returncode == 2
+    assert f"position 8: this log does not contain the head {head}: it ends at 7" in ended.stdout
+    assert "the log is whole in itself: 7 events" in ended.stdout.splitlines()
+    assert "this log never had the head given, or was shortened or rewritten" in ended.stderr
+    assert "expected <position>:<hash>" in ended.stderr
+
+
+def test_the_head_of_another_log_is_a_wrong_argument(env: dict[str, str]) -> None:
+    ended = raphus("verify", "--against", "9:" + "ab" * 32, "--json", env=env)
+    assert ended.returncode == 2
+    told = json.loads(ended.stdout)
+    assert (told["events"], told["fault"], told["missing"]["position"]) == (9, None, "9")
+    assert "expected <position>:<hash>" in ended.stderr
+
+
+def test_a_broken_chain_is_worse_than_a_head_that_is_not_there(
+    database: str, env: dict[str, str]
+) -> None:
+    with psycopg.connect(database) as conn:
+        conn.execute("UPDATE raphus.ledger_events SET topic = 'x' WHERE notification_id = 5")
+    ended = raphus("verify", "--against", "3:" + "ab" * 32, env=env)
     assert ended.returncode == 1
-    assert ended.stdout.startswith("position 8: ")
+    first, second, *_ = ended.stdout.splitlines()
+    assert (first[:11], second[:11]) == ("position 5:", "position 3:")
 
 
 def test_what_is_no_head_is_told_with_what_is_expected(env: dict[str, str]) -> None:

@@ -84,8 +84,8 @@ def forget(conninfo: str) -> None:
         for model in READ_MODELS:
             conn.execute(SQL("TRUNCATE {}").format(Identifier("raphus", model.table)))
         conn.execute(
-            "UPDATE raphus.projections_tracking SET notification_id = 0"
-            " WHERE application_name = 'ledger'"
+            "UPDATE raphus.projections_tracking SET notification_id = 0, events = DEFAULT,"
+            " hash = DEFAULT WHERE application_name = 'ledger'"
         )
 
 
@@ -102,9 +102,9 @@ def position(conninfo: str) -> int:
 
 
 def rows(conninfo: str, statement: Statement) -> list[Row]:
-    """Run a statement, with times in UTC."""
+    """Run a statement on the live read models, with times in UTC."""
     with psycopg.connect(conninfo) as conn:
-        conn.execute("SET timezone = 'UTC'")
+        conn.execute("SET timezone = 'UTC'; SET search_path = raphus")
         return conn.execute(statement.sql.encode(), statement.params).fetchall()
 
 

@@ -9,7 +9,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from domain.chain import GENESIS, Row, link
-from domain.verification import Head, verify
+from domain.verification import verify
 from tests.integration.deliveries import renewals
 from tests.integration.log import lines
 
@@ -33,10 +33,10 @@ def record(ledger: Ledger) -> None:
         ledger.record(renewals(range(first, first + _BATCH), streams=STREAMS))
 
 
-def fault(conninfo: str, against: Head | None = None) -> Fault:
+def fault(conninfo: str) -> Fault:
     """Return the fault that must be there."""
     with psycopg.connect(conninfo) as conn:
-        found = verify(conn, against=against).fault
+        found = verify(conn).fault
     assert found is not None
     return found
 

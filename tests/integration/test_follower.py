@@ -11,12 +11,13 @@ import psycopg
 import pytest
 from eventsourcing.persistence import IntegrityError
 
+from domain.chain import GENESIS
 from domain.ledger import Ledger
 from domain.machine import Verdict
 from projections import log
 from projections.log import LogError
 from projections.projector import CHANNEL, ProjectionError
-from projections.tracking import ProjectionTracking
+from projections.tracking import Checkpoint, ProjectionTracking
 from tests.histories import delivery, said
 from tests.integration.deliveries import receipts, renewals
 from tests.integration.outages import away, beside
@@ -159,6 +160,7 @@ def test_a_leader_that_loses_its_connection_goes_on_and_skips_and_doubles_nothin
     # A page whose commit was not heard of is not told of, and none is told of twice.
     ends = [end for _, end in taken(pages)]
     assert ends == sorted(set(ends))
+    assert_agrees(database)
     assert_as_replayed(database)
 
 
@@ -328,12 +330,13 @@ def test_a_refund_that_two_payments_claim_stands_once_for_each(database: str) ->
 def test_the_position_goes_forward_only(database: str) -> None:
     tracking = ProjectionTracking()
     with psycopg.connect(database, autocommit=True) as conn:
-        assert tracking.position(conn) == 0
-        tracking.advance(conn, 7)
-        assert tracking.position(conn) == 7
+        assert tracking.checkpoint(conn) == Checkpoint(0, GENESIS, 0)
+        tracking.advance(conn, 7, b"7", 7)
+        tracking.advance(conn, 9, b"9", 2)
+        assert tracking.checkpoint(conn) == Checkpoint(9, b"9", 9)
         with pytest.raises(IntegrityError):
-            tracking.advance(conn, 7)
-        assert tracking.position(conn) == 7
+            tracking.advance(conn, 9, b"8", 1)
+        assert tracking.checkpoint(conn) == Checkpoint(9, b"9", 9)
 
 
 def assert_as_replayed(database: str) -> None:
@@ -341,6 +344,14 @@ def assert_as_replayed(database: str) -> None:
     forget(database)
     project(database)
     assert shown(database) == followed
+
+
+def assert_agrees(database: str) -> None:
+    """The checkpoint's count and hash are of the whole log."""
+    with psycopg.connect(database) as conn:
+        newest = "SELECT notification_id, hash FROM raphus.ledger_events ORDER BY 1 DESC LIMIT 1"
+        position, hash_ = conn.execute(newest).fetchone() or (0, GENESIS)
+        assert ProjectionTracking().checkpoint(conn) == Checkpoint(position, hash_, position)
 
 
 def cut_out(database: str, at: int) -> tuple[object, ...]:

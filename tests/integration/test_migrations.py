@@ -21,6 +21,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
+from domain.chain import GENESIS
 from migrations import runner
 from migrations.runner import FOLDER, MigrationError, migrate
 from tests.integration.catalog import describe
@@ -226,7 +227,7 @@ OURS = ("ledger_events", "projections_tracking", "stored_event", "es_insert_even
 """How the names begin of what the library's recorders create under the names we gave them."""
 
 
-def test_the_ledgers_tables_are_the_librarys_and_three_columns_and_an_index(
+def test_the_ledgers_tables_are_the_librarys_and_five_columns_and_an_index(
     database: str,
 ) -> None:
     create_the_librarys(database, "stock")
@@ -236,10 +237,13 @@ def test_the_ledgers_tables_are_the_librarys_and_three_columns_and_an_index(
     assert stock - ours == {"es_insert_events_text is a function"}
     index = "CREATE INDEX ledger_events_topic_idx ON ledger_events"
     index += " USING btree (topic, notification_id)"
+    genesis = "decode(repeat('00'::text, 32), 'hex'::text)"
     assert ours - stock == {
         'ledger_events.webhook_id: no. 6, text, not null, storage x, collation "default"',
         "ledger_events.recorded_at: no. 7, timestamp with time zone, not null, storage p",
         "ledger_events.hash: no. 8, bytea, not null, storage x",
+        "projections_tracking.events: no. 3, bigint, not null, default 0, storage p",
+        f"projections_tracking.hash: no. 4, bytea, not null, default {genesis}, storage x",
         "ledger_events_topic_idx is of kind i, p, btree",
         f"ledger_events has the index {index}",
     }
@@ -262,4 +266,4 @@ def test_the_librarys_tracking_recorder_finds_its_table_as_it_would_leave_it(
     with psycopg.connect(database) as conn:
         stock = conn.execute("SELECT * FROM stock.projections_tracking").fetchall()
         ours = conn.execute("SELECT * FROM raphus.projections_tracking").fetchall()
-    assert ours == [*stock, ("ledger", 0)]
+    assert ours == [(*row, 0, GENESIS) for row in [*stock, ("ledger", 0)]]

@@ -11,6 +11,7 @@ from standardwebhooks import Webhook
 
 from domain.chain import GENESIS
 from domain.signing import UNVERIFIED_MAX, StoredSignatures
+from domain.tampering import Fault
 from domain.verification import PROGRESS_EVENTS, Head, Verified, head, verify
 from tests.integration.deliveries import renewals
 from tests.integration.log import lines
@@ -48,6 +49,13 @@ def verified(conninfo: str, against: Head | None = None) -> Verified:
         return verify(conn, against=against)
 
 
+def missing(conninfo: str, against: Head) -> Fault:
+    """Tell of the head, which must not be of this log."""
+    found = verified(conninfo, against).missing
+    assert found is not None
+    return found
+
+
 def last(conninfo: str) -> Head:
     with psycopg.connect(conninfo) as conn:
         return head(conn)
@@ -61,7 +69,7 @@ def test_an_untouched_log_of_several_batches_is_whole(log: str) -> None:
 
 def test_an_empty_log_is_whole_and_ends_at_position_0(database: str) -> None:
     assert verified(database) == Verified(Head(0, GENESIS), 0, None, None)
-    assert verified(database, against=last(database)).fault is None
+    assert verified(database, against=last(database)).missing is None
 
 
 def test_events_removed_from_the_end_show_only_against_a_head(log: str) -> None:
@@ -69,22 +77,20 @@ def test_events_removed_from_the_end_show_only_against_a_head(log: str) -> None:
     tamper(log, removed(PLACE + 1, EVENTS + 1))
     shorter = Head(PLACE, kept.hash)
     assert verified(log) == Verified(shorter, PLACE, None, None)
-    assert verified(log, against=shorter).fault is None
+    assert verified(log, against=shorter).missing is None
     found = verified(log, against=end)
-    assert found.fault is not None
-    assert found.fault.position == PLACE + 1
-    assert found.fault.problem == (
-        f"this log does not contain the head {end}: it ends at {PLACE}, events were removed from"
-        " its end"
+    problem = (
+        f"this log does not contain the head {end}: it ends at {PLACE}, so events were removed"
+        " from its end, or the head is another log's"
     )
-    assert (found.head, found.events) == (shorter, PLACE)
+    assert found == Verified(shorter, PLACE, None, Fault(PLACE + 1, problem))
 
 
 def test_an_emptied_log_shows_only_against_a_head(log: str) -> None:
     end = last(log)
     tamper(log, "TRUNCATE raphus.ledger_events;")
     assert verified(log).fault is None
-    assert fault(log, against=end).position == 1
+    assert missing(log, end).position == 1
 
 
 def test_a_rewritten_end_with_new_hashes_shows_only_against_a_head(log: str) -> None:
@@ -93,12 +99,13 @@ def test_a_rewritten_end_with_new_hashes_shows_only_against_a_head(log: str) -> 
     rechain(log, PLACE)
     assert verified(log).fault is None
     with psycopg.connect(log) as conn:
-        lost = [kept.position for kept in heads if verify(conn, against=kept).fault]
+        lost = [kept.position for kept in heads if verify(conn, against=kept).missing]
     assert lost == [*range(PLACE, EVENTS + 1)]
-    found = fault(log, against=heads[-1])
+    found = missing(log, heads[-1])
     assert found.position == EVENTS
     assert found.problem == (
-        f"this log does not contain the head {heads[-1]}: history was rewritten, there or before"
+        f"this log does not contain the head {heads[-1]}: history was rewritten, there or before,"
+        " or the head is another log's"
     )
 
 
@@ -106,12 +113,12 @@ def test_every_head_that_the_log_ever_had_is_contained(log: str) -> None:
     heads = [Head(line.position, line.hash) for line in lines(log)]
     with psycopg.connect(log) as conn:
         for kept in [Head(0, GENESIS), *heads]:
-            assert verify(conn, against=kept).fault is None
+            assert verify(conn, against=kept).missing is None
 
 
 def test_the_head_of_another_log_is_not_contained(log: str) -> None:
     for position in (0, 1, EVENTS):
-        found = fault(log, against=Head(position, b"\xee" * 32))
+        found = missing(log, Head(position, b"\xee" * 32))
         assert (found.position, "does not contain" in found.problem) == (position, True)
 
 
@@ -122,10 +129,12 @@ def test_the_head_of_what_is_proved_is_told_where_the_chain_breaks(log: str) -> 
     assert (found.head, found.events) == (Head(PLACE - 1, before.hash), PLACE - 1)
 
 
-def test_what_breaks_the_chain_before_the_head_is_named_first(log: str) -> None:
+def test_what_breaks_the_chain_before_the_head_is_told_too(log: str) -> None:
     end = last(log)
     tamper(log, removed(PLACE, PLACE + 1) + removed(50, EVENTS + 1))
-    assert fault(log, against=end).problem == f"1 row was removed, up to position {PLACE}"
+    assert fault(log).problem == f"1 row was removed, up to position {PLACE}"
+    assert verified(log, against=end).fault == fault(log)
+    assert missing(log, end).position == 50
 
 
 def test_progress_is_told_on_the_way_and_ends_with_the_last_event(
