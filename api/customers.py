@@ -9,6 +9,7 @@ from api.cursors import Cursor
 from api.operations import MIN_POSITION, Operation
 from api.pages import LIMIT, Page, page
 from api.parameters import Declared, path_text
+from api.past import AS_OF, KNOWN_AT
 from api.spoken import never_seen
 from api.timelines import read_line
 from domain.timeline import Entry
@@ -23,17 +24,25 @@ CURSOR: Final = Cursor("customer", timeline.Cursor)
 _NEVER_SEEN: Final = {404: "No customer with this id has been seen."}
 
 
-async def _one(services: Reading, given: Given) -> Answer:
-    row = await services.database.row(customers.one(given[CUSTOMER_ID]))
-    if row is None:
+async def _one(reading: Reading, given: Given) -> Answer:
+    customer_id, as_of, known_at = given[CUSTOMER_ID], given[AS_OF], given[KNOWN_AT]
+    if as_of is None:
+        rows = await reading.known.rows(customers.one(customer_id), known_at)
+        found = [customers.read(row) for row in rows]
+    else:
+        rows = await reading.known.rows(customers.objects_then(customer_id, as_of), known_at)
+        found = [customers.add_up(customer_id, rows)] if rows else []
+    if not found:
         raise never_seen("customer")
-    return json_answer(customers.read(row))
+    return json_answer(found[0])
 
 
-async def _timeline(services: Reading, given: Given) -> Answer:
+async def _timeline(reading: Reading, given: Given) -> Answer:
     limit, after = given[LIMIT], given[CURSOR.parameter]
-    statement = timeline.of_customer(given[CUSTOMER_ID], after=after, limit=limit + 1)
-    rows = await services.database.rows(statement)
+    statement = timeline.of_customer(
+        given[CUSTOMER_ID], as_of=given[AS_OF], after=after, limit=limit + 1
+    )
+    rows = await reading.known.rows(statement, given[KNOWN_AT])
     if not rows and after is None:
         raise never_seen("customer")
     return page(rows, limit, read_line, CURSOR)
@@ -45,7 +54,7 @@ GET_CUSTOMER: Final = Operation["Reading"](
     summary="Get what a customer has, as counts and totals.",
     handle=_one,
     answers=customers.Customer,
-    takes=Declared((CUSTOMER_ID,), (MIN_POSITION,)),
+    takes=Declared((CUSTOMER_ID,), (AS_OF, KNOWN_AT, MIN_POSITION)),
     may_fail=_NEVER_SEEN,
 )
 GET_CUSTOMER_TIMELINE: Final = Operation["Reading"](
@@ -54,6 +63,6 @@ GET_CUSTOMER_TIMELINE: Final = Operation["Reading"](
     summary="Get what happened to everything of a customer, in the order it occurred.",
     handle=_timeline,
     answers=Page[Entry],
-    takes=Declared((CUSTOMER_ID,), (LIMIT, CURSOR.parameter, MIN_POSITION)),
+    takes=Declared((CUSTOMER_ID,), (LIMIT, CURSOR.parameter, AS_OF, KNOWN_AT, MIN_POSITION)),
     may_fail=_NEVER_SEEN,
 )

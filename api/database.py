@@ -1,13 +1,15 @@
-"""Database: the connections that answer reads."""
+"""Database: the connections that answer questions, and make the few changes asked for."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from api.errors import not_now
+from projections.projector import LIVE
 
 if TYPE_CHECKING:
     from projections.listing import Statement
@@ -25,7 +27,7 @@ _NOT_LOST: Final = (PoolTimeout, TooManyRequests, psycopg.errors.QueryCanceled)
 
 
 class Database:
-    """A pool of connections that can only read, in UTC."""
+    """A pool of connections, in UTC, that only read unless a change is asked for."""
 
     def __init__(self, conninfo: str) -> None:
         self._pool = AsyncConnectionPool(
@@ -49,21 +51,22 @@ class Database:
         """Disconnect."""
         await self._pool.close()
 
-    async def rows(self, statement: Statement) -> list[Row]:
-        """Run a statement in one round trip, and return its rows.
+    async def rows(self, statement: Statement, schema: str = LIVE) -> list[Row]:
+        """Run a statement, in one round trip on the live read models, and return its rows.
 
         Raises:
             ApiError: 503; the database is away, or has too much to do.
+            psycopg.errors.UndefinedTable: there is no such schema, or no more.
         """
         try:
             try:
-                return await self._rows(statement)
+                return await self._rows(statement, schema)
             except _NOT_LOST:
                 raise
             except _LOST:
                 # PostgreSQL was restarted, it may be: what else is in the pool is lost, too.
                 await self._pool.check()
-                return await self._rows(statement)
+                return await self._rows(statement, schema)
         except (PoolTimeout, TooManyRequests) as error:
             raise not_now("busy", "no connection to the database is free") from error
         except psycopg.errors.QueryCanceled as error:
@@ -81,14 +84,35 @@ class Database:
         rows = await self.rows(statement)
         return rows[0] if rows else None
 
-    async def _rows(self, statement: Statement) -> list[Row]:
+    async def change(self, statement: Statement) -> list[Row]:
+        """Run the one statement of a transaction that writes, and return its rows.
+
+        Raises:
+            ApiError: 503; it is not known whether it was done.
+        """
+        try:
+            async with self._pool.connection() as conn, conn.transaction():
+                await conn.execute("SET TRANSACTION READ WRITE")
+                cursor = await conn.execute(statement.sql.encode(), statement.params)
+                return await cursor.fetchall()
+        except (*_LOST, *_NOT_LOST) as error:
+            raise not_now("unavailable", "the database is away, or busy") from error
+
+    async def _rows(self, statement: Statement, schema: str) -> list[Row]:
         async with self._pool.connection() as conn, conn.cursor(binary=True) as cursor:
-            await cursor.execute(statement.sql.encode(), statement.params)
-            return await cursor.fetchall()
+            if schema == LIVE:
+                await cursor.execute(statement.sql.encode(), statement.params)
+                return await cursor.fetchall()
+            async with conn.transaction():
+                path = SQL("SET LOCAL search_path = {}").format(Identifier(schema))
+                await conn.execute(path)
+                await cursor.execute(statement.sql.encode(), statement.params)
+                return await cursor.fetchall()
 
 
 async def _configure(conn: psycopg.AsyncConnection) -> None:
     await conn.execute(
         f"SET statement_timeout = '{STATEMENT_TIMEOUT_S}s';"
-        " SET default_transaction_read_only = on; SET timezone = 'UTC'"
+        " SET default_transaction_read_only = on; SET timezone = 'UTC';"
+        f" SET search_path = {LIVE}"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
@@ -13,12 +13,15 @@ from api.errors import ApiError
 from api.operations import MIN_POSITION, Operation
 from api.pages import LIMIT, Item, Page, page
 from api.parameters import Declared, path_text, position, text
+from api.past import AS_OF, KNOWN_AT
 from domain.mapper import LedgerMapper
 from projections.listing import Statement
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from api.database import Row
-    from api.parameters import Given
+    from api.parameters import Given, Parameter
     from api.services import Reading
 
 STREAM_CHARS_MAX: Final = 1_300
@@ -69,14 +72,20 @@ _mapper = LedgerMapper()
 # The timelines tell which streams a webhook-id stands in: one, unless its bodies disagree.
 _SELECT_BODIES: Final = (
     "SELECT originator_id, originator_version, topic, state, notification_id, recorded_at"
-    " FROM raphus.ledger_events WHERE webhook_id = %(id)s AND originator_id IN"
+    " FROM raphus.ledger_events AS e WHERE webhook_id = %(id)s AND originator_id IN"
     " (SELECT stream_id FROM raphus.timeline WHERE webhook_id = %(id)s)"
-    " ORDER BY notification_id"
 )
 
-_FILTERS: Final = {
+# The timelines tell when what a delivery says occurred; a notice may not say it.
+_OCCURRED: Final = (
+    "EXISTS (SELECT FROM raphus.timeline AS t WHERE t.webhook_id = e.webhook_id"
+    " AND t.stream_id = e.originator_id AND coalesce(t.occurred_at, t.recorded_at) <= %(as_of)s)"
+)
+_FILTERS: Final[Mapping[Parameter[Any], str]] = {
     TYPE: "topic = %(type)s",
     AGGREGATE: "originator_id = %(aggregate_id)s",
+    AS_OF: _OCCURRED,
+    KNOWN_AT: "recorded_at <= %(known_at)s",
 }
 
 
@@ -86,7 +95,7 @@ def select_events(given: Given, *, after: int, limit: int) -> Statement:
     where = " AND ".join(["notification_id > %(after)s", *conditions])
     return Statement(
         "SELECT notification_id, webhook_id, topic, originator_id, recorded_at"  # noqa: S608 -- constants
-        f" FROM raphus.ledger_events WHERE {where}"
+        f" FROM raphus.ledger_events AS e WHERE {where}"
         " ORDER BY notification_id LIMIT %(limit)s",
         {**given.among(tuple(_FILTERS)), "after": after, "limit": limit},
     )
@@ -99,14 +108,17 @@ def read_event(row: Row) -> Item[int]:
     return Item(cast("int", place), msgspec.convert(fields, LoggedEvent))
 
 
-async def _list(services: Reading, given: Given) -> Answer:
+async def _list(reading: Reading, given: Given) -> Answer:
     after = max(given[AFTER] or 0, given[CURSOR.parameter] or 0)
     statement = select_events(given, after=after, limit=given[LIMIT] + 1)
-    return page(await services.database.rows(statement), given[LIMIT], read_event, CURSOR)
+    return page(await reading.database.rows(statement), given[LIMIT], read_event, CURSOR)
 
 
-async def _one(services: Reading, given: Given) -> Answer:
-    rows = await services.database.rows(Statement(_SELECT_BODIES, given.among((WEBHOOK_ID,))))
+async def _one(reading: Reading, given: Given) -> Answer:
+    asked = [_SELECT_BODIES, *(_FILTERS[time] for time in (AS_OF, KNOWN_AT) if given[time])]
+    statement = f"{' AND '.join(asked)} ORDER BY notification_id"
+    given_ones = given.among((WEBHOOK_ID, AS_OF, KNOWN_AT))
+    rows = await reading.database.rows(Statement(statement, given_ones))
     if not rows:
         raise ApiError(404, "not_found", "no webhook with this id is recorded and projected")
     return json_answer(_whole(rows))
@@ -140,7 +152,9 @@ LIST_EVENTS: Final = Operation["Reading"](
     summary="List the log, oldest first; poll it with `after` to follow it.",
     handle=_list,
     answers=Page[LoggedEvent],
-    takes=Declared(query=(TYPE, AGGREGATE, AFTER, LIMIT, CURSOR.parameter, MIN_POSITION)),
+    takes=Declared(
+        query=(TYPE, AGGREGATE, AFTER, LIMIT, CURSOR.parameter, AS_OF, KNOWN_AT, MIN_POSITION)
+    ),
 )
 GET_EVENT: Final = Operation["Reading"](
     path="/v1/events/{id:path}",
@@ -148,6 +162,6 @@ GET_EVENT: Final = Operation["Reading"](
     summary="Get one webhook, with its body to the byte.",
     handle=_one,
     answers=WholeEvent,
-    takes=Declared(path=(WEBHOOK_ID,), query=(MIN_POSITION,)),
+    takes=Declared(path=(WEBHOOK_ID,), query=(AS_OF, KNOWN_AT, MIN_POSITION)),
     may_fail={404: "No webhook with this id is recorded and projected."},
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,17 +13,28 @@ from api.errors import ApiError
 from api.operations import MIN_POSITION, Operation
 from api.parameters import Declared, Parameter, choice, instant, path_text
 from api.spoken import never_seen, spoken
-from domain.explanation import Explanation, UnknownEntityError, explain
+from domain.explanation import (
+    Explanation,
+    UnknownEntityError,
+    by_payment,
+    explain,
+    lacks_customer,
+)
+from domain.routing import THROUGH_PAYMENT
 from domain.stream_id import parts_of, stream_id
 from projections import history
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from api.answers import Answer
+    from api.database import Row
     from api.parameters import Given
     from api.services import Reading
     from domain.aggregate import Aggregate
     from domain.entity import Entity
     from projections.listing import Listing
+    from projections.periods import Place
 
 
 def _gone_by(name: str, description: str) -> Parameter[datetime | None]:
@@ -47,32 +59,54 @@ def is_asked(given: Given) -> bool:
 
 
 async def aggregate_then(
-    services: Reading, listing: Listing[Any], kind: str, object_id: str, given: Given
+    reading: Reading, listing: Listing[Any], kind: str, object_id: str, given: Given
 ) -> Aggregate:
     """Return the aggregate that an object belongs to, as it was at the times given.
 
     Raises:
         ApiError: 404; no such object has been seen.
     """
-    whole = history.read(await services.database.rows(history.of_object(listing, object_id)))
+    whole = history.read(await reading.database.rows(history.of_object(listing, object_id)))
     if whole is None:
         raise never_seen(kind)
     return _then(whole, given)
 
 
 async def entity_then(
-    services: Reading, listing: Listing[Any], kind: str, object_id: str, given: Given
+    reading: Reading, listing: Listing[Any], kind: str, object_id: str, given: Given
 ) -> Entity:
     """Return an object as it was at the times given.
 
     Raises:
         ApiError: 404; nothing of it had occurred, or been recorded, by then.
     """
-    then = await aggregate_then(services, listing, kind, object_id, given)
+    then = await aggregate_then(reading, listing, kind, object_id, given)
     for known in then.entities():
         if known.kind.name == kind and getattr(known.entity, known.kind.id_field) == object_id:
-            return await _with_customer(services, then, known.entity, given)
+            return await _with_customer(reading, then, kind, known.entity, given)
     raise ApiError(404, "not_yet", f"nothing of this {spoken(kind)} was there at that time")
+
+
+async def entities_then(
+    reading: Reading, kind: str, places: Sequence[Place], given: Given
+) -> list[Entity]:
+    """Return the objects of a list as they were at the times given."""
+    statement = history.of_streams([place.stream_id for place in places])
+    rows = await reading.database.rows(statement)
+    # Folding takes its time, in which the server takes webhooks.
+    return await asyncio.to_thread(_entities, kind, places, rows, given)
+
+
+def _entities(kind: str, places: Sequence[Place], rows: list[Row], given: Given) -> list[Entity]:
+    streams = {one.id: _then(one, given) for one in history.read_all(rows)}
+    found = []
+    for place in places:
+        for known in streams[place.stream_id].entities():
+            entity = known.entity
+            if known.kind.name == kind and getattr(entity, known.kind.id_field) == place.id:
+                customer_id = entity.customer_id or place.customer_id
+                found.append(msgspec.structs.replace(entity, customer_id=customer_id))
+    return found
 
 
 def explained(listing: Listing[Any], kind: str) -> Operation[Reading]:
@@ -81,12 +115,13 @@ def explained(listing: Listing[Any], kind: str) -> Operation[Reading]:
     names = listing.entity.__struct_fields__
     field = choice("field", "The field to explain.", names, default="status")
 
-    async def handle(services: Reading, given: Given) -> Answer:
-        then = await aggregate_then(services, listing, kind, given[object_id], given)
+    async def handle(reading: Reading, given: Given) -> Answer:
+        then = await aggregate_then(reading, listing, kind, given[object_id], given)
         try:
-            return json_answer(explain(then, kind, given[object_id], given[field]))
+            found = explain(then, kind, given[object_id], given[field])
         except UnknownEntityError as error:
             raise never_seen(kind) from error
+        return json_answer(await _by_payment(reading, then, found, given))
 
     return Operation(
         path=f"/v1/{listing.resource}/{{id:path}}/explain",
@@ -99,19 +134,33 @@ def explained(listing: Listing[Any], kind: str) -> Operation[Reading]:
     )
 
 
+async def _by_payment(
+    reading: Reading, then: Aggregate, found: Explanation, given: Given
+) -> Explanation:
+    """Explain a customer by the payment, where the object's own data lacks it."""
+    if not lacks_customer(found):
+        return found
+    payment_id = explain(then, found.kind, found.id, "payment_id").value
+    if not isinstance(payment_id, str):
+        return found
+    payment = stream_id("payment", parts_of(then.id)[1], payment_id)
+    whole = history.read(await reading.database.rows(history.of_stream(payment)))
+    return by_payment(found, _then(whole, given)) if whole else found
+
+
 def _then(whole: Aggregate, given: Given) -> Aggregate:
     return whole.at(as_of=given[AS_OF], known_at=given[KNOWN_AT])
 
 
 async def _with_customer(
-    services: Reading, then: Aggregate, entity: Entity, given: Given
+    reading: Reading, then: Aggregate, kind: str, entity: Entity, given: Given
 ) -> Entity:
     """Take the customer from the payment, where the object's own data lacks it."""
     payment_id = getattr(entity, "payment_id", None)
-    if entity.customer_id is not None or payment_id is None:
+    if entity.customer_id is not None or payment_id is None or kind not in THROUGH_PAYMENT:
         return entity
     payment = stream_id("payment", parts_of(then.id)[1], payment_id)
-    whole = history.read(await services.database.rows(history.of_stream(payment)))
+    whole = history.read(await reading.database.rows(history.of_stream(payment)))
     known = _then(whole, given).entities() if whole else []
     customers = (one.entity.customer_id for one in known if one.kind.name == "payment")
     return msgspec.structs.replace(entity, customer_id=next(customers, None))

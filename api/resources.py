@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 from api.answers import json_answer
@@ -9,8 +10,9 @@ from api.cursors import Cursor
 from api.operations import MIN_POSITION, Operation
 from api.pages import LIMIT, Item, Page, page
 from api.parameters import Declared, Parameter, flag, instant, path_text, text
-from api.past import AS_OF, KNOWN_AT, entity_then, is_asked
+from api.past import AS_OF, KNOWN_AT, entities_then, entity_then, is_asked
 from api.spoken import never_seen, spoken
+from projections import periods
 
 if TYPE_CHECKING:
     from api.answers import Answer
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
     from api.parameters import Given
     from api.services import Reading
     from projections.listing import Listing
+    from projections.periods import Place
 
+EVENTS_MAX: Final = 10_000
+"""A page of the past is shorter where its objects have more events than this in all."""
 _FILTERS: Final[tuple[Parameter[Any], ...]] = (
     text("business_id", "Only of this business."),
     text("status", "Only with this status."),
@@ -40,10 +45,18 @@ def listed(listing: Listing[Any]) -> Operation[Reading]:
     def read(row: Row) -> Item[int]:
         return Item(*listing.read(row))
 
-    async def handle(services: Reading, given: Given) -> Answer:
-        limit, before = given[LIMIT], given[cursor.parameter]
-        statement = listing.page(given.among(filters), before=before, limit=limit + 1)
-        return page(await services.database.rows(statement), limit, read, cursor)
+    async def handle(reading: Reading, given: Given) -> Answer:
+        asked, limit, before = given.among(filters), given[LIMIT], given[cursor.parameter]
+        as_of, known_at = given[AS_OF], given[KNOWN_AT]
+        if as_of is None:
+            statement = listing.page(asked, before=before, limit=limit + 1)
+            return page(await reading.known.rows(statement, known_at), limit, read, cursor)
+        statement = periods.page(listing, asked, as_of=as_of, before=before, limit=limit + 1)
+        rows = await reading.known.rows(statement, known_at)
+        places = _foldable([periods.read(row) for row in rows[:limit]])
+        entities = await entities_then(reading, listing.kind, places, given)
+        following = cursor.write(places[-1].first_position) if len(rows) > len(places) else None
+        return json_answer(Page(entities, following))
 
     return Operation(
         path=f"/v1/{listing.resource}",
@@ -51,19 +64,27 @@ def listed(listing: Listing[Any]) -> Operation[Reading]:
         summary=f"List {spoken(listing.resource)}, the last to appear first.",
         handle=handle,
         answers=Page[listing.entity],  # type: ignore[name-defined]  # a value, for the schema
-        takes=Declared(query=(*filters, LIMIT, cursor.parameter, MIN_POSITION)),
+        takes=Declared(query=(*filters, LIMIT, cursor.parameter, AS_OF, KNOWN_AT, MIN_POSITION)),
     )
+
+
+def _foldable(places: list[Place]) -> list[Place]:
+    """Take from the front as many as have few enough events, and one at least."""
+    events = accumulate(place.events for place in places)
+    return [
+        place for place, sum_ in zip(places, events, strict=True) if sum_ <= EVENTS_MAX
+    ] or places[:1]
 
 
 def one(listing: Listing[Any], kind: str) -> Operation[Reading]:
     """Return the operation that gives one object of a kind."""
     object_id = path_text("id", f"Dodo's id of the {spoken(kind)}.")
 
-    async def handle(services: Reading, given: Given) -> Answer:
+    async def handle(reading: Reading, given: Given) -> Answer:
         if is_asked(given):
-            entity = await entity_then(services, listing, kind, given[object_id], given)
+            entity = await entity_then(reading, listing, kind, given[object_id], given)
             return json_answer(entity)
-        row = await services.database.row(listing.one(given[object_id]))
+        row = await reading.database.row(listing.one(given[object_id]))
         if row is None:
             raise never_seen(kind)
         return json_answer(listing.read(row).entity)

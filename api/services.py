@@ -9,8 +9,10 @@ if TYPE_CHECKING:
     from api.auth import Guard
     from api.database import Database
     from api.freshness import Freshness
+    from api.known import Known
     from api.metrics import Metrics
     from api.webhooks import Waiting
+    from api.windmill.routes import RoutesFile
     from domain.writer import Writer
     from projections.follower import Follower
 
@@ -20,6 +22,8 @@ class Reading:
     """What questions are answered from, over HTTP and on the command line."""
 
     database: Database
+    known: Known
+    routes: RoutesFile
 
 
 @dataclass(frozen=True)

@@ -28,14 +28,14 @@ def timeline_of(listing: Listing[Any], kind: str) -> Operation[Reading]:
     object_id = path_text("id", f"Dodo's id of the {spoken(kind)}.")
     cursor = Cursor(f"{kind} timeline", timeline.Cursor)
 
-    async def handle(services: Reading, given: Given) -> Answer:
+    async def handle(reading: Reading, given: Given) -> Answer:
         limit, after = given[LIMIT], given[cursor.parameter]
         if is_asked(given):
-            then = await aggregate_then(services, listing, kind, given[object_id], given)
+            then = await aggregate_then(reading, listing, kind, given[object_id], given)
             rows = timeline.rows_then(then, kind, given[object_id], after)[: limit + 1]
         else:
             statement = timeline.of_entity(kind, given[object_id], after=after, limit=limit + 1)
-            rows = await services.database.rows(statement)
+            rows = await reading.database.rows(statement)
         if not rows and after is None:
             raise never_seen(kind)
         return page(rows, limit, read_line, cursor)
@@ -51,9 +51,10 @@ def timeline_of(listing: Listing[Any], kind: str) -> Operation[Reading]:
     )
 
 
-async def _refusals(services: Reading, given: Given) -> Answer:
+async def _refusals(reading: Reading, given: Given) -> Answer:
     limit, after = given[LIMIT], given[REFUSALS_CURSOR.parameter] or 0
-    rows = await services.database.rows(timeline.refusals(after=after, limit=limit + 1))
+    statement = timeline.refusals(as_of=given[AS_OF], after=after, limit=limit + 1)
+    rows = await reading.known.rows(statement, given[KNOWN_AT])
     return page(rows, limit, _read_refusal, REFUSALS_CURSOR)
 
 
@@ -71,8 +72,8 @@ def _read_refusal(row: Row) -> Item[int]:
 LIST_REFUSALS: Final = Operation["Reading"](
     path="/v1/refusals",
     name="list_refusals",
-    summary="List the facts that are refused now, the first to arrive first.",
+    summary="List the facts that are refused, the first to arrive first.",
     handle=_refusals,
     answers=Page[Entry],
-    takes=Declared(query=(LIMIT, REFUSALS_CURSOR.parameter, MIN_POSITION)),
+    takes=Declared(query=(LIMIT, REFUSALS_CURSOR.parameter, AS_OF, KNOWN_AT, MIN_POSITION)),
 )

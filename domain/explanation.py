@@ -8,6 +8,7 @@ import msgspec
 
 from domain.evidence import Source, evidence
 from domain.grounds import rule_of
+from domain.routing import THROUGH_PAYMENT
 
 if TYPE_CHECKING:
     from domain.aggregate import Aggregate, Known
@@ -74,6 +75,28 @@ def explain(aggregate: Aggregate, kind: str, entity_id: str, field: str) -> Expl
         passed_over_count=len(grounds.passed_over),
         note=grounds.note,
     )
+
+
+def lacks_customer(found: Explanation) -> bool:
+    """Tell whether what was explained is a customer that only the payment can say."""
+    unsaid = found.field == "customer_id" and found.value is None
+    return unsaid and found.kind in THROUGH_PAYMENT
+
+
+def by_payment(own: Explanation, payment: Aggregate) -> Explanation:
+    """Explain a customer that the thing's own data does not say by what its payment's say.
+
+    What is explained stays the thing's; the sources are the payment's deliveries. Where these do
+    not say it either, or none has been seen, the explanation is `own`.
+    """
+    for known in payment.entities():
+        if known.kind.name == "payment":
+            payment_id: str = getattr(known.entity, known.kind.id_field)
+            theirs = explain(payment, "payment", payment_id, own.field)
+            note = f"Its own data does not say it; it is its payment's ({payment_id})."
+            named = msgspec.structs.replace(theirs, kind=own.kind, id=own.id, note=note)
+            return own if theirs.value is None else named
+    return own
 
 
 def _find(aggregate: Aggregate, kind: str, entity_id: str) -> Known:

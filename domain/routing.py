@@ -29,6 +29,8 @@ NOTICE: Final = "notice"
 UNREADABLE: Final = "unreadable"
 """The topic of a verified body that does not say what a delivery must say."""
 KINDS: Final = {kind.name: kind for aggregate in STREAMS.values() for kind in aggregate.kinds}
+THROUGH_PAYMENT: Final = frozenset({"refund", "dispute"})
+"""The kinds whose customer is their payment's, where their own data does not say it."""
 _TAKEN: Final = {
     type_: (stream, kind)
     for stream, aggregate in STREAMS.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from projections import disputes, license_keys, payments, refunds, subscriptions
+from projections.periods import PERIODS
 from projections.timeline import TIMELINE
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ READ_MODELS: Final[tuple[ReadModel, ...]] = (
     disputes.DISPUTES,
     license_keys.LICENSE_KEYS,
     TIMELINE,
+    PERIODS,
 )
 # Any: the lists are of different entities.
 LISTINGS: Final[dict[str, Listing[Any]]] = {

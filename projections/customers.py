@@ -1,16 +1,19 @@
-"""Customers: a view over the read models of what belongs to them."""
+"""Customers: a view over the read models of what belongs to them, and its sums of the past."""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from domain.dispute import OPEN
 from projections.listing import Statement
+from projections.periods import OBJECTS_THEN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -41,9 +44,33 @@ class Customer(msgspec.Struct, frozen=True):
 
 
 _ONE: Final = (
-    f"SELECT {', '.join(Customer.__struct_fields__)} FROM raphus.customers"  # noqa: S608 -- names
+    f"SELECT {', '.join(Customer.__struct_fields__)} FROM customers"  # noqa: S608 -- names
     " WHERE customer_id = %(customer_id)s ORDER BY business_id LIMIT 1"
 )
+_OBJECTS: Final = """
+    SELECT o.business_id, o.kind, o.status, o.created_at, facts.last_seen_at, facts.refused,
+        coalesce(o.currency, o.payment_currency), o.amount
+    FROM objects AS o CROSS JOIN LATERAL (
+        SELECT max(t.occurred_at) AS last_seen_at,
+            count(*) FILTER (WHERE t.verdict = 'refused') AS refused
+        FROM timeline AS t WHERE t.stream_id = o.stream_id AND t.kind = o.kind AND t.id = o.id
+        AND t.occurred_at <= %(as_of)s
+    ) AS facts
+    WHERE o.business_id = (SELECT min(business_id) FROM objects)
+"""
+
+
+class _Object(NamedTuple):
+    """A row of `objects_then`."""
+
+    business_id: str
+    kind: str
+    status: str | None
+    created_at: datetime
+    last_seen_at: datetime
+    refused: int
+    currency: str | None
+    amount: int | None
 
 
 def one(customer_id: str) -> Statement:
@@ -54,3 +81,44 @@ def one(customer_id: str) -> Statement:
 def read(row: Sequence[object]) -> Customer:
     """Read a row of `one`; its times are in the connection's time zone."""
     return msgspec.convert(dict(zip(Customer.__struct_fields__, row, strict=True)), Customer)
+
+
+def objects_then(customer_id: str, as_of: datetime) -> Statement:
+    """Select what belonged to a customer as of an instant, an object a row."""
+    return Statement(OBJECTS_THEN + _OBJECTS, {"customer_id": customer_id, "as_of": as_of})
+
+
+def add_up(customer_id: str, rows: Sequence[Sequence[Any]]) -> Customer:
+    """Add the rows of `objects_then` up, of which there is one at least, as the view does."""
+    objects = [_Object(*row) for row in rows]
+    kinds = Counter(one.kind for one in objects)
+    stands = Counter((one.kind, one.status) for one in objects)
+    return Customer(
+        business_id=objects[0].business_id,
+        customer_id=customer_id,
+        subscriptions=kinds["subscription"],
+        active_subscriptions=stands["subscription", "active"],
+        payments=kinds["payment"],
+        succeeded_payments=stands["payment", "succeeded"],
+        failed_payments=stands["payment", "failed"],
+        refunds=kinds["refund"],
+        disputes=kinds["dispute"],
+        open_disputes=sum(stands["dispute", status] for status in OPEN),
+        license_keys=kinds["license_key"],
+        refused=sum(one.refused for one in objects),
+        first_seen_at=min(one.created_at for one in objects),
+        last_seen_at=max(one.last_seen_at for one in objects),
+        totals=_totals(objects),
+    )
+
+
+def _totals(objects: Iterable[_Object]) -> dict[str, Totals]:
+    sums: dict[str, Counter[str]] = defaultdict(Counter)
+    for one in objects:
+        moved = one.kind in {"payment", "refund"} and one.status == "succeeded"
+        if moved and one.currency is not None:
+            sums[one.currency][one.kind] += one.amount or 0
+    return {
+        currency: Totals(paid=sums[currency]["payment"], refunded=sums[currency]["refund"])
+        for currency in sorted(sums)
+    }

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PARTS_MAX: Final = 4
+PART_EVENTS_MIN: Final = 2_000
+"""For fewer events it does not pay to start another process."""
 
 
 class FoldingError(Exception):
@@ -47,7 +49,7 @@ def fold_in_parts(conninfo: str, staging: Staging, until: int) -> Iterator[int]:
     Raises:
         FoldingError: a process has failed, or was killed.
     """
-    parts = max(1, min(os.cpu_count() or 1, PARTS_MAX))
+    parts = max(1, min(os.cpu_count() or 1, PARTS_MAX, until // PART_EVENTS_MIN))
     tables = [model.table for model in staging.models]
     with ExitStack() as stack:
         yield from _told(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from domain.aggregates import aggregate
@@ -14,10 +16,11 @@ if TYPE_CHECKING:
     from domain.aggregate import Aggregate
     from projections.listing import Listing
 
-_EVENTS: Final = (
+_SELECT: Final = (
     "SELECT originator_id, originator_version, topic, state, notification_id, recorded_at"
-    " FROM raphus.ledger_events WHERE originator_id = "
+    " FROM raphus.ledger_events"
 )
+_EVENTS: Final = f"{_SELECT} WHERE originator_id = "
 _IN_ORDER: Final = " ORDER BY originator_version"
 _mapper: Final = LedgerMapper()
 
@@ -34,6 +37,21 @@ def of_object(listing: Listing[Any], object_id: str) -> Statement:
 def of_stream(stream_id: str) -> Statement:
     """Select the events of a stream."""
     return Statement(f"{_EVENTS}%(stream_id)s{_IN_ORDER}", {"stream_id": stream_id})
+
+
+def of_streams(stream_ids: Sequence[str]) -> Statement:
+    """Select the events of several streams."""
+    where = "originator_id = ANY (%(stream_ids)s)"
+    statement = f"{_SELECT} WHERE {where} ORDER BY originator_id, originator_version"
+    return Statement(statement, {"stream_ids": list(stream_ids)})
+
+
+def read_all(rows: Sequence[Sequence[Any]]) -> list[Aggregate]:
+    """Build the aggregates of `of_streams`."""
+    by_stream = groupby(rows, key=itemgetter(0))
+    return [
+        aggregate(stream_id, [_mapper.decode(*row) for row in own]) for stream_id, own in by_stream
+    ]
 
 
 def read(rows: Sequence[Sequence[Any]]) -> Aggregate | None:

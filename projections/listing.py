@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar, cast
 import msgspec
 
 from domain.entity import Entity
+from domain.routing import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +26,11 @@ COMMON_FILTERS: Final[Mapping[str, str]] = {
 
 
 class Statement(NamedTuple):
-    """An SQL statement, with its parameters by name."""
+    """An SQL statement, with its parameters by name.
+
+    Read models are named without their schema: the connection's search path tells whether the
+    live ones are asked, or those as known at some time.
+    """
 
     sql: str
     params: dict[str, object]
@@ -58,9 +63,14 @@ class Listing(Generic[AnyEntity]):
         object.__setattr__(self, "filters", {**COMMON_FILTERS, **self.filters})
         names = self.entity.__struct_fields__
         wanted = ", ".join(self.columns.get(name, f"t.{name}") for name in names)
-        source = f"raphus.{self.resource} AS t {self.joins}".rstrip()
+        source = f"{self.resource} AS t {self.joins}".rstrip()
         select = f"SELECT t.first_position, {wanted} FROM {source}"  # noqa: S608 -- names
         object.__setattr__(self, "_select", select)
+
+    @property
+    def kind(self) -> str:
+        """The name of the kind that is listed."""
+        return next(name for name, kind in KINDS.items() if kind.entity is self.entity)
 
     def page(self, given: Mapping[str, object], *, before: int | None, limit: int) -> Statement:
         """Select what meets all the filters `given`, after the cursor `before`.

@@ -18,7 +18,7 @@ def _product_of(payment: str) -> str:
     condition = SQL(
         "(%(product_id)s = ANY({payment}.product_ids)"
         " OR ({payment}.subscription_id, {payment}.business_id) IN"
-        " (SELECT subscription_id, business_id FROM raphus.subscriptions"
+        " (SELECT subscription_id, business_id FROM subscriptions"
         " WHERE product_id = %(product_id)s))"
     )
     return condition.format(payment=Identifier(payment)).as_string()
@@ -27,8 +27,7 @@ def _product_of(payment: str) -> str:
 LISTING = Listing("payments", PaymentEntity, "payment_id", filters={"product_id": _product_of("t")})
 
 JOIN: Final = (
-    "LEFT JOIN raphus.payments AS p"
-    " ON p.payment_id = t.payment_id AND p.business_id = t.business_id"
+    "LEFT JOIN payments AS p ON p.payment_id = t.payment_id AND p.business_id = t.business_id"
 )
 """Joins the payment, as `p`, of what may lack a customer and a product of its own."""
 CUSTOMER: Final = {"customer_id": "coalesce(t.customer_id, p.customer_id)"}
@@ -39,7 +38,7 @@ def filters_through_payment(kind: str) -> dict[str, str]:
     """Give the filters by customer and product for what is joined with its payment."""
     # By way of the view, which searches the indexes on the customers of both tables.
     customer = SQL(
-        "t.first_position IN (SELECT o.first_position FROM raphus.customer_objects AS o"
+        "t.first_position IN (SELECT o.first_position FROM customer_objects AS o"
         " WHERE o.kind = {kind} AND o.customer_id = %(customer_id)s)"
     )
     return {

@@ -58,9 +58,11 @@ class ReadModel:
     """A table, and the rows that an aggregate has in it.
 
     `rows` is pure: the same events give the same rows, so what is written as they arrive and
-    what a rebuild writes are equal. No two aggregates' rows share a `key`, and no further event
-    takes a key away. `streams` are the first parts of the ids of the streams that have rows
-    here. `touched` may leave out rows that events under these webhook-ids cannot have changed.
+    what a rebuild writes are equal. No two aggregates' rows share a `key`. `streams` are the first
+    parts of the ids of the streams that have rows here. `touched` may leave out rows that events
+    under these webhook-ids cannot have changed. No further event takes a key away, unless the
+    model is `replaced`: then all rows of a stream, of which there is one at least, are given, and
+    stand in place of those that it had.
     """
 
     table: str
@@ -69,6 +71,7 @@ class ReadModel:
     rows: Callable[[Aggregate], list[Row]]
     streams: frozenset[str]
     touched: Callable[[list[Row], AbstractSet[str]], list[Row]] = _all
+    replaced: bool = False
 
 
 def columns_of(struct: type[msgspec.Struct]) -> tuple[Column, ...]:

@@ -46,16 +46,17 @@ class Staging:
         self.schema = schema
         self.models = tuple(models)
 
-    def create(self, conn: Connection[Any]) -> None:
-        """Make the tables, without indexes; what a killed run has left goes away."""
+    def create(self, conn: Connection[Any], *, indexed: bool = False) -> None:
+        """Make the tables, with all the live ones' indexes or none; a killed run's go away."""
         self.drop(conn)
         conn.execute(SQL("CREATE SCHEMA {}").format(Identifier(self.schema)))
+        statement = SQL(
+            "CREATE UNLOGGED TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING GENERATED {})"
+        )
+        indexes = SQL("INCLUDING INDEXES" if indexed else "")
         for model in self.models:
-            statement = SQL(
-                "CREATE UNLOGGED TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING GENERATED)"
-            )
-            live = Identifier("raphus", model.table)
-            conn.execute(statement.format(Identifier(self.schema, model.table), live))
+            staged, live = (Identifier(one, model.table) for one in (self.schema, "raphus"))
+            conn.execute(statement.format(staged, live, indexes))
 
     def index(self, conn: Connection[Any], model: ReadModel) -> None:
         """Add the key of one table, by which rows are replaced and compared."""

@@ -14,6 +14,7 @@ from projections.disputes import DISPUTES
 from projections.license_keys import LICENSE_KEYS
 from projections.listing import Statement
 from projections.payments import PAYMENTS
+from projections.periods import OBJECTS_THEN
 from projections.read_model import Column, ReadModel, columns_of
 from projections.refunds import REFUNDS
 from projections.subscriptions import SUBSCRIPTIONS
@@ -117,17 +118,23 @@ class Line(NamedTuple):
 
 _SELECT: Final = (
     f"SELECT t.rank, {', '.join(f't.{column.name}' for column in _OF_ENTRY)}"  # noqa: S608 -- names
-    " FROM raphus.timeline AS t"
+    " FROM timeline AS t"
 )
 _AFTER: Final = (
     " AND (t.occurred_at, t.rank, t.webhook_id, t.position)"
     " > (%(occurred_at)s, %(rank)s, %(webhook_id)s, %(position)s)"
 )
+# A verdict rests on what occurred before, so it is the same as of any later instant.
+_BY: Final = " AND coalesce(t.occurred_at, t.recorded_at) <= %(as_of)s"
 _IN_ORDER: Final = " ORDER BY t.occurred_at, t.rank, t.webhook_id, t.position LIMIT %(limit)s"
 _OF_CUSTOMER: Final = (
-    " JOIN raphus.customer_objects AS o"
+    " JOIN customer_objects AS o"
     " ON o.stream_id = t.stream_id AND o.kind = t.kind AND o.id = t.id"
     " WHERE o.customer_id = %(customer_id)s"
+)
+_OF_CUSTOMER_THEN: Final = (
+    " JOIN objects AS o ON o.stream_id = t.stream_id AND o.kind = t.kind AND o.id = t.id"
+    f" WHERE true{_BY}"
 )
 
 
@@ -141,27 +148,31 @@ def of_entity(kind: str, entity_id: str, *, after: Cursor | None, limit: int) ->
     stream = SQL(
         " WHERE t.stream_id = (SELECT stream_id FROM {table} WHERE {id} = %(id)s"
         " ORDER BY first_position LIMIT 1) AND t.kind = %(kind)s AND t.id = %(id)s"
-    ).format(table=Identifier("raphus", model.table), id=Identifier(model.key[0]))
+    ).format(table=Identifier(model.table), id=Identifier(model.key[0]))
     return _page(stream.as_string(), {"kind": kind, "id": entity_id}, after, limit)
 
 
-def of_customer(customer_id: str, *, after: Cursor | None, limit: int) -> Statement:
-    """Select the facts of everything that belongs to a customer, in the order they occurred."""
-    return _page(_OF_CUSTOMER, {"customer_id": customer_id}, after, limit)
+def of_customer(
+    customer_id: str, *, as_of: datetime | None, after: Cursor | None, limit: int
+) -> Statement:
+    """Select the facts of everything that belongs to a customer, in the order they occurred.
+
+    Of the past it is what belonged to the customer `as_of` an instant, and had occurred by then.
+    """
+    if as_of is None:
+        return _page(_OF_CUSTOMER, {"customer_id": customer_id}, after, limit)
+    asked = {"customer_id": customer_id, "as_of": as_of}
+    page = _page(_OF_CUSTOMER_THEN, asked, after, limit)
+    return page._replace(sql=OBJECTS_THEN + page.sql)
 
 
-def refusals(*, after: int, limit: int) -> Statement:
-    """Select what is refused now, after a position of the log."""
+def refusals(*, as_of: datetime | None, after: int, limit: int) -> Statement:
+    """Select what is refused, of what had occurred by `as_of`, after a position of the log."""
     where = " WHERE t.verdict = 'refused' AND t.position > %(after)s"
     return Statement(
-        f"{_SELECT}{where} ORDER BY t.position LIMIT %(limit)s", {"after": after, "limit": limit}
+        f"{_SELECT}{where}{_BY if as_of else ''} ORDER BY t.position LIMIT %(limit)s",
+        {"as_of": as_of, "after": after, "limit": limit},
     )
-
-
-def stream_of_webhook(webhook_id: str) -> Statement:
-    """Select the streams that hold deliveries under a webhook-id: one, as a rule."""
-    select = "SELECT DISTINCT stream_id FROM raphus.timeline WHERE webhook_id = %(webhook_id)s"
-    return Statement(select, {"webhook_id": webhook_id})
 
 
 def rows_then(aggregate: Aggregate, kind: str, entity_id: str, after: Cursor | None) -> list[Row]:

@@ -1,0 +1,146 @@
+"""Known: the read models as they were known at a time, built when they are first asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+
+from api.errors import not_now
+from projections import snapshots
+from projections.folding import FoldingError
+from projections.log import LogError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from api.database import Database, Row
+    from api.errors import ApiError
+    from projections.listing import Statement
+    from projections.snapshots import Progress
+
+_log = logging.getLogger(__name__)
+
+WAIT_S: Final = 5.0
+"""How long a request waits for a snapshot to be built before it is told to come again."""
+BUILDING_MAX: Final = 4
+USED_EVERY_S: Final = 60.0
+"""How often it is noted at the most that a snapshot is used."""
+TIDY_EVERY_S: Final = 300.0
+
+
+def _silent(_phase: str, _done: int, _total: int) -> None:
+    pass
+
+
+class Known:
+    """Answers from the read models as known then; without a time, from the live ones.
+
+    `wait_s` None waits until a snapshot is built, whose progress is told meanwhile.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        database: Database,
+        wait_s: float | None = WAIT_S,
+        progress: Progress = _silent,
+    ) -> None:
+        self._conninfo = conninfo
+        self._database = database
+        self._wait_s = wait_s
+        self._progress = progress
+        self._building: dict[int, asyncio.Task[ApiError | None]] = {}
+        self._noted_at: dict[int, float] = {}
+        self._tidying: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    def start(self) -> None:
+        """Begin to drop, from time to time, what nobody uses any more."""
+        self._tidying = asyncio.create_task(self._tidy(), name="tidy snapshots")
+
+    async def stop(self) -> None:
+        """Stop; what is being built is given up at the next step."""
+        self._stopping = True
+        if self._tidying is not None:
+            self._tidying.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._tidying
+        await asyncio.gather(*self._building.values())
+
+    async def rows(self, statement: Statement, known_at: datetime | None) -> list[Row]:
+        """Run a statement on the read models as known at a time.
+
+        Raises:
+            ApiError: 503; they are still being built, or the database is away.
+        """
+        if known_at is None:
+            return await self._database.rows(statement)
+        row = await self._database.row(snapshots.position_at(known_at))
+        position = int(str(row[0])) if row else 0
+        await self._have(position)
+        try:
+            return await self._database.rows(statement, snapshots.schema_at(position))
+        except psycopg.errors.UndefinedTable as error:
+            self._noted_at.pop(position, None)
+            raise _preparing() from error
+
+    async def _have(self, position: int) -> None:
+        if time.monotonic() < self._noted_at.get(position, -USED_EVERY_S) + USED_EVERY_S:
+            return
+        building = self._building.get(position) or self._begin(position)
+        try:
+            problem = await asyncio.wait_for(asyncio.shield(building), self._wait_s)
+        except TimeoutError as error:
+            raise _preparing() from error
+        if problem is not None:
+            raise problem
+
+    def _begin(self, position: int) -> asyncio.Task[ApiError | None]:
+        if len(self._building) >= BUILDING_MAX:
+            raise not_now("busy", "too many times in the past are being prepared", retry_s=10)
+        building = asyncio.create_task(self._provide(position), name=f"snapshot {position}")
+        self._building[position] = building
+        building.add_done_callback(lambda _: self._building.pop(position))
+        return building
+
+    async def _provide(self, position: int) -> ApiError | None:
+        try:
+            await asyncio.to_thread(snapshots.provide, self._conninfo, position, self._tell)
+        except psycopg.Error:
+            return not_now("unavailable", "the database is away")
+        except _StoppedError:
+            return not_now("stopping", "the server stops")
+        except (FoldingError, LogError) as error:
+            _log.error("the read models of the past cannot be built: %s", error)
+            return not_now("unavailable", "the read models of that time cannot be built now")
+        now = time.monotonic()
+        recent = {one: at for one, at in self._noted_at.items() if at + USED_EVERY_S > now}
+        self._noted_at = recent | {position: now}
+        return None
+
+    def _tell(self, phase: str, done: int, total: int) -> None:
+        if self._stopping:
+            raise _StoppedError
+        self._progress(phase, done, total)
+
+    async def _tidy(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(snapshots.drop_unused, self._conninfo)
+            except psycopg.Error as error:
+                _log.warning("snapshots are not dropped for now: %s", type(error).__name__)
+            await asyncio.sleep(TIDY_EVERY_S)
+
+
+class _StoppedError(Exception):
+    pass
+
+
+def _preparing() -> ApiError:
+    message = "the read models are being prepared as they were known then: ask again"
+    return not_now("preparing", message, retry_s=5)

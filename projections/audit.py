@@ -1,0 +1,151 @@
+"""The audit: every delivery of a customer's streams, verbatim, with its place and its verdict.
+
+Each one can be checked by itself. Its `hash` is SHA-256 (`domain.chain.link`) over, one after
+the other:
+
+- `previous_hash`, the hash of the event at the position before (zeros before position 1);
+- big-endian, in 8 bytes each, `position`, `recorded_at` as microseconds since 1970, `version`;
+- in 2 bytes each the lengths of `stream`, `type` and `webhook_id`, in 4 that of the state;
+- `stream`, `type` and `webhook_id` in UTF-8;
+- the state: a byte 1 and the msgpack array of `webhook_id`, `webhook_timestamp` and
+  `webhook_signature` as strings and `body` as binary.
+
+That a log still contains it, `raphus verify --against POSITION:HASH` proves. What follows from
+the log, `kind` to `to`, and `signature_verified` are not covered: they are worked out anew.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from domain.aggregates import aggregate
+from domain.chain import GENESIS, Row
+from domain.event import Event
+from domain.machine import Verdict
+from domain.tampering import delivery_of
+from projections.listing import Statement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from domain.delivery import Delivery
+    from domain.signing import Check
+
+
+class AuditError(Exception):
+    """What stands in the log is not what was recorded."""
+
+
+class Audited(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """One delivery; from `kind` to `to`, the fact that it tells of.
+
+    `verdict` to `to` are null where the read models do not show the fact yet, and
+    `signature_verified` is where no secret is in hand.
+    """
+
+    position: str
+    recorded_at: datetime
+    stream: str
+    version: int
+    webhook_id: str
+    webhook_timestamp: str
+    webhook_signature: str
+    type: str
+    body: str
+    hash: str
+    previous_hash: str | None
+    kind: str
+    id: str
+    occurred_at: datetime | None
+    verdict: Verdict | None
+    reason: str | None
+    gap: bool | None
+    from_: str | None
+    to: str | None
+    signature_verified: bool | None
+
+
+class _Fact(msgspec.Struct):
+    """What the timeline says of a webhook-id; one may tell of several things."""
+
+    kind: str
+    id: str
+    occurred_at: datetime | None = None
+    verdict: Verdict | None = None
+    reason: str | None = None
+    gap: bool | None = None
+    from_status: str | None = None
+    to_status: str | None = None
+
+
+_OF_CUSTOMER: Final = """
+    SELECT e.originator_id, e.originator_version, e.topic, e.state, e.notification_id,
+        e.webhook_id, e.recorded_at, e.hash, before.hash,
+        (SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM raphus.timeline AS t
+            WHERE t.webhook_id = e.webhook_id AND t.stream_id = e.originator_id)
+    FROM (
+        SELECT DISTINCT stream_id FROM raphus.customer_objects
+        WHERE customer_id = %(customer_id)s
+    ) AS streams
+    JOIN raphus.ledger_events AS e ON e.originator_id = streams.stream_id
+    LEFT JOIN raphus.ledger_events AS before ON before.notification_id = e.notification_id - 1
+    ORDER BY e.notification_id
+"""
+
+
+def of_customer(customer_id: str) -> Statement:
+    """Select every delivery of every stream that belongs to a customer, by position."""
+    return Statement(_OF_CUSTOMER, {"customer_id": customer_id})
+
+
+def read(row: Sequence[Any], check: Check | None) -> Audited:
+    """Read a row of `of_customer`, and check its signature; times are in the connection's zone.
+
+    Raises:
+        AuditError: its state cannot be read, or is not a delivery of its stream.
+    """
+    *columns, hash_, before, facts = row
+    recorded = Row._make(columns)
+    delivery = delivery_of(recorded)
+    if isinstance(delivery, str):
+        raise AuditError(f"position {recorded.notification_id}: {delivery}")
+    previous = GENESIS if recorded.notification_id == 1 else before
+    fact = _fact(recorded, delivery, facts)
+    return Audited(
+        position=str(recorded.notification_id),
+        recorded_at=recorded.recorded_at,
+        stream=recorded.originator_id,
+        version=recorded.originator_version,
+        webhook_id=recorded.webhook_id,
+        webhook_timestamp=delivery.webhook_timestamp,
+        webhook_signature=delivery.webhook_signature,
+        type=recorded.topic,
+        body=delivery.body.decode(),
+        hash=hash_.hex(),
+        previous_hash=None if previous is None else previous.hex(),
+        kind=fact.kind,
+        id=fact.id,
+        occurred_at=fact.occurred_at,
+        verdict=fact.verdict,
+        reason=fact.reason,
+        gap=fact.gap,
+        from_=fact.from_status,
+        to=fact.to_status,
+        signature_verified=check(delivery) is None if check else None,
+    )
+
+
+def _fact(recorded: Row, delivery: Delivery, facts: object) -> _Fact:
+    """Find the fact that a delivery tells of, among those of its webhook-id."""
+    stream, version, topic, _, position, _, recorded_at = recorded
+    event = Event(stream, version, topic, delivery, position, recorded_at)
+    try:
+        (alone,) = aggregate(stream, [event]).timeline()
+    except (KeyError, ValueError) as error:
+        raise AuditError(f"position {position}: it is not a delivery of its stream") from error
+    shown = msgspec.convert(facts, list[_Fact])
+    unshown = _Fact(alone.kind, alone.id, alone.occurred_at)
+    return next((one for one in shown if (one.kind, one.id) == (alone.kind, alone.id)), unshown)

@@ -1,0 +1,135 @@
+"""The read model of periods, from when until when each thing was as it was; and what it answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+from psycopg.sql import SQL, Identifier
+
+from domain.periods import Period, periods
+from domain.routing import STREAMS, THROUGH_PAYMENT
+from projections.listing import Statement
+from projections.read_model import Column, ReadModel, columns_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from domain.aggregate import Aggregate
+    from projections.listing import Listing
+    from projections.read_model import Row
+
+
+def _rows(aggregate: Aggregate) -> list[Row]:
+    return [(aggregate.id, *msgspec.structs.astuple(one)) for one in periods(aggregate)]
+
+
+PERIODS: Final = ReadModel(
+    table="periods",
+    key=("stream_id", "kind", "id", "valid_from"),
+    columns=(Column("stream_id", "text"), *columns_of(Period)),
+    rows=_rows,
+    streams=frozenset(STREAMS),
+    replaced=True,
+)
+
+OBJECTS_THEN: Final = """
+    WITH own AS (
+        SELECT * FROM periods
+        WHERE customer_id = %(customer_id)s AND valid @> %(as_of)s::timestamptz
+    ), objects AS (
+        SELECT t.*, p.currency AS payment_currency FROM own AS t
+        LEFT JOIN periods AS p ON t.kind = 'refund' AND p.kind = 'payment'
+            AND p.id = t.payment_id AND p.business_id = t.business_id
+            AND p.valid @> %(as_of)s::timestamptz
+        UNION ALL
+        SELECT t.*, p.currency FROM own AS p
+        JOIN periods AS t ON t.payment_id = p.id AND t.business_id = p.business_id
+            AND t.kind IN ('refund', 'dispute') AND t.customer_id IS NULL
+            AND t.valid @> %(as_of)s::timestamptz
+        WHERE p.kind = 'payment'
+    )
+"""
+"""Begins a statement with `objects`: what belonged to a customer as of an instant, as it was.
+
+Like the view `customer_objects`: its own customer counts, else its payment's.
+"""
+_OF_PAYMENT: Final = (
+    " LEFT JOIN periods AS p ON p.kind = 'payment' AND p.id = t.payment_id"
+    " AND p.business_id = t.business_id AND p.valid @> %(as_of)s::timestamptz"
+)
+_OF_CUSTOMER: Final = "(t.kind, t.stream_id, t.id) IN (SELECT kind, stream_id, id FROM objects)"
+_PRODUCT: Final = "%(product_id)s = ANY ({one}.product_ids)"
+_PRODUCT_OF_PAYMENT: Final = """(
+    %(product_id)s = ANY ({one}.product_ids)
+    OR ({one}.subscription_id, {one}.business_id) IN (
+        SELECT id, business_id FROM periods WHERE kind = 'subscription'
+        AND valid @> %(as_of)s::timestamptz AND %(product_id)s = ANY (product_ids)
+    )
+)"""
+
+
+class Place(NamedTuple):
+    """Where a thing stands in a list of the past, and from how many events its state follows."""
+
+    first_position: int
+    stream_id: str
+    id: str
+    customer_id: str | None
+    events: int
+
+
+def page(
+    listing: Listing[Any],
+    given: Mapping[str, object],
+    *,
+    as_of: datetime,
+    before: int | None,
+    limit: int,
+) -> Statement:
+    """Select what met all the filters `given` as of an instant, after the cursor `before`.
+
+    The order is that of the list of today, by the first event to arrive, whenever it occurred.
+
+    Raises:
+        KeyError: there is no such filter.
+    """
+    filters = _filters(listing)
+    conditions = [filters[name] for name in given]
+    if before is not None:
+        conditions.append("t.first_position < %(before)s")
+    through = listing.kind in THROUGH_PAYMENT
+    select = (
+        "SELECT t.first_position, t.stream_id, t.id,"  # noqa: S608 -- constants
+        f" {'coalesce(t.customer_id, p.customer_id)' if through else 't.customer_id'},"
+        " (SELECT max(originator_version) FROM raphus.ledger_events"
+        " WHERE originator_id = t.stream_id)"
+        f" FROM periods AS t{_OF_PAYMENT if through else ''}"
+        " WHERE t.kind = %(kind)s AND t.valid @> %(as_of)s::timestamptz"
+        # It follows, and lets the index that has the order pass over most of what began later.
+        " AND t.valid_from <= %(as_of)s"
+    )
+    return Statement(
+        (OBJECTS_THEN if "customer_id" in given else "")
+        + " AND ".join([select, *conditions])
+        + " ORDER BY t.first_position DESC LIMIT %(limit)s",
+        {**given, "kind": listing.kind, "as_of": as_of, "before": before, "limit": limit},
+    )
+
+
+def read(row: Sequence[Any]) -> Place:
+    """Read a row of `page`."""
+    return Place(*row)
+
+
+def _filters(listing: Listing[Any]) -> dict[str, str]:
+    # What a list of today asks of the thing's own columns can be asked of its periods, too.
+    one = Identifier("p" if listing.kind in THROUGH_PAYMENT else "t")
+    paid = listing.kind == "payment" or listing.kind in THROUGH_PAYMENT
+    product = SQL(_PRODUCT_OF_PAYMENT if paid else _PRODUCT).format(one=one)
+    return {
+        **listing.filters,
+        "customer_id": _OF_CUSTOMER,
+        "product_id": product.as_string(),
+    }

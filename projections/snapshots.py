@@ -1,0 +1,156 @@
+"""Snapshots: the read models as known at a position of the log, built once and kept for a while.
+
+Each set of tables stands in a schema of its own, named after the position. Who asks for another
+one waits for it to be built, which costs about as much time and room as a rebuild of that part
+of the log. The tables are unlogged, and so is the list of them: a crash of the database
+empties both together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from projections.catalogue import READ_MODELS
+from projections.folding import fold_in_parts
+from projections.listing import Statement
+from projections.log import LogError
+from projections.staging import SETTINGS, Staging
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from typing import TypeAlias
+
+    Progress: TypeAlias = Callable[[str, int, int], None]
+
+KEPT_MAX: Final = 4
+"""So many are kept at the most; the one that was not used for longest gives way."""
+KEPT_S: Final = 3_600
+"""One that nobody has used for so long is dropped."""
+FOLD: Final = "fold"
+_PREFIX: Final = "raphus_known_"
+_VIEWS: Final = ("customer_objects", "customers")
+"""What queries read beside the tables, in the order in which one is made of the other."""
+# Any number will do, as long as whoever builds or drops one takes the same.
+_LOCK: Final = 7_270_480_530_004
+
+# Positions are dense and recorded_at never goes back along them, so halving finds the last event
+# that had been recorded by a time, with no index on the times.
+_POSITION: Final = """
+    WITH RECURSIVE search (low, high) AS (
+        SELECT 0::bigint, coalesce(max(notification_id), 0) FROM raphus.ledger_events
+        UNION ALL
+        SELECT CASE WHEN known THEN middle ELSE low END,
+            CASE WHEN known THEN high ELSE middle - 1 END
+        FROM search CROSS JOIN LATERAL (SELECT (low + high + 1) / 2) AS half (middle)
+        CROSS JOIN LATERAL (
+            SELECT recorded_at <= %(known_at)s FROM raphus.ledger_events
+            WHERE notification_id = middle
+        ) AS event (known)
+        WHERE low < high
+    )
+    SELECT low FROM search WHERE low = high
+"""
+_USE: Final = """
+    UPDATE raphus.snapshots SET used_at = clock_timestamp() WHERE position = %s RETURNING position
+"""
+_FORGET: Final = """
+    DELETE FROM raphus.snapshots
+    WHERE used_at < clock_timestamp() - make_interval(secs => %(kept_s)s)
+    OR position IN (SELECT position FROM raphus.snapshots ORDER BY used_at DESC OFFSET %(kept_max)s)
+"""
+_LEFT: Final = """
+    SELECT nspname FROM pg_namespace WHERE nspname ~ ('^' || %(prefix)s || '[0-9]+$')
+    AND substr(nspname, length(%(prefix)s) + 1)::bigint NOT IN (
+        SELECT position FROM raphus.snapshots
+    )
+"""
+
+
+def position_at(known_at: datetime) -> Statement:
+    """Select the position of the last event that had been recorded by a time, 0 for none."""
+    return Statement(_POSITION, {"known_at": known_at})
+
+
+def schema_at(position: int) -> str:
+    """Return the schema in which the read models stand as known at a position."""
+    return f"{_PREFIX}{position}"
+
+
+def provide(conninfo: str, position: int, progress: Progress) -> None:
+    """Build the snapshot at a position, unless it stands, and note that it is used.
+
+    One is built at a time; then what has not been used for long is dropped. `progress` is told
+    how many of how many events have been folded; it may raise, to cancel.
+
+    Raises:
+        FoldingError, LogError: it cannot be built.
+        psycopg.Error: the database went away; what was built counts for nothing.
+    """
+    with psycopg.connect(conninfo, autocommit=True, application_name="raphus-known") as conn:
+        conn.execute(SETTINGS)
+        if _use(conn, position):
+            return
+        conn.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        if _use(conn, position):  # somebody has built it meanwhile
+            return
+        staging = Staging(schema_at(position), READ_MODELS)
+        try:
+            staging.create(conn, indexed=True)
+            _fold(conninfo, staging, position, progress)
+            _finish(conn, staging, position)
+        except BaseException:
+            if not conn.closed:
+                staging.drop(conn)
+            raise
+        _drop_unused(conn)
+
+
+def drop_unused(conninfo: str) -> None:
+    """Drop those that have not been used for long, those above the limit, and those unfinished.
+
+    Where one is being built or dropped already, nothing is done.
+    """
+    with psycopg.connect(conninfo, autocommit=True, application_name="raphus-known") as conn:
+        row = conn.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
+        if row == (True,):
+            _drop_unused(conn)
+
+
+def _use(conn: psycopg.Connection[Any], position: int) -> bool:
+    return conn.execute(_USE, [position]).fetchone() is not None
+
+
+def _fold(conninfo: str, staging: Staging, position: int, progress: Progress) -> None:
+    done = 0
+    progress(FOLD, 0, position)
+    for events in fold_in_parts(conninfo, staging, position):
+        done += events
+        progress(FOLD, done, position)
+    if done != position:
+        raise LogError(f"of the {position} events that had been recorded, the log has {done}")
+
+
+def _finish(conn: psycopg.Connection[Any], staging: Staging, position: int) -> None:
+    with conn.transaction():
+        for model in staging.models:
+            conn.execute(SQL("ANALYZE {}").format(Identifier(staging.schema, model.table)))
+        for name in _VIEWS:
+            # Written without schemas, a view's text fits every schema.
+            conn.execute("SET LOCAL search_path = raphus")
+            ((text,),) = conn.execute("SELECT pg_get_viewdef(%s::regclass)", [name]).fetchall()
+            conn.execute(SQL("SET LOCAL search_path = {}").format(Identifier(staging.schema)))
+            conn.execute(SQL("CREATE VIEW {} AS ").format(Identifier(name)) + SQL(text))
+        conn.execute(
+            "INSERT INTO raphus.snapshots (position, used_at) VALUES (%s, clock_timestamp())",
+            [position],
+        )
+
+
+def _drop_unused(conn: psycopg.Connection[Any]) -> None:
+    conn.execute(_FORGET, {"kept_s": KEPT_S, "kept_max": KEPT_MAX})
+    for (schema,) in conn.execute(_LEFT, {"prefix": _PREFIX}).fetchall():
+        conn.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(schema)))
