@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Send
 
+T = TypeVar("T")
 JSON: Final = b"application/json"
 encode: Final = msgspec.json.Encoder().encode
 
@@ -26,6 +27,10 @@ class Answer(NamedTuple):
         """Send it."""
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         await send({"type": "http.response.body", "body": self.body})
+
+    def decoded(self, as_: type[T]) -> T:
+        """Read what the JSON says, for those who ask without HTTP."""
+        return msgspec.json.decode(self.body, type=as_)
 
 
 def answer(

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOREIGN_SECRET = "whsec_c29tZWJvZHkgZWxzZSdz"
-COMMANDS = "serve demo simulate migrate events rebuild verify docs version".split()
+COMMANDS = (
+    "serve demo simulate migrate list show timeline explain refusals customer events audit"
+    " rebuild verify docs version"
+).split()
 SETTINGS = "DODO_PAYMENTS_WEBHOOK_KEY RAPHUS_API_KEY DATABASE_URL RAPHUS_HOME HOST".split()
 
 

@@ -1,0 +1,51 @@
+"""Asking: what HTTP asks, asked without a server by the very same operations."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from api import conninfo
+from api.database import Database
+from api.known import Known
+from api.services import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from api.progress import Shown
+    from api.settings import Settings
+
+T = TypeVar("T")
+
+
+def asked(settings: Settings, question: Callable[[Reading], Awaitable[T]], progress: Shown) -> T:
+    """Ask the database that the settings mean.
+
+    `progress` is told of what must be built first: what had been known at a time that nobody
+    has asked about lately.
+
+    Raises:
+        ApiError: the question is answered with an error: 400, 404 or 503.
+        UnreachableError, EmbeddedPostgresError, MigrationError: there is no database to ask.
+    """
+
+    async def ask(database: str) -> T:
+        async with _reading(database, settings, progress) as reading:
+            return await question(reading)
+
+    with conninfo.database(settings) as database:
+        return asyncio.run(ask(database))
+
+
+@asynccontextmanager
+async def _reading(conninfo_: str, settings: Settings, progress: Shown) -> AsyncIterator[Reading]:
+    database = Database(conninfo_)
+    known = Known(conninfo_, database, wait_s=None, progress=progress)
+    await database.open()
+    try:
+        yield Reading(database, known, settings.windmill.routes_file())
+    finally:
+        await known.stop()
+        await database.close()

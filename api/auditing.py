@@ -1,0 +1,69 @@
+"""Auditing: the command that writes the evidence about a customer, as it was recorded."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import psycopg
+
+from api.answers import encode
+from api.conninfo import database
+from domain.signing import StoredSignatures
+from projections.audit import AuditError, of_customer, read
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from api.settings import Settings
+
+# Rows are held in memory by so many, and a delivery may have 1 MiB.
+_CHUNK_ROWS: Final = 64
+_SNAPSHOT: Final = """
+    SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+    SET LOCAL TimeZone = 'UTC';
+    SET LOCAL statement_timeout = 0
+"""
+
+
+class AuditingError(Exception):
+    """The evidence cannot be written, or not to its end."""
+
+
+def audit(settings: Settings, customer_id: str) -> Generator[bytes, None, None]:
+    """Yield the customer's deliveries in order of position, each as a line of JSON.
+
+    Raises:
+        SettingsError: there are secrets, and one is not a secret.
+        AuditingError: no such customer has been seen; or the log cannot be read to its end.
+    """
+    if settings.webhook_keys:
+        settings.verifier()  # tells what is wrong with the secrets
+    check = StoredSignatures(settings.webhook_keys) if settings.webhook_keys else None
+    found = False
+    try:
+        with closing(_rows(settings, customer_id)) as rows:
+            for row in rows:
+                found = True
+                yield encode(read(row, check)) + b"\n"
+    except AuditError as error:
+        raise AuditingError(f"{error}; raphus verify tells what was done to the log") from error
+    except psycopg.Error as error:
+        reason = error.diag.message_primary or "the database is away"
+        raise AuditingError(f"the evidence could not be read to its end: {reason}") from error
+    if not found:
+        raise AuditingError("no customer with this id has been seen")
+
+
+def _rows(settings: Settings, customer_id: str) -> Generator[tuple[Any, ...], None, None]:
+    statement = of_customer(customer_id)
+    with (
+        database(settings) as conninfo,
+        psycopg.connect(conninfo, application_name="raphus-audit") as conn,
+        conn.transaction(),
+        conn.cursor(binary=True) as cursor,
+    ):
+        conn.execute(_SNAPSHOT)
+        stream = cursor.stream(statement.sql.encode(), statement.params, size=_CHUNK_ROWS)
+        with closing(cast("Generator[tuple[Any, ...], None, None]", stream)) as rows:
+            yield from rows

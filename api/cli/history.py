@@ -1,0 +1,90 @@
+"""Commands about the log: to read it, to prove it, and to write anew what follows from it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import msgspec
+import psycopg
+
+from api import rebuilding, verifying
+from api.auditing import audit
+from api.cli.arguments import add_json, head, parameter, read_model
+from api.cli.errors import CommandError
+from api.cli.terminal import console, write
+from api.conninfo import database
+from api.customers import CUSTOMER_ID
+from api.events import AFTER, AGGREGATE, TYPE, read_event, select_events
+from api.pages import LIMIT
+from api.parameters import Given
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from api.cli.arguments import Commands
+    from api.settings import Settings
+
+
+def add(commands: Commands) -> None:
+    """Declare the commands."""
+    events = commands.add("events", _events, "list the log, oldest first")
+    for declared, name in ((TYPE, "type"), (AGGREGATE, "aggregate-id"), (AFTER, "after")):
+        events.add_argument(f"--{name}", type=parameter(declared), help=declared.description)
+    events.add_argument("--limit", type=parameter(LIMIT), default=LIMIT.default, help="at the most")
+    add_json(events)
+    audited = commands.add("audit", _audit, "write every delivery about a customer as JSON Lines")
+    audited.add_argument(
+        "id", type=parameter(CUSTOMER_ID), metavar="ID", help=CUSTOMER_ID.description
+    )
+    rebuild = commands.add("rebuild", _rebuild, "write read models anew from history")
+    names = f"of {', '.join(rebuilding.NAMES)}; else all"
+    rebuild.add_argument("names", nargs="*", type=read_model, metavar="NAME", help=names)
+    rebuild.add_argument("--check", action="store_true", help="only compare; 1 if they differ")
+    add_json(rebuild)
+    verify = commands.add("verify", _verify, "prove that history is whole")
+    verify.add_argument("--head", action="store_true", help="only print the head, to be kept")
+    verify.add_argument("--against", type=head, metavar="HEAD", help="a head kept from before")
+    verify.add_argument("--signatures", action="store_true", help="check every signature again")
+    add_json(verify)
+
+
+def _events(settings: Settings, args: Namespace) -> None:
+    asked = {TYPE.name: args.type, AGGREGATE.name: args.aggregate_id}
+    given = Given({name: value for name, value in asked.items() if value is not None})
+    statement = select_events(given, after=args.after or 0, limit=args.limit)
+    with database(settings) as conninfo, psycopg.connect(conninfo) as conn:
+        conn.execute("SET timezone = 'UTC'")
+        rows = conn.execute(statement.sql.encode(), statement.params).fetchall()
+    for event in (read_event(row).value for row in rows):
+        if args.json:
+            print(msgspec.json.encode(event).decode())
+        else:
+            print("  ".join(str(value) for value in msgspec.structs.astuple(event)))
+
+
+def _audit(settings: Settings, args: Namespace) -> None:
+    with closing(audit(settings, args.id)) as lines:
+        for line in lines:
+            write(line)
+
+
+def _rebuild(settings: Settings, args: Namespace) -> None:
+    shown_on = console(stderr=True)
+    found = rebuilding.rebuilt(settings, args.names, shown_on, check=args.check)
+    print(rebuilding.as_json(found) if args.json else "\n".join(rebuilding.as_text(found)))
+    if args.check and not found.equal:
+        raise CommandError("the read models differ from history: raphus rebuild writes them anew")
+
+
+def _verify(settings: Settings, args: Namespace) -> None:
+    if args.head:
+        print(verifying.read_head(settings))
+        return
+    shown_on = console(stderr=True)
+    found = verifying.verified(settings, shown_on, args.against, signatures=args.signatures)
+    print(verifying.as_json(found) if args.json else "\n".join(verifying.as_text(found)))
+    if found.fault is not None:
+        raise CommandError("the log is not what was recorded")
+    if found.missing is not None:
+        raise verifying.UnknownHeadError

@@ -1,0 +1,131 @@
+"""Lifecycle: all of a customer in one answer: who, what there is of it, and what happened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from api.answers import Answer, json_answer
+from api.customers import CURSOR, CUSTOMER_ID, GET_CUSTOMER, GET_CUSTOMER_TIMELINE
+from api.objects import OBJECTS
+from api.operations import Operation
+from api.pages import LIMIT, Page
+from api.parameters import Given
+from api.past import AS_OF, KNOWN_AT
+from domain.dispute import DisputeEntity
+from domain.license_key import LicenseKeyEntity
+from domain.payment import PaymentEntity
+from domain.refund import RefundEntity
+from domain.subscription import SubscriptionEntity
+from domain.timeline import Entry
+from projections.customers import Customer
+
+if TYPE_CHECKING:
+    from api.services import Reading
+
+OBJECTS_MAX: Final = 100
+"""Of each kind; the counts in `customer` are of all."""
+LATE_S: Final = 60
+"""Dodo delivers within seconds: what took longer was retried, replayed or held up."""
+
+
+class LifecycleEntry(Entry, frozen=True, gc=False):
+    """A fact of a customer. `late_s` is set where it was recorded over 60 s after it occurred."""
+
+    late_s: int | None
+
+
+class Lifecycle(msgspec.Struct):
+    """What a customer has, and a page of what happened to it in the order it occurred.
+
+    The objects stand newest first, at most 100 of each kind. Each part is read by itself: what
+    is recorded meanwhile may show in one and not in another.
+    """
+
+    customer: Customer
+    subscriptions: list[SubscriptionEntity]
+    payments: list[PaymentEntity]
+    refunds: list[RefundEntity]
+    disputes: list[DisputeEntity]
+    license_keys: list[LicenseKeyEntity]
+    items: list[LifecycleEntry]
+    next: str | None
+
+
+async def lifecycle(reading: Reading, given: Given) -> Lifecycle:
+    """Read a customer's lifecycle, with the page of its timeline that is asked for.
+
+    Raises:
+        ApiError: 404; no such customer has been seen, or was there at that time.
+    """
+    customer = (await GET_CUSTOMER.handle(reading, given)).decoded(Customer)
+    asked = Given(
+        {
+            "customer_id": given[CUSTOMER_ID],
+            LIMIT.name: OBJECTS_MAX,
+            **given.among((AS_OF, KNOWN_AT)),
+        }
+    )
+
+    async def listed(resource: str) -> Answer:
+        return await OBJECTS[resource].list.handle(reading, asked)
+
+    objects = Lifecycle(
+        customer=customer,
+        subscriptions=(await listed("subscriptions")).decoded(Page[SubscriptionEntity]).items,
+        payments=(await listed("payments")).decoded(Page[PaymentEntity]).items,
+        refunds=(await listed("refunds")).decoded(Page[RefundEntity]).items,
+        disputes=(await listed("disputes")).decoded(Page[DisputeEntity]).items,
+        license_keys=(await listed("license_keys")).decoded(Page[LicenseKeyEntity]).items,
+        items=[],
+        next=None,
+    )
+    return await _continued(reading, objects, given)
+
+
+async def whole_lifecycle(reading: Reading, given: Given, items_max: int) -> Lifecycle:
+    """Read a customer's lifecycle with its timeline to the end, or to `items_max` facts.
+
+    `next` is null where nothing was left out.
+
+    Raises:
+        ApiError: as for `lifecycle`.
+    """
+    asked = given.among((CUSTOMER_ID, AS_OF, KNOWN_AT)) | {LIMIT.name: LIMIT.schema["maximum"]}
+    found = await lifecycle(reading, Given(asked))
+    while found.next is not None and len(found.items) < items_max:
+        place = {CURSOR.parameter.name: CURSOR.read(found.next)}
+        found = await _continued(reading, found, Given(asked | place))
+    return found
+
+
+def late_s(entry: Entry) -> int | None:
+    """Return how late a fact was recorded, in seconds, if it was late."""
+    if entry.occurred_at is None:
+        return None
+    delay_s = (entry.recorded_at - entry.occurred_at).total_seconds()
+    return int(delay_s) if delay_s > LATE_S else None
+
+
+async def _continued(reading: Reading, known: Lifecycle, given: Given) -> Lifecycle:
+    page = (await GET_CUSTOMER_TIMELINE.handle(reading, given)).decoded(Page[Entry])
+    items = [
+        LifecycleEntry(**msgspec.structs.asdict(one), late_s=late_s(one)) for one in page.items
+    ]
+    return msgspec.structs.replace(known, items=known.items + items, next=page.next)
+
+
+async def _lifecycle(services: Reading, given: Given) -> Answer:
+    return json_answer(await lifecycle(services, given))
+
+
+GET_CUSTOMER_LIFECYCLE: Final = Operation["Reading"](
+    path="/v1/customers/{id:path}/lifecycle",
+    name="get_customer_lifecycle",
+    summary="Get all of a customer: counts and totals, the objects, and what happened to them.",
+    handle=_lifecycle,
+    answers=Lifecycle,
+    takes=GET_CUSTOMER_TIMELINE.takes,
+    may_fail=GET_CUSTOMER.may_fail,
+)

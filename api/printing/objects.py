@@ -1,0 +1,103 @@
+"""Objects: a list of them as a table, and one with all that is known of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from api.printing.tables import show_fields, show_line, show_table
+from api.printing.words import NOTHING, amount, counted, drifted, moment, money, oddities
+from api.spoken import spoken
+from domain.routing import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
+
+    from domain.entity import Entity
+
+_HEADS: Final = (
+    "id", "status", "customer", "product", "payment", "amount", "since (UTC)", "of note",
+)  # fmt: skip
+_AMOUNTS: Final = {
+    "recurring_pre_tax_amount": "currency",
+    "total_amount": "currency",
+    "tax": "currency",
+    "amount": "currency",
+    "refunded_amount": "currency",
+    "settlement_amount": "settlement_currency",
+    "settlement_tax": "settlement_currency",
+}
+"""The fields in minor units, each with the field that tells the currency."""
+_SAID_APART: Final = frozenset({"drift", "anomaly"})
+
+
+def show_objects(console: Console, objects: Sequence[Entity]) -> None:
+    """Print a list of objects, a row each."""
+    show_table(console, _HEADS, [_row(entity) for entity in objects])
+
+
+def show_object(console: Console, entity: Entity, past: str) -> None:
+    """Print what is known about an object, and what is odd about it."""
+    kind = kind_of(entity)
+    show_line(console, f"{spoken(kind)} {id_of(entity)}{past}")
+    show_fields(console, list(_fields(entity)))
+    for line in _warnings(entity):
+        show_line(console, f"! {line}")
+
+
+def kind_of(entity: Entity) -> str:
+    """Return the name of an object's kind."""
+    return next(name for name, kind in KINDS.items() if isinstance(entity, kind.entity))
+
+
+def id_of(entity: Entity) -> str:
+    """Return an object's id."""
+    found: str = getattr(entity, KINDS[kind_of(entity)].id_field)
+    return found
+
+
+def _row(entity: Entity) -> tuple[str, ...]:
+    products = getattr(entity, "product_ids", ())
+    payment_id = getattr(entity, "payment_id", None)
+    return (
+        id_of(entity),
+        entity.status or NOTHING,
+        entity.customer_id or NOTHING,
+        getattr(entity, "product_id", None) or ", ".join(products),
+        payment_id if payment_id and payment_id != id_of(entity) else "",
+        amount(entity),
+        moment(entity.created_at),
+        oddities(entity),
+    )
+
+
+def _fields(entity: Entity) -> Iterator[tuple[str, str]]:
+    for name in entity.__struct_fields__:
+        value = getattr(entity, name)
+        if value is not None and value != () and name not in _SAID_APART:
+            yield name, _written(entity, name, value)
+
+
+def _written(entity: Entity, name: str, value: object) -> str:
+    if isinstance(value, datetime):
+        return moment(value)
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    if name in _AMOUNTS and isinstance(value, int):
+        return money(value, getattr(entity, _AMOUNTS[name]))
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _warnings(entity: Entity) -> Iterator[str]:
+    if entity.drift is not None:
+        yield drifted(entity.drift)
+    if entity.history == "partial":
+        yield "history is partial: a webhook that must have come before was never seen"
+    if entity.refused:
+        yield f"{counted(entity.refused, 'fact')} refused: its timeline says which, and why"
+    if (anomaly := getattr(entity, "anomaly", None)) is not None:
+        yield anomaly

@@ -1,0 +1,127 @@
+"""Words: how times, amounts, states and what is odd about them are written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from api.lifecycle import late_s
+from domain.machine import Verdict
+from domain.money import decimal_text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.entity import Drift, Entity
+    from domain.subscription import SubscriptionEntity
+    from domain.timeline import Entry
+
+NOTHING: Final = "–"
+_UNITS_S: Final = {"days": 86_400, "h": 3_600, "min": 60}
+
+
+def plain(text: str) -> str:
+    """Return one line that can do nothing to a terminal."""
+    line = " ".join(text.split())
+    return line if line.isprintable() else "".join(c if c.isprintable() else "�" for c in line)
+
+
+def counted(count: int, what: str) -> str:
+    """Write how many there are."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def moment(at: datetime | None) -> str:
+    """Write an instant to the second."""
+    return NOTHING if at is None else f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+def day(at: datetime | None) -> str:
+    """Write a date."""
+    return NOTHING if at is None else f"{at:%Y-%m-%d}"
+
+
+def past(as_of: datetime | None, known_at: datetime | None) -> str:
+    """Tell which past an answer is of; nothing for the present."""
+    asked = {"as of": as_of, "as known at": known_at}
+    return "".join(
+        f", {name} {at.isoformat().replace('+00:00', 'Z')}" for name, at in asked.items() if at
+    )
+
+
+def money(amount_minor: int | None, currency: str | None) -> str:
+    """Write an amount in major units; without its currency, it is in minor units still."""
+    if amount_minor is None:
+        return ""
+    if currency is None:
+        return f"{amount_minor} in minor units"
+    return f"{decimal_text(amount_minor, currency)} {currency}"
+
+
+def amount(entity: Entity) -> str:
+    """Write the amount that an object is about; nothing where it has none."""
+    names = ("recurring_pre_tax_amount", "total_amount", "amount")
+    values = (getattr(entity, name, None) for name in names)
+    known = next((value for value in values if value is not None), None)
+    return money(known, getattr(entity, "currency", None))
+
+
+def price(subscription: SubscriptionEntity) -> str:
+    """Write what a subscription costs, and how often."""
+    cost, unit = amount(subscription), subscription.payment_frequency_interval
+    if not cost or unit is None:
+        return cost
+    count = subscription.payment_frequency_count
+    often = f"a {unit.lower()}" if count in {None, 1} else f"every {count} {unit.lower()}s"
+    return f"{cost} {often}"
+
+
+def duration(seconds: int) -> str:
+    """Write a duration in the largest unit that it has two of, or in seconds."""
+    units = ((name, seconds // size) for name, size in _UNITS_S.items())
+    return next((f"{count} {name}" for name, count in units if count >= 2), f"{seconds} s")
+
+
+def change(entry: Entry) -> str:
+    """Write what a fact did to the state."""
+    if entry.verdict is Verdict.APPLIED:
+        return f"{entry.from_ or NOTHING} → {entry.to}"
+    return f"stays {entry.to}" if entry.to else NOTHING
+
+
+def remarks(entry: Entry) -> str:
+    """Tell what is odd about a fact."""
+    late = late_s(entry)
+    told = [
+        f"arrived {duration(late)} late" if late else "",
+        "something before it was never seen" if entry.gap else "",
+        f"refused: {entry.reason}" if entry.verdict is Verdict.REFUSED else "",
+    ]
+    return "; ".join(filter(None, told))
+
+
+def oddities(entity: Entity) -> str:
+    """Tell in short what is odd about an object."""
+    told = [
+        f"drift: Dodo last said {_stands(*_observed(entity.drift))}" if entity.drift else "",
+        "history is partial" if entity.history == "partial" else "",
+        f"{counted(entity.refused, 'fact')} refused" if entity.refused else "",
+        getattr(entity, "anomaly", None) or "",
+    ]
+    return "; ".join(filter(None, told))
+
+
+def drifted(drift: Drift) -> str:
+    """Tell how the last observation and the facts differ."""
+    observed, folded = _stands(*_observed(drift)), _stands(drift.folded, drift.folded_stage)
+    return (
+        f"drift: Dodo last said {observed} ({drift.webhook_id} of {moment(drift.observed_at)}),"
+        f" while the facts lead to {folded}: a webhook is in flight, or lost"
+    )
+
+
+def _observed(drift: Drift) -> tuple[str, str | None]:
+    return drift.observed, drift.observed_stage
+
+
+def _stands(status: str | None, stage: str | None) -> str:
+    return f"{status or 'no state'} at stage {stage}" if stage else status or "no state"

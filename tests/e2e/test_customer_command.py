@@ -1,0 +1,137 @@
+"""`raphus customer` and `raphus audit`: all of a customer, for a person and as evidence."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import pytest
+
+from tests.e2e.program import environment, raphus
+from tests.histories import said
+from tests.http_server import Served, copied, served
+from tests.integration.projected import record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FACTS: Final = 107
+
+
+class Shop(NamedTuple):
+    """A server for the answers of HTTP, and the environment in which commands find its database."""
+
+    server: Served
+    env: dict[str, str]
+    known_at: str
+    """When the dispute had not been recorded yet."""
+
+
+@pytest.fixture(scope="module")
+def shop(cluster: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    whose = {"customer": {"customer_id": "cus_1", "name": "Customer 1 ✓"}}
+    bought = {
+        "subscription_id": "sub_1",
+        "product_id": "pdt_1",
+        "recurring_pre_tax_amount": 1999,
+        "currency": "EUR",
+        "payment_frequency_interval": "Month",
+    }
+    paid = {"payment_id": "pay_1", "total_amount": 1999, "currency": "EUR"}
+    told = [
+        said("subscription.active", 0, None, **whose, **bought),
+        said("payment.succeeded", 0, None, **whose, **paid),
+        said("payment.failed", 3, None, **whose, **paid),
+        said("refund.succeeded", 4, None, payment_id="pay_1", refund_id="ref_1", amount=500),
+        said("license_key.created", 5, None, id="lic_1", customer_id="cus_1", status="disabled"),
+    ]
+    many = [said("subscription.updated", 10 + n, None, **whose, **bought) for n in range(FACTS - 6)]
+    dispute = {"payment_id": "pay_1", "dispute_id": "dp_1", "amount": "1999", "currency": "EUR"}
+    with copied(cluster, template) as conninfo:
+        record(conninfo, told + many)
+        record(conninfo, [said("dispute.challenged", 6, None, **dispute)])
+        with served(conninfo) as server:
+            server.get("/v1/refusals", min_position=str(FACTS))
+            (last,) = server.get("/v1/events", after=str(FACTS - 2), limit=1)["items"]
+            env = environment(tmp_path_factory.mktemp("customer") / "home", DATABASE_URL=conninfo)
+            yield Shop(server, env, last["recorded_at"])
+
+
+def answered(shop: Shop, *arguments: str) -> str:
+    """Run a command that must succeed, and return what it prints."""
+    ended = raphus(*arguments, env=shop.env)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+@pytest.mark.parametrize("then", [{}, {"as_of": "2026-05-01T12:20:00Z"}, {"known_at": ""}])
+def test_the_json_is_the_whole_lifecycle_as_http_tells_it(shop: Shop, then: dict[str, str]) -> None:
+    query = {name: value or shop.known_at for name, value in then.items()}
+    options = [w for n, value in query.items() for w in (f"--{n.replace('_', '-')}", value)]
+    told = json.loads(answered(shop, "customer", "cus_1", *options, "--json"))
+    path = "/v1/customers/cus_1/lifecycle"
+    found = shop.server.get(path, limit=100, **query)
+    while found["next"] is not None:
+        more = shop.server.get(path, cursor=found["next"], **query)
+        found |= {"items": found["items"] + more["items"], "next": more["next"]}
+    assert told == found
+    assert told["next"] is None
+    assert len(told["items"]) == {"": FACTS, "as_of": 17, "known_at": FACTS - 1}["".join(then)]
+
+
+def test_a_person_reads_who_it_is_what_there_is_and_what_happened(shop: Shop) -> None:
+    told = answered(shop, "customer", "cus_1").splitlines()
+    lines = [" ".join(line.split()) for line in told]
+    assert lines[0] == "customer cus_1 of bus_1"
+    assert lines[2] == "paid 19.99 EUR, refunded 5.00 EUR"
+    assert lines[3].startswith("1 subscription (1 active), 1 payment (1 succeeded, 0 failed), ")
+    for expected in (
+        "sub_1 active pdt_1 19.99 EUR a month 2026-05-01",
+        "dp_1 challenged pay_1 19.99 EUR 2026-05-01 history is partial",
+    ):
+        assert expected in lines
+    (drift,) = [line for line in lines if line.startswith("! licence key lic_1: drift")]
+    assert "Dodo last said disabled (msg_license_key.created_5 of 2026-05-01 12:05:00)" in drift
+    happened = lines[lines.index("What happened") + 2 :]
+    assert len(happened) == FACTS
+    assert happened == sorted(happened, key=lambda line: line[:19])
+    (refused,) = [line for line in happened if "refused: " in line]
+    assert refused.startswith("2026-05-01 12:03:00 payment.failed pay_1 stays succeeded 19.99 EUR")
+    (gap,) = [line for line in happened if "something before it was never seen" in line]
+    assert " dp_1 – → challenged 19.99 EUR arrived " in gap
+    assert all(" late" in line for line in happened)
+
+
+def test_the_past_is_told_in_the_first_line(shop: Shop) -> None:
+    then = "2026-05-01T12:02:00Z"
+    asked = ("customer", "cus_1", "--as-of", then, "--known-at", shop.known_at)
+    told = answered(shop, *asked).splitlines()
+    assert told[0] == f"customer cus_1 of bus_1, as of {then}, as known at {shop.known_at}"
+    assert len(told[told.index("What happened") + 2 :]) == 2
+
+
+@pytest.mark.parametrize("command", ["customer", "audit"])
+def test_a_customer_who_was_never_seen_is_a_failure(shop: Shop, command: str) -> None:
+    ended = raphus(command, "cus_x", env=shop.env)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "raphus: no customer with this id has been seen\n"
+
+
+def test_an_audit_is_the_log_to_the_byte_and_this_log_has_it(shop: Shop) -> None:
+    written = answered(shop, "audit", "cus_1")
+    lines = [json.loads(line) for line in written.splitlines()]
+    assert [int(line["position"]) for line in lines] == list(range(1, FACTS + 1))
+    for line in lines[:5] + lines[-1:]:
+        event = shop.server.get(f"/v1/events/{line['webhook_id']}")
+        assert (line["body"], line["recorded_at"]) == (event["body"], event["recorded_at"])
+    assert "Customer 1 ✓" in lines[0]["body"]
+    assert {line["signature_verified"] for line in lines} == {False}, "nobody has signed these"
+    assert answered(shop, "audit", "cus_1") == written
+    head = f"{lines[-1]['position']}:{lines[-1]['hash']}"
+    assert answered(shop, "verify", "--against", head).startswith("the log is whole")
+
+
+def test_secrets_that_are_none_are_wrong_settings(shop: Shop) -> None:
+    ended = raphus("audit", "cus_1", env=shop.env | {"DODO_PAYMENTS_WEBHOOK_KEY": "whsec_!"})
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "DODO_PAYMENTS_WEBHOOK_KEY" in ended.stderr
