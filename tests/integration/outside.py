@@ -1,0 +1,110 @@
+"""What workflows reach on the outside: a web server and a mail server, on loopback."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseServer, StreamRequestHandler, ThreadingTCPServer
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from email.message import EmailMessage
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass
+class Web:
+    """A web server: what it answers by path, the last answer for ever, and what it was asked."""
+
+    url: str = ""
+    answers: dict[str, list[tuple[int, Any]]] = field(default_factory=dict)
+    asked: list[tuple[str, str, Any]] = field(default_factory=list)
+    """Each path, with the authorization and the body that came with it."""
+
+
+@dataclass
+class Post:
+    """A mail server: what it took, and for whom; `answers` are its words other than "well"."""
+
+    port: int = 0
+    answers: dict[str, str] = field(default_factory=dict)
+    mails: list[tuple[list[str], EmailMessage]] = field(default_factory=list)
+
+    @property
+    def resource(self) -> dict[str, Any]:
+        """What a Windmill resource says of it."""
+        return {"host": LOOPBACK, "port": self.port, "user": "", "password": ""}
+
+
+@contextmanager
+def web() -> Iterator[Web]:
+    """Serve the web."""
+    served = Web()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            size = int(self.headers.get("Content-Length", 0))
+            body = json.loads(self.rfile.read(size)) if size else None
+            served.asked.append((path, self.headers.get("Authorization", ""), body))
+            told = served.answers.get(path, [(404, "there is nothing")])
+            status, answer = told.pop(0) if len(told) > 1 else told[0]
+            content = answer if isinstance(answer, str) else json.dumps(answer)
+            self.send_response(status)
+            self.send_header("Retry-After", "0")
+            if status == 302:
+                self.send_header("Location", content)
+            self.end_headers()
+            self.wfile.write(content.encode())
+
+        do_POST = do_GET  # noqa: N815 -- http.server's own
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server, _running(server):
+        served.url = f"http://{LOOPBACK}:{server.server_port}"
+        yield served
+
+
+@contextmanager
+def post() -> Iterator[Post]:
+    """Take mails; TLS is not offered."""
+    taken = Post()
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            recipients: list[str] = []
+            self.wfile.write(b"220 ready\r\n")
+            while line := self.rfile.readline().decode().strip():
+                verb = line.partition(" ")[0].upper()
+                if verb == "RCPT":
+                    recipients.append(line.partition("<")[2].partition(">")[0])
+                if verb == "DATA":
+                    self.wfile.write(b"354 go on\r\n")
+                    content = b"".join(iter(self.rfile.readline, b".\r\n"))
+                    mail = message_from_bytes(content, policy=policy.default)
+                    taken.mails.append((recipients, mail))
+                told = taken.answers.get(verb, "221 bye" if verb == "QUIT" else "250 well")
+                self.wfile.write(f"{told}\r\n".encode())
+
+    with ThreadingTCPServer((LOOPBACK, 0), Handler) as server, _running(server):
+        taken.port = server.server_address[1]
+        yield taken
+
+
+@contextmanager
+def _running(server: BaseServer) -> Iterator[None]:
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()

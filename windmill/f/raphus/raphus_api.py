@@ -1,0 +1,55 @@
+"""Shared: questions to Raphus's HTTP API."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from f.raphus.given import variable
+from f.raphus.web import RefusedError, fetched
+
+TRIES = 5
+WAIT_MAX_S = 10
+PAGE_ITEMS = 100
+PAGES_MAX = 1_000
+
+
+class Counted(NamedTuple):
+    """How many there are; only a part of them was counted where it is not `whole`."""
+
+    number: int
+    whole: bool
+
+    def __str__(self) -> str:
+        return f"{self.number}" if self.whole else f"more than {self.number}"
+
+
+def ask(raphus_url: str, raphus_api_key: str, path: str, **query: str | int) -> Any:  # noqa: ANN401 -- JSON
+    """Ask, and ask again while Raphus says "not yet" or "not now" (503).
+
+    Raises:
+        RefusedError: it answered with another error, or went on saying that.
+    """
+    url = f"{variable(raphus_url).rstrip('/')}{path}?{urlencode(query)}"
+    api_key = variable(raphus_api_key)
+    for _ in range(TRIES - 1):
+        try:
+            return fetched(url, api_key)
+        except RefusedError as error:
+            if error.status != 503:
+                raise
+            time.sleep(min(error.retry_after_s, WAIT_MAX_S))
+    return fetched(url, api_key)
+
+
+def count(raphus_url: str, raphus_api_key: str, path: str, **query: str) -> Counted:
+    """Count the items of a list, page by page."""
+    number, cursor = 0, ""
+    for _ in range(PAGES_MAX):
+        more = {"cursor": cursor} if cursor else {}
+        page = ask(raphus_url, raphus_api_key, path, limit=PAGE_ITEMS, **query, **more)
+        number, cursor = number + len(page["items"]), page["next"]
+        if cursor is None:
+            return Counted(number, whole=True)
+    return Counted(number, whole=False)
