@@ -41,7 +41,7 @@ def drive(
     """Send raw requests to loopback, as fast as they are answered or at `per_s`.
 
     Raises:
-        RuntimeError: an answer was not 200.
+        RuntimeError: an answer was no success.
     """
     ours, theirs = multiprocessing.Pipe(duplex=False)
     arguments = (theirs, port, list(requests), connections, per_s)
@@ -101,8 +101,8 @@ class _Generator:
         assert isinstance(connection, socket.socket)
         number = connection.fileno()
         answer = self._answers.pop(number, b"") + connection.recv(_RECEIVE_BYTES)
-        if not answer.startswith(b"HTTP/1.1 200"):
-            raise RuntimeError(f"expected 200, got {answer[:200]!r}")
+        if not answer.startswith(b"HTTP/1.1 2"):
+            raise RuntimeError(f"expected success, got {answer[:200]!r}")
         if not _is_whole(answer):
             self._answers[number] = answer
             return

@@ -13,17 +13,19 @@ ROUNDS = 5
 
 
 class Result(NamedTuple):
-    """One line of the table; `at_most` where the ratio is a cost."""
+    """One line of the table; `at_most` where the ratio is a cost, no target where none was set."""
 
     what: str
     ratio: float
-    target: float
+    target: float | None
     at_most: bool
     detail: str
 
     @property
-    def met(self) -> bool:
-        """Whether the target is reached."""
+    def met(self) -> bool | None:
+        """Whether the target is reached; None where there is none."""
+        if self.target is None:
+            return None
         return self.ratio <= self.target if self.at_most else self.ratio >= self.target
 
 

@@ -83,3 +83,11 @@ def test_the_body_is_kept_to_the_byte() -> None:
     body = b" \r\n\xff\x00 not json \n"
     (event,) = of_one(delivery(body)).events
     assert event.delivery.body == body
+
+
+def test_a_body_that_comes_later_is_read_too() -> None:
+    whole = of_one(delivery(b"not json", "msg_1"), said("payout.created", 0, "msg_1"))
+    noticed = Notice(whole.id, whole.events[:1])
+    assert (noticed.business_id, noticed.timeline()[0].type) == ("", "unreadable")
+    noticed.append(whole.events[1])
+    assert (noticed.business_id, noticed.timeline()[0].type) == ("bus_1", "payout.created")

@@ -1,0 +1,113 @@
+"""Benchmark: jobs started in Windmill, against what its endpoint can take, and how soon they are."""
+
+from __future__ import annotations
+
+import socket
+import statistics
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from api.windmill.sender import CONCURRENCY
+from domain.ledger import Ledger
+from tests.benchmarks.bodies import deliveries, request
+from tests.benchmarks.load import drive
+from tests.benchmarks.measure import Result
+from tests.benchmarks.servers import real, serving
+from tests.histories import said
+from tests.integration.windmill import starting_jobs, write_routes
+from tests.windmill_stand_in import TOKEN, WORKSPACE, StandInProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from domain.delivery import Delivery
+
+_AGGREGATES = 1_000
+_EVENTS_EACH = 4
+_DELAY_S = 0.02
+_WEBHOOKS = 300
+_PAUSE_S = 0.03
+_PATIENCE_S = 300.0
+
+
+def against_the_endpoints_limit(conninfo: str) -> Result:
+    """Measure jobs/s from a full outbox, and what the endpoint takes over as many connections."""
+    with StandInProcess(delay_s=_DELAY_S) as windmill, _routes() as routes:
+        limit = drive(_port(windmill.url), _requests(), CONCURRENCY).requests_per_s
+        began = len(windmill.jobs())
+        with starting_jobs(conninfo, routes, windmill):
+            with Ledger(conninfo) as ledger:
+                for minute in range(_EVENTS_EACH):
+                    ledger.record([_event(number, minute) for number in range(_AGGREGATES)])
+            _wait(lambda: len(windmill.jobs()) - began == _AGGREGATES * _EVENTS_EACH)
+        accepted = [job.accepted_at_s for job in windmill.jobs()[began:]]
+    # The first tenth is the way there, and the last one the lanes that are left.
+    tenth = len(accepted) // 10
+    per_s = (len(accepted) - 2 * tenth) / (accepted[-tenth - 1] - accepted[tenth])
+    detail = f"{per_s:,.0f} against {limit:,.0f} jobs/s, {CONCURRENCY} at once, 20 ms each"
+    what = "jobs/s started in Windmill ÷ its endpoint's limit"
+    return Result(what, per_s / limit, 0.8, False, detail)
+
+
+def from_webhook_to_job(conninfo: str) -> Result:
+    """Measure how long after a webhook was sent its job has been accepted, one at a time."""
+    arrived = deliveries(_WEBHOOKS)
+    sent: dict[str, float] = {}
+    with (
+        StandInProcess() as windmill,
+        _routes() as routes,
+        starting_jobs(conninfo, routes, windmill),
+        serving(real, conninfo) as port,
+        socket.create_connection(("127.0.0.1", port)) as connection,
+    ):
+        for delivery in arrived:
+            sent[delivery.webhook_id] = time.monotonic()
+            connection.sendall(request(delivery))
+            if not connection.recv(4_096).startswith(b"HTTP/1.1 200"):
+                raise RuntimeError("a webhook was not accepted")
+            time.sleep(_PAUSE_S)
+        _wait(lambda: len(windmill.jobs()) == _WEBHOOKS)
+        jobs = windmill.jobs()
+    took_s = [job.accepted_at_s - sent[job.arguments["event"]["webhook_id"]] for job in jobs]
+    hundredths = statistics.quantiles(took_s, n=100)
+    p50_ms, p99_ms = hundredths[49] * 1e3, hundredths[98] * 1e3
+    detail = f"p50 {p50_ms:.0f} ms, p99 {p99_ms:.0f} ms"
+    return Result("from webhook to job start, p99 in s", p99_ms / 1e3, None, True, detail)
+
+
+@contextmanager
+def _routes() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield write_routes(Path(folder))
+
+
+def _event(number: int, minute: int) -> Delivery:
+    type_ = "subscription.updated" if minute else "subscription.active"
+    about: dict[str, Any] = {
+        "subscription_id": f"sub_{number}",
+        "status": "active",
+        "quantity": minute,
+    }
+    return said(type_, minute, f"msg_{number}_{minute}", **about)
+
+
+def _requests() -> list[bytes]:
+    path = f"/api/w/{WORKSPACE}/jobs/run/p/f/raphus/all"
+    head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {TOKEN}\r\n"
+    return [f"{head}content-length: 2\r\n\r\n{{}}".encode()] * (_AGGREGATES * 2)
+
+
+def _port(url: str) -> int:
+    return urlsplit(url).port or 0
+
+
+def _wait(done: Callable[[], bool]) -> None:
+    give_up_at = time.monotonic() + _PATIENCE_S
+    while not done():
+        if time.monotonic() > give_up_at:
+            raise RuntimeError("the jobs were not started in time")
+        time.sleep(0.5)
