@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from domain.delivery import read_envelope
@@ -66,7 +64,7 @@ class Aggregate:
         """The number of events."""
         return len(self.events)
 
-    @cached_property
+    @property
     def business_id(self) -> str:
         """The tenant."""
         return parts_of(self.id)[1]
@@ -138,16 +136,15 @@ class Aggregate:
         return Known(kind, entity, min(fact.position for fact in folded.facts))
 
     def _sayings(self) -> dict[tuple[str, str], dict[str, list[Saying]]]:
-        sayings: dict[tuple[str, str], dict[str, list[Saying]]] = defaultdict(
-            lambda: defaultdict(list)
-        )
+        sayings: dict[tuple[str, str], dict[str, list[Saying]]] = {}
         for event in self.events:
             (kind, word), body = self._words[event.topic], event.delivery.body
             envelope = read_envelope(body)
             observation = kind.observe(envelope.data, body)
             rank, entity_id = kind.machine.ranks[word], kind.id_of(envelope.data) or ""
             saying = Saying(envelope.timestamp, rank, body, word, observation, event)
-            sayings[kind.name, entity_id][event.delivery.webhook_id].append(saying)
+            of_entity = sayings.setdefault((kind.name, entity_id), {})
+            of_entity.setdefault(event.delivery.webhook_id, []).append(saying)
         return sayings
 
 

@@ -100,13 +100,15 @@ def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
     ats: list[At] = []
     observed: tuple[At, Fact] | None = None
     at = At()
-    newness = _newness(kind)
     for fact in ordered:
         step = kind.machine.step(at, fact.word, fact.observations[0].at.stage)
         entries.append(_entry(kind, entity_id, fact, at, step))
         at = step.to
         ats.append(at)
-        for observation in sorted(fact.observations, key=newness):
+        oldest_first = fact.observations
+        if len(oldest_first) > 1:
+            oldest_first = tuple(sorted(oldest_first, key=_newness(kind)))
+        for observation in oldest_first:
             observations.append(observation)
             if observation.at.status is not None:
                 observed = observation.at, fact
