@@ -14,12 +14,12 @@ from domain.ledger import Ledger
 from domain.machine import Verdict
 from domain.payment import PaymentEntity
 from domain.refund import RefundEntity
-from projections import customers
+from projections import customers, periods
 from projections.catalogue import LISTINGS, READ_MODELS
 from projections.customers import Customer, Totals
 from projections.listing import Statement
 from projections.read_model import columns_of
-from tests.histories import said
+from tests.histories import NOON, said
 from tests.integration.projected import project, record, rows, simulated
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 COLUMNS = """
     SELECT attname, format_type(atttypid, NULL), NOT attnotnull FROM pg_attribute
-    WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+    WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped
+    AND attgenerated = '' ORDER BY attnum
 """
 KEY = """
     SELECT array_agg(attname::text ORDER BY place) FROM pg_index
@@ -239,6 +240,12 @@ INDEXED = [
     ),
     LISTINGS["disputes"].page({"open": True}, before=None, limit=50),
     LISTINGS["subscriptions"].page({"status": "on_hold"}, before=None, limit=50),
+    customers.objects_then("cus_1", NOON),
+    *(
+        periods.page(listing, given, as_of=NOON, before=None, limit=50)
+        for listing in LISTINGS.values()
+        for given in ({}, {"customer_id": "cus_1"})
+    ),
     Statement("SELECT * FROM raphus.customers WHERE customer_id = 'cus_1'", {}),
     Statement("SELECT * FROM raphus.active_subscriptions WHERE customer_id = 'cus_1'", {}),
 ]
@@ -248,7 +255,7 @@ INDEXED = [
 def test_what_is_asked_of_a_customer_or_an_object_is_found_by_indexes(database: str) -> None:
     with psycopg.connect(database) as conn:
         # The tables are small: what has an index at all is to be found out.
-        conn.execute("SET enable_seqscan = off")
+        conn.execute("SET enable_seqscan = off; SET search_path = raphus")
         for statement in INDEXED:
             plan = conn.execute(f"EXPLAIN {statement.sql}".encode(), statement.params).fetchall()
             text = "\n".join(line for (line,) in plan)

@@ -1,0 +1,34 @@
+"""Occasions made in memory: a body delivered after others, and judged as the log would judge it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api.windmill.judging import occasion as judged
+from domain.delivery import Delivery
+from domain.routing import route
+from tests.histories import aggregates, delivery
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from api.windmill.occasion import Occasion
+
+
+def occasion(
+    body: bytes | Mapping[str, object] | Delivery,
+    *earlier: Delivery,
+    product_id: str | None = None,
+    replay: int = 0,
+) -> Occasion:
+    """Make the occasion of a body that is delivered after others, under the id `msg_this`.
+
+    Raises:
+        ValueError: the body is unreadable, and so no occasion.
+    """
+    last = body if isinstance(body, Delivery) else delivery(body, "msg_this")
+    known = aggregates([*earlier, last])[route(last).stream_id]
+    found = judged(known, last.webhook_id)
+    if found is None:
+        raise ValueError("the body is unreadable")
+    return found._replace(product_id=product_id, replay=replay)
