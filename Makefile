@@ -3,7 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := domain projections api migrations
-CODE := $(PACKAGES) tests
+CODE := $(PACKAGES) tests windmill
 
 # PYTHON=/path/to/python3 makes the environment with that one; else the first that is new enough.
 CANDIDATES := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python)

@@ -54,7 +54,7 @@ def set_up(level: int) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for chatty in ("asyncio", "eventsourcing", "httpcore", "httpx", "psycopg", "psycopg.pool"):
+    for chatty in ("aiohttp", "asyncio", "eventsourcing", "psycopg", "psycopg.pool"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # Below that it tells what `serve` tells in its own words, and a line a malformed request.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

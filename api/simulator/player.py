@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-import ssl
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
+from urllib.parse import urlsplit
 
-import httpx
+import aiohttp
 import msgspec
 from standardwebhooks import Webhook
 
@@ -100,7 +100,7 @@ class Player:
     ) -> None:
         if concurrency < 1:
             raise ValueError("concurrency must be at least 1")
-        self._url = httpx.URL(url)
+        self._url = url
         self._webhook = Webhook(secret)
         self._concurrency = concurrency
         self._patience = patience or Patience()
@@ -115,18 +115,16 @@ class Player:
         tally = Tally()
         waiting = iter(occurrences)
         total = len(occurrences)
-        tls = httpx.create_ssl_context()
 
-        async def work() -> None:
-            async with self._client(tls) as client:
-                for occurrence in self._until_it_gives_up(waiting, tally):
-                    tally.count(await self._deliver(client, occurrence, tally))
-                    if progress is not None:
-                        progress(tally.sent, total)
+        async def work(client: aiohttp.ClientSession) -> None:
+            for occurrence in self._until_it_gives_up(waiting, tally):
+                tally.count(await self._deliver(client, occurrence, tally))
+                if progress is not None:
+                    progress(tally.sent, total)
 
-        async with asyncio.TaskGroup() as workers:
+        async with self._client() as client, asyncio.TaskGroup() as workers:
             for _ in range(min(self._concurrency, total)):
-                workers.create_task(work())
+                workers.create_task(work(client))
         return tally
 
     def _until_it_gives_up(
@@ -138,38 +136,43 @@ class Player:
                 return
             yield occurrence
 
-    def _client(self, tls: ssl.SSLContext) -> httpx.AsyncClient:
-        """One worker's client.
-
-        Each has its own, since the time that httpx's pool takes for a request grows with the
-        number of connections. A proxy has no say about this machine itself.
-        """
-        return httpx.AsyncClient(
-            timeout=self._patience.timeout_s,
-            verify=tls,
-            trust_env=self._url.host not in LOOPBACK,
+    def _client(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._concurrency),
+            timeout=aiohttp.ClientTimeout(total=self._patience.timeout_s),
+            # A proxy has no say about this machine itself.
+            trust_env=urlsplit(self._url).hostname not in LOOPBACK,
         )
 
     async def _deliver(
-        self, client: httpx.AsyncClient, occurrence: Occurrence, tally: Tally
+        self, client: aiohttp.ClientSession, occurrence: Occurrence, tally: Tally
     ) -> Answer:
         for attempt in range(self._patience.attempts_max):
             if attempt:
                 tally.retries += 1
                 await asyncio.sleep(self._backoff_s(attempt))
             try:
-                response = await client.post(
-                    self._url, content=occurrence.body, headers=self.headers(occurrence)
-                )
-            except httpx.TransportError:
+                status, content = await self._post(client, occurrence)
+            except (aiohttp.ClientError, TimeoutError):
                 continue
-            if response.is_success:
-                return _acknowledged(response.content)
-            if response.status_code not in TRY_AGAIN:
+            if 200 <= status < 300:
+                return _acknowledged(content)
+            if status not in TRY_AGAIN:
                 by_status = tally.refused_by_status
-                by_status[response.status_code] = by_status.get(response.status_code, 0) + 1
+                by_status[status] = by_status.get(status, 0) + 1
                 return Answer.REFUSED
         return Answer.FAILED
+
+    async def _post(
+        self, client: aiohttp.ClientSession, occurrence: Occurrence
+    ) -> tuple[int, bytes]:
+        async with client.post(
+            self._url,
+            data=occurrence.body,
+            headers=self.headers(occurrence),
+            allow_redirects=False,
+        ) as response:
+            return response.status, await response.read()
 
     def headers(self, occurrence: Occurrence) -> dict[str, str]:
         """The headers of a webhook that is sent now."""

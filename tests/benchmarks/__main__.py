@@ -17,7 +17,17 @@ from rich.console import Console
 
 from api.embedded import EmbeddedPostgres
 from migrations.runner import migrate
-from tests.benchmarks import ingest, lag, ledger, projections, queries, rebuild, verification
+from tests.benchmarks import (
+    ingest,
+    lag,
+    ledger,
+    past,
+    projections,
+    queries,
+    rebuild,
+    verification,
+    windmill,
+)
 from tests.benchmarks.measure import Result
 
 if TYPE_CHECKING:
@@ -34,6 +44,9 @@ BENCHMARKS: tuple[Callable[[str], Result | list[Result]], ...] = (
     rebuild.against_copy_out_and_the_librarys_runner,
     rebuild.of_ten_times_the_events,
     verification.against_copy_out,
+    past.active_on_a_date,
+    windmill.against_the_endpoints_limit,
+    windmill.from_webhook_to_job,
 )
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"

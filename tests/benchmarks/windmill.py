@@ -1,4 +1,4 @@
-"""Benchmark: jobs started in Windmill, against what its endpoint can take, and how soon they are."""
+"""Benchmark: jobs started in Windmill against what its endpoint takes, and how soon they are."""
 
 from __future__ import annotations
 
