@@ -1,0 +1,123 @@
+"""Transforming: a job's arguments, by a built-in transformation or the merchant's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from api.windmill.calls import ARGUMENTS_BYTES_MAX, DEADLINE_S, Call, oversize
+from api.windmill.own_code import LANGUAGES
+from api.windmill.sandbox import Sandbox, SandboxError
+from api.windmill.transformations import TRANSFORMATIONS, state
+from domain.defects import kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from api.windmill.occasion import Occasion
+    from api.windmill.own_code import Language, OwnCode
+    from api.windmill.routes import Route
+    from api.windmill.transformations import Arguments
+
+REPLAY: Final = "raphus_replay"
+"""The argument that tells a job it is started again, and for which time."""
+_read: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class TransformationError(Exception):
+    """A delivery cannot be transformed; the message tells people why."""
+
+
+class SandboxUnavailable(TransformationError):
+    """The sandbox cannot answer now; the same delivery may well be transformed later."""
+
+
+class Cancelled(Exception):
+    """The merchant's own transformation says that no job is to be started."""
+
+
+class Transformer:
+    """Makes the arguments of jobs. Of each language that routes use, one sandbox is kept."""
+
+    def __init__(self, deadline_s: float = DEADLINE_S) -> None:
+        self._sandboxes = {language: Sandbox(language, deadline_s) for language in LANGUAGES}
+
+    async def arguments(self, route: Route, occasion: Occasion) -> bytes:
+        """Return the job's arguments: a JSON object of `ARGUMENTS_BYTES_MAX` at the most.
+
+        The route's fixed arguments stand below the transformation's. An occasion that is
+        replayed adds the argument `REPLAY`, whatever the transformation.
+
+        Raises:
+            TransformationError: there are none; the message names the line where one is known.
+            SandboxUnavailable: there are none now.
+            Cancelled: the transformation says that nothing is to be sent.
+        """
+        if route.own_code is None:
+            arguments = _built_in(TRANSFORMATIONS[route.transformation], occasion)
+        else:
+            arguments = await self._own(route, route.own_code, occasion)
+        replay = {REPLAY: occasion.replay} if occasion.replay > 0 else {}
+        if route.arguments or replay:
+            values: dict[str, object] = {**route.arguments, **_read(arguments), **replay}
+            arguments = msgspec.json.encode(values)
+        if len(arguments) > ARGUMENTS_BYTES_MAX:
+            raise TransformationError(oversize(len(arguments)))
+        return arguments
+
+    async def close(self) -> None:
+        """End the sandboxes."""
+        for sandbox in self._sandboxes.values():
+            await sandbox.close()
+
+    async def _own(self, route: Route, code: OwnCode, occasion: Occasion) -> bytes:
+        argument = _encoded(_INPUTS[code.language](route, occasion))
+        call = Call(str(code.path), code.function, msgspec.Raw(argument))
+        try:
+            answer = await self._sandboxes[code.language].answer(call)
+        except SandboxError as error:
+            raise SandboxUnavailable(str(error)) from error
+        if answer.problem:
+            raise TransformationError(answer.problem)
+        if answer.is_cancelled:
+            raise Cancelled(f"{route.transformation} starts nothing for this event")
+        return bytes(answer.arguments)
+
+
+def _webhook(route: Route, occasion: Occasion) -> Arguments:
+    """Make what Svix, which sends Dodo's webhooks, gives to a handler; the token stays here."""
+    return {
+        "method": "POST",
+        "url": route.shown,
+        "eventType": occasion.type,
+        "payload": occasion.payload,
+        "headers": {},
+        "cancel": False,
+    }
+
+
+def _fact(_: Route, occasion: Occasion) -> Arguments:
+    return {"type": occasion.type, "payload": occasion.payload, **state(occasion)}
+
+
+_INPUTS: Final[Mapping[Language, Callable[[Route, Occasion], Arguments]]] = {
+    "python": _fact,
+    "javascript": _webhook,
+}
+
+
+def _built_in(transform: Callable[[Occasion], Arguments], occasion: Occasion) -> bytes:
+    try:
+        arguments = transform(occasion)
+    except Exception as error:
+        # Of a defect of ours, the text could quote the body.
+        raise TransformationError(f"a built-in transformation failed: {kind_of(error)}") from error
+    return _encoded(arguments)
+
+
+def _encoded(values: Arguments) -> bytes:
+    try:
+        return msgspec.json.encode(values)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise TransformationError(f"it cannot be written as JSON: {kind_of(error)}") from error
