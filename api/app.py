@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -14,10 +15,13 @@ from api.auth import Guard
 from api.database import Database
 from api.errors import INTERNAL, ApiError
 from api.freshness import Freshness
+from api.known import Known
 from api.metrics import Metrics
 from api.routes import routes
 from api.services import Services
+from api.settings import ROUTES_BY_DEFAULT
 from api.webhooks import Acknowledger, Webhooks
+from api.windmill.routes import RoutesFile
 from domain.ledger import Ledger
 from domain.mapper import LedgerMapper
 from domain.writer import QUEUE_MAX, Writer
@@ -35,16 +39,24 @@ if TYPE_CHECKING:
 
 
 def application(
-    conninfo: str, verifier: Verifier, api_key: str | None, *, queue_max: int = QUEUE_MAX
+    conninfo: str,
+    verifier: Verifier,
+    api_key: str | None,
+    routes_file: RoutesFile | None = None,
+    *,
+    queue_max: int = QUEUE_MAX,
 ) -> Starlette:
     """Make the server on a migrated database; its parts run from startup to shutdown."""
     metrics = Metrics()
     ledger = Ledger(conninfo)
     writer = Writer(ledger, Acknowledger(metrics).resolve, queue_max=queue_max)
     metrics.watch_queue(lambda: writer.queued)
+    database = Database(conninfo)
     services = Services(
+        database=database,
+        known=Known(conninfo, database),
+        routes=routes_file or RoutesFile(Path(ROUTES_BY_DEFAULT), required=False),
         guard=Guard(api_key),
-        database=Database(conninfo),
         freshness=Freshness(conninfo, POSITION),
         metrics=metrics,
         writer=writer,
@@ -71,6 +83,8 @@ def _lifespan(
             stack.push_async_callback(services.database.close)
             services.freshness.start()
             stack.push_async_callback(services.freshness.stop)
+            services.known.start()
+            stack.push_async_callback(services.known.stop)
             services.follower.start()
             stack.push_async_callback(asyncio.to_thread, services.follower.stop)
             services.writer.start()

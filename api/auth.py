@@ -48,24 +48,29 @@ class Guard:
 def _check_local(scope: Scope) -> None:
     """Without a key: only a peer on this machine that calls the server by a local name.
 
-    A tunnel that brings Dodo's webhooks in is such a peer too, and a web page can make a name of
-    its own point to 127.0.0.1. So forwarded requests and foreign names are refused.
+    A tunnel that brings Dodo's webhooks in is such a peer too; a web page can make a name of its
+    own point to 127.0.0.1, and post to it. So forwarded requests, foreign names and foreign
+    origins are refused.
     """
-    client, hosts = scope.get("client"), []
+    client, hosts, origins = scope.get("client"), [], []
     forwarded = False
     for name, value in scope["headers"]:
         if name == b"host":
-            hosts.append(value.decode("latin-1"))
+            hosts.append(f"//{value.decode('latin-1')}")
+        if name == b"origin":
+            origins.append(value.decode("latin-1"))
         forwarded = forwarded or name in _FORWARDED
-    named_locally = len(hosts) <= 1 and all(_names_us(host) for host in hosts)
+    named_locally = len(hosts) <= 1 and all(map(_names_us, hosts + origins))
     if forwarded or client is None or not is_loopback(client[0]) or not named_locally:
         message = "without RAPHUS_API_KEY only programs on the server's own machine are answered"
         raise ApiError(403, "loopback_only", message)
 
 
 @lru_cache(maxsize=256)
-def _names_us(host: str) -> bool:
+def _names_us(origin: str) -> bool:
+    """Tell whether a URL of no path names this machine; an origin of `null` names nobody."""
     try:
-        return is_loopback(urlsplit(f"//{host}").hostname or "")
+        parts = urlsplit(origin)
     except ValueError:
         return False
+    return is_loopback(parts.hostname or "") and not (parts.path or parts.query or parts.fragment)

@@ -87,6 +87,9 @@ class Database:
     async def change(self, statement: Statement) -> list[Row]:
         """Run the one statement of a transaction that writes, and return its rows.
 
+        It is not tried again by itself: who asked decides, and must ask for what does no harm
+        when it is done twice.
+
         Raises:
             ApiError: 503; it is not known whether it was done.
         """
@@ -95,8 +98,12 @@ class Database:
                 await conn.execute("SET TRANSACTION READ WRITE")
                 cursor = await conn.execute(statement.sql.encode(), statement.params)
                 return await cursor.fetchall()
-        except (*_LOST, *_NOT_LOST) as error:
-            raise not_now("unavailable", "the database is away, or busy") from error
+        except _NOT_LOST as error:
+            raise not_now("busy", "the database has too much to do") from error
+        except _LOST as error:
+            # As above: what else is in the pool is lost, too.
+            await self._pool.check()
+            raise not_now("unavailable", "the database is away") from error
 
     async def _rows(self, statement: Statement, schema: str) -> list[Row]:
         async with self._pool.connection() as conn, conn.cursor(binary=True) as cursor:

@@ -11,6 +11,7 @@ from api.answers import Answer, answer, json_answer
 from api.errors import ApiError, not_now
 from api.metrics import MEDIA_TYPE
 from api.operations import Operation
+from api.windmill import listing
 from domain.chain import GENESIS
 from domain.writer import QUEUE_MAX
 from migrations import runner
@@ -113,14 +114,28 @@ async def _readyz(services: Services, _given: Given) -> Answer:
 
 
 async def _metrics(services: Services, _given: Given) -> Answer:
-    metrics = services.metrics
+    metrics, routes = services.metrics, services.routes
+    names = [route.name for route in routes.current()]
+    metrics.show_routes(read=routes.problem is None)
     try:
         progress = await _progress(services)
     except ApiError:
         metrics.forget_progress()  # the counters are worth having without the database, too
+        metrics.show_jobs({})
     else:
         metrics.show_progress(*progress[:3], agrees=progress.disagreement is None)
+        metrics.show_jobs(await _jobs(services, names))
     return answer(metrics.exposition(), MEDIA_TYPE)
+
+
+async def _jobs(services: Services, routes: list[str]) -> dict[str, dict[str, int]]:
+    """Count the jobs of routes that are not started; none of a route where it takes too long."""
+    try:
+        rows = await services.database.rows(listing.counts(routes)) if routes else []
+    except ApiError:
+        return {}
+    counts = listing.read_counts(rows)
+    return {name: {"waiting": one.waiting, "parked": one.parked} for name, one in counts.items()}
 
 
 HEALTHZ: Final = Operation(

@@ -18,7 +18,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from domain.routing import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from domain.timeline import Entry
 
@@ -105,6 +105,18 @@ class Metrics:
             registry=registry,
         )
 
+        self._jobs = Gauge(
+            "raphus_windmill_jobs",
+            "Jobs that Windmill has not started yet, by route and state: waiting or parked.",
+            ["route", "state"],
+            registry=registry,
+        )
+        self._routes_read = Gauge(
+            "raphus_windmill_routes_read",
+            "1 where the routes are those of their file; 0 where it is wrong, and they are older.",
+            registry=registry,
+        )
+
     def watch_queue(self, queued: Callable[[], int]) -> None:
         """Take the queue's length from here."""
         self._queue.set_function(queued)
@@ -138,6 +150,17 @@ class Metrics:
         """Show that it is not known: a stale number would look like a healthy one."""
         unknown = float("nan")
         self.show_progress(unknown, unknown, unknown, agrees=unknown)
+
+    def show_jobs(self, counts: Mapping[str, Mapping[str, int]]) -> None:
+        """Take how many jobs each route has in each state; what was shown before is forgotten."""
+        self._jobs.clear()
+        for route, jobs in counts.items():
+            for state, number in jobs.items():
+                self._jobs.labels(route, state).set(number)
+
+    def show_routes(self, *, read: bool) -> None:
+        """Take whether the routes are those of their file."""
+        self._routes_read.set(read)
 
     def exposition(self) -> bytes:
         """Return all of it as text."""

@@ -48,7 +48,8 @@ def document(operations: Sequence[Operation[Any]]) -> Json:
     paths: Json = {PATH: {"post": _webhook(schema_of[Acknowledgement], error)}}
     for operation in operations:
         answer = schema_of.get(operation.answers, {})
-        paths[_plain(operation.path)] = {"get": _get(operation, answer, error)}
+        described = _described(operation, answer, error)
+        paths[_plain(operation.path)] = {operation.method.lower(): described}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -64,7 +65,7 @@ def document(operations: Sequence[Operation[Any]]) -> Json:
     }
 
 
-def _get(operation: Operation[Any], answer: Json, error: Json) -> Json:
+def _described(operation: Operation[Any], answer: Json, error: Json) -> Json:
     failures = {status: _FAILURES[status] for status in _PUBLIC_FAILURES}
     if operation.secured:
         failures = _FAILURES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar
 
 from api.answers import JSON, Answer
 from api.parameters import Declared, Given, position
@@ -26,7 +26,7 @@ Needs_contra = TypeVar("Needs_contra", contravariant=True)
 
 @dataclass(frozen=True)
 class Operation(Generic[Needs_contra]):
-    """One GET: its path, what it takes, who may ask, what it answers, and who does it.
+    """One GET, or POST that changes something: its path, what it takes, and who does it.
 
     Its type argument is what it is answered from. `answers` is the struct that the answer is the
     JSON of, None where it is not JSON of ours. `may_fail` maps a status to what it means here,
@@ -42,6 +42,7 @@ class Operation(Generic[Needs_contra]):
     takes: Declared = NOTHING
     may_fail: dict[int, str] | None = None
     secured: bool = True
+    method: Literal["GET", "POST"] = "GET"
 
 
 class Endpoint:

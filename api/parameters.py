@@ -21,6 +21,7 @@ PARAMETERS_MAX: Final = 32
 # Patterns that mean the same to Python and to JSON Schema.
 _TEXT: Final = r"[^\u0000-\u001f\u007f]+"
 _POSITION: Final = "[0-9]{1,18}"
+_UUID: Final = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _read_instant = msgspec.json.Decoder(Annotated[datetime, msgspec.Meta(tz=True)]).decode
 
 
@@ -142,6 +143,24 @@ def flag(name: str, description: str) -> Parameter[bool | None]:
         return value == "true"
 
     return Parameter(name, description, {"type": "boolean"}, read)
+
+
+def one_of(name: str, description: str, among: Sequence[str]) -> Parameter[str | None]:
+    """Declare one of several words, or none."""
+    declared = choice(name, description, among, "")
+    return Parameter(name, description, {"type": "string", "enum": list(among)}, declared.read)
+
+
+def uuid(name: str, description: str) -> Parameter[str | None]:
+    """Declare a UUID."""
+
+    def read(value: str) -> str:
+        if not re.fullmatch(_UUID, value):
+            raise ValueError("must be a UUID, such as 123e4567-e89b-12d3-a456-426614174000")
+        return value
+
+    schema = {"type": "string", "format": "uuid", "pattern": f"^{_UUID}$"}
+    return Parameter(name, description, schema, read)
 
 
 def choice(name: str, description: str, among: Sequence[str], default: str) -> Parameter[str]:

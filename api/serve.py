@@ -10,11 +10,16 @@ from contextlib import contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
+import psycopg
 import uvicorn
 
 from api.app import application
-from api.conninfo import database
+from api.conninfo import UnreachableError, database
 from api.protocol import BoundedProtocol
+from api.windmill.following import begin
+from api.windmill.running import Task
+from api.windmill.supervisor import Supervisor
+from domain.defects import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from api.settings import Settings
+    from api.settings import Settings, WindmillSettings
 
 _log = logging.getLogger(__name__)
 
@@ -58,11 +63,13 @@ def serve(settings: Settings) -> None:
     """
     settings.check_reach()
     verifier = settings.verifier()
+    routes_file = settings.windmill.routes_file()
     with listening(settings.host, settings.port) as sock, database(settings) as conninfo:
-        app = application(conninfo, verifier, settings.api_key)
+        app = application(conninfo, verifier, settings.api_key, routes_file)
         server = Server(app, lambda: _announce(settings, sock))
         try:
-            server.run(sockets=[sock])
+            with _windmill(settings.windmill, conninfo):
+                server.run(sockets=[sock])
         except SystemExit as error:  # uvicorn's, where the application does not start
             raise StartError(StartError.__doc__) from error
         except KeyboardInterrupt:  # uvicorn's, after it has ended in order
@@ -152,6 +159,25 @@ def url_of(sock: socket.socket) -> str:
     """Return the address that a socket is bound to, as a URL."""
     host, port = sock.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def _windmill(windmill: WindmillSettings, conninfo: str) -> Iterator[None]:
+    """Start jobs in Windmill meanwhile, where there are routes."""
+    if not windmill.used:
+        yield
+        return
+    try:
+        begin(conninfo)
+    except psycopg.OperationalError as error:
+        raise UnreachableError(f"the database went away: {kind_of(error)}") from error
+    where = windmill.base_url, windmill.workspace, windmill.token
+    supervisor = Supervisor(Task(conninfo, str(windmill.routes), *where))
+    supervisor.start()
+    try:
+        yield
+    finally:
+        supervisor.stop()
 
 
 def _announce(settings: Settings, sock: socket.socket) -> None:

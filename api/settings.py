@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from api.signatures import Verifier
+from api.windmill.routes import RoutesFile
 from domain.signing import SecretError
 
 if TYPE_CHECKING:
@@ -25,6 +28,12 @@ HOME: Final = "RAPHUS_HOME"
 HOST: Final = "HOST"
 PORT: Final = "PORT"
 
+WINDMILL_BASE_URL: Final = "WINDMILL_BASE_URL"
+WINDMILL_WORKSPACE: Final = "WINDMILL_WORKSPACE"
+WINDMILL_TOKEN: Final = "WINDMILL_TOKEN"  # noqa: S105 -- the variable's name
+WINDMILL_ROUTES: Final = "WINDMILL_ROUTES"
+ROUTES_BY_DEFAULT: Final = "windmill.toml"
+
 API_KEY_CHARS_MIN: Final = 16
 """A shorter key can be guessed."""
 FILE_BYTES_MAX: Final = 64 * 1024
@@ -32,6 +41,30 @@ FILE_BYTES_MAX: Final = 64 * 1024
 
 class SettingsError(Exception):
     """The environment does not say what it must; the message names the variable, not its value."""
+
+
+@dataclass(frozen=True)
+class WindmillSettings:
+    """Where workflows are started, and the file that says which. The token stays out of the repr.
+
+    Each of the first three may be missing where the routes have whole URLs. The file `routes`
+    need not be there, unless it was named (`routes_named`).
+    """
+
+    base_url: str | None = None
+    workspace: str | None = None
+    token: str | None = field(default=None, repr=False)
+    routes: Path = Path(ROUTES_BY_DEFAULT)
+    routes_named: bool = False
+
+    @property
+    def used(self) -> bool:
+        """Whether there are routes, or are to be."""
+        return self.routes_named or self.routes.exists()
+
+    def routes_file(self) -> RoutesFile:
+        """Return the routes, which follow the file."""
+        return RoutesFile(self.routes, required=self.routes_named)
 
 
 @dataclass(frozen=True)
@@ -49,6 +82,7 @@ class Settings:
     database_url: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
     webhook_keys: tuple[str, ...] = field(default=(), repr=False)
+    windmill: WindmillSettings = WindmillSettings()
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -65,6 +99,7 @@ class Settings:
             database_url=_database_url(environ),
             api_key=_api_key(environ),
             webhook_keys=tuple(key.strip() for key in keys.split(",")) if keys else (),
+            windmill=_windmill(environ),
         )
 
     def verifier(self) -> Verifier:
@@ -149,6 +184,35 @@ def _api_key(environ: Mapping[str, str]) -> str | None:
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise SettingsError(f"{API_KEY} may hold visible ASCII characters only")
     return key
+
+
+def _windmill(environ: Mapping[str, str]) -> WindmillSettings:
+    base_url, routes = environ.get(WINDMILL_BASE_URL), environ.get(WINDMILL_ROUTES)
+    if base_url and not _is_base(base_url):
+        # Not quoted: it may hold a password, or be a whole webhook URL with its token.
+        raise SettingsError(
+            f"{WINDMILL_BASE_URL} is not the address of a Windmill, such as"
+            " https://app.windmill.dev: without /api, user name, ? and #"
+        )
+    workspace = environ.get(WINDMILL_WORKSPACE)
+    if workspace and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", workspace):
+        raise SettingsError(f"{WINDMILL_WORKSPACE} is not the id of a workspace")
+    token = _secret(environ, WINDMILL_TOKEN)
+    if token and not re.fullmatch(r"[!-~]{1,1000}", token):
+        raise SettingsError(f"{WINDMILL_TOKEN} may hold visible ASCII characters only")
+    path = Path(routes or ROUTES_BY_DEFAULT).expanduser().absolute()
+    return WindmillSettings(base_url or None, workspace or None, token, path, bool(routes))
+
+
+def _is_base(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        return False
+    is_more = parts.username is not None or parts.query or parts.fragment
+    is_of_api = "api" in parts.path.split("/")
+    return bool(is_whole and re.fullmatch("[!-~]+", url) and not is_more and not is_of_api)
 
 
 def _port(text: str) -> int:

@@ -56,7 +56,7 @@ def show_customers(conn: Connection, console: Console) -> str | None:
 
 def show_commands(url: str, customer_id: str | None, console: Console) -> None:
     """Show how to ask."""
-    customer = [f"/v1/customers/{customer_id}/timeline"] if customer_id else []
+    customer = [f"/v1/customers/{customer_id}/lifecycle"] if customer_id else []
     paths = [
         "/v1/subscriptions?active=true&limit=3",
         "/v1/disputes?open=true",

@@ -25,6 +25,8 @@ from domain.writer import QUEUE_MAX
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from api.windmill.routes import RoutesFile
+
 SECRET: Final = "whsec_" + base64.b64encode(b"a secret that tests know").decode()
 # A client trusts nobody, and so is made at once.
 _NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -94,10 +96,11 @@ def served(
     *,
     secrets: tuple[str, ...] = (SECRET,),
     api_key: str | None = None,
+    routes_file: RoutesFile | None = None,
     queue_max: int = QUEUE_MAX,
 ) -> Iterator[Served]:
     """Serve a migrated database on a free port, until the block ends."""
-    app = application(conninfo, Verifier(secrets), api_key, queue_max=queue_max)
+    app = application(conninfo, Verifier(secrets), api_key, routes_file, queue_max=queue_max)
     with listening("127.0.0.1", 0) as sock, in_background(app, sock):
         url = url_of(sock)
         with httpx.Client(base_url=url, timeout=30, trust_env=False, verify=_NO_TLS) as client:

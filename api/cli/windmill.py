@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import msgspec
+import psycopg
 
 from api.answers import encode
 from api.asking import asked
@@ -13,6 +14,7 @@ from api.cli.arguments import add_json, add_taken, given_in, glob, parameter
 from api.cli.errors import CommandError
 from api.cli.terminal import console, wide_console, write
 from api.conninfo import database
+from api.errors import ApiError
 from api.parameters import instant
 from api.printing.windmill import (
     show_attempts,
@@ -21,41 +23,41 @@ from api.printing.windmill import (
     show_retried,
     show_routes,
     show_tried,
+    show_unwanted,
 )
 from api.progress import shown
+from api.settings import SettingsError
 from api.windmill import trying
 from api.windmill.address import AddressError, Windmill
 from api.windmill.operations import LIST_ATTEMPTS, LIST_OUTBOX, LIST_ROUTES, RETRY
 from api.windmill.replaying import Asked, replay
-from api.windmill.sampling import NoSampleError
+from api.windmill.sampling import NoSampleError, sample
 from api.windmill.transforming import Cancelled, TransformationError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable
+
+    from rich.console import Console
 
     from api.cli.arguments import Commands
     from api.operations import Operation
     from api.services import Reading
     from api.settings import Settings
-    from api.windmill.route import Route
+    from api.windmill.route import Route, Routes
 
-SINCE: Final = instant("since", "Only what was recorded after this time.")
+SINCE: Final = instant("since", "Only what was recorded at this time or later.")
 UNTIL: Final = instant("until", "Only what was recorded up to this time.")
-_ASK: Final = (
-    ("routes", LIST_ROUTES, show_routes),
-    ("outbox", LIST_OUTBOX, show_jobs),
-    ("attempts", LIST_ATTEMPTS, show_attempts),
-    ("retry", RETRY, show_retried),
-)
 
 
 def add(commands: Commands) -> None:
     """Declare the commands."""
     kinds = commands.add_group("windmill", "start workflows in Windmill, and see how they fare")
-    for name, operation, show in _ASK:
-        asking = kinds.add(name, _ask, operation.summary.rstrip("."))
+    for name, run, operation, show in _ASKING:
+        help_ = operation.summary.rstrip(".")
+        asking = kinds.add(name, run, f"{help_[0].lower()}{help_[1:]}")
         asking.set_defaults(operation=operation, show=show)
-        add_taken(asking, cast("Operation[Any]", operation))
+        add_taken(asking, operation)
         add_json(asking)
     again = kinds.add("replay", _replay, "start jobs for events of the past")
     again.add_argument("--route", required=True, help="for this route, an old or a new one")
@@ -66,7 +68,9 @@ def add(commands: Commands) -> None:
             metavar="TIME",
             help=declared.description,
         )
-    again.add_argument("--type", type=glob, metavar="GLOB", help="Only events of matching types.")
+    again.add_argument(
+        "--type", type=glob, metavar="GLOB", help="Only events of matching types, such as refund.*"
+    )
     again.add_argument("--again", action="store_true", help="start also what has run, once more")
     _add_dry_run(again, "only tell what would be done")
     add_json(again)
@@ -91,11 +95,24 @@ def _ask(settings: Settings, args: Namespace) -> None:
         args.show(wide_console(), answer.decoded(cast("type[Any]", operation.answers)))
 
 
+def _routes(settings: Settings, args: Namespace) -> None:
+    _read(settings)
+    _ask(settings, args)
+
+
 def _replay(settings: Settings, args: Namespace) -> None:
     route = _route(settings, args.route)
+    if not route.enabled:
+        raise CommandError(f"the route {route.name} is off: enabled = false")
+    if args.since and args.until and args.until < args.since:
+        raise ApiError(400, "invalid_parameter", "until must not lie before since")
     wanted = Asked(route, args.since, args.until, args.type, args.again)
-    with database(settings) as conninfo, shown(console(stderr=True)) as progress:
-        done = replay(conninfo, wanted, dry_run=args.dry_run, progress=progress)
+    try:
+        with database(settings) as conninfo, shown(console(stderr=True)) as progress:
+            done = replay(conninfo, wanted, dry_run=args.dry_run, progress=progress)
+    except psycopg.Error as error:
+        reason = error.diag.message_primary or "the database is away"
+        raise CommandError(f"nothing is replayed: {reason}") from error
     if args.json:
         write(encode(done) + b"\n")
     else:
@@ -103,14 +120,19 @@ def _replay(settings: Settings, args: Namespace) -> None:
 
 
 def _test(settings: Settings, args: Namespace) -> None:
-    route, windmill = _route(settings, args.route), _windmill(settings)
+    route = _route(settings, args.route)
     try:
-        arguments = asyncio.run(trying.arguments(route, args.event))
+        occasion = sample(args.event)
+        arguments = asyncio.run(trying.arguments(route, occasion))
+        if not route.wants(occasion):
+            show_unwanted(console(stderr=True), route)
         if args.dry_run:
-            write(arguments if args.json else msgspec.json.format(arguments) + b"\n")
+            write(arguments + b"\n" if args.json else msgspec.json.format(arguments) + b"\n")
             return
-        tried = asyncio.run(trying.attempt(route, windmill, arguments))
-    except (NoSampleError, TransformationError, Cancelled, AddressError) as error:
+        tried = asyncio.run(trying.attempt(route, _windmill(settings), arguments))
+    except (NoSampleError, AddressError) as error:
+        raise SettingsError(str(error)) from error
+    except (TransformationError, Cancelled) as error:
         raise CommandError(str(error)) from error
     if args.json:
         write(encode(tried) + b"\n")
@@ -120,15 +142,22 @@ def _test(settings: Settings, args: Namespace) -> None:
         raise CommandError("the workflow was not seen to succeed")
 
 
-def _route(settings: Settings, name: str) -> Route:
+def _read(settings: Settings) -> Routes:
+    """Read the routes as they stand in their file now, where nothing of an earlier time counts."""
     file = settings.windmill.routes_file()
     routes = file.current()
     if file.problem is not None:
-        raise CommandError(file.problem)
-    found = next((route for route in routes if route.name == name), None)
+        raise SettingsError(file.problem)
+    return routes
+
+
+def _route(settings: Settings, name: str) -> Route:
+    routes, path = _read(settings), settings.windmill.routes
+    found = routes.named(name)
     if found is None:
-        known = ", ".join(route.name for route in routes) or "none"
-        raise CommandError(f"{settings.windmill.routes} has no route {name}; it has {known}")
+        known = ", ".join(route.name for route in routes)
+        told = f"has no route {name!r}; it has {known}" if known else "declares no routes"
+        raise SettingsError(f"{path} {told if path.exists() else 'is not there'}")
     return found
 
 
@@ -139,3 +168,19 @@ def _windmill(settings: Settings) -> Windmill:
 
 def _silent(_phase: str, _done: int, _total: int) -> None:
     pass
+
+
+class _Asking(NamedTuple):
+    name: str
+    run: Callable[[Settings, Namespace], None]
+    operation: Operation[Reading]
+    show: Callable[[Console, Any], None]  # Any: each shows what its own operation answers
+
+
+_ASKING: Final = (
+    _Asking("routes", _routes, LIST_ROUTES, show_routes),
+    _Asking("outbox", _ask, LIST_OUTBOX, show_jobs),
+    _Asking("attempts", _ask, LIST_ATTEMPTS, show_attempts),
+    _Asking("retry", _ask, RETRY, show_retried),
+)
+"""The commands that ask what HTTP is asked too."""

@@ -2,43 +2,64 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from api.printing.tables import show_fields, show_line, show_table
-from api.printing.words import moment
+from api.printing.words import counted, moment
+from api.windmill.declarations import VERDICTS_BY_DEFAULT
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from api.pages import Page
     from api.windmill.listing import QueuedJob, RecordedAttempt
-    from api.windmill.operations import Retried, Routes
+    from api.windmill.operations import Retried, RouteNow, Routes
     from api.windmill.replaying import Replayed
+    from api.windmill.route import Route
     from api.windmill.trying import Tried
 
-_ROUTE = ("route", "on", "target", "transformation", "", "only if")
-_JOB = ("job", "route", "event", "webhook", "state", "attempts", "since (UTC)", "problem")
-_ATTEMPT = ("at (UTC)", "job", "route", "number", "took", "status", "answer")
+_ROUTE: Final = (
+    "route", "on", "target", "transformation", "", "only if", "waiting", "parked", "started",
+    "failed (24 h)",
+)  # fmt: skip
+_JOB: Final = ("job", "route", "event", "webhook", "state", "attempts", "since (UTC)", "problem")
+_ATTEMPT: Final = ("at (UTC)", "job", "route", "number", "took", "status", "answer")
 
 
 def show_routes(console: Console, found: Routes) -> None:
-    """Print the routes, and what is wrong with their file."""
-    rows = [
-        (
-            route.name,
-            " ".join(route.on),
-            route.target,
-            route.transformation,
-            "" if route.enabled else "off",
-            msgspec.json.encode(route.where).decode() if route.where else "",
-        )
-        for route in found.items
-    ]
-    show_table(console, _ROUTE, rows)
+    """Print the routes, how their jobs fare, and what is wrong with their file."""
+    if found.items:
+        show_table(console, _ROUTE, [_route(one) for one in found.items])
+    else:
+        show_line(console, "There are no routes: WINDMILL_ROUTES names the file that declares them")
     if found.problem:
         show_line(console, f"! {found.problem}")
+
+
+def _route(route: RouteNow) -> tuple[str, ...]:
+    counts = route.waiting, route.parked, route.started, route.failed_last_day
+    return (
+        route.name,
+        " ".join(route.on),
+        route.target,
+        route.transformation,
+        "" if route.enabled else "off",
+        _only_if(route),
+        *map(str, counts),
+    )
+
+
+def _only_if(route: RouteNow) -> str:
+    """Write the conditions; and the verdicts, where they are not those that go without saying."""
+    verdicts = f"verdict {' or '.join(route.verdicts)}"
+    where = msgspec.json.encode(route.where).decode()
+    told = [
+        verdicts if set(route.verdicts) != set(VERDICTS_BY_DEFAULT) else "",
+        where if route.where else "",
+    ]
+    return "; ".join(filter(None, told))
 
 
 def show_jobs(console: Console, page: Page[QueuedJob]) -> None:
@@ -80,7 +101,8 @@ def show_attempts(console: Console, page: Page[RecordedAttempt]) -> None:
 
 def show_retried(console: Console, found: Retried) -> None:
     """Print how many wait again."""
-    show_line(console, f"{found.retried} parked jobs wait again")
+    waits = "waits" if found.retried == 1 else "wait"
+    show_line(console, f"{counted(found.retried, 'parked job')} {waits} to be started again")
 
 
 def show_replayed(console: Console, done: Replayed, *, dry_run: bool) -> None:
@@ -88,9 +110,18 @@ def show_replayed(console: Console, done: Replayed, *, dry_run: bool) -> None:
     would = "would be " if dry_run else ""
     show_line(
         console,
-        f"{done.matched} events match: {done.queued} {would}queued, {done.waiting_again} parked"
-        f" ones {would}waiting again, {done.left} left alone",
+        f"{counted(done.matched, 'matching event')}: {done.queued} {would}queued,"
+        f" {done.waiting_again} parked {would}made to wait again, {done.left} left alone",
     )
+    if done.to_come:
+        more = f"{counted(done.to_come, 'newer event')} of any type"
+        show_line(console, f"{more} will be read by the server, and need no replay")
+
+
+def show_unwanted(console: Console, route: Route) -> None:
+    """Print that a route would not have started anything for an event."""
+    told = "by itself starts nothing for this event: see its on, where, verdicts and enabled"
+    show_line(console, f"! The route {route.name} {told}")
 
 
 def show_tried(console: Console, tried: Tried) -> None:

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 FOREIGN_SECRET = "whsec_c29tZWJvZHkgZWxzZSdz"
 COMMANDS = (
     "serve demo simulate migrate list show timeline explain refusals customer events audit"
-    " rebuild verify docs version"
+    " rebuild verify windmill docs version"
 ).split()
-SETTINGS = "DODO_PAYMENTS_WEBHOOK_KEY RAPHUS_API_KEY DATABASE_URL RAPHUS_HOME HOST".split()
+SETTINGS = (
+    "DODO_PAYMENTS_WEBHOOK_KEY RAPHUS_API_KEY DATABASE_URL RAPHUS_HOME HOST WINDMILL_BASE_URL"
+    " WINDMILL_WORKSPACE WINDMILL_TOKEN WINDMILL_ROUTES"
+).split()
 
 
 @pytest.fixture(scope="module")

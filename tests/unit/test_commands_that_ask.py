@@ -14,6 +14,9 @@ from api.lifecycle import GET_CUSTOMER_LIFECYCLE
 from api.objects import OBJECTS
 from api.operations import MIN_POSITION
 from api.timelines import LIST_REFUSALS
+from api.windmill.listing import Last
+from api.windmill.operations import ATTEMPTS_CURSOR, JOBS_CURSOR
+from api.windmill.operations import OPERATIONS as WINDMILL
 from projections import timeline
 from projections.catalogue import LISTINGS
 from tests.histories import NOON
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from api.parameters import Parameter
     from api.services import Reading
 
+JOB_ID = "123e4567-e89b-12d3-a456-426614174000"
 COMMANDS = {"list": "list", "show": "one", "timeline": "timeline", "explain": "explain"}
 
 
@@ -35,6 +39,8 @@ def questions() -> Iterator[tuple[list[str], Operation[Reading]]]:
             for command, part in COMMANDS.items():
                 yield [command, kind], getattr(objects, part)
     yield ["refusals"], LIST_REFUSALS
+    for operation in WINDMILL:
+        yield ["windmill", operation.path.rpartition("/")[2]], operation
 
 
 def value_of(declared: Parameter[Any]) -> str:
@@ -45,8 +51,10 @@ def value_of(declared: Parameter[Any]) -> str:
     if "enum" in schema:
         assert isinstance(schema["enum"], list)
         return str(schema["enum"][-1])
+    if "format" in schema:
+        return {"date-time": "2026-05-01T00:00:00Z", "uuid": JOB_ID}[str(schema["format"])]
     by_type = {"boolean": "true", "integer": "7", "string": f"some-{declared.name}"}
-    return "2026-05-01T00:00:00Z" if "format" in schema else by_type[str(schema["type"])]
+    return by_type[str(schema["type"])]
 
 
 def a_cursor(declared: Parameter[Any]) -> str:
@@ -54,6 +62,7 @@ def a_cursor(declared: Parameter[Any]) -> str:
     made = [Cursor(resource, int).write(5) for resource in (*OBJECTS, "refusals")]
     kinds = [LISTINGS[resource].kind for resource in OBJECTS]
     made += [Cursor(f"{kind} timeline", timeline.Cursor).write(place) for kind in kinds]
+    made += [JOBS_CURSOR.write(5), ATTEMPTS_CURSOR.write(Last(NOON, JOB_ID, 1))]
     return next(cursor for cursor in made if is_taken(declared, cursor))
 
 
@@ -113,6 +122,16 @@ def test_a_customer_is_asked_for_whole() -> None:
         "customer cus_1 --limit 5",
         "audit",
         "refusals --status x",
+        "windmill",
+        "windmill routes --route x",
+        "windmill outbox --state lost",
+        "windmill attempts --job-id 1",
+        "windmill retry --state parked",
+        "windmill replay",
+        "windmill replay --route x --since yesterday",
+        "windmill replay --route x --type refund.?",
+        "windmill test x",
+        "windmill test --event dispute.opened",
     ],
 )
 def test_what_cannot_be_asked_is_wrong_usage(line: str, capsys: pytest.CaptureFixture[str]) -> None:

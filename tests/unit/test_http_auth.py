@@ -76,3 +76,37 @@ def test_without_a_key_a_foreign_name_is_refused(host: str) -> None:
 @pytest.mark.parametrize("name", ["x-forwarded-for", "forwarded", "via", "x-real-ip"])
 def test_without_a_key_what_a_tunnel_brings_in_is_refused(name: str) -> None:
     assert refused(Guard(None), ("host", "localhost"), (name, "127.0.0.1")) == 403
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://localhost:8000", "http://127.0.0.1:3000", "http://[::1]", "https://localhost"],
+)
+def test_without_a_key_pages_of_this_machine_may_ask(origin: str) -> None:
+    Guard(None).check(scope(("host", "localhost:8000"), ("origin", origin)))
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "http://127.0.0.1.evil.example:8000",
+        "http://evil.example/localhost",
+        "http://localhost/evil",
+        "http://localhost?evil",
+        "null",
+        "",
+        "localhost",
+        "http://[::1",
+    ],
+)
+def test_without_a_key_pages_of_other_origins_are_refused(origin: str) -> None:
+    # A web page that posts to this machine from its owner's own browser.
+    assert refused(Guard(None), ("host", "localhost"), ("origin", origin)) == 403
+    local = ("origin", "http://localhost")
+    assert refused(Guard(None), ("host", "localhost"), local, ("origin", origin)) == 403
+
+
+def test_who_shows_the_key_may_ask_from_any_origin() -> None:
+    headers = ("authorization", f"Bearer {KEY}"), ("origin", "https://ours.example")
+    Guard(KEY).check(scope(*headers))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_every_operation_is_described_once() -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_what_stands_in_a_path_is_declared(operation: Operation) -> None:
+def test_what_stands_in_a_path_is_declared(operation: Operation[Any]) -> None:
     declared = {parameter.name for parameter in operation.takes.path}
     assert declared == ({"id"} if "{id" in operation.path else set())
 
@@ -37,6 +37,17 @@ def test_what_stands_in_a_path_is_declared(operation: Operation) -> None:
 def test_only_what_is_harmless_can_be_asked_without_the_key() -> None:
     public = {operation.path for operation in OPERATIONS if not operation.secured}
     assert public == {"/healthz", "/readyz", "/openapi.json"}
+
+
+def test_what_changes_something_is_posted() -> None:
+    posted = {
+        path: described for path, described in DOCUMENT["paths"].items() if "post" in described
+    }
+    assert posted.keys() == {"/webhooks/dodo", "/v1/windmill/retry"}
+    (operation,) = posted["/v1/windmill/retry"].values()
+    assert operation["security"] == [{"key": []}]
+    assert {"400", "401", "403", "503"} < operation["responses"].keys()
+    assert "requestBody" not in operation
 
 
 def test_an_object_is_described_field_by_field() -> None:

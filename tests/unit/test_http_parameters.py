@@ -19,9 +19,11 @@ from api.parameters import (
     flag,
     instant,
     integer,
+    one_of,
     path_text,
     position,
     text,
+    uuid,
 )
 
 STATUS = text("status", "")
@@ -31,7 +33,9 @@ SINCE = instant("created_at_gte", "")
 AFTER = position("after", "")
 CURSOR = Cursor("payments", int)
 ID = path_text("id", "")
-TAKEN = Declared((ID,), (STATUS, LIMIT, ACTIVE, SINCE, AFTER, CURSOR.parameter))
+STATE = one_of("state", "", ("waiting", "parked"))
+JOB_ID = uuid("job_id", "")
+TAKEN = Declared((ID,), (STATUS, LIMIT, ACTIVE, SINCE, AFTER, STATE, JOB_ID, CURSOR.parameter))
 
 
 def read(query: str, path: str = "pay_1") -> Given:
@@ -58,6 +62,13 @@ def test_what_is_given_is_read_as_declared() -> None:
     assert (given[STATUS], given[LIMIT], given[ACTIVE], given[AFTER]) == ("on_hold", 7, False, 12)
     assert given[SINCE] == datetime(2026, 1, 31, 12, tzinfo=UTC)
     assert given.among((STATUS, SINCE, CURSOR.parameter)).keys() == {"status", "created_at_gte"}
+
+
+def test_one_of_several_words_and_an_id_are_read_as_they_are() -> None:
+    job_id = "123E4567-e89b-12d3-a456-426614174000"
+    given = read(f"state=parked&job_id={job_id}")
+    assert (given[STATE], given[JOB_ID]) == ("parked", job_id)
+    assert (read("")[STATE], read("")[JOB_ID]) == (None, None)
 
 
 def test_an_offset_is_the_same_instant_in_utc() -> None:
@@ -88,6 +99,11 @@ def test_an_offset_is_the_same_instant_in_utc() -> None:
         (STATUS, ""),
         (STATUS, "a\0b"),
         (STATUS, "x" * 201),
+        (STATE, "lost"),
+        (STATE, ""),
+        (JOB_ID, "1"),
+        (JOB_ID, "123e4567e89b12d3a456426614174000"),
+        (JOB_ID, "123e4567-e89b-12d3-a456-42661417400g"),
         (CURSOR.parameter, "made-up"),
         (CURSOR.parameter, "é"),
         (CURSOR.parameter, ""),

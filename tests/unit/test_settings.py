@@ -11,6 +11,7 @@ from api.settings import Settings, SettingsError, is_loopback
 SECRET = "whsec_" + "c2VjcmV0" * 4
 OTHER = "whsec_" + "b3RoZXI0" * 4
 KEY = "a-key-of-thirty-two-characters-0"
+SECRETS = "DODO_PAYMENTS_WEBHOOK_KEY RAPHUS_API_KEY DATABASE_URL WINDMILL_TOKEN".split()
 
 
 def test_an_empty_environment_gives_the_safe_defaults() -> None:
@@ -23,7 +24,10 @@ def test_an_empty_environment_gives_the_safe_defaults() -> None:
 
 
 def test_a_variable_that_is_set_to_nothing_counts_as_not_set() -> None:
-    names = "HOST PORT RAPHUS_API_KEY DATABASE_URL DODO_PAYMENTS_WEBHOOK_KEY RAPHUS_HOME".split()
+    names = (
+        "HOST PORT RAPHUS_API_KEY DATABASE_URL DODO_PAYMENTS_WEBHOOK_KEY RAPHUS_HOME"
+        " WINDMILL_BASE_URL WINDMILL_WORKSPACE WINDMILL_TOKEN WINDMILL_ROUTES"
+    ).split()
     assert Settings.read(dict.fromkeys(names, "")) == Settings.read({})
 
 
@@ -37,7 +41,7 @@ def test_several_secrets_stand_between_commas() -> None:
     settings.verifier()
 
 
-@pytest.mark.parametrize("name", ["DODO_PAYMENTS_WEBHOOK_KEY", "RAPHUS_API_KEY", "DATABASE_URL"])
+@pytest.mark.parametrize("name", SECRETS)
 def test_what_is_secret_may_stand_in_a_file(name: str, tmp_path: Path) -> None:
     value = {"DODO_PAYMENTS_WEBHOOK_KEY": SECRET, "RAPHUS_API_KEY": KEY}.get(
         name, "postgresql://somewhere"
@@ -47,7 +51,7 @@ def test_what_is_secret_may_stand_in_a_file(name: str, tmp_path: Path) -> None:
     assert Settings.read({f"{name}_FILE": str(path)}) == Settings.read({name: value})
 
 
-@pytest.mark.parametrize("name", ["DODO_PAYMENTS_WEBHOOK_KEY", "RAPHUS_API_KEY", "DATABASE_URL"])
+@pytest.mark.parametrize("name", SECRETS)
 def test_a_value_and_a_file_at_once_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=f"{name} and {name}_FILE are both set"):
         Settings.read({name: "x", f"{name}_FILE": str(tmp_path)})
@@ -108,6 +112,7 @@ def test_secrets_do_not_show_in_a_repr() -> None:
             "DODO_PAYMENTS_WEBHOOK_KEY": SECRET,
             "RAPHUS_API_KEY": KEY,
             "DATABASE_URL": "postgresql://user:hidden@host/db",
+            "WINDMILL_TOKEN": "hidden",
         }
     )
     assert not any(part in repr(settings) for part in (SECRET, KEY, "hidden"))
@@ -124,3 +129,73 @@ def test_an_address_that_others_reach_needs_a_key(host: str) -> None:
     with pytest.raises(SettingsError, match="RAPHUS_API_KEY is not set"):
         Settings.read({"HOST": host}).check_reach()
     Settings.read({"HOST": host, "RAPHUS_API_KEY": KEY}).check_reach()
+
+
+def test_windmill_is_found_where_it_is_said_to_be(tmp_path: Path) -> None:
+    windmill = Settings.read(
+        {
+            "WINDMILL_BASE_URL": "https://windmill.example:8443/under/",
+            "WINDMILL_WORKSPACE": "my-shop",
+            "WINDMILL_TOKEN": "token",
+            "WINDMILL_ROUTES": str(tmp_path / "routes.toml"),
+        }
+    ).windmill
+    assert (windmill.base_url, windmill.workspace, windmill.token) == (
+        "https://windmill.example:8443/under/",
+        "my-shop",
+        "token",
+    )
+    assert (windmill.routes, windmill.routes_named) == (tmp_path / "routes.toml", True)
+
+
+def test_routes_are_used_where_there_are_some_or_they_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Settings.read({}).windmill.routes == tmp_path / "windmill.toml"
+    assert not Settings.read({}).windmill.used
+    named = Settings.read({"WINDMILL_ROUTES": "routes.toml"}).windmill
+    assert named.used
+    file = named.routes_file()
+    assert list(file.current()) == []
+    assert file.problem == "routes.toml: there is no such file"
+    (tmp_path / "windmill.toml").write_text("")
+    assert Settings.read({}).windmill.used
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "windmill.example",
+        "ftp://windmill.example",
+        "https://",
+        "https://:8000",
+        "https://host:http",
+        "https://host:0",
+        "https://[::1",
+        "https://user:hidden@host",
+        "https://host/api/w/shop/jobs/run/p/f/raphus/x?token=hidden",
+        "https://host/?token=hidden",
+        "https://host/#hidden",
+        "https://host/api",
+        "https://host/a b",
+        "https://höst",
+    ],
+)
+def test_what_is_not_the_address_of_a_windmill_is_refused_unquoted(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"^WINDMILL_BASE_URL is not the address") as refused:
+        Settings.read({"WINDMILL_BASE_URL": url})
+    assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.parametrize("workspace", ["my shop", "a/b", "é", "x" * 65])
+def test_what_is_not_a_workspace_is_refused(workspace: str) -> None:
+    with pytest.raises(SettingsError, match="WINDMILL_WORKSPACE"):
+        Settings.read({"WINDMILL_WORKSPACE": workspace})
+
+
+@pytest.mark.parametrize("token", ["two words", "x\ny", "é", "x" * 1_001])
+def test_a_token_that_cannot_be_sent_is_refused_unquoted(token: str) -> None:
+    with pytest.raises(SettingsError, match="WINDMILL_TOKEN") as refused:
+        Settings.read({"WINDMILL_TOKEN": token})
+    assert token not in str(refused.value)

@@ -1,0 +1,270 @@
+"""The client: the three calls to Windmill, and what each answer means."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum, auto
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import msgspec
+
+from api.windmill.limits import LIMITS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from api.windmill.address import Address
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+CONNECT_TIMEOUT_S: Final = 5.0
+KEEP_ALIVE_S: Final = 30.0
+ANSWER_CHARS_MAX: Final = 500
+ANSWER_BYTES_MAX: Final = 64 * 1024
+RESULT_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Of a job's result, which comes with its outcome. Windmill's own cloud takes half as much."""
+RETRY_AFTER_MAX_S: Final = 600.0
+_BAD_REQUEST: Final = b"Bad request"
+"""Begins what Windmill says of a mistake of ours. 400 is also how it answers when its own database
+fails, or a quota is used up, in other words."""
+
+
+class Meaning(Enum):
+    """What an attempt means for the job that it was to start."""
+
+    STARTED = auto()
+    """It is started, by this attempt or an earlier one."""
+    REFUSED = auto()
+    """It can never be started like this."""
+    FAILED = auto()
+    """It may be started later; how often it is tried counts."""
+    AWAY = auto()
+    """Windmill is down, busy or does not know us: it is not about this job."""
+
+
+class Attempt(NamedTuple):
+    """One request that was to start a job, and what came of it. `status` None: no answer."""
+
+    attempted_at: datetime
+    took_ms: int
+    status: int | None
+    answer: str
+    meaning: Meaning
+    retry_after_s: float | None = None
+
+    @property
+    def told(self) -> str:
+        """What came of it, without the answer's own words, as a log may have it."""
+        return f"it answers {self.status}" if self.status else self.answer
+
+    @property
+    def problem(self) -> str:
+        """What came of it, in Windmill's words."""
+        return f"Windmill answered {self.status}: {self.answer}" if self.status else self.answer
+
+
+class Outcome(NamedTuple):
+    """What became of a job that has ended; `problem` is Windmill's word for a failure."""
+
+    succeeded: bool
+    problem: str | None
+
+
+class WindmillError(Exception):
+    """Windmill gave no answer that is of use; the message tells why, and quotes no secret."""
+
+
+class NoAnswerError(WindmillError):
+    """It is not there, or what it sends is no answer."""
+
+
+class OversizeError(WindmillError):
+    """A job has ended with a result that is too large to be read."""
+
+
+_MEANINGS: Final[Mapping[int, Meaning]] = {
+    201: Meaning.STARTED,
+    401: Meaning.AWAY,
+    403: Meaning.AWAY,
+    408: Meaning.AWAY,
+    413: Meaning.REFUSED,
+    415: Meaning.REFUSED,
+    422: Meaning.REFUSED,
+    425: Meaning.AWAY,
+    429: Meaning.AWAY,
+    502: Meaning.AWAY,
+    503: Meaning.AWAY,
+    504: Meaning.AWAY,
+}
+"""What is not here has failed from 400 on; below it is not Windmill's. Of 400, see `start`."""
+
+
+class Client:
+    """Talks to Windmill over a few connections that are kept open.
+
+    It follows no redirect and keeps no cookie, and nothing of `.netrc` goes out. A proxy that the
+    environment names is used, but for this machine itself.
+    """
+
+    def __init__(self, connections_max: int, timeout_s: float = LIMITS.timeout_s) -> None:
+        self._timeout_s = timeout_s
+        self._http = aiohttp.ClientSession(
+            auto_decompress=False,
+            connector=aiohttp.TCPConnector(limit=connections_max, keepalive_timeout=KEEP_ALIVE_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"accept-encoding": "identity", "user-agent": "raphus"},
+            timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S),
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close()
+
+    async def start(self, address: Address, job_id: UUID, arguments: bytes) -> Attempt:
+        """Start a job, unless it has been; Windmill refuses an id that it knows with 400.
+
+        So does it other mistakes, and its words for an id that two requests bring at once are
+        those of its database: whether the job is there tells the one from the other.
+        """
+        began_at, began_s = datetime.now(UTC), time.monotonic()
+        status, retry_after_s = None, None
+        try:
+            answer = await self._ask("POST", address.to_start(job_id), address, arguments)
+            meaning = await self._meaning(address, job_id, answer)
+            status, said = answer.status, answer.body.decode("utf-8", "replace")
+            retry_after_s = _retry_after_s(answer.retry_after)
+        except NoAnswerError as error:
+            meaning, said = Meaning.AWAY, str(error)
+        took_ms = round((time.monotonic() - began_s) * 1_000)
+        shown = address.masked(said)[:ANSWER_CHARS_MAX]
+        return Attempt(began_at, took_ms, status, shown, meaning, retry_after_s)
+
+    async def outcome(self, address: Address, job_id: UUID) -> Outcome | None:
+        """Ask what became of a job; None while it has not ended, or nothing is known of it.
+
+        Raises:
+            WindmillError: there was no answer that says it.
+        """
+        url = address.of_outcome(job_id)
+        answer = await self._ask("GET", url, address, bytes_max=RESULT_BYTES_MAX + 1)
+        if answer.status != 200:
+            raise WindmillError(f"Windmill answered {answer.status}")
+        if len(answer.body) > RESULT_BYTES_MAX:
+            raise OversizeError(f"its result is larger than {RESULT_BYTES_MAX} bytes")
+        try:
+            told = _decode_outcome(answer.body)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise WindmillError("Windmill's answer is not understood") from error
+        if not told.completed:
+            return None
+        if told.success:
+            return Outcome(succeeded=True, problem=None)
+        problem = address.masked(_problem(told.result))[:ANSWER_CHARS_MAX]
+        return Outcome(succeeded=False, problem=problem)
+
+    async def _meaning(self, address: Address, job_id: UUID, answer: _Answer) -> Meaning:
+        if answer.status != 400:
+            # Anything below 400 but 201 comes from somebody who is not Windmill.
+            unlisted = Meaning.FAILED if answer.status > 400 else Meaning.AWAY
+            return _MEANINGS.get(answer.status, unlisted)
+        if await self._is_there(address, job_id):
+            return Meaning.STARTED
+        return Meaning.REFUSED if answer.body.startswith(_BAD_REQUEST) else Meaning.FAILED
+
+    async def _is_there(self, address: Address, job_id: UUID) -> bool:
+        answer = await self._ask("GET", address.to_find(job_id), address)
+        if answer.status in {200, 404}:
+            return answer.status == 200
+        raise NoAnswerError(f"asked for the job, Windmill answered {answer.status}")
+
+    async def _ask(
+        self,
+        method: str,
+        url: str,
+        address: Address,
+        content: bytes | None = None,
+        bytes_max: int = ANSWER_BYTES_MAX,
+    ) -> _Answer:
+        try:
+            async with self._http.request(
+                method,
+                url,
+                allow_redirects=False,
+                data=content,
+                headers=address.headers,
+                proxy=_proxy_of(address.workspace_url),
+            ) as response:
+                body = await _beginning(response.content, bytes_max)
+        except TimeoutError as error:
+            raise NoAnswerError(f"no answer within {self._timeout_s:g} s") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise NoAnswerError(_told(error)) from error
+        return _Answer(response.status, response.headers.get("retry-after", ""), body)
+
+
+class _Answer(NamedTuple):
+    """An answer, and the beginning of its body."""
+
+    status: int
+    retry_after: str
+    body: bytes
+
+
+class _Told(msgspec.Struct):
+    completed: bool
+    success: bool | None = None
+    result: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Failure(msgspec.Struct):
+    error: dict[str, Any]
+
+
+_decode_outcome: Final = msgspec.json.Decoder(_Told).decode
+_decode_failure: Final = msgspec.json.Decoder(_Failure, float_hook=float).decode
+
+
+async def _beginning(content: aiohttp.StreamReader, bytes_max: int) -> bytes:
+    """Read a body, or so much of it; as it came, so that nothing can unfold into more."""
+    body = bytearray()
+    while len(body) < bytes_max and (part := await content.readany()):
+        body += part
+    return bytes(body[:bytes_max])
+
+
+@lru_cache(maxsize=64)  # the environment stays as it is
+def _proxy_of(url: str) -> str | None:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return None if host in LOOPBACK or proxy_bypass(host) else getproxies().get(parts.scheme)
+
+
+def _retry_after_s(said: str) -> float | None:
+    if said.isascii() and said.isdigit():
+        return min(float(said[:9]), RETRY_AFTER_MAX_S)
+    try:
+        wait_s = (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return min(max(wait_s, 0.0), RETRY_AFTER_MAX_S)
+
+
+def _told(error: Exception) -> str:
+    # Of others, the text could quote what was to be sent.
+    why = str(error) if isinstance(error, aiohttp.ClientConnectionError) else ""
+    return ": ".join(filter(None, ["no answer", type(error).__name__, why]))
+
+
+def _problem(result: msgspec.Raw) -> str:
+    try:
+        error = _decode_failure(result).error
+    except (msgspec.DecodeError, RecursionError):
+        return "the job failed"
+    said = ": ".join(str(error[part]) for part in ("name", "message") if error.get(part))
+    return said or "the job failed"

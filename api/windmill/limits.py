@@ -1,0 +1,40 @@
+"""Limits: how much is sent to Windmill at a time, and how long something is tried."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Limits(NamedTuple):
+    """What bounds the sender. Jobs wait in the outbox for as long as they are not in memory."""
+
+    concurrency: int = 10
+    """Requests that start jobs, at once."""
+    held_max: int = 400
+    """Jobs of a route in memory."""
+    lane_max: int = 40
+    """Of them, jobs of one aggregate: so one that is stuck leaves room for others."""
+    prepared_max: int = 20
+    """Of them, jobs with their arguments."""
+    tries_max: int = 20
+    """A job that Windmill fails to start so often, while it is not away, is parked."""
+    pause_min_s: float = 1.0
+    """The pause between two tries of a job doubles from here ..."""
+    pause_max_s: float = 300.0
+    """... up to here: with the tries, some three quarters of an hour."""
+    give_up_after_s: float = 7 * 86_400.0
+    """A job that has waited for so long is parked untried: Windmill deletes jobs after some time,
+    and then takes their ids again; nor does anybody expect it to be started any more."""
+    opens_after: int = 5
+    """So many failures in a row, none of them about a job, and Windmill counts as away."""
+    probe_max_s: float = 60.0
+    """While it is away, the pause between two probes doubles from `pause_min_s` up to here."""
+    timeout_s: float = 15.0
+    """For a whole request and its answer."""
+    ask_for_s: float = 86_400.0
+    """A job whose outcome is not told for so long has an unknown one: Windmill keeps it for a
+    while only, and a job may run for hours."""
+
+
+LIMITS: Final = Limits()
+"""Those of every run but for a test's."""

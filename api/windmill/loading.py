@@ -1,0 +1,168 @@
+"""Loading: what transformations look at, read for as many jobs at a time as ask meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from api.windmill import judging
+from api.windmill.occasion import Occasion
+from domain.aggregates import aggregate
+from domain.defects import origin_of
+from domain.mapper import LedgerMapper
+from domain.payment import PaymentEntity
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+    from uuid import UUID
+
+    from psycopg import AsyncConnection, AsyncCursor
+
+    from api.windmill.outbox import Job
+
+    Asked: TypeAlias = tuple[Job, asyncio.Future[Occasion]]
+    Found: TypeAlias = "dict[UUID, Occasion | UnjudgedError]"
+    Rows: TypeAlias = list[tuple[Any, ...]]
+
+TOGETHER_MAX: Final = 100
+"""So many jobs are loaded at once."""
+FOLDED_BYTES_MAX: Final = 2 * 2**20
+"""So much is read before it is folded: whole streams, and one at the least."""
+_FETCH_ROWS: Final = 100
+_NOT_THERE: Final = "the event is not in the log any more"
+
+# OFFSET 0 keeps the planner at one index look-up a stream, whatever it thinks of the sizes.
+_HISTORIES: Final = """
+    SELECT events.* FROM unnest(%s::text[], %s::bigint[]) AS wanted (stream_id, known_position)
+    CROSS JOIN LATERAL (
+        SELECT originator_id, originator_version, topic, state, notification_id, recorded_at
+        FROM raphus.ledger_events WHERE originator_id = wanted.stream_id
+        AND notification_id <= wanted.known_position ORDER BY originator_version OFFSET 0
+    ) AS events
+"""
+_PRODUCTS: Final = """
+    SELECT business_id, subscription_id, product_id FROM raphus.subscriptions
+    WHERE subscription_id = ANY (%s)
+"""
+
+
+class UnjudgedError(Exception):
+    """It cannot be told how a delivery stands; the message tells why, and quotes nothing of it."""
+
+
+class Loader:
+    """Answers what a job's delivery is, and how it stood when the job fell due."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[Asked] = asyncio.Queue()
+        self._mapper = LedgerMapper()
+
+    async def occasion(self, job: Job) -> Occasion:
+        """Return a job's occasion, while `run` runs.
+
+        Raises:
+            UnjudgedError: there is none.
+        """
+        loaded: asyncio.Future[Occasion] = asyncio.get_running_loop().create_future()
+        self._queue.put_nowait((job, loaded))
+        return await loaded
+
+    async def run(self, conn: AsyncConnection[Any]) -> None:
+        """Load what is asked for, until it is cancelled.
+
+        Raises:
+            psycopg.Error: the database went away.
+        """
+        while True:
+            asked = [await self._queue.get()]
+            while not self._queue.empty() and len(asked) < TOGETHER_MAX:
+                asked.append(self._queue.get_nowait())
+            await self._answer(conn, asked)
+
+    async def _answer(self, conn: AsyncConnection[Any], asked: Sequence[Asked]) -> None:
+        found: Found = {}
+        by_stream: dict[str, list[Job]] = defaultdict(list)
+        for job, _ in asked:
+            by_stream[job.stream_id].append(job)
+        async with aclosing(_streams(conn, by_stream)) as parts:
+            async for part in parts:
+                # Folding takes its time, in which answers come in.
+                found |= await asyncio.to_thread(self._judged, part, by_stream)
+        await _add_products(conn, found)
+        for job, loaded in asked:
+            if not loaded.done():  # who asked may have gone
+                _settle(loaded, found.get(job.job_id, UnjudgedError(_NOT_THERE)))
+
+    def _judged(self, streams: Iterable[Rows], by_stream: Mapping[str, list[Job]]) -> Found:
+        return {
+            job.job_id: self._judge(job, rows) for rows in streams for job in by_stream[rows[0][0]]
+        }
+
+    def _judge(self, job: Job, rows: Rows) -> Occasion | UnjudgedError:
+        try:
+            events = [self._mapper.decode(*row) for row in rows if row[4] <= job.known_position]
+            known = aggregate(job.stream_id, events)
+            found = judging.occasion(known, job.webhook_id, job.position)
+        except Exception as error:  # noqa: BLE001 -- one event must not stop all others
+            return UnjudgedError(f"the event cannot be judged: {origin_of(error)}")
+        return found._replace(replay=job.replay) if found else UnjudgedError(_NOT_THERE)
+
+
+async def _streams(
+    conn: AsyncConnection[Any], by_stream: Mapping[str, list[Job]]
+) -> AsyncGenerator[list[Rows]]:
+    """Read streams, each up to the last event that one of its jobs knows; some at a time."""
+    last = [max(job.known_position for job in jobs) for jobs in by_stream.values()]
+    read: list[Rows] = []
+    size_bytes = 0
+    async with (
+        conn.cursor(binary=True) as cursor,
+        aclosing(_rows(cursor, [list(by_stream), last])) as rows,
+    ):
+        async for row in rows:
+            if not read or read[-1][0][0] != row[0]:
+                if size_bytes > FOLDED_BYTES_MAX:
+                    yield read
+                    read, size_bytes = [], 0
+                read.append([])
+            read[-1].append(row)
+            size_bytes += len(row[3])
+    if read:
+        yield read
+
+
+async def _rows(
+    cursor: AsyncCursor[Any], parameters: Sequence[object]
+) -> AsyncGenerator[tuple[Any, ...]]:
+    async for row in cursor.stream(_HISTORIES, parameters, size=_FETCH_ROWS):
+        yield row
+
+
+async def _add_products(conn: AsyncConnection[Any], found: Found) -> None:
+    """Add to payments the product of the subscription that they are for."""
+    wanted = {job_id: key for job_id, one in found.items() if (key := _subscription_of(one))}
+    if not wanted:
+        return
+    ids = sorted({subscription_id for _, subscription_id in wanted.values()})
+    cursor = await conn.execute(_PRODUCTS, [ids], prepare=True)
+    products = {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
+    for job_id, key in wanted.items():
+        one = found[job_id]
+        if isinstance(one, Occasion):
+            found[job_id] = one._replace(product_id=products.get(key))
+
+
+def _subscription_of(one: Occasion | UnjudgedError) -> tuple[str, str] | None:
+    if isinstance(one, Occasion) and isinstance(one.entity, PaymentEntity):
+        subscription_id = one.entity.subscription_id
+        return (one.business_id, subscription_id) if subscription_id else None
+    return None
+
+
+def _settle(loaded: asyncio.Future[Occasion], found: Occasion | UnjudgedError) -> None:
+    if isinstance(found, UnjudgedError):
+        loaded.set_exception(found)
+    else:
+        loaded.set_result(found)

@@ -1,0 +1,135 @@
+"""The operations on Windmill's routes and outbox, over HTTP and on the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from api.answers import Answer, json_answer
+from api.cursors import Cursor
+from api.errors import ApiError
+from api.operations import Operation
+from api.pages import LIMIT, Item, Page, page
+from api.parameters import Declared, one_of, text, uuid
+from api.windmill import listing
+from api.windmill.listing import STATES, Last, QueuedJob, RecordedAttempt
+from api.windmill.route import ShownRoute
+
+if TYPE_CHECKING:
+    from api.database import Row
+    from api.parameters import Given
+    from api.services import Reading
+
+ROUTE: Final = text("route", "Only of this route.")
+STATE: Final = one_of("state", "Only of jobs in this state.", STATES)
+WEBHOOK_ID: Final = text("webhook_id", "Only of this webhook.")
+JOB_ID: Final = uuid("job_id", "Only of this job.")
+_FILTERS: Final = (ROUTE, STATE, WEBHOOK_ID, JOB_ID)
+JOBS_CURSOR: Final = Cursor("windmill outbox", int)
+ATTEMPTS_CURSOR: Final = Cursor("windmill attempts", Last)
+
+
+class RouteNow(ShownRoute, frozen=True, kw_only=True):
+    """A route, and how its jobs fare.
+
+    `waiting` and `parked` are jobs that are not started yet, `started` those that have not ended
+    as far as is known. `failed_last_day` are of the last 24 hours, and 10,000 at the most.
+    """
+
+    waiting: int
+    parked: int
+    started: int
+    failed_last_day: int
+
+
+class Routes(msgspec.Struct, frozen=True):
+    """The routes in force, in the file's order.
+
+    `problem` tells what is wrong with their file; then they are those of when it was last right.
+    """
+
+    items: list[RouteNow]
+    problem: str | None
+
+
+class Retried(msgspec.Struct, frozen=True):
+    """How many parked jobs wait to be started again."""
+
+    retried: int
+
+
+async def _routes(reading: Reading, _given: Given) -> Answer:
+    routes, problem = reading.routes.current(), reading.routes.problem
+    rows = await reading.database.rows(listing.counts([route.name for route in routes]))
+    counts = listing.read_counts(rows)
+    items = [
+        RouteNow(**msgspec.structs.asdict(route.show()), **counts[route.name]._asdict())
+        for route in routes
+    ]
+    return json_answer(Routes(items, problem))
+
+
+async def _outbox(reading: Reading, given: Given) -> Answer:
+    before, limit = given[JOBS_CURSOR.parameter], given[LIMIT]
+    statement = listing.jobs(given.among(_FILTERS), before=before, limit=limit + 1)
+    return page(await reading.database.rows(statement), limit, _read_job, JOBS_CURSOR)
+
+
+async def _attempts(reading: Reading, given: Given) -> Answer:
+    before, limit = given[ATTEMPTS_CURSOR.parameter], given[LIMIT]
+    statement = listing.attempts(given.among(_FILTERS), before=before, limit=limit + 1)
+    return page(await reading.database.rows(statement), limit, _read_attempt, ATTEMPTS_CURSOR)
+
+
+async def _retry(reading: Reading, given: Given) -> Answer:
+    asked = given.among((ROUTE, WEBHOOK_ID, JOB_ID))
+    if not asked:
+        raise ApiError(400, "missing_parameter", "say which: route, webhook_id or job_id")
+    ((retried, _),) = await reading.database.change(listing.retry(asked))
+    return json_answer(Retried(int(str(retried))))
+
+
+def _read_job(row: Row) -> Item[int]:
+    return Item(int(str(row[0])), listing.read_job(row))
+
+
+def _read_attempt(row: Row) -> Item[Last]:
+    attempt = listing.read_attempt(row)
+    return Item(Last(attempt.attempted_at, attempt.job_id, attempt.number), attempt)
+
+
+LIST_ROUTES: Final = Operation["Reading"](
+    path="/v1/windmill/routes",
+    name="list_windmill_routes",
+    summary="List the routes: which events start which workflow, and how their jobs fare.",
+    handle=_routes,
+    answers=Routes,
+)
+LIST_OUTBOX: Final = Operation["Reading"](
+    path="/v1/windmill/outbox",
+    name="list_windmill_outbox",
+    summary="List the jobs that events call for, the last first.",
+    handle=_outbox,
+    answers=Page[QueuedJob],
+    takes=Declared(query=(*_FILTERS, LIMIT, JOBS_CURSOR.parameter)),
+)
+LIST_ATTEMPTS: Final = Operation["Reading"](
+    path="/v1/windmill/attempts",
+    name="list_windmill_attempts",
+    summary="List the requests that were to start jobs, the last first.",
+    handle=_attempts,
+    answers=Page[RecordedAttempt],
+    takes=Declared(query=(*_FILTERS, LIMIT, ATTEMPTS_CURSOR.parameter)),
+)
+RETRY: Final = Operation["Reading"](
+    path="/v1/windmill/retry",
+    name="retry_windmill_jobs",
+    summary="Let parked jobs wait to be started again: of a route, of a webhook, or one.",
+    handle=_retry,
+    answers=Retried,
+    takes=Declared(query=(ROUTE, WEBHOOK_ID, JOB_ID)),
+    may_fail={400: "The query is not as declared, or says nothing of which jobs are meant."},
+    method="POST",
+)
+OPERATIONS: Final = (LIST_ROUTES, LIST_OUTBOX, LIST_ATTEMPTS, RETRY)

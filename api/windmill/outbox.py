@@ -1,0 +1,163 @@
+"""The outbox: the jobs that the log calls for, as they stand in their table."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from uuid import UUID, uuid5
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from psycopg import AsyncConnection, Connection
+
+    from api.windmill.client import Attempt
+    from api.windmill.judging import Due
+
+CHANNEL: Final = "windmill"
+"""Told when rows have been added, or wait again."""
+PROBLEM_CHARS_MAX: Final = 1_000
+# Any UUID will do, as long as it never changes: job ids are made from it.
+_NAMESPACE: Final = UUID("6f4b1c7e-2d2b-5a55-9d3c-8a1f5e0c7b42")
+
+_ADD: Final = """
+    INSERT INTO raphus.windmill_outbox
+        (job_id, route, stream_id, webhook_id, type, position, known_position, replay)
+    SELECT job_id, route, stream_id, webhook_id, type, position, known_position, replay
+    FROM json_to_recordset(%s::json) AS new (
+        place bigint, job_id uuid, route text, stream_id text, webhook_id text, type text,
+        position bigint, known_position bigint, replay integer
+    ) ORDER BY place
+    ON CONFLICT (job_id) DO NOTHING
+"""
+# How long a job has waited is told by the clock that knows since when.
+_WAITING: Final = """
+    SELECT job_id, route, stream_id, webhook_id, position, known_position, replay, attempts,
+        extract(epoch FROM clock_timestamp() - created_at)::float8
+    FROM raphus.windmill_outbox
+    WHERE state = 'waiting' AND route = %s AND stream_id <> ALL (%s) ORDER BY due LIMIT %s
+"""
+# One statement, so all or nothing. The join leaves out jobs that somebody has deleted meanwhile.
+# A job that is known to be started stays so, whoever else may have given it up; and one that was
+# given up waits again for nobody but `retry`.
+_RECORD: Final = """
+    WITH recorded AS (
+        INSERT INTO raphus.windmill_attempts
+            (job_id, number, attempted_at, took_ms, status, answer)
+        SELECT new.* FROM unnest(
+            %s::uuid[], %s::integer[], %s::timestamptz[], %s::integer[], %s::integer[], %s::text[]
+        ) AS new (job_id, number, attempted_at, took_ms, status, answer)
+        JOIN raphus.windmill_outbox USING (job_id) ON CONFLICT DO NOTHING
+    )
+    UPDATE raphus.windmill_outbox AS o SET
+        attempts = greatest(o.attempts, new.attempts),
+        state = new.state,
+        problem = new.problem,
+        started_at = CASE new.state WHEN 'started' THEN clock_timestamp() END,
+        ask_at = CASE new.state WHEN 'started' THEN clock_timestamp() + interval '1 second' END
+    FROM unnest(%s::uuid[], %s::integer[], %s::text[], %s::text[])
+        AS new (job_id, attempts, state, problem)
+    WHERE o.job_id = new.job_id
+    AND (o.state = 'waiting' OR o.state = 'parked' AND new.state = 'started')
+"""
+
+
+class Job(NamedTuple):
+    """A job that waits to be started, since `since_s` on this process's monotonic clock."""
+
+    job_id: UUID
+    route: str
+    stream_id: str
+    webhook_id: str
+    position: int
+    known_position: int
+    replay: int
+    attempts: int
+    since_s: float
+
+
+class Progress(NamedTuple):
+    """What has come of a job: its state now, the attempt that led there, and what is wrong."""
+
+    job_id: UUID
+    route: str
+    state: str
+    attempts: int
+    attempt: Attempt | None = None
+    problem: str | None = None
+
+
+def job_id_of(route: str, stream_id: str, webhook_id: str, replay: int) -> UUID:
+    """Return the id of the job that a route starts for an event: always the same one."""
+    parts = [route, stream_id, webhook_id] + ([replay] if replay else [])
+    return uuid5(_NAMESPACE, msgspec.json.encode(parts).decode())
+
+
+def add(conn: Connection[Any], stream_id: str, due: Iterable[tuple[str, Due]]) -> None:
+    """Add, in the caller's transaction, the jobs that routes start for what has fallen due.
+
+    One that is there already is left alone.
+    """
+    add_all(conn, ((stream_id, route, one) for route, one in due))
+
+
+def add_all(conn: Connection[Any], due: Iterable[tuple[str, str, Due]]) -> None:
+    """Do the same for several streams at once: each with its stream and its route, in order."""
+    rows = [
+        {
+            "place": place,
+            "job_id": job_id_of(route, stream_id, one.webhook_id, one.replay),
+            "route": route,
+            "stream_id": stream_id,
+            "webhook_id": one.webhook_id,
+            "type": one.type,
+            "position": one.position,
+            "known_position": known_position,
+            "replay": one.replay,
+        }
+        for place, (stream_id, route, (one, known_position)) in enumerate(due)
+    ]
+    if rows:
+        conn.execute(_ADD, [msgspec.json.encode(rows).decode()])
+        conn.execute("SELECT pg_notify(%s, '')", [CHANNEL])
+
+
+async def waiting(
+    conn: AsyncConnection[Any], route: str, limit: int, not_of: Sequence[str] = ()
+) -> list[Job]:
+    """Return the jobs of a route that are to be started, in order, but for some streams' jobs."""
+    read_at_s = time.monotonic()
+    cursor = await conn.execute(_WAITING, [route, list(not_of), limit], prepare=True)
+    rows = await cursor.fetchall()
+    return [Job._make((*row[:-1], read_at_s - row[-1])) for row in rows]
+
+
+async def record(conn: AsyncConnection[Any], made: Sequence[Progress]) -> None:
+    """Record what has come of jobs, all or nothing."""
+    attempts = [
+        (one.job_id, one.attempts, *one.attempt[:3], storable(one.attempt.answer))
+        for one in made
+        if one.attempt
+    ]
+    last = {one.job_id: one for one in made}.values()
+    states = [
+        (one.job_id, one.attempts, one.state, one.problem and _shortened(one.problem))
+        for one in last
+    ]
+    columns = [*_columns(attempts, 6), *_columns(states, 4)]
+    await conn.execute(_RECORD, columns, prepare=True)
+
+
+def storable(text: str) -> str:
+    """Return a text without what PostgreSQL cannot store: NUL, and halves of characters."""
+    return text.replace("\0", "�").encode("utf-8", "replace").decode()
+
+
+def _shortened(problem: str) -> str:
+    return storable(problem[:PROBLEM_CHARS_MAX])
+
+
+def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]

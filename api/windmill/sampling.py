@@ -1,0 +1,79 @@
+"""Sampling: a made-up event of a type, to try a route with."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from api.playing import UNTIL
+from api.simulator import merchant
+from api.windmill.judging import occasion
+from domain.aggregates import aggregate
+from domain.delivery import Delivery, read_envelope
+from domain.routing import route as stream_of
+from domain.stream import Batch, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from api.simulator import Occurrence
+    from api.windmill.occasion import Occasion
+
+CUSTOMERS: Final = 150
+"""So many have lived through everything that the simulator knows."""
+
+
+class NoSampleError(Exception):
+    """There is no made-up event of a type; the message lists those that there are."""
+
+
+def sample(type_: str) -> Occasion:
+    """Return the first event of a type in the life of a simulated merchant, with what led to it.
+
+    It is always the same one.
+
+    Raises:
+        NoSampleError: there is none.
+    """
+    told = _told()
+    place = next((place for place, one in enumerate(told) if one.type == type_), None)
+    if place is None:
+        known = ", ".join(sorted({one.type for one in told}))
+        raise NoSampleError(f"there is no sample of {type_!r}; there are {known}")
+    found = _occasion(told[: place + 1])
+    product_id = _product_of(getattr(found.entity, "subscription_id", None), told)
+    return found._replace(product_id=product_id)
+
+
+@cache
+def _told() -> list[Occurrence]:
+    return merchant(1, customers=CUSTOMERS, until=UNTIL)
+
+
+def _occasion(told: Sequence[Occurrence]) -> Occasion:
+    """Return the last of these, as the stream that it belongs to stands then."""
+    *before, last = [Delivery(one.webhook_id, "0", "", one.body) for one in told]
+    to = stream_of(last)
+    batch = Batch([Stream(to.stream_id, 0)])
+    for delivery in before:
+        if (place := stream_of(delivery)).stream_id == to.stream_id:
+            batch.take(delivery, place)
+    batch.take(last, to)
+    events = [
+        msgspec.structs.replace(event, position=number, recorded_at=UNTIL)
+        for number, event in enumerate(batch.collect_events(), start=1)
+    ]
+    found = occasion(aggregate(to.stream_id, events), last.webhook_id)
+    assert found is not None, "a simulated body can be read"
+    return found
+
+
+def _product_of(subscription_id: str | None, told: Sequence[Occurrence]) -> str | None:
+    if subscription_id is None:
+        return None
+    of_subscriptions = (one for one in told if one.type.startswith("subscription."))
+    bodies = (read_envelope(one.body).data for one in of_subscriptions)
+    own = (data for data in bodies if data.get("subscription_id") == subscription_id)
+    return next((data.get("product_id") for data in own), None)

@@ -1,0 +1,54 @@
+"""Samples: one of every type that the simulator knows, as the log would tell it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from api.simulator import merchant
+from api.windmill.sampling import NoSampleError, sample
+from domain.machine import Verdict
+from domain.routing import KINDS
+
+# Of many more customers than samples are taken from.
+TYPES = sorted(
+    {one.type for one in merchant(2, customers=400, until=datetime(2026, 10, 1, tzinfo=UTC))}
+)
+MACHINES = {type_ for kind in KINDS.values() for type_ in kind.machine.types}
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_every_type_that_the_simulator_knows_has_a_sample(type_: str) -> None:
+    found = sample(type_)
+    assert (found.type, found.payload["type"]) == (type_, type_)
+    assert (found.verdict is None) == (type_ not in MACHINES)
+    assert found.verdict is not Verdict.REFUSED
+    assert (found.entity is None) == (type_ not in MACHINES)
+    assert found == sample(type_)
+
+
+def test_all_of_the_state_machines_types_have_a_sample() -> None:
+    assert set(TYPES) >= MACHINES
+
+
+def test_a_sample_comes_with_what_led_to_it() -> None:
+    held = sample("subscription.on_hold")
+    assert held.entity is not None
+    assert (held.entity.status, held.gap, held.entity.history) == ("on_hold", False, "complete")
+
+
+def test_a_payment_for_a_subscription_knows_its_product() -> None:
+    payments = [sample(type_) for type_ in TYPES if type_.startswith("payment.")]
+    ids = {getattr(one.entity, "subscription_id", None): one.product_id for one in payments}
+    of_one = {subscription_id: product for subscription_id, product in ids.items() if product}
+    assert of_one
+    assert all(product.startswith("pdt_") for product in of_one.values())
+    assert ids.keys() - of_one.keys() <= {None}
+
+
+def test_a_type_without_a_sample_is_told_with_those_that_have_one() -> None:
+    with pytest.raises(NoSampleError) as error:
+        sample("dispute.begun")
+    listed = str(error.value).partition("there are ")[2].split(", ")
+    assert listed == TYPES
