@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 LOOPBACK: Final = "127.0.0.1"
 _WAITING_MAX: Final = 1_024
+_UNREAD_BYTES_MAX: Final = 1024 * 1024
 
 
 class Asked(NamedTuple):
@@ -26,20 +27,19 @@ class Asked(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """An answer as it goes."""
+    """An answer as it goes. With a pause between its parts, it has no end."""
 
     status: int
     body: bytes
     media_type: str = "text/plain"
     retry_after_s: int = 0
+    endless_pause_s: float | None = None
 
     def rendered(self) -> bytes:
         """Return it as HTTP/1.1."""
         retry = f"retry-after: {self.retry_after_s}\r\n" if self.retry_after_s else ""
-        head = (
-            f"HTTP/1.1 {self.status} -\r\ncontent-type: {self.media_type}\r\n"
-            f"{retry}content-length: {len(self.body)}\r\n\r\n"
-        )
+        length = "" if self.endless_pause_s is not None else f"content-length: {len(self.body)}\r\n"
+        head = f"HTTP/1.1 {self.status} -\r\ncontent-type: {self.media_type}\r\n{retry}{length}\r\n"
         return head.encode() + self.body
 
 
@@ -135,6 +135,15 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
         elif not self._transport.is_closing():
             self._transport.write(answer.rendered())
+        if answer is not None and answer.endless_pause_s is not None:
+            await self._go_on(answer.endless_pause_s)
+
+    async def _go_on(self, pause_s: float) -> None:
+        part = b"." * (64 * 1024 if pause_s == 0 else 1)
+        while not self._transport.is_closing():
+            if self._transport.get_write_buffer_size() < _UNREAD_BYTES_MAX:
+                self._transport.write(part)
+            await asyncio.sleep(pause_s)
 
     def cut(self) -> None:
         """Drop the connection, and what is under way on it."""

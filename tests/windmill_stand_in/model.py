@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 WORKSPACE: Final = "shop"
-TOKEN: Final = "a token that tests know"
+TOKEN: Final = "a-token-that-tests-know"
 
 Fault = Literal[
     "error",
@@ -19,17 +19,26 @@ Fault = Literal[
     "gateway_timeout",
     "cut_before",
     "cut_after",
+    "invalid",
+    "quota",
+    "forbidden",
+    "too_large",
+    "echo",
+    "endless",
+    "drip",
 ]
 """What may happen to a request. The job is accepted, and the client does not know it, after a
 `gateway_timeout`, a `cut_after`, and a `slow` that the client does not wait for. `page` is the
-200 of a front end that is no Windmill."""
+200 of a front end that is no Windmill, `echo` an error that repeats the request's headers. Of
+`endless` and `drip` the answer has no end: one comes as fast as it can, the other very slowly."""
 
 
 class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the stand-in does from now on.
 
     `faults` are probabilities; the same seed gives the n-th request for the same job the same
-    fate, whatever the order of arrival. `deployed` lists what can be started, as `p/f/raphus/x`;
+    fate, whatever the order of arrival. `failing` has a fault for each request that starts a job
+    with a certain text in its body. `deployed` lists what can be started, as `p/f/raphus/x`;
     None is everything. A job is completed `run_s` after it was accepted: with the result of its
     path, or failed with the error object of its path.
     """
@@ -40,6 +49,7 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retry_after_s: int = 1
     down: Literal["no", "refusing", "unavailable"] = "no"
     faults: dict[Fault, float] = {}
+    failing: dict[str, Fault] = {}
     seed: int = 0
     deployed: list[str] | None = None
     run_s: float = 0.0

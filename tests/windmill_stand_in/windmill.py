@@ -22,6 +22,12 @@ _REFUSALS: Final[dict[Fault | None, Answer]] = {
     "bad_gateway": Answer(502, _GATEWAY, "text/html"),
     "too_many": Answer(429, b"Too many requests"),
     "unavailable": Answer(503, b"upstream connect error"),
+    "invalid": Answer(400, b"Bad request: the arguments do not match @jobs.rs:1"),
+    "quota": Answer(400, b"Quota exceeded: executions @jobs.rs:1"),
+    "forbidden": Answer(403, b"Permission denied: this token may not run it"),
+    "too_large": Answer(413, b"length limit exceeded"),
+    "endless": Answer(500, b"", endless_pause_s=0.0),
+    "drip": Answer(500, b"", endless_pause_s=0.05),
     "page": Answer(200, b"<!doctype html><html><body>Welcome</body></html>", "text/html"),
 }
 _GATEWAY_TIMEOUT: Final = Answer(504, _GATEWAY, "text/html")
@@ -58,7 +64,10 @@ class Windmill:
             return None
         known_before = job_id in self._known
         await asyncio.sleep(self._behaviour.delay_s)
-        told = _REFUSALS.get(fault) or self._route(asked, known_before=known_before)
+        if fault == "echo":
+            told = Answer(500, repr(asked.headers).encode())
+        else:
+            told = _REFUSALS.get(fault) or self._route(asked, known_before=known_before)
         answer = await self._after(fault, told)
         if answer is not None:
             request.status = answer.status
@@ -85,8 +94,12 @@ class Windmill:
             if asked.method == "POST" and (not path or asked.path.endswith(f"/{path}")):
                 del self._forced[place]
                 return forced
-        if not self._behaviour.faults:
-            return None
+        for text, fault in self._behaviour.failing.items():
+            if asked.method == "POST" and text.encode() in asked.body:
+                return fault
+        return self._drawn(asked, job_id) if self._behaviour.faults else None
+
+    def _drawn(self, asked: Asked, job_id: str) -> Fault | None:
         what = asked.method, asked.path, job_id
         self._tries[what] += 1
         seed = f"{self._behaviour.seed} {what} {self._tries[what]}"
