@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,6 @@ from api.known import Known
 from api.metrics import Metrics
 from api.routes import routes
 from api.services import Services
-from api.settings import ROUTES_BY_DEFAULT
 from api.webhooks import Acknowledger, Webhooks
 from api.windmill.routes import RoutesFile
 from domain.ledger import Ledger
@@ -55,7 +55,7 @@ def application(
     services = Services(
         database=database,
         known=Known(conninfo, database),
-        routes=routes_file or RoutesFile(Path(ROUTES_BY_DEFAULT), required=False),
+        routes=routes_file or RoutesFile(Path(os.devnull)),
         guard=Guard(api_key),
         freshness=Freshness(conninfo, POSITION),
         metrics=metrics,

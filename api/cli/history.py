@@ -10,14 +10,13 @@ import psycopg
 
 from api import rebuilding, verifying
 from api.auditing import audit
-from api.cli.arguments import add_json, head, parameter, read_model
+from api.cli.arguments import add_json, add_taken, given_in, head, parameter, read_model
 from api.cli.errors import CommandError
 from api.cli.terminal import console, write
 from api.conninfo import database
 from api.customers import CUSTOMER_ID
-from api.events import AFTER, AGGREGATE, TYPE, read_event, select_events
+from api.events import CURSOR, LIST_EVENTS, read_event, select_events
 from api.pages import LIMIT
-from api.parameters import Given
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -29,8 +28,7 @@ if TYPE_CHECKING:
 def add(commands: Commands) -> None:
     """Declare the commands."""
     events = commands.add("events", _events, "list the log, oldest first")
-    for declared, name in ((TYPE, "type"), (AGGREGATE, "aggregate-id"), (AFTER, "after")):
-        events.add_argument(f"--{name}", type=parameter(declared), help=declared.description)
+    add_taken(events, LIST_EVENTS, without=(LIMIT, CURSOR.parameter))
     events.add_argument("--limit", type=parameter(LIMIT), default=LIMIT.default, help="at the most")
     add_json(events)
     audited = commands.add("audit", _audit, "write every delivery about a customer as JSON Lines")
@@ -50,8 +48,7 @@ def add(commands: Commands) -> None:
 
 
 def _events(settings: Settings, args: Namespace) -> None:
-    asked = {TYPE.name: args.type, AGGREGATE.name: args.aggregate_id}
-    given = Given({name: value for name, value in asked.items() if value is not None})
+    given = given_in(args, LIST_EVENTS)
     statement = select_events(given, after=args.after or 0, limit=args.limit)
     with database(settings) as conninfo, psycopg.connect(conninfo) as conn:
         conn.execute("SET timezone = 'UTC'")

@@ -124,6 +124,16 @@ def test_the_log_is_printed_while_the_server_runs(server: Program, home: Path) -
     ]
 
 
+def test_the_log_is_printed_as_it_was(server: Program, home: Path) -> None:
+    third = server.get("/v1/events", limit=3)["items"][-1]
+    ended = raphus("events", "--known-at", third["recorded_at"], "--json", env=environment(home))
+    known = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert {event["recorded_at"] <= third["recorded_at"] for event in known} == {True}
+    assert third in known
+    none = raphus("events", "--as-of", "2020-01-01T00:00:00Z", env=environment(home))
+    assert (none.returncode, none.stdout) == (0, "")
+
+
 def test_a_database_is_migrated_once(home: Path, server: Program) -> None:
     assert server.runs
     ended = raphus("migrate", "--json", env=environment(home))
