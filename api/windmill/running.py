@@ -36,8 +36,10 @@ _log = logging.getLogger(__name__)
 
 NAME: Final = "raphus-windmill"
 POLL_S: Final = 1.0
-PAUSE_MIN_S: Final = 1.0
-PAUSE_MAX_S: Final = 30.0
+PAUSE_MIN_S: Final = 0.5
+PAUSE_MAX_S: Final = 5.0
+"""The pause after a failure doubles from the one to the other, and begins anew after a while."""
+WELL_S: Final = 30.0
 # Any number will do, as long as every sender of a database takes the same.
 _LOCK: Final = 7_270_480_530_006
 
@@ -87,9 +89,10 @@ class _Sending:
                 self._trouble.begin(f"the database is away: {kind}")
             except* Exception as errors:  # noqa: BLE001 -- told, and tried again
                 self._trouble.begin(", ".join(sorted({origin_of(one) for one in _leaves(errors)})))
-            lasted_s = asyncio.get_running_loop().time() - began_s
-            pause_s = PAUSE_MIN_S if lasted_s > PAUSE_MAX_S else min(2 * pause_s, PAUSE_MAX_S)
+            if asyncio.get_running_loop().time() - began_s > WELL_S:
+                pause_s = PAUSE_MIN_S
             await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, PAUSE_MAX_S)
 
     async def _session(self) -> None:
         """Send while this process is the one that does, and its connections last.

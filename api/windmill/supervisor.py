@@ -74,7 +74,9 @@ class Supervisor:
             except OSError as error:
                 return f"cannot be started: {error.strerror}"
         _log.info("process %d starts Windmill's jobs", process.pid)
-        return f"has ended with {process.wait()}"
+        process.wait()
+        _close(process)
+        return f"has ended with {process.returncode}"
 
 
 def _started(task: bytes) -> subprocess.Popen[bytes]:
@@ -92,9 +94,13 @@ def _started(task: bytes) -> subprocess.Popen[bytes]:
     return process
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _close(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin is not None
     process.stdin.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    _close(process)
     try:
         process.wait(END_S)
     except subprocess.TimeoutExpired:

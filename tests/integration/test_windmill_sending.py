@@ -173,8 +173,8 @@ def test_a_windmill_that_is_down_parks_nothing_and_is_asked_by_one_at_a_time(
         starts = [
             row[0] for row in attempts(database, "extract(epoch FROM attempted_at)::float8 AS at")
         ]
-        # Those that opened the breaker came together; then one after the other, with pauses.
-        late = sorted(starts)[limits.concurrency :]
+        # Until the breaker opened they came together; then one after the other, with pauses.
+        late = sorted(starts)[limits.concurrency + limits.opens_after :]
         assert all(after - before > 0.04 for before, after in pairwise(late))
         windmill.behave(down="no")
         until(lambda: all_in(database, *STARTED, count=30))

@@ -103,6 +103,22 @@ def all_in(conninfo: str, *states: str, count: int | None = None) -> bool:
     return bool(found) and set(found) <= set(states) and len(found) == (count or len(found))
 
 
+def overtaken(conninfo: str, jobs: list[Job]) -> list[str]:
+    """Return the jobs that were accepted before another of their lane that had fallen due first."""
+    lanes = {
+        str(job_id): (lane, due)
+        for job_id, due, *lane in outbox(conninfo, "job_id, due, route, stream_id")
+    }
+    latest: dict[tuple[str, ...], int] = {}
+    found = []
+    for job in jobs:
+        lane, due = lanes[job.id]
+        if due < latest.get(tuple(lane), 0):
+            found.append(job.id)
+        latest[tuple(lane)] = due
+    return found
+
+
 def webhook_ids(jobs: list[Job]) -> list[str]:
     """Return which events jobs were started for."""
     return [job.arguments["event"]["webhook_id"] for job in jobs]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from domain.delivery import Delivery
 
 SPLITS = st.sets(st.integers(0, 9))
+STORY = "active paused unpaused renewed on_hold past_due cancelled".split()
+"""In this order all are valid; in many others some are refused at first."""
 
 
 class Fell(NamedTuple):
@@ -129,6 +131,14 @@ def about_sub(type_: str, minute: int) -> Delivery:
     return said(f"subscription.{type_}", minute, f"msg_{type_}", subscription_id="sub_1")
 
 
+@given(st.permutations([*enumerate(STORY)]), SPLITS)
+def test_a_story_told_in_any_order_falls_due_the_same_however_it_is_read(
+    told: list[tuple[int, str]], splits: set[int]
+) -> None:
+    known = of_one(*(about_sub(word, minute) for minute, word in told))
+    assert [fell(one) for one in in_pages(known, splits)] == by_the_book(known)
+
+
 def test_a_refused_fact_falls_due_again_behind_the_one_that_was_missing() -> None:
     known = of_one(
         about_sub("active", 0),
@@ -136,14 +146,15 @@ def test_a_refused_fact_falls_due_again_behind_the_one_that_was_missing() -> Non
         about_sub("renewed", 3),
         about_sub("unpaused", 2),
     )
-    found = [fell(one) for one in fallen_due(known.id, known.events, 0)]
-    assert [(one.place[2], one.verdict, one.known_position) for one in found] == [
-        ("msg_active", Verdict.APPLIED, 1),
-        ("msg_paused", Verdict.APPLIED, 2),
-        ("msg_renewed", Verdict.REFUSED, 3),
-        ("msg_unpaused", Verdict.APPLIED, 4),
-        ("msg_renewed", Verdict.UNCHANGED, 4),
-    ]
+    for split in range(5):
+        found = [fell(one) for one in in_pages(known, {split})]
+        assert [(one.place[2], one.verdict, one.known_position) for one in found] == [
+            ("msg_active", Verdict.APPLIED, 1),
+            ("msg_paused", Verdict.APPLIED, 2),
+            ("msg_renewed", Verdict.REFUSED, 3),
+            ("msg_unpaused", Verdict.APPLIED, 4),
+            ("msg_renewed", Verdict.UNCHANGED, 4),
+        ]
 
 
 def test_what_no_machine_judges_falls_due_as_it_comes() -> None:

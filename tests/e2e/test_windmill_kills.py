@@ -1,0 +1,233 @@
+"""Kill -9 of the sender, the server and PostgreSQL: every event starts its job once, in order."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+import pytest
+
+from api.embedded import EmbeddedPostgres
+from domain.machine import Verdict
+from tests.e2e.evidence import check_log, quoted
+from tests.e2e.program import postmaster_of, program, until
+from tests.e2e.sender import sending, simulated
+from tests.embedded_users import home_of, is_stopped, kill
+from tests.histories import aggregates, delivery
+from tests.http_server import SECRET
+from tests.integration.windmill import outbox, overtaken
+from tests.windmill_stand_in import TOKEN, StandInProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.e2e.program import Program
+    from tests.e2e.sender import Webhook
+    from tests.windmill_stand_in import Fault, Job
+
+FAULTS: Final[dict[Fault, float]] = {
+    "error": 0.02,
+    "bad_gateway": 0.02,
+    "too_many": 0.003,
+    "unavailable": 0.02,
+    "page": 0.02,
+    "slow": 0.01,
+    "gateway_timeout": 0.03,
+    "cut_before": 0.03,
+    "cut_after": 0.03,
+}
+ROUTES: Final = """
+[[route]]
+name = "every"
+on = ["*"]
+script = "f/raphus/every"
+verdicts = ["applied", "unchanged", "refused", "none"]
+
+[[route]]
+name = "valid"
+on = ["*"]
+flow = "f/raphus/valid"
+"""
+PACE_S: Final = 0.02
+_SENDER: Final = re.compile(r"process (\d+) starts Windmill's jobs")
+
+
+class Run:
+    """The program with its sender, and who of them is killed."""
+
+    def __init__(self, server: Program, home: Path) -> None:
+        self.server = server
+        self.home = home
+        self.senders: set[int] = set()
+        self._said_before = 0
+
+    def start(self) -> None:
+        """Start the server anew; it starts the sender."""
+        self._said_before = len(self.server.said)
+        self.server.start()
+
+    def sender(self) -> int:
+        """Wait for a sender of this server, and return its process id."""
+        until(lambda: _SENDER.search(self.server.said, self._said_before))
+        *_, last = _SENDER.finditer(self.server.said, self._said_before)
+        self.senders.add(int(last[1]))
+        return int(last[1])
+
+    def kill_sender(self) -> None:
+        """Kill the sender; the server starts another."""
+        pid = self.sender()
+        kill(pid)
+        until(lambda: self.sender() != pid)
+
+    def kill_server(self) -> None:
+        """Kill the server; its sender ends by itself."""
+        pid = self.sender()
+        self.server.kill()
+        until(lambda: has_ended(pid))
+        self.start()
+
+    def kill_server_and_sender(self) -> None:
+        """Kill both at once."""
+        pid = self.sender()
+        self.server.kill()
+        kill(pid)
+        self.start()
+
+    def kill_postgres(self) -> None:
+        """Kill the database; the server starts it again."""
+        kill(postmaster_of(self.home))
+
+    def kill_all(self) -> None:
+        """Kill all three at once."""
+        pid, postmaster = self.sender(), postmaster_of(self.home)
+        kill(postmaster)
+        self.server.kill()
+        kill(pid)
+        self.start()
+
+
+STRIKES: Final[list[Callable[[Run], None]]] = [
+    Run.kill_sender,
+    Run.kill_sender,
+    Run.kill_sender,
+    Run.kill_server,
+    Run.kill_server,
+    Run.kill_postgres,
+    Run.kill_postgres,
+    Run.kill_server_and_sender,
+    Run.kill_all,
+]
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_every_event_starts_its_job_once_and_in_order_whatever_is_killed(
+    seed: int, tmp_path: Path
+) -> None:
+    chance = random.Random(seed)
+    webhooks = simulated(20, seed)
+    routes = tmp_path / "windmill.toml"
+    routes.write_text(ROUTES)
+    with (
+        home_of(None) as home,
+        StandInProcess(faults=FAULTS, seed=seed, delay_s=0.005, slow_s=0.3) as windmill,
+    ):
+        settings = {**windmill.settings, "WINDMILL_ROUTES": str(routes)}
+        with program(home, **settings) as server:
+            run = Run(server, home)
+            server.start()
+            with sending(paced(webhooks), lambda: server.url) as sender:
+                for strike in chance.sample(STRIKES, len(STRIKES)):
+                    sender.until(len(sender.acknowledged) + chance.randint(5, 25))
+                    time.sleep(chance.uniform(0, 0.3))
+                    strike(run)
+            run.sender()
+            with EmbeddedPostgres(home) as database:
+                until(lambda: is_done(database.url, webhooks))
+        assert is_stopped(home)
+        assert all(has_ended(pid) for pid in run.senders)
+        said, jobs, requests = server.said, windmill.jobs(), windmill.requests()
+        with EmbeddedPostgres(home) as database:
+            check_log(database.url, webhooks, sender.acknowledged)
+            check_jobs(database.url, jobs, webhooks)
+    assert {request.fault for request in requests} >= FAULTS.keys()
+    # What was accepted and not known to be was sent again, and refused as known.
+    assert any(request.status == 400 for request in requests)
+    assert len(run.senders) > len(STRIKES) - 3
+    assert quoted(said, [webhook.body for webhook in webhooks]) == set()
+    assert SECRET not in said
+    assert TOKEN not in said
+    assert "Traceback" not in said
+
+
+def paced(webhooks: list[Webhook]) -> Iterator[Webhook]:
+    """Give webhooks one by one, so slowly that some are left for each strike."""
+    for webhook in webhooks:
+        time.sleep(PACE_S)
+        yield webhook
+
+
+def check_jobs(conninfo: str, jobs: list[Job], webhooks: list[Webhook]) -> None:
+    """Check that each event that a route is for started its job once, in order."""
+    assert len({job.id for job in jobs}) == len(jobs), "a job was accepted twice"
+    assert {job.id for job in jobs} == {str(one) for (one,) in outbox(conninfo, "job_id")}
+    started = {(job.path, job.arguments["event"]["webhook_id"]) for job in jobs}
+    assert len(started) == len(jobs)
+    every = {webhook_id for path, webhook_id in started if path == "f/raphus/every"}
+    assert every == {webhook.webhook_id for webhook in webhooks}
+    valid = {webhook_id for path, webhook_id in started if path == "f/raphus/valid"}
+    assert accepted(webhooks) <= valid <= every
+    assert overtaken(conninfo, jobs) == []
+    assert out_of_order(conninfo, [job for job in jobs if job.path == "f/raphus/every"]) == []
+
+
+def accepted(webhooks: list[Webhook]) -> set[str]:
+    """Return the events that are not refused once all are known."""
+    deliveries = [delivery(webhook.body, webhook.webhook_id) for webhook in webhooks]
+    return {
+        entry.webhook_id
+        for one in aggregates(deliveries).values()
+        for entry in one.timeline()
+        if entry.verdict is not Verdict.REFUSED
+    }
+
+
+def out_of_order(conninfo: str, jobs: list[Job]) -> list[str]:
+    """Return the aggregates whose events were not sent in the order of the log."""
+    streams = {str(job_id): stream for job_id, stream in outbox(conninfo, "job_id, stream_id")}
+    lanes: dict[str, list[int]] = {}
+    for job in jobs:
+        position = int(job.arguments["event"]["position"])
+        lanes.setdefault(streams[job.id], []).append(position)
+    return [
+        stream
+        for stream, positions in lanes.items()
+        if any(after <= before for before, after in pairwise(positions))
+    ]
+
+
+def is_done(conninfo: str, webhooks: list[Webhook]) -> bool:
+    """Tell whether every event has its job, and Windmill has all of them."""
+    try:
+        found = outbox(conninfo, "route, state")
+    except psycopg.OperationalError:
+        return False
+    assert "parked" not in {state for _, state in found}
+    every = sum(route == "every" for route, _ in found)
+    waits = any(state == "waiting" for _, state in found)
+    return every == len({webhook.webhook_id for webhook in webhooks}) and not waits
+
+
+def has_ended(pid: int) -> bool:
+    """Tell whether a process has ended; one that nobody has waited for has."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
