@@ -201,6 +201,8 @@ class Client:
                 proxy=_proxy_of(address.workspace_url),
             ) as response:
                 body = await _beginning(response.content, bytes_max)
+        except aiohttp.ConnectionTimeoutError as error:
+            raise NoAnswerError(f"no connection within {CONNECT_TIMEOUT_S:g} s") from error
         except TimeoutError as error:
             raise NoAnswerError(f"no answer within {self._timeout_s:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 NAME: Final = "windmill"
 """The checkpoint of the outbox."""
 PAGE_EVENTS_MAX: Final = 500
+"""It is less for a while when a page could not be taken: it may have been too much in one go."""
 POLL_S: Final = 1.0
 PAUSE_S: Final = 1.0
 # Any number will do, as long as every follower of the outbox takes the same.
@@ -56,6 +57,7 @@ class Outbox:
         self._routes = routes
         self._mapper = LedgerMapper()
         self._tracking = ProjectionTracking(NAME)
+        self._page_events_max = PAGE_EVENTS_MAX
         self._trouble = Trouble(_log, "the outbox does not follow the log")
         self._running: tuple[Thread, Bell] | None = None
 
@@ -86,11 +88,12 @@ class Outbox:
             return 0
         with conn.transaction():
             after = self._tracking.take(conn)
-            page = None if after is None else next_page(conn, after, PAGE_EVENTS_MAX)
+            page = None if after is None else next_page(conn, after, self._page_events_max)
             if page is None:
                 return 0
             outbox.add_all(conn, self._due(conn, page, routes))
             self._tracking.advance(conn, page.last, page.hash, page.events)
+        self._page_events_max = min(2 * self._page_events_max, PAGE_EVENTS_MAX)
         return page.events
 
     def _due(self, conn: Connection[Any], page: Page, routes: Routes) -> list[tuple[str, str, Due]]:
@@ -115,6 +118,7 @@ class Outbox:
                 self._trouble.begin(str(error))
             except Exception as error:  # noqa: BLE001 -- told, and tried again
                 self._trouble.begin(origin_of(error))
+            self._page_events_max = max(1, self._page_events_max // 8)
             bell.wait(PAUSE_S)
 
     def _follow(self, conn: Connection[Any], bell: Bell) -> None:

@@ -68,7 +68,7 @@ def begin_at_the_beginning(conninfo: str) -> None:
 
 
 def fell_due(conninfo: str) -> list[tuple[object, ...]]:
-    columns = "route, stream_id, webhook_id, type, position, known_position, replay, state"
+    columns = "job_id, route, stream_id, webhook_id, type, position, known_position, state"
     return outbox(conninfo, columns)
 
 
@@ -98,7 +98,7 @@ def test_rows_and_checkpoint_are_written_together_whatever_is_lost(
     last, events, is_whole = checkpoint(database)
     assert (events, is_whole) == (last, True)
     found = fell_due(database)
-    ids = [row[2] for row in found]
+    ids = [row[3] for row in found]
     assert len(ids) == len(set(ids))
     assert accepted(deliveries) <= set(ids)
     # In one go, over the same log, it is the same.
@@ -116,7 +116,7 @@ def test_what_is_known_already_is_for_replay(database: str, tmp_path: Path) -> N
     record(database, [said("subscription.renewed", 1, "msg_2", subscription_id="sub_1")])
     with following(database, routes):
         until(lambda: taken(database))
-    assert [row[2] for row in fell_due(database)] == ["msg_2"]
+    assert [row[3] for row in fell_due(database)] == ["msg_2"]
 
 
 def test_a_refused_fact_falls_due_when_the_missing_one_comes_and_behind_it(
@@ -153,7 +153,7 @@ def test_a_rebuild_of_the_read_models_fires_nothing(database: str, tmp_path: Pat
         until(lambda: taken(database))
     found = fell_due(database)
     assert found[:-1] == before[0]
-    assert found[-1][2] == "msg_1"
+    assert found[-1][3] == "msg_1"
 
 
 def test_two_followers_take_each_event_once(database: str, tmp_path: Path) -> None:
@@ -165,6 +165,6 @@ def test_two_followers_take_each_event_once(database: str, tmp_path: Path) -> No
         until(lambda: taken(database))
     last, events, is_whole = checkpoint(database)
     assert (events, is_whole) == (last, True)
-    ids = [row[2] for row in fell_due(database)]
+    ids = [row[3] for row in fell_due(database)]
     assert len(ids) == len(set(ids))
     assert accepted(deliveries) <= set(ids)
