@@ -21,7 +21,7 @@ from api.metrics import Metrics
 from api.routes import routes
 from api.services import Services
 from api.webhooks import Acknowledger, Webhooks
-from api.windmill.routes import RoutesFile
+from api.windmill.routing.routes import RoutesFile
 from domain.ledger import Ledger
 from domain.mapper import LedgerMapper
 from domain.writer import QUEUE_MAX, Writer

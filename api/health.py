@@ -11,7 +11,7 @@ from api.answers import Answer, answer, json_answer
 from api.errors import ApiError, not_now
 from api.metrics import MEDIA_TYPE
 from api.operations import Operation
-from api.windmill import listing
+from api.windmill.outbox import listing
 from domain.chain import GENESIS
 from domain.writer import QUEUE_MAX
 from migrations import runner

@@ -16,7 +16,7 @@ import uvicorn
 from api.app import application
 from api.conninfo import UnreachableError, database
 from api.protocol import BoundedProtocol
-from api.windmill.following import begin
+from api.windmill.outbox.following import begin
 from api.windmill.running import Task
 from api.windmill.supervisor import Supervisor
 from domain.defects import kind_of

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from api.known import Known
     from api.metrics import Metrics
     from api.webhooks import Waiting
-    from api.windmill.routes import RoutesFile
+    from api.windmill.routing.routes import RoutesFile
     from domain.writer import Writer
     from projections.follower import Follower
 

@@ -15,7 +15,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from api.signatures import Verifier
-from api.windmill.routes import RoutesFile
+from api.windmill.routing.routes import RoutesFile
 from domain.signing import SecretError
 
 if TYPE_CHECKING:

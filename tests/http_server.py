@@ -25,7 +25,7 @@ from domain.writer import QUEUE_MAX
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from api.windmill.routes import RoutesFile
+    from api.windmill.routing.routes import RoutesFile
 
 SECRET: Final = "whsec_" + base64.b64encode(b"a secret that tests know").decode()
 # A client trusts nobody, and so is made at once.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api.windmill.judging import occasion as judged
+from api.windmill.outbox.judging import occasion as judged
 from domain.delivery import Delivery
 from domain.routing import route
 from tests.histories import aggregates, delivery

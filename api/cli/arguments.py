@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from api.operations import MIN_POSITION
 from api.parameters import Given
 from api.rebuilding import NAMES
-from api.windmill.conditions import read_glob
+from api.windmill.routing.conditions import read_glob
 from domain.verification import Head
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from api.operations import Operation
     from api.parameters import Parameter
     from api.settings import Settings
-    from api.windmill.conditions import Glob
+    from api.windmill.routing.conditions import Glob
 
 T = TypeVar("T")
 CUSTOMERS_MAX: Final = 20_000

@@ -28,11 +28,11 @@ from api.printing.windmill import (
 from api.progress import shown
 from api.settings import SettingsError
 from api.windmill import trying
-from api.windmill.address import AddressError, Windmill
 from api.windmill.operations import LIST_ATTEMPTS, LIST_OUTBOX, LIST_ROUTES, RETRY
-from api.windmill.replaying import Asked, replay
+from api.windmill.outbox.replaying import Asked, replay
 from api.windmill.sampling import NoSampleError, sample
-from api.windmill.transforming import Cancelled, TransformationError
+from api.windmill.sending.address import AddressError, Windmill
+from api.windmill.transforming.transformer import Cancelled, TransformationError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from api.operations import Operation
     from api.services import Reading
     from api.settings import Settings
-    from api.windmill.route import Route, Routes
+    from api.windmill.routing.route import Route, Routes
 
 SINCE: Final = instant("since", "Only what was recorded at this time or later.")
 UNTIL: Final = instant("until", "Only what was recorded up to this time.")

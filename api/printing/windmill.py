@@ -8,16 +8,16 @@ import msgspec
 
 from api.printing.tables import show_fields, show_line, show_table
 from api.printing.words import counted, moment
-from api.windmill.declarations import VERDICTS_BY_DEFAULT
+from api.windmill.routing.declarations import VERDICTS_BY_DEFAULT
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from api.pages import Page
-    from api.windmill.listing import QueuedJob, RecordedAttempt
     from api.windmill.operations import Retried, RouteNow, Routes
-    from api.windmill.replaying import Replayed
-    from api.windmill.route import Route
+    from api.windmill.outbox.listing import QueuedJob, RecordedAttempt
+    from api.windmill.outbox.replaying import Replayed
+    from api.windmill.routing.route import Route
     from api.windmill.trying import Tried
 
 _ROUTE: Final = (

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from api.windmill.address import Windmill
-from api.windmill.client import Client
-from api.windmill.connecting import DATABASE_ERRORS, connected_within, lead
-from api.windmill.delivering import Courier
-from api.windmill.following import Outbox
-from api.windmill.limits import LIMITS, Limits
-from api.windmill.loading import Loader
-from api.windmill.outbox import CHANNEL
-from api.windmill.outcomes import CONCURRENCY as ASKING
-from api.windmill.outcomes import Outcomes
-from api.windmill.recorder import Recorder
-from api.windmill.routes import RoutesFile
-from api.windmill.sender import Sender
-from api.windmill.transforming import Transformer
-from api.windmill.trouble import Trouble
+from api.windmill.outbox.following import Outbox
+from api.windmill.outbox.jobs import CHANNEL
+from api.windmill.routing.routes import RoutesFile
+from api.windmill.sending.address import Windmill
+from api.windmill.sending.client import Client
+from api.windmill.sending.connecting import DATABASE_ERRORS, connected_within, lead
+from api.windmill.sending.delivering import Courier
+from api.windmill.sending.limits import LIMITS, Limits
+from api.windmill.sending.loading import Loader
+from api.windmill.sending.outcomes import CONCURRENCY as ASKING
+from api.windmill.sending.outcomes import Outcomes
+from api.windmill.sending.recorder import Recorder
+from api.windmill.sending.sender import Sender
+from api.windmill.sending.trouble import Trouble
+from api.windmill.transforming.transformer import Transformer
 from domain.defects import origin_of
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class _Sending:
         self._routes = routes
         self._limits = limits
         self._trouble = Trouble(_log, "no job is started")
-        self._routes_trouble = Trouble(_log, "the routes are those of before")
+        self._routes_trouble = Trouble(_log, "the routes cannot be read")
 
     async def run(self) -> None:
         """Run sessions, until it is cancelled."""
@@ -123,11 +123,13 @@ class _Sending:
                 await _listen(leading, lambda: self._look_again(sender))
 
     def _look_again(self, sender: Sender) -> None:
-        sender.look_again(self._routes.current())
+        routes = self._routes.current()
+        sender.look_again(routes)
         if self._routes.problem is None:
             self._routes_trouble.end()
         else:
-            self._routes_trouble.begin(self._routes.problem)
+            so = "those of before stay" if routes else "nothing is started until they can"
+            self._routes_trouble.begin(f"{self._routes.problem}; {so}")
 
 
 async def _listen(conn: AsyncConnection[Any], look_again: Callable[[], None]) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from api.playing import UNTIL
 from api.simulator import merchant
-from api.windmill.judging import occasion
+from api.windmill.outbox.judging import occasion
 from domain.aggregates import aggregate
 from domain.delivery import Delivery, read_envelope
 from domain.routing import route as stream_of

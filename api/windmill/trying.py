@@ -8,16 +8,16 @@ from uuid import uuid4
 
 import msgspec
 
-from api.windmill.address import Address
-from api.windmill.client import Client, Meaning, WindmillError
-from api.windmill.transforming import Transformer
+from api.windmill.sending.address import Address
+from api.windmill.sending.client import Client, Meaning, WindmillError
+from api.windmill.transforming.transformer import Transformer
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from api.windmill.address import Windmill
     from api.windmill.occasion import Occasion
-    from api.windmill.route import Route
+    from api.windmill.routing.route import Route
+    from api.windmill.sending.address import Windmill
 
 WAIT_S: Final = 30.0
 _ASK_EVERY_S: Final = 0.5

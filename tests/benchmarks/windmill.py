@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from api.webhooks import PATH
-from api.windmill.limits import LIMITS
+from api.windmill.sending.limits import LIMITS
 from domain.ledger import Ledger
 from tests.benchmarks.bodies import deliveries
 from tests.benchmarks.load import drive

@@ -9,16 +9,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from api.windmill.replaying import Asked, Replayed, replay
-from api.windmill.routes import read_routes
+from api.windmill.outbox.replaying import Asked, Replayed, replay
+from api.windmill.routing.routes import read_routes
 from tests.samples import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from api.windmill.conditions import Glob
-    from api.windmill.replaying import Progress
+    from api.windmill.outbox.replaying import Progress
+    from api.windmill.routing.conditions import Glob
 
 
 def ignore(_phase: str, _done: int, _total: int) -> None:

@@ -13,8 +13,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
-from api.windmill.transformations import TRANSFORMATIONS
-from api.windmill.transforming import REPLAY
+from api.windmill.transforming.built_in import TRANSFORMATIONS
+from api.windmill.transforming.transformer import REPLAY
 from tests.histories import delivery
 from tests.occasions import occasion
 from tests.samples import PROJECT, Body, sample

@@ -7,8 +7,8 @@ import json
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any, Final
 
-from api.windmill.routes import read_routes
-from api.windmill.transforming import Cancelled, TransformationError, Transformer
+from api.windmill.routing.routes import read_routes
+from api.windmill.transforming.transformer import Cancelled, TransformationError, Transformer
 from tests.occasions import occasion
 from tests.samples import sample
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from api.windmill.occasion import Occasion
-    from api.windmill.own_code import Language
-    from api.windmill.routes import Route
+    from api.windmill.routing.own_code import Language
+    from api.windmill.routing.routes import Route
 
 GUARD_S: Final = 60.0
 """Against a hang; what is tested ends by itself."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 import pytest
 
-from api.windmill.following import Outbox, begin
-from api.windmill.routes import RoutesFile
+from api.windmill.outbox.following import Outbox, begin
+from api.windmill.routing.routes import RoutesFile
 from tests.histories import said
 from tests.http_server import Served, copied, served
 from tests.integration.outages import away

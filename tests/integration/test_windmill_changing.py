@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-from api.windmill.following import begin
+from api.windmill.outbox.following import begin
 from tests.histories import said
 from tests.integration.projected import record
 from tests.integration.waiting import until
@@ -143,7 +143,7 @@ def test_a_file_that_goes_wrong_leaves_the_routes_as_they_were(
         routes.write_text("[[route]]\nname = 'all'\n")
         record(database, [event(2)])
         until(lambda: all_in(database, *STARTED, count=2))
-        until(lambda: "windmill.toml" in caplog.text)
+        until(lambda: "those of before stay" in caplog.text)
         routes.unlink()
         record(database, [event(3)])
         until(lambda: all_in(database, *STARTED, count=3))
@@ -158,7 +158,7 @@ def test_a_file_that_goes_wrong_leaves_the_routes_as_they_were(
 
 
 def test_nothing_is_passed_over_while_the_routes_are_not_known(
-    database: str, tmp_path: Path
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     routes = tmp_path / "windmill.toml"
     routes.write_text("[[route]]\n")
@@ -166,6 +166,7 @@ def test_nothing_is_passed_over_while_the_routes_are_not_known(
     record(database, [event(1)])
     with StandIn() as windmill, sending(task(database, routes, windmill)):
         until(lambda: _listens(database))
+        until(lambda: "nothing is started until they can" in caplog.text)
         record(database, [event(2)])
         write_routes(tmp_path)
         until(lambda: all_in(database, *STARTED, count=2))

@@ -14,12 +14,12 @@ import pytest
 from api.cli.parser import parser
 from api.metrics import Metrics
 from api.windmill import trying
-from api.windmill.conditions import _TESTS
-from api.windmill.declarations import VERDICTS, WHERE, readers
-from api.windmill.listing import STATES
-from api.windmill.reading import read_text
+from api.windmill.outbox.listing import STATES
+from api.windmill.routing.conditions import _TESTS
+from api.windmill.routing.declarations import VERDICTS, WHERE, readers
+from api.windmill.routing.reading import read_text
 from api.windmill.sampling import sample
-from api.windmill.transformations import TRANSFORMATIONS
+from api.windmill.transforming.built_in import TRANSFORMATIONS
 from tests.samples import PROJECT
 
 GUIDE: Final = (PROJECT / "docs" / "windmill.md").read_text("utf-8")

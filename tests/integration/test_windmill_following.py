@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import psycopg
 import pytest
 
-from api.windmill.following import PAGE_EVENTS_MAX, Outbox, begin
-from api.windmill.routes import RoutesFile
+from api.windmill.outbox.following import PAGE_EVENTS_MAX, Outbox, begin
+from api.windmill.routing.routes import RoutesFile
 from domain.machine import Verdict
 from tests.histories import aggregates, said
 from tests.integration.projected import forget, project, record, simulated

@@ -26,7 +26,7 @@ from tests.windmill_stand_in import StandIn
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from api.windmill.limits import Limits
+    from api.windmill.sending.limits import Limits
     from domain.delivery import Delivery
 
 NARROW: Final = QUICK._replace(held_max=40, lane_max=5, prepared_max=4, concurrency=3)

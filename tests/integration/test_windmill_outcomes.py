@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 import pytest
 
-from api.windmill.client import RESULT_BYTES_MAX
+from api.windmill.sending.client import RESULT_BYTES_MAX
 from tests.histories import said
 from tests.integration.projected import record
 from tests.integration.waiting import until

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from api.windmill.conditions import Glob
-from api.windmill.matching import PAGE_EVENTS_MAX
+from api.windmill.outbox.matching import PAGE_EVENTS_MAX
+from api.windmill.routing.conditions import Glob
 from projections.tracking import TABLE
 from tests.histories import said
 from tests.integration.projected import forget, project, record, simulated

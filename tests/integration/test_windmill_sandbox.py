@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.windmill.calls import ARGUMENTS_BYTES_MAX
-from api.windmill.sandbox_worker import LIMITS
-from api.windmill.transforming import (
+from api.windmill.transforming.calls import ARGUMENTS_BYTES_MAX
+from api.windmill.transforming.sandbox_worker import LIMITS
+from api.windmill.transforming.transformer import (
     Cancelled,
     SandboxUnavailable,
     TransformationError,
@@ -28,7 +28,7 @@ from tests.integration.shop import FINE, GUARD_S, OPENED, Shop
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from api.windmill.own_code import Language
+    from api.windmill.routing.own_code import Language
 
 
 @pytest.fixture
@@ -241,8 +241,8 @@ def test_a_sandbox_ends_with_the_process_that_started_it(shop: Shop) -> None:
     script = f"""
         import asyncio, json, pathlib, sys, time
         sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})
-        from api.windmill.calls import Call
-        from api.windmill.sandbox import Sandbox
+        from api.windmill.transforming.calls import Call
+        from api.windmill.transforming.sandbox import Sandbox
         import msgspec
         async def main():
             call = Call({str(shop.folder / "ours.py")!r}, "shape", msgspec.Raw(b"{{}}"))

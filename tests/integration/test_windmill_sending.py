@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-from api.windmill.listing import retry
+from api.windmill.outbox.listing import retry
 from tests.histories import said
 from tests.integration.projected import record
 from tests.integration.waiting import until
@@ -73,6 +73,7 @@ def test_what_may_pass_is_tried_again_and_starts_the_job_once(
         assert webhook_ids(windmill.jobs()) == ["msg_1"]
     assert attempts(database) == [("msg_1", 1, status), ("msg_1", 2, then)]
     assert outbox(database, "attempts, problem") == [(2, None)]
+    assert all(size <= 500 for (size,) in attempts(database, "length(answer)"))
 
 
 @pytest.mark.parametrize(("fault", "then"), [("slow", 400), ("drip", 201)])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from api.windmill.following import begin
+from api.windmill.outbox.following import begin
 from api.windmill.running import Task
 from api.windmill.supervisor import Supervisor
 from tests.histories import said
@@ -93,6 +93,20 @@ def test_a_process_ends_though_its_database_does_not_answer(tmp_path: Path) -> N
     assert process.returncode == 0
 
 
+def test_a_process_ends_though_windmill_does_not_answer(database: str, tmp_path: Path) -> None:
+    routes = write_routes(tmp_path)
+    with StandIn(failing={"msg_1": "slow"}, slow_s=3_600.0) as windmill:
+        with starting_jobs(database, routes, windmill) as supervisor:
+            record(database, [event(1)])
+            until(lambda: len(windmill.jobs()) == 1)
+        assert supervisor._process is not None
+        assert supervisor._process.returncode == 0
+        windmill.behave(failing={})
+        with starting_jobs(database, routes, windmill):
+            until(lambda: all_in(database, *STARTED))
+        assert len(windmill.jobs()) == 1
+
+
 def test_a_process_without_a_task_ends() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "api.windmill.process"], check=False, stdin=subprocess.DEVNULL
@@ -115,7 +129,7 @@ def test_no_secret_shows_in_logs_and_tables(
             record(database, [event(3)])
             until(lambda: caplog.text.count("Windmill is away") == 2)
             routes.write_text(routes.read_text() + "nonsense")
-            until(lambda: "the routes are those of before" in caplog.text)
+            until(lambda: "the routes cannot be read" in caplog.text)
     tables = str(outbox(database, "windmill_outbox::text")) + str(
         attempts(database, "windmill_attempts::text AS attempt")
     )

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 
-from api.windmill.following import begin
-from api.windmill.limits import Limits
+from api.windmill.outbox.following import begin
 from api.windmill.running import Task, run
+from api.windmill.sending.limits import Limits
 from api.windmill.supervisor import Supervisor
 from tests.windmill_stand_in import TOKEN, WORKSPACE
 

@@ -14,9 +14,9 @@ from api.lifecycle import GET_CUSTOMER_LIFECYCLE
 from api.objects import OBJECTS
 from api.operations import MIN_POSITION
 from api.timelines import LIST_REFUSALS
-from api.windmill.listing import Last
 from api.windmill.operations import ATTEMPTS_CURSOR, JOBS_CURSOR
 from api.windmill.operations import OPERATIONS as WINDMILL
+from api.windmill.outbox.listing import Last
 from projections import timeline
 from projections.catalogue import LISTINGS
 from tests.histories import NOON

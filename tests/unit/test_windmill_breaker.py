@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.windmill.breaker import Breaker, RetiredError, backoff_s
-from api.windmill.limits import Limits
+from api.windmill.sending.breaker import Breaker, RetiredError, backoff_s
+from api.windmill.sending.limits import Limits
 from tests.unit import virtual_time
 
 if TYPE_CHECKING:

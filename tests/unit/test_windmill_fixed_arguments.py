@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from api.windmill.declarations import FIXED_BYTES_MAX
-from api.windmill.reading import read_text
-from api.windmill.routes import Route, RoutesError
-from api.windmill.transforming import Transformer
+from api.windmill.routing.declarations import FIXED_BYTES_MAX
+from api.windmill.routing.reading import read_text
+from api.windmill.routing.routes import Route, RoutesError
+from api.windmill.transforming.transformer import Transformer
 from tests.occasions import occasion
 from tests.samples import sample
 

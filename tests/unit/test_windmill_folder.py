@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from api.windmill.routes import read_routes
-from api.windmill.transforming import REPLAY
+from api.windmill.routing.routes import read_routes
+from api.windmill.transforming.transformer import REPLAY
 from tests.integration.scripts import WORKSPACE, script, sent
 from tests.occasions import occasion
 from tests.samples import sample

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.windmill.judging import fallen_due, occasion
+from api.windmill.outbox.judging import fallen_due, occasion
 from domain.aggregates import aggregate
 from domain.machine import Verdict
 from domain.notice import Notice
@@ -19,7 +19,7 @@ from tests.strategies import lives, recorded
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from api.windmill.judging import Due
+    from api.windmill.outbox.judging import Due
     from domain.aggregate import Aggregate
     from domain.delivery import Delivery
 

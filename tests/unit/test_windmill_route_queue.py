@@ -9,14 +9,14 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from api.windmill.address import Address
-from api.windmill.breaker import Breaker
-from api.windmill.conditions import Glob
-from api.windmill.limits import Limits
-from api.windmill.outbox import Job
-from api.windmill.route import Route
-from api.windmill.route_queue import Destination, RouteQueue
-from api.windmill.targets import Target
+from api.windmill.outbox.jobs import Job
+from api.windmill.routing.conditions import Glob
+from api.windmill.routing.route import Route
+from api.windmill.routing.targets import Target
+from api.windmill.sending.address import Address
+from api.windmill.sending.breaker import Breaker
+from api.windmill.sending.limits import Limits
+from api.windmill.sending.route_queue import Destination, RouteQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

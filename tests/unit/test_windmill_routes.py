@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.windmill.reading import ROUTES_MAX, read_text
-from api.windmill.routes import (
+from api.windmill.routing.reading import ROUTES_MAX, read_text
+from api.windmill.routing.routes import (
     Route,
     Routes,
     RoutesError,

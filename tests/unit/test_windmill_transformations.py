@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.windmill.calls import ARGUMENTS_BYTES_MAX
-from api.windmill.reading import read_text
-from api.windmill.transformations import TRANSFORMATIONS
-from api.windmill.transforming import TransformationError, Transformer
+from api.windmill.routing.reading import read_text
+from api.windmill.transforming.built_in import TRANSFORMATIONS
+from api.windmill.transforming.calls import ARGUMENTS_BYTES_MAX
+from api.windmill.transforming.transformer import TransformationError, Transformer
 from domain.money import exponent
 from tests.histories import NOON, said
 from tests.occasions import occasion

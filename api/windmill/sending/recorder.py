@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from api.windmill import outbox
+from api.windmill.outbox import jobs as outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from psycopg import AsyncConnection
 
-    from api.windmill.outbox import Progress
+    from api.windmill.outbox.jobs import Progress
 
 QUEUE_MAX: Final = 500
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from api.windmill.calls import (
+from api.windmill.transforming.calls import (
     ARGUMENTS_BYTES_MAX,
     DEADLINE_S,
     Answer,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import BinaryIO
 
-    from api.windmill.own_code import Language
+    from api.windmill.routing.own_code import Language
 
 _MIB: Final = 1024 * 1024
 # JavaScript gets nothing to reach out with, in case it should ever break out of its engine.
@@ -66,10 +66,10 @@ def main() -> int:
 def _runner(language: Language) -> Callable[[Call], bytes | None]:
     # Not both: Python has no use for the engine, nor for the thread that comes with it.
     if language == "python":
-        from api.windmill.python_code import run  # noqa: PLC0415
+        from api.windmill.transforming.python_code import run  # noqa: PLC0415
 
         return run
-    from api.windmill.javascript import run as run_javascript  # noqa: PLC0415
+    from api.windmill.transforming.javascript import run as run_javascript  # noqa: PLC0415
 
     return run_javascript
 

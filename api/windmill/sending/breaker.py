@@ -8,8 +8,8 @@ import random
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from api.windmill.limits import LIMITS, Limits
-from api.windmill.trouble import Trouble
+from api.windmill.sending.limits import LIMITS, Limits
+from api.windmill.sending.trouble import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from api.windmill import outbox
-from api.windmill.connecting import DATABASE_ERRORS, connected
-from api.windmill.judging import fallen_due
-from api.windmill.trouble import Trouble
+from api.windmill.outbox import jobs as outbox
+from api.windmill.outbox.judging import fallen_due
+from api.windmill.sending.connecting import DATABASE_ERRORS, connected
+from api.windmill.sending.trouble import Trouble
 from domain.defects import origin_of
 from domain.mapper import LedgerMapper
 from projections.bell import Bell
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from api.windmill.judging import Due
-    from api.windmill.route import Routes
-    from api.windmill.routes import RoutesFile
+    from api.windmill.outbox.judging import Due
+    from api.windmill.routing.route import Routes
+    from api.windmill.routing.routes import RoutesFile
     from domain.event import Event
     from projections.log import Page
 

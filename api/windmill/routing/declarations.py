@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from api.windmill.conditions import read_glob
-from api.windmill.own_code import FORMS, names_own_code, read_own_code
-from api.windmill.targets import TARGETS
-from api.windmill.transformations import TRANSFORMATIONS
+from api.windmill.routing.conditions import read_glob
+from api.windmill.routing.own_code import FORMS, names_own_code, read_own_code
+from api.windmill.routing.targets import TARGETS
+from api.windmill.transforming.built_in import TRANSFORMATIONS
 from domain.machine import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from api.windmill.conditions import Glob
-    from api.windmill.own_code import OwnCode
+    from api.windmill.routing.conditions import Glob
+    from api.windmill.routing.own_code import OwnCode
 
 GLOBS_MAX: Final = 50
 CONDITIONS_MAX: Final = 50

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from api.windmill.route import Route
+    from api.windmill.routing.route import Route
 
 _PATH: Final = re.compile(r"(?P<base>.*)/api/w/(?P<workspace>[^/]+)/jobs/(?P<target>run/.+)")
 # With a user name, or a query of its own, it would not be the address that it seems to be.

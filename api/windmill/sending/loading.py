@@ -7,8 +7,8 @@ from collections import defaultdict
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from api.windmill import judging
 from api.windmill.occasion import Occasion
+from api.windmill.outbox import judging
 from domain.aggregates import aggregate
 from domain.defects import origin_of
 from domain.mapper import LedgerMapper
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from psycopg import AsyncConnection, AsyncCursor
 
-    from api.windmill.outbox import Job
+    from api.windmill.outbox.jobs import Job
 
     Asked: TypeAlias = tuple[Job, asyncio.Future[Occasion]]
     Found: TypeAlias = "dict[UUID, Occasion | UnjudgedError]"

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from api.windmill.calls import DEADLINE_S, LINE_BYTES_MAX, Answer
+from api.windmill.transforming.calls import DEADLINE_S, LINE_BYTES_MAX, Answer
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Mapping
 
-    from api.windmill.calls import Call
-    from api.windmill.own_code import Language
+    from api.windmill.routing.own_code import Language
+    from api.windmill.transforming.calls import Call
 
 START_S: Final = 60.0
+_PROGRAM: Final = "api.windmill.transforming.sandbox_worker"
 END_S: Final = 5.0
 # All that a Python needs to be found and to speak; the rest may be secret.
 _ENVIRONMENT: Final = (
@@ -104,7 +105,7 @@ class Sandbox:
         try:
             process = await asyncio.create_subprocess_exec(
                 # Without the working directory on its path, from which anything might be imported.
-                *(sys.executable, "-P", "-m", "api.windmill.sandbox_worker", self._language),
+                *(sys.executable, "-P", "-m", _PROGRAM, self._language),
                 stdin=PIPE,
                 stdout=PIPE,
                 limit=LINE_BYTES_MAX,

@@ -7,21 +7,21 @@ import logging
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from api.windmill.breaker import RetiredError, backoff_s
-from api.windmill.client import Meaning
-from api.windmill.limits import LIMITS, Limits
-from api.windmill.loading import UnjudgedError
-from api.windmill.outbox import Progress
-from api.windmill.transforming import Cancelled, SandboxUnavailable, TransformationError
+from api.windmill.outbox.jobs import Progress
+from api.windmill.sending.breaker import RetiredError, backoff_s
+from api.windmill.sending.client import Meaning
+from api.windmill.sending.limits import LIMITS, Limits
+from api.windmill.sending.loading import UnjudgedError
+from api.windmill.transforming.transformer import Cancelled, SandboxUnavailable, TransformationError
 from domain.defects import origin_of
 
 if TYPE_CHECKING:
-    from api.windmill.client import Attempt, Client
-    from api.windmill.loading import Loader
-    from api.windmill.outbox import Job
-    from api.windmill.recorder import Recorder
-    from api.windmill.route_queue import Destination, RouteQueue
-    from api.windmill.transforming import Transformer
+    from api.windmill.outbox.jobs import Job
+    from api.windmill.sending.client import Attempt, Client
+    from api.windmill.sending.loading import Loader
+    from api.windmill.sending.recorder import Recorder
+    from api.windmill.sending.route_queue import Destination, RouteQueue
+    from api.windmill.transforming.transformer import Transformer
 
 _log = logging.getLogger(__name__)
 

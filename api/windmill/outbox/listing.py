@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
-from api.windmill.outbox import CHANNEL
+from api.windmill.outbox.jobs import CHANNEL
 from projections.listing import Statement
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from psycopg import AsyncConnection, Connection
 
-    from api.windmill.client import Attempt
-    from api.windmill.judging import Due
+    from api.windmill.outbox.judging import Due
+    from api.windmill.sending.client import Attempt
 
 CHANNEL: Final = "windmill"
 """Told when rows have been added, or wait again."""

@@ -6,8 +6,8 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from api.windmill.reading import RoutesError, read_text
-from api.windmill.route import Route, Routes, ShownRoute
+from api.windmill.routing.reading import RoutesError, read_text
+from api.windmill.routing.route import Route, Routes, ShownRoute
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from api.windmill.calls import ARGUMENTS_BYTES_MAX, DEADLINE_S, Call, oversize
-from api.windmill.own_code import LANGUAGES
-from api.windmill.sandbox import Sandbox, SandboxError
-from api.windmill.transformations import TRANSFORMATIONS, state
+from api.windmill.routing.own_code import LANGUAGES
+from api.windmill.transforming.built_in import TRANSFORMATIONS, state
+from api.windmill.transforming.calls import ARGUMENTS_BYTES_MAX, DEADLINE_S, Call, oversize
+from api.windmill.transforming.sandbox import Sandbox, SandboxError
 from domain.defects import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from api.windmill.occasion import Occasion
-    from api.windmill.own_code import Language, OwnCode
-    from api.windmill.routes import Route
-    from api.windmill.transformations import Arguments
+    from api.windmill.routing.own_code import Language, OwnCode
+    from api.windmill.routing.routes import Route
+    from api.windmill.transforming.built_in import Arguments
 
 REPLAY: Final = "raphus_replay"
 """The argument that tells a job it is started again, and for which time."""

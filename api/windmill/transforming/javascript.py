@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import quickjs  # type: ignore[import-untyped]  # it ships no types
 
-from api.windmill.calls import NOTHING, CallError
-from api.windmill.sources import read_source, shortened
+from api.windmill.transforming.calls import NOTHING, CallError
+from api.windmill.transforming.sources import read_source, shortened
 
 if TYPE_CHECKING:
-    from api.windmill.calls import Call
+    from api.windmill.transforming.calls import Call
 
 MEMORY_BYTES_MAX: Final = 64 * 1024 * 1024
 TIME_S_MAX: Final = 2.0

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from uuid import UUID
 
-    from api.windmill.address import Address
-    from api.windmill.breaker import Breaker
-    from api.windmill.limits import Limits
-    from api.windmill.outbox import Job
-    from api.windmill.route import Route
+    from api.windmill.outbox.jobs import Job
+    from api.windmill.routing.route import Route
+    from api.windmill.sending.address import Address
+    from api.windmill.sending.breaker import Breaker
+    from api.windmill.sending.limits import Limits
 
 
 class Destination(NamedTuple):

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from api.windmill.declarations import NO_VERDICT, VERDICTS_BY_DEFAULT
+from api.windmill.routing.declarations import NO_VERDICT, VERDICTS_BY_DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from api.windmill.conditions import Condition, Glob
     from api.windmill.occasion import Occasion
-    from api.windmill.own_code import OwnCode
-    from api.windmill.targets import Target
+    from api.windmill.routing.conditions import Condition, Glob
+    from api.windmill.routing.own_code import OwnCode
+    from api.windmill.routing.targets import Target
 
 
 class ShownRoute(msgspec.Struct, frozen=True):

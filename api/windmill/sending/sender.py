@@ -11,12 +11,12 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from api.windmill.address import Address, AddressError
-from api.windmill.breaker import Breaker
-from api.windmill.limits import LIMITS, Limits
-from api.windmill.outbox import waiting
-from api.windmill.route_queue import Destination, RouteQueue
-from api.windmill.trouble import Trouble
+from api.windmill.outbox.jobs import waiting
+from api.windmill.sending.address import Address, AddressError
+from api.windmill.sending.breaker import Breaker
+from api.windmill.sending.limits import LIMITS, Limits
+from api.windmill.sending.route_queue import Destination, RouteQueue
+from api.windmill.sending.trouble import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from psycopg import AsyncConnection
 
-    from api.windmill.address import Windmill
-    from api.windmill.delivering import Courier
-    from api.windmill.outbox import Progress
-    from api.windmill.recorder import Recorder
-    from api.windmill.route import Route, Routes
+    from api.windmill.outbox.jobs import Progress
+    from api.windmill.routing.route import Route, Routes
+    from api.windmill.sending.address import Windmill
+    from api.windmill.sending.delivering import Courier
+    from api.windmill.sending.recorder import Recorder
 
 _log = logging.getLogger(__name__)
 

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 import psycopg
 
-from api.windmill import outbox
-from api.windmill.following import NAME, begin
-from api.windmill.judging import Due
-from api.windmill.matching import Span, pages
+from api.windmill.outbox import jobs as outbox
+from api.windmill.outbox.following import NAME, begin
+from api.windmill.outbox.judging import Due
+from api.windmill.outbox.matching import Span, pages
 from projections.snapshots import position_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from uuid import UUID
 
-    from api.windmill.conditions import Glob
-    from api.windmill.matching import Match
-    from api.windmill.route import Route
+    from api.windmill.outbox.matching import Match
+    from api.windmill.routing.conditions import Glob
+    from api.windmill.routing.route import Route
 
     Progress = Callable[[str, int, int], None]
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from api.windmill.calls import CallError
-from api.windmill.sources import read_source, shortened
+from api.windmill.transforming.calls import CallError
+from api.windmill.transforming.sources import read_source, shortened
 
 if TYPE_CHECKING:
-    from api.windmill.calls import Call
+    from api.windmill.transforming.calls import Call
 
 
 class _Loaded(NamedTuple):

@@ -14,13 +14,13 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import msgspec
 
-from api.windmill.limits import LIMITS
+from api.windmill.sending.limits import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
-    from api.windmill.address import Address
+    from api.windmill.sending.address import Address
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 CONNECT_TIMEOUT_S: Final = 5.0

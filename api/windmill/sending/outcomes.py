@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from api.windmill.address import Address, AddressError
-from api.windmill.client import NoAnswerError, OversizeError, WindmillError
-from api.windmill.limits import LIMITS, Limits
-from api.windmill.outbox import storable
+from api.windmill.outbox.jobs import storable
+from api.windmill.sending.address import Address, AddressError
+from api.windmill.sending.client import NoAnswerError, OversizeError, WindmillError
+from api.windmill.sending.limits import LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from psycopg import AsyncConnection
 
-    from api.windmill.address import Windmill
-    from api.windmill.client import Client
-    from api.windmill.route import Routes
+    from api.windmill.routing.route import Routes
+    from api.windmill.sending.address import Windmill
+    from api.windmill.sending.client import Client
 
 PAGE: Final = 100
 CONCURRENCY: Final = 4

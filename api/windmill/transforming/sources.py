@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from api.windmill.calls import CallError
+from api.windmill.transforming.calls import CallError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,23 +7,23 @@ import tomllib
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
-from api.windmill.conditions import read_condition
-from api.windmill.declarations import (
+from api.windmill.routing.conditions import read_condition
+from api.windmill.routing.declarations import (
     CONDITIONS_MAX,
     REQUIRED,
     VERDICTS_BY_DEFAULT,
     WHERE,
     readers,
 )
-from api.windmill.lines import Lines
-from api.windmill.route import Route, Routes
-from api.windmill.targets import TARGETS
+from api.windmill.routing.lines import Lines
+from api.windmill.routing.route import Route, Routes
+from api.windmill.routing.targets import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from api.windmill.conditions import Condition
+    from api.windmill.routing.conditions import Condition
 
 T = TypeVar("T")
 ROUTES_MAX: Final = 200

@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from api.windmill.judging import occasion
+from api.windmill.outbox.judging import occasion
 from domain.aggregates import aggregate
 from domain.mapper import LedgerMapper
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from psycopg.rows import TupleRow
 
     from api.windmill.occasion import Occasion
-    from api.windmill.route import Route
+    from api.windmill.routing.route import Route
 
 PAGE_EVENTS_MAX: Final = 500
 _FETCH_ROWS: Final = 100

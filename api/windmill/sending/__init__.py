@@ -1,0 +1,1 @@
+"""Sending: jobs brought to Windmill, once and in order, and what became of them."""
