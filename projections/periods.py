@@ -14,6 +14,7 @@ from projections.read_model import Column, ReadModel, columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from domain.aggregate import Aggregate
@@ -25,13 +26,28 @@ def _rows(aggregate: Aggregate) -> list[Row]:
     return [(aggregate.id, *msgspec.structs.astuple(one)) for one in periods(aggregate)]
 
 
+def _may_lose(aggregate: Aggregate, webhook_ids: AbstractSet[str]) -> bool:
+    """Tell whether a new fact did not occur after all old ones, or has a further body.
+
+    Otherwise periods are only added, behind the last one.
+    """
+    for folded in aggregate.folded().values():
+        new = [fact for fact in folded.facts if fact.webhook_id in webhook_ids]
+        old = [fact for fact in folded.facts if fact.webhook_id not in webhook_ids]
+        if new and old and new[0].occurred_at <= old[-1].occurred_at:
+            return True
+        if any(len(fact.observations) > 1 for fact in new):
+            return True
+    return False
+
+
 PERIODS: Final = ReadModel(
     table="periods",
     key=("stream_id", "kind", "id", "valid_from"),
     columns=(Column("stream_id", "text"), *columns_of(Period)),
     rows=_rows,
     streams=frozenset(STREAMS),
-    replaced=True,
+    loses=_may_lose,
 )
 
 OBJECTS_THEN: Final = """

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from domain.event import Event
     from domain.mapper import LedgerMapper
     from domain.timeline import Entry
     from projections.log import Page
@@ -111,11 +110,17 @@ class Projector:
             LogError: an event of the page is not in its stream's history.
         """
         staged: dict[str, list[Row]] = {model.table: [] for model in self._models}
+        losing: dict[str, list[str]] = {model.table: [] for model in self._models}
         folded = 0
         with closing(histories(conn, page, self._mapper)) as streams:
             for stream_id, events in streams:
                 folded += sum(page.after < (event.position or 0) <= page.last for event in events)
-                self._stage(staged, stream_id, events, page.after)
+                one = aggregate(stream_id, events)
+                new = {e.delivery.webhook_id for e in events if (e.position or 0) > page.after}
+                for model in self._models:
+                    if stream_id.partition("/")[0] in model.streams:
+                        staged[model.table] += model.touched(model.rows(one), new)
+                        losing[model.table] += [stream_id] * model.loses(one, new)
         if folded != page.events:
             raise LogError(
                 f"of the {page.events} events at positions {page.after + 1} to {page.last}, only"
@@ -123,15 +128,5 @@ class Projector:
             )
         for replacement in self._replacements:
             if rows := staged[replacement.model.table]:
-                replacement.write(conn, rows)
+                replacement.write(conn, rows, losing[replacement.model.table])
         return Written(folded, entries_after(staged.get(TIMELINE.table, ()), page.after))
-
-    def _stage(
-        self, staged: dict[str, list[Row]], stream_id: str, events: list[Event], after: int
-    ) -> None:
-        """Add the rows of one stream, which depend on nothing but its events."""
-        kind, stream = stream_id.partition("/")[0], aggregate(stream_id, events)
-        new = {e.delivery.webhook_id for e in events if (e.position or 0) > after}
-        for model in self._models:
-            if kind in model.streams:
-                staged[model.table] += model.touched(model.rows(stream), new)

@@ -49,6 +49,10 @@ class Column(NamedTuple):
     nullable: bool = False
 
 
+def _never(_aggregate: Aggregate, _webhook_ids: AbstractSet[str]) -> bool:
+    return False
+
+
 def _all(rows: list[Row], _webhook_ids: AbstractSet[str]) -> list[Row]:
     return rows
 
@@ -60,9 +64,9 @@ class ReadModel:
     `rows` is pure: the same events give the same rows, so what is written as they arrive and
     what a rebuild writes are equal. No two aggregates' rows share a `key`. `streams` are the first
     parts of the ids of the streams that have rows here. `touched` may leave out rows that events
-    under these webhook-ids cannot have changed. No further event takes a key away, unless the
-    model is `replaced`: then all rows of a stream, of which there is one at least, are given, and
-    stand in place of those that it had.
+    under these webhook-ids cannot have changed. No further event takes a key away, unless `loses`
+    tells that events under these webhook-ids may have: then the rows of the stream stand in place
+    of those that it had.
     """
 
     table: str
@@ -71,7 +75,7 @@ class ReadModel:
     rows: Callable[[Aggregate], list[Row]]
     streams: frozenset[str]
     touched: Callable[[list[Row], AbstractSet[str]], list[Row]] = _all
-    replaced: bool = False
+    loses: Callable[[Aggregate, AbstractSet[str]], bool] = _never
 
 
 def columns_of(struct: type[msgspec.Struct]) -> tuple[Column, ...]:

@@ -8,7 +8,7 @@ import msgspec
 from psycopg.sql import SQL, Identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from psycopg import Connection
     from psycopg.sql import Composed
@@ -22,12 +22,9 @@ _UPSERT: Final = """
     ON CONFLICT ({key}) DO UPDATE SET ({columns}) = ROW ({new})
     WHERE ROW ({old}) IS DISTINCT FROM ROW ({new})
 """
-_REPLACE: Final = """
-    WITH given AS MATERIALIZED (
+_DELETE: Final = """
+    DELETE FROM {table} WHERE stream_id = ANY (%(streams)s) AND ({key}) NOT IN (
         SELECT {key} FROM json_populate_recordset(NULL::{table}, %(rows)s::json)
-    ), gone AS (
-        DELETE FROM {table} WHERE stream_id IN (SELECT stream_id FROM given)
-        AND ({key}) NOT IN (SELECT {key} FROM given)
     )
 """
 
@@ -37,25 +34,29 @@ class Replacement:
 
     The table itself tells the columns' types. For a few rows this is ten times as fast as COPY
     into a temporary table, which every commit would have to empty; for thousands it is as fast.
-    A row that stands there already is not written again. Nothing is deleted, except where the
-    read model is `replaced`: then what its streams had beside the rows given goes away.
+    A row that stands there already is not written again. Nothing is deleted, but of streams that
+    may have lost rows (see `ReadModel`): what these had beside the rows given.
     """
 
     def __init__(self, model: ReadModel, schema: str) -> None:
         self.model = model
         self._names = [column.name for column in model.columns]
-        self._statement = SQL((_REPLACE if model.replaced else "") + _UPSERT).format(
-            table=Identifier(schema, model.table),
-            columns=_list(self._names),
-            key=_list(model.key),
-            old=_list(self._names, "t"),
-            new=_list(self._names, "excluded"),
-        )
+        parts = {
+            "table": Identifier(schema, model.table),
+            "columns": _list(self._names),
+            "key": _list(model.key),
+            "old": _list(self._names, "t"),
+            "new": _list(self._names, "excluded"),
+        }
+        self._upsert, self._delete = SQL(_UPSERT).format(**parts), SQL(_DELETE).format(**parts)
 
-    def write(self, conn: Connection, rows: Iterable[Row]) -> None:
-        """Write rows in the caller's transaction."""
+    def write(self, conn: Connection, rows: Iterable[Row], losing: Sequence[str] = ()) -> None:
+        """Write rows in the caller's transaction, among them all of the streams that are losing."""
         objects = [dict(zip(self._names, row, strict=True)) for row in rows]
-        conn.execute(self._statement, {"rows": _encode(objects).decode()}, prepare=True)
+        given = {"rows": _encode(objects).decode(), "streams": list(losing)}
+        if losing:
+            conn.execute(self._delete, given, prepare=True)
+        conn.execute(self._upsert, given, prepare=True)
 
 
 def _list(names: Iterable[str], table: str = "") -> Composed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -172,6 +173,21 @@ def test_nothing_is_passed_over_while_the_routes_are_not_known(
         until(lambda: all_in(database, *STARTED, count=2))
         assert webhook_ids(windmill.jobs()) == ["msg_1", "msg_2"]
     assert [position for (position,) in outbox(database, "position")] == [1, 2]
+
+
+def test_nothing_is_passed_over_while_the_file_is_being_written(
+    database: str, tmp_path: Path
+) -> None:
+    routes = write_routes(tmp_path)
+    content = routes.read_text()
+    with StandIn() as windmill, sending(task(database, routes, windmill)):
+        for number in range(1, 31):
+            with routes.open("w") as file:  # which empties it
+                record(database, [event(number)])
+                time.sleep(0.01)
+                file.write(content)
+        until(lambda: all_in(database, *STARTED, count=30))
+        assert webhook_ids(windmill.jobs()) == [f"msg_{number}" for number in range(1, 31)]
 
 
 def _listens(database: str) -> bool:

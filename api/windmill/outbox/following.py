@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import closing
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,7 @@ from projections.tracking import ProjectionTracking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from psycopg import Connection
 
@@ -38,6 +40,9 @@ NAME: Final = "windmill"
 """The checkpoint of the outbox."""
 PAGE_EVENTS_MAX: Final = 500
 """It is less for a while when a page could not be taken: it may have been too much in one go."""
+SETTLED_S: Final = 0.2
+"""The routes count as they are when their file has not changed for so long: whoever writes it may
+empty it first."""
 POLL_S: Final = 1.0
 PAUSE_S: Final = 1.0
 # Any number will do, as long as every follower of the outbox takes the same.
@@ -48,8 +53,9 @@ class Outbox:
     """Follows the log for the routes that there are when an event is read.
 
     Rows and checkpoint are written in one transaction, so an event is taken exactly once. One
-    of all processes leads. Where the routes were never right since the process began, nothing
-    is read: what the log calls for is not known. `routes` are asked by its thread alone.
+    of all processes leads. Nothing is read while it is not known what the log calls for: where
+    the routes were never right since the process began, or are just being written. `routes` are
+    asked by its thread alone.
     """
 
     def __init__(self, conninfo: str, routes: RoutesFile) -> None:
@@ -76,16 +82,13 @@ class Outbox:
             thread.join()
             bell.close()
 
-    def take(self, conn: Connection[Any]) -> int:
-        """Take the next page of the log, and return how many events it had.
+    def take(self, conn: Connection[Any], routes: Routes) -> int:
+        """Take the next page of the log for routes, and return how many events it had.
 
         Raises:
             LogError: the log does not go on where the outbox stands.
             psycopg.Error: the database went away; the page is taken, or all of it is not.
         """
-        routes = self._routes.current()
-        if self._routes.problem is not None and not routes:
-            return 0
         with conn.transaction():
             after = self._tracking.take(conn)
             page = None if after is None else next_page(conn, after, self._page_events_max)
@@ -95,6 +98,13 @@ class Outbox:
             self._tracking.advance(conn, page.last, page.hash, page.events)
         self._page_events_max = min(2 * self._page_events_max, PAGE_EVENTS_MAX)
         return page.events
+
+    def _known_routes(self) -> Routes | None:
+        """Return the routes; None where they are not known, and no event may be passed over."""
+        routes = self._routes.current()
+        is_unknown = self._routes.problem is not None and not routes
+        # Looked at last: what was read may be what is left of a file that is being written.
+        return None if is_unknown or _is_being_written(self._routes.path) else routes
 
     def _due(self, conn: Connection[Any], page: Page, routes: Routes) -> list[tuple[str, str, Due]]:
         """Return what falls due with a page, with its stream and route, in the log's order."""
@@ -129,10 +139,11 @@ class Outbox:
                 return
         conn.execute(SQL("LISTEN {}").format(Identifier(LEDGER_CHANNEL)))
         while not bell.rung:
-            taken = self.take(conn)
+            routes = self._known_routes()
+            taken = self.take(conn, routes) if routes is not None else 0
             self._trouble.end()
             if not list(conn.notifies(timeout=0)) and not taken:
-                bell.wait(POLL_S, conn)
+                bell.wait(SETTLED_S if routes is None else POLL_S, conn)
 
 
 def begin(conninfo: str) -> None:
@@ -145,6 +156,14 @@ def begin(conninfo: str) -> None:
     """
     with psycopg.connect(conninfo) as conn:
         ProjectionTracking(NAME).begin_at_end(conn)
+
+
+def _is_being_written(path: Path) -> bool:
+    try:
+        age_s = time.time() - path.stat().st_mtime
+    except OSError:
+        return False
+    return 0 <= age_s < SETTLED_S
 
 
 def _leads(conn: Connection[Any]) -> bool:
