@@ -1,7 +1,7 @@
 -- Validity: from when until when each thing was as it was, for questions about any past instant
 -- ("which subscriptions were active on 1 May?"). One shape for all kinds, a partition each, so
 -- that each kind is searched by indexes of its own. Times are those of occurrence; what a late
--- webhook tells corrects the past, so a stream's rows are replaced whenever it changes.
+-- webhook tells corrects the past, so rows may change and go.
 
 CREATE TABLE raphus.periods (
     stream_id text NOT NULL,
