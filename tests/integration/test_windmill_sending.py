@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -157,6 +158,41 @@ def test_a_wrong_token_parks_nothing_and_all_goes_on_with_the_right_one(
         windmill.behave(token=TOKEN)
         until(lambda: all_in(database, *STARTED, count=4))
         assert webhook_ids(windmill.jobs()) == ["msg_1", "msg_2", "msg_3", "msg_4"]
+
+
+@pytest.mark.parametrize("fault", ["licence", "quota", "scope"])
+def test_what_windmill_tells_each_job_costs_none_of_them_a_try(
+    database: str, tmp_path: Path, fault: Fault, caplog: pytest.LogCaptureFixture
+) -> None:
+    routes = write_routes(tmp_path, more=SECOND)
+    with (
+        StandIn(failing={"msg_": fault}) as windmill,
+        sending(task(database, routes, windmill)),
+    ):
+        record(database, [event(number, f"sub_{number}") for number in range(1, 4)])
+        # More often than what fails is tried.
+        until(lambda: all_in(database, "waiting", count=6) and len(attempts(database)) > 30)
+        assert set(states(database).values()) == {"waiting"}
+        windmill.behave(failing={})
+        until(lambda: all_in(database, *STARTED, count=6))
+    assert "Windmill is away (it answers 400: " in caplog.text
+
+
+def test_the_same_refusal_of_one_job_after_the_other_is_not_about_the_jobs(
+    database: str, tmp_path: Path
+) -> None:
+    routes, parked = write_routes(tmp_path), QUICK.alike_max - 1
+    events = [event(number, f"sub_{number}") for number in range(1, 31)]
+    with (
+        StandIn(failing={"msg_": "invalid"}) as windmill,
+        sending(task(database, routes, windmill)),
+    ):
+        record(database, events)
+        until(lambda: len(attempts(database)) > 40)
+        assert Counter(states(database).values()) == {"parked": parked, "waiting": 30 - parked}
+        windmill.behave(failing={})
+        until(lambda: all_in(database, *STARTED, "parked", count=30))
+        assert len(windmill.jobs()) == 30 - parked
 
 
 @pytest.mark.parametrize("down", ["refusing", "unavailable"])

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CHANNEL: Final = "windmill"
 """Told when rows have been added, or wait again."""
 PROBLEM_CHARS_MAX: Final = 1_000
+NOTHING_SENT: Final = "nothing sent"
+"""Begins what is told of an attempt whose request did not go out."""
 # Any UUID will do, as long as it never changes: job ids are made from it.
 _NAMESPACE: Final = UUID("6f4b1c7e-2d2b-5a55-9d3c-8a1f5e0c7b42")
 

@@ -89,7 +89,7 @@ class Courier:
                 arguments = await self._transformer.arguments(to.route, occasion)
                 async with to.breaker.admission(self._slots):
                     attempt = await self._client.start(to.address, job.job_id, arguments)
-                    _tell(to, attempt)
+                    attempt = _tell(to, job, attempt)
             except SandboxUnavailable as error:
                 return _Tried(to, Meaning.FAILED, str(error), None)
             except RetiredError:
@@ -129,11 +129,20 @@ class _Patience:
         return backoff_s(self._failed, most_s, least_s)
 
 
-def _tell(to: Destination, attempt: Attempt) -> None:
-    if attempt.meaning is Meaning.AWAY:
-        to.breaker.failed(attempt.told, attempt.retry_after_s)
-    else:
-        to.breaker.succeeded()
+def _tell(to: Destination, job: Job, attempt: Attempt) -> Attempt:
+    """Tell the breaker of an attempt; return it as it is meant in the light of others."""
+    is_refusal = attempt.meaning is Meaning.REFUSED and attempt.status == 400
+    if is_refusal and to.breaker.refuses_all(job.job_id, attempt.answer):
+        to.breaker.failed(f"{attempt.told} to one job after the other, in the same words")
+        return attempt._replace(meaning=Meaning.AWAY)
+    match attempt.meaning:
+        case Meaning.STARTED:
+            to.breaker.started()
+        case Meaning.AWAY:
+            to.breaker.failed(attempt.told, attempt.retry_after_s)
+        case _:
+            to.breaker.succeeded()
+    return attempt
 
 
 def _too_old(made: Progress) -> str:

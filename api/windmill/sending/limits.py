@@ -22,6 +22,9 @@ class Limits(NamedTuple):
     """The pause between two tries of a job doubles from here ..."""
     pause_max_s: float = 300.0
     """... up to here: with the tries, some three quarters of an hour."""
+    alike_max: int = 3
+    """So many jobs of a route, one after the other, that Windmill refuses in the same words, and it
+    is not about the jobs."""
     give_up_after_s: float = 7 * 86_400.0
     """A job that has waited for so long is parked untried: Windmill deletes jobs after some time,
     and then takes their ids again; nor does anybody expect it to be started any more."""
