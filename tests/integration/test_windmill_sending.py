@@ -280,3 +280,59 @@ def test_an_answer_that_repeats_the_token_is_recorded_without_it(
     ]
     assert len(told) == 5
     assert all("Bearer …" in text and TOKEN not in text for text in told)
+
+
+@pytest.mark.parametrize(
+    ("hours", "has_witness", "is_forgotten", "state"),
+    [
+        (2, True, False, "started"),
+        (2, True, True, "parked"),
+        (6 * 24, False, False, "started"),
+        (8 * 24, False, False, "parked"),
+    ],
+    ids=["still known", "forgotten", "no witness", "no witness for long"],
+)
+def test_what_may_have_been_started_is_sent_again_only_while_windmill_would_know_it(
+    database: str, tmp_path: Path, hours: int, has_witness: bool, is_forgotten: bool, state: str
+) -> None:
+    routes = write_routes(tmp_path)
+    patient = QUICK._replace(pause_min_s=60.0, pause_max_s=60.0)
+    with StandIn() as windmill:
+        with sending(task(database, routes, windmill), patient):
+            if has_witness:
+                record(database, [event(1)])
+                until(lambda: all_in(database, "succeeded"))
+            windmill.fail("gateway_timeout")
+            record(database, [event(2, "sub_2")])
+            until(lambda: ("msg_2", 1, 504) in attempts(database))
+        make_older(database, hours)
+        if is_forgotten:
+            windmill.forget()
+        with sending(task(database, routes, windmill)):
+            until(lambda: states(database)["msg_2"] in {*STARTED, "parked"})
+            assert (states(database)["msg_2"] in STARTED) == (state == "started")
+            if state == "parked":
+                ((problem,),) = outbox_of(database, "msg_2", "problem")
+                assert problem.startswith("held back: Windmill may have started it at 2")
+                assert attempts(database)[-1] == ("msg_2", 2, None)
+                assert webhook_ids(windmill.jobs())[-1] == "msg_2"
+                # Whoever lets it wait again has been told.
+                with psycopg.connect(database) as conn:
+                    again = retry({"webhook_id": "msg_2"})
+                    conn.execute(again.sql.encode(), again.params)
+                until(lambda: states(database)["msg_2"] in STARTED)
+
+
+def make_older(database: str, hours: int) -> None:
+    """Let all that was done have been done earlier; but the jobs wait as long as they did."""
+    with psycopg.connect(database) as conn:
+        for column, table in (("attempted_at", "attempts"), ("ended_at", "outbox")):
+            conn.execute(
+                f"UPDATE raphus.windmill_{table}"
+                f" SET {column} = {column} - make_interval(hours => {hours})".encode()
+            )
+
+
+def outbox_of(database: str, webhook_id: str, columns: str) -> list[tuple[object, ...]]:
+    found = outbox(database, f"webhook_id, {columns}")
+    return [row[1:] for row in found if row[0] == webhook_id]

@@ -10,6 +10,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from psycopg import AsyncConnection, Connection
 
@@ -21,6 +22,9 @@ CHANNEL: Final = "windmill"
 PROBLEM_CHARS_MAX: Final = 1_000
 NOTHING_SENT: Final = "nothing sent"
 """Begins what is told of an attempt whose request did not go out."""
+HELD_BACK: Final = "held back"
+"""Begins what is told of an attempt that was not made: see `Doubt`."""
+_WITNESSES_MAX: Final = 200
 # Any UUID will do, as long as it never changes: job ids are made from it.
 _NAMESPACE: Final = UUID("6f4b1c7e-2d2b-5a55-9d3c-8a1f5e0c7b42")
 
@@ -64,6 +68,34 @@ _RECORD: Final = """
     WHERE o.job_id = new.job_id
     AND (o.state = 'waiting' OR o.state = 'parked' AND new.state = 'started')
 """
+# Whatever is not a refusal leaves open whether the job was started. Who lets a job wait again that
+# was held back has been told so: what came before that is his to know.
+_DOUBTS: Final = """
+    SELECT unclear.job_id, unclear.since, witness.job_id
+    FROM unnest(%(job_ids)s::uuid[]) AS asked (job_id)
+    CROSS JOIN LATERAL (
+        SELECT asked.job_id, min(attempted_at) AS since FROM raphus.windmill_attempts AS a
+        WHERE a.job_id = asked.job_id AND a.number > coalesce((
+            SELECT max(told.number) FROM raphus.windmill_attempts AS told
+            WHERE told.job_id = asked.job_id AND told.status IS NULL
+            AND starts_with(told.answer, %(held_back)s)
+        ), 0)
+        AND CASE WHEN status IS NULL THEN NOT starts_with(answer, %(nothing_sent)s)
+            ELSE status NOT BETWEEN 400 AND 499 OR status = 408 END
+    ) AS unclear
+    LEFT JOIN LATERAL (
+        SELECT w.job_id FROM (
+            SELECT a.job_id FROM raphus.windmill_attempts AS a
+            WHERE a.attempted_at < unclear.since
+            ORDER BY a.attempted_at DESC, a.job_id DESC, a.number DESC LIMIT %(looked_at)s
+        ) AS earlier
+        JOIN raphus.windmill_outbox AS w USING (job_id)
+        WHERE w.state IN ('succeeded', 'failed') AND w.ended_at < unclear.since
+        AND w.route = (SELECT route FROM raphus.windmill_outbox WHERE job_id = asked.job_id)
+        ORDER BY w.ended_at DESC LIMIT 1
+    ) AS witness ON true
+    WHERE unclear.since IS NOT NULL
+"""
 
 
 class Job(NamedTuple):
@@ -78,6 +110,17 @@ class Job(NamedTuple):
     replay: int
     attempts: int
     since_s: float
+
+
+class Doubt(NamedTuple):
+    """Since when a job may have been started without our knowing.
+
+    `witness` is a job of the same route that had ended by then: for as long as Windmill knows
+    that one, it would know this one.
+    """
+
+    since: datetime
+    witness: UUID | None
 
 
 class Progress(NamedTuple):
@@ -134,6 +177,20 @@ async def waiting(
     cursor = await conn.execute(_WAITING, [route, list(not_of), limit], prepare=True)
     rows = await cursor.fetchall()
     return [Job._make((*row[:-1], read_at_s - row[-1])) for row in rows]
+
+
+async def doubts(conn: AsyncConnection[Any], job_ids: Sequence[UUID]) -> dict[UUID, Doubt]:
+    """Return, of jobs that have been tried, those that may have been started."""
+    if not job_ids:
+        return {}
+    asked = {
+        "job_ids": list(job_ids),
+        "held_back": HELD_BACK,
+        "nothing_sent": NOTHING_SENT,
+        "looked_at": _WITNESSES_MAX,
+    }
+    cursor = await conn.execute(_DOUBTS, asked, prepare=True)
+    return {job_id: Doubt(*rest) for job_id, *rest in await cursor.fetchall()}
 
 
 async def record(conn: AsyncConnection[Any], made: Sequence[Progress]) -> None:
