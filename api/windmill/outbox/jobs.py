@@ -47,15 +47,16 @@ _WAITING: Final = """
 """
 # One statement, so all or nothing. The join leaves out jobs that somebody has deleted meanwhile.
 # A job that is known to be started stays so, whoever else may have given it up; and one that was
-# given up waits again for nobody but `retry`.
+# given up waits again for nobody but `retry`. It is a CASE so that the planner, who may not know
+# yet how many jobs wait, cannot think of reading all of them by their own index.
 _RECORD: Final = """
     WITH recorded AS (
         INSERT INTO raphus.windmill_attempts
             (job_id, number, attempted_at, took_ms, status, answer)
-        SELECT new.* FROM unnest(
-            %s::uuid[], %s::integer[], %s::timestamptz[], %s::integer[], %s::integer[], %s::text[]
-        ) AS new (job_id, number, attempted_at, took_ms, status, answer)
-        JOIN raphus.windmill_outbox USING (job_id) ON CONFLICT DO NOTHING
+        SELECT new.* FROM json_to_recordset(%s::json) AS new (
+            job_id uuid, number integer, attempted_at timestamptz, took_ms integer,
+            status integer, answer text
+        ) JOIN raphus.windmill_outbox USING (job_id) ON CONFLICT DO NOTHING
     )
     UPDATE raphus.windmill_outbox AS o SET
         attempts = greatest(o.attempts, new.attempts),
@@ -63,10 +64,10 @@ _RECORD: Final = """
         problem = new.problem,
         started_at = CASE new.state WHEN 'started' THEN clock_timestamp() END,
         ask_at = CASE new.state WHEN 'started' THEN clock_timestamp() + interval '1 second' END
-    FROM unnest(%s::uuid[], %s::integer[], %s::text[], %s::text[])
-        AS new (job_id, attempts, state, problem)
-    WHERE o.job_id = new.job_id
-    AND (o.state = 'waiting' OR o.state = 'parked' AND new.state = 'started')
+    FROM json_to_recordset(%s::json)
+        AS new (job_id uuid, attempts integer, state text, problem text)
+    WHERE o.job_id = new.job_id AND CASE o.state
+        WHEN 'waiting' THEN true WHEN 'parked' THEN new.state = 'started' ELSE false END
 """
 # Whatever is not a refusal leaves open whether the job was started. Who lets a job wait again that
 # was held back has been told so: what came before that is his to know.
@@ -196,27 +197,30 @@ async def doubts(conn: AsyncConnection[Any], job_ids: Sequence[UUID]) -> dict[UU
 async def record(conn: AsyncConnection[Any], made: Sequence[Progress]) -> None:
     """Record what has come of jobs, all or nothing."""
     attempts = [
-        (one.job_id, one.attempts, *one.attempt[:3], storable(one.attempt.answer))
+        {
+            "job_id": one.job_id,
+            "number": one.attempts,
+            "attempted_at": one.attempt.attempted_at,
+            "took_ms": one.attempt.took_ms,
+            "status": one.attempt.status,
+            "answer": storable(one.attempt.answer),
+        }
         for one in made
         if one.attempt
     ]
-    last = {one.job_id: one for one in made}.values()
     states = [
-        (one.job_id, one.attempts, one.state, one.problem and _shortened(one.problem))
-        for one in last
+        {
+            "job_id": one.job_id,
+            "attempts": one.attempts,
+            "state": one.state,
+            "problem": one.problem and storable(one.problem[:PROBLEM_CHARS_MAX]),
+        }
+        for one in {one.job_id: one for one in made}.values()
     ]
-    columns = [*_columns(attempts, 6), *_columns(states, 4)]
-    await conn.execute(_RECORD, columns, prepare=True)
+    rows = [msgspec.json.encode(some).decode() for some in (attempts, states)]
+    await conn.execute(_RECORD, rows, prepare=True)
 
 
 def storable(text: str) -> str:
     """Return a text without what PostgreSQL cannot store: NUL, and halves of characters."""
     return text.replace("\0", "�").encode("utf-8", "replace").decode()
-
-
-def _shortened(problem: str) -> str:
-    return storable(problem[:PROBLEM_CHARS_MAX])
-
-
-def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
-    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
