@@ -105,7 +105,7 @@ def test_an_answer_that_takes_too_long_is_none(
     ],
 )
 def test_what_is_refused_is_parked_at_once_and_delays_nothing(
-    database: str, tmp_path: Path, fault: Fault, problem: str
+    database: str, tmp_path: Path, fault: Fault, problem: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     failing = {"msg_2": fault}
     with (
@@ -115,6 +115,9 @@ def test_what_is_refused_is_parked_at_once_and_delays_nothing(
         record(database, [event(1), event(2), event(3)])
         until(lambda: all_in(database, *STARTED, "parked", count=3))
         assert webhook_ids(windmill.jobs()) == ["msg_1", "msg_3"]
+    assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == [
+        "route all: a job is parked; raphus windmill outbox --state parked tells why"
+    ]
     assert outbox(database, "webhook_id, state, attempts, problem")[1] == (
         "msg_2",
         "parked",
@@ -146,7 +149,7 @@ def test_what_is_not_deployed_is_parked_after_some_tries_and_waits_for_retry(
 
 
 def test_a_wrong_token_parks_nothing_and_all_goes_on_with_the_right_one(
-    database: str, tmp_path: Path
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     routes = write_routes(tmp_path)
     with StandIn(token="another") as windmill, sending(task(database, routes, windmill)):
@@ -155,6 +158,7 @@ def test_a_wrong_token_parks_nothing_and_all_goes_on_with_the_right_one(
         until(lambda: len(windmill.requests()) > 10)
         assert set(states(database).values()) == {"waiting"}
         assert windmill.jobs() == []
+        assert "Windmill is away (it answers 401: it does not know the token)" in caplog.text
         windmill.behave(token=TOKEN)
         until(lambda: all_in(database, *STARTED, count=4))
         assert webhook_ids(windmill.jobs()) == ["msg_1", "msg_2", "msg_3", "msg_4"]
