@@ -316,7 +316,7 @@ def test_what_may_have_been_started_is_sent_again_only_while_windmill_would_know
             until(lambda: states(database)["msg_2"] in {*STARTED, "parked"})
             assert (states(database)["msg_2"] in STARTED) == (state == "started")
             if state == "parked":
-                ((problem,),) = outbox_of(database, "msg_2", "problem")
+                problem = dict(outbox(database, "webhook_id, problem"))["msg_2"]
                 assert problem.startswith("held back: Windmill may have started it at 2")
                 assert attempts(database)[-1] == ("msg_2", 2, None)
                 assert webhook_ids(windmill.jobs())[-1] == "msg_2"
@@ -335,8 +335,3 @@ def make_older(database: str, hours: int) -> None:
                 f"UPDATE raphus.windmill_{table}"
                 f" SET {column} = {column} - make_interval(hours => {hours})".encode()
             )
-
-
-def outbox_of(database: str, webhook_id: str, columns: str) -> list[tuple[object, ...]]:
-    found = outbox(database, f"webhook_id, {columns}")
-    return [row[1:] for row in found if row[0] == webhook_id]
