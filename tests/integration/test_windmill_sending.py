@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -104,7 +105,7 @@ def test_an_answer_that_takes_too_long_is_none(
     ],
 )
 def test_what_is_refused_is_parked_at_once_and_delays_nothing(
-    database: str, tmp_path: Path, fault: Fault, problem: str
+    database: str, tmp_path: Path, fault: Fault, problem: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     failing = {"msg_2": fault}
     with (
@@ -114,6 +115,9 @@ def test_what_is_refused_is_parked_at_once_and_delays_nothing(
         record(database, [event(1), event(2), event(3)])
         until(lambda: all_in(database, *STARTED, "parked", count=3))
         assert webhook_ids(windmill.jobs()) == ["msg_1", "msg_3"]
+    assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == [
+        "route all: a job is parked; raphus windmill outbox --state parked tells why"
+    ]
     assert outbox(database, "webhook_id, state, attempts, problem")[1] == (
         "msg_2",
         "parked",
@@ -145,7 +149,7 @@ def test_what_is_not_deployed_is_parked_after_some_tries_and_waits_for_retry(
 
 
 def test_a_wrong_token_parks_nothing_and_all_goes_on_with_the_right_one(
-    database: str, tmp_path: Path
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     routes = write_routes(tmp_path)
     with StandIn(token="another") as windmill, sending(task(database, routes, windmill)):
@@ -154,9 +158,45 @@ def test_a_wrong_token_parks_nothing_and_all_goes_on_with_the_right_one(
         until(lambda: len(windmill.requests()) > 10)
         assert set(states(database).values()) == {"waiting"}
         assert windmill.jobs() == []
+        assert "Windmill is away (it answers 401: it does not know the token)" in caplog.text
         windmill.behave(token=TOKEN)
         until(lambda: all_in(database, *STARTED, count=4))
         assert webhook_ids(windmill.jobs()) == ["msg_1", "msg_2", "msg_3", "msg_4"]
+
+
+@pytest.mark.parametrize("fault", ["licence", "quota", "scope"])
+def test_what_windmill_tells_each_job_costs_none_of_them_a_try(
+    database: str, tmp_path: Path, fault: Fault, caplog: pytest.LogCaptureFixture
+) -> None:
+    routes = write_routes(tmp_path, more=SECOND)
+    with (
+        StandIn(failing={"msg_": fault}) as windmill,
+        sending(task(database, routes, windmill)),
+    ):
+        record(database, [event(number, f"sub_{number}") for number in range(1, 4)])
+        # More often than what fails is tried.
+        until(lambda: all_in(database, "waiting", count=6) and len(attempts(database)) > 30)
+        assert set(states(database).values()) == {"waiting"}
+        windmill.behave(failing={})
+        until(lambda: all_in(database, *STARTED, count=6))
+    assert "Windmill is away (it answers 400: " in caplog.text
+
+
+def test_the_same_refusal_of_one_job_after_the_other_is_not_about_the_jobs(
+    database: str, tmp_path: Path
+) -> None:
+    routes, parked = write_routes(tmp_path), QUICK.alike_max - 1
+    events = [event(number, f"sub_{number}") for number in range(1, 31)]
+    with (
+        StandIn(failing={"msg_": "invalid"}) as windmill,
+        sending(task(database, routes, windmill)),
+    ):
+        record(database, events)
+        until(lambda: len(attempts(database)) > 40)
+        assert Counter(states(database).values()) == {"parked": parked, "waiting": 30 - parked}
+        windmill.behave(failing={})
+        until(lambda: all_in(database, *STARTED, "parked", count=30))
+        assert len(windmill.jobs()) == 30 - parked
 
 
 @pytest.mark.parametrize("down", ["refusing", "unavailable"])
@@ -244,3 +284,54 @@ def test_an_answer_that_repeats_the_token_is_recorded_without_it(
     ]
     assert len(told) == 5
     assert all("Bearer …" in text and TOKEN not in text for text in told)
+
+
+@pytest.mark.parametrize(
+    ("hours", "has_witness", "is_forgotten", "state"),
+    [
+        (2, True, False, "started"),
+        (2, True, True, "parked"),
+        (6 * 24, False, False, "started"),
+        (8 * 24, False, False, "parked"),
+    ],
+    ids=["still known", "forgotten", "no witness", "no witness for long"],
+)
+def test_what_may_have_been_started_is_sent_again_only_while_windmill_would_know_it(
+    database: str, tmp_path: Path, hours: int, has_witness: bool, is_forgotten: bool, state: str
+) -> None:
+    routes = write_routes(tmp_path)
+    patient = QUICK._replace(pause_min_s=60.0, pause_max_s=60.0)
+    with StandIn() as windmill:
+        with sending(task(database, routes, windmill), patient):
+            if has_witness:
+                record(database, [event(1)])
+                until(lambda: all_in(database, "succeeded"))
+            windmill.fail("gateway_timeout")
+            record(database, [event(2, "sub_2")])
+            until(lambda: ("msg_2", 1, 504) in attempts(database))
+        make_older(database, hours)
+        if is_forgotten:
+            windmill.forget()
+        with sending(task(database, routes, windmill)):
+            until(lambda: states(database)["msg_2"] in {*STARTED, "parked"})
+            assert (states(database)["msg_2"] in STARTED) == (state == "started")
+            if state == "parked":
+                problem = dict(outbox(database, "webhook_id, problem"))["msg_2"]
+                assert problem.startswith("held back: Windmill may have started it at 2")
+                assert attempts(database)[-1] == ("msg_2", 2, None)
+                assert webhook_ids(windmill.jobs())[-1] == "msg_2"
+                # Whoever lets it wait again has been told.
+                with psycopg.connect(database) as conn:
+                    again = retry({"webhook_id": "msg_2"})
+                    conn.execute(again.sql.encode(), again.params)
+                until(lambda: states(database)["msg_2"] in STARTED)
+
+
+def make_older(database: str, hours: int) -> None:
+    """Let all that was done have been done earlier; but the jobs wait as long as they did."""
+    with psycopg.connect(database) as conn:
+        for column, table in (("attempted_at", "attempts"), ("ended_at", "outbox")):
+            conn.execute(
+                f"UPDATE raphus.windmill_{table}"
+                f" SET {column} = {column} - make_interval(hours => {hours})".encode()
+            )

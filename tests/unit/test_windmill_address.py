@@ -39,7 +39,7 @@ def test_the_environment_and_the_route_together_say_where(
     address = Address.of(a_route(**target), WINDMILL)
     root = "https://windmill.example/api/w/shop"
     assert address.to_start(JOB) == f"{root}/jobs/{path}?job_id={JOB}"
-    assert address.to_find(JOB) == f"{root}/jobs_u/get/{JOB}"
+    assert address.to_find(JOB) == f"{root}/jobs_u/get/{JOB}?no_logs=true&no_code=true"
     assert address.of_outcome(JOB) == f"{root}/jobs_u/completed/get_result_maybe/{JOB}"
     assert address.headers["authorization"] == "Bearer wm_secret"
 

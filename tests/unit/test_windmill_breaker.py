@@ -6,6 +6,7 @@ import asyncio
 import logging
 from itertools import pairwise
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -196,3 +197,17 @@ def test_the_log_tells_once_that_windmill_went_and_once_that_it_is_back(
         f"route route: Windmill is away ({WHY}), and is asked again now and then",
         "route route: that is over",
     ]
+
+
+def test_the_same_words_to_several_jobs_in_a_row_are_not_about_the_jobs() -> None:
+    breaker, (one, two, three) = Breaker("route", LIMITS), [UUID(int=n) for n in (1, 2, 3)]
+
+    def refused(*jobs: UUID, said: str = "no such tag for {}") -> list[bool]:
+        return [breaker.refuses_all(job, said.format(job)) for job in jobs]
+
+    # One that is tried again is one; and in other words it is another matter.
+    assert refused(one, one, one, two) == [False] * 4
+    assert refused(one, two, said="too deep") == [False] * 2
+    assert refused(one, two, three, one) == [False, False, True, True]
+    breaker.started()
+    assert refused(one, two, three) == [False, False, True]

@@ -58,7 +58,7 @@ def test_there_are_the_scripts_of_the_documented_uses() -> None:
 def test_each_module_has_its_metadata(name: str) -> None:
     about = metadata(name)
     assert set(about) == {"summary", "description", "lock", "kind", "schema"}
-    assert (about["kind"], about["lock"]) == ("script", "")
+    assert about["kind"] == "script"
     assert set(about["schema"]) == {"$schema", "type", "order", "properties", "required"}
     if name not in SCRIPTS:
         assert about["schema"]["properties"] == {}
@@ -138,11 +138,62 @@ def test_the_schedule_gives_its_script_what_it_takes() -> None:
     assert set(schedule["args"]) <= {p.name for p in parameters("daily_summary")}
 
 
+def in_scope(files: dict[str, Any]) -> dict[str, Any]:
+    """Leave of files what `wmill.yaml` lets Windmill's command line see."""
+    config = read("wmill.yaml")
+
+    def meets(path: str, patterns: list[str]) -> bool:
+        return any(Path(path).match(pattern) for pattern in patterns)
+
+    return {
+        path: content
+        for path, content in files.items()
+        if meets(path, config["includes"]) and not meets(path, config["excludes"])
+    }
+
+
+def exported(name: str) -> dict[str, Any]:
+    """Return the files that Windmill makes of a script that was pushed.
+
+    It has locked it meanwhile, and then the metadata point to the lock (`ScriptMetadata` in
+    windmill-api/src/workspaces_export.rs; `ZipFSElement` in cli/src/commands/sync/sync.ts).
+    """
+    pushed, path = metadata(name), f"f/raphus/{name}"
+    told = {key: pushed[key] for key in ("summary", "description", "schema", "kind")}
+    return {
+        f"{path}.py": (WORKSPACE / f"{path}.py").read_text("utf-8"),
+        f"{path}.script.yaml": told | {"lock": f"!inline {path}.script.lock"},
+        f"{path}.script.lock": "# py: 3.11\npsycopg==3.2.9",
+    }
+
+
+def test_a_second_push_finds_no_script_changed() -> None:
+    remote = {"f/raphus/folder.meta.yaml": {"owners": ["u/me"], "extra_perms": {"u/me": True}}}
+    for name in MODULES:
+        remote |= exported(name)
+    local = {
+        f"f/raphus/{path.name}": read(f"f/raphus/{path.name}")
+        if path.suffix == ".yaml"
+        else path.read_text("utf-8")
+        for path in FOLDER.iterdir()
+        # It is listed at each push, since Windmill adds who has pushed it, and left as it is.
+        if path.is_file() and not path.name.endswith(".schedule.yaml")
+    }
+    assert in_scope(local) == in_scope(remote)
+    assert len(in_scope(local)) == 2 * len(MODULES)
+
+
+def test_a_lock_is_not_shipped_so_windmill_makes_one() -> None:
+    # What is not there is pushed as an empty lock, which Windmill replaces (`replaceLock` in
+    # cli/src/utils/metadata.ts, `create_script` in windmill-api/src/scripts.rs).
+    assert list(FOLDER.glob("*.lock")) == []
+
+
 def test_a_push_deletes_nothing_but_in_its_folder_and_no_secret() -> None:
     config = read("wmill.yaml")
     assert config["includes"] == ["f/raphus/**"]
     skipped = ["skipVariables", "skipResources", "skipResourceTypes", "skipSecrets"]
     assert [config[name] for name in skipped] == [True] * 4
     assert config["includeSchedules"] is True
-    # Owners that the file names would replace those that the workspace has.
+    # The command line wants the file; owners in it would replace those that the workspace has.
     assert set(read("f/raphus/folder.meta.yaml")) == {"summary", "display_name"}

@@ -21,6 +21,8 @@ Fault = Literal[
     "cut_after",
     "invalid",
     "quota",
+    "licence",
+    "scope",
     "forbidden",
     "too_large",
     "echo",
@@ -33,6 +35,11 @@ Fault = Literal[
 `endless` and `drip` the answer has no end: one comes as fast as it can, the other very slowly."""
 
 
+Reads = Literal["all", "hidden", "anonymous", "blocked"]
+"""What the token may read: all jobs; none, and Windmill says so; none, as if there were no token;
+or a proxy in front lets no such question through."""
+
+
 class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the stand-in does from now on.
 
@@ -40,7 +47,8 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fate, whatever the order of arrival. `failing` has a fault for each request that starts a job
     with a certain text in its body. `deployed` lists what can be started, as `p/f/raphus/x`;
     None is everything. A job is completed `run_s` after it was accepted: with the result of its
-    path, or failed with the error object of its path.
+    path, or failed with the error object of its path, or a flow whose path is among the `skipped`
+    ones, which is success with its result.
     """
 
     token: str = TOKEN
@@ -55,6 +63,8 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run_s: float = 0.0
     results: dict[str, Any] = {}
     errors: dict[str, dict[str, str]] = {}
+    skipped: list[str] = []
+    reads: Reads = "all"
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -75,6 +85,7 @@ class Request(msgspec.Struct):
 
     method: str
     path: str
+    query: dict[str, str]
     job_id: str
     received_at_s: float
     fault: Fault | None = None

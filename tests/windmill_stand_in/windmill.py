@@ -23,7 +23,17 @@ _REFUSALS: Final[dict[Fault | None, Answer]] = {
     "too_many": Answer(429, b"Too many requests"),
     "unavailable": Answer(503, b"upstream connect error"),
     "invalid": Answer(400, b"Bad request: the arguments do not match @jobs.rs:1"),
-    "quota": Answer(400, b"Quota exceeded: executions @jobs.rs:1"),
+    "quota": Answer(
+        400,
+        b"Quota exceeded: Workspace shop has exceeded the jobs in queue limit of 1000 that applies"
+        b" outside of premium workspaces.",
+    ),
+    "licence": Answer(
+        400,
+        b"Bad request: License key is not valid. Go to your superadmin settings to update your"
+        b" license key.",
+    ),
+    "scope": Answer(400, b"Bad request: Required scope: jobs:run:scripts:f/raphus/all"),
     "forbidden": Answer(403, b"Permission denied: this token may not run it"),
     "too_large": Answer(413, b"length limit exceeded"),
     "endless": Answer(500, b"", endless_pause_s=0.0),
@@ -36,6 +46,7 @@ _NOT_THERE: Final = Answer(404, b"")
 _ANONYMOUS: Final = Answer(
     400, b"Bad request: As a non logged in user, you can only see jobs ran by anonymous users"
 )
+_BLOCKED: Final = Answer(403, b"<html><body>403 Forbidden</body></html>", "text/html")
 _DUPLICATE_KEY: Final = Answer(
     400, b"SqlErr: duplicate key value violates unique constraint @jobs.rs:1"
 )
@@ -56,7 +67,7 @@ class Windmill:
 
     async def _answer(self, asked: Asked) -> Answer | None:
         job_id = asked.query.get("job_id", "")
-        request = Request(asked.method, asked.path, job_id, time.monotonic())
+        request = Request(asked.method, asked.path, asked.query, job_id, time.monotonic())
         assert len(self._requests) < _RECORDED_MAX
         self._requests.append(request)
         request.fault = fault = self._fault(asked, job_id)
@@ -158,11 +169,13 @@ class Windmill:
         return Answer(201, job_id.encode())
 
     def _shown(self, job_id: str, asked: Asked) -> Answer:
+        if self._behaviour.reads == "blocked":
+            return _BLOCKED
         job = self._known.get(job_id)
         if job is None:
             return Answer(404, f"Not found: Job not found at name {job_id}".encode())
-        if not self._is_permitted(asked):
-            return _ANONYMOUS
+        if hidden := self._hidden(job, asked):
+            return hidden
         completed, success, result = self._ended(job)
         shown = {
             "type": "CompletedJob" if completed else "QueuedJob",
@@ -173,24 +186,39 @@ class Windmill:
             "args": job.arguments,
             "canceled": False,
         }
-        more = {"success": success, "result": result} if completed else {"running": True}
-        return _json({**shown, **more})
+        is_skipped = job.path in self._behaviour.skipped
+        ended = {"success": success or is_skipped, "is_skipped": is_skipped, "result": result}
+        left_out = {"no_logs": "logs", "no_code": "raw_code"}
+        long = {key: "…" for name, key in left_out.items() if asked.query.get(name) != "true"}
+        return _json({**shown, **long, **(ended if completed else {"running": True})})
 
     def _outcome(self, job_id: str, asked: Asked) -> Answer:
+        if self._behaviour.reads == "blocked":
+            return _BLOCKED
         job = self._known.get(job_id)
         completed, success, result = self._ended(job) if job else (False, False, None)
-        if not completed:
+        if job is None or not completed:
             return _json({"started": None, "success": None, "completed": False, "result": None})
-        if not self._is_permitted(asked):
-            return _ANONYMOUS
+        if hidden := self._hidden(job, asked):
+            return hidden
         return _json({"started": True, "success": success, "completed": True, "result": result})
+
+    def _hidden(self, job: Job, asked: Asked) -> Answer | None:
+        if self._behaviour.reads == "anonymous" or not self._is_permitted(asked):
+            return _ANONYMOUS
+        if self._behaviour.reads == "hidden":
+            why = f"You do not have access to run {job.id}. Ask a user who can see it to open the"
+            return Answer(403, f"Permission denied: {why} run and share a link".encode())
+        return None
 
     def _ended(self, job: Job) -> tuple[bool, bool, object]:
         completed = time.monotonic() >= job.accepted_at_s + self._behaviour.run_s
         error = self._behaviour.errors.get(job.path)
         if error is not None:
             return completed, False, {"error": error}
-        return completed, True, self._behaviour.results.get(job.path)
+        # Of a skipped flow, success is denied where the result is told.
+        success = job.path not in self._behaviour.skipped
+        return completed, success, self._behaviour.results.get(job.path)
 
     async def _obey(self, asked: Asked) -> Answer:
         match asked.path:

@@ -98,8 +98,8 @@ class Address(NamedTuple):
         return f"{self.workspace_url}/jobs/{self.target}?job_id={job_id}{more}"
 
     def to_find(self, job_id: UUID) -> str:
-        """Return where a job is shown, if there is one under the id."""
-        return f"{self.workspace_url}/jobs_u/get/{job_id}"
+        """Return where a job is shown, if there is one under the id; without its logs and code."""
+        return f"{self.workspace_url}/jobs_u/get/{job_id}?no_logs=true&no_code=true"
 
     def of_outcome(self, job_id: UUID) -> str:
         """Return where it is told whether a job has ended, and how."""

@@ -13,6 +13,7 @@ from api.windmill.sending.trouble import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from uuid import UUID
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ class Breaker:
         self._failures = 0
         self._pauses = 0
         self._pause_ends_s = 0.0
+        self._said = ""
+        self._refused: set[UUID] = set()
         self._probe = asyncio.Lock()
         self._retired = asyncio.Event()
 
@@ -84,6 +87,25 @@ class Breaker:
         self._failures = self._pauses = 0
         self._pause_ends_s = 0.0
         self._trouble.end()
+
+    def started(self) -> None:
+        """Tell that Windmill has taken a job: then it is not all of them that it refuses."""
+        self._refused.clear()
+        self.succeeded()
+
+    def refuses_all(self, job_id: UUID, said: str) -> bool:
+        """Tell that Windmill refuses a job, and in which words.
+
+        Return whether it is not about this job: it has refused others in the same words, and
+        taken none since.
+        """
+        said = said.replace(str(job_id), "")
+        if said != self._said:
+            self._said = said
+            self._refused.clear()
+        if len(self._refused) < self._limits.alike_max:
+            self._refused.add(job_id)
+        return len(self._refused) >= self._limits.alike_max
 
     def failed(self, why: str, retry_after_s: float | None = None) -> None:
         """Tell that Windmill is away, why, and when it said to come again."""

@@ -14,6 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import msgspec
 
+from api.windmill.outbox.jobs import NOTHING_SENT
 from api.windmill.sending.limits import LIMITS
 
 if TYPE_CHECKING:
@@ -30,9 +31,22 @@ ANSWER_BYTES_MAX: Final = 64 * 1024
 RESULT_BYTES_MAX: Final = 4 * 1024 * 1024
 """Of a job's result, which comes with its outcome. Windmill's own cloud takes half as much."""
 RETRY_AFTER_MAX_S: Final = 600.0
-_BAD_REQUEST: Final = b"Bad request"
+_BAD_REQUEST: Final = "Bad request: "
 """Begins what Windmill says of a mistake of ours. 400 is also how it answers when its own database
-fails, or a quota is used up, in other words."""
+fails, in other words."""
+_NOT_ABOUT_THE_JOB: Final[Mapping[str, str]] = {
+    "Quota exceeded: ": "a limit of its plan is reached",
+    f"{_BAD_REQUEST}License key is not valid": "its licence is not valid",
+    f"{_BAD_REQUEST}Required scope: ": "the token lacks a scope",
+    f"{_BAD_REQUEST}missing required scope: ": "the token lacks a scope",
+}
+"""How a 400 begins that each job would get, and what it means. Windmill says it before it looks at
+the job: windmill-queue/src/jobs.rs `push`, windmill-api/src/jobs.rs `check_license_key_valid`, and
+`check_scopes`, which in newer versions answers 401 or 403."""
+_TOKEN: Final[Mapping[int | None, str]] = {
+    401: "it does not know the token",
+    403: "the token may not do that",
+}
 
 
 class Meaning(Enum):
@@ -61,7 +75,10 @@ class Attempt(NamedTuple):
     @property
     def told(self) -> str:
         """What came of it, without the answer's own words, as a log may have it."""
-        return f"it answers {self.status}" if self.status else self.answer
+        if self.status is None:
+            return self.answer
+        why = _not_about_the_job(self.answer) if self.status == 400 else _TOKEN.get(self.status)
+        return f"it answers {self.status}{f': {why}' if why else ''}"
 
     @property
     def problem(self) -> str:
@@ -137,7 +154,7 @@ class Client:
         try:
             answer = await self._ask("POST", address.to_start(job_id), address, arguments)
             meaning = await self._meaning(address, job_id, answer)
-            status, said = answer.status, answer.body.decode("utf-8", "replace")
+            status, said = answer.status, answer.text
             retry_after_s = _retry_after_s(answer.retry_after)
         except NoAnswerError as error:
             meaning, said = Meaning.AWAY, str(error)
@@ -163,25 +180,52 @@ class Client:
             raise WindmillError("Windmill's answer is not understood") from error
         if not told.completed:
             return None
-        if told.success:
+        if told.success or await self._was_skipped(address, job_id):
             return Outcome(succeeded=True, problem=None)
         problem = address.masked(_problem(told.result))[:ANSWER_CHARS_MAX]
         return Outcome(succeeded=False, problem=problem)
+
+    async def knows(self, address: Address, job_id: UUID, refusal: str = "") -> bool:
+        """Tell whether Windmill knows a job; `refusal` is what it said when it was to start it.
+
+        It looks for the job first, and then at who asks (windmill-api/src/jobs.rs `get_job`): so
+        to hide one is to know it. A 403 in other words is a proxy's, or a token's that may not
+        ask: it tells nothing, unless the refusal was that the id is taken.
+
+        Raises:
+            NoAnswerError: there was no answer that says it.
+        """
+        answer = await self._ask("GET", address.to_find(job_id), address)
+        if answer.status in {200, 404}:
+            return answer.status == 200
+        is_taken = refusal.startswith(f"{_BAD_REQUEST}Job with id {job_id} already exists")
+        if _is_hidden(job_id, answer) or (answer.status == 403 and is_taken):
+            return True
+        raise NoAnswerError(f"asked for the job, Windmill answered {answer.status}")
 
     async def _meaning(self, address: Address, job_id: UUID, answer: _Answer) -> Meaning:
         if answer.status != 400:
             # Anything below 400 but 201 comes from somebody who is not Windmill.
             unlisted = Meaning.FAILED if answer.status > 400 else Meaning.AWAY
             return _MEANINGS.get(answer.status, unlisted)
-        if await self._is_there(address, job_id):
+        if await self.knows(address, job_id, answer.text):
             return Meaning.STARTED
-        return Meaning.REFUSED if answer.body.startswith(_BAD_REQUEST) else Meaning.FAILED
+        if _not_about_the_job(answer.text):
+            return Meaning.AWAY
+        return Meaning.REFUSED if answer.text.startswith(_BAD_REQUEST) else Meaning.FAILED
 
-    async def _is_there(self, address: Address, job_id: UUID) -> bool:
-        answer = await self._ask("GET", address.to_find(job_id), address)
-        if answer.status in {200, 404}:
-            return answer.status == 200
-        raise NoAnswerError(f"asked for the job, Windmill answered {answer.status}")
+    async def _was_skipped(self, address: Address, job_id: UUID) -> bool:
+        """Tell whether a job without success is a flow that was skipped, which is no failure.
+
+        With its result, only plain success is told (windmill-api/src/jobs.rs
+        `get_completed_job_result_maybe`).
+        """
+        url = address.to_find(job_id)
+        answer = await self._ask("GET", url, address, bytes_max=RESULT_BYTES_MAX)
+        try:
+            return answer.status == 200 and _decode_shown(answer.body).is_skipped is True
+        except (msgspec.DecodeError, RecursionError):
+            return False
 
     async def _ask(
         self,
@@ -202,7 +246,8 @@ class Client:
             ) as response:
                 body = await _beginning(response.content, bytes_max)
         except aiohttp.ConnectionTimeoutError as error:
-            raise NoAnswerError(f"no connection within {CONNECT_TIMEOUT_S:g} s") from error
+            why = f"{NOTHING_SENT}: no connection within {CONNECT_TIMEOUT_S:g} s"
+            raise NoAnswerError(why) from error
         except TimeoutError as error:
             raise NoAnswerError(f"no answer within {self._timeout_s:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -217,6 +262,10 @@ class _Answer(NamedTuple):
     retry_after: str
     body: bytes
 
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
 
 class _Told(msgspec.Struct):
     completed: bool
@@ -224,11 +273,16 @@ class _Told(msgspec.Struct):
     result: msgspec.Raw = msgspec.Raw(b"null")
 
 
+class _Shown(msgspec.Struct):
+    is_skipped: bool | None = None
+
+
 class _Failure(msgspec.Struct):
     error: dict[str, Any]
 
 
 _decode_outcome: Final = msgspec.json.Decoder(_Told).decode
+_decode_shown: Final = msgspec.json.Decoder(_Shown).decode
 _decode_failure: Final = msgspec.json.Decoder(_Failure, float_hook=float).decode
 
 
@@ -260,7 +314,20 @@ def _retry_after_s(said: str) -> float | None:
 def _told(error: Exception) -> str:
     # Of others, the text could quote what was to be sent.
     why = str(error) if isinstance(error, aiohttp.ClientConnectionError) else ""
-    return ": ".join(filter(None, ["no answer", type(error).__name__, why]))
+    what = NOTHING_SENT if isinstance(error, aiohttp.ClientConnectorError) else "no answer"
+    return ": ".join(filter(None, [what, type(error).__name__, why]))
+
+
+def _is_hidden(job_id: UUID, answer: _Answer) -> bool:
+    if answer.status == 400:
+        return answer.text.startswith(f"{_BAD_REQUEST}As a non logged in user")
+    is_windmill = answer.text.startswith("Permission denied: ")
+    return answer.status == 403 and is_windmill and str(job_id) in answer.text
+
+
+def _not_about_the_job(text: str) -> str | None:
+    told = _NOT_ABOUT_THE_JOB.items()
+    return next((words for beginning, words in told if text.startswith(beginning)), None)
 
 
 def _problem(result: msgspec.Raw) -> str:

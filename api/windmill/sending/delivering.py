@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from api.windmill.outbox.jobs import Progress
+from api.windmill.outbox.jobs import HELD_BACK, NOTHING_SENT, Progress
 from api.windmill.sending.breaker import RetiredError, backoff_s
-from api.windmill.sending.client import Meaning
+from api.windmill.sending.client import Attempt, Meaning, NoAnswerError
 from api.windmill.sending.limits import LIMITS, Limits
 from api.windmill.sending.loading import UnjudgedError
 from api.windmill.transforming.transformer import Cancelled, SandboxUnavailable, TransformationError
 from domain.defects import origin_of
 
 if TYPE_CHECKING:
-    from api.windmill.outbox.jobs import Job
-    from api.windmill.sending.client import Attempt, Client
+    from api.windmill.outbox.jobs import Doubt, Job
+    from api.windmill.sending.client import Client
     from api.windmill.sending.loading import Loader
     from api.windmill.sending.recorder import Recorder
     from api.windmill.sending.route_queue import Destination, RouteQueue
@@ -65,7 +66,7 @@ class Courier:
         while queue.to is not None:
             if time.monotonic() - job.since_s > self._limits.give_up_after_s:
                 return made._replace(state="parked", attempt=None, problem=_too_old(made))
-            tried = await self._try(queue, job)
+            tried = await self._try(queue, job._replace(attempts=made.attempts))
             if tried is None:
                 continue
             made = tried.added_to(made)
@@ -85,16 +86,43 @@ class Courier:
             if to is None:
                 return None
             try:
-                occasion = await self._loader.occasion(job)
+                occasion, doubt = await self._loader.load(job)
                 arguments = await self._transformer.arguments(to.route, occasion)
                 async with to.breaker.admission(self._slots):
-                    attempt = await self._client.start(to.address, job.job_id, arguments)
-                    _tell(to, attempt)
+                    attempt = await self._held_back(to, doubt)
+                    if attempt is None:
+                        attempt = await self._client.start(to.address, job.job_id, arguments)
+                        attempt = _tell(to, job, attempt)
             except SandboxUnavailable as error:
                 return _Tried(to, Meaning.FAILED, str(error), None)
             except RetiredError:
                 return None
             return _Tried(to, attempt.meaning, attempt.problem, attempt)
+
+    async def _held_back(self, to: Destination, doubt: Doubt | None) -> Attempt | None:
+        """Return why a job is not sent now; None if it is to be.
+
+        Windmill takes an id again once it has deleted the job (`retention_period_secs`, which
+        superadmins alone may read). So what may have been started long ago is sent again only
+        while Windmill knows a job that had ended before that.
+        """
+        now = datetime.now(UTC)
+        age_s = (now - doubt.since).total_seconds() if doubt else 0.0
+        if doubt is None or age_s <= self._limits.sure_for_s:
+            return None
+        try:
+            if doubt.witness is None:
+                is_safe = age_s <= self._limits.give_up_after_s
+            else:
+                is_safe = await self._client.knows(to.address, doubt.witness)
+        except NoAnswerError as error:
+            to.breaker.failed(str(error))
+            return Attempt(now, 0, None, f"{NOTHING_SENT}: {error}", Meaning.AWAY)
+        if is_safe:
+            return None
+        at = f"{doubt.since:%Y-%m-%d %H:%M} UTC"
+        why = f"{HELD_BACK}: Windmill may have started it at {at}, and have forgotten it since"
+        return Attempt(now, 0, None, why, Meaning.REFUSED)
 
 
 class _Tried(NamedTuple):
@@ -129,11 +157,20 @@ class _Patience:
         return backoff_s(self._failed, most_s, least_s)
 
 
-def _tell(to: Destination, attempt: Attempt) -> None:
-    if attempt.meaning is Meaning.AWAY:
-        to.breaker.failed(attempt.told, attempt.retry_after_s)
-    else:
-        to.breaker.succeeded()
+def _tell(to: Destination, job: Job, attempt: Attempt) -> Attempt:
+    """Tell the breaker of an attempt; return it as it is meant in the light of others."""
+    is_refusal = attempt.meaning is Meaning.REFUSED and attempt.status == 400
+    if is_refusal and to.breaker.refuses_all(job.job_id, attempt.answer):
+        to.breaker.failed(f"{attempt.told} to one job after the other, in the same words")
+        return attempt._replace(meaning=Meaning.AWAY)
+    match attempt.meaning:
+        case Meaning.STARTED:
+            to.breaker.started()
+        case Meaning.AWAY:
+            to.breaker.failed(attempt.told, attempt.retry_after_s)
+        case _:
+            to.breaker.succeeded()
+    return attempt
 
 
 def _too_old(made: Progress) -> str:

@@ -22,9 +22,15 @@ class Limits(NamedTuple):
     """The pause between two tries of a job doubles from here ..."""
     pause_max_s: float = 300.0
     """... up to here: with the tries, some three quarters of an hour."""
+    alike_max: int = 3
+    """So many jobs of a route, one after the other, that Windmill refuses in the same words, and it
+    is not about the jobs."""
     give_up_after_s: float = 7 * 86_400.0
-    """A job that has waited for so long is parked untried: Windmill deletes jobs after some time,
-    and then takes their ids again; nor does anybody expect it to be started any more."""
+    """A job that has waited for so long is parked untried: nobody expects it to be started any
+    more. So long Windmill is taken to keep completed jobs, where nothing tells."""
+    sure_for_s: float = 3_600.0
+    """For so long Windmill is taken to know a job that it may have been given; later it is asked
+    for another one, that is known to be older."""
     opens_after: int = 5
     """So many failures in a row, none of them about a job, and Windmill counts as away."""
     probe_max_s: float = 60.0

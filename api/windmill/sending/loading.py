@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from api.windmill.occasion import Occasion
+from api.windmill.outbox import jobs as outbox
 from api.windmill.outbox import judging
 from domain.aggregates import aggregate
 from domain.defects import origin_of
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 
     from psycopg import AsyncConnection, AsyncCursor
 
-    from api.windmill.outbox.jobs import Job
+    from api.windmill.outbox.jobs import Doubt, Job
 
-    Asked: TypeAlias = tuple[Job, asyncio.Future[Occasion]]
+    Asked: TypeAlias = "tuple[Job, asyncio.Future[Loaded]]"
     Found: TypeAlias = "dict[UUID, Occasion | UnjudgedError]"
     Rows: TypeAlias = list[tuple[Any, ...]]
 
@@ -52,6 +53,13 @@ class UnjudgedError(Exception):
     """It cannot be told how a delivery stands; the message tells why, and quotes nothing of it."""
 
 
+class Loaded(NamedTuple):
+    """A job's delivery as it stood when the job fell due, and what is unclear of earlier tries."""
+
+    occasion: Occasion
+    doubt: Doubt | None
+
+
 class Loader:
     """Answers what a job's delivery is, and how it stood when the job fell due."""
 
@@ -59,13 +67,13 @@ class Loader:
         self._queue: asyncio.Queue[Asked] = asyncio.Queue()
         self._mapper = LedgerMapper()
 
-    async def occasion(self, job: Job) -> Occasion:
-        """Return a job's occasion, while `run` runs.
+    async def load(self, job: Job) -> Loaded:
+        """Return what a job is about, while `run` runs.
 
         Raises:
             UnjudgedError: there is none.
         """
-        loaded: asyncio.Future[Occasion] = asyncio.get_running_loop().create_future()
+        loaded: asyncio.Future[Loaded] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait((job, loaded))
         return await loaded
 
@@ -91,9 +99,11 @@ class Loader:
                 # Folding takes its time, in which answers come in.
                 found |= await asyncio.to_thread(self._judged, part, by_stream)
         await _add_products(conn, found)
+        doubts = await outbox.doubts(conn, [job.job_id for job, _ in asked if job.attempts])
         for job, loaded in asked:
             if not loaded.done():  # who asked may have gone
-                _settle(loaded, found.get(job.job_id, UnjudgedError(_NOT_THERE)))
+                one = found.get(job.job_id, UnjudgedError(_NOT_THERE))
+                _settle(loaded, one, doubts.get(job.job_id))
 
     def _judged(self, streams: Iterable[Rows], by_stream: Mapping[str, list[Job]]) -> Found:
         return {
@@ -161,8 +171,10 @@ def _subscription_of(one: Occasion | UnjudgedError) -> tuple[str, str] | None:
     return None
 
 
-def _settle(loaded: asyncio.Future[Occasion], found: Occasion | UnjudgedError) -> None:
+def _settle(
+    loaded: asyncio.Future[Loaded], found: Occasion | UnjudgedError, doubt: Doubt | None
+) -> None:
     if isinstance(found, UnjudgedError):
         loaded.set_exception(found)
     else:
-        loaded.set_result(found)
+        loaded.set_result(Loaded(found, doubt))

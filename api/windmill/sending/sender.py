@@ -11,6 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
+from api.logs import Throttle
 from api.windmill.outbox.jobs import waiting
 from api.windmill.sending.address import Address, AddressError
 from api.windmill.sending.breaker import Breaker
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 CONCURRENCY: Final = LIMITS.concurrency
+# What Windmill or a transformation said could quote the event.
+_WHY: Final = "raphus windmill outbox --state parked tells why"
 
 
 class Sender:
@@ -57,6 +60,7 @@ class Sender:
         self._queues: dict[str, RouteQueue] = {}
         self._nowhere: dict[str, Trouble] = {}
         self._wake = asyncio.Event()
+        self._throttle = Throttle(_log)
 
     def look_again(self, routes: Routes) -> None:
         """Tell that there may be more jobs, and what the routes are now."""
@@ -125,6 +129,8 @@ class Sender:
             made = await self._courier.deliver(queue, job)
             if made is None:
                 break
+            if made.state == "parked":
+                self._throttle.warning(f"route {queue.name}: a job is parked; {_WHY}")
             await self._recorder.add(made)
             queue.drop(stream_id)
         queue.end(stream_id)
