@@ -6,6 +6,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from tests.windmill_stand_in.worker import Worker
+
 WORKSPACE: Final = "shop"
 TOKEN: Final = "a-token-that-tests-know"
 
@@ -40,7 +42,7 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fate, whatever the order of arrival. `failing` has a fault for each request that starts a job
     with a certain text in its body. `deployed` lists what can be started, as `p/f/raphus/x`;
     None is everything. A job is completed `run_s` after it was accepted: with the result of its
-    path, or failed with the error object of its path.
+    path, or failed with the error object of its path, or since its arguments cannot be had.
     """
 
     token: str = TOKEN
@@ -55,12 +57,15 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run_s: float = 0.0
     results: dict[str, Any] = {}
     errors: dict[str, dict[str, str]] = {}
+    worker: Worker = Worker()
 
 
 class Job(msgspec.Struct, frozen=True):
     """An accepted job; `kind` is p, f, h or fv.
 
-    The clock is `time.monotonic`, which all processes of a machine share.
+    `arguments` are those that were sent, `taken` those that the worker calls `entrypoint` with:
+    None where it cannot make them. The clock is `time.monotonic`, which all processes of a
+    machine share.
     """
 
     id: str
@@ -68,6 +73,8 @@ class Job(msgspec.Struct, frozen=True):
     path: str
     arguments: dict[str, Any]
     accepted_at_s: float
+    entrypoint: str = "main"
+    taken: dict[str, Any] | None = None
 
 
 class Request(msgspec.Struct):

@@ -13,6 +13,7 @@ import msgspec
 
 from tests.windmill_stand_in.door import Answer, Asked, Door
 from tests.windmill_stand_in.model import WORKSPACE, Behaviour, Fault, Job, Request
+from tests.windmill_stand_in.worker import ArgumentsError
 
 _RECORDED_MAX: Final = 1_000_000
 _KINDS: Final = {"p": "script", "f": "flow", "h": "script", "fv": "flow"}
@@ -152,7 +153,11 @@ class Windmill:
             return known if known_before else _DUPLICATE_KEY
         given = msgspec.json.decode(asked.body or b"{}")
         arguments = given if isinstance(given, dict) else {"body": given}
-        job = Job(job_id, kind, path, arguments, time.monotonic())
+        try:
+            entrypoint, taken = self._behaviour.worker.called(arguments)
+        except ArgumentsError:
+            entrypoint, taken = "", None
+        job = Job(job_id, kind, path, arguments, time.monotonic(), entrypoint, taken)
         self._known[job_id] = job
         self._jobs.append(job)
         return Answer(201, job_id.encode())
@@ -190,6 +195,8 @@ class Windmill:
         error = self._behaviour.errors.get(job.path)
         if error is not None:
             return completed, False, {"error": error}
+        if job.taken is None:
+            return completed, False, {"error": {"name": "ExecutionErr", "message": "arguments"}}
         return completed, True, self._behaviour.results.get(job.path)
 
     async def _obey(self, asked: Asked) -> Answer:
