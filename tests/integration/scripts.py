@@ -36,7 +36,7 @@ def script(name: str) -> ModuleType:
 
 
 def run(
-    name: str, arguments: dict[str, Any], worker: Worker = WORKER, **more: object
+    name: str, arguments: dict[str, Any], worker: Worker = WORKER, /, **more: object
 ) -> dict[str, Any]:
     """Run a script as Windmill's worker, and its wrapper for Python, do.
 

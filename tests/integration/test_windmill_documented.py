@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,9 +102,9 @@ CARTS = [
 
 
 def test_carts_and_null_amounts_equal_those_of_the_documented_one(shop: Shop) -> None:
-    data = {"customer": {}, "currency": "USD", "total_amount": None}
-    carts = [{"product_cart": cart} for cart in [*CARTS, None]]
-    given = [occasion(said("payment.succeeded", **data, **cart)) for cart in [*carts, {}]]
+    data: dict[str, Any] = {"customer": {}, "currency": "USD", "total_amount": None}
+    carts: list[dict[str, Any]] = [{"product_cart": cart} for cart in [*CARTS, None]]
+    given = [occasion(said("payment.succeeded", **data | cart)) for cart in [*carts, {}]]
     documented = shop.route("javascript", RETOLD["basic"])
     ours = shop.outcomes(*((shop.built_in("basic"), one) for one in given))
     assert ours == shop.outcomes(*((documented, one) for one in given))

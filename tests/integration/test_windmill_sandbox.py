@@ -206,23 +206,23 @@ def test_answers_that_are_left_answer_no_later_call(shop: Shop) -> None:
 
 
 def test_what_is_written_between_two_calls_harms_neither(shop: Shop) -> None:
-    written = shop.folder / "written"
-    source = (
-        dedent(FORGE)
-        + f"""
+    answered, written = shop.folder / "answered", shop.folder / "written"
+    late = f"""
     def late():
-        time.sleep(0.3)
+        while not os.path.exists({str(answered)!r}):
+            time.sleep(0.01)
         write()
         open({str(written)!r}, "w").close()
     threading.Thread(target=late).start()
     return {{"own": True}}
 """
-    )
+    source = dedent(FORGE) + late
     own, fine = shop.route("python", source), shop.route("python", FINE["python"], "fine")
 
     async def made() -> list[bytes]:
         transformer = Transformer(GUARD_S)
         first = await transformer.arguments(own, OPENED)
+        answered.touch()
         assert await asyncio.to_thread(until, written.exists)
         rest = [await transformer.arguments(fine, OPENED) for _ in range(2)]
         await transformer.close()

@@ -201,7 +201,10 @@ def test_whatever_is_sent_anywhere_is_escaped(
 
 
 def test_without_it_windmill_would_replace_them() -> None:
-    hostile = {"name": "$var:f/a", "list": [{"$interpolate": ["x", {"$var": "f/a"}]}]}
+    hostile: dict[str, Any] = {
+        "name": "$var:f/a",
+        "list": [{"$interpolate": ["x", {"$var": "f/a"}]}],
+    }
     hostile |= {"beside": {"a": "$WM_TOKEN", "b": ["$res:f/b"]}, "_ENTRYPOINT_OVERRIDE": "other"}
     worker = Worker({"f/a": SECRET}, {"f/b": {"password": SECRET}}, ENVIRONMENT)
     assert worker.called(hostile) == (
