@@ -69,16 +69,28 @@ def test_windmill_replaces_nothing_in_what_is_escaped(value: dict[str, object]) 
 @example("$㏌terpolate")
 @example("$\u0316\u0301var:f/a")
 @example("$v\u0301ar :f/a")
+@example("$DATABASE_URL \u200b")
 def test_no_change_of_a_text_on_its_way_gives_it_a_meaning_again(text: str) -> None:
     mended = escape(text)
-    ways = [mended, mended.strip(), mended.lower(), mended.upper(), "".join(mended.split())]
-    ways += [normalize(form, way) for form in ("NFC", "NFKC", "NFKD") for way in ways]
-    ways += [way.encode("ascii", "ignore").decode() for way in ways]
-    # A reference beside it, which is the merchant's, has the worker look at the whole argument.
-    for worker in [msgspec.structs.replace(one, variables={"f/a": "x"}) for one in WORKERS]:
-        for way in ways:
-            _, called = worker.called({"text": {way: way, "beside": "$var:f/a"}})
-            assert called["text"] == {way: way, "beside": "x"}
+    ways = [mended, mended.strip(), mended.lower(), mended.upper()]
+    assert_are_texts(changed(ways), ENVIRONMENT)
+    # Two words may become a name where blanks are taken away: `$AP Rocky` is not worth it.
+    assert_are_texts(changed(["".join(way.split()) for way in ways]), {})
+
+
+def changed(texts: list[str]) -> list[str]:
+    ways = texts + [normalize(form, text) for form in ("NFC", "NFKC") for text in texts]
+    ascii_only = [normalize("NFKD", way).encode("ascii", "ignore").decode() for way in ways]
+    return ways + ascii_only + [way.strip() for way in ascii_only]
+
+
+def assert_are_texts(texts: list[str], environment: dict[str, str]) -> None:
+    for inside in (False, True):
+        worker = Worker({"f/a": "x"}, environment=environment, inside=inside)
+        for text in texts:
+            # A reference beside it has the worker look at all of the argument.
+            _, called = worker.called({"text": {text: text, "beside": "$var:f/a"}})
+            assert called["text"] == {text: text, "beside": "x"}
 
 
 @given(TEXTS)

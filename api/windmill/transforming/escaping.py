@@ -10,7 +10,6 @@ write strings that stand in arguments, so in those none of this may be left.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Final
 from unicodedata import normalize
@@ -25,26 +24,28 @@ _DOLLAR: Final = re.compile("[$\ufe69\uff04]")
 _SUSPECT: Final = re.compile(rb"\$|\\u|" + "\ufe69|\uff04".encode())
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 _REFERENCE: Final = re.compile(r"\$(var:|jsonvar:|res:|encrypted:|interpolate|wm_)?")
-_NAME: Final = re.compile(r"\$[a-z_]")
+_NAME: Final = re.compile(r"\$[a-z_][^ ]*+")
 _REMEMBERED_MAX: Final = 0x3000
 
 
 class _Plain(dict[int, str]):
-    """Translates a text to what is left of it without accents, case, blanks and non-ASCII.
+    """Translates a text to what is left of it without accents, case and all but ASCII.
 
     A character at a time: to normalise a whole text takes the square of its length, where it
-    has many accents in a row. A dollar sign stays one, and nothing else becomes one.
+    has many accents in a row. A dollar sign stays one, nothing else becomes one, and every blank
+    becomes a space.
     """
 
     def __missing__(self, code: int) -> str:
         folded = normalize("NFKD", chr(code)).casefold()
-        plain = "".join(one for one in folded if "!" <= one <= "~")
+        plain = " " if folded.isspace() else "".join(one for one in folded if "!" <= one <= "~")
         if code < _REMEMBERED_MAX:
             self[code] = plain
         return plain
 
 
 _PLAIN: Final = _Plain()
+_text: Final = msgspec.json.Decoder(str).decode
 _top_level: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -69,7 +70,9 @@ def escaped(arguments: bytes) -> dict[str, msgspec.Raw]:
     except (ValueError, RecursionError) as error:
         raise NotAnObjectError("they are no JSON object") from error
     return {
-        name: value for name, value in values.items() if not name.translate(_PLAIN).startswith("_")
+        name: value
+        for name, value in values.items()
+        if not name.translate(_PLAIN).lstrip().startswith("_")
     }
 
 
@@ -83,8 +86,8 @@ def escape(text: str) -> str:
     if not _DOLLAR.search(text):
         return text
     plain = text.translate(_PLAIN)
-    broken = [one[1] is not None for one in _REFERENCE.finditer(plain)]
-    if _NAME.match(plain) and len(text.split(maxsplit=1)) == 1:
+    broken = [one[1] is not None for one in _REFERENCE.finditer(plain.replace(" ", ""))]
+    if _NAME.fullmatch(plain.strip()):
         broken[0] = True
     marks = iter(broken)
     return _DOLLAR.sub(lambda one: one[0] + MARK * next(marks), text)
@@ -93,6 +96,6 @@ def escape(text: str) -> str:
 def _without_references(string: re.Match[bytes]) -> bytes:
     if not _SUSPECT.search(string[0]):
         return string[0]
-    text: str = json.loads(string[0].decode(), strict=False)
+    text = _text(string[0])
     safe = escape(text)
-    return string[0] if safe == text else json.dumps(safe).encode()
+    return string[0] if safe == text else msgspec.json.encode(safe)
