@@ -34,6 +34,7 @@ WINDMILL_TOKEN: Final = "WINDMILL_TOKEN"  # noqa: S105 -- the variable's name
 WINDMILL_ROUTES: Final = "WINDMILL_ROUTES"
 ROUTES_BY_DEFAULT: Final = "windmill.toml"
 
+_SECRETS: Final = (WEBHOOK_KEY, DATABASE_URL, API_KEY, WINDMILL_TOKEN)
 API_KEY_CHARS_MIN: Final = 16
 """A shorter key can be guessed."""
 FILE_BYTES_MAX: Final = 64 * 1024
@@ -145,6 +146,11 @@ def is_loopback(host: str) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return (mapped or address).is_loopback
+
+
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment for a program that is told what it needs of the secrets."""
+    return {name: value for name, value in environ.items() if name not in _SECRETS}
 
 
 def _secret(environ: Mapping[str, str], name: str) -> str | None:

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Final, cast
 import msgspec
 from psycopg.sql import SQL, Literal
 
+from domain.concealment import conceal
 from domain.defects import origin_of
 from projections.catalogue import READ_MODELS
 from projections.staging import Staging
@@ -103,6 +104,7 @@ def _open(pipe: IO[bytes] | None) -> IO[bytes]:
 
 def main() -> int:
     """Fold the part that standard input describes, telling of each few thousand events."""
+    conceal()  # before it is told how to reach the database
     # Folding makes millions of small objects, and no cycles.
     gc.disable()
     part = msgspec.json.decode(sys.stdin.buffer.read(), type=Part)

@@ -23,6 +23,7 @@ from api.rebuilding import RebuildingError
 from api.serve import AddressError, StartError
 from api.settings import Settings, SettingsError
 from api.verifying import UnknownHeadError, VerifyingError
+from domain.concealment import conceal
 from migrations.runner import MigrationError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ _EXPECTED: Final = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
+    conceal()  # its environment holds secrets, and it may start the merchant's own code
     args = parser().parse_args(argv)
     signal.signal(signal.SIGTERM, _interrupt)
     logs.set_up(logging.INFO if args.command == "serve" else logging.WARNING)

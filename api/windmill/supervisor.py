@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from api.settings import without_secrets
 from api.windmill import process as program
 
 if TYPE_CHECKING:
@@ -85,6 +87,7 @@ def _started(task: bytes) -> subprocess.Popen[bytes]:
         [sys.executable, "-P", "-m", program.__name__],
         bufsize=0,
         stdin=subprocess.PIPE,
+        env=without_secrets(os.environ),
         process_group=0,  # Ctrl-C is for the server, which ends it
     )
     assert process.stdin is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
 import json
@@ -13,16 +14,18 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
-from api.windmill.transforming.built_in import TRANSFORMATIONS
-from api.windmill.transforming.transformer import REPLAY
+from api.windmill.routing.reading import read_text
+from api.windmill.transforming.transformer import Transformer
 from tests.histories import delivery
 from tests.occasions import occasion
 from tests.samples import PROJECT, Body, sample
+from tests.windmill_stand_in import Worker
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 WORKSPACE: Final = PROJECT / "windmill"
+WORKER: Final = Worker()
 
 
 def script(name: str) -> ModuleType:
@@ -32,14 +35,16 @@ def script(name: str) -> ModuleType:
     return importlib.import_module(f"f.raphus.{name}")
 
 
-def run(name: str, arguments: dict[str, Any], **more: object) -> dict[str, Any]:
-    """Run a script's `main` as Windmill's wrapper for Python does.
+def run(
+    name: str, arguments: dict[str, Any], worker: Worker = WORKER, /, **more: object
+) -> dict[str, Any]:
+    """Run a script as Windmill's worker, and its wrapper for Python, do.
 
-    Arguments go through JSON; those that `main` does not name are left out; one that is missing
-    is None, or its default if it has one.
+    Arguments go through JSON, and references in them are replaced; those that `main` does not
+    name are left out; one that is missing is None, or its default if it has one.
     """
-    main = script(name).main
-    given = json.loads(json.dumps({**arguments, **more}))
+    entrypoint, given = worker.called(json.loads(json.dumps({**arguments, **more})))
+    main = getattr(script(name), entrypoint)
     taken = {
         parameter.name: given.get(parameter.name)
         for parameter in inspect.signature(main).parameters.values()
@@ -53,9 +58,11 @@ def sent(transformation: str, *bodies: Body, replay: int = 0) -> dict[str, Any]:
     """Return the arguments of the job that the last of these bodies starts."""
     recorded = [delivery(msgspec.json.encode(body), f"msg_{n}") for n, body in enumerate(bodies)]
     *earlier, last = recorded
-    made = TRANSFORMATIONS[transformation](occasion(last, *earlier))
-    arguments: dict[str, Any] = json.loads(msgspec.json.encode(made))
-    return arguments | ({REPLAY: replay} if replay else {})
+    text = f'[[route]]\nname="x"\non=["*"]\nscript="f/a/b"\ntransformation="{transformation}"'
+    (route,) = read_text(PROJECT / "windmill.toml", text.encode())
+    given = occasion(last, *earlier, replay=replay)
+    arguments: dict[str, Any] = json.loads(asyncio.run(Transformer().arguments(route, given)))
+    return arguments
 
 
 def at(body: Body, timestamp: str, **data: Any) -> Body:  # noqa: ANN401 -- JSON

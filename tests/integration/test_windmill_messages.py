@@ -13,6 +13,7 @@ from tests.http_server import Served, served
 from tests.integration.outside import Post, Web, post, web
 from tests.integration.scripts import at, began, resource_of, run, script, sent, subscription
 from tests.samples import Body, sample
+from tests.windmill_stand_in import Worker
 
 API_KEY = "a key of sixteen characters"
 
@@ -197,10 +198,30 @@ def test_who_has_paid_in_the_meantime_gets_no_mail(
     customer = {"customer_id": "cus_1", "email": "customer-1@shop.example"}
     asked = subscription("on_hold", "2026-05-01T00:00:00Z", customer=customer)
     arguments = told(raphus, began(), asked)
-    told(raphus, subscription("active", "2026-05-02T00:00:00Z"))
+    paid = told(raphus, subscription("active", "2026-05-02T00:00:00Z"))
+    arguments["event"]["position"] = paid["event"]["position"]  # so that it is waited for
     result = run("dunning_mail", arguments, **by_mail(raphus, mails, resource))
     assert result == {"sent": False, "because": "the subscription is active by now"}
     assert mails.mails == []
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("name", ["$var:f/raphus/raphus_api_key", "$res:f/raphus/smtp"])
+def test_what_a_buyer_writes_names_no_secret(
+    raphus: Served, mails: Post, resource: dict[str, Any], name: str, inside: bool
+) -> None:
+    worker = Worker(
+        {"f/raphus/raphus_api_key": API_KEY}, {"f/raphus/smtp": mails.resource}, inside=inside
+    )
+    customer = {"customer_id": "cus_1", "email": "customer-1@shop.example", "name": name}
+    asked = subscription("on_hold", "2026-05-01T00:00:00Z", customer=customer)
+    fixed = {"raphus_api_key": "$var:f/raphus/raphus_api_key", "smtp": "$res:f/raphus/smtp"}
+    by = by_mail(raphus, mails, resource) | fixed
+    assert run("dunning_mail", told(raphus, asked), worker, **by)["sent"] is True
+    ((_, mail),) = mails.mails
+    text = mail.get_content()
+    assert text.splitlines()[0] == f"Hello {name.replace('$', '$-')},"
+    assert API_KEY not in text
 
 
 @pytest.mark.parametrize("customer", [None, {}, {"customer_id": "cus_1", "email": None}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -68,6 +69,22 @@ def test_a_process_that_dies_is_started_again(
         assert process_of(supervisor).pid != first.pid
     assert supervisor._process is not None
     assert supervisor._process.returncode == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+def test_the_process_begins_with_no_secret_in_its_environment(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = "DODO_PAYMENTS_WEBHOOK_KEY RAPHUS_API_KEY DATABASE_URL WINDMILL_TOKEN".split()
+    for name in names:
+        monkeypatch.setenv(name, SECRET)
+    monkeypatch.setenv("WINDMILL_WORKSPACE", "shop")
+    with StandIn() as windmill, starting_jobs(database, write_routes(tmp_path), windmill) as one:
+        environ = Path(f"/proc/{process_of(one).pid}/environ")
+        if os.access(environ, os.R_OK):  # root may look; to others the process is concealed
+            seen = environ.read_bytes()
+            assert b"WINDMILL_WORKSPACE=shop" in seen
+            assert SECRET.encode() not in seen
 
 
 def test_it_may_be_stopped_at_any_moment(database: str, tmp_path: Path) -> None:

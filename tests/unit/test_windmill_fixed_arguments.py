@@ -37,15 +37,23 @@ def arguments(route: Route, replay: int = 0) -> dict[str, Any]:
     return found
 
 
-def test_they_go_to_every_job_below_what_the_transformation_gives() -> None:
+def test_they_go_to_every_job_in_place_of_what_the_transformation_gives() -> None:
     plain = arguments(one(f'{ROUTE}transformation = "dispute"\n'))
     assert plain["urgent"] is True
     assert arguments(one(ROUTE + FIXED)) == {
+        **plain,
         "channel": "#disputes",
         "slack": "$res:f/raphus/slack",
+        "urgent": "never",
         "limits": {"days": 4, "share": 0.5, "at_night": False, "among": ["a", 1]},
-        **plain,
     }
+
+
+def test_they_mean_to_windmill_what_they_say() -> None:
+    said = '{ a = "$var:f/a", b = [{ c = "$res:f/b" }], _ENTRYPOINT_OVERRIDE = "other" }'
+    found = arguments(one(f"{ROUTE}arguments = {said}\n"))
+    assert (found["a"], found["b"]) == ("$var:f/a", [{"c": "$res:f/b"}])
+    assert found["_ENTRYPOINT_OVERRIDE"] == "other"
 
 
 def test_a_replay_is_marked_whatever_they_say() -> None:

@@ -147,7 +147,15 @@ def test_a_missing_customer_is_null(customer: dict[str, None]) -> None:
     assert started["customer_email"] is started["customer_id"] is None
 
 
-@pytest.mark.parametrize("amount", [None, "", "5.00", 2.5, True, [], {}, 2**63])
+@pytest.mark.parametrize(
+    ("currency", "text"), [("USD", "0.00"), (None, "0.00"), ("JPY", "0"), ("KWD", "0.000")]
+)
+def test_an_amount_that_says_null_is_zero(currency: str | None, text: str) -> None:
+    given = payment(total_amount=None, currency=currency)
+    assert transformed("basic", given)["amount"] == text
+
+
+@pytest.mark.parametrize("amount", ["", "5.00", 2.5, True, [], {}, 2**63])
 def test_an_amount_that_is_none_is_null(amount: object) -> None:
     assert transformed("basic", payment(total_amount=amount))["amount"] is None
 
@@ -183,17 +191,25 @@ def test_an_amount_can_be_read_back(amount_minor: int, currency: str, as_text: b
     assert Decimal(str(summary["amount"])).scaleb(exponent(currency)) == amount_minor
 
 
-def test_a_payment_is_for_the_product_in_its_cart_or_that_of_its_subscription() -> None:
-    cart = [{"product_id": "pdt_1"}, {"product_id": "pdt_2"}]
-    of_cart, of_subscription = payment(product_cart=cart), payment(product_cart=None)
-    subscribed = of_subscription._replace(product_id="pdt_9")
-    assert transformed("basic", of_cart)["metadata"]["product_id"] == "pdt_1"
-    assert transformed("basic", subscribed)["metadata"]["product_id"] == "pdt_9"
-    assert transformed("basic", of_cart._replace(product_id="pdt_9"))["metadata"] == {
-        "business_id": "bus_1",
-        "product_id": "pdt_1",
-    }
-    assert "product_id" not in transformed("basic", of_subscription)["metadata"]
+@pytest.mark.parametrize(
+    ("cart", "expected"),
+    [
+        ([{"product_id": "pdt_1"}], "pdt_1"),
+        ([{"product_id": "pdt_1"}, {"product_id": "pdt_2"}], "pdt_1, pdt_2"),
+        ([{"product_id": "pdt_1"}, {}, {"product_id": "pdt_1"}], "pdt_1, , pdt_1"),
+        ([{"product_id": "pdt_1"}, None, "pdt_2", {"product_id": 7}], "pdt_1, "),
+        ([], ""),
+    ],
+)
+def test_a_payment_is_for_all_products_in_its_cart(cart: object, expected: str) -> None:
+    metadata = {"business_id": "bus_1", "product_id": expected}
+    assert transformed("basic", payment(product_cart=cart))["metadata"] == metadata
+
+
+@pytest.mark.parametrize("without", [{}, {"product_cart": None}, {"product_cart": {"0": {}}}])
+def test_a_payment_without_a_cart_names_no_product(without: dict[str, object]) -> None:
+    given = payment(subscription_id="sub_1", **without)
+    assert transformed("basic", given)["metadata"] == {"business_id": "bus_1"}
 
 
 def test_the_envelope_is_the_body_as_it_came() -> None:

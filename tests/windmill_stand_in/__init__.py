@@ -10,20 +10,25 @@ What it answers was read in Windmill's own source (windmill-labs/windmill, backe
 - A flow that is skipped has succeeded by what shows it, and not by what tells its result.
 - Completed jobs are deleted some day (`forget`); then their ids are unknown again.
 - A body that is JSON but no object becomes the argument `body`.
+- Of arguments, those that refer to variables and resources are replaced before the job runs
+  (`worker`).
 """
 
 from __future__ import annotations
 
 from tests.windmill_stand_in.model import TOKEN, WORKSPACE, Behaviour, Fault, Job, Request
 from tests.windmill_stand_in.standing_in import StandIn, StandInProcess
+from tests.windmill_stand_in.worker import ArgumentsError, Worker
 
 __all__ = [
     "TOKEN",
     "WORKSPACE",
+    "ArgumentsError",
     "Behaviour",
     "Fault",
     "Job",
     "Request",
     "StandIn",
     "StandInProcess",
+    "Worker",
 ]

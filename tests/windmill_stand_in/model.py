@@ -6,6 +6,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from tests.windmill_stand_in.worker import Worker
+
 WORKSPACE: Final = "shop"
 TOKEN: Final = "a-token-that-tests-know"
 
@@ -47,8 +49,8 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fate, whatever the order of arrival. `failing` has a fault for each request that starts a job
     with a certain text in its body. `deployed` lists what can be started, as `p/f/raphus/x`;
     None is everything. A job is completed `run_s` after it was accepted: with the result of its
-    path, or failed with the error object of its path, or a flow whose path is among the `skipped`
-    ones, which is success with its result.
+    path, or failed with the error object of its path or since its arguments cannot be had, or a
+    flow whose path is among the `skipped` ones, which is success with its result.
     """
 
     token: str = TOKEN
@@ -65,12 +67,15 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     errors: dict[str, dict[str, str]] = {}
     skipped: list[str] = []
     reads: Reads = "all"
+    worker: Worker = Worker()
 
 
 class Job(msgspec.Struct, frozen=True):
     """An accepted job; `kind` is p, f, h or fv.
 
-    The clock is `time.monotonic`, which all processes of a machine share.
+    `arguments` are those that were sent, `taken` those that the worker calls `entrypoint` with:
+    None where it cannot make them. The clock is `time.monotonic`, which all processes of a
+    machine share.
     """
 
     id: str
@@ -78,6 +83,8 @@ class Job(msgspec.Struct, frozen=True):
     path: str
     arguments: dict[str, Any]
     accepted_at_s: float
+    entrypoint: str = "main"
+    taken: dict[str, Any] | None = None
 
 
 class Request(msgspec.Struct):

@@ -13,6 +13,7 @@ import msgspec
 
 from tests.windmill_stand_in.door import Answer, Asked, Door
 from tests.windmill_stand_in.model import WORKSPACE, Behaviour, Fault, Job, Request
+from tests.windmill_stand_in.worker import ArgumentsError
 
 _RECORDED_MAX: Final = 1_000_000
 _KINDS: Final = {"p": "script", "f": "flow", "h": "script", "fv": "flow"}
@@ -163,7 +164,11 @@ class Windmill:
             return known if known_before else _DUPLICATE_KEY
         given = msgspec.json.decode(asked.body or b"{}")
         arguments = given if isinstance(given, dict) else {"body": given}
-        job = Job(job_id, kind, path, arguments, time.monotonic())
+        try:
+            entrypoint, taken = self._behaviour.worker.called(arguments)
+        except ArgumentsError:
+            entrypoint, taken = "", None
+        job = Job(job_id, kind, path, arguments, time.monotonic(), entrypoint, taken)
         self._known[job_id] = job
         self._jobs.append(job)
         return Answer(201, job_id.encode())
@@ -216,6 +221,8 @@ class Windmill:
         error = self._behaviour.errors.get(job.path)
         if error is not None:
             return completed, False, {"error": error}
+        if job.taken is None:
+            return completed, False, {"error": {"name": "ExecutionErr", "message": "arguments"}}
         # Of a skipped flow, success is denied where the result is told.
         success = job.path not in self._behaviour.skipped
         return completed, success, self._behaviour.results.get(job.path)

@@ -38,8 +38,8 @@ class ShownRoute(msgspec.Struct, frozen=True):
 class Route:
     """One declared route. `transformation` is a built-in one, unless there is `own_code`.
 
-    `where` are the `conditions` as they were declared. `arguments` go to every job, but where
-    the transformation gives one of the same name.
+    `where` are the `conditions` as they were declared. `arguments` go to every job, in
+    place of what the transformation gives under the same name.
     """
 
     name: str

@@ -1,9 +1,9 @@
 """Transformations: the arguments of a job, made of an occasion; those that are built in.
 
 `basic`, `subscription` and `dispute` give, to the byte, what the JavaScript in Dodo's
-documentation gives for an amount with two decimals (dodo.md, section 6): the same keys in the
-same order, and no key where JavaScript has `undefined`. They are right where it is not: the
-currency's own decimals, null for an amount that is none, and for a customer who is missing.
+documentation of its integration with Windmill gives: the same keys in the same order, and no key
+where JavaScript has `undefined`. They differ on purpose where that JavaScript has "NaN", throws,
+or knows two decimals only; `docs/windmill.md` lists it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from msgspec import UNSET, to_builtins
 
 from domain.fields import integer
 from domain.money import decimal_text
-from domain.payment import products
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -91,7 +90,6 @@ def _documented(
 
 
 def _payment_succeeded(occasion: Occasion, data: Data) -> Arguments:
-    product_id = next(iter(products(data.get("product_cart"))), None) or occasion.product_id
     return {
         "event_type": occasion.type,
         "payment_id": data.get("payment_id", UNSET),
@@ -102,7 +100,10 @@ def _payment_succeeded(occasion: Occasion, data: Data) -> Arguments:
         "payment_method": data.get("payment_method") or "unknown",
         "timestamp": _timestamp(occasion),
         "metadata": _defined(
-            {"business_id": data.get("business_id", UNSET), "product_id": product_id or UNSET}
+            {
+                "business_id": data.get("business_id", UNSET),
+                "product_id": _joined(data.get("product_cart")),
+            }
         ),
     }
 
@@ -149,8 +150,18 @@ def _dispute(occasion: Occasion, data: Data) -> Arguments:
     }
 
 
+def _joined(cart: object) -> object:
+    """Join the products of a cart, each as often as it stands there; without a cart, nothing."""
+    if not isinstance(cart, list):
+        return UNSET
+    products = [line.get("product_id") for line in cart if isinstance(line, dict)]
+    return ", ".join(one if isinstance(one, str) else "" for one in products)
+
+
 def _amount(data: Data, name: str) -> str | None:
-    amount_minor, currency = integer(data.get(name)), data.get("currency")
+    """Write an amount. One that is null is zero, as in JavaScript; one that is none is null."""
+    written, currency = data.get(name, UNSET), data.get("currency")
+    amount_minor = 0 if written is None else integer(written)
     if amount_minor is None:
         return None
     return decimal_text(amount_minor, currency if isinstance(currency, str) else "")

@@ -17,11 +17,12 @@ NOTHING: Final = msgspec.Raw(b"null")
 
 
 class Call(msgspec.Struct):
-    """A function in a file, to be called with one argument."""
+    """A function in a file, to be called with one argument; the sandbox gives it an `id`."""
 
     path: str
     function: str
     argument: msgspec.Raw
+    id: str = ""
 
     @property
     def file(self) -> str:
@@ -32,13 +33,15 @@ class Call(msgspec.Struct):
 class Answer(msgspec.Struct, omit_defaults=True):
     """What came of a call: the job's arguments, or that none is to be started, or a problem.
 
-    `is_last` tells that the sandbox ends itself after this answer.
+    `id` is that of the call: nobody can guess it, so that what writes where answers are expected
+    answers no other call. `is_last` tells that the sandbox ends itself after this answer.
     """
 
     arguments: msgspec.Raw = NOTHING
     is_cancelled: bool = False
     problem: str = ""
     is_last: bool = False
+    id: str = ""
 
 
 class CallError(Exception):

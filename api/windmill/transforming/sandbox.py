@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import sys
 from asyncio.subprocess import PIPE
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 START_S: Final = 60.0
 _PROGRAM: Final = "api.windmill.transforming.sandbox_worker"
 END_S: Final = 5.0
+_ID_BYTES: Final = 16
 # All that a Python needs to be found and to speak; the rest may be secret.
 _ENVIRONMENT: Final = (
     "PATH LANG LC_ALL LC_CTYPE TZ TMPDIR TEMP TMP SYSTEMROOT PYTHONPATH PYTHONHOME".split()
@@ -33,6 +35,10 @@ _decode: Final = msgspec.json.Decoder(Answer).decode
 
 class SandboxError(Exception):
     """A sandbox could not answer, through no fault of the code that was to run in it."""
+
+
+class _DisturbedError(Exception):
+    """What a process says is no answer to the call that it was asked."""
 
 
 class Sandbox:
@@ -56,20 +62,21 @@ class Sandbox:
     async def answer(self, call: Call) -> Answer:
         """Let a call be answered. A process that hangs or dies over it is an answer too.
 
+        One that says what is no answer to this call is ended. If it has answered others, one of
+        those may have left that, and the call is made once more, in a new process.
+
         Raises:
             SandboxError: the process cannot be started, or was closed before there was an answer.
         """
         async with self._turn:
-            process = await self._running()
-            answer = Answer(is_last=True)
+            is_first = self._process is None
             try:
-                answer = await self._answer(process, call)
-            finally:
-                if answer.is_last:
-                    await self._end()
-            if self._is_closed:
-                raise SandboxError("the sandbox is closed")
-            return answer
+                return await self._once(call)
+            except _DisturbedError:
+                if not is_first:
+                    with suppress(_DisturbedError):
+                        return await self._once(call)
+            return Answer(problem=f"{call.file}: it disturbs what its process says", is_last=True)
 
     async def close(self) -> None:
         """End the process, also in the middle of a call; nothing is answered any more."""
@@ -79,14 +86,26 @@ class Sandbox:
         async with self._turn:
             await self._end()
 
+    async def _once(self, call: Call) -> Answer:
+        process = await self._running()
+        answer = Answer(is_last=True)
+        try:
+            answer = await self._answer(process, call)
+        finally:
+            if answer.is_last:
+                await self._end()
+        if self._is_closed:
+            raise SandboxError("the sandbox is closed")
+        return answer
+
     async def _answer(self, process: Process, call: Call) -> Answer:
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await _exchange(process, msgspec.json.encode(call) + b"\n")
+                return await _exchange(process, call)
         except TimeoutError:
             problem = f"it took more than {self._deadline_s:g} s"
-        except (asyncio.LimitOverrunError, msgspec.DecodeError):
-            problem = "it disturbs what its process says"
+        except (asyncio.LimitOverrunError, msgspec.DecodeError) as error:
+            raise _DisturbedError from error
         except (EOFError, OSError):
             problem = f"the process that it ran in ended with {await _ending(process)}"
         return Answer(problem=f"{call.file}: {problem}", is_last=True)
@@ -132,11 +151,15 @@ class Sandbox:
             await _end(process)
 
 
-async def _exchange(process: Process, line: bytes) -> Answer:
+async def _exchange(process: Process, call: Call) -> Answer:
+    call = msgspec.structs.replace(call, id=secrets.token_hex(_ID_BYTES))
     assert process.stdin is not None
-    process.stdin.write(line)
+    process.stdin.write(msgspec.json.encode(call) + b"\n")
     await process.stdin.drain()
-    return _decode(await _line(process))
+    answer = _decode(await _line(process))
+    if not secrets.compare_digest(answer.id.encode(), call.id.encode()):
+        raise _DisturbedError
+    return answer
 
 
 async def _line(process: Process) -> bytes:

@@ -18,6 +18,7 @@ from api.windmill.transforming.calls import (
     CallError,
     oversize,
 )
+from domain.concealment import conceal, renounce
 
 if sys.platform != "win32":
     import resource
@@ -47,6 +48,8 @@ def main() -> int:
     """Answer the calls that standard input brings, until it ends."""
     language: Language = "python" if sys.argv[1] == "python" else "javascript"
     run = _runner(language)
+    conceal()  # else what a call leaves running could read the ids of later ones
+    renounce()
     asked, told = _pipes()
     # The end of the server's service is told to every process of it. A call is answered first;
     # when the server has ended, or ends us, we learn it.
@@ -55,7 +58,9 @@ def main() -> int:
     _tell(told, Answer())
     for line in asked:
         _alarm(2 * DEADLINE_S)
-        answer = _answer(run, msgspec.json.decode(line, type=Call))
+        call = msgspec.json.decode(line, type=Call)
+        answer = _answer(run, call)
+        answer.id = call.id
         _tell(told, answer)
         _alarm(0)
         if answer.is_last:

@@ -9,6 +9,7 @@ import msgspec
 from api.windmill.routing.own_code import LANGUAGES
 from api.windmill.transforming.built_in import TRANSFORMATIONS, state
 from api.windmill.transforming.calls import ARGUMENTS_BYTES_MAX, DEADLINE_S, Call, oversize
+from api.windmill.transforming.escaping import NotAnObjectError, escaped
 from api.windmill.transforming.sandbox import Sandbox, SandboxError
 from domain.defects import kind_of
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 REPLAY: Final = "raphus_replay"
 """The argument that tells a job it is started again, and for which time."""
-_read: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class TransformationError(Exception):
@@ -46,8 +46,9 @@ class Transformer:
     async def arguments(self, route: Route, occasion: Occasion) -> bytes:
         """Return the job's arguments: a JSON object of `ARGUMENTS_BYTES_MAX` at the most.
 
-        The route's fixed arguments stand below the transformation's. An occasion that is
-        replayed adds the argument `REPLAY`, whatever the transformation.
+        What the transformation gives may quote a buyer, so it is escaped; then the route's fixed
+        arguments, which mean what they say, take the place of those of the same name. `REPLAY`
+        is there for an occasion that is replayed, and for no other reason but a fixed argument.
 
         Raises:
             TransformationError: there are none; the message names the line where one is known.
@@ -55,13 +56,10 @@ class Transformer:
             Cancelled: the transformation says that nothing is to be sent.
         """
         if route.own_code is None:
-            arguments = _built_in(TRANSFORMATIONS[route.transformation], occasion)
+            made = _built_in(TRANSFORMATIONS[route.transformation], occasion)
         else:
-            arguments = await self._own(route, route.own_code, occasion)
-        replay = {REPLAY: occasion.replay} if occasion.replay > 0 else {}
-        if route.arguments or replay:
-            values: dict[str, object] = {**route.arguments, **_read(arguments), **replay}
-            arguments = msgspec.json.encode(values)
+            made = await self._own(route, route.own_code, occasion)
+        arguments = _arguments(route, made, occasion.replay)
         if len(arguments) > ARGUMENTS_BYTES_MAX:
             raise TransformationError(oversize(len(arguments)))
         return arguments
@@ -83,6 +81,18 @@ class Transformer:
         if answer.is_cancelled:
             raise Cancelled(f"{route.transformation} starts nothing for this event")
         return bytes(answer.arguments)
+
+
+def _arguments(route: Route, made: bytes, replay: int) -> bytes:
+    try:
+        safe = escaped(made)
+    except NotAnObjectError as error:
+        raise TransformationError(f"there are no arguments: {error}") from error
+    safe.pop(REPLAY, None)
+    values: dict[str, object] = {**safe, **route.arguments}
+    if replay > 0:
+        values[REPLAY] = replay
+    return msgspec.json.encode(values)
 
 
 def _webhook(route: Route, occasion: Occasion) -> Arguments:
