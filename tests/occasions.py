@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 def occasion(
     body: bytes | Mapping[str, object] | Delivery,
     *earlier: Delivery,
-    product_id: str | None = None,
     replay: int = 0,
 ) -> Occasion:
     """Make the occasion of a body that is delivered after others, under the id `msg_this`.
@@ -31,4 +30,4 @@ def occasion(
     found = judged(known, last.webhook_id)
     if found is None:
         raise ValueError("the body is unreadable")
-    return found._replace(product_id=product_id, replay=replay)
+    return found._replace(replay=replay)

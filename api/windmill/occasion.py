@@ -16,8 +16,7 @@ class Occasion(NamedTuple):
 
     `kind` and `id` name what it is about: a notice, under its webhook-id, where no state machine
     is asked; `verdict` and `entity` are None then. `payload` is Dodo's body, `entity` the
-    thing's state after the fact. `product_id` is that of the subscription which a payment is
-    for, None where there is none. `replay` is 0, or counts up each time it is started again.
+    thing's state after the fact. `replay` is 0, or counts up each time it is started again.
     """
 
     webhook_id: str
@@ -33,5 +32,4 @@ class Occasion(NamedTuple):
     reason: str | None = None
     gap: bool = False
     entity: Entity | None = None
-    product_id: str | None = None
     replay: int = 0

@@ -11,7 +11,7 @@ from api.playing import UNTIL
 from api.simulator import merchant
 from api.windmill.outbox.judging import occasion
 from domain.aggregates import aggregate
-from domain.delivery import Delivery, read_envelope
+from domain.delivery import Delivery
 from domain.routing import route as stream_of
 from domain.stream import Batch, Stream
 
@@ -42,9 +42,7 @@ def sample(type_: str) -> Occasion:
     if place is None:
         known = ", ".join(sorted({one.type for one in told}))
         raise NoSampleError(f"there is no sample of {type_!r}; there are {known}")
-    found = _occasion(told[: place + 1])
-    product_id = _product_of(getattr(found.entity, "subscription_id", None), told)
-    return found._replace(product_id=product_id)
+    return _occasion(told[: place + 1])
 
 
 @cache
@@ -68,12 +66,3 @@ def _occasion(told: Sequence[Occurrence]) -> Occasion:
     found = occasion(aggregate(to.stream_id, events), last.webhook_id)
     assert found is not None, "a simulated body can be read"
     return found
-
-
-def _product_of(subscription_id: str | None, told: Sequence[Occurrence]) -> str | None:
-    if subscription_id is None:
-        return None
-    of_subscriptions = (one for one in told if one.type.startswith("subscription."))
-    bodies = (read_envelope(one.body).data for one in of_subscriptions)
-    own = (data for data in bodies if data.get("subscription_id") == subscription_id)
-    return next((data.get("product_id") for data in own), None)

@@ -38,15 +38,6 @@ def test_a_sample_comes_with_what_led_to_it() -> None:
     assert (held.entity.status, held.gap, held.entity.history) == ("on_hold", False, "complete")
 
 
-def test_a_payment_for_a_subscription_knows_its_product() -> None:
-    payments = [sample(type_) for type_ in TYPES if type_.startswith("payment.")]
-    ids = {getattr(one.entity, "subscription_id", None): one.product_id for one in payments}
-    of_one = {subscription_id: product for subscription_id, product in ids.items() if product}
-    assert of_one
-    assert all(product.startswith("pdt_") for product in of_one.values())
-    assert ids.keys() - of_one.keys() <= {None}
-
-
 def test_a_type_without_a_sample_is_told_with_those_that_have_one() -> None:
     with pytest.raises(NoSampleError) as error:
         sample("dispute.begun")

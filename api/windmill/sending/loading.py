@@ -13,7 +13,6 @@ from api.windmill.outbox import judging
 from domain.aggregates import aggregate
 from domain.defects import origin_of
 from domain.mapper import LedgerMapper
-from domain.payment import PaymentEntity
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
@@ -42,10 +41,6 @@ _HISTORIES: Final = """
         FROM raphus.ledger_events WHERE originator_id = wanted.stream_id
         AND notification_id <= wanted.known_position ORDER BY originator_version OFFSET 0
     ) AS events
-"""
-_PRODUCTS: Final = """
-    SELECT business_id, subscription_id, product_id FROM raphus.subscriptions
-    WHERE subscription_id = ANY (%s)
 """
 
 
@@ -98,7 +93,6 @@ class Loader:
             async for part in parts:
                 # Folding takes its time, in which answers come in.
                 found |= await asyncio.to_thread(self._judged, part, by_stream)
-        await _add_products(conn, found)
         doubts = await outbox.doubts(conn, [job.job_id for job, _ in asked if job.attempts])
         for job, loaded in asked:
             if not loaded.done():  # who asked may have gone
@@ -148,27 +142,6 @@ async def _rows(
 ) -> AsyncGenerator[tuple[Any, ...]]:
     async for row in cursor.stream(_HISTORIES, parameters, size=_FETCH_ROWS):
         yield row
-
-
-async def _add_products(conn: AsyncConnection[Any], found: Found) -> None:
-    """Add to payments the product of the subscription that they are for."""
-    wanted = {job_id: key for job_id, one in found.items() if (key := _subscription_of(one))}
-    if not wanted:
-        return
-    ids = sorted({subscription_id for _, subscription_id in wanted.values()})
-    cursor = await conn.execute(_PRODUCTS, [ids], prepare=True)
-    products = {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
-    for job_id, key in wanted.items():
-        one = found[job_id]
-        if isinstance(one, Occasion):
-            found[job_id] = one._replace(product_id=products.get(key))
-
-
-def _subscription_of(one: Occasion | UnjudgedError) -> tuple[str, str] | None:
-    if isinstance(one, Occasion) and isinstance(one.entity, PaymentEntity):
-        subscription_id = one.entity.subscription_id
-        return (one.business_id, subscription_id) if subscription_id else None
-    return None
 
 
 def _settle(
