@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from importlib import metadata
 from typing import IO, TYPE_CHECKING, Any, Final, LiteralString
 
@@ -81,7 +82,9 @@ def dump(conninfo: str, file: IO[bytes], progress: Shown) -> Header:
             writer = Writer(file, header)
             for name in names:
                 table = _described(conn, name)
-                writer.add(table, _rows(conn, table, progress))
+                # Closed also where the file cannot be written: its COPY holds the connection.
+                with closing(_rows(conn, table, progress)) as rows:
+                    writer.add(table, rows)
             writer.end()
             return header
 
