@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
@@ -15,7 +17,7 @@ from migrations.runner import make_as
 from projections.tracking import ProjectionTracking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from api.backups.archive import Reader, Table
     from api.progress import Shown
@@ -57,9 +59,11 @@ def load(conninfo: str, archive: Reader, progress: Shown) -> None:
         for name in TABLES:
             # What the migrations have put there.
             conn.execute(SQL("DELETE FROM {}").format(Identifier(SCHEMA, name)))
-        for table, rows in archive.tables():
-            _check(conn, table)
-            _fill(conn, table, _counted(table, rows, progress))
+        tables = archive.tables()
+        for table, rows in tables:
+            if problem := _store(conn, table, _counted(table, rows, progress)):
+                _read_on(rows, tables)
+                raise BackupError(problem)
             _continue_sequences(conn, table.name)
             conn.execute(SQL("ANALYZE {}").format(Identifier(SCHEMA, table.name)))
         if head(conn) != archive.head:
@@ -67,22 +71,26 @@ def load(conninfo: str, archive: Reader, progress: Shown) -> None:
         ProjectionTracking().begin_anew(conn)
 
 
-def _check(conn: psycopg.Connection[Any], table: Table) -> None:
+def _store(
+    conn: psycopg.Connection[Any], table: Table, rows: Generator[bytes, None, None]
+) -> str | None:
+    """Fill a table; return why it cannot be filled, if so."""
     known = columns_of(conn, table.name) if table.name in TABLES else ()
-    unknown = sorted(set(table.columns) - set(known))
-    if unknown:
-        columns = ", ".join(unknown)
-        raise BackupError(f"its table {table.name} has what this release does not know: {columns}")
-
-
-def _fill(conn: psycopg.Connection[Any], table: Table, rows: Iterator[bytes]) -> None:
+    if unknown := sorted(set(table.columns) - set(known)):
+        return f"its table {table.name} has what this release does not know: {', '.join(unknown)}"
     try:
-        with conn.cursor() as curs, curs.copy(_copy(table)) as copy:
+        with closing(rows), conn.cursor() as curs, curs.copy(_copy(table)) as copy:
             for row in rows:
                 copy.write(row)
     except _NOT_STORABLE as error:
-        kind = type(error).__name__
-        raise BackupError(f"rows of {table.name} cannot be stored ({kind})") from error
+        return f"rows of {table.name} cannot be stored ({type(error).__name__})"
+    return None
+
+
+def _read_on(rows: Iterator[bytes], tables: Iterator[tuple[Table, Iterator[bytes]]]) -> None:
+    """Read to the end, which raises if the archive is damaged: that explains all else."""
+    for _ in chain(rows, chain.from_iterable(others for _, others in tables)):
+        pass
 
 
 def _copy(table: Table) -> Composed:
@@ -90,7 +98,7 @@ def _copy(table: Table) -> Composed:
     return SQL("COPY {} ({}) FROM STDIN").format(Identifier(SCHEMA, table.name), columns)
 
 
-def _counted(table: Table, rows: Iterator[bytes], progress: Shown) -> Iterator[bytes]:
+def _counted(table: Table, rows: Iterator[bytes], progress: Shown) -> Generator[bytes, None, None]:
     phase, done = f"{PHASE} {table.name}", 0
     for done, row in enumerate(rows, start=1):
         yield row

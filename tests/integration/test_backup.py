@@ -11,7 +11,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
-from api.backups.archive import BackupError, Header, Reader
+from api.backups.archive import BackupError, Header, Reader, Table, Writer
 from api.backups.dump import LOG, TABLES, dump
 from api.backups.load import load
 from api.windmill.outbox.following import begin
@@ -180,12 +180,35 @@ def test_nothing_is_restored_of_rows_that_the_hash_does_not_cover(filled: str, e
 
 
 def test_rows_that_cannot_be_stored_are_not_quoted(filled: str, empty: str) -> None:
-    backup, _ = dumped(filled)
-    text = gzip.decompress(backup).replace(b"\t1\t", b"\tsecret\t")
+    table = Table(LOG, ("originator_version",), 1)
     with pytest.raises(BackupError, match="cannot be stored") as error:
-        loaded(empty, gzip.compress(text))
+        loaded(empty, forged(filled, table, [b"a secret\n"]))
     assert "secret" not in str(error.value)
     assert has_nothing(empty)
+
+
+def test_damage_is_told_rather_than_what_comes_of_it(filled: str, empty: str) -> None:
+    backup, _ = dumped(filled)
+    for old, new in ((b"\t1\t", b"\tone\t"), (b'"windmill_', b'"windmall_')):
+        with pytest.raises(BackupError, match="it is damaged"):
+            loaded(empty, gzip.compress(gzip.decompress(backup).replace(old, new)))
+    assert has_nothing(empty)
+
+
+@pytest.mark.parametrize("name", ["subscriptions", "pg_authid", 'x"; --'])
+def test_nothing_but_what_is_backed_up_is_restored(filled: str, empty: str, name: str) -> None:
+    with pytest.raises(BackupError, match="what this release does not know"):
+        loaded(empty, forged(filled, Table(name, ("stream_id",), 0), []))
+    assert has_nothing(empty)
+
+
+def forged(database: str, table: Table, rows: list[bytes]) -> bytes:
+    """Make a whole backup with a table of its own."""
+    file, (_, header) = io.BytesIO(), dumped(database)
+    writer = Writer(file, header)
+    writer.add(table, rows)
+    writer.end()
+    return file.getvalue()
 
 
 def test_a_backup_of_other_tables_is_refused(filled: str, empty: str) -> None:
