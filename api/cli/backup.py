@@ -70,8 +70,7 @@ def _written(name: str) -> Iterator[IO[bytes]]:
     try:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
-    except BrokenPipeError as error:  # no matter of course, as it is for what is printed
+    except OSError as error:  # a reader that has gone is one too, and no matter of course here
+        # So that what is left of it is not tried again at the end of the process.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise BackupError("whoever read the backup has ended before it was whole") from error
-    except OSError as error:
-        raise BackupError(f"the backup cannot be written: {error.strerror}") from error
+        raise BackupError(f"the backup is not whole: {error.strerror}") from error
