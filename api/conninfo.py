@@ -53,8 +53,13 @@ def migrated(conninfo: str) -> list[str]:
     try:
         applied = runner.migrate(conninfo)
     except psycopg.OperationalError as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UnreachableError(f"the database cannot be used: {reason}") from error
+        raise UnreachableError(f"the database cannot be used: {why(error)}") from error
     for name in applied:
         _log.info("migration %s is applied", name)
     return applied
+
+
+def why(error: psycopg.Error) -> str:
+    """Return what a person may read of an error: what PostgreSQL says, and no detail of a row."""
+    lines = str(error).splitlines()
+    return error.diag.message_primary or (lines[0] if lines else type(error).__name__)

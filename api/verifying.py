@@ -74,14 +74,18 @@ def verified(
 
 def as_json(found: Verified) -> str:
     """Write what was found as one JSON object."""
-    told = {
+    return msgspec.json.encode(told(found)).decode()
+
+
+def told(found: Verified) -> dict[str, object]:
+    """Return what was found as JSON has it."""
+    return {
         "head": str(found.head),
         "events": found.events,
         "fault": _spoken(found.fault),
         "missing": _spoken(found.missing),
         "signatures": found.signatures and found.signatures._asdict(),
     }
-    return msgspec.json.encode(told).decode()
 
 
 def _spoken(wrong: Fault | None) -> dict[str, str] | None:

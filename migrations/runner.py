@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import psycopg
 from psycopg.rows import tuple_row
@@ -27,9 +27,25 @@ _BOOKKEEPING: Final = """
     )
 """
 
+_ANYTHING: Final = """
+    SELECT 1 FROM pg_class WHERE relnamespace = to_regnamespace('raphus') LIMIT 1
+"""
+
 
 class MigrationError(Exception):
     """The database and the migration files disagree; the message tells where, and what to do."""
+
+
+class NotEmptyError(MigrationError):
+    """The database has tables of Raphus already."""
+
+
+class Applied(NamedTuple):
+    """A file that a database's tables are made of; `sha256` is the hash of its content."""
+
+    version: int
+    name: str
+    sha256: str
 
 
 class Migration(NamedTuple):
@@ -74,21 +90,59 @@ def migrate(conninfo: str, folder: Path = FOLDER) -> list[str]:
         conn.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         conn.execute(_BOOKKEEPING)
         applied = _applied(conn)
-        _refuse_changes(migrations, applied)
+        _refuse_changes(migrations, applied, "the database")
         for migration in migrations[len(applied) :]:
             _apply(conn, migration)
         return [f"{new.version:04}_{new.name}" for new in migrations[len(applied) :]]
 
 
-def _applied(conn: psycopg.Connection[tuple[object, ...]]) -> list[tuple[object, ...]]:
+def applied_to(conn: psycopg.Connection[Any]) -> list[Applied]:
+    """Return what has been applied, in order; nothing where Raphus has no tables.
+
+    Raises:
+        MigrationError: a newer release, or another one, has made the tables.
+    """
+    with conn.cursor(row_factory=tuple_row) as curs:
+        if curs.execute("SELECT to_regclass('raphus.migrations')").fetchone() == (None,):
+            return []
+    applied = _applied(conn)
+    _refuse_changes(read(), applied, "the database")
+    return applied
+
+
+def make_as(conn: psycopg.Connection[Any], applied: Sequence[Applied], of: str) -> None:
+    """Make the tables as some migrations make them, in the caller's transaction.
+
+    The schema has none yet. Whoever migrates waits until the transaction ends; `of` says, in an
+    error, whose migrations these are.
+
+    Raises:
+        MigrationError: they are not the first ones of this release.
+        NotEmptyError: there are tables.
+    """
+    migrations = read()
+    _refuse_changes(migrations, applied, of)
+    conn.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+    with conn.cursor(row_factory=tuple_row) as curs:
+        if curs.execute(_ANYTHING).fetchone() is not None:
+            raise NotEmptyError("the schema raphus of this database is not empty")
+    conn.execute(_BOOKKEEPING)
+    for migration in migrations[: len(applied)]:
+        _apply(conn, migration)
+
+
+def _applied(conn: psycopg.Connection[Any]) -> list[Applied]:
     select = "SELECT version, name, sha256 FROM raphus.migrations ORDER BY version"
-    return conn.execute(select).fetchall()
+    with conn.cursor(row_factory=tuple_row) as curs:
+        return [Applied(*row) for row in curs.execute(select)]
 
 
-def _refuse_changes(migrations: Sequence[Migration], applied: Sequence[tuple[object, ...]]) -> None:
+def _refuse_changes(
+    migrations: Sequence[Migration], applied: Sequence[Applied], whose: str
+) -> None:
     if len(applied) > len(migrations):
         raise MigrationError(
-            f"the database is at migration {len(applied)}, this release knows {len(migrations)}:"
+            f"{whose} is at migration {len(applied)}, this release knows {len(migrations)}:"
             " run the newer release"
         )
     for migration, (version, name, sha256) in zip(migrations, applied, strict=False):
@@ -99,7 +153,7 @@ def _refuse_changes(migrations: Sequence[Migration], applied: Sequence[tuple[obj
             )
 
 
-def _apply(conn: psycopg.Connection[tuple[object, ...]], migration: Migration) -> None:
+def _apply(conn: psycopg.Connection[Any], migration: Migration) -> None:
     try:
         with conn.transaction():
             conn.execute(migration.sql.encode())

@@ -34,7 +34,11 @@ _COUNT: Final = (
     "UPDATE raphus.projections_tracking SET events = events + %s, hash = %s"
     " WHERE application_name = %s"
 )
-
+_BEGIN_ANEW: Final = """
+    INSERT INTO raphus.projections_tracking (application_name, notification_id) VALUES (%s, 0)
+    ON CONFLICT (application_name)
+    DO UPDATE SET notification_id = 0, events = DEFAULT, hash = DEFAULT
+"""
 _BEGIN_AT_END: Final = """
     INSERT INTO raphus.projections_tracking (application_name, notification_id, events, hash)
     SELECT %s, coalesce(max(notification_id), 0), coalesce(max(notification_id), 0), coalesce(
@@ -95,6 +99,10 @@ class ProjectionTracking(PostgresTrackingRecorder):
     def correct(self, conn: Connection[Any], hash_: bytes, missed: int) -> None:
         """Record that events which were missed have been made up for; the position stays."""
         conn.execute(_COUNT, [missed, hash_, self._name])
+
+    def begin_anew(self, conn: Connection[Any]) -> None:
+        """Put the checkpoint, whatever it says, before the first event of the log."""
+        conn.execute(_BEGIN_ANEW, [self._name])
 
     def begin_at_end(self, conn: Connection[Any]) -> None:
         """Make the checkpoint at the end of the log, unless there is one."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from api import logs
 from api.auditing import AuditingError
+from api.backups.archive import BackupError
 from api.cli.errors import CommandError
 from api.cli.parser import parser
 from api.conninfo import UnreachableError
@@ -35,6 +36,7 @@ OK, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 _EXPECTED: Final = (
     AddressError,
     AuditingError,
+    BackupError,
     CommandError,
     DemoError,
     EmbeddedPostgresError,

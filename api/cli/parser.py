@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from api.cli import asking, history, running, windmill
+from api.cli import asking, backup, history, restore, running, windmill
 from api.cli.arguments import Commands
 
-TOPICS: Final = (running, asking, history, windmill)
+TOPICS: Final = (running, asking, history, backup, restore, windmill)
 """Each adds its commands; a new group of commands is a module here."""
 _SETTINGS: Final = """\
 environment:

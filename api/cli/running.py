@@ -84,10 +84,14 @@ def _simulate(settings: Settings, args: Namespace) -> None:
 def _migrate(settings: Settings, args: Namespace) -> None:
     with database(settings, migrate=False) as conninfo:
         applied = migrated(conninfo)
+    # An address of the user's own may hold a password, and needs no telling.
+    embedded = conninfo if settings.database_url is None else None
     if args.json:
-        print(msgspec.json.encode({"applied": applied}).decode())
-    else:
-        print("\n".join(f"applied {name}" for name in applied) or "nothing to do")
+        print(msgspec.json.encode({"applied": applied, "embedded_url": embedded}).decode())
+        return
+    print("\n".join(f"applied {name}" for name in applied) or "nothing to do")
+    if embedded is not None:
+        print(f"embedded database, while a server or a command runs: {embedded}")
 
 
 def _docs(_settings: Settings, args: Namespace) -> None:

@@ -52,8 +52,8 @@ def find_binaries(account: Account, major: str | None) -> Binaries:
     if found:
         raise EmbeddedPostgresError(
             f"The database was made by PostgreSQL {major}, and what is installed cannot read it: "
-            f"{', '.join(found)}. Install PostgreSQL {major} to dump it, and load the dump into "
-            f"a new one. {ADVICE}"
+            f"{', '.join(found)}. Run raphus backup with the release that made it, or install "
+            f"PostgreSQL {major}, and raphus restore into a new one. {ADVICE}"
         )
     raise EmbeddedPostgresError(
         f"No PostgreSQL was found that runs here: {', '.join(broken) or 'there is none'}. "

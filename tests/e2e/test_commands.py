@@ -8,6 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import httpx
+import psycopg
 import pytest
 
 from api.embedded import EmbeddedPostgres
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 FOREIGN_SECRET = "whsec_c29tZWJvZHkgZWxzZSdz"
 COMMANDS = (
     "serve demo simulate migrate list show timeline explain refusals customer events audit"
-    " rebuild verify windmill docs version"
+    " rebuild verify backup restore windmill docs version"
 ).split()
 SETTINGS = (
     "DODO_PAYMENTS_WEBHOOK_KEY RAPHUS_API_KEY DATABASE_URL RAPHUS_HOME HOST WINDMILL_BASE_URL"
@@ -138,7 +139,19 @@ def test_a_database_is_migrated_once(home: Path, server: Program) -> None:
     assert server.runs
     ended = raphus("migrate", "--json", env=environment(home))
     assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout) == {"applied": []}
+    told = json.loads(ended.stdout)
+    assert told["applied"] == []
+    with psycopg.connect(told["embedded_url"]) as conn:
+        assert conn.execute("SELECT count(*) > 0 FROM raphus.ledger_events").fetchone() == (True,)
+    assert told["embedded_url"] in raphus("migrate", env=environment(home)).stdout
+
+
+def test_the_address_of_a_database_of_ones_own_is_not_printed(
+    database: str, tmp_path: Path
+) -> None:
+    env = environment(tmp_path, DATABASE_URL=database)
+    assert json.loads(raphus("migrate", "--json", env=env).stdout)["embedded_url"] is None
+    assert raphus("migrate", env=env).stdout == "nothing to do\n"
 
 
 def test_a_stale_page_of_state_machines_is_found(tmp_path: Path) -> None:

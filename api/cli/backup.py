@@ -1,0 +1,76 @@
+"""`raphus backup`: all that cannot be built anew, into a file, while the server runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+import msgspec
+import psycopg
+
+from api.backups.archive import BackupError
+from api.backups.dump import dump
+from api.backups.new_file import new_file
+from api.cli.arguments import add_json
+from api.cli.errors import CommandError
+from api.cli.terminal import console
+from api.conninfo import database, why
+from api.progress import shown
+from domain.verification import Head
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+
+    from api.cli.arguments import Commands
+    from api.settings import Settings
+
+STANDARD: Final = "-"
+_HELP: Final = "write the log, and all else that cannot be built anew, into a file"
+_FILE: Final = "a new file, which only you can read; - for standard output"
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    parser = commands.add("backup", _run, _HELP)
+    parser.add_argument("file", metavar="FILE", help=_FILE)
+    add_json(parser)
+
+
+def _run(settings: Settings, args: Namespace) -> None:
+    shown_on = console(stderr=True)
+    try:
+        with (
+            _written(args.file) as file,
+            database(settings, migrate=False) as conninfo,
+            shown(shown_on) as progress,
+        ):
+            header = dump(conninfo, file, progress)
+    except psycopg.Error as error:
+        raise BackupError(f"nothing is backed up: {why(error)}") from error
+    head = Head.parse(header.head)
+    told = {"file": args.file, "events": head.position, "head": header.head}
+    text = f"backed up {head.position} events to {args.file}\nhead: {header.head}"
+    # Where the backup itself is the output, this is not to be part of it.
+    told_to = sys.stderr if args.file == STANDARD else sys.stdout
+    print(msgspec.json.encode(told).decode() if args.json else text, file=told_to)
+
+
+@contextmanager
+def _written(name: str) -> Iterator[IO[bytes]]:
+    if name != STANDARD:
+        with new_file(Path(name)) as file:
+            yield file
+        return
+    if sys.stdout.isatty():
+        raise CommandError("a backup is not for a terminal: name a file, or pipe it on")
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except OSError as error:  # a reader that has gone is one too, and no matter of course here
+        # So that what is left of it is not tried again at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise BackupError(f"the backup is not whole: {error.strerror}") from error

@@ -1,0 +1,166 @@
+"""`raphus restore`: a backup into an empty database, proved, and with its read models."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+import psycopg
+
+from api import verifying
+from api.backups.archive import BackupError, Reader
+from api.backups.load import load
+from api.cli.arguments import add_json
+from api.cli.errors import CommandError
+from api.cli.terminal import console
+from api.conninfo import database, migrated, why
+from api.progress import shown
+from domain.mapper import LedgerMapper
+from domain.verification import verify
+from migrations.runner import MigrationError, NotEmptyError
+from projections.follower import Follower
+from projections.log import LogError
+from projections.projector import ProjectionError
+from projections.tracking import ProjectionTracking
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from api.cli.arguments import Commands
+    from api.progress import Shown
+    from api.settings import Settings
+    from domain.verification import Verified
+    from projections.projector import Projected
+
+STANDARD: Final = "-"
+_HELP: Final = "load a backup into a database in which nothing of Raphus is yet"
+_FILE: Final = "what raphus backup has written; - for standard input"
+_ELSEWHERE: Final = (
+    "a backup is restored into an empty one only. Set RAPHUS_HOME to a new directory, or"
+    " DATABASE_URL to a new database"
+)
+_JOBS: Final = """
+    SELECT state, count(*) FROM raphus.windmill_outbox GROUP BY state ORDER BY state
+"""
+
+
+class _Restored(NamedTuple):
+    """What there is after a restore.
+
+    The read models show the log up to the position `shown`; `jobs` counts by state what stands
+    in Windmill's outbox.
+    """
+
+    made_at: datetime
+    verified: Verified
+    applied: list[str]
+    shown: int
+    jobs: dict[str, int]
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    parser = commands.add("restore", _run, _HELP)
+    parser.add_argument("file", metavar="FILE", help=_FILE)
+    add_json(parser)
+
+
+def _run(settings: Settings, args: Namespace) -> None:
+    with _opened(args.file) as file:
+        archive = Reader(file)
+        with (
+            database(settings, migrate=False) as conninfo,
+            shown(console(stderr=True)) as progress,
+        ):
+            _load(conninfo, archive, progress)
+            restored = _completed(conninfo, archive, progress)
+    print(_as_json(restored) if args.json else "\n".join(_as_text(restored)))
+    if restored.verified.fault is not None:
+        raise CommandError("the log was not whole when it was backed up; it is restored as it was")
+    if restored.shown < archive.head.position:
+        raise CommandError("the read models are not current: another process follows the log")
+
+
+def _opened(name: str) -> IO[bytes]:
+    try:
+        return sys.stdin.buffer if name == STANDARD else Path(name).open("rb")
+    except OSError as error:
+        raise BackupError(f"{name} cannot be read: {error.strerror}") from error
+
+
+def _load(conninfo: str, archive: Reader, progress: Shown) -> None:
+    try:
+        load(conninfo, archive, progress)
+    except NotEmptyError as error:
+        raise BackupError(f"nothing is restored: {error}; {_ELSEWHERE}") from error
+    except (BackupError, MigrationError) as error:
+        raise BackupError(f"nothing is restored: {error}") from error
+    except psycopg.Error as error:
+        raise BackupError(f"nothing is restored: {why(error)}") from error
+
+
+def _completed(conninfo: str, archive: Reader, progress: Shown) -> _Restored:
+    """Apply newer migrations, prove the log, and bring the read models to its end.
+
+    Whoever is killed here leaves what a server, or any other command, completes by itself.
+    """
+    try:
+        applied = migrated(conninfo)
+        with psycopg.connect(conninfo, autocommit=True) as conn:
+            verified = verify(
+                conn,
+                against=archive.head,
+                progress=lambda done, total: progress("verify", done, total),
+            )
+            jobs: dict[str, int] = dict(conn.execute(_JOBS).fetchall())
+        followed = _followed(conninfo, archive.head.position, progress)
+    except (psycopg.Error, LogError, ProjectionError) as error:
+        reason = why(error) if isinstance(error, psycopg.Error) else str(error)
+        raise BackupError(
+            f"the log is restored, but not yet proved or shown: {reason}. raphus verify does the"
+            " one, and raphus serve the other"
+        ) from error
+    return _Restored(archive.header.made_at, verified, applied, followed, jobs)
+
+
+def _followed(conninfo: str, until: int, progress: Shown) -> int:
+    """Bring the read models to the end of the log; return up to where they show it."""
+
+    def report(page: Projected) -> None:
+        progress("follow", page.position, until)
+
+    follower = Follower(conninfo, LedgerMapper(), report)
+    try:
+        while follower.run_once():
+            pass
+    finally:
+        follower.stop()
+    with psycopg.connect(conninfo) as conn:
+        return ProjectionTracking().checkpoint(conn).position
+
+
+def _as_json(restored: _Restored) -> str:
+    """Write what there is as one JSON object."""
+    return msgspec.json.encode(
+        {
+            "made_at": restored.made_at,
+            "applied": restored.applied,
+            **verifying.told(restored.verified),
+            "projected_position": str(restored.shown),
+            "jobs": restored.jobs,
+        }
+    ).decode()
+
+
+def _as_text(restored: _Restored) -> Iterator[str]:
+    """Write what there is as a person would want to read it."""
+    yield f"restored what was backed up at {restored.made_at:%Y-%m-%d %H:%M:%S} UTC"
+    yield from (f"applied {name}" for name in restored.applied)
+    yield from verifying.as_text(restored.verified)
+    yield f"read models: up to position {restored.shown}"
+    jobs = ", ".join(f"{count} {state}" for state, count in restored.jobs.items())
+    yield f"Windmill's outbox: {jobs or 'no jobs'}"
