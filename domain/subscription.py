@@ -11,9 +11,10 @@ from domain.machine import Machine
 
 STATES = {
     "active": "Paid for, or in its trial: give access.",
-    "past_due": "A renewal failed and the grace period runs.",
-    "on_hold": "A renewal failed: no access until it is paid.",
-    "paused": "Halted on purpose; it can be taken up again.",
+    "past_due": "A renewal failed and the grace period runs: give access until it ends.",
+    "on_hold": "A charge failed (a renewal, a plan change, one on demand, the settlement of a"
+    " pause), or the payment method could not be authorised: no access until it is paid.",
+    "paused": "Halted on purpose: no access; it can be taken up again.",
     "failed": "The mandate could not be made.",
     "cancelled": "Ended by the merchant or the customer.",
     "expired": "Its term has ended.",
@@ -25,7 +26,7 @@ EVENTS = {
     "active": "The mandate was made, or the subscription has come back.",
     "renewed": "A period was charged, the first one too.",
     "past_due": "A renewal failed; grace is given.",
-    "on_hold": "A renewal failed; no grace is left.",
+    "on_hold": "A charge failed; no grace is given, or none is left.",
     "paused": "It was halted.",
     "unpaused": "It was taken up again.",
     "failed": "The mandate could not be made.",
@@ -79,6 +80,16 @@ class SubscriptionEntity(Entity, kw_only=True):
     cancel_at_next_billing_date: bool | None
     cancelled_at: datetime | None
     expires_at: datetime | None
+
+
+def gives_access(status: str | None, past_due_ends_at: datetime | None, at: datetime) -> bool:
+    """Tell whether a subscription gives access at an instant.
+
+    One that is past due does so until its grace ends; where that is not known, the status alone
+    decides. Source: docs.dodopayments.com/features/subscription, "Grace Period".
+    """
+    in_grace = status == "past_due" and (past_due_ends_at is None or at < past_due_ends_at)
+    return status == "active" or in_grace
 
 
 SUBSCRIPTION = Kind("subscription", MACHINE, SubscriptionEntity, "subscription_id")

@@ -31,7 +31,7 @@ _CURRENCIES = st.sampled_from(["USD", "EUR", None])
 _CARTS = st.sampled_from([None, [{"product_id": "pdt_1"}], [{"product_id": "pdt_2"}, 3]])
 _STAGES = st.sampled_from(["pre_dispute", "dispute", "pre_arbitration", "final", None])
 _STATUSES = {
-    "subscription": ["active", "on_hold", "cancelled", "pending", "failed"],
+    "subscription": ["active", "past_due", "on_hold", "cancelled", "pending", "failed"],
     "payment": ["processing", "failed", "succeeded", "requires_capture"],
     "refund": ["succeeded", "failed", "pending"],
     "dispute": ["dispute_opened", "dispute_challenged", "dispute_won"],
@@ -64,6 +64,7 @@ _FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "trial_period_days": _INTEGERS,
         "on_demand": st.sampled_from([True, False, 1, 0]),
         "expires_at": _INSTANTS,
+        "past_due_ends_at": _INSTANTS,
     },
     "payment": {"product_cart": _CARTS, "total_amount": _INTEGERS, "currency": _CURRENCIES},
     "refund": {"amount": _INTEGERS, "currency": _CURRENCIES},

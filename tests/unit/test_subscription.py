@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import permutations
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
-from domain.subscription import SubscriptionEntity
+from domain.subscription import SubscriptionEntity, gives_access
 from tests.histories import NOON, aggregates, delivery, of_one, said
 from tests.samples import samples
 
@@ -289,6 +290,28 @@ def test_a_cancellation_at_the_periods_end_shows_and_can_be_undone() -> None:
     assert _known(_told("active", 0), asked, undone).cancel_at_next_billing_date is False
     ended = _told("cancelled", 3, "cancelled", cancelled_at="2026-05-01T12:03:00Z")
     assert _known(_told("active", 0), asked, ended).status == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("status", "ends_after_s", "gives"),
+    [
+        ("active", None, True),
+        ("active", -60, True),
+        ("past_due", None, True),
+        ("past_due", 1, True),
+        ("past_due", 0, False),
+        ("past_due", -1, False),
+        ("on_hold", 60, False),
+        ("paused", None, False),
+        ("cancelled", None, False),
+        (None, None, False),
+    ],
+)
+def test_a_subscription_gives_access_while_active_and_past_due_until_its_grace_ends(
+    status: str | None, ends_after_s: int | None, *, gives: bool
+) -> None:
+    ends_at = None if ends_after_s is None else NOON + timedelta(seconds=ends_after_s)
+    assert gives_access(status, ends_at, NOON) is gives
 
 
 def test_occurred_at_is_the_newest_facts_even_if_it_was_refused() -> None:
