@@ -132,9 +132,9 @@ class _Path:
         said: list[object] = []
         known: dict[str, str | None] = dict.fromkeys(_LINKED_BY)
         observed: At | None = None
-        stood: tuple[At, At | None] | None = None
+        stood: tuple[At, At | None, At | None] | None = None
         changed = False
-        for fact, at, observations in folded.steps():
+        for fact, at, led, observations in folded.steps():
             left -= 1
             for observation in observations:
                 observed = observed if observation.at.status is None else observation.at
@@ -145,9 +145,9 @@ class _Path:
                     self._link(data, known)
             if left and facts[-left].occurred_at == fact.occurred_at:
                 continue
-            if changed or stood != (at, observed):
-                changed, stood = False, (at, observed)
-                status = ahead(self.kind, at, observed).status
+            if changed or stood != (at, led, observed):
+                changed, stood = False, (at, led, observed)
+                status = ahead(self.kind, at, led, observed).status
                 yield fact.occurred_at, self._read(data, facts[0].occurred_at, status, known)
 
     def _link(self, data: Data, known: dict[str, str | None]) -> None:

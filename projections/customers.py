@@ -56,7 +56,7 @@ _OBJECTS: Final = """
         coalesce(o.currency, o.payment_currency), o.amount, o.past_due_ends_at
     FROM objects AS o CROSS JOIN LATERAL (
         SELECT max(t.occurred_at) AS last_seen_at,
-            count(*) FILTER (WHERE t.verdict = 'refused') AS refused
+            count(*) FILTER (WHERE t.verdict IN ('refused', 'anomaly')) AS refused
         FROM timeline AS t WHERE t.stream_id = o.stream_id AND t.kind = o.kind AND t.id = o.id
         AND t.occurred_at <= %(as_of)s
     ) AS facts

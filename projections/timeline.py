@@ -167,8 +167,8 @@ def of_customer(
 
 
 def refusals(*, as_of: datetime | None, after: int, limit: int) -> Statement:
-    """Select what is refused, of what had occurred by `as_of`, after a position of the log."""
-    where = " WHERE t.verdict = 'refused' AND t.position > %(after)s"
+    """Select what is no valid transition, of what had occurred by `as_of`, after a position."""
+    where = " WHERE t.verdict IN ('refused', 'anomaly') AND t.position > %(after)s"
     return Statement(
         f"{_SELECT}{where}{_BY if as_of else ''} ORDER BY t.position LIMIT %(limit)s",
         {"as_of": as_of, "after": after, "limit": limit},

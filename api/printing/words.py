@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from api.lifecycle import late_s
 from domain.machine import Verdict
 from domain.money import decimal_text
+from domain.timeline import is_valid
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -94,7 +95,7 @@ def remarks(entry: Entry) -> str:
     told = [
         f"arrived {duration(late)} late" if late else "",
         "something before it was never seen" if entry.gap else "",
-        f"refused: {entry.reason}" if entry.verdict is Verdict.REFUSED else "",
+        "" if is_valid(entry) else f"{entry.verdict}: {entry.reason}",
     ]
     return "; ".join(filter(None, told))
 

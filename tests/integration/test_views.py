@@ -16,7 +16,7 @@ from domain.machine import Verdict
 from domain.payment import PaymentEntity
 from domain.refund import RefundEntity
 from domain.subscription import SubscriptionEntity, gives_access
-from projections import customers, periods
+from projections import customers, periods, timeline
 from projections.catalogue import LISTINGS, READ_MODELS
 from projections.customers import Customer, Totals
 from projections.listing import Statement
@@ -106,7 +106,8 @@ class Known:
                     yield own, kind, entity
 
     def refused(self) -> list[Entry]:
-        return [entry for entry in self.entries if entry.verdict is Verdict.REFUSED]
+        not_valid = {Verdict.REFUSED, Verdict.ANOMALY}
+        return [entry for entry in self.entries if entry.verdict in not_valid]
 
 
 @pytest.fixture
@@ -236,6 +237,32 @@ def test_what_was_refused_is_so_no_more_when_the_missing_fact_arrives(database: 
     record(database, [again])
     project(database)
     assert rows(database, count) == [(0,)]
+
+
+def test_an_end_that_dodo_contradicts_is_listed_and_the_subscription_gives_access(
+    database: str,
+) -> None:
+    about = {"subscription_id": "sub_1", "customer_id": "cus_1"}
+    record(
+        database,
+        [
+            said("subscription.cancelled", 0, "msg_1", **about, status="cancelled"),
+            said("subscription.renewed", 1, "msg_2", **about, status="active"),
+        ],
+    )
+    project(database)
+    select = Statement("SELECT webhook_id, verdict, status FROM raphus.refusals", {})
+    assert rows(database, select) == [("msg_2", "anomaly", "cancelled")]
+    select = Statement("SELECT subscription_id, anomaly FROM raphus.active_subscriptions", {})
+    assert rows(database, select) == [("sub_1", "Dodo says active after cancelled, which is final")]
+    (listed,) = rows(database, timeline.refusals(as_of=None, after=0, limit=9))
+    assert timeline.read(listed).entry.verdict is Verdict.ANOMALY
+    (row,) = rows(database, customers.one("cus_1"))
+    now = customers.read(row)
+    assert (now.active_subscriptions, now.refused) == (1, 1)
+    then = NOON + timedelta(minutes=1)
+    was = rows(database, customers.objects_then("cus_1", then))
+    assert customers.add_up("cus_1", was, then) == now
 
 
 def through_payment() -> list[Delivery]:

@@ -71,6 +71,13 @@ closed  ✗       =        opened
     "a cell that asks only": replace(DOOR, grid=GRID.replace("closed?", "?")),
     "a refusal that is a gap": replace(DOOR, grid=GRID.replace("closed?", "✗?")),
     "a gap after a state": replace(DOOR, grid=GRID.replace("=       closed", "=       closed?")),
+    "an anomaly after a state that is not final": replace(DOOR, grid=GRID.replace("✗", "opened!")),
+    "an anomaly that claims no state": replace(
+        DOOR, grid=GRID.replace("✗", "shut!"), final=frozenset({"closed"})
+    ),
+    "an anomaly that claims its own state": replace(
+        DOOR, grid=GRID.replace("✗", "closed!"), final=frozenset({"closed"})
+    ),
     "a final state that is none": replace(DOOR, final=frozenset({"locked"})),
     "a state that is observed first only": replace(DOOR, observed_first=frozenset({"opened"})),
 }

@@ -27,6 +27,16 @@ SPLITS = st.sets(st.integers(0, 9))
 STORY = "active paused unpaused renewed on_hold past_due cancelled".split()
 """In this order all are valid; in many others some are refused at first."""
 
+SETTLED = {
+    (Verdict.REFUSED, Verdict.ANOMALY),
+    (Verdict.REFUSED, Verdict.APPLIED),
+    (Verdict.REFUSED, Verdict.UNCHANGED),
+    (Verdict.REFUSED, None),
+    (Verdict.ANOMALY, Verdict.APPLIED),
+    (Verdict.ANOMALY, Verdict.UNCHANGED),
+}
+"""The changes of a verdict with which a fact counts for more than before."""
+
 
 class Fell(NamedTuple):
     """What can be told of what fell due, apart from how it was read."""
@@ -55,8 +65,8 @@ def by_the_book(known: Aggregate) -> list[Fell]:
         for entry in aggregate(known.id, known.events[:count]).timeline():
             place = entry.kind, entry.id, entry.webhook_id
             is_new = place not in verdicts
-            is_settled = not is_new and verdicts[place] is Verdict.REFUSED
-            if is_new or (is_settled and entry.verdict is not Verdict.REFUSED):
+            before = None if is_new else verdicts[place]
+            if is_new or (before, entry.verdict) in SETTLED:
                 found.append(Fell(place, entry.verdict, count))
             verdicts[place] = entry.verdict
     return found
