@@ -84,6 +84,8 @@ def notes(machine: Machine) -> Iterator[str]:
     if machine.observed_first:
         first = _listed(sorted(machine.observed_first))
         yield f"- Observed only, and only before any state is known: {first}."
+    for word, name in machine.unannounced.items():
+        yield f"- `{word}` is no gap where its data says `{name}`: nothing came before it."
     if machine.observed_freely:
         yield "- The status follows what is observed, in any direction."
     if machine.stages:

@@ -78,8 +78,10 @@ class Machine:
     state with `!` where it is an anomaly. `final` states are left by a fact only, never by an
     observation alone. `observed_first` are
     statuses without an event, to be observed only before any fact has been applied.
-    `observed_freely` lets the status follow an observation in any direction. `stages`, in
-    order: a fact of a later stage than the current one opens the grid anew.
+    `unannounced` names, for an event, the field of a fact's data that says by `true` that nothing
+    came before it: that is no gap. `observed_freely` lets the status follow an observation in any
+    direction. `stages`, in order: a fact of a later stage than the current one opens the grid
+    anew.
 
     Raises:
         ValueError: the grid, the order and the names contradict one another.
@@ -92,6 +94,7 @@ class Machine:
     grid: str
     final: frozenset[str] = frozenset()
     observed_first: frozenset[str] = frozenset()
+    unannounced: Mapping[str, str] = field(default_factory=dict)
     observed_freely: bool = False
     stages: tuple[str, ...] = ()
     first_rank: int = 0
@@ -102,6 +105,8 @@ class Machine:
     def __post_init__(self) -> None:
         if not self.final <= set(self.states) or self.observed_first & set(self.states):
             raise ValueError(f"{self.kind}: the states, the final ones and others differ")
+        if not set(self.unannounced) <= set(self.events):
+            raise ValueError(f"{self.kind}: what is unannounced is no event")
         object.__setattr__(self, "ranks", self._read_order())
         object.__setattr__(self, "cells", dict(self._read_grid()))
         origins = (None, *self.states)
@@ -124,6 +129,10 @@ class Machine:
     def names_state(self, word: str) -> bool:
         """Tell whether an event says in which state a thing is."""
         return self.cells[None, word].to is not None
+
+    def is_unannounced(self, word: str, data: Mapping[str, object]) -> bool:
+        """Tell whether a fact's data says that nothing came before it."""
+        return word in self.unannounced and data.get(self.unannounced[word]) is True
 
     def step(self, at: At, word: str, stage: str | None, observed: str | None = None) -> Step:
         """Judge a fact that says `word`, of a thing that its data places in `stage`.

@@ -123,6 +123,8 @@ def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
                 said = observation.at.status
                 observed = observation.at, fact
         step = kind.machine.step(at, fact.word, fact.observations[0].at.stage, said)
+        if step.gap and any(kind.machine.is_unannounced(fact.word, o.data) for o in oldest_first):
+            step = step._replace(gap=False)
         entries.append(_entry(kind, entity_id, fact, at, step))
         at = step.to
         if step.verdict.is_valid and kind.machine.names_state(fact.word):

@@ -23,6 +23,7 @@ LIVES = (("subscription",), ("payment", "refund"), ("dispute",), ("license_key",
 """The kinds that share a stream."""
 MINUTES = 4
 """Everything occurs within so many minutes after noon."""
+_FLAGS = st.sampled_from([True, False, "true", None])
 _INTEGERS = st.sampled_from([1, 2, 1.0, True, "1", None, 2**63])
 _IDS = st.sampled_from(["x_1", "x_2", "", None, 5])
 _INSTANTS = st.sampled_from(["2026-04-01T00:00:00Z", "2026-04-02T02:00:00+02:00", "never"])
@@ -60,7 +61,7 @@ _FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "currency": _CURRENCIES,
         "recurring_pre_tax_amount": _INTEGERS,
         "payment_frequency_count": _INTEGERS,
-        "payment_frequency_interval": st.sampled_from(["Month", "month", 3]),
+        "payment_frequency_interval": st.sampled_from(["Month", "month", "YEAR", "Fortnight", 3]),
         "trial_period_days": _INTEGERS,
         "on_demand": st.sampled_from([True, False, 1, 0]),
         "expires_at": _INSTANTS,
@@ -68,7 +69,12 @@ _FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     },
     "payment": {"product_cart": _CARTS, "total_amount": _INTEGERS, "currency": _CURRENCIES},
     "refund": {"amount": _INTEGERS, "currency": _CURRENCIES},
-    "dispute": {"dispute_stage": _STAGES, "amount": _INTEGERS, "currency": _CURRENCIES},
+    "dispute": {
+        "dispute_stage": _STAGES,
+        "is_resolved_by_rdr": _FLAGS,
+        "amount": _INTEGERS,
+        "currency": _CURRENCIES,
+    },
     "license_key": {"product_id": _IDS, "expires_at": _INSTANTS},
 }
 
