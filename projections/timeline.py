@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 import msgspec
 from psycopg.sql import SQL, Identifier
 
+from domain.lateness import Arrival
 from domain.routing import KINDS, NOTICE, STREAMS
 from domain.timeline import Entry
 from projections.disputes import DISPUTES
@@ -164,6 +165,21 @@ def of_customer(
     asked = {"customer_id": customer_id, "as_of": as_of}
     page = _page(_OF_CUSTOMER_THEN, asked, after, limit)
     return page._replace(sql=OBJECTS_THEN + page.sql)
+
+
+def arrivals(customer_id: str, *, as_of: datetime | None, limit: int) -> Statement:
+    """Select when the facts of a customer occurred and were recorded, the last recorded first."""
+    select = "SELECT t.position, t.occurred_at, t.recorded_at FROM timeline AS t"
+    last_first = " AND t.occurred_at IS NOT NULL ORDER BY t.position DESC LIMIT %(limit)s"
+    asked = {"customer_id": customer_id, "as_of": as_of, "limit": limit}
+    if as_of is None:
+        return Statement(f"{select}{_OF_CUSTOMER}{last_first}", asked)
+    return Statement(f"{OBJECTS_THEN}{select}{_OF_CUSTOMER_THEN}{last_first}", asked)
+
+
+def read_arrival(row: Sequence[object]) -> Arrival:
+    """Read a row of `arrivals`."""
+    return Arrival(*cast("tuple[int, datetime, datetime]", tuple(row)))
 
 
 def refusals(*, as_of: datetime | None, after: int, limit: int) -> Statement:
