@@ -171,7 +171,7 @@ def arrivals(customer_id: str, *, as_of: datetime | None, limit: int) -> Stateme
     """Select when the facts of a customer occurred and were recorded, the last recorded first."""
     select = "SELECT t.position, t.occurred_at, t.recorded_at FROM timeline AS t"
     last_first = " AND t.occurred_at IS NOT NULL ORDER BY t.position DESC LIMIT %(limit)s"
-    asked = {"customer_id": customer_id, "as_of": as_of, "limit": limit}
+    asked: dict[str, object] = {"customer_id": customer_id, "as_of": as_of, "limit": limit}
     if as_of is None:
         return Statement(f"{select}{_OF_CUSTOMER}{last_first}", asked)
     return Statement(f"{OBJECTS_THEN}{select}{_OF_CUSTOMER_THEN}{last_first}", asked)
