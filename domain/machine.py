@@ -33,7 +33,7 @@ class Verdict(StrEnum):
     @property
     def is_valid(self) -> bool:
         """Whether the fact is a valid transition."""
-        return self in {Verdict.APPLIED, Verdict.UNCHANGED}
+        return self is Verdict.APPLIED or self is Verdict.UNCHANGED
 
 
 class Judgement(NamedTuple):

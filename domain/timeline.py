@@ -127,9 +127,10 @@ def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
             step = step._replace(gap=False)
         entries.append(_entry(kind, entity_id, fact, at, step))
         at = step.to
-        if step.verdict.is_valid and kind.machine.names_state(fact.word):
+        if step.led is not None:
+            led = step.led
+        elif led is not None and step.verdict.is_valid and kind.machine.names_state(fact.word):
             led = None
-        led = step.led or led
         ats.append(at)
         leds.append(led)
     return Folded(ordered, entries, ats, leds, observations, observed)

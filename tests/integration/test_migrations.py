@@ -100,8 +100,8 @@ def test_starters_at_once_on_an_empty_database_all_end_well(empty: str) -> None:
 def test_views_keep_their_grants_and_what_others_have_built_on_them(
     empty: str, tmp_path: Path
 ) -> None:
-    for name in NAMES[:6]:
-        shutil.copy(FOLDER / f"{name}.sql", tmp_path)
+    for stem in NAMES[:6]:
+        shutil.copy(FOLDER / f"{stem}.sql", tmp_path)
     migrate(empty, tmp_path)
     views = ("active_subscriptions", "open_disputes", "customers", "refusals")
     with psycopg.connect(empty, autocommit=True) as conn:
