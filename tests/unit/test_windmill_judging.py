@@ -78,6 +78,22 @@ def first_not_refused(due: Sequence[Due]) -> list[str]:
     return list(dict.fromkeys(firing))
 
 
+def test_an_anomaly_falls_due_again_when_it_turns_out_to_be_a_transition() -> None:
+    # A mandate that fails after the beginning is refused, so what comes after it is valid.
+    told = [
+        said("subscription.failed", 1, "msg_1", subscription_id="sub_1", status="failed"),
+        said("subscription.renewed", 2, "msg_2", subscription_id="sub_1", status="active"),
+        said("subscription.active", 0, "msg_3", subscription_id="sub_1", status="active"),
+    ]
+    due = list(in_pages(recorded(told), {0, 1, 2}))
+    assert [(one.occasion.webhook_id, one.occasion.verdict) for one in due] == [
+        ("msg_1", Verdict.APPLIED),
+        ("msg_2", Verdict.ANOMALY),
+        ("msg_3", Verdict.APPLIED),
+        ("msg_2", Verdict.UNCHANGED),
+    ]
+
+
 @given(lives(), SPLITS)
 def test_what_falls_due_is_the_same_however_the_log_is_cut_into_pages(
     arrivals: list[Delivery], splits: set[int]
