@@ -31,7 +31,7 @@ async def _one(reading: Reading, given: Given) -> Answer:
         found = [customers.read(row) for row in rows]
     else:
         rows = await reading.known.rows(customers.objects_then(customer_id, as_of), known_at)
-        found = [customers.add_up(customer_id, rows)] if rows else []
+        found = [customers.add_up(customer_id, rows, as_of)] if rows else []
     if not found:
         raise never_seen("customer")
     return json_answer(found[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -14,11 +15,13 @@ from api.pages import LIMIT, Page
 from api.parameters import Given
 from api.past import AS_OF, KNOWN_AT
 from domain.dispute import DisputeEntity
+from domain.lateness import Lateness, Stretch, lateness
 from domain.license_key import LicenseKeyEntity
 from domain.payment import PaymentEntity
 from domain.refund import RefundEntity
 from domain.subscription import SubscriptionEntity
 from domain.timeline import Entry
+from projections import timeline
 from projections.customers import Customer
 
 if TYPE_CHECKING:
@@ -26,12 +29,18 @@ if TYPE_CHECKING:
 
 OBJECTS_MAX: Final = 100
 """Of each kind; the counts in `customer` are of all."""
-LATE_S: Final = 60
-"""Dodo delivers within seconds: what took longer was retried, replayed or held up."""
+STRETCHES_MAX: Final = 100
+"""Of what was recorded afterwards, the newest are told."""
+ARRIVALS_MAX: Final = 20_000
+"""So many facts of a customer, the last to be recorded, are looked at for what came late."""
 
 
 class LifecycleEntry(Entry, frozen=True, gc=False):
-    """A fact of a customer. `late_s` is set where it was recorded over 60 s after it occurred."""
+    """A fact of a customer.
+
+    `late_s` is set where it was recorded over 60 s after it occurred and no stretch tells of it:
+    it came alone, or others that had been recorded before lie between it and what came with it.
+    """
 
     late_s: int | None
 
@@ -39,7 +48,8 @@ class LifecycleEntry(Entry, frozen=True, gc=False):
 class Lifecycle(msgspec.Struct):
     """What a customer has, and a page of what happened to it in the order it occurred.
 
-    The objects stand newest first, at most 100 of each kind. Each part is read by itself: what
+    The objects stand newest first, at most 100 of each kind. `stretches` tells of what was recorded
+    afterwards and together, in order of recording, the last 100. Each part is read by itself: what
     is recorded meanwhile may show in one and not in another.
     """
 
@@ -49,6 +59,7 @@ class Lifecycle(msgspec.Struct):
     refunds: list[RefundEntity]
     disputes: list[DisputeEntity]
     license_keys: list[LicenseKeyEntity]
+    stretches: list[Stretch]
     items: list[LifecycleEntry]
     next: str | None
 
@@ -59,6 +70,29 @@ async def lifecycle(reading: Reading, given: Given) -> Lifecycle:
     Raises:
         ApiError: 404; no such customer has been seen, or was there at that time.
     """
+    found = await _objects(reading, given)
+    return await _continued(reading, found, given, await _lateness(reading, given))
+
+
+async def whole_lifecycle(reading: Reading, given: Given, items_max: int) -> Lifecycle:
+    """Read a customer's lifecycle with its timeline to the end, or to `items_max` facts.
+
+    `next` is null where nothing was left out.
+
+    Raises:
+        ApiError: as for `lifecycle`.
+    """
+    asked = given.among((CUSTOMER_ID, AS_OF, KNOWN_AT)) | {LIMIT.name: LIMIT.schema["maximum"]}
+    whole = Given(asked)
+    found, late = await _objects(reading, whole), await _lateness(reading, whole)
+    found = await _continued(reading, found, whole, late)
+    while found.next is not None and len(found.items) < items_max:
+        place = {CURSOR.parameter.name: CURSOR.read(found.next)}
+        found = await _continued(reading, found, Given(asked | place), late)
+    return found
+
+
+async def _objects(reading: Reading, given: Given) -> Lifecycle:
     customer = (await GET_CUSTOMER.handle(reading, given)).decoded(Customer)
     asked = Given(
         {
@@ -71,49 +105,38 @@ async def lifecycle(reading: Reading, given: Given) -> Lifecycle:
     async def listed(resource: str) -> Answer:
         return await OBJECTS[resource].list.handle(reading, asked)
 
-    objects = Lifecycle(
+    return Lifecycle(
         customer=customer,
         subscriptions=(await listed("subscriptions")).decoded(Page[SubscriptionEntity]).items,
         payments=(await listed("payments")).decoded(Page[PaymentEntity]).items,
         refunds=(await listed("refunds")).decoded(Page[RefundEntity]).items,
         disputes=(await listed("disputes")).decoded(Page[DisputeEntity]).items,
         license_keys=(await listed("license_keys")).decoded(Page[LicenseKeyEntity]).items,
+        stretches=[],
         items=[],
         next=None,
     )
-    return await _continued(reading, objects, given)
 
 
-async def whole_lifecycle(reading: Reading, given: Given, items_max: int) -> Lifecycle:
-    """Read a customer's lifecycle with its timeline to the end, or to `items_max` facts.
-
-    `next` is null where nothing was left out.
-
-    Raises:
-        ApiError: as for `lifecycle`.
-    """
-    asked = given.among((CUSTOMER_ID, AS_OF, KNOWN_AT)) | {LIMIT.name: LIMIT.schema["maximum"]}
-    found = await lifecycle(reading, Given(asked))
-    while found.next is not None and len(found.items) < items_max:
-        place = {CURSOR.parameter.name: CURSOR.read(found.next)}
-        found = await _continued(reading, found, Given(asked | place))
-    return found
+async def _lateness(reading: Reading, given: Given) -> Lateness:
+    statement = timeline.arrivals(given[CUSTOMER_ID], as_of=given[AS_OF], limit=ARRIVALS_MAX)
+    rows = await reading.known.rows(statement, given[KNOWN_AT])
+    # Looking at many takes its time, in which the server takes webhooks.
+    return await asyncio.to_thread(lateness, [timeline.read_arrival(row) for row in rows])
 
 
-def late_s(entry: Entry) -> int | None:
-    """Return how late a fact was recorded, in seconds, if it was late."""
-    if entry.occurred_at is None:
-        return None
-    delay_s = (entry.recorded_at - entry.occurred_at).total_seconds()
-    return int(delay_s) if delay_s > LATE_S else None
-
-
-async def _continued(reading: Reading, known: Lifecycle, given: Given) -> Lifecycle:
+async def _continued(reading: Reading, known: Lifecycle, given: Given, late: Lateness) -> Lifecycle:
     page = (await GET_CUSTOMER_TIMELINE.handle(reading, given)).decoded(Page[Entry])
     items = [
-        LifecycleEntry(**msgspec.structs.asdict(one), late_s=late_s(one)) for one in page.items
+        LifecycleEntry(**msgspec.structs.asdict(one), late_s=late.late_s.get(int(one.position)))
+        for one in page.items
     ]
-    return msgspec.structs.replace(known, items=known.items + items, next=page.next)
+    return msgspec.structs.replace(
+        known,
+        stretches=late.stretches[-STRETCHES_MAX:],
+        items=known.items + items,
+        next=page.next,
+    )
 
 
 async def _lifecycle(services: Reading, given: Given) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from domain.machine import GAP, KEEPS, NOTHING, REFUSES, Judgement, Machine, Verdict
+from domain.machine import ANOMALOUS, GAP, KEEPS, NOTHING, REFUSES, Judgement, Machine, Verdict
 from domain.routing import KINDS
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ the order of their rank: the events stand in that order below, and those in one 
 the order of their webhook-ids. A cell tells the state after the event. `{KEEPS}`: valid, and
 the state stays. `{REFUSES}`: not a valid transition; the fact is refused, kept and listed, and
 judged again when a missing one arrives. `{GAP}` behind a state: valid, but something must have
-happened before it that was never seen, so the history is partial.
+happened before it that was never seen, so the history is partial. `{ANOMALOUS}` behind a state:
+not a valid transition, since the state before it is final. Where the fact's own data bears the
+state out, it is an anomaly, which is kept and listed like what is refused, and the status follows
+that data (with `drift`, since the folded state stays); where it does not, the fact is refused.
 """
 
 
@@ -81,6 +84,8 @@ def notes(machine: Machine) -> Iterator[str]:
     if machine.observed_first:
         first = _listed(sorted(machine.observed_first))
         yield f"- Observed only, and only before any state is known: {first}."
+    for word, name in machine.unannounced.items():
+        yield f"- `{word}` is no gap where its data says `{name}`: nothing came before it."
     if machine.observed_freely:
         yield "- The status follows what is observed, in any direction."
     if machine.stages:
@@ -102,6 +107,8 @@ def _spelt(machine: Machine) -> Iterable[tuple[str, str]]:
 
 
 def _cell(found: Judgement) -> str:
+    if found.claims is not None:
+        return f"{found.claims} {ANOMALOUS}"
     if found.verdict is Verdict.REFUSED:
         return REFUSES
     to = KEEPS if found.verdict is Verdict.UNCHANGED else str(found.to)

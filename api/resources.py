@@ -31,7 +31,11 @@ _FILTERS: Final[tuple[Parameter[Any], ...]] = (
     text("product_id", "Only of this product."),
     instant("created_at_gte", "Only created at this time or later."),
     instant("created_at_lte", "Only created at this time or earlier."),
-    flag("active", "Only those that are active (true), or are not (false)."),
+    flag(
+        "active",
+        "Only those that give access (true), or do not (false): active ones, and past_due ones"
+        " until their grace ends, by now or by as_of.",
+    ),
     flag("open", "Only those that are open (true), or are not (false)."),
 )
 _FILTER: Final = {parameter.name: parameter for parameter in _FILTERS}

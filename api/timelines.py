@@ -72,7 +72,7 @@ def _read_refusal(row: Row) -> Item[int]:
 LIST_REFUSALS: Final = Operation["Reading"](
     path="/v1/refusals",
     name="list_refusals",
-    summary="List the facts that are refused, the first to arrive first.",
+    summary="List the facts that are no valid transitions, the first to arrive first.",
     handle=_refusals,
     answers=Page[Entry],
     takes=Declared(query=(LIMIT, REFUSALS_CURSOR.parameter, AS_OF, KNOWN_AT, MIN_POSITION)),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from domain.timeline import Folded
 
 STATES = {
-    "opened": "About four days to respond.",
+    "opened": "The merchant may respond, for as many days as Dodo's dashboard tells.",
     "challenged": "The merchant has responded; the bank decides.",
     "won": "The merchant keeps the money.",
     "lost": "The customer gets the money.",
@@ -32,13 +32,16 @@ EVENTS = {
 }
 STAGES = ("pre_dispute", "dispute", "pre_arbitration")
 OPEN = ("opened", "challenged")
-# Source: dodo.md, section 5. The grid holds within one stage; a later stage opens it anew.
+# The grid holds within one stage; a later stage opens it anew. A dispute that Visa's rapid dispute
+# resolution settles begins with its end: docs.dodopayments.com/developer-resources/webhooks/intents
+# /dispute, "appear as dispute.lost with is_resolved_by_rdr: true".
 MACHINE = Machine(
     kind="dispute",
     states=STATES,
     events=EVENTS,
     order="opened < challenged < won, lost, accepted, expired, cancelled",
     final=frozenset({"won", "lost", "accepted", "expired", "cancelled"}),
+    unannounced={"lost": "is_resolved_by_rdr"},
     stages=STAGES,
     first_rank=40,
     grid="""
@@ -70,6 +73,7 @@ class DisputeEntity(Entity, kw_only=True):
     dispute_status: str | None
     reason: str | None
     remarks: str | None
+    is_resolved_by_rdr: bool | None
 
 
 def _as_word(status: str) -> str:

@@ -11,6 +11,7 @@ import msgspec
 
 from domain.fields import integer, text
 from domain.machine import At, Verdict
+from domain.timeline import is_valid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,7 +53,7 @@ class Judged(NamedTuple):
     @property
     def refused(self) -> bool:
         """Whether the machine does not allow it."""
-        return self.entry.verdict is Verdict.REFUSED
+        return not is_valid(self.entry)
 
     def source(self, reason: str, said: Said = None) -> Source:
         """Name the fact as a source."""
@@ -124,6 +125,11 @@ class Evidence:
         return [one for one in self.facts if one.entry.verdict is Verdict.APPLIED][:1]
 
     @property
+    def anomalies(self) -> list[Judged]:
+        """The facts after an end that contradict it and are borne out by their own data."""
+        return [one for one in self.facts if one.entry.verdict is Verdict.ANOMALY]
+
+    @property
     def with_status(self) -> list[Seen]:
         """The observations that carry a status."""
         return [one for one in self.seen if one.observation.at.status is not None]
@@ -139,7 +145,7 @@ def evidence(aggregate: Aggregate, known: Known) -> Evidence:
     facts = map(Judged, folded.facts, folded.entries, befores, folded.ats)
     seen = [
         Seen(fact, events[fact.webhook_id, observation.body], observation)
-        for fact, _, observations in folded.steps()
+        for fact, _, _, observations in folded.steps()
         for observation in observations
     ]
     newest_first = tuple(facts)[::-1], tuple(seen[::-1])

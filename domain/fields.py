@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 TEXT_CHARS_MAX: Final = 500
 ITEMS_MAX: Final = 100
 INT64_MAX: Final = 2**63 - 1
+_INTERVALS: Final = frozenset({"Day", "Week", "Month", "Year"})
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
@@ -38,6 +39,15 @@ def integer(value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= INT64_MAX:
         return value
     return None
+
+
+def interval(value: object) -> str | None:
+    """Read a unit of time, in the documented spelling however it is written (`month` is `Month`).
+
+    Source: `TimeInterval` of Dodo's SDK. A unit that it does not list stays as it came.
+    """
+    unit = text(value)
+    return unit.capitalize() if unit and unit.capitalize() in _INTERVALS else unit
 
 
 def boolean(value: object) -> bool | None:
@@ -70,10 +80,19 @@ _READERS: Final[dict[object, Callable[[object], object]]] = {
 }
 
 
+_READERS_OF_TEXT: Final[Mapping[str, Callable[[object], object]]] = {
+    "_id": identity,
+    "_interval": interval,
+}
+"""How text is read in fields whose names end so."""
+
+
 def reader_of(name: str, annotation: object) -> Callable[[object], object]:
-    """Choose the reader for a field by its declared type, and by `_id` at its name's end."""
+    """Choose the reader for a field by its declared type, and by its name's end."""
     declared = next((arg for arg in get_args(annotation) if arg in _READERS), annotation)
-    return identity if declared is str and name.endswith("_id") else _READERS[declared]
+    if declared is not str:
+        return _READERS[declared]
+    return next((read for end, read in _READERS_OF_TEXT.items() if name.endswith(end)), text)
 
 
 def own_fields(struct: type[msgspec.Struct]) -> dict[str, object]:

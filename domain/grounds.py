@@ -140,6 +140,10 @@ def _status(of: Evidence, field: str) -> Grounds:
     if drift is None:
         return grounds._replace(passed_over=_not_followed(of))
     lead = f"the facts lead to {drift.folded or 'no state'}"
+    if at == of.folded.led and at.status != drift.observed:
+        claims = [one.source(f"anomaly: {one.entry.reason}") for one in of.anomalies[:1]]
+        note = f"Dodo last said {drift.observed}, which does not follow from {at.status}."
+        return Grounds(claims, _not_followed(of, "it does not follow"), None, note)
     if at != of.folded.at:
         last = _status_of(of.kind).source(of.with_status[0], "it is the last observation")
         note = f"The status follows what Dodo last said, {drift.observed}, while {lead}."
@@ -185,7 +189,7 @@ def _refused(of: Evidence) -> list[Source]:
 
 
 def _refused_fact(one: Judged) -> Source:
-    return one.source(f"refused: {one.entry.reason}")
+    return one.source(f"{one.entry.verdict}: {one.entry.reason}")
 
 
 def _not_followed(of: Evidence, obstacle: str | None = None) -> list[Source]:
@@ -255,6 +259,19 @@ def _newest_first(sources: list[Source]) -> list[Source]:
 
 
 def _anomaly(of: Evidence, field: str) -> Grounds:
+    return _excess(of, field) if of.kind.name == "payment" else _contradicted_end(of, field)
+
+
+def _contradicted_end(of: Evidence, field: str) -> Grounds:
+    claims = [one.source(f"anomaly: {one.entry.reason}") for one in of.anomalies]
+    if getattr(of.entity, field) is None:
+        note = "Dodo has said the end again since." if claims else "Nothing contradicts an end."
+        return Grounds([], claims, None, note)
+    ends = [one.source("it is the last fact that moved the state") for one in of.last_move]
+    return Grounds([*claims, *ends], [])
+
+
+def _excess(of: Evidence, field: str) -> Grounds:
     total, refunded = _ordinary(of, "total_amount"), _refunded_amount(of, field)
     note = None if getattr(of.entity, field) else "The refunds do not exceed the total."
     return Grounds(total.set_by + refunded.set_by, refunded.passed_over, None, note)

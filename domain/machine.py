@@ -17,6 +17,9 @@ REFUSES: Final = "✗"
 """How a grid spells a transition that is not valid."""
 GAP: Final = "?"
 """Behind a cell: valid from nothing, but a predecessor must exist that was never seen."""
+ANOMALOUS: Final = "!"
+"""Behind a cell of a final state: no valid transition, but the status follows it where the fact's
+own data bears it out."""
 
 
 class Verdict(StrEnum):
@@ -25,14 +28,25 @@ class Verdict(StrEnum):
     APPLIED = "applied"  # it moved the state
     UNCHANGED = "unchanged"  # valid, and the state is as it was
     REFUSED = "refused"  # not a valid transition: the state is kept
+    ANOMALY = "anomaly"  # neither, but its own data bears it out: the status follows that
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the fact is a valid transition."""
+        return self is Verdict.APPLIED or self is Verdict.UNCHANGED
 
 
 class Judgement(NamedTuple):
-    """The verdict on one fact; `to` is the state after it, whatever the verdict."""
+    """The verdict on one fact; `to` is the state after it, whatever the verdict.
+
+    `claims` is the state that an anomaly claims. A fact whose own data does not bear that out is
+    refused instead.
+    """
 
     verdict: Verdict
     to: str | None
     gap: bool
+    claims: str | None = None
 
 
 class At(NamedTuple):
@@ -43,12 +57,16 @@ class At(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A judgement together with where the machine stands after it and, when refused, why."""
+    """A judgement together with where the machine stands after it and, when not valid, why.
+
+    `led` is where an anomaly leads, from which the status may follow observations.
+    """
 
     verdict: Verdict
     to: At
     gap: bool
     reason: str | None
+    led: At | None = None
 
 
 @dataclass(frozen=True)
@@ -56,11 +74,14 @@ class Machine:
     """One state machine, declared as data.
 
     `order` ranks the events that share a timestamp, as in "a < b, c < d". `grid` has a row a
-    state and a column an event; a cell is a state, `=`, `✗`, each with `?` where it is a gap.
-    `final` states are left by a fact only, never by an observation. `observed_first` are
+    state and a column an event; a cell is a state, `=`, `✗`, each with `?` where it is a gap, or a
+    state with `!` where it is an anomaly. `final` states are left by a fact only, never by an
+    observation alone. `observed_first` are
     statuses without an event, to be observed only before any fact has been applied.
-    `observed_freely` lets the status follow an observation in any direction. `stages`, in
-    order: a fact of a later stage than the current one opens the grid anew.
+    `unannounced` names, for an event, the field of a fact's data that says by `true` that nothing
+    came before it: that is no gap. `observed_freely` lets the status follow an observation in any
+    direction. `stages`, in order: a fact of a later stage than the current one opens the grid
+    anew.
 
     Raises:
         ValueError: the grid, the order and the names contradict one another.
@@ -73,6 +94,7 @@ class Machine:
     grid: str
     final: frozenset[str] = frozenset()
     observed_first: frozenset[str] = frozenset()
+    unannounced: Mapping[str, str] = field(default_factory=dict)
     observed_freely: bool = False
     stages: tuple[str, ...] = ()
     first_rank: int = 0
@@ -83,6 +105,8 @@ class Machine:
     def __post_init__(self) -> None:
         if not self.final <= set(self.states) or self.observed_first & set(self.states):
             raise ValueError(f"{self.kind}: the states, the final ones and others differ")
+        if not set(self.unannounced) <= set(self.events):
+            raise ValueError(f"{self.kind}: what is unannounced is no event")
         object.__setattr__(self, "ranks", self._read_order())
         object.__setattr__(self, "cells", dict(self._read_grid()))
         origins = (None, *self.states)
@@ -102,10 +126,19 @@ class Machine:
         """Look one cell of the grid up."""
         return self.cells[state, word]
 
-    def step(self, at: At, word: str, stage: str | None) -> Step:
+    def names_state(self, word: str) -> bool:
+        """Tell whether an event says in which state a thing is."""
+        return self.cells[None, word].to is not None
+
+    def is_unannounced(self, word: str, data: Mapping[str, object]) -> bool:
+        """Tell whether a fact's data says that nothing came before it."""
+        return word in self.unannounced and data.get(self.unannounced[word]) is True
+
+    def step(self, at: At, word: str, stage: str | None, observed: str | None = None) -> Step:
         """Judge a fact that says `word`, of a thing that its data places in `stage`.
 
-        An unknown or missing stage counts as the current one (dodo.md, section 5).
+        An unknown or missing stage counts as the current one (dodo.md, section 5). `observed` is
+        the status that its own data says.
         """
         said = stage if stage in self.stages else at.stage
         if said is not None and at.stage is not None and said != at.stage:
@@ -114,11 +147,20 @@ class Machine:
                 return Step(Verdict.REFUSED, at, gap=False, reason=reason)
             reached = self.judge(None, word).to
             return Step(Verdict.APPLIED, At(reached, said), gap=False, reason=None)
-        verdict, to, gap = self.judge(at.status, word)
-        if verdict is Verdict.REFUSED:
-            reason = f"{self.kind}.{word} is not a valid transition from {at.status}"
-            return Step(verdict, at, gap, reason)
-        return Step(verdict, At(to, said), gap, None)
+        verdict, to, gap, claims = self.judge(at.status, word)
+        if verdict.is_valid:
+            return Step(verdict, At(to, said), gap, None)
+        reason = f"{self.kind}.{word} is not a valid transition from {at.status}"
+        if claims is None or not self._bears_out(claims, observed):
+            return Step(Verdict.REFUSED, at, gap, reason)
+        followed = f"{reason}, which is final; its own data says {observed}, and the status follows"
+        return Step(Verdict.ANOMALY, at, gap, followed, At(claims, at.stage))
+
+    def _bears_out(self, claimed: str, observed: str | None) -> bool:
+        # Data is newer than its fact, so it may say what has come of the claimed state since.
+        if observed is None or observed in self.final:
+            return observed == claimed
+        return self.reaches(claimed, observed)
 
     def reaches(self, state: str | None, observed: str) -> bool:
         """Tell whether the status may follow an observation ahead of the facts."""
@@ -153,6 +195,11 @@ class Machine:
                 yield (state, word), self._read_cell(state, cell)
 
     def _read_cell(self, state: str | None, cell: str) -> Judgement:
+        claims = cell.removesuffix(ANOMALOUS)
+        if claims != cell:
+            if state not in self.final or claims not in self.states or claims == state:
+                raise ValueError(f"{self.kind}: a cell of {state or NOTHING} says {cell!r}")
+            return Judgement(Verdict.ANOMALY, state, gap=False, claims=claims)
         to, gap = cell.removesuffix(GAP), cell.endswith(GAP)
         if gap and (state is not None or to == REFUSES):
             raise ValueError(f"{self.kind}: a cell of {state or NOTHING} cannot be a gap")

@@ -34,7 +34,8 @@ class Period(msgspec.Struct, frozen=True, gc=False):
     are what a thing belongs to, through which it may have a product too. `amount` is in minor
     units of `currency`: a subscription's recurring amount before tax, for all of `quantity`,
     once every `payment_frequency_count` of `payment_frequency_interval`; a payment's total
-    with tax; what a refund gives back; what a dispute is about.
+    with tax; what a refund gives back; what a dispute is about. While a subscription is
+    past_due, it gives access until `past_due_ends_at`, be it within the period or behind it.
     """
 
     kind: str
@@ -56,6 +57,7 @@ class Period(msgspec.Struct, frozen=True, gc=False):
     payment_frequency_interval: str | None = None
     trial_period_days: int | None = None
     on_demand: bool | None = None
+    past_due_ends_at: datetime | None = None
 
 
 def periods(aggregate: Aggregate) -> list[Period]:
@@ -89,6 +91,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         "payment_frequency_interval": "payment_frequency_interval",
         "trial_period_days": "trial_period_days",
         "on_demand": "on_demand",
+        "past_due_ends_at": "past_due_ends_at",
     },
     "payment": {"product_ids": "product_cart", "amount": "total_amount", "currency": "currency"},
     "refund": {"amount": "amount", "currency": "currency"},
@@ -129,9 +132,9 @@ class _Path:
         said: list[object] = []
         known: dict[str, str | None] = dict.fromkeys(_LINKED_BY)
         observed: At | None = None
-        stood: tuple[At, At | None] | None = None
+        stood: tuple[At, At | None, At | None] | None = None
         changed = False
-        for fact, at, observations in folded.steps():
+        for fact, at, led, observations in folded.steps():
             left -= 1
             for observation in observations:
                 observed = observed if observation.at.status is None else observation.at
@@ -142,9 +145,9 @@ class _Path:
                     self._link(data, known)
             if left and facts[-left].occurred_at == fact.occurred_at:
                 continue
-            if changed or stood != (at, observed):
-                changed, stood = False, (at, observed)
-                status = ahead(self.kind, at, observed).status
+            if changed or stood != (at, led, observed):
+                changed, stood = False, (at, led, observed)
+                status = ahead(self.kind, at, led, observed).status
                 yield fact.occurred_at, self._read(data, facts[0].occurred_at, status, known)
 
     def _link(self, data: Data, known: dict[str, str | None]) -> None:

@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from domain.aggregate import Aggregate
 from domain.entity import Entity, Kind
 from domain.machine import Machine
+from domain.timeline import follow
+
+if TYPE_CHECKING:
+    from domain.timeline import Folded
 
 STATES = {
     "active": "Paid for, or in its trial: give access.",
-    "past_due": "A renewal failed and the grace period runs.",
-    "on_hold": "A renewal failed: no access until it is paid.",
-    "paused": "Halted on purpose; it can be taken up again.",
-    "failed": "The mandate could not be made.",
-    "cancelled": "Ended by the merchant or the customer.",
-    "expired": "Its term has ended.",
+    "past_due": "A renewal failed and the grace period runs: give access until it ends.",
+    "on_hold": "A charge failed (a renewal, a plan change, one on demand, the settlement of a"
+    " pause), or the payment method could not be authorised: no access until it is paid.",
+    "paused": "Halted on purpose: no access; it can be taken up again.",
+    "failed": "The mandate could not be made: it never began, and never will.",
+    "cancelled": "Ended for good, by the merchant, the customer, or the end of a grace.",
+    "expired": "Its term has ended, for good.",
 }
 EVENTS = {
     "updated": "A field has changed; the state has not.",
     "plan_changed": "It is for another product, quantity or price now.",
     "update_payment_method": "It will be charged in another way.",
-    "active": "The mandate was made, or the subscription has come back.",
+    "active": "The mandate was made, or the subscription has recovered.",
     "renewed": "A period was charged, the first one too.",
     "past_due": "A renewal failed; grace is given.",
-    "on_hold": "A renewal failed; no grace is left.",
+    "on_hold": "A charge failed; no grace is given, or none is left.",
     "paused": "It was halted.",
     "unpaused": "It was taken up again.",
     "failed": "The mandate could not be made.",
     "cancelled": "It was ended.",
     "expired": "Its term has run out.",
 }
-# Source of the order and of the grid: dodo.md, section 5. Three burst events of one purchase
-# share a timestamp, so the order decides which of them is seen first.
+# Three burst events of one purchase share a timestamp, so the order decides which of them is seen
+# first. Sources of the grid: docs.dodopayments.com/features/subscription, "Subscription States",
+# and where that page is silent docs/decisions/0028-what-dodo-says-after-an-end.md.
 MACHINE = Machine(
     kind="subscription",
     states=STATES,
@@ -44,21 +50,24 @@ MACHINE = Machine(
     observed_first=frozenset({"pending"}),
     first_rank=20,
     grid="""
-          active renewed past_due  on_hold  paused  unpaused cancelled  failed expired  updated plan_changed update_payment_method
-(none)    active active  past_due? on_hold? paused? active?  cancelled? failed expired? =       =?           =
-active    =      =       past_due  on_hold  paused  =        cancelled  ✗      expired  =       =            =
-past_due  active active  =         on_hold  ✗       ✗        cancelled  ✗      expired  =       =            =
-on_hold   active active  ✗         =        paused  active   cancelled  ✗      expired  =       =            =
-paused    active ✗       ✗         on_hold  =       active   cancelled  ✗      expired  =       =            =
-failed    active active  ✗         ✗        ✗       ✗        cancelled  =      expired  =       =            =
-cancelled active ✗       ✗         ✗        ✗       ✗        =          ✗      =        =       =            =
-expired   active ✗       ✗         ✗        ✗       ✗        ✗          ✗      =        =       =            =
+           active   renewed  past_due   on_hold   paused   unpaused  cancelled   failed  expired   updated  plan_changed  update_payment_method
+(none)     active   active   past_due?  on_hold?  paused?  active?   cancelled?  failed  expired?  =        =?            =
+active     =        =        past_due   on_hold   paused   =         cancelled   ✗       expired   =        =             =
+past_due   active   active   =          on_hold   ✗        ✗         cancelled   ✗       expired   =        =             =
+on_hold    active   active   ✗          =         paused   active    cancelled   ✗       expired   =        =             =
+paused     active   ✗        ✗          on_hold   =        active    cancelled   ✗       expired   =        =             =
+failed     active!  active!  past_due!  on_hold!  paused!  active!   cancelled!  =       expired!  =        =             =
+cancelled  active!  active!  past_due!  on_hold!  paused!  active!   =           ✗       =         =        =             =
+expired    active!  active!  past_due!  on_hold!  paused!  active!   cancelled!  ✗       =         =        =             =
 """,  # noqa: E501
 )
 
 
 class SubscriptionEntity(Entity, kw_only=True):
-    """A subscription as it is known; amounts in minor units of `currency`."""
+    """A subscription as it is known; amounts in minor units of `currency`.
+
+    `anomaly` tells that Dodo's data puts it into a state to which no transition leads.
+    """
 
     subscription_id: str
     product_id: str | None
@@ -79,12 +88,36 @@ class SubscriptionEntity(Entity, kw_only=True):
     cancel_at_next_billing_date: bool | None
     cancelled_at: datetime | None
     expires_at: datetime | None
+    anomaly: str | None
 
 
-SUBSCRIPTION = Kind("subscription", MACHINE, SubscriptionEntity, "subscription_id")
+def gives_access(status: str | None, past_due_ends_at: datetime | None, at: datetime) -> bool:
+    """Tell whether a subscription gives access at an instant.
+
+    One that is past due does so until its grace ends; where that is not known, the status alone
+    decides. Source: docs.dodopayments.com/features/subscription, "Grace Period".
+    """
+    in_grace = status == "past_due" and (past_due_ends_at is None or at < past_due_ends_at)
+    return status == "active" or in_grace
+
+
+SUBSCRIPTION = Kind(
+    "subscription",
+    MACHINE,
+    SubscriptionEntity,
+    "subscription_id",
+    derived=frozenset({"anomaly"}),
+)
 
 
 class Subscription(Aggregate):
     """A subscription's stream."""
 
     kinds: ClassVar[tuple[Kind, ...]] = (SUBSCRIPTION,)
+
+    def derive(self, kind: Kind, entity_id: str, folded: Folded) -> dict[str, object]:
+        """Add whether Dodo contradicts an end."""
+        status, ended = follow(kind, folded)[0].status, folded.at.status
+        contradicted = folded.led is not None and status != ended
+        anomaly = f"Dodo says {status} after {ended}, which is final" if contradicted else None
+        return super().derive(kind, entity_id, folded) | {"anomaly": anomaly}

@@ -55,13 +55,14 @@ class Entry(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
 class Folded(NamedTuple):
     """An entity's facts, in order, folded through its machine.
 
-    `ats` tells where the machine stands after each fact, `observed` the last observation of a
-    status with its fact.
+    `ats` tells where the machine stands after each fact, `leds` where an anomaly has led that no
+    valid fact has settled since, `observed` the last observation of a status with its fact.
     """
 
     facts: list[Fact]
     entries: list[Entry]
     ats: list[At]
+    leds: list[At | None]
     observations: list[Observation]
     observed: tuple[At, Fact] | None
 
@@ -71,9 +72,14 @@ class Folded(NamedTuple):
         return self.ats[-1]
 
     @property
+    def led(self) -> At | None:
+        """Where an anomaly has led, after all facts."""
+        return self.leds[-1]
+
+    @property
     def refused(self) -> int:
-        """How many facts are refused now."""
-        return sum(entry.verdict is Verdict.REFUSED for entry in self.entries)
+        """How many facts are no valid transitions now."""
+        return sum(not is_valid(entry) for entry in self.entries)
 
     @property
     def history(self) -> Literal["complete", "partial"]:
@@ -81,12 +87,17 @@ class Folded(NamedTuple):
         partial = self.at.status is None or any(entry.gap for entry in self.entries)
         return "partial" if partial else "complete"
 
-    def steps(self) -> Iterator[tuple[Fact, At, list[Observation]]]:
-        """Go from fact to fact: where the machine stands after it, and its observations."""
+    def steps(self) -> Iterator[tuple[Fact, At, At | None, list[Observation]]]:
+        """Go from fact to fact: where machine and anomalies stand after it; its observations."""
         done = 0
-        for fact, at in zip(self.facts, self.ats, strict=True):
+        for fact, at, led in zip(self.facts, self.ats, self.leds, strict=True):
             begin, done = done, done + len(fact.observations)
-            yield fact, at, self.observations[begin:done]
+            yield fact, at, led, self.observations[begin:done]
+
+
+def is_valid(entry: Entry) -> bool:
+    """Tell whether a fact is a valid transition, or none that a state machine is asked of."""
+    return entry.verdict is None or entry.verdict.is_valid
 
 
 def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
@@ -98,21 +109,31 @@ def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
     entries: list[Entry] = []
     observations: list[Observation] = []
     ats: list[At] = []
+    leds: list[At | None] = []
     observed: tuple[At, Fact] | None = None
-    at = At()
+    at, led = At(), None
     for fact in ordered:
-        step = kind.machine.step(at, fact.word, fact.observations[0].at.stage)
-        entries.append(_entry(kind, entity_id, fact, at, step))
-        at = step.to
-        ats.append(at)
+        said = None
         oldest_first = fact.observations
         if len(oldest_first) > 1:
             oldest_first = tuple(sorted(oldest_first, key=_newness(kind)))
         for observation in oldest_first:
             observations.append(observation)
             if observation.at.status is not None:
+                said = observation.at.status
                 observed = observation.at, fact
-    return Folded(ordered, entries, ats, observations, observed)
+        step = kind.machine.step(at, fact.word, fact.observations[0].at.stage, said)
+        if step.gap and any(kind.machine.is_unannounced(fact.word, o.data) for o in oldest_first):
+            step = step._replace(gap=False)
+        entries.append(_entry(kind, entity_id, fact, at, step))
+        at = step.to
+        if step.led is not None:
+            led = step.led
+        elif led is not None and step.verdict.is_valid and kind.machine.names_state(fact.word):
+            led = None
+        ats.append(at)
+        leds.append(led)
+    return Folded(ordered, entries, ats, leds, observations, observed)
 
 
 def follow(kind: Kind, folded: Folded) -> tuple[At, Drift | None]:
@@ -125,15 +146,19 @@ def follow(kind: Kind, folded: Folded) -> tuple[At, Drift | None]:
     if seen == at or status is None:
         return at, None
     drift = Drift(at.status, status, at.stage, stage, fact.occurred_at, fact.webhook_id)
-    return ahead(kind, at, observed), drift
+    return ahead(kind, at, folded.led, observed), drift
 
 
-def ahead(kind: Kind, at: At, observed: At | None) -> At:
-    """Return where a thing counts as standing whose facts lead to `at`, last seen at `observed`."""
+def ahead(kind: Kind, at: At, led: At | None, observed: At | None) -> At:
+    """Return where a thing counts as standing whose facts lead to `at`, last seen at `observed`.
+
+    An anomaly that has `led` elsewhere counts from there on, until Dodo says `at` again.
+    """
     if observed is None:
         return at
     seen = place(kind, at, observed)
-    return seen if seen != at and kind.machine.follows(at, seen) else at
+    origin = at if led is None or seen == at else led
+    return seen if seen != origin and kind.machine.follows(origin, seen) else origin
 
 
 def place(kind: Kind, at: At, observed: At) -> At:

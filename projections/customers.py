@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from domain.dispute import OPEN
+from domain.subscription import gives_access
 from projections.listing import Statement
 from projections.periods import OBJECTS_THEN
 
@@ -24,7 +25,10 @@ class Totals(msgspec.Struct, frozen=True):
 
 
 class Customer(msgspec.Struct, frozen=True):
-    """What a customer has, by count; `refused` counts refused facts, `totals` is by currency."""
+    """What a customer has, by count; `refused` counts refused facts, `totals` is by currency.
+
+    `active_subscriptions` are those that give access: past due within their grace, too.
+    """
 
     business_id: str
     customer_id: str
@@ -49,10 +53,10 @@ _ONE: Final = (
 )
 _OBJECTS: Final = """
     SELECT o.business_id, o.kind, o.status, o.created_at, facts.last_seen_at, facts.refused,
-        coalesce(o.currency, o.payment_currency), o.amount
+        coalesce(o.currency, o.payment_currency), o.amount, o.past_due_ends_at
     FROM objects AS o CROSS JOIN LATERAL (
         SELECT max(t.occurred_at) AS last_seen_at,
-            count(*) FILTER (WHERE t.verdict = 'refused') AS refused
+            count(*) FILTER (WHERE t.verdict IN ('refused', 'anomaly')) AS refused
         FROM timeline AS t WHERE t.stream_id = o.stream_id AND t.kind = o.kind AND t.id = o.id
         AND t.occurred_at <= %(as_of)s
     ) AS facts
@@ -71,6 +75,7 @@ class _Object(NamedTuple):
     refused: int
     currency: str | None
     amount: int | None
+    past_due_ends_at: datetime | None
 
 
 def one(customer_id: str) -> Statement:
@@ -88,7 +93,7 @@ def objects_then(customer_id: str, as_of: datetime) -> Statement:
     return Statement(OBJECTS_THEN + _OBJECTS, {"customer_id": customer_id, "as_of": as_of})
 
 
-def add_up(customer_id: str, rows: Sequence[Sequence[Any]]) -> Customer:
+def add_up(customer_id: str, rows: Sequence[Sequence[Any]], as_of: datetime) -> Customer:
     """Add the rows of `objects_then` up, of which there is one at least, as the view does."""
     objects = [_Object(*row) for row in rows]
     kinds = Counter(one.kind for one in objects)
@@ -97,7 +102,10 @@ def add_up(customer_id: str, rows: Sequence[Sequence[Any]]) -> Customer:
         business_id=objects[0].business_id,
         customer_id=customer_id,
         subscriptions=kinds["subscription"],
-        active_subscriptions=stands["subscription", "active"],
+        active_subscriptions=sum(
+            one.kind == "subscription" and gives_access(one.status, one.past_due_ends_at, as_of)
+            for one in objects
+        ),
         payments=kinds["payment"],
         succeeded_payments=stands["payment", "succeeded"],
         failed_payments=stands["payment", "failed"],

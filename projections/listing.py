@@ -47,7 +47,8 @@ class Listed(NamedTuple, Generic[AnyEntity]):
 class Listing(Generic[AnyEntity]):
     """The list of one kind of entity, newest first seen first.
 
-    `filters` are added to the common ones and replace them by name. `joins` adds other tables
+    `filters` are added to the common ones and replace them by name; in them `as_of` is the instant
+    that is asked about, NULL for now. `joins` adds other tables
     to `t`; `columns` gives the expression of each field that is not a column of `t`.
     """
 
@@ -87,7 +88,7 @@ class Listing(Generic[AnyEntity]):
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         return Statement(
             f"{self._select}{where} ORDER BY t.first_position DESC LIMIT %(limit)s",
-            {**given, "before": before, "limit": limit},
+            {**given, "as_of": None, "before": before, "limit": limit},
         )
 
     def one(self, entity_id: str) -> Statement:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from domain.subscription import SubscriptionEntity
 from projections.listing import Listing
 from projections.read_model import of_entities
@@ -9,6 +11,11 @@ from projections.read_model import of_entities
 SUBSCRIPTIONS = of_entities(
     "subscription", table="subscriptions", key=("subscription_id", "business_id")
 )
+_GIVES_ACCESS: Final = (
+    "(t.status = 'active' OR t.status = 'past_due'"
+    " AND coalesce(t.past_due_ends_at > coalesce(%(as_of)s, now()), true))"
+)
+"""`gives_access` of domain/subscription.py in SQL: at the instant that is asked about, or now."""
 LISTING = Listing(
     "subscriptions",
     SubscriptionEntity,
@@ -16,6 +23,6 @@ LISTING = Listing(
     filters={
         "customer_id": "t.customer_id = %(customer_id)s",
         "product_id": "t.product_id = %(product_id)s",
-        "active": "(t.status IS NOT DISTINCT FROM 'active') = %(active)s",
+        "active": f"coalesce({_GIVES_ACCESS}, false) = %(active)s",
     },
 )

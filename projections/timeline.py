@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 import msgspec
 from psycopg.sql import SQL, Identifier
 
+from domain.lateness import Arrival
 from domain.routing import KINDS, NOTICE, STREAMS
 from domain.timeline import Entry
 from projections.disputes import DISPUTES
@@ -166,9 +167,24 @@ def of_customer(
     return page._replace(sql=OBJECTS_THEN + page.sql)
 
 
+def arrivals(customer_id: str, *, as_of: datetime | None, limit: int) -> Statement:
+    """Select when the facts of a customer occurred and were recorded, the last recorded first."""
+    select = "SELECT t.position, t.occurred_at, t.recorded_at FROM timeline AS t"
+    last_first = " AND t.occurred_at IS NOT NULL ORDER BY t.position DESC LIMIT %(limit)s"
+    asked: dict[str, object] = {"customer_id": customer_id, "as_of": as_of, "limit": limit}
+    if as_of is None:
+        return Statement(f"{select}{_OF_CUSTOMER}{last_first}", asked)
+    return Statement(f"{OBJECTS_THEN}{select}{_OF_CUSTOMER_THEN}{last_first}", asked)
+
+
+def read_arrival(row: Sequence[object]) -> Arrival:
+    """Read a row of `arrivals`."""
+    return Arrival(*cast("tuple[int, datetime, datetime]", tuple(row)))
+
+
 def refusals(*, as_of: datetime | None, after: int, limit: int) -> Statement:
-    """Select what is refused, of what had occurred by `as_of`, after a position of the log."""
-    where = " WHERE t.verdict = 'refused' AND t.position > %(after)s"
+    """Select what is no valid transition, of what had occurred by `as_of`, after a position."""
+    where = " WHERE t.verdict IN ('refused', 'anomaly') AND t.position > %(after)s"
     return Statement(
         f"{_SELECT}{where}{_BY if as_of else ''} ORDER BY t.position LIMIT %(limit)s",
         {"as_of": as_of, "after": after, "limit": limit},

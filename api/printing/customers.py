@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from api.printing.objects import id_of, kind_of
 from api.printing.tables import show_line, show_table
-from api.printing.timelines import show_happenings
+from api.printing.timelines import show_happenings, show_stretches
 from api.printing.words import (
     NOTHING,
     amount,
@@ -45,6 +45,7 @@ def show_customer(console: Console, found: Lifecycle, past: str) -> None:
         named = f"{spoken(kind_of(entity))} {id_of(entity)}"
         show_line(console, f"! {named}: {drifted(entity.drift)}")
     _headed(console, "What happened")
+    show_stretches(console, found.stretches)
     # What a subscription costs may have changed since; the others have one amount for ever.
     lasting = (one for one in _objects(found) if kind_of(one) != "subscription")
     amounts = {(kind_of(one), id_of(one)): amount(one) for one in lasting}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from api.lifecycle import late_s
 from domain.machine import Verdict
 from domain.money import decimal_text
+from domain.timeline import is_valid
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from domain.entity import Drift, Entity
+    from domain.lateness import Stretch
     from domain.subscription import SubscriptionEntity
     from domain.timeline import Entry
 
@@ -88,13 +89,22 @@ def change(entry: Entry) -> str:
     return f"stays {entry.to}" if entry.to else NOTHING
 
 
-def remarks(entry: Entry) -> str:
-    """Tell what is odd about a fact."""
-    late = late_s(entry)
+def afterwards(stretch: Stretch) -> str:
+    """Tell of a stretch that was recorded afterwards."""
+    begun, ended = moment(stretch.recorded_from), moment(stretch.recorded_to)
+    when = f"at {begun}" if begun == ended else f"between {begun} and {ended}"
+    first, last = moment(stretch.occurred_from), moment(stretch.occurred_to)
+    of = f"of {first}" if first == last else f"from {first} to {last}"
+    later = ", when later ones were known already" if stretch.out_of_order else ""
+    return f"recorded afterwards in one stretch: {stretch.facts} facts {of}, {when}{later}"
+
+
+def remarks(entry: Entry, late_s: int | None) -> str:
+    """Tell what is odd about a fact, which may have come late by itself."""
     told = [
-        f"arrived {duration(late)} late" if late else "",
+        "" if late_s is None else f"arrived {duration(late_s)} late",
         "something before it was never seen" if entry.gap else "",
-        f"refused: {entry.reason}" if entry.verdict is Verdict.REFUSED else "",
+        "" if is_valid(entry) else f"{entry.verdict}: {entry.reason}",
     ]
     return "; ".join(filter(None, told))
 

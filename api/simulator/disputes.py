@@ -45,7 +45,7 @@ def chargeback(life: Life, payment: Payment, at: datetime) -> Story:
 def stage_of_dispute(
     life: Life, dispute: Dispute, at: datetime, course: tuple[str, ...]
 ) -> Episode:
-    """It opens; the merchant has about four days to respond; the bank decides later."""
+    """It opens; the merchant responds within four days, or not; the bank decides later."""
     dispute.dispute_status = "dispute_opened"
     dispute.remarks = None
     yield "dispute.opened", at, dispute

@@ -112,7 +112,7 @@ def test_a_running_follower_takes_what_is_recorded_and_tells_of_each_page(databa
 
 def test_the_entries_of_a_page_are_the_facts_of_its_own_events(database: str) -> None:
     with running(database) as (_, pages):
-        for minute, type_ in enumerate(["expired", "active", "active", "cancelled"]):
+        for minute, type_ in enumerate(["on_hold", "active", "active", "cancelled"]):
             record(
                 database,
                 [said(f"subscription.{type_}", minute, f"msg_{minute}", subscription_id="sub_1")],

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.lifecycle import LATE_S
+from domain.lateness import Arrival, Stretch, lateness
 from tests.histories import NOON, said
 from tests.http_server import Served, copied, served
 from tests.integration.projected import UNTIL, record, simulated
@@ -60,11 +61,9 @@ def pages(server: Served, path: str, **query: str | int) -> list[dict[str, Any]]
     return found
 
 
-def late_s(entry: dict[str, Any]) -> int | None:
+def arrival(entry: dict[str, Any]) -> Arrival:
     times = (datetime.fromisoformat(entry[name]) for name in ("occurred_at", "recorded_at"))
-    occurred_at, recorded_at = times
-    took_s = (recorded_at - occurred_at).total_seconds()
-    return int(took_s) if took_s > LATE_S else None
+    return Arrival(int(entry["position"]), *times)
 
 
 @WITH_A_SERVER
@@ -91,9 +90,12 @@ def test_it_has_what_the_customer_the_lists_and_the_timeline_have(
     entries = [
         entry for page in pages(server, f"{path}/timeline", **query) for entry in page["items"]
     ]
+    late = lateness(map(arrival, entries))
     assert [entry for page in found for entry in page["items"]] == [
-        {**entry, "late_s": late_s(entry)} for entry in entries
+        {**entry, "late_s": late.late_s.get(int(entry["position"]))} for entry in entries
     ]
+    for page in found:
+        assert msgspec.convert(page["stretches"], list[Stretch]) == late.stretches
 
 
 def test_the_simulated_shop_has_something_of_each_kind(shop: Shop) -> None:
@@ -119,6 +121,23 @@ def test_what_is_held_up_is_late_and_what_comes_at_once_is_not(
     late, timely = server.get("/v1/customers/cus_1/lifecycle", min_position="2")["items"]
     assert 7_000 < late["late_s"] < 7_500
     assert timely["late_s"] is None
+
+
+def test_what_is_loaded_afterwards_is_said_once(database: str, server: Served) -> None:
+    about = {"payment_id": "pay_1", "customer_id": "cus_1"}
+    words = "processing failed processing succeeded".split()
+    told = [said(f"payment.{word}", n, f"msg_{n}", **about) for n, word in enumerate(words)]
+    record(database, told[::-1])
+    found = server.get("/v1/customers/cus_1/lifecycle", min_position="4")
+    assert [one["late_s"] for one in found["items"]] == [None] * 4
+    (stretch,) = found["stretches"]
+    assert (stretch["facts"], stretch["out_of_order"]) == (4, False)
+    assert (stretch["occurred_from"], stretch["occurred_to"]) == (
+        "2026-05-01T12:00:00Z",
+        "2026-05-01T12:03:00Z",
+    )
+    then = server.get("/v1/customers/cus_1/lifecycle", as_of="2026-05-01T12:01:00Z")
+    assert [one["facts"] for one in then["stretches"]] == [2]
 
 
 def test_who_was_never_seen_or_not_yet_has_no_lifecycle(shop: Shop) -> None:

@@ -115,7 +115,7 @@ def test_the_routes_are_shown_with_how_their_jobs_fare(busy: Shop) -> None:
                 "target": "run/p/f/raphus/all",
                 "transformation": "python:own.py:own",
                 "enabled": True,
-                "verdicts": ["applied", "unchanged", "none"],
+                "verdicts": ["applied", "unchanged", "anomaly", "none"],
                 "where": {},
                 "arguments": [],
                 "waiting": 2,

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.delivery import read_envelope
+from domain.dispute import OPEN
+from domain.subscription import gives_access
 from tests.histories import NOON, said
 from tests.http_server import Served, copied, served
 from tests.integration.projected import UNTIL, project, record, simulated
@@ -119,23 +121,68 @@ def test_a_list_as_of_an_instant_is_filtered_by_what_was_true_then(
     assert everything(past.server, path, **then, created_at_gte=middle) == later
 
 
+def is_active(one: dict[str, Any], instant: datetime) -> bool:
+    ends_at = one["past_due_ends_at"] and datetime.fromisoformat(one["past_due_ends_at"])
+    return gives_access(one["status"], ends_at, instant)
+
+
+def is_open(one: dict[str, Any], _instant: datetime) -> bool:
+    return one["status"] in OPEN
+
+
 def test_active_and_open_are_asked_of_the_past(past: Past) -> None:
-    for resource, name, statuses in (
-        ("subscriptions", "active", {"active"}),
-        ("disputes", "open", {"opened", "challenged"}),
+    for resource, name, holds in (
+        ("subscriptions", "active", is_active),
+        ("disputes", "open", is_open),
     ):
         found = 0
         for days in range(10, 300, 40):
-            then = {"as_of": text(UNTIL - timedelta(days=days))}
+            instant = UNTIL - timedelta(days=days)
+            then = {"as_of": text(instant)}
             whole = everything(past.server, f"/v1/{resource}", **then)
             for asked in ("true", "false"):
-                expected = [
-                    one for one in whole if (one["status"] in statuses) is (asked == "true")
-                ]
+                expected = [one for one in whole if holds(one, instant) is (asked == "true")]
                 given_ = then | {name: asked}
                 assert everything(past.server, f"/v1/{resource}", **given_) == expected
                 found += len(expected)
         assert found
+
+
+def test_grace_gives_access_until_it_ends_at_the_instant_that_is_asked_about(
+    database: str,
+) -> None:
+    about: dict[str, Any] = {"customer_id": "cus_1"}
+    ends = {"past_due_ends_at": "2026-05-01T12:20:00Z"}
+    record(
+        database,
+        [
+            *(
+                said("subscription.active", 0, f"msg_{number}", subscription_id=number, **about)
+                for number in ("sub_1", "sub_2")
+            ),
+            said("subscription.past_due", 10, "msg_3", subscription_id="sub_1", **about, **ends),
+            # Nothing says when this one's grace ends: the status alone decides.
+            said("subscription.past_due", 10, "msg_4", subscription_id="sub_2", **about),
+            said("subscription.on_hold", 40, "msg_5", subscription_id="sub_2", **about),
+        ],
+    )
+    project(database)
+    with served(database) as server:
+        for minute, active in (
+            (5, ["sub_2", "sub_1"]),
+            (10, ["sub_2", "sub_1"]),
+            (19, ["sub_2", "sub_1"]),
+            (20, ["sub_2"]),
+            (30, ["sub_2"]),
+            (50, []),
+        ):
+            then = {"as_of": text(NOON + timedelta(minutes=minute))}
+            listed = everything(server, "/v1/subscriptions", active="true", **then)
+            assert [one["subscription_id"] for one in listed] == active
+            others = everything(server, "/v1/subscriptions", active="false", **then)
+            assert len(listed) + len(others) == 2
+            customer = server.get("/v1/customers/cus_1", **then)
+            assert customer["active_subscriptions"] == len(active)
 
 
 def test_a_product_is_asked_of_what_was_bought_then(database: str) -> None:
@@ -175,7 +222,14 @@ def test_a_customer_as_of_an_instant_is_the_customer_of_the_facts_up_to_it(
         project(conninfo)
         with served(conninfo) as only_then:
             for path in (f"/v1/customers/{one}" for one in customers):
-                assert_same(only_then.client.get(path), past.server.client.get(path, params=then))
+                known, was = only_then.client.get(path), past.server.client.get(path, params=then)
+                assert_same(only_then.client.get(path, params=then), was)
+                # A grace that ran then has ended by now.
+                active = {"active_subscriptions": was.json().get("active_subscriptions")}
+                assert (known.status_code, {**known.json(), **active}) == (
+                    was.status_code,
+                    {**was.json(), **active},
+                )
             assert_same_facts(
                 everything(only_then, "/v1/refusals"),
                 everything(past.server, "/v1/refusals", **then),

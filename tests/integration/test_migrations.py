@@ -97,6 +97,25 @@ def test_starters_at_once_on_an_empty_database_all_end_well(empty: str) -> None:
     assert [f"{version:04}_{name}" for version, name in applied(empty)] == NAMES
 
 
+def test_views_keep_their_grants_and_what_others_have_built_on_them(
+    empty: str, tmp_path: Path
+) -> None:
+    for stem in NAMES[:6]:
+        shutil.copy(FOLDER / f"{stem}.sql", tmp_path)
+    migrate(empty, tmp_path)
+    views = ("active_subscriptions", "open_disputes", "customers", "refusals")
+    with psycopg.connect(empty, autocommit=True) as conn:
+        for name in map(Identifier, views):
+            conn.execute(SQL("GRANT SELECT ON raphus.{} TO pg_monitor").format(name))
+            conn.execute(SQL("CREATE VIEW {} AS SELECT * FROM raphus.{}").format(name, name))
+        migrate(empty)
+        for view in views:
+            privilege = "SELECT has_table_privilege('pg_monitor', %s, 'SELECT')"
+            assert conn.execute(privilege, [f"raphus.{view}"]).fetchone() == (True,)
+            select = SQL("SELECT count(*) FROM public.{}").format(Identifier(view))
+            assert conn.execute(select).fetchone() == (0,)
+
+
 def test_a_changed_file_is_refused(empty: str, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(FOLDER, folder)

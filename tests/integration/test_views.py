@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,7 +15,8 @@ from domain.ledger import Ledger
 from domain.machine import Verdict
 from domain.payment import PaymentEntity
 from domain.refund import RefundEntity
-from projections import customers, periods
+from domain.subscription import SubscriptionEntity, gives_access
+from projections import customers, periods, timeline
 from projections.catalogue import LISTINGS, READ_MODELS
 from projections.customers import Customer, Totals
 from projections.listing import Statement
@@ -104,7 +106,8 @@ class Known:
                     yield own, kind, entity
 
     def refused(self) -> list[Entry]:
-        return [entry for entry in self.entries if entry.verdict is Verdict.REFUSED]
+        not_valid = {Verdict.REFUSED, Verdict.ANOMALY}
+        return [entry for entry in self.entries if entry.verdict in not_valid]
 
 
 @pytest.fixture
@@ -124,6 +127,7 @@ def test_the_counts_and_totals_of_every_customer_are_those_of_its_objects(
         counts[customer_id][kind] += 1
         counts[customer_id][f"{entity.status} {kind}"] += 1
         counts[customer_id]["refused"] += entity.refused
+        counts[customer_id]["giving access"] += is_active(entity)
         if entity.status == "succeeded":
             add_up(totals[customer_id], entity)
     assert len(counts) == 25
@@ -131,7 +135,7 @@ def test_the_counts_and_totals_of_every_customer_are_those_of_its_objects(
         (row,) = rows(database, customers.one(customer_id))
         found = customers.read(row)
         assert found.subscriptions == count["subscription"]
-        assert found.active_subscriptions == count["active subscription"]
+        assert found.active_subscriptions == count["giving access"]
         assert found.payments == count["payment"]
         assert found.succeeded_payments == count["succeeded payment"]
         assert found.failed_payments == count["failed payment"]
@@ -145,6 +149,12 @@ def test_the_counts_and_totals_of_every_customer_are_those_of_its_objects(
         }
     assert sum(one["refund"] for one in counts.values()) > 0
     assert sum(one["dispute"] for one in counts.values()) > 0
+
+
+def is_active(entity: Entity) -> bool:
+    return isinstance(entity, SubscriptionEntity) and gives_access(
+        entity.status, entity.past_due_ends_at, datetime.now(UTC)
+    )
 
 
 def add_up(totals: dict[str, list[int]], entity: Entity) -> None:
@@ -170,12 +180,44 @@ def test_a_customer_is_seen_from_the_first_to_the_last_of_its_objects(
 def test_active_subscriptions_and_open_disputes_are_those_of_the_state_machines(
     database: str, known: Known
 ) -> None:
-    active = {s.subscription_id for s in known.entities["subscription"] if s.status == "active"}
+    active = {s.subscription_id for s in known.entities["subscription"] if is_active(s)}
     select = Statement("SELECT subscription_id FROM raphus.active_subscriptions", {})
     assert {found for (found,) in rows(database, select)} == active != set()
     open_ = {d.dispute_id for d in known.entities["dispute"] if d.status in OPEN}
     select = Statement("SELECT dispute_id FROM raphus.open_disputes", {})
     assert {found for (found,) in rows(database, select)} == open_
+
+
+def test_what_is_past_due_is_active_until_its_grace_ends(database: str) -> None:
+    now = datetime.now(UTC)
+    ends: dict[str, datetime | None] = {
+        "sub_running": now + timedelta(hours=1),
+        "sub_over": now - timedelta(seconds=1),
+        "sub_unknown": None,
+    }
+    record(
+        database,
+        [
+            said(
+                "subscription.past_due",
+                0,
+                f"msg_{subscription_id}",
+                subscription_id=subscription_id,
+                customer_id="cus_1",
+                past_due_ends_at=ends_at and ends_at.isoformat(),
+            )
+            for subscription_id, ends_at in ends.items()
+        ],
+    )
+    project(database)
+    select = Statement("SELECT subscription_id FROM raphus.active_subscriptions ORDER BY 1", {})
+    assert rows(database, select) == [("sub_running",), ("sub_unknown",)]
+    listing = LISTINGS["subscriptions"]
+    for active, expected in ((True, ["sub_unknown", "sub_running"]), (False, ["sub_over"])):
+        found = rows(database, listing.page({"active": active}, before=None, limit=9))
+        assert [listing.read(row).entity.subscription_id for row in found] == expected
+    (row,) = rows(database, customers.one("cus_1"))
+    assert customers.read(row).active_subscriptions == 2
 
 
 def test_refusals_are_the_refused_facts(database: str, known: Known) -> None:
@@ -195,6 +237,32 @@ def test_what_was_refused_is_so_no_more_when_the_missing_fact_arrives(database: 
     record(database, [again])
     project(database)
     assert rows(database, count) == [(0,)]
+
+
+def test_an_end_that_dodo_contradicts_is_listed_and_the_subscription_gives_access(
+    database: str,
+) -> None:
+    about = {"subscription_id": "sub_1", "customer_id": "cus_1"}
+    record(
+        database,
+        [
+            said("subscription.cancelled", 0, "msg_1", **about, status="cancelled"),
+            said("subscription.renewed", 1, "msg_2", **about, status="active"),
+        ],
+    )
+    project(database)
+    select = Statement("SELECT webhook_id, verdict, status FROM raphus.refusals", {})
+    assert rows(database, select) == [("msg_2", "anomaly", "cancelled")]
+    select = Statement("SELECT subscription_id, anomaly FROM raphus.active_subscriptions", {})
+    assert rows(database, select) == [("sub_1", "Dodo says active after cancelled, which is final")]
+    (listed,) = rows(database, timeline.refusals(as_of=None, after=0, limit=9))
+    assert timeline.read(listed).entry.verdict is Verdict.ANOMALY
+    (row,) = rows(database, customers.one("cus_1"))
+    now = customers.read(row)
+    assert (now.active_subscriptions, now.refused) == (1, 1)
+    then = NOON + timedelta(minutes=1)
+    was = rows(database, customers.objects_then("cus_1", then))
+    assert customers.add_up("cus_1", was, then) == now
 
 
 def through_payment() -> list[Delivery]:

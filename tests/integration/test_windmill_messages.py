@@ -70,11 +70,20 @@ def test_an_opened_dispute_is_told_once_with_its_deadline_and_links(
     assert body["channel"] == "#disputes"
     lines = body["text"].splitlines()
     assert lines[0] == "Dispute dp_1: opened"
-    assert "Respond before about 2026-05-05 12:00 UTC." in lines
+    assert "Respond in time: the dashboard tells how long there is." in lines
     assert "Remarks: Not &lt;mine&gt; &amp; never was" in lines
     assert "Payment: https://app.dodopayments.com/transactions/payments/pay_1" in lines
     assert "Dispute: https://app.dodopayments.com/transactions/disputes/dp_1" in lines
     assert arguments["amount"] in body["text"]
+
+
+def test_a_deadline_is_named_only_where_the_days_are_given(
+    slack: Web, resource: dict[str, Any]
+) -> None:
+    by = by_slack(slack, resource)
+    run("dispute_message", sent("dispute", dispute()), **by, days_to_respond=7)
+    ((_, _, body),) = slack.asked
+    assert "Respond before 2026-05-08 12:00 UTC: the dashboard tells" in body["text"]
 
 
 def test_jobs_that_come_at_once_tell_it_once(slack: Web, resource: dict[str, Any]) -> None:

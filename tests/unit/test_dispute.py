@@ -58,6 +58,30 @@ def test_within_a_stage_a_dispute_is_judged_fact_by_fact_in_every_order(
         assert (entity.status, entity.stage, entity.history) == (status, "dispute", "complete")
 
 
+def test_a_dispute_that_rapid_resolution_settles_begins_with_its_loss() -> None:
+    entity = _known(_said("lost", "pre_dispute", is_resolved_by_rdr=True))
+    assert (entity.status, entity.history) == ("lost", "complete")
+    assert entity.is_resolved_by_rdr is True
+
+
+@pytest.mark.parametrize(
+    ("word", "said_of_rdr"),
+    [("lost", False), ("lost", None), ("lost", "true"), ("lost", 1), ("won", True)],
+)
+def test_only_a_loss_whose_data_says_rapid_resolution_needs_no_predecessor(
+    word: str, said_of_rdr: object
+) -> None:
+    assert _known(_said(word, is_resolved_by_rdr=said_of_rdr)).history == "partial"
+
+
+def test_one_body_of_several_that_says_rapid_resolution_is_enough() -> None:
+    bodies = [
+        said("dispute.lost", 0, "msg_1", dispute_id="dp_1", is_resolved_by_rdr=one)
+        for one in (True, None)
+    ]
+    assert {_known(*order).history for order in permutations(bodies)} == {"complete"}
+
+
 @pytest.mark.parametrize("word", WORDS)
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_a_later_stage_opens_a_decided_dispute_anew_with_any_word(outcome: str, word: str) -> None:

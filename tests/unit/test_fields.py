@@ -11,6 +11,7 @@ from domain.delivery import Delivery
 from domain.fields import boolean, identities, identity, instant, integer, links, text
 from domain.license_key import LicenseKeyEntity
 from domain.payment import PaymentEntity
+from domain.periods import periods
 from domain.subscription import SubscriptionEntity
 from tests.histories import NOON, aggregates, of_one, rendered, said
 from tests.samples import Json
@@ -253,6 +254,39 @@ def test_an_instant_is_read_in_utc(value: str) -> None:
 @pytest.mark.parametrize("value", ["9999-12-31T23:59:59-01:00", "soon", "", 1777636800, None, []])
 def test_what_is_no_instant_is_absent(value: Json) -> None:
     assert instant(value) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("Month", "Month"),
+        ("month", "Month"),
+        ("YEAR", "Year"),
+        ("week", "Week"),
+        ("day", "Day"),
+        ("Months", "Months"),
+        ("fortnight", "fortnight"),
+        ("", ""),
+        (3, None),
+        (None, None),
+    ],
+)
+def test_a_unit_of_time_has_one_spelling_however_it_is_written(
+    value: Json, read: str | None
+) -> None:
+    entity = _subscription(
+        _told("active", 0, payment_frequency_interval=value, subscription_period_interval=value)
+    )
+    assert (entity.payment_frequency_interval, entity.subscription_period_interval) == (read, read)
+
+
+def test_another_spelling_of_a_unit_begins_no_period() -> None:
+    told = [
+        _told("active", 0, payment_frequency_interval="Month"),
+        _told("updated", 1, payment_frequency_interval="month"),
+    ]
+    (one,) = periods(of_one(*told))
+    assert one.payment_frequency_interval == "Month"
 
 
 def test_a_list_of_ids_leaves_out_what_is_none_and_has_an_end() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from domain.machine import At, Judgement, Machine, Step, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 GRID = """
         open    close
@@ -26,6 +30,7 @@ class Table:
     grid: str = GRID
     final: frozenset[str] = frozenset()
     observed_first: frozenset[str] = frozenset()
+    unannounced: Mapping[str, str] = field(default_factory=dict)
     stages: tuple[str, ...] = ()
 
     def read(self) -> Machine:
@@ -38,6 +43,7 @@ class Table:
             grid=self.grid,
             final=self.final,
             observed_first=self.observed_first,
+            unannounced=self.unannounced,
             stages=self.stages,
         )
 
@@ -71,6 +77,14 @@ closed  ✗       =        opened
     "a cell that asks only": replace(DOOR, grid=GRID.replace("closed?", "?")),
     "a refusal that is a gap": replace(DOOR, grid=GRID.replace("closed?", "✗?")),
     "a gap after a state": replace(DOOR, grid=GRID.replace("=       closed", "=       closed?")),
+    "an anomaly after a state that is not final": replace(DOOR, grid=GRID.replace("✗", "opened!")),
+    "an anomaly that claims no state": replace(
+        DOOR, grid=GRID.replace("✗", "shut!"), final=frozenset({"closed"})
+    ),
+    "an anomaly that claims its own state": replace(
+        DOOR, grid=GRID.replace("✗", "closed!"), final=frozenset({"closed"})
+    ),
+    "an unannounced word that is no event": replace(DOOR, unannounced={"lock": "alone"}),
     "a final state that is none": replace(DOOR, final=frozenset({"locked"})),
     "a state that is observed first only": replace(DOOR, observed_first=frozenset({"opened"})),
 }

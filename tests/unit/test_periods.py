@@ -125,6 +125,21 @@ def test_a_period_with_the_status_of_an_observation_ends_with_the_fact_that_says
     ]
 
 
+def test_a_contradicted_end_has_the_status_that_dodo_says_until_it_says_the_end_again() -> None:
+    life = [
+        _subscribed("cancelled", 0, status="cancelled"),
+        _subscribed("active", 5, status="active"),
+        _subscribed("updated", 10, status="on_hold"),
+        _subscribed("cancelled", 15, status="cancelled"),
+    ]
+    assert [_line(one)[:3] for one in periods(of_one(*life))] == [
+        (0, 5, "cancelled"),
+        (5, 10, "active"),
+        (10, 15, "on_hold"),
+        (15, None, "cancelled"),
+    ]
+
+
 def test_a_delivery_without_a_status_leaves_what_was_last_observed() -> None:
     life = [_subscribed("active", 0, status="on_hold"), _subscribed("updated", 5, quantity=2)]
     assert [_line(one)[:3] for one in periods(of_one(*life))] == [

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from api.lifecycle import Lifecycle, LifecycleEntry, late_s
+from api.lifecycle import Lifecycle, LifecycleEntry
 from api.printing import words
 from api.printing.customers import show_customer
 from api.printing.explanations import show_explanation
@@ -20,6 +20,7 @@ from api.printing.objects import kind_of, show_object, show_objects
 from api.printing.tables import show_fields, show_line, show_lines, show_table
 from api.printing.timelines import show_timeline
 from domain.explanation import explain
+from domain.lateness import Stretch
 from domain.subscription import SubscriptionEntity
 from projections.customers import Customer, Totals
 from tests.histories import NOON, aggregates, of_one, said
@@ -100,22 +101,31 @@ def test_a_price_tells_how_often_it_is_paid() -> None:
     assert words.price(the_subscription(active(payment_frequency_interval="Month"))) == ""
 
 
-def test_a_fact_is_late_when_it_took_more_than_a_minute() -> None:
-    (entry,) = of_one(active()).timeline()
-    for delay_s, told in ((-5, None), (0, None), (60, None), (60.9, 60), (3600, 3600)):
-        recorded_at = NOON + timedelta(seconds=delay_s)
-        assert late_s(msgspec.structs.replace(entry, recorded_at=recorded_at)) == told
+def test_what_was_recorded_afterwards_is_told_in_a_sentence() -> None:
+    minute = timedelta(minutes=1)
+    one = Stretch(
+        248, NOON, NOON + minute, NOON + 2 * minute, NOON + 2 * minute, out_of_order=False
+    )
+    assert words.afterwards(one) == (
+        "recorded afterwards in one stretch: 248 facts from 2026-05-01 12:00:00"
+        " to 2026-05-01 12:01:00, at 2026-05-01 12:02:00"
+    )
+    at_once = msgspec.structs.replace(one, facts=2, occurred_to=NOON)
+    assert "2 facts of 2026-05-01 12:00:00, at" in words.afterwards(at_once)
+    longer = msgspec.structs.replace(one, recorded_to=NOON + 3 * minute, out_of_order=True)
+    assert words.afterwards(longer).endswith(
+        ", between 2026-05-01 12:02:00 and 2026-05-01 12:03:00, when later ones were known already"
+    )
 
 
 def test_what_is_odd_about_a_fact_is_told_in_words() -> None:
     stream = of_one(active(0), said("subscription.failed", 1, subscription_id="sub_1"))
     applied, refused = stream.timeline()
-    assert (words.change(applied), words.remarks(applied)) == ("– → active", "")
+    assert (words.change(applied), words.remarks(applied, None)) == ("– → active", "")
     assert words.change(refused) == "stays active"
-    assert words.remarks(refused).startswith("refused: subscription.failed is not a valid")
+    assert words.remarks(refused, None).startswith("refused: subscription.failed is not a valid")
     (gap,) = of_one(said("subscription.on_hold", 0, subscription_id="sub_1")).timeline()
-    late = msgspec.structs.replace(gap, recorded_at=NOON + timedelta(hours=2))
-    assert words.remarks(late) == "arrived 2 h late; something before it was never seen"
+    assert words.remarks(gap, 7_200) == "arrived 2 h late; something before it was never seen"
     (unmoved,) = of_one(said("subscription.updated", 0, subscription_id="sub_1")).timeline()
     assert words.change(unmoved) == "–"
 
@@ -199,6 +209,8 @@ def test_every_source_of_an_explanation_is_printed(arrivals: list[Delivery]) -> 
 def test_a_timeline_has_a_line_a_fact(arrivals: list[Delivery]) -> None:
     entries = recorded(arrivals).timeline()
     told = printed(show_timeline, entries).splitlines()
+    while told[0].startswith("recorded afterwards"):
+        del told[0]
     assert len(told) == len(entries) + 1
     for line, entry in zip(told[1:], entries, strict=True):
         assert entry.webhook_id in line
@@ -224,10 +236,16 @@ def lifecycle(built: dict[str, Aggregate], **counts: int) -> Lifecycle:
         (entry for one in built.values() for entry in one.timeline()),
         key=lambda entry: entry.occurred_at or datetime.min.replace(tzinfo=UTC),
     )
-    items = [LifecycleEntry(**msgspec.structs.asdict(one), late_s=late_s(one)) for one in entries]
+    items = [LifecycleEntry(**msgspec.structs.asdict(one), late_s=None) for one in entries]
     kinds = ("subscription", "payment", "refund", "dispute", "license_key")
     objects = {f"{kind}s": entities.get(kind, []) for kind in kinds}
-    told = {"customer": customer(**counts), **objects, "items": items, "next": None}
+    told = {
+        "customer": customer(**counts),
+        **objects,
+        "stretches": [],
+        "items": items,
+        "next": None,
+    }
     return msgspec.convert(told, Lifecycle)
 
 
@@ -276,10 +294,12 @@ def test_a_customers_life_is_told_from_who_it_is_to_what_happened() -> None:
 def test_drift_late_arrivals_and_what_is_left_out_are_marked() -> None:
     built = aggregates([active(0, status="active"), active(1, status="on_hold")])
     found = lifecycle(built, subscriptions=3)
-    late = msgspec.structs.replace(found.items[0], recorded_at=NOON + timedelta(days=2))
-    cut = msgspec.structs.replace(found, items=[late], next="more")
+    late = msgspec.structs.replace(found.items[0], late_s=2 * 86_400)
+    stretch = Stretch(9, NOON, NOON, NOON, NOON, out_of_order=False)
+    cut = msgspec.structs.replace(found, stretches=[stretch], items=[late], next="more")
     told = printed(show_customer, cut, "")
     assert "Subscriptions (and 2 older)" in told
     assert "! subscription sub_1: drift: Dodo last said on_hold" in told
     assert "arrived 2 days late" in told
+    assert "recorded afterwards in one stretch: 9 facts" in told
     assert told.endswith("Only the first 1 facts are shown.\n")

@@ -83,7 +83,7 @@ FIELDS: tuple[tuple[str, str, object], ...] = (
     ("dispute.opened--without-customer-and-reason", "reason", None),
     ("license_key.created", "customer_id", "cus_om9RRIGlGpM0vvtSyARiSY"),
     ("license_key.created--of-a-subscription", "subscription_id", "sub_CKsjulU4C20HVVCoIsSjkz"),
-    ("subscription.active--month-in-lower-case", "payment_frequency_interval", "month"),
+    ("subscription.active--month-in-lower-case", "payment_frequency_interval", "Month"),
     ("subscription.active--trial", "trial_period_days", 14),
     ("subscription.updated--cancels-at-period-end", "cancel_at_next_billing_date", True),
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import permutations
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
-from domain.subscription import SubscriptionEntity
+from domain.subscription import SubscriptionEntity, gives_access
 from tests.histories import NOON, aggregates, delivery, of_one, said
 from tests.samples import samples
 
@@ -90,16 +91,16 @@ def test_the_burst_of_a_first_purchase_gives_one_active_subscription_in_every_or
         ("active unpaused failed", "applied unchanged refused", "active"),
         ("active past_due paused unpaused", "applied applied refused refused", "past_due"),
         ("active on_hold past_due", "applied applied refused", "on_hold"),
-        ("failed on_hold active", "applied refused applied", "active"),
-        ("failed renewed", "applied applied", "active"),
-        ("failed cancelled", "applied applied", "cancelled"),
+        ("failed on_hold active", "applied refused refused", "failed"),
+        ("failed renewed", "applied refused", "failed"),
+        ("failed cancelled", "applied refused", "failed"),
         ("active cancelled renewed", "applied applied refused", "cancelled"),
         ("active cancelled on_hold unpaused", "applied applied refused refused", "cancelled"),
         ("active cancelled expired", "applied applied unchanged", "cancelled"),
-        ("active cancelled active", "applied applied applied", "active"),
+        ("active cancelled active", "applied applied refused", "cancelled"),
         ("active expired cancelled", "applied applied refused", "expired"),
         ("active expired renewed", "applied applied refused", "expired"),
-        ("active expired active renewed", "applied applied applied unchanged", "active"),
+        ("active expired active renewed", "applied applied refused refused", "expired"),
     ],
 )
 def test_a_life_is_judged_fact_by_fact_in_every_order_of_arrival(
@@ -113,6 +114,70 @@ def test_a_life_is_judged_fact_by_fact_in_every_order_of_arrival(
         assert (entity.status, entity.folded_status) == (status, status)
         assert entity.refused == verdicts.split().count("refused")
         assert entity.history == "complete"
+
+
+@pytest.mark.parametrize("word", ["active", "renewed", "unpaused"])
+@pytest.mark.parametrize("ended", ENDED)
+def test_what_dodo_says_after_an_end_in_type_and_data_is_an_anomaly_that_the_status_follows(
+    ended: str, word: str
+) -> None:
+    life = [_told("active", 0), _told(ended, 1, ended), _told(word, 2, "active")]
+    for order in permutations(life[1:] if ended == "failed" else life):
+        line = of_one(*order).timeline()[-1]
+        assert (line.verdict, line.from_, line.to) == ("anomaly", ended, ended)
+        assert line.reason == (
+            f"subscription.{word} is not a valid transition from {ended}, which is final;"
+            " its own data says active, and the status follows"
+        )
+        entity = _known(*order)
+        assert (entity.status, entity.folded_status) == ("active", ended)
+        assert entity.drift is not None
+        assert (entity.drift.folded, entity.drift.observed) == (ended, "active")
+        assert entity.refused == 1
+        assert entity.anomaly == f"Dodo says active after {ended}, which is final"
+
+
+@pytest.mark.parametrize("status", ["cancelled", "expired", "pending", "hibernating", None])
+def test_after_an_end_a_fact_that_its_own_data_does_not_bear_out_is_refused(
+    status: str | None,
+) -> None:
+    entity = _known(_told("cancelled", 1, "cancelled"), _told("renewed", 2, status))
+    assert (entity.status, entity.folded_status) == ("cancelled", "cancelled")
+    assert (entity.refused, entity.anomaly) == (1, None)
+
+
+def test_a_contradicted_end_is_followed_on_until_dodo_says_an_end_again() -> None:
+    life = [
+        _told("active", 0, "active"),
+        _told("cancelled", 1, "cancelled"),
+        _told("active", 2, "active"),
+        _told("updated", 3, "past_due"),
+        _told("on_hold", 4, "on_hold"),
+        _told("updated", 5, "active"),
+        _told("cancelled", 6, "cancelled"),
+        _told("updated", 7, "active"),
+    ]
+    statuses = "active cancelled active past_due on_hold active cancelled cancelled".split()
+    folded = ["active", *["cancelled"] * 7]
+    for number in range(1, len(life) + 1):
+        entity = _known(*life[:number])
+        assert (entity.status, entity.folded_status) == (statuses[number - 1], folded[number - 1])
+        assert (entity.anomaly is None) == (entity.status == entity.folded_status)
+        assert entity.history == "complete"
+
+
+def test_an_end_that_dodo_contradicts_and_then_says_by_data_alone_counts_again() -> None:
+    life = [_told("cancelled", 1, "cancelled"), _told("active", 2, "active")]
+    entity = _known(*life, _told("updated", 3, "cancelled"))
+    assert (entity.status, entity.drift, entity.anomaly) == ("cancelled", None, None)
+    assert _known(*life, _told("updated", 3, "hibernating")).status == "active"
+
+
+def test_an_anomaly_becomes_a_transition_when_the_end_turns_out_to_be_later() -> None:
+    renewed, end = _told("renewed", 3, "active"), _told("cancelled", 1, "cancelled")
+    assert _lines(of_one(end, renewed))[-1] == ("renewed", "anomaly", "cancelled")
+    alone = of_one(renewed, _told("cancelled", 5, "cancelled"))
+    assert [line[1] for line in _lines(alone)] == ["applied", "applied"]
 
 
 def test_a_refused_fact_is_kept_with_its_reason_and_keeps_the_state() -> None:
@@ -289,6 +354,28 @@ def test_a_cancellation_at_the_periods_end_shows_and_can_be_undone() -> None:
     assert _known(_told("active", 0), asked, undone).cancel_at_next_billing_date is False
     ended = _told("cancelled", 3, "cancelled", cancelled_at="2026-05-01T12:03:00Z")
     assert _known(_told("active", 0), asked, ended).status == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("status", "ends_after_s", "gives"),
+    [
+        ("active", None, True),
+        ("active", -60, True),
+        ("past_due", None, True),
+        ("past_due", 1, True),
+        ("past_due", 0, False),
+        ("past_due", -1, False),
+        ("on_hold", 60, False),
+        ("paused", None, False),
+        ("cancelled", None, False),
+        (None, None, False),
+    ],
+)
+def test_a_subscription_gives_access_while_active_and_past_due_until_its_grace_ends(
+    status: str | None, ends_after_s: int | None, *, gives: bool
+) -> None:
+    ends_at = None if ends_after_s is None else NOON + timedelta(seconds=ends_after_s)
+    assert gives_access(status, ends_at, NOON) is gives
 
 
 def test_occurred_at_is_the_newest_facts_even_if_it_was_refused() -> None:

@@ -27,6 +27,16 @@ SPLITS = st.sets(st.integers(0, 9))
 STORY = "active paused unpaused renewed on_hold past_due cancelled".split()
 """In this order all are valid; in many others some are refused at first."""
 
+SETTLED = {
+    (Verdict.REFUSED, Verdict.ANOMALY),
+    (Verdict.REFUSED, Verdict.APPLIED),
+    (Verdict.REFUSED, Verdict.UNCHANGED),
+    (Verdict.REFUSED, None),
+    (Verdict.ANOMALY, Verdict.APPLIED),
+    (Verdict.ANOMALY, Verdict.UNCHANGED),
+}
+"""The changes of a verdict with which a fact counts for more than before."""
+
 
 class Fell(NamedTuple):
     """What can be told of what fell due, apart from how it was read."""
@@ -55,8 +65,8 @@ def by_the_book(known: Aggregate) -> list[Fell]:
         for entry in aggregate(known.id, known.events[:count]).timeline():
             place = entry.kind, entry.id, entry.webhook_id
             is_new = place not in verdicts
-            is_settled = not is_new and verdicts[place] is Verdict.REFUSED
-            if is_new or (is_settled and entry.verdict is not Verdict.REFUSED):
+            before = None if is_new else verdicts[place]
+            if is_new or (before, entry.verdict) in SETTLED:
                 found.append(Fell(place, entry.verdict, count))
             verdicts[place] = entry.verdict
     return found
@@ -66,6 +76,22 @@ def first_not_refused(due: Sequence[Due]) -> list[str]:
     """Return what a route without `refused` starts: each event once, as the outbox has it once."""
     firing = [one.occasion.webhook_id for one in due if one.occasion.verdict != Verdict.REFUSED]
     return list(dict.fromkeys(firing))
+
+
+def test_an_anomaly_falls_due_again_when_it_turns_out_to_be_a_transition() -> None:
+    # A mandate that fails after the beginning is refused, so what comes after it is valid.
+    told = [
+        said("subscription.failed", 1, "msg_1", subscription_id="sub_1", status="failed"),
+        said("subscription.renewed", 2, "msg_2", subscription_id="sub_1", status="active"),
+        said("subscription.active", 0, "msg_3", subscription_id="sub_1", status="active"),
+    ]
+    due = list(in_pages(recorded(told), {0, 1, 2}))
+    assert [(one.occasion.webhook_id, one.occasion.verdict) for one in due] == [
+        ("msg_1", Verdict.APPLIED),
+        ("msg_2", Verdict.ANOMALY),
+        ("msg_3", Verdict.APPLIED),
+        ("msg_2", Verdict.UNCHANGED),
+    ]
 
 
 @given(lives(), SPLITS)

@@ -80,7 +80,7 @@ def test_a_route_says_what_it_wants_and_what_it_starts() -> None:
 def test_a_route_that_says_little_is_on_and_gets_the_state_of_what_is_not_refused() -> None:
     route = one(ROUTE)
     assert (route.transformation, route.own_code, route.enabled) == ("state", None, True)
-    assert route.verdicts == ("applied", "unchanged", "none")
+    assert route.verdicts == ("applied", "unchanged", "anomaly", "none")
     assert (route.conditions, route.url) == ((), None)
 
 
@@ -118,7 +118,7 @@ def test_a_route_is_shown_as_it_was_declared() -> None:
         target="run/f/u/shop/log",
         transformation="state",
         enabled=True,
-        verdicts=["applied", "unchanged", "none"],
+        verdicts=["applied", "unchanged", "anomaly", "none"],
         where={},
     )
     assert read(FULL).show()[0].where == {

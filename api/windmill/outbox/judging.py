@@ -44,9 +44,9 @@ def fallen_due(
 ) -> Iterator[Due]:
     """Yield what falls due with the events of a stream behind a position, in their order.
 
-    That is each new fact; and a fact that was refused until then, and is not any more: a missing
-    one has come before it. `events` are all of the stream's, up to the last that counts. Only
-    occasions of wanted types are given, and each without its entity.
+    That is each new fact; and a fact that was refused or an anomaly until then, and counts for
+    more now: a missing one has come before it. `events` are all of the stream's, up to the last
+    that counts. Only occasions of wanted types are given, and each without its entity.
     """
     known = aggregate(stream_id, events)
     entries = _at_the_end(known, after)
@@ -104,10 +104,16 @@ def _one_by_one(
         known = aggregate(stream_id, events[:number])
         for entry in known.timeline():
             place = entry.kind, entry.id, entry.webhook_id
-            settled = before.get(place) is Verdict.REFUSED is not entry.verdict
-            if place not in before or settled:
+            if place not in before or _settles(before[place], entry.verdict):
                 yield known, entry, event.position or 0
         before = _verdicts(known)
+
+
+def _settles(before: Verdict | None, now: Verdict | None) -> bool:
+    """Tell whether a fact that was no valid transition counts for more than it did."""
+    if before is None or before.is_valid:
+        return False
+    return now not in {before, Verdict.REFUSED}
 
 
 def _verdicts(known: Aggregate) -> Verdicts:

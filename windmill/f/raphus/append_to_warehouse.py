@@ -9,7 +9,7 @@ it. The table is created where it is not. Started by the route:
     on = ["*"]
     script = "f/raphus/append_to_warehouse"
     transformation = "state"     # or "envelope"
-    verdicts = ["applied", "unchanged", "none", "refused"]
+    verdicts = ["applied", "unchanged", "none", "refused", "anomaly"]
 """
 
 from __future__ import annotations

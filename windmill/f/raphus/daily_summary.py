@@ -1,5 +1,7 @@
 """Sum up a day: active subscriptions, open disputes, failed payments, refused facts.
 
+Active are the subscriptions that give access now: those in their grace, too.
+
 It asks Raphus, returns the numbers, and tells them to a Slack channel if one is given (an
 incoming webhook as `slack_url` has a channel of its own: give that). Started by the schedule
 beside this file, every morning for the day before (UTC); no route is needed.

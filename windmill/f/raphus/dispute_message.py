@@ -1,8 +1,10 @@
-"""Tell a Slack channel, or a mail address, that a dispute was opened, and until when to respond.
+"""Tell a Slack channel, or a mail address, that a dispute was opened and waits for a response.
 
-A bank gives about four days. What was told is remembered in `raphus_done` of your PostgreSQL,
-so a job that runs twice tells it once (`database=""` remembers nothing). With `mail_to` it is a
-mail; `slack_url` may be that of an incoming webhook, which needs no token and is a secret.
+How many days there are, Dodo tells in two ways (4 and 10), so no day is named unless you set
+`days_to_respond`: the dashboard has the deadline. What was told is remembered in `raphus_done` of
+your PostgreSQL, so a job that runs twice tells it once (`database=""` remembers nothing). With
+`mail_to` it is a mail; `slack_url` may be that of an incoming webhook, which needs no token and is
+a secret.
 Started by the route:
 
     [[route]]
@@ -44,7 +46,7 @@ def main(
     smtp: smtp = "$res:f/raphus/smtp",
     database: postgresql = "$res:f/raphus/database",
     every_event: bool = False,
-    days_to_respond: int = 4,
+    days_to_respond: int = 0,
     dashboard_url: str = "https://app.dodopayments.com/transactions",
     raphus_replay: int = 0,
 ) -> dict[str, Any]:
@@ -62,7 +64,8 @@ def main(
     ]
     if opened:
         deadline = occurred_at + timedelta(days=days_to_respond)
-        lines.insert(1, f"Respond before about {deadline:%Y-%m-%d %H:%M} UTC.")
+        until = f"before {deadline:%Y-%m-%d %H:%M} UTC" if days_to_respond else "in time"
+        lines.insert(1, f"Respond {until}: the dashboard tells how long there is.")
     text = "\n".join(filter(None, lines))
     key = f"dispute_message {dispute_id} {stage} {event_type} {timestamp} {raphus_replay}"
     with once(database, key) as to_be_done:

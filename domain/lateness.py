@@ -1,0 +1,113 @@
+"""Lateness: which facts came late, each by itself or with others in one stretch."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from datetime import datetime, timedelta
+from itertools import pairwise
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+DELAY_MAX: Final = timedelta(seconds=60)
+"""Dodo delivers within seconds: what took longer was retried, replayed, held up or loaded."""
+PAUSE_MAX: Final = timedelta(hours=1)
+"""What is recorded together has no longer pauses between two facts."""
+
+
+class Arrival(NamedTuple):
+    """When a fact occurred and was recorded, and its place in the log."""
+
+    position: int
+    occurred_at: datetime
+    recorded_at: datetime
+
+
+class Stretch(msgspec.Struct, frozen=True):
+    """Facts that were recorded afterwards, together: an import, a recovery, the end of an outage.
+
+    Nothing that had been recorded before occurred between the first and the last of them.
+    `out_of_order` tells whether something that occurred later had been recorded already.
+    """
+
+    facts: int
+    occurred_from: datetime
+    occurred_to: datetime
+    recorded_from: datetime
+    recorded_to: datetime
+    out_of_order: bool
+
+
+class Lateness(NamedTuple):
+    """What came late, each fact told once: by its position with the seconds, or in a stretch."""
+
+    late_s: dict[int, int]
+    stretches: list[Stretch]
+
+
+def lateness(arrivals: Iterable[Arrival]) -> Lateness:
+    """Tell what came late among facts that belong together; the stretches in order of recording.
+
+    It depends on what had been recorded before a fact and with it, never on what came later.
+    """
+    late_s: dict[int, int] = {}
+    stretches: list[Stretch] = []
+    known: list[datetime] = []
+    for run in _runs(sorted(arrivals)):
+        if _is_delayed(run[0]):
+            for block in _blocks(run, known):
+                if len(block) == 1:
+                    delay = block[0].recorded_at - block[0].occurred_at
+                    late_s[block[0].position] = int(delay.total_seconds())
+                else:
+                    stretches.append(_stretch(block, known))
+        for one in run:
+            insort(known, one.occurred_at)
+    return Lateness(late_s, sorted(stretches, key=attrgetter("recorded_from", "occurred_from")))
+
+
+def _is_delayed(one: Arrival) -> bool:
+    return one.recorded_at - one.occurred_at > DELAY_MAX
+
+
+def _runs(arrivals: Sequence[Arrival]) -> Iterator[list[Arrival]]:
+    """Split into runs that were recorded in time, and that were recorded late without a pause."""
+    run: list[Arrival] = []
+    for one in arrivals:
+        if run and (
+            _is_delayed(run[-1]) != _is_delayed(one)
+            or (_is_delayed(one) and one.recorded_at - run[-1].recorded_at > PAUSE_MAX)
+        ):
+            yield run
+            run = []
+        run.append(one)
+    if run:
+        yield run
+
+
+def _blocks(run: Sequence[Arrival], known: Sequence[datetime]) -> Iterator[list[Arrival]]:
+    """Split a run, by time of occurrence, where something that was known before lies between."""
+    in_time = sorted(run, key=attrgetter("occurred_at", "position"))
+    block = in_time[:1]
+    for before, one in pairwise(in_time):
+        if bisect_left(known, one.occurred_at) > bisect_right(known, before.occurred_at):
+            yield block
+            block = []
+        block.append(one)
+    yield block
+
+
+def _stretch(block: Sequence[Arrival], known: Sequence[datetime]) -> Stretch:
+    recorded = [one.recorded_at for one in block]
+    return Stretch(
+        facts=len(block),
+        occurred_from=block[0].occurred_at,
+        occurred_to=block[-1].occurred_at,
+        recorded_from=min(recorded),
+        recorded_to=max(recorded),
+        out_of_order=bool(known) and known[-1] > block[-1].occurred_at,
+    )
