@@ -14,7 +14,9 @@ import psycopg
 import uvicorn
 
 from api.app import application
+from api.auth import KeyGuard
 from api.conninfo import UnreachableError, database
+from api.key_file import kept_in, kept_key
 from api.protocol import BoundedProtocol
 from api.windmill.outbox.following import begin
 from api.windmill.running import Task
@@ -57,15 +59,15 @@ def serve(settings: Settings) -> None:
     and then the embedded database, if this was its last user.
 
     Raises:
-        SettingsError: a setting is missing, or cannot be used.
+        SettingsError: a setting is missing, or cannot be used; or no API key can be kept.
         AddressError: the host and port cannot be listened on.
         UnreachableError, EmbeddedPostgresError, MigrationError: there is no usable database.
     """
-    settings.check_reach()
     verifier = settings.verifier()
     routes_file = settings.windmill.routes_file()
+    api_key = settings.api_key or kept_key(settings.home)
     with listening(settings.host, settings.port) as sock, database(settings) as conninfo:
-        app = application(conninfo, verifier, settings.api_key, routes_file)
+        app = application(conninfo, verifier, KeyGuard(api_key), routes_file)
         server = Server(app, lambda: _announce(settings, sock))
         try:
             with _windmill(settings.windmill, conninfo):
@@ -184,6 +186,6 @@ def _announce(settings: Settings, sock: socket.socket) -> None:
     url = url_of(sock)
     _log.info("Raphus listens on %s; webhooks go to %s/webhooks/dodo", url, url)
     if settings.api_key is None:
-        _log.info("RAPHUS_API_KEY is not set: reads are answered to this machine only")
+        _log.info("RAPHUS_API_KEY is not set: the key to read with is in %s", kept_in(settings.home))
     if settings.database_url is None:
         _log.info("DATABASE_URL is not set: the data is in %s", settings.home)

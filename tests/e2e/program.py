@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
+from api.key_file import kept_in
 from api.webhooks import PATH
 from tests.embedded_users import GUARD_S, is_stopped
 from tests.http_server import SECRET, signed
@@ -125,9 +126,15 @@ class Program:
         self.signal(signal.SIGKILL)
         self.wait()
 
+    @property
+    def key(self) -> str:
+        """The key to read with: the one that it was given, or has made."""
+        given = self._env.get("RAPHUS_API_KEY")
+        return given or kept_in(Path(self._env["RAPHUS_HOME"])).read_text("utf-8").strip()
+
     def client(self, **headers: str) -> httpx.Client:
-        """Make a client of it, as it runs now."""
-        return client(self.url, **headers)
+        """Make a client of it, as it runs now, with its key unless there are other headers."""
+        return client(self.url, **(headers or {"authorization": f"Bearer {self.key}"}))
 
     def get(self, path: str, **query: str | int) -> Any:  # noqa: ANN401 -- JSON
         """Ask what must be answered, and return the answer."""
