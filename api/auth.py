@@ -105,7 +105,7 @@ def _check_site(scope: Scope) -> None:
         ours = all(site in _OWN_SITE for site in sites)
     else:
         hosts = _values(scope, b"host")
-        ours = not origins or len(hosts) == 1 and all(_is_of(one, hosts[0]) for one in origins)
+        ours = all(len(hosts) == 1 and _is_of(origin, hosts[0]) for origin in origins)
     if not ours:
         message = "a page of another site asks: only pages of this server may"
         raise ApiError(403, "cross_site", message)

@@ -8,12 +8,10 @@ import secrets
 import stat
 import sys
 import tempfile
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from api.settings import API_KEY, HOME, SettingsError, checked_key
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
@@ -52,18 +50,19 @@ def kept_key(home: Path) -> str:
 
 
 def _make(path: Path) -> None:
-    descriptor, unfinished = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    unfinished = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(f"{secrets.token_urlsafe(KEY_BYTES)}\n")
             file.flush()
             os.fsync(file.fileno())
         # Unlike a renamed file, a link never takes another's place.
-        os.link(unfinished, path)
+        path.hardlink_to(unfinished)
     except FileExistsError:
         return
     finally:
-        os.unlink(unfinished)
+        unfinished.unlink()
     _sync(path.parent)
 
 

@@ -186,6 +186,7 @@ def _announce(settings: Settings, sock: socket.socket) -> None:
     url = url_of(sock)
     _log.info("Raphus listens on %s; webhooks go to %s/webhooks/dodo", url, url)
     if settings.api_key is None:
-        _log.info("RAPHUS_API_KEY is not set: the key to read with is in %s", kept_in(settings.home))
+        path = kept_in(settings.home)
+        _log.info("RAPHUS_API_KEY is not set: the key to read with is in %s", path)
     if settings.database_url is None:
         _log.info("DATABASE_URL is not set: the data is in %s", settings.home)

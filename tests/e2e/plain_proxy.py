@@ -46,7 +46,7 @@ def plain_proxy(upstream: str) -> Iterator[str]:
 
         do_GET = do_POST = _forward  # noqa: N815 -- the names in http.server
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- its name there
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Forward) as proxy:

@@ -53,9 +53,10 @@ def test_one_that_dies_before_its_key_is_whole_leaves_none(
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as during, pytest.raises(SettingsError, match="No space left"):
+    with monkeypatch.context() as during:
         during.setattr(os, "fsync", full)
-        kept_key(tmp_path)
+        with pytest.raises(SettingsError, match="No space left"):
+            kept_key(tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert kept_key(tmp_path)
 
