@@ -7,14 +7,17 @@ import logging
 import socket
 import sys
 from contextlib import contextmanager
+from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 import psycopg
 import uvicorn
 
+from api.admission import Admission
 from api.app import application
 from api.auth import KeyGuard
+from api.capacity import CONNECTIONS_MAX, Capacity, raise_files_max
 from api.conninfo import UnreachableError, database
 from api.key_file import kept_in, kept_key
 from api.protocol import BoundedProtocol
@@ -82,11 +85,22 @@ class Server(uvicorn.Server):
     """uvicorn, with our limits, that says when it is ready."""
 
     def __init__(self, app: ASGIApp, ready: Callable[[], None]) -> None:
+        files_max = raise_files_max()
+        capacity = Capacity.of(files_max)
+        if capacity.connections_max < CONNECTIONS_MAX:
+            _log.warning(
+                "%d files may be open, and so %d connections at the most, not %d: see ulimit -n,"
+                " or LimitNOFILE= of systemd",
+                files_max,
+                capacity.connections_max,
+                CONNECTIONS_MAX,
+            )
         super().__init__(
             uvicorn.Config(
                 app,
                 access_log=False,
-                http=BoundedProtocol,
+                backlog=capacity.backlog,
+                http=partial(BoundedProtocol, Admission(capacity.connections_max)),  # type: ignore[arg-type]  # a class, it says
                 lifespan="on",
                 log_config=None,
                 proxy_headers=False,

@@ -73,6 +73,8 @@ class Program:
         self._said_before = 0
         self.url = ""
         """Where it listens, or last listened."""
+        self.files_max: int | None = None
+        """How many files it may open at the same time; by default as many as this process."""
 
     @property
     def said(self) -> str:
@@ -94,7 +96,9 @@ class Program:
         assert not self.runs
         with self._log.open("ab") as log:
             self._said_before = log.tell()
-            self._process = subprocess.Popen([RAPHUS, "serve"], env=self._env, stderr=log)
+            limited = f'ulimit -n {self.files_max} && exec "$0" "$@"'
+            command = ["sh", "-c", limited] if self.files_max is not None else []
+            self._process = subprocess.Popen([*command, RAPHUS, "serve"], env=self._env, stderr=log)
 
     def await_listening(self) -> None:
         """Wait until it says where it listens."""
