@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from starlette.types import ASGIApp, Receive, Scope, Send
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from api.admission import Admission
 
@@ -57,6 +58,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._begun = False
         """Whether a request has begun to come, and has not come whole."""
         self._requests = 0
+        self._serving: RequestResponseCycle | None = None
         self._turn_began = 0.0
         self._deadline: asyncio.TimerHandle | None = None
         self._take_deadline: asyncio.TimerHandle | None = None
@@ -91,6 +93,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._taken()
         self._admission.forget(self)
         super().connection_lost(exc)
+        if self._serving is not None:
+            # uvicorn tells only the last of several requests, which need not be the one served.
+            self._serving.disconnected = True
+            self._serving.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         """Read on; as long as the headers are not complete, count and time them."""
@@ -164,6 +170,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.write(head + answer.body)
         self.transport.close()
         self._await_taking()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401
+        self._serving = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _idle(self) -> None:
         self._unset_keepalive_if_required()
