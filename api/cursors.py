@@ -63,4 +63,6 @@ class Cursor(Generic[Key]):
         return key
 
     def _check(self, packed: bytes) -> bytes:
-        return blake2s(self._name + b"\0" + packed, digest_size=_CHECK_BYTES).digest()
+        digest = blake2s(self._name + b"\0" + packed, digest_size=_CHECK_BYTES).digest()
+        # So that no cursor begins with a hyphen, which would make it an option of a command.
+        return bytes([digest[0] & 0x7F]) + digest[1:]
