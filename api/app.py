@@ -12,7 +12,6 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api.auth import Guard
 from api.database import Database
 from api.errors import INTERNAL, ApiError
 from api.freshness import Freshness
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from api.auth import Guard
     from api.signatures import Verifier
     from projections.projector import Projected
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 def application(
     conninfo: str,
     verifier: Verifier,
-    api_key: str | None,
+    guard: Guard,
     routes_file: RoutesFile | None = None,
     *,
     queue_max: int = QUEUE_MAX,
@@ -56,7 +56,7 @@ def application(
         database=database,
         known=Known(conninfo, database),
         routes=routes_file or RoutesFile(Path(os.devnull)),
-        guard=Guard(api_key),
+        guard=guard,
         freshness=Freshness(conninfo, POSITION),
         metrics=metrics,
         writer=writer,

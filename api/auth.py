@@ -1,76 +1,134 @@
-"""Auth: who may read. With a key, who shows it; without one, who is on this machine."""
+"""Auth: who may read, and that no page of another site asks in a reader's name."""
 
 from __future__ import annotations
 
 import hmac
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
 from api.errors import ApiError
-from api.settings import is_loopback
 
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-# A proxy or a tunnel on this machine adds at least one of these.
+# A proxy or a tunnel on this machine may add one of these, and need not.
 _FORWARDED: Final = frozenset(
     {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"}
 )
+_OWN_SITE: Final = frozenset({b"same-origin", b"none"})
+"""What a browser says of a request by a page of ours, and of one that its user typed."""
+_PORTS: Final = {"http": 80, "https": 443}
 _CHALLENGE: Final = {"www-authenticate": 'Bearer realm="raphus"'}
 
 
-class Guard:
+class Guard(Protocol):
     """Lets a request pass, or raises `ApiError`."""
-
-    def __init__(self, api_key: str | None) -> None:
-        self._key = api_key.encode() if api_key else None
 
     def check(self, scope: Scope) -> None:
         """Refuse a request that may not read.
 
         Raises:
-            ApiError: 401 without the key; where no key is set, 403 from another machine.
+            ApiError: 401 or 403.
         """
-        if self._key is None:
-            _check_local(scope)
-            return
-        given = [value for name, value in scope["headers"] if name == b"authorization"]
+
+
+class KeyGuard:
+    """Lets pass who shows the key, from wherever it comes."""
+
+    def __init__(self, api_key: str) -> None:
+        self._key = api_key.encode()
+
+    def check(self, scope: Scope) -> None:
+        """Refuse a request that may not read.
+
+        Raises:
+            ApiError: 403 for a page of another site, 401 without the key.
+        """
+        _check_site(scope)
+        given = _values(scope, b"authorization")
         scheme, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
         if scheme.lower() != b"bearer":
-            message = "send the header Authorization: Bearer, with RAPHUS_API_KEY behind it"
+            message = "send the header Authorization: Bearer, with the server's API key behind it"
             raise ApiError(401, "unauthorized", message, headers=_CHALLENGE)
         if not hmac.compare_digest(token.strip(), self._key):
-            message = "that is not the server's RAPHUS_API_KEY"
+            message = "that is not the server's API key"
             raise ApiError(401, "unauthorized", message, headers=_CHALLENGE)
 
 
-def _check_local(scope: Scope) -> None:
-    """Without a key: only a peer on this machine that calls the server by a local name.
+class OpenOnLoopback:
+    """Lets pass whatever comes from this machine: for the demo, whose data are made up.
 
-    A tunnel that brings Dodo's webhooks in is such a peer too; a web page can make a name of its
-    own point to 127.0.0.1, and post to it. So forwarded requests, foreign names and foreign
-    origins are refused.
+    A proxy on this machine that says nothing of whom it forwards for cannot be told from a
+    program that asks for itself, so this protects nothing that is worth it.
     """
-    client, hosts, origins = scope.get("client"), [], []
-    forwarded = False
-    for name, value in scope["headers"]:
-        if name == b"host":
-            hosts.append(f"//{value.decode('latin-1')}")
-        if name == b"origin":
-            origins.append(value.decode("latin-1"))
-        forwarded = forwarded or name in _FORWARDED
-    named_locally = len(hosts) <= 1 and all(map(_names_us, hosts + origins))
-    if forwarded or client is None or not is_loopback(client[0]) or not named_locally:
-        message = "without RAPHUS_API_KEY only programs on the server's own machine are answered"
-        raise ApiError(403, "loopback_only", message)
+
+    def check(self, scope: Scope) -> None:
+        """Refuse a request that may not read.
+
+        Raises:
+            ApiError: 403 for a page of another site, and from another machine.
+        """
+        _check_site(scope)
+        client = scope.get("client")
+        hosts = [f"//{host.decode('latin-1')}" for host in _values(scope, b"host")]
+        forwarded = any(name in _FORWARDED for name, _ in scope["headers"])
+        # A page can make a name of its own point to 127.0.0.1: by that name we are not called.
+        named_locally = len(hosts) <= 1 and all(map(_names_us, hosts))
+        if forwarded or client is None or not is_loopback(client[0]) or not named_locally:
+            message = "only programs on the server's own machine are answered"
+            raise ApiError(403, "loopback_only", message)
 
 
-@lru_cache(maxsize=256)
-def _names_us(origin: str) -> bool:
-    """Tell whether a URL of no path names this machine; an origin of `null` names nobody."""
+def is_loopback(host: str) -> bool:
+    """Tell whether a name or an address means this machine, and no other can reach it."""
+    if host == "localhost":
+        return True
     try:
-        parts = urlsplit(origin)
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def _check_site(scope: Scope) -> None:
+    """Refuse what a page of another site has a browser send, even with the key.
+
+    A browser says of each request how the page that makes it and the server are related
+    (https://www.w3.org/TR/fetch-metadata/), and it alone knows that through a proxy that changes
+    the name. It does not say so to a server without TLS on another machine: there the origin
+    must be the host that is asked. What is no browser sends neither.
+    """
+    sites, origins = _values(scope, b"sec-fetch-site"), _values(scope, b"origin")
+    if sites:
+        ours = all(site in _OWN_SITE for site in sites)
+    else:
+        hosts = _values(scope, b"host")
+        ours = all(len(hosts) == 1 and _is_of(origin, hosts[0]) for origin in origins)
+    if not ours:
+        message = "a page of another site asks: only pages of this server may"
+        raise ApiError(403, "cross_site", message)
+
+
+def _is_of(origin: bytes, host: bytes) -> bool:
+    """Tell whether an origin (RFC 6454, `null` for none) is a page of this host."""
+    try:
+        page, server = urlsplit(origin.decode()), urlsplit(f"//{host.decode()}")
+        port = _PORTS[page.scheme]
+        asking, asked = (page.hostname, page.port or port), (server.hostname, server.port or port)
+    except (KeyError, ValueError):
+        return False
+    return bool(page.hostname) and asking == asked and origin.endswith(page.netloc.encode())
+
+
+def _names_us(host: str) -> bool:
+    try:
+        parts = urlsplit(host)
     except ValueError:
         return False
     return is_loopback(parts.hostname or "") and not (parts.path or parts.query or parts.fragment)
+
+
+def _values(scope: Scope, wanted: bytes) -> list[bytes]:
+    return [value for name, value in scope["headers"] if name == wanted]

@@ -34,6 +34,8 @@ class BodyReader:
     """Reads bodies; one for a server, since it knows how much all of them hold."""
 
     def __init__(self) -> None:
+        self._reading: dict[asyncio.Timeout, int] = {}
+        """What each body being read holds, in bytes, in the order in which they began."""
         self._reading_bytes = 0
 
     async def read(self, receive: Receive) -> bytes:
@@ -41,38 +43,53 @@ class BodyReader:
 
         Raises:
             TooLargeError: it is over `BODY_BYTES_MAX`; the rest is not kept.
-            TooMuchError: too much is being read already.
+            TooMuchError: too much is being read, and this has been read longest.
             TooSlowError: it takes longer than `READ_TIMEOUT_S`.
             DisconnectedError: the peer has gone.
         """
+        given_up = False
         try:
-            async with asyncio.timeout(READ_TIMEOUT_S):
+            async with asyncio.timeout(READ_TIMEOUT_S) as deadline:
                 message = await receive()
                 body = _chunk(message)
                 if not message.get("more_body", False):
                     return body
-                return await self._read_on(receive, body)
+                self._hold(deadline, len(body))
+                try:
+                    return await self._read_on(receive, body, deadline)
+                finally:
+                    given_up = deadline not in self._reading
+                    self._reading_bytes -= self._reading.pop(deadline, 0)
         except TimeoutError as error:
-            raise TooSlowError from error
+            raise (TooMuchError if given_up else TooSlowError) from error
 
-    async def _read_on(self, receive: Receive, first: bytes) -> bytes:
+    async def _read_on(self, receive: Receive, first: bytes, deadline: asyncio.Timeout) -> bytes:
         chunks, size = [first], len(first)
-        self._reading_bytes += size
-        try:
-            while True:
-                message = await receive()
-                chunk = _chunk(message)
-                size += len(chunk)
-                if size > BODY_BYTES_MAX:
-                    raise TooLargeError
-                self._reading_bytes += len(chunk)
-                chunks.append(chunk)
-                if self._reading_bytes > READING_BYTES_MAX:
-                    raise TooMuchError
-                if not message.get("more_body", False):
-                    return b"".join(chunks)
-        finally:
-            self._reading_bytes -= sum(map(len, chunks))
+        while True:
+            message = await receive()
+            chunk = _chunk(message)
+            size += len(chunk)
+            if size > BODY_BYTES_MAX:
+                raise TooLargeError
+            chunks.append(chunk)
+            self._hold(deadline, size)
+            if not message.get("more_body", False):
+                return b"".join(chunks)
+
+    def _hold(self, deadline: asyncio.Timeout, size: int) -> None:
+        """Count what a body holds; where all hold too much, those that began first are given up.
+
+        Bodies that stall are those before long, and so keep no newcomer out.
+        """
+        self._reading_bytes += size - self._reading.get(deadline, 0)
+        self._reading[deadline] = size
+        while self._reading_bytes > READING_BYTES_MAX:
+            oldest = next(iter(self._reading))
+            self._reading_bytes -= self._reading.pop(oldest)
+            if oldest is deadline:
+                raise TooMuchError
+            if not oldest.expired():
+                oldest.reschedule(asyncio.get_running_loop().time())
 
 
 def _chunk(message: Message) -> bytes:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 from hashlib import blake2s
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
 from api.parameters import Parameter
+from projections.listing import BigInt
 
 Key = TypeVar("Key")
 CHARS_MAX: Final = 1_200
@@ -20,12 +21,14 @@ class Cursor(Generic[Key]):
     """The cursors of one list, whose rows are sorted by a key of this type.
 
     The check is against mistakes, not against malice: whoever may read a list may read all of
-    it, so a made-up cursor could show nothing new.
+    it, so a made-up cursor could show nothing new. What its type allows is therefore all that a
+    key may be, and must be what the list can be asked for.
     """
 
     def __init__(self, list_name: str, key: type[Key]) -> None:
+        self.key = key
         self._name = list_name.encode()
-        self._decoder = msgspec.msgpack.Decoder(key)
+        self._decoder: Any = msgspec.msgpack.Decoder(key if key is not int else BigInt)
         self.parameter: Parameter[Key | None] = Parameter(
             "cursor",
             "Where to go on: `next` of the page before.",
@@ -35,7 +38,10 @@ class Cursor(Generic[Key]):
 
     def write(self, key: Key) -> str:
         """Return the cursor that goes on behind a row."""
-        packed = msgspec.msgpack.encode(key)
+        return self.sealed(msgspec.msgpack.encode(key))
+
+    def sealed(self, packed: bytes) -> str:
+        """Return a key in MessagePack as text, with the list's check."""
         return base64.urlsafe_b64encode(self._check(packed) + packed).rstrip(b"=").decode()
 
     def read(self, cursor: str) -> Key:
@@ -48,12 +54,15 @@ class Cursor(Generic[Key]):
         try:
             padded = cursor[:CHARS_MAX].encode("ascii") + b"=" * (-len(cursor) % 4)
             packed = base64.urlsafe_b64decode(padded)[_CHECK_BYTES:]
-            key = self._decoder.decode(packed)
-        except (UnicodeEncodeError, binascii.Error, msgspec.DecodeError) as error:
+            key: Key = self._decoder.decode(packed)
+            written = self.write(key)
+        except (UnicodeError, OverflowError, binascii.Error, msgspec.DecodeError) as error:
             raise ValueError(problem) from error
-        if self.write(key) != cursor:
+        if written != cursor:
             raise ValueError(problem)
         return key
 
     def _check(self, packed: bytes) -> bytes:
-        return blake2s(self._name + b"\0" + packed, digest_size=_CHECK_BYTES).digest()
+        digest = blake2s(self._name + b"\0" + packed, digest_size=_CHECK_BYTES).digest()
+        # So that no cursor begins with a hyphen, which would make it an option of a command.
+        return bytes([digest[0] & 0x7F]) + digest[1:]

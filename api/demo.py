@@ -14,6 +14,7 @@ import psycopg
 
 from api import playing
 from api.app import application
+from api.auth import OpenOnLoopback
 from api.conninfo import database
 from api.serve import in_background, listening, url_of
 from api.showing import show_commands, show_customers, show_objects
@@ -37,7 +38,7 @@ class DemoError(Exception):
 
 
 def demo(settings: Settings, what: Play, console: Console, *, stay: bool) -> None:
-    """Run everything, on this machine alone, in a database of its own.
+    """Run everything, on this machine alone, in a database of its own, to be read without a key.
 
     The merchant is the same for the same seed: in the second run on one database all of its
     webhooks are duplicates. With `stay` it goes on serving until SIGINT or SIGTERM.
@@ -51,7 +52,7 @@ def demo(settings: Settings, what: Play, console: Console, *, stay: bool) -> Non
     secret = PREFIX + base64.b64encode(os.urandom(24)).decode()
     console.print(f"Starting PostgreSQL in {settings.home}")
     with listening(settings.host, settings.port) as sock, database(settings) as conninfo:
-        app, url = application(conninfo, Verifier([secret]), api_key=None), url_of(sock)
+        app, url = application(conninfo, Verifier([secret]), OpenOnLoopback()), url_of(sock)
         with in_background(app, sock):
             console.print(f"Serving on {url}")
             _fill(what, url + PATH, secret, console)

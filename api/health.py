@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from api.services import Services
 
 _MIGRATIONS: Final = len(runner.read())
+_NOT_FOLLOWED: Final = "the read models do not follow the log; the server's log tells why"
 
 
 class Alive(msgspec.Struct):
@@ -97,11 +98,12 @@ async def _healthz(_services: Services, _given: Given) -> Answer:
 
 async def _readyz(services: Services, _given: Given) -> Answer:
     progress = await _progress(services)
-    queued, problem = services.writer.queued, services.follower.problem
+    queued = services.writer.queued
     problems = {
         "migrations": "some are not applied" if progress.migrations < _MIGRATIONS else None,
         "queue": "it is full" if queued >= QUEUE_MAX else None,
-        "follower": problem,
+        # What exactly fails is for the log: everybody may ask this.
+        "follower": _NOT_FOLLOWED if services.follower.problem else None,
         "checkpoint": progress.disagreement,
     }
     found = {name: problem for name, problem in problems.items() if problem}

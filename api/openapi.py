@@ -25,7 +25,7 @@ _REF: Final = "#/components/schemas/{name}"
 _FAILURES: Final = {
     400: "The query is not as declared.",
     401: "The key is missing, or wrong.",
-    403: "The server has no key, and answers its own machine only.",
+    403: "A page of another site asks.",
     503: "Not now; try again after `Retry-After` seconds.",
 }
 _PUBLIC_FAILURES: Final = (400, 503)

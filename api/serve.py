@@ -7,14 +7,19 @@ import logging
 import socket
 import sys
 from contextlib import contextmanager
+from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 import psycopg
 import uvicorn
 
+from api.admission import Admission
 from api.app import application
+from api.auth import KeyGuard
+from api.capacity import CONNECTIONS_MAX, Capacity, raise_files_max
 from api.conninfo import UnreachableError, database
+from api.key_file import kept_in, kept_key
 from api.protocol import BoundedProtocol
 from api.windmill.outbox.following import begin
 from api.windmill.running import Task
@@ -57,15 +62,15 @@ def serve(settings: Settings) -> None:
     and then the embedded database, if this was its last user.
 
     Raises:
-        SettingsError: a setting is missing, or cannot be used.
+        SettingsError: a setting is missing, or cannot be used; or no API key can be kept.
         AddressError: the host and port cannot be listened on.
         UnreachableError, EmbeddedPostgresError, MigrationError: there is no usable database.
     """
-    settings.check_reach()
     verifier = settings.verifier()
     routes_file = settings.windmill.routes_file()
+    api_key = settings.api_key or kept_key(settings.home)
     with listening(settings.host, settings.port) as sock, database(settings) as conninfo:
-        app = application(conninfo, verifier, settings.api_key, routes_file)
+        app = application(conninfo, verifier, KeyGuard(api_key), routes_file)
         server = Server(app, lambda: _announce(settings, sock))
         try:
             with _windmill(settings.windmill, conninfo):
@@ -80,11 +85,22 @@ class Server(uvicorn.Server):
     """uvicorn, with our limits, that says when it is ready."""
 
     def __init__(self, app: ASGIApp, ready: Callable[[], None]) -> None:
+        files_max = raise_files_max()
+        capacity = Capacity.of(files_max)
+        if capacity.connections_max < CONNECTIONS_MAX:
+            _log.warning(
+                "%d files may be open, and so %d connections at the most, not %d: see ulimit -n,"
+                " or LimitNOFILE= of systemd",
+                files_max,
+                capacity.connections_max,
+                CONNECTIONS_MAX,
+            )
         super().__init__(
             uvicorn.Config(
                 app,
                 access_log=False,
-                http=BoundedProtocol,
+                backlog=capacity.backlog,
+                http=partial(BoundedProtocol, Admission(capacity.connections_max)),  # type: ignore[arg-type]  # a class, it says
                 lifespan="on",
                 log_config=None,
                 proxy_headers=False,
@@ -184,6 +200,7 @@ def _announce(settings: Settings, sock: socket.socket) -> None:
     url = url_of(sock)
     _log.info("Raphus listens on %s; webhooks go to %s/webhooks/dodo", url, url)
     if settings.api_key is None:
-        _log.info("RAPHUS_API_KEY is not set: reads are answered to this machine only")
+        path = kept_in(settings.home)
+        _log.info("RAPHUS_API_KEY is not set: the key to read with is in %s", path)
     if settings.database_url is None:
         _log.info("DATABASE_URL is not set: the data is in %s", settings.home)

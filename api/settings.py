@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass, field
-from functools import lru_cache
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -73,8 +71,8 @@ class Settings:
     """What the environment says. Secrets stay out of its repr.
 
     `webhook_keys` are the secrets of the webhooks, newest first by habit; each of them is
-    accepted. Without `database_url`, PostgreSQL is run under `home`. A `port` of 0 takes a free
-    one.
+    accepted. Without `database_url`, PostgreSQL is run under `home`; without `api_key`, one is
+    kept there. A `port` of 0 takes a free one.
     """
 
     home: Path
@@ -121,31 +119,18 @@ class Settings:
         except SecretError as error:
             raise SettingsError(f"{WEBHOOK_KEY}: {error}") from error
 
-    def check_reach(self) -> None:
-        """Refuse to serve what is not protected by a key to other machines.
 
-        Raises:
-            SettingsError: the host is not this machine's own, and there is no key.
-        """
-        if self.api_key is None and not is_loopback(self.host):
-            raise SettingsError(
-                f"{API_KEY} is not set, and {HOST} is not a loopback address: whoever reaches it"
-                f" could read everything. Set {API_KEY} (any random text of"
-                f" {API_KEY_CHARS_MIN} characters or more), or leave {HOST} at 127.0.0.1"
-            )
+def checked_key(key: str, named: str) -> str:
+    """Return an API key that may be used.
 
-
-@lru_cache(maxsize=256)  # asked for every request, nearly always about the same few
-def is_loopback(host: str) -> bool:
-    """Tell whether a name or an address means this machine, and no other can reach it."""
-    if host == "localhost":
-        return True
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
+    Raises:
+        SettingsError: it is easily guessed, or cannot be sent; the message has what it is `named`.
+    """
+    if len(key) < API_KEY_CHARS_MIN:
+        raise SettingsError(f"{named} has fewer than {API_KEY_CHARS_MIN} characters")
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise SettingsError(f"{named} may hold visible ASCII characters only")
+    return key
 
 
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
@@ -183,13 +168,7 @@ def _database_url(environ: Mapping[str, str]) -> str | None:
 
 def _api_key(environ: Mapping[str, str]) -> str | None:
     key = _secret(environ, API_KEY)
-    if key is None:
-        return None
-    if len(key) < API_KEY_CHARS_MIN:
-        raise SettingsError(f"{API_KEY} has fewer than {API_KEY_CHARS_MIN} characters")
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise SettingsError(f"{API_KEY} may hold visible ASCII characters only")
-    return key
+    return None if key is None else checked_key(key, API_KEY)
 
 
 def _windmill(environ: Mapping[str, str]) -> WindmillSettings:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar, cast
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Final, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 AnyEntity = TypeVar("AnyEntity", bound=Entity)
+
+# What PostgreSQL can compare with, for the keys of lists that come back in cursors.
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+BigInt = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+StorableText = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*\Z")]
 
 COMMON_FILTERS: Final[Mapping[str, str]] = {
     "business_id": "t.business_id = %(business_id)s",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import msgspec
@@ -13,7 +12,7 @@ from domain.routing import KINDS, NOTICE, STREAMS
 from domain.timeline import Entry
 from projections.disputes import DISPUTES
 from projections.license_keys import LICENSE_KEYS
-from projections.listing import Statement
+from projections.listing import BigInt, Moment, Statement, StorableText
 from projections.payments import PAYMENTS
 from projections.periods import OBJECTS_THEN
 from projections.read_model import Column, ReadModel, columns_of
@@ -23,6 +22,7 @@ from projections.subscriptions import SUBSCRIPTIONS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from collections.abc import Set as AbstractSet
+    from datetime import datetime
 
     from domain.aggregate import Aggregate
     from projections.read_model import Row
@@ -97,10 +97,10 @@ def entries_after(rows: Iterable[Row], position: int) -> list[Entry]:
 class Cursor(NamedTuple):
     """A place in a timeline: the order of facts, and the position to tell equals apart."""
 
-    occurred_at: datetime
-    rank: int
-    webhook_id: str
-    position: int
+    occurred_at: Moment
+    rank: BigInt
+    webhook_id: StorableText
+    position: BigInt
 
 
 class Line(NamedTuple):

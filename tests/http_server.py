@@ -17,6 +17,7 @@ from psycopg.sql import SQL, Identifier
 from standardwebhooks import Webhook
 
 from api.app import application
+from api.auth import KeyGuard, OpenOnLoopback
 from api.serve import in_background, listening, url_of
 from api.signatures import Verifier
 from api.webhooks import PATH
@@ -100,7 +101,8 @@ def served(
     queue_max: int = QUEUE_MAX,
 ) -> Iterator[Served]:
     """Serve a migrated database on a free port, until the block ends."""
-    app = application(conninfo, Verifier(secrets), api_key, routes_file, queue_max=queue_max)
+    guard = KeyGuard(api_key) if api_key else OpenOnLoopback()
+    app = application(conninfo, Verifier(secrets), guard, routes_file, queue_max=queue_max)
     with listening("127.0.0.1", 0) as sock, in_background(app, sock):
         url = url_of(sock)
         with httpx.Client(base_url=url, timeout=30, trust_env=False, verify=_NO_TLS) as client:

@@ -13,9 +13,9 @@ TOPICS: Final = (running, asking, history, backup, restore, windmill)
 _SETTINGS: Final = """\
 environment:
   DODO_PAYMENTS_WEBHOOK_KEY  signing secret of the webhooks (whsec_…); several with commas between
-  RAPHUS_API_KEY             key for reading; without it only this machine is answered
+  RAPHUS_API_KEY             key for reading over HTTP; without it one is made, in RAPHUS_HOME
   DATABASE_URL               your PostgreSQL; without it one is run in RAPHUS_HOME
-  RAPHUS_HOME                where the embedded database lives (default: the user's data directory)
+  RAPHUS_HOME                where database and key are kept (default: the user's data directory)
   HOST, PORT                 where to listen (default: 127.0.0.1 and 8000)
   WINDMILL_BASE_URL          your Windmill, such as https://app.windmill.dev
   WINDMILL_WORKSPACE         the workspace in which jobs are started

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from api.app import application
+from api.auth import OpenOnLoopback
 from api.metrics import Metrics
 from api.serve import Server, listening
 from api.signatures import Verifier
@@ -37,7 +38,7 @@ _READY: Final = b"."
 
 def real(conninfo: str) -> ASGIApp:
     """Make the server as it is."""
-    return application(conninfo, Verifier([SECRET]), None)
+    return application(conninfo, Verifier([SECRET]), OpenOnLoopback())
 
 
 def verifying_only(_conninfo: str) -> ASGIApp:

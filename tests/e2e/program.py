@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
+from api.key_file import kept_in
 from api.webhooks import PATH
 from tests.embedded_users import GUARD_S, is_stopped
 from tests.http_server import SECRET, signed
@@ -72,6 +73,8 @@ class Program:
         self._said_before = 0
         self.url = ""
         """Where it listens, or last listened."""
+        self.files_max: int | None = None
+        """How many files it may open at the same time; by default as many as this process."""
 
     @property
     def said(self) -> str:
@@ -93,7 +96,9 @@ class Program:
         assert not self.runs
         with self._log.open("ab") as log:
             self._said_before = log.tell()
-            self._process = subprocess.Popen([RAPHUS, "serve"], env=self._env, stderr=log)
+            limited = f'ulimit -n {self.files_max} && exec "$0" "$@"'
+            command = ["sh", "-c", limited] if self.files_max is not None else []
+            self._process = subprocess.Popen([*command, RAPHUS, "serve"], env=self._env, stderr=log)
 
     def await_listening(self) -> None:
         """Wait until it says where it listens."""
@@ -125,9 +130,15 @@ class Program:
         self.signal(signal.SIGKILL)
         self.wait()
 
+    @property
+    def key(self) -> str:
+        """The key to read with: the one that it was given, or has made."""
+        given = self._env.get("RAPHUS_API_KEY")
+        return given or kept_in(Path(self._env["RAPHUS_HOME"])).read_text("utf-8").strip()
+
     def client(self, **headers: str) -> httpx.Client:
-        """Make a client of it, as it runs now."""
-        return client(self.url, **headers)
+        """Make a client of it, as it runs now, with its key unless there are other headers."""
+        return client(self.url, **(headers or {"authorization": f"Bearer {self.key}"}))
 
     def get(self, path: str, **query: str | int) -> Any:  # noqa: ANN401 -- JSON
         """Ask what must be answered, and return the answer."""

@@ -53,7 +53,6 @@ def home() -> Iterator[Path]:
         ({"DODO_PAYMENTS_WEBHOOK_KEY": ""}, "DODO_PAYMENTS_WEBHOOK_KEY", "is not set"),
         ({"DODO_PAYMENTS_WEBHOOK_KEY": "whsec_no+base 64"}, "DODO_PAYMENTS_WEBHOOK_KEY", "base64"),
         ({"DODO_PAYMENTS_WEBHOOK_KEY": f"{SECRET},"}, "DODO_PAYMENTS_WEBHOOK_KEY", "secret 2"),
-        ({"HOST": "0.0.0.0"}, "RAPHUS_API_KEY", "not a loopback address"),
         ({"RAPHUS_API_KEY": "easily-guessed"}, "RAPHUS_API_KEY", "fewer than 16"),
         ({"DATABASE_URL": "http://secret@db"}, "DATABASE_URL", "not a URL of PostgreSQL"),
     ],
@@ -68,7 +67,7 @@ def test_it_does_not_start_with_a_setting_that_cannot_be_used(
     assert line.startswith("raphus: ")
     assert named in line
     assert told in line
-    assert not any(value in line for name, value in settings.items() if value and name != "HOST")
+    assert not any(value in line for value in settings.values() if value)
     assert not (tmp_path / "home").exists()
 
 

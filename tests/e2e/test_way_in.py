@@ -14,6 +14,7 @@ from standardwebhooks import Webhook
 from api.webhooks import PATH
 from tests.e2e.evidence import quoted
 from tests.e2e.program import Program, asked, has_caught_up, posted, serving, until
+from tests.e2e.program import client as client_of
 from tests.embedded_users import home_of
 from tests.http_server import SECRET, signed
 from tests.samples import official, samples
@@ -106,7 +107,7 @@ def test_a_body_may_have_a_mebibyte_and_no_byte_more(client: httpx.Client) -> No
 def test_reading_needs_the_key_and_delivering_does_not(server: Program) -> None:
     paths = ["/v1/payments", "/v1/events/msg_1", "/v1/customers/cus_1", "/v1/refusals", "/metrics"]
     for wrong in ({}, {"authorization": f"Bearer {KEY[:-1]}"}, {"authorization": f"Basic {KEY}"}):
-        with server.client(**wrong) as stranger:
+        with client_of(server.url, **wrong) as stranger:
             for path in paths:
                 response = stranger.get(path)
                 assert error(response) == (401, "unauthorized")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -14,7 +15,9 @@ import pytest
 
 from api.simulator import merchant
 from tests.http_server import Served, copied, served
-from tests.samples import Body, sample
+from tests.integration.rebuilds import execute
+from tests.integration.waiting import until
+from tests.samples import Body, sample, samples
 
 KEY = "a-key-of-thirty-two-characters-0"
 UNTIL = datetime(2026, 10, 1, tzinfo=UTC)
@@ -306,6 +309,20 @@ def test_readyz_tells_how_far_everything_is(server: Served) -> None:
     assert (ready["status"], ready["follower"], ready["queued"]) == ("ready", "leading", 0)
     assert (ready["log_position"], ready["projected_position"]) == (position, position)
     assert ready["lag_s"] == 0
+
+
+def test_readyz_tells_everybody_that_something_fails_and_only_the_log_what(
+    database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with served(database) as server:
+        execute(database, "ALTER TABLE raphus.payments RENAME TO moved")
+        server.deliver(samples()["payment.succeeded"])
+        until(lambda: server.client.get("/readyz").status_code == 503)
+        told = server.client.get("/readyz").json()["error"]
+    assert told["details"].keys() == {"follower"}
+    assert "do not follow the log" in told["details"]["follower"]
+    assert not re.search(r"[A-Z][a-z]+[A-Z]|\.py|:\d|payments", str(told))
+    assert "UndefinedTable" in caplog.text
 
 
 def test_two_servers_on_one_database_agree_on_who_writes_the_read_models(database: str) -> None:

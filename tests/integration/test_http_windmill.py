@@ -299,7 +299,7 @@ def test_a_page_of_another_origin_cannot_ask_for_a_change(shop: Shop) -> None:
     park(shop.database)
     for origin in ("https://evil.example", "null", "http://127.0.0.1.evil.example"):
         answer = shop.server.client.post(RETRY, params={"route": "all"}, headers={"origin": origin})
-        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "loopback_only")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "cross_site")
     assert states(shop.database) == ["parked"]
 
 

@@ -153,6 +153,11 @@ def test_a_cursor_gives_back_what_it_was_made_of(key: int) -> None:
     assert CURSOR.read(CURSOR.write(key)) == key
 
 
+def test_no_cursor_looks_like_an_option_of_a_command() -> None:
+    # One in 64 digests would begin with a hyphen.
+    assert not any(CURSOR.write(key).startswith("-") for key in range(1_000))
+
+
 def test_a_cursor_of_another_list_is_refused() -> None:
     with pytest.raises(ValueError, match="not a cursor of this list"):
         CURSOR.read(Cursor("refunds", int).write(7))

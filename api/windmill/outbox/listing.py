@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
 from api.windmill.outbox.jobs import CHANNEL
-from projections.listing import Statement
+from projections.listing import BigInt, Moment, Statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -68,9 +68,9 @@ class Count(NamedTuple):
 class Last(NamedTuple):
     """The place of an attempt in the list of them."""
 
-    at: datetime
-    id: str
-    number: int
+    at: Moment
+    id: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
+    number: BigInt
 
 
 _FILTERS: Final[Mapping[str, str]] = {
