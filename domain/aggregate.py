@@ -74,17 +74,15 @@ class Aggregate:
         self.events.append(event)
         self._folded = self._entities = None
 
-    def at(self, *, as_of: datetime | None = None, known_at: datetime | None = None) -> Self:
+    def at(self, *, as_of: datetime | None = None, known_position: int | None = None) -> Self:
         """Return the aggregate as it was: from what had occurred, and been recorded, by then.
 
-        What was recorded by `known_at` decides first; the facts in it that had occurred by
-        `as_of` stay, each with all its bodies. Nothing may be left: an aggregate of no events.
+        What stands in the log up to `known_position` decides first; the facts in it that had
+        occurred by `as_of` stay, each with all its bodies. Nothing may be left: an aggregate of
+        no events.
         """
-        known = [
-            event
-            for event in self.events
-            if known_at is None or (event.recorded_at or known_at) <= known_at
-        ]
+        last = known_position
+        known = [event for event in self.events if last is None or (event.position or last) <= last]
         was = type(self)(self.id, known)
         return was if as_of is None else type(self)(self.id, was.occurred_by(as_of))
 

@@ -1,4 +1,4 @@
-"""The clock: the time at which a batch is recorded, agreed between clocks of which one may be wrong.
+"""The clock: when a batch is recorded, agreed between clocks of which one may be wrong.
 
 Three clocks are at hand: the database's, this process', and Dodo's, by the times that deliveries
 were signed at. A delivery is accepted only within `TOLERANCE` of this process' clock (see
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 TOLERANCE: Final = timedelta(minutes=5)
 """So far apart may two clocks be that both count as right: as Standard Webhooks has it."""
 AHEAD_MAX: Final = 4 * TOLERANCE
-"""So far may the log be ahead of the time and still be waited for. Two writers, each vouched for
-within the tolerance and each with a database's clock within it of theirs, cannot be so far apart."""
+"""So far may the log be ahead of the time and still be waited for. Two writers that are vouched
+for, each with a database's clock that agrees with its own, cannot be further apart."""
 
 
 class Clocks(NamedTuple):
