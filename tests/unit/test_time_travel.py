@@ -49,7 +49,9 @@ def test_as_known_at_an_instant_it_is_built_from_what_had_been_recorded(
     arrivals: list[Delivery], instant: datetime
 ) -> None:
     whole = recorded(arrivals)
-    _assert_built_from(_recorded(whole.events, instant), whole.at(known_position=_position(whole, instant)))
+    _assert_built_from(
+        _recorded(whole.events, instant), whole.at(known_position=_position(whole, instant))
+    )
 
 
 @settings(deadline=None)
