@@ -45,7 +45,10 @@ class AnotherBody(msgspec.Struct, frozen=True):
 
 
 class WholeEvent(msgspec.Struct, frozen=True):
-    """A recorded delivery with its `body`, the text as it came; `webhook_timestamp` as sent."""
+    """A recorded delivery with its `body`, the text as it came; `webhook_timestamp` as sent.
+
+    Of other bodies there are the first nine.
+    """
 
     position: str
     webhook_id: str
@@ -79,6 +82,8 @@ _OCCURRED: Final = (
     " AND t.stream_id = e.originator_id AND coalesce(t.occurred_at, t.recorded_at) <= %(as_of)s)"
 )
 _END: Final = Statement("SELECT coalesce(max(notification_id), 0) FROM raphus.ledger_events", {})
+BODIES_MAX: Final = 10
+"""Of one webhook, in one answer; each may have 1 MiB."""
 LOOKED_AT_MAX: Final = 5_000
 """So many positions are looked at for a page as of a time: no index has both in order."""
 
@@ -162,7 +167,7 @@ async def _one(reading: Reading, given: Given) -> Answer:
     asked = [_SELECT_BODIES, *[_OCCURRED] * (given[AS_OF] is not None)]
     if until is not None:
         asked.append("notification_id <= %(until)s")
-    statement = f"{' AND '.join(asked)} ORDER BY notification_id"
+    statement = f"{' AND '.join(asked)} ORDER BY notification_id LIMIT {BODIES_MAX}"
     params = {**given.among((WEBHOOK_ID, AS_OF)), "until": until}
     rows = await reading.database.rows(Statement(statement, params))
     if not rows:

@@ -37,6 +37,12 @@ if TYPE_CHECKING:
     from projections.periods import Place
 
 
+PAGE_BYTES_MAX: Final = 64 * 2**20
+"""A page of the past is shorter where its objects' streams have more bytes than this in all."""
+PART_BYTES_MAX: Final = 8 * 2**20
+"""So much of it is in memory at once, or one stream."""
+
+
 def _gone_by(name: str, description: str) -> Parameter[datetime | None]:
     declared = instant(name, description)
 
@@ -104,14 +110,39 @@ async def entity_then(
     raise ApiError(404, "not_yet", f"nothing of this {spoken(kind)} was there at that time")
 
 
+async def in_parts(reading: Reading, places: Sequence[Place]) -> list[list[Place]]:
+    """Part the front of a list by the bytes of its streams: what is read, and folded, at once.
+
+    One place is in it at the least, and then as many as have `PAGE_BYTES_MAX` together.
+    """
+    rows = await reading.database.rows(history.sizes([place.stream_id for place in places]))
+    sizes = {str(stream_id): int(str(size_bytes)) for stream_id, size_bytes in rows}
+    parts: list[list[Place]] = []
+    part_bytes = page_bytes = 0
+    for place in places:
+        size_bytes = sizes[place.stream_id]
+        page_bytes += size_bytes
+        if parts and page_bytes > PAGE_BYTES_MAX:
+            break
+        if not parts or part_bytes + size_bytes > PART_BYTES_MAX:
+            parts.append([])
+            part_bytes = 0
+        parts[-1].append(place)
+        part_bytes += size_bytes
+    return parts
+
+
 async def entities_then(
-    reading: Reading, kind: str, places: Sequence[Place], then: Then
+    reading: Reading, kind: str, parts: Sequence[Sequence[Place]], then: Then
 ) -> list[Entity]:
     """Return the objects of a list as they were then."""
-    statement = history.of_streams([place.stream_id for place in places])
-    rows = await reading.database.rows(statement)
-    # Folding takes its time, in which the server takes webhooks.
-    return await asyncio.to_thread(_entities, kind, places, rows, then)
+    entities = []
+    for places in parts:
+        statement = history.of_streams([place.stream_id for place in places])
+        rows = await reading.database.rows(statement)
+        # Folding takes its time, in which the server takes webhooks.
+        entities += await asyncio.to_thread(_entities, kind, places, rows, then)
+    return entities
 
 
 def _entities(kind: str, places: Sequence[Place], rows: list[Row], then: Then) -> list[Entity]:

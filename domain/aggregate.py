@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from domain.delivery import read_envelope
+from domain.fields import LARGE_BYTES, pruned
 from domain.stream_id import parts_of
 from domain.timeline import Entry, Fact, Folded, describe, fold
 
@@ -138,8 +139,9 @@ class Aggregate:
         for event in self.events:
             (kind, word), body = self._words[event.topic], event.delivery.body
             envelope = read_envelope(body)
-            observation = kind.observe(envelope.data, body)
-            rank, entity_id = kind.machine.ranks[word], kind.id_of(envelope.data) or ""
+            data = envelope.data if len(body) <= LARGE_BYTES else pruned(envelope.data)
+            observation = kind.observe(data, body)
+            rank, entity_id = kind.machine.ranks[word], kind.id_of(data) or ""
             saying = Saying(envelope.timestamp, rank, body, word, observation, event)
             of_entity = sayings.setdefault((kind.name, entity_id), {})
             of_entity.setdefault(event.delivery.webhook_id, []).append(saying)
