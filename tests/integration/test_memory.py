@@ -72,8 +72,9 @@ def rebuild(conninfo: str) -> None:
 def list_then(conninfo: str) -> None:
     with served(conninfo) as server:
         for customer_id, count in ((APART, LARGE), (ONE_STREAM, 1)):
-            query = {"customer_id": customer_id, "as_of": AS_OF, "limit": 100}
-            assert len(server.get("/v1/subscriptions", **query)["items"]) == count
+            query = {"customer_id": customer_id, "as_of": AS_OF}
+            page = server.get("/v1/subscriptions", limit=100, **query)
+            assert len(page["items"]) == count
 
 
 ACTS = {act.__name__: act for act in (follow, rebuild, list_then)}

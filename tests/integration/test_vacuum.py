@@ -54,13 +54,13 @@ def set_for_all(conninfo: str, **settings: str) -> Iterator[None]:
     with psycopg.connect(beside(conninfo), autocommit=True) as conn:
         try:
             for name, value in settings.items():
-                change = SQL("ALTER SYSTEM SET {} = {}").format(SQL(name), Literal(value))  # type: ignore[arg-type]
+                change = SQL("ALTER SYSTEM SET {} = {}").format(SQL(name), Literal(value))
                 conn.execute(change)
             conn.execute("SELECT pg_reload_conf()")
             yield
         finally:
             for name in settings:
-                conn.execute(SQL("ALTER SYSTEM RESET {}").format(SQL(name)))  # type: ignore[arg-type]
+                conn.execute(SQL("ALTER SYSTEM RESET {}").format(SQL(name)))
             conn.execute("SELECT pg_reload_conf()")
 
 
