@@ -74,7 +74,7 @@ def next_page(
     conn: Connection,
     after: Checkpoint,
     events_max: int = PAGE_EVENTS_MAX,
-    bytes_max: int = PAGE_BYTES_MAX,
+    bytes_max: int | None = None,
 ) -> Page | None:
     """Find the page that follows a checkpoint; None at the end of the log.
 
@@ -93,7 +93,7 @@ def next_page(
     for position, chained, stream_id, version, size_bytes, recorded in rows[after.position > 0 :]:
         history += version - versions.get(stream_id, 0)
         bytes_ += size_bytes
-        if versions and (bytes_ > bytes_max or history > PAGE_HISTORY_MAX):
+        if versions and (bytes_ > (bytes_max or PAGE_BYTES_MAX) or history > PAGE_HISTORY_MAX):
             break
         versions[stream_id] = version
         last, hash_ = position, chained
