@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def asked(settings: Settings, question: Callable[[Reading], Awaitable[T]], progress: Shown) -> T:
+def _silent(_phase: str, _done: int, _total: int) -> None:
+    pass
+
+
+def asked(
+    settings: Settings, question: Callable[[Reading], Awaitable[T]], progress: Shown = _silent
+) -> T:
     """Ask the database that the settings mean.
 
     `progress` is told of what must be built first: what had been known at a time that nobody

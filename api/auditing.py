@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from api.settings import Settings
 
 # Rows are held in memory by so many, and a delivery may have 1 MiB.
-_CHUNK_ROWS: Final = 64
+_CHUNK_ROWS: Final = 16
 _SNAPSHOT: Final = """
     SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
     SET LOCAL TimeZone = 'UTC';

@@ -25,12 +25,13 @@ _NEVER_SEEN: Final = {404: "No customer with this id has been seen."}
 
 
 async def _one(reading: Reading, given: Given) -> Answer:
-    customer_id, as_of, known_at = given[CUSTOMER_ID], given[AS_OF], given[KNOWN_AT]
+    customer_id, as_of = given[CUSTOMER_ID], given[AS_OF]
+    position = await reading.known.position(given[KNOWN_AT])
     if as_of is None:
-        rows = await reading.known.rows(customers.one(customer_id), known_at)
+        rows = await reading.known.rows(customers.one(customer_id), position)
         found = [customers.read(row) for row in rows]
     else:
-        rows = await reading.known.rows(customers.objects_then(customer_id, as_of), known_at)
+        rows = await reading.known.rows(customers.objects_then(customer_id, as_of), position)
         found = [customers.add_up(customer_id, rows, as_of)] if rows else []
     if not found:
         raise never_seen("customer")
@@ -42,7 +43,8 @@ async def _timeline(reading: Reading, given: Given) -> Answer:
     statement = timeline.of_customer(
         given[CUSTOMER_ID], as_of=given[AS_OF], after=after, limit=limit + 1
     )
-    rows = await reading.known.rows(statement, given[KNOWN_AT])
+    position = await reading.known.position(given[KNOWN_AT])
+    rows = await reading.known.rows(statement, position)
     if not rows and after is None:
         raise never_seen("customer")
     return page(rows, limit, read_line, CURSOR)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import msgspec
 
@@ -12,16 +12,13 @@ from api.cursors import Cursor
 from api.errors import ApiError
 from api.operations import MIN_POSITION, Operation
 from api.pages import LIMIT, Item, Page, page
-from api.parameters import Declared, path_text, position, text
+from api.parameters import Declared, Given, path_text, position, text
 from api.past import AS_OF, KNOWN_AT
 from domain.mapper import LedgerMapper
 from projections.listing import Statement
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from api.database import Row
-    from api.parameters import Given, Parameter
     from api.services import Reading
 
 STREAM_CHARS_MAX: Final = 1_300
@@ -48,7 +45,10 @@ class AnotherBody(msgspec.Struct, frozen=True):
 
 
 class WholeEvent(msgspec.Struct, frozen=True):
-    """A recorded delivery with its `body`, the text as it came; `webhook_timestamp` as sent."""
+    """A recorded delivery with its `body`, the text as it came; `webhook_timestamp` as sent.
+
+    Of other bodies there are the first nine.
+    """
 
     position: str
     webhook_id: str
@@ -81,23 +81,45 @@ _OCCURRED: Final = (
     "EXISTS (SELECT FROM raphus.timeline AS t WHERE t.webhook_id = e.webhook_id"
     " AND t.stream_id = e.originator_id AND coalesce(t.occurred_at, t.recorded_at) <= %(as_of)s)"
 )
-_FILTERS: Final[Mapping[Parameter[Any], str]] = {
-    TYPE: "topic = %(type)s",
-    AGGREGATE: "originator_id = %(aggregate_id)s",
-    AS_OF: _OCCURRED,
-    KNOWN_AT: "recorded_at <= %(known_at)s",
-}
+_END: Final = Statement("SELECT coalesce(max(notification_id), 0) FROM raphus.ledger_events", {})
+BODIES_MAX: Final = 10
+"""Of one webhook, in one answer; each may have 1 MiB."""
+LOOKED_AT_MAX: Final = 5_000
+"""So many positions are looked at for a page as of a time: no index has both in order."""
 
 
-def select_events(given: Given, *, after: int, limit: int) -> Statement:
-    """Select events in the order of their positions."""
-    conditions = [sql for parameter, sql in _FILTERS.items() if given[parameter] is not None]
-    where = " AND ".join(["notification_id > %(after)s", *conditions])
+class Span(NamedTuple):
+    """The part of the log to look at: behind one position, up to another (None: to the end)."""
+
+    after: int
+    until: int | None
+
+
+def select_events(given: Given, span: Span, limit: int) -> Statement:
+    """Select events in the order of their positions.
+
+    They are found by an index in that very order, so that no more is read than is wanted. A
+    range of one value is no different to us, and keeps the planner from any other index.
+    """
+    conditions, order = ["notification_id > %(after)s"], "notification_id"
+    if span.until is not None:
+        conditions.append("notification_id <= %(until)s")
+    if given[AS_OF] is not None:
+        conditions.append(_OCCURRED)
+    if given[AGGREGATE] is not None:
+        conditions.append("originator_id BETWEEN %(aggregate_id)s AND %(aggregate_id)s")
+        # In a stream, versions follow each other as positions do.
+        order = "originator_id, originator_version"
+        if given[TYPE] is not None:
+            conditions.append("topic = %(type)s")
+    elif given[TYPE] is not None:
+        conditions.append("topic BETWEEN %(type)s AND %(type)s")
+        order = "topic, notification_id"
     return Statement(
         "SELECT notification_id, webhook_id, topic, originator_id, recorded_at"  # noqa: S608 -- constants
-        f" FROM raphus.ledger_events AS e WHERE {where}"
-        " ORDER BY notification_id LIMIT %(limit)s",
-        {**given.among(tuple(_FILTERS)), "after": after, "limit": limit},
+        f" FROM raphus.ledger_events AS e WHERE {' AND '.join(conditions)}"
+        f" ORDER BY {order} LIMIT %(limit)s",
+        {**given.among((TYPE, AGGREGATE, AS_OF)), **span._asdict(), "limit": limit},
     )
 
 
@@ -108,17 +130,46 @@ def read_event(row: Row) -> Item[int]:
     return Item(cast("int", place), msgspec.convert(fields, LoggedEvent))
 
 
+async def first_events(reading: Reading, given: Given) -> list[LoggedEvent]:
+    """Read the first events, `limit` of them if there are so many.
+
+    Raises:
+        ApiError: 503; the database is away.
+    """
+    found: list[LoggedEvent] = []
+    asked = given.among(LIST_EVENTS.takes.query)
+    while True:
+        part = (await _list(reading, Given(asked))).decoded(Page[LoggedEvent])
+        found += part.items
+        if part.next is None or len(found) >= given[LIMIT]:
+            return found[: given[LIMIT]]
+        asked[CURSOR.parameter.name] = CURSOR.read(part.next)
+
+
 async def _list(reading: Reading, given: Given) -> Answer:
     after = max(given[AFTER] or 0, given[CURSOR.parameter] or 0)
-    statement = select_events(given, after=after, limit=given[LIMIT] + 1)
-    return page(await reading.database.rows(statement), given[LIMIT], read_event, CURSOR)
+    until, limit = await reading.known.position(given[KNOWN_AT]), given[LIMIT]
+    if given[AS_OF] is None or given[AGGREGATE] is not None:
+        rows = await reading.database.rows(select_events(given, Span(after, until), limit + 1))
+        return page(rows, limit, read_event, CURSOR)
+    end = await reading.database.row(_END) if until is None else (until,)
+    last = int(str(end[0])) if end else 0
+    span = Span(after, min(last, after + LOOKED_AT_MAX))
+    rows = await reading.database.rows(select_events(given, span, limit + 1))
+    if len(rows) > limit or span.until == last:
+        return page(rows, limit, read_event, CURSOR)
+    items = [read_event(row).value for row in rows]
+    return json_answer(Page(items, CURSOR.write(after + LOOKED_AT_MAX)))
 
 
 async def _one(reading: Reading, given: Given) -> Answer:
-    asked = [_SELECT_BODIES, *(_FILTERS[time] for time in (AS_OF, KNOWN_AT) if given[time])]
-    statement = f"{' AND '.join(asked)} ORDER BY notification_id"
-    given_ones = given.among((WEBHOOK_ID, AS_OF, KNOWN_AT))
-    rows = await reading.database.rows(Statement(statement, given_ones))
+    until = await reading.known.position(given[KNOWN_AT])
+    asked = [_SELECT_BODIES, *[_OCCURRED] * (given[AS_OF] is not None)]
+    if until is not None:
+        asked.append("notification_id <= %(until)s")
+    statement = f"{' AND '.join(asked)} ORDER BY notification_id LIMIT {BODIES_MAX}"
+    params = {**given.among((WEBHOOK_ID, AS_OF)), "until": until}
+    rows = await reading.database.rows(Statement(statement, params))
     if not rows:
         raise ApiError(404, "not_found", "no webhook with this id is recorded and projected")
     return json_answer(_whole(rows))
@@ -149,7 +200,8 @@ def _whole(rows: list[Row]) -> WholeEvent:
 LIST_EVENTS: Final = Operation["Reading"](
     path="/v1/events",
     name="list_events",
-    summary="List the log, oldest first; poll it with `after` to follow it.",
+    summary="List the log, oldest first; poll it with `after` to follow it. A page `as_of` a time"
+    " may have fewer items than its limit, or none, while `next` leads on.",
     handle=_list,
     answers=Page[LoggedEvent],
     takes=Declared(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
@@ -13,6 +14,7 @@ from api.metrics import MEDIA_TYPE
 from api.operations import Operation
 from api.windmill.outbox import listing
 from domain.chain import GENESIS
+from domain.clock import doubt
 from domain.writer import QUEUE_MAX
 from migrations import runner
 from projections.listing import Statement
@@ -37,7 +39,8 @@ class Ready(msgspec.Struct):
     """The server takes webhooks and answers reads.
 
     `follower` tells whether this process writes the read models or another does. `lag_s` is the
-    age in seconds of the oldest event that they do not show yet.
+    age in seconds of the oldest event that they do not show yet. `warnings` tell, by what they
+    are about, what a person should see to before it does harm.
     """
 
     status: Literal["ready"]
@@ -46,12 +49,14 @@ class Ready(msgspec.Struct):
     log_position: str
     projected_position: str
     lag_s: float
+    warnings: dict[str, str]
 
 
 class Progress(NamedTuple):
     """How far the log and the read models are, and the age of the first event not shown.
 
-    `log_hash` is the log's at the checkpoint, None where the log has no such event.
+    `log_hash` is the log's at the checkpoint, None where the log has no such event. `database_at`
+    is the database's clock, `head_at` when the newest event was recorded.
     """
 
     log_position: int
@@ -61,12 +66,19 @@ class Progress(NamedTuple):
     hash: bytes
     events: int
     log_hash: bytes | None
+    database_at: datetime
+    head_at: datetime | None
 
     @property
     def disagreement(self) -> str | None:
         """How the checkpoint and the log differ; None where they agree."""
         followed = Checkpoint(self.projected_position, self.hash, self.events)
         return disagreement(followed, self.log_hash)
+
+    @property
+    def doubt(self) -> str | None:
+        """What is wrong with the clocks; None while they agree."""
+        return doubt(self.database_at, datetime.now(UTC), self.head_at)
 
 
 _PROGRESS: Final = Statement(
@@ -76,7 +88,9 @@ _PROGRESS: Final = Statement(
     " FROM raphus.ledger_events WHERE notification_id = shown.position + 1), 0),"
     " (SELECT count(*) FROM raphus.migrations), shown.hash, shown.events,"
     " CASE WHEN shown.position = 0 THEN %(genesis)s ELSE (SELECT log.hash"
-    " FROM raphus.ledger_events AS log WHERE notification_id = shown.position) END"
+    " FROM raphus.ledger_events AS log WHERE notification_id = shown.position) END,"
+    " clock_timestamp(), (SELECT recorded_at FROM raphus.ledger_events"
+    " ORDER BY notification_id DESC LIMIT 1)"
     f" FROM ({CHECKPOINT.sql}) AS shown (position, hash, events)",
     {**CHECKPOINT.params, "genesis": GENESIS},
 )
@@ -112,7 +126,8 @@ async def _readyz(services: Services, _given: Given) -> Answer:
     follower: Literal["leading", "standing by"]
     follower = "leading" if services.follower.leading else "standing by"
     shown = str(progress.log_position), str(progress.projected_position), progress.lag_s
-    return json_answer(Ready("ready", follower, queued, *shown))
+    warnings = {"clock": problem} if (problem := progress.doubt) else {}
+    return json_answer(Ready("ready", follower, queued, *shown, warnings))
 
 
 async def _metrics(services: Services, _given: Given) -> Answer:

@@ -13,6 +13,7 @@ import psycopg
 from api.errors import not_now
 from projections import snapshots
 from projections.folding import FoldingError
+from projections.known_position import position_at
 from projections.log import LogError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _silent(_phase: str, _done: int, _total: int) -> None:
 
 
 class Known:
-    """Answers from the read models as known then; without a time, from the live ones.
+    """Answers from the read models as they were known at some time.
 
     `wait_s` None waits until a snapshot is built, whose progress is told meanwhile.
     """
@@ -72,16 +73,27 @@ class Known:
                 await self._tidying
         await asyncio.gather(*self._building.values())
 
-    async def rows(self, statement: Statement, known_at: datetime | None) -> list[Row]:
-        """Run a statement on the read models as known at a time.
+    async def position(self, known_at: datetime | None) -> int | None:
+        """Return up to which position the log was known at a time; without a time, None.
+
+        Every answer about what was known rests on this, so that all of them agree.
+
+        Raises:
+            ApiError: 503; the database is away.
+        """
+        if known_at is None:
+            return None
+        row = await self._database.row(position_at(known_at))
+        return int(str(row[0])) if row else 0
+
+    async def rows(self, statement: Statement, position: int | None) -> list[Row]:
+        """Run a statement on the read models as known at a position; without one, on the live ones.
 
         Raises:
             ApiError: 503; they are still being built, or the database is away.
         """
-        if known_at is None:
+        if position is None:
             return await self._database.rows(statement)
-        row = await self._database.row(snapshots.position_at(known_at))
-        position = int(str(row[0])) if row else 0
         await self._have(position)
         try:
             return await self._database.rows(statement, snapshots.schema_at(position))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
@@ -37,6 +37,12 @@ if TYPE_CHECKING:
     from projections.periods import Place
 
 
+PAGE_BYTES_MAX: Final = 64 * 2**20
+"""A page of the past is shorter where its objects' streams have more bytes than this in all."""
+PART_BYTES_MAX: Final = 8 * 2**20
+"""So much of it is in memory at once, or one stream."""
+
+
 def _gone_by(name: str, description: str) -> Parameter[datetime | None]:
     declared = instant(name, description)
 
@@ -53,15 +59,31 @@ AS_OF: Final = _gone_by("as_of", "As it was true at this time, by what has been 
 KNOWN_AT: Final = _gone_by("known_at", "From nothing but what had been recorded by this time.")
 
 
+class Then(NamedTuple):
+    """A place in the past: what had occurred by `as_of`, as the log was known up to a position."""
+
+    as_of: datetime | None
+    known_position: int | None
+
+
+async def then_of(reading: Reading, given: Given) -> Then:
+    """Return the place in the past that is asked for.
+
+    Raises:
+        ApiError: 503; the database is away.
+    """
+    return Then(given[AS_OF], await reading.known.position(given[KNOWN_AT]))
+
+
 def is_asked(given: Given) -> bool:
     """Tell whether the past is asked for."""
     return given[AS_OF] is not None or given[KNOWN_AT] is not None
 
 
 async def aggregate_then(
-    reading: Reading, listing: Listing[Any], kind: str, object_id: str, given: Given
+    reading: Reading, listing: Listing[Any], kind: str, object_id: str, then: Then
 ) -> Aggregate:
-    """Return the aggregate that an object belongs to, as it was at the times given.
+    """Return the aggregate that an object belongs to, as it was then.
 
     Raises:
         ApiError: 404; no such object has been seen.
@@ -69,7 +91,7 @@ async def aggregate_then(
     whole = history.read(await reading.database.rows(history.of_object(listing, object_id)))
     if whole is None:
         raise never_seen(kind)
-    return _then(whole, given)
+    return whole.at(**then._asdict())
 
 
 async def entity_then(
@@ -80,25 +102,51 @@ async def entity_then(
     Raises:
         ApiError: 404; nothing of it had occurred, or been recorded, by then.
     """
-    then = await aggregate_then(reading, listing, kind, object_id, given)
-    for known in then.entities():
+    then = await then_of(reading, given)
+    was = await aggregate_then(reading, listing, kind, object_id, then)
+    for known in was.entities():
         if known.kind.name == kind and getattr(known.entity, known.kind.id_field) == object_id:
-            return await _with_customer(reading, then, kind, known.entity, given)
+            return await _with_customer(reading, was, kind, known.entity, then)
     raise ApiError(404, "not_yet", f"nothing of this {spoken(kind)} was there at that time")
 
 
+async def in_parts(reading: Reading, places: Sequence[Place]) -> list[list[Place]]:
+    """Part the front of a list by the bytes of its streams: what is read, and folded, at once.
+
+    One place is in it at the least, and then as many as have `PAGE_BYTES_MAX` together.
+    """
+    rows = await reading.database.rows(history.sizes([place.stream_id for place in places]))
+    sizes = {str(stream_id): int(str(size_bytes)) for stream_id, size_bytes in rows}
+    parts: list[list[Place]] = []
+    part_bytes = page_bytes = 0
+    for place in places:
+        size_bytes = sizes[place.stream_id]
+        page_bytes += size_bytes
+        if parts and page_bytes > PAGE_BYTES_MAX:
+            break
+        if not parts or part_bytes + size_bytes > PART_BYTES_MAX:
+            parts.append([])
+            part_bytes = 0
+        parts[-1].append(place)
+        part_bytes += size_bytes
+    return parts
+
+
 async def entities_then(
-    reading: Reading, kind: str, places: Sequence[Place], given: Given
+    reading: Reading, kind: str, parts: Sequence[Sequence[Place]], then: Then
 ) -> list[Entity]:
-    """Return the objects of a list as they were at the times given."""
-    statement = history.of_streams([place.stream_id for place in places])
-    rows = await reading.database.rows(statement)
-    # Folding takes its time, in which the server takes webhooks.
-    return await asyncio.to_thread(_entities, kind, places, rows, given)
+    """Return the objects of a list as they were then."""
+    entities = []
+    for places in parts:
+        statement = history.of_streams([place.stream_id for place in places])
+        rows = await reading.database.rows(statement)
+        # Folding takes its time, in which the server takes webhooks.
+        entities += await asyncio.to_thread(_entities, kind, places, rows, then)
+    return entities
 
 
-def _entities(kind: str, places: Sequence[Place], rows: list[Row], given: Given) -> list[Entity]:
-    streams = {one.id: _then(one, given) for one in history.read_all(rows)}
+def _entities(kind: str, places: Sequence[Place], rows: list[Row], then: Then) -> list[Entity]:
+    streams = {one.id: one.at(**then._asdict()) for one in history.read_all(rows)}
     found = []
     for place in places:
         for known in streams[place.stream_id].entities():
@@ -116,12 +164,13 @@ def explained(listing: Listing[Any], kind: str) -> Operation[Reading]:
     field = choice("field", "The field to explain.", names, default="status")
 
     async def handle(reading: Reading, given: Given) -> Answer:
-        then = await aggregate_then(reading, listing, kind, given[object_id], given)
+        then = await then_of(reading, given)
+        was = await aggregate_then(reading, listing, kind, given[object_id], then)
         try:
-            found = explain(then, kind, given[object_id], given[field])
+            found = explain(was, kind, given[object_id], given[field])
         except UnknownEntityError as error:
             raise never_seen(kind) from error
-        return json_answer(await _by_payment(reading, then, found, given))
+        return json_answer(await _by_payment(reading, was, found, then))
 
     return Operation(
         path=f"/v1/{listing.resource}/{{id:path}}/explain",
@@ -135,32 +184,28 @@ def explained(listing: Listing[Any], kind: str) -> Operation[Reading]:
 
 
 async def _by_payment(
-    reading: Reading, then: Aggregate, found: Explanation, given: Given
+    reading: Reading, was: Aggregate, found: Explanation, then: Then
 ) -> Explanation:
     """Explain a customer by the payment, where the object's own data lacks it."""
     if not lacks_customer(found):
         return found
-    payment_id = explain(then, found.kind, found.id, "payment_id").value
+    payment_id = explain(was, found.kind, found.id, "payment_id").value
     if not isinstance(payment_id, str):
         return found
-    payment = stream_id("payment", parts_of(then.id)[1], payment_id)
+    payment = stream_id("payment", parts_of(was.id)[1], payment_id)
     whole = history.read(await reading.database.rows(history.of_stream(payment)))
-    return by_payment(found, _then(whole, given)) if whole else found
-
-
-def _then(whole: Aggregate, given: Given) -> Aggregate:
-    return whole.at(as_of=given[AS_OF], known_at=given[KNOWN_AT])
+    return by_payment(found, whole.at(**then._asdict())) if whole else found
 
 
 async def _with_customer(
-    reading: Reading, then: Aggregate, kind: str, entity: Entity, given: Given
+    reading: Reading, was: Aggregate, kind: str, entity: Entity, then: Then
 ) -> Entity:
     """Take the customer from the payment, where the object's own data lacks it."""
     payment_id = getattr(entity, "payment_id", None)
     if entity.customer_id is not None or payment_id is None or kind not in THROUGH_PAYMENT:
         return entity
-    payment = stream_id("payment", parts_of(then.id)[1], payment_id)
+    payment = stream_id("payment", parts_of(was.id)[1], payment_id)
     whole = history.read(await reading.database.rows(history.of_stream(payment)))
-    known = _then(whole, given).entities() if whole else []
+    known = whole.at(**then._asdict()).entities() if whole else []
     customers = (one.entity.customer_id for one in known if one.kind.name == "payment")
     return msgspec.structs.replace(entity, customer_id=next(customers, None))

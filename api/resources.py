@@ -10,7 +10,7 @@ from api.cursors import Cursor
 from api.operations import MIN_POSITION, Operation
 from api.pages import LIMIT, Item, Page, page
 from api.parameters import Declared, Parameter, flag, instant, path_text, text
-from api.past import AS_OF, KNOWN_AT, entities_then, entity_then, is_asked
+from api.past import AS_OF, KNOWN_AT, entities_then, entity_then, in_parts, is_asked, then_of
 from api.spoken import never_seen, spoken
 from projections import periods
 
@@ -51,15 +51,17 @@ def listed(listing: Listing[Any]) -> Operation[Reading]:
 
     async def handle(reading: Reading, given: Given) -> Answer:
         asked, limit, before = given.among(filters), given[LIMIT], given[cursor.parameter]
-        as_of, known_at = given[AS_OF], given[KNOWN_AT]
+        as_of, position = then = await then_of(reading, given)
         if as_of is None:
             statement = listing.page(asked, before=before, limit=limit + 1)
-            return page(await reading.known.rows(statement, known_at), limit, read, cursor)
+            return page(await reading.known.rows(statement, position), limit, read, cursor)
         statement = periods.page(listing, asked, as_of=as_of, before=before, limit=limit + 1)
-        rows = await reading.known.rows(statement, known_at)
+        rows = await reading.known.rows(statement, position)
         places = _foldable([periods.read(row) for row in rows[:limit]])
-        entities = await entities_then(reading, listing.kind, places, given)
-        following = cursor.write(places[-1].first_position) if len(rows) > len(places) else None
+        parts = await in_parts(reading, places)
+        entities = await entities_then(reading, listing.kind, parts, then)
+        more = len(rows) > sum(map(len, parts))
+        following = cursor.write(parts[-1][-1].first_position) if more else None
         return json_answer(Page(entities, following))
 
     return Operation(

@@ -9,7 +9,7 @@ from api.cursors import Cursor
 from api.operations import MIN_POSITION, Operation
 from api.pages import LIMIT, Item, Page, page
 from api.parameters import Declared, path_text
-from api.past import AS_OF, KNOWN_AT, aggregate_then, is_asked
+from api.past import AS_OF, KNOWN_AT, aggregate_then, is_asked, then_of
 from api.spoken import never_seen, spoken
 from domain.timeline import Entry
 from projections import timeline
@@ -31,8 +31,9 @@ def timeline_of(listing: Listing[Any], kind: str) -> Operation[Reading]:
     async def handle(reading: Reading, given: Given) -> Answer:
         limit, after = given[LIMIT], given[cursor.parameter]
         if is_asked(given):
-            then = await aggregate_then(reading, listing, kind, given[object_id], given)
-            rows = timeline.rows_then(then, kind, given[object_id], after)[: limit + 1]
+            then = await then_of(reading, given)
+            was = await aggregate_then(reading, listing, kind, given[object_id], then)
+            rows = timeline.rows_then(was, kind, given[object_id], after)[: limit + 1]
         else:
             statement = timeline.of_entity(kind, given[object_id], after=after, limit=limit + 1)
             rows = await reading.database.rows(statement)
@@ -54,7 +55,8 @@ def timeline_of(listing: Listing[Any], kind: str) -> Operation[Reading]:
 async def _refusals(reading: Reading, given: Given) -> Answer:
     limit, after = given[LIMIT], given[REFUSALS_CURSOR.parameter] or 0
     statement = timeline.refusals(as_of=given[AS_OF], after=after, limit=limit + 1)
-    rows = await reading.known.rows(statement, given[KNOWN_AT])
+    position = await reading.known.position(given[KNOWN_AT])
+    rows = await reading.known.rows(statement, position)
     return page(rows, limit, _read_refusal, REFUSALS_CURSOR)
 
 

@@ -85,6 +85,9 @@ def told(found: Verified) -> dict[str, object]:
         "fault": _spoken(found.fault),
         "missing": _spoken(found.missing),
         "signatures": found.signatures and found.signatures._asdict(),
+        "clock_corrections": [
+            {**one._asdict(), "position": str(one.position)} for one in found.corrections
+        ],
     }
 
 
@@ -103,7 +106,12 @@ def as_text(found: Verified) -> Iterator[str]:
     else:
         yield f"the log is whole: {found.events} events"
     yield f"head: {found.head}"
+    for one in found.corrections:
+        yield (
+            f"position {one.position}: the clock was corrected, from {one.wrong_at.isoformat()}"
+            f" back to {one.recorded_at.isoformat()}"
+        )
     if (signatures := found.signatures) is not None:
         yield f"signatures: {signatures.verified} verified, {signatures.unverified} not"
-        for one in signatures.first_unverified:
-            yield f"  position {one.position}: {one.reason}"
+        for unverified in signatures.first_unverified:
+            yield f"  position {unverified.position}: {unverified.reason}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from domain.delivery import read_envelope
+from domain.fields import LARGE_BYTES, pruned
 from domain.stream_id import parts_of
 from domain.timeline import Entry, Fact, Folded, describe, fold
 
@@ -74,17 +75,15 @@ class Aggregate:
         self.events.append(event)
         self._folded = self._entities = None
 
-    def at(self, *, as_of: datetime | None = None, known_at: datetime | None = None) -> Self:
+    def at(self, *, as_of: datetime | None = None, known_position: int | None = None) -> Self:
         """Return the aggregate as it was: from what had occurred, and been recorded, by then.
 
-        What was recorded by `known_at` decides first; the facts in it that had occurred by
-        `as_of` stay, each with all its bodies. Nothing may be left: an aggregate of no events.
+        What stands in the log up to `known_position` decides first; the facts in it that had
+        occurred by `as_of` stay, each with all its bodies. Nothing may be left: an aggregate of
+        no events.
         """
-        known = [
-            event
-            for event in self.events
-            if known_at is None or (event.recorded_at or known_at) <= known_at
-        ]
+        last = known_position
+        known = [event for event in self.events if last is None or (event.position or last) <= last]
         was = type(self)(self.id, known)
         return was if as_of is None else type(self)(self.id, was.occurred_by(as_of))
 
@@ -140,8 +139,9 @@ class Aggregate:
         for event in self.events:
             (kind, word), body = self._words[event.topic], event.delivery.body
             envelope = read_envelope(body)
-            observation = kind.observe(envelope.data, body)
-            rank, entity_id = kind.machine.ranks[word], kind.id_of(envelope.data) or ""
+            data = envelope.data if len(body) <= LARGE_BYTES else pruned(envelope.data)
+            observation = kind.observe(data, body)
+            rank, entity_id = kind.machine.ranks[word], kind.id_of(data) or ""
             saying = Saying(envelope.timestamp, rank, body, word, observation, event)
             of_entity = sayings.setdefault((kind.name, entity_id), {})
             of_entity.setdefault(event.delivery.webhook_id, []).append(saying)

@@ -39,7 +39,10 @@ class Envelope(msgspec.Struct, frozen=True):
 
 # A number beyond a float's range is read as infinite: it is nothing's value, and no obstacle.
 _decode = msgspec.json.Decoder(Envelope, float_hook=float).decode
-_brackets = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+# A string that does not end reaches to the end of the body, so that every byte is looked at once:
+# were it no match, the search would begin anew at each of the quotes in it.
+_brackets = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_DEEPER: Final = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 
 
 def read_envelope(body: bytes) -> Envelope:
@@ -75,7 +78,7 @@ def _nests_too_deep(body: bytes) -> bool:
         return False
     depth = 0
     for token in _brackets.finditer(body):
-        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
+        depth += _DEEPER.get(token[0], 0)
         if depth > DEPTH_MAX:
             return True
     return False

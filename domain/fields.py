@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
 
 import msgspec
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 TEXT_CHARS_MAX: Final = 500
 ITEMS_MAX: Final = 100
 INT64_MAX: Final = 2**63 - 1
+LARGE_BYTES: Final = 16 * 2**10
+"""What is read of a body that is larger is kept without what no reader looks at."""
+_PRUNED_DEPTH: Final = 2
 _INTERVALS: Final = frozenset({"Day", "Week", "Month", "Year"})
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
@@ -69,6 +73,26 @@ def identities(value: object) -> tuple[str, ...]:
     """Read a list of ids, `ITEMS_MAX` at the most."""
     items = value[:ITEMS_MAX] if isinstance(value, list) else []
     return tuple(item for item in map(identity, items) if item is not None)
+
+
+def pruned(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what no reader here looks at: the ends of long texts and lists, and what lies deep.
+
+    A megabyte of JSON may be ten as objects, and a stream is held in memory as a whole.
+    """
+    return {key: _pruned(value, _PRUNED_DEPTH) for key, value in data.items()}
+
+
+def _pruned(value: object, depth: int) -> object:
+    if isinstance(value, str):
+        # One character more, so that it is too long still.
+        return value[: TEXT_CHARS_MAX + 1]
+    if isinstance(value, list):
+        return [_pruned(item, depth - 1) for item in value[:ITEMS_MAX]] if depth else []
+    if isinstance(value, dict):
+        items = islice(value.items(), ITEMS_MAX if depth else 0)
+        return {key: _pruned(item, depth - 1) for key, item in items}
+    return value
 
 
 _READERS: Final[dict[object, Callable[[object], object]]] = {

@@ -27,9 +27,13 @@ _DECODERS: Final[dict[int, Callable[[memoryview], Delivery]]] = {
 
 @dataclass(frozen=True)
 class StoredDelivery(StoredEvent):
-    """A stored event with the one part of its state that the recorder looks events up by."""
+    """A stored event with the parts of its state that the recorder needs.
+
+    It looks events up by `webhook_id`, and checks the clocks by `webhook_timestamp`.
+    """
 
     webhook_id: str
+    webhook_timestamp: str
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class LedgerMapper(Mapper[str]):
             event.topic,
             bytes((_FORMAT,)) + _encode(event.delivery),
             event.delivery.webhook_id,
+            event.delivery.webhook_timestamp,
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> Event:

@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+import logging
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg.rows import tuple_row
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Identifier, Literal
 
 from domain.chain import GENESIS, Row, link
+from domain.clock import Clocks, doubt, signing_times, stamp
 from domain.mapper import RecordedEvent, StoredDelivery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
     from uuid import UUID
 
     from eventsourcing.persistence import StoredEvent
     from psycopg import Cursor
     from psycopg.sql import Composed
 
+_log = logging.getLogger(__name__)
+
+WARN_EVERY_S: Final = 60.0
+"""How often it is told at the most that the clocks disagree."""
+# Any number will do, as long as every writer takes the same. The table's own number goes with it,
+# so that the writers of other tables do not wait for ours.
+_LOCK: Final = 727_048_053
 _COPY_TYPES: Final = ("text", "int8", "text", "bytea", "int8", "text", "timestamptz", "bytea")
 
 
 class Head(NamedTuple):
-    """The end of the log while its table is locked: what the next batch follows, and its time."""
+    """The end of the log while no other writer can append: what the next batch follows.
+
+    `recorded_at` is None where the log is empty; `database_at` is the database's clock.
+    """
 
     position: int
-    recorded_at: datetime
+    recorded_at: datetime | None
     hash: bytes
+    database_at: datetime
 
 
 class Ends(NamedTuple):
@@ -42,24 +55,37 @@ class Ends(NamedTuple):
 class LedgerRecorder(PostgresApplicationRecorder):
     """Records batches of events, all or nothing, in one plain transaction.
 
-    Positions are given under the library's table lock as last + 1, so they are dense: a reader
-    that sees n events up to position n has missed none. `recorded_at` is the database's clock
-    under the same lock and never goes back along the log.
+    Positions are given under a lock that all writers take, as last + 1, so they are dense: a
+    reader that sees n events up to position n has missed none. `recorded_at` is the time under
+    the same lock (see `domain.clock`).
     """
 
     def __init__(self, datastore: PostgresDatastore, *, events_table_name: str) -> None:
         super().__init__(datastore, events_table_name=events_table_name)
         table = Identifier(datastore.schema, events_table_name)
         # One round trip. The lock keeps the order of positions and of commits the same: see
-        # `_lock_table` in eventsourcing.postgres for what readers miss without it.
+        # `_lock_table` in eventsourcing.postgres for what readers miss without it. The library's
+        # lock of the table itself would wait for VACUUM. What is selected is seen after the lock
+        # is had, as READ COMMITTED takes a snapshot for each statement.
         self._begin_statement = SQL(
-            "BEGIN; SET LOCAL lock_timeout = '{timeout}s'; LOCK TABLE {table} IN EXCLUSIVE MODE;"
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '{timeout}s';"
+            " SELECT pg_advisory_xact_lock({lock}, {name}::regclass::oid::int4);"
             " NOTIFY {channel};"
-            " SELECT notification_id AS position, hash,"
-            " greatest(clock_timestamp(), recorded_at) AS recorded_at"
+            " SELECT notification_id AS position, hash, recorded_at,"
+            " clock_timestamp() AS database_at"
             " FROM (SELECT 1) AS always LEFT JOIN LATERAL (SELECT * FROM {table}"
             " ORDER BY notification_id DESC LIMIT 1) AS head ON true"
-        ).format(timeout=datastore.lock_timeout, table=table, channel=Identifier(self.channel_name))
+        ).format(
+            timeout=datastore.lock_timeout,
+            lock=Literal(_LOCK),
+            name=Literal(table.as_string()),
+            table=table,
+            channel=Identifier(self.channel_name),
+        )
+        self._correct_statement = SQL(
+            "INSERT INTO {} (position, wrong_at, recorded_at) VALUES (%s, %s, %s)"
+        ).format(Identifier(datastore.schema, "clock_corrections"))
+        self._warn_again_at = 0.0
         self._copy_statement = SQL(
             "COPY {table} (originator_id, originator_version, topic, state, notification_id,"
             " webhook_id, recorded_at, hash) FROM STDIN (FORMAT BINARY)"
@@ -68,16 +94,16 @@ class LedgerRecorder(PostgresApplicationRecorder):
             "SELECT originator_id, originator_version, topic, state, notification_id, recorded_at"
             " FROM {table} AS recorded"
         ).format(table=table)
-        # OFFSET 0 keeps the planner at one index look-up a stream, whatever it thinks of the
-        # size of a table that has just been filled.
+        # OFFSET 0 and the order of its columns keep the planner at one look-up a stream in the
+        # primary key and one a webhook-id in its index, whatever it thinks of the sizes.
         self._select_ends_statement = SQL(
             "SELECT stream, coalesce(version, 0), held.* FROM"
             " unnest(%b::text[], %b::text[]) AS asked (stream, webhook)"
             " LEFT JOIN LATERAL (SELECT originator_version AS version FROM {table}"
             " WHERE originator_id = stream ORDER BY originator_version DESC LIMIT 1)"
             " AS newest ON true"
-            " LEFT JOIN LATERAL ({select} WHERE originator_id = stream"
-            " AND webhook_id = webhook OFFSET 0) AS held ON version > 0"
+            " LEFT JOIN LATERAL (SELECT * FROM ({select} WHERE webhook_id = webhook OFFSET 0)"
+            " AS same WHERE originator_id = stream) AS held ON version > 0"
             " ORDER BY held.notification_id"
         ).format(table=table, select=self._select_statement)
 
@@ -101,8 +127,8 @@ class LedgerRecorder(PostgresApplicationRecorder):
     def _copy_events(
         self, curs: Cursor[Any], head: Head, stored_events: Sequence[StoredDelivery]
     ) -> list[int]:
-        last, recorded_at, previous = head
-        positions = list(range(last + 1, last + 1 + len(stored_events)))
+        recorded_at, previous = self._time_of(curs, head, stored_events), head.hash
+        positions = list(range(head.position + 1, head.position + 1 + len(stored_events)))
         with curs.copy(self._copy_statement) as copy:
             copy.set_types(_COPY_TYPES)
             for position, stored in zip(positions, stored_events, strict=True):
@@ -124,13 +150,43 @@ class LedgerRecorder(PostgresApplicationRecorder):
         while curs.nextset():
             pass
         head: dict[str, Any] = curs.fetchone() or {}
-        recorded_at: datetime = head["recorded_at"]
-        return Head(head["position"] or 0, recorded_at.astimezone(UTC), head["hash"] or GENESIS)
+        recorded_at: datetime | None = head["recorded_at"]
+        return Head(
+            head["position"] or 0,
+            recorded_at and recorded_at.astimezone(UTC),
+            head["hash"] or GENESIS,
+            head["database_at"].astimezone(UTC),
+        )
+
+    def _time_of(
+        self, curs: Cursor[Any], head: Head, stored_events: Sequence[StoredDelivery]
+    ) -> datetime:
+        """Tell the time of a batch, and note it where it is before that of the log's head."""
+        signed_at = signing_times(stored.webhook_timestamp for stored in stored_events)
+        clocks = Clocks(head.database_at, datetime.now(UTC), signed_at, head.recorded_at)
+        recorded_at, corrects = stamp(clocks)
+        if corrects:
+            place = [head.position + 1, head.recorded_at, recorded_at]
+            curs.execute(self._correct_statement, place)
+            _log.warning(
+                "the time of the log is corrected at position %d: from %s back to %s", *place
+            )
+        elif (problem := doubt(*clocks[:2], head.recorded_at)) is not None:
+            self._warn(problem)
+        return recorded_at
+
+    def _warn(self, problem: str) -> None:
+        now = time.monotonic()
+        if now >= self._warn_again_at:
+            self._warn_again_at = now + WARN_EVERY_S
+            _log.warning("%s", problem)
 
     def select_ends(self, asked_for: Sequence[tuple[str, str]]) -> Ends:
         """Return where streams end, and what they hold, of pairs of a stream and a webhook-id."""
         columns = [list(column) for column in zip(*asked_for, strict=True)]
-        rows = self._rows(self._select_ends_statement, columns)
+        # Not prepared: a plan that was made while the log was small would be kept when it has
+        # grown, and read all of it for each webhook-id.
+        rows = self._rows(self._select_ends_statement, columns, prepare=False)
         held = [_recorded(*row[2:]) for row in rows if row[2] is not None]
         return Ends({row[0]: row[1] for row in rows}, held)
 
@@ -172,12 +228,14 @@ class LedgerRecorder(PostgresApplicationRecorder):
     def _recorded(self, statement: Composed, parameters: Sequence[object]) -> list[RecordedEvent]:
         return [_recorded(*row) for row in self._rows(statement, parameters)]
 
-    def _rows(self, statement: Composed, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+    def _rows(
+        self, statement: Composed, parameters: Sequence[object], *, prepare: bool = True
+    ) -> list[tuple[Any, ...]]:
         with (
             self.datastore.get_connection() as conn,
             conn.cursor(row_factory=tuple_row, binary=True) as curs,
         ):
-            return curs.execute(statement, parameters, prepare=True).fetchall()
+            return curs.execute(statement, parameters, prepare=prepare).fetchall()
 
 
 def _recorded(

@@ -14,7 +14,7 @@ from domain.signing import Tally
 from domain.tampering import Entry, Fault, delivery_of, diagnose, linked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from psycopg import Connection
 
@@ -63,7 +63,14 @@ _STREAMS: Final = """
 _LAST: Final = """
     SELECT notification_id, hash FROM raphus.ledger_events ORDER BY notification_id DESC LIMIT 1
 """
+_NO_STEP: Final = "clock_corrections notes a step of recorded_at here that the log does not have"
 _FOREIGN: Final = "or the head is another log's"
+# What becomes of a time beyond Python's years does not matter: no row of the log has it.
+_CORRECTIONS: Final = """
+    SELECT position, least(greatest(wrong_at, '0001-01-01'), '9999-12-31'),
+        least(greatest(recorded_at, '0001-01-01'), '9999-12-31')
+    FROM raphus.clock_corrections ORDER BY position
+"""
 _HASH: Final = "SELECT hash FROM raphus.ledger_events WHERE notification_id = %s"
 
 
@@ -94,12 +101,21 @@ class Head(NamedTuple):
         return cls(int(match["position"]), bytes.fromhex(match["hash"]))
 
 
+class Correction(NamedTuple):
+    """Where `recorded_at` steps back along the log, as a clock had been wrong before."""
+
+    position: int
+    wrong_at: datetime
+    recorded_at: datetime
+
+
 class Verified(NamedTuple):
     """What was found.
 
     `head` and `events` are of the part of the log that the walk has proved: all of it, or what
     precedes the row where the chain breaks. `missing` tells of a head that was kept elsewhere,
-    and that the log, whole in itself or not, does not contain.
+    and that the log, whole in itself or not, does not contain. `corrections` are of the part that
+    is proved, too.
     """
 
     head: Head
@@ -107,6 +123,7 @@ class Verified(NamedTuple):
     fault: Fault | None
     missing: Fault | None = None
     signatures: Signatures | None = None
+    corrections: tuple[Correction, ...] = ()
 
 
 def head(conn: Connection[Any]) -> Head:
@@ -126,7 +143,8 @@ def verify(
     """Walk the whole log, as it is when the call begins, and find the first thing wrong with it.
 
     Whole means: positions are 1, 2, 3 …; every hash covers its row and the hash before;
-    `recorded_at` never goes back; in every stream versions are 1, 2, 3 … in order of position;
+    `recorded_at` never goes back, but where it is noted that a clock was corrected; in every
+    stream versions are 1, 2, 3 … in order of position;
     every state can be decoded and is the delivery whose webhook-id stands beside it. Which
     stream and topic a body leads to is not compared: a later release may route it elsewhere.
 
@@ -146,14 +164,16 @@ def verify(
     with _snapshot(conn):
         events, misnumbered = _number_streams(conn)
         missing = _find(conn, against) if against else None
+        corrections = _corrections(conn)
         conn.execute(_BY_INDEX)
         with closing(_entries(conn, events, progress)) as entries:
-            last, broken = _walk(entries, tally)
+            last, broken = _walk(entries, corrections, tally)
     # The first wins; of two at one position, what the walk says is more to the point.
     faults = [fault for fault in (broken, misnumbered) if fault]
     fault = min(faults, key=lambda fault: fault.position, default=None)
     counted = tally.result() if tally else None
-    return Verified(Head(last.position, last.hash), last.position, fault, missing, counted)
+    proved = tuple(one for one in corrections.values() if one.position <= last.position)
+    return Verified(Head(last.position, last.hash), last.position, fault, missing, counted, proved)
 
 
 @contextmanager
@@ -184,6 +204,11 @@ def _find(conn: Connection[Any], against: Head) -> Fault | None:
     return Fault(against.position, f"{lacks}: history was rewritten, there or before, {_FOREIGN}")
 
 
+def _corrections(conn: Connection[Any]) -> dict[int, Correction]:
+    with conn.cursor(row_factory=tuple_row) as curs:
+        return {row[0]: Correction(*row) for row in curs.execute(_CORRECTIONS)}
+
+
 def _entries(
     conn: Connection[Any], events: int, progress: Progress | None
 ) -> Generator[Entry, None, None]:
@@ -203,7 +228,9 @@ def _silent(done: int, events: int) -> None:
     pass
 
 
-def _walk(entries: Iterator[Entry], tally: Tally | None) -> tuple[Entry, Fault | None]:
+def _walk(
+    entries: Iterator[Entry], corrections: Mapping[int, Correction], tally: Tally | None
+) -> tuple[Entry, Fault | None]:
     last = Entry(_NOTHING, GENESIS)
     for entry in entries:
         row, hash_ = entry
@@ -215,9 +242,19 @@ def _walk(entries: Iterator[Entry], tally: Tally | None) -> tuple[Entry, Fault |
             return last, Fault(position, delivery)
         if delivery.webhook_id != row.webhook_id:
             return last, Fault(position, "its webhook_id is not its delivery's")
-        if row.recorded_at < last.row.recorded_at:
-            return last, Fault(position, "its recorded_at is before that of the row before it")
+        if problem := _untimely(last.row, row, corrections.get(position)):
+            return last, Fault(position, problem)
         if tally:
             tally.take(position, delivery)
         last = entry
-    return last, None
+    beyond = [position for position in corrections if position > last.position]
+    return last, Fault(min(beyond), _NO_STEP) if beyond else None
+
+
+def _untimely(before: Row, row: Row, correction: Correction | None) -> str | None:
+    """Tell what is wrong with a row's time, given the row before it."""
+    if correction is None:
+        goes_back = row.recorded_at < before.recorded_at
+        return "its recorded_at is before that of the row before it" if goes_back else None
+    noted = correction.wrong_at, correction.recorded_at
+    return None if noted == (before.recorded_at, row.recorded_at) else _NO_STEP

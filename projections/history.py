@@ -46,6 +46,15 @@ def of_streams(stream_ids: Sequence[str]) -> Statement:
     return Statement(statement, {"stream_ids": list(stream_ids)})
 
 
+def sizes(stream_ids: Sequence[str]) -> Statement:
+    """Select the bytes of each of several streams, with its id."""
+    statement = (
+        "SELECT originator_id, sum(octet_length(state))::bigint FROM raphus.ledger_events"
+        " WHERE originator_id = ANY (%(stream_ids)s) GROUP BY originator_id"
+    )
+    return Statement(statement, {"stream_ids": list(stream_ids)})
+
+
 def read_all(rows: Sequence[Sequence[Any]]) -> list[Aggregate]:
     """Build the aggregates of `of_streams`."""
     by_stream = groupby(rows, key=itemgetter(0))

@@ -24,7 +24,8 @@ PAGE_EVENTS_MAX: Final = 2_000
 PAGE_BYTES_MAX: Final = 32 * 2**20
 PAGE_HISTORY_MAX: Final = 20_000
 """How many events the streams that a page touches may have in all, but for the first of them."""
-_FETCH_ROWS: Final = 100
+FETCH_ROWS: Final = 16
+"""So many rows are held in memory before they are decoded; a delivery may have 1 MiB."""
 
 # The row at the checkpoint itself comes first: it shows that nothing is missing behind it, and
 # that it is the row that was followed.
@@ -70,7 +71,10 @@ class Page(NamedTuple):
 
 
 def next_page(
-    conn: Connection, after: Checkpoint, events_max: int = PAGE_EVENTS_MAX
+    conn: Connection,
+    after: Checkpoint,
+    events_max: int = PAGE_EVENTS_MAX,
+    bytes_max: int | None = None,
 ) -> Page | None:
     """Find the page that follows a checkpoint; None at the end of the log.
 
@@ -89,7 +93,7 @@ def next_page(
     for position, chained, stream_id, version, size_bytes, recorded in rows[after.position > 0 :]:
         history += version - versions.get(stream_id, 0)
         bytes_ += size_bytes
-        if versions and (bytes_ > PAGE_BYTES_MAX or history > PAGE_HISTORY_MAX):
+        if versions and (bytes_ > (bytes_max or PAGE_BYTES_MAX) or history > PAGE_HISTORY_MAX):
             break
         versions[stream_id] = version
         last, hash_ = position, chained
@@ -140,7 +144,7 @@ def _check(after: Checkpoint, rows: Sequence[TupleRow]) -> None:
 
 
 def _stream(curs: Cursor, parameters: Sequence[object]) -> Generator[TupleRow]:
-    yield from curs.stream(_HISTORIES, parameters, size=_FETCH_ROWS)
+    yield from curs.stream(_HISTORIES, parameters, size=FETCH_ROWS)
 
 
 def histories(

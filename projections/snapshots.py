@@ -15,13 +15,11 @@ from psycopg.sql import SQL, Identifier
 
 from projections.catalogue import READ_MODELS
 from projections.folding import fold_in_parts
-from projections.listing import Statement
 from projections.log import LogError
 from projections.staging import SETTINGS, Staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
     from typing import TypeAlias
 
     Progress: TypeAlias = Callable[[str, int, int], None]
@@ -37,23 +35,6 @@ _VIEWS: Final = ("customer_objects", "customers")
 # Any number will do, as long as whoever builds or drops one takes the same.
 _LOCK: Final = 7_270_480_530_004
 
-# Positions are dense and recorded_at never goes back along them, so halving finds the last event
-# that had been recorded by a time, with no index on the times.
-_POSITION: Final = """
-    WITH RECURSIVE search (low, high) AS (
-        SELECT 0::bigint, coalesce(max(notification_id), 0) FROM raphus.ledger_events
-        UNION ALL
-        SELECT CASE WHEN known THEN middle ELSE low END,
-            CASE WHEN known THEN high ELSE middle - 1 END
-        FROM search CROSS JOIN LATERAL (SELECT (low + high + 1) / 2) AS half (middle)
-        CROSS JOIN LATERAL (
-            SELECT recorded_at <= %(known_at)s FROM raphus.ledger_events
-            WHERE notification_id = middle
-        ) AS event (known)
-        WHERE low < high
-    )
-    SELECT low FROM search WHERE low = high
-"""
 _USE: Final = """
     UPDATE raphus.snapshots SET used_at = clock_timestamp() WHERE position = %s RETURNING position
 """
@@ -68,11 +49,6 @@ _LEFT: Final = """
         SELECT position FROM raphus.snapshots
     )
 """
-
-
-def position_at(known_at: datetime) -> Statement:
-    """Select the position of the last event that had been recorded by a time, 0 for none."""
-    return Statement(_POSITION, {"known_at": known_at})
 
 
 def schema_at(position: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 from api.answers import encode
@@ -98,12 +97,10 @@ def _answered(
 ) -> T:
     # What was known at a time may have to be built first, which takes a while.
     builds = args.known_at is not None
-    with shown(console(stderr=True)) if builds else nullcontext(_silent) as progress:
+    if not builds:
+        return asked(settings, question)
+    with shown(console(stderr=True)) as progress:
         return asked(settings, question, progress)
-
-
-def _silent(_phase: str, _done: int, _total: int) -> None:
-    pass
 
 
 def _show_list(console: Console, page: Page[Entity], past: str) -> None:

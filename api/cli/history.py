@@ -6,16 +6,15 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import msgspec
-import psycopg
 
 from api import rebuilding, verifying
+from api.asking import asked
 from api.auditing import audit
 from api.cli.arguments import add_json, add_taken, given_in, head, parameter, read_model
 from api.cli.errors import CommandError
 from api.cli.terminal import console, write
-from api.conninfo import database
 from api.customers import CUSTOMER_ID
-from api.events import CURSOR, LIST_EVENTS, read_event, select_events
+from api.events import CURSOR, LIST_EVENTS, first_events
 from api.pages import LIMIT
 
 if TYPE_CHECKING:
@@ -49,11 +48,7 @@ def add(commands: Commands) -> None:
 
 def _events(settings: Settings, args: Namespace) -> None:
     given = given_in(args, LIST_EVENTS)
-    statement = select_events(given, after=args.after or 0, limit=args.limit)
-    with database(settings) as conninfo, psycopg.connect(conninfo) as conn:
-        conn.execute("SET timezone = 'UTC'")
-        rows = conn.execute(statement.sql.encode(), statement.params).fetchall()
-    for event in (read_event(row).value for row in rows):
+    for event in asked(settings, lambda reading: first_events(reading, given)):
         if args.json:
             print(msgspec.json.encode(event).decode())
         else:

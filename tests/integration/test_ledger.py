@@ -16,6 +16,7 @@ from domain.ledger import Ledger, Receipt
 from tests.histories import said
 from tests.integration.deliveries import receipts, renewals
 from tests.integration.log import broken_links, lines, positions
+from tests.integration.waiting import until
 
 if TYPE_CHECKING:
     from domain.delivery import Delivery
@@ -152,11 +153,23 @@ def test_the_librarys_notification_log_pages_through_the_events(ledger: Ledger) 
     assert ledger.recorder.max_notification_id() == 25
 
 
-def test_the_librarys_subscription_gives_every_event_from_the_first_on(ledger: Ledger) -> None:
+def listeners(conninfo: str) -> int:
+    listening = "query LIKE 'LISTEN %' AND datname = current_database()"
+    with psycopg.connect(conninfo) as conn:
+        query = f"SELECT count(*) FROM pg_stat_activity WHERE {listening}"
+        ((count,),) = conn.execute(query.encode()).fetchall()
+    return int(count)
+
+
+def test_the_librarys_subscription_gives_every_event_from_the_first_on(
+    database: str, ledger: Ledger
+) -> None:
     ledger.record(renewals(range(3)))
     with ledger.recorder.subscribe(gt=0) as subscription:
         for position in (1, 2, 3):
             assert next(subscription).id == position
+        # It reads what is there before it begins to listen, and would not hear of it between.
+        until(lambda: listeners(database) == 1)
         ledger.record(renewals(range(3, 5)))
         for position in (4, 5):
             assert next(subscription).id == position

@@ -12,11 +12,16 @@ import psycopg
 import pytest
 from eventsourcing.persistence import PersistenceError
 
+from domain.chain import Row, link
+from domain.event import Event
 from domain.ledger import Ledger, Receipt
+from domain.mapper import LedgerMapper
+from domain.routing import route
 from tests.integration.deliveries import receipts, renewals
-from tests.integration.log import broken_links, lines, positions
+from tests.integration.log import Line, broken_links, lines, positions
 from tests.integration.outages import beside, locked, terminate_backends
 from tests.integration.proxy import Scissors, cutting
+from tests.integration.waiting import until
 
 if TYPE_CHECKING:
     from domain.delivery import Delivery
@@ -50,6 +55,47 @@ def test_duplicates_sent_to_two_ledgers_at_once_end_as_one_event(database: str, 
             assert (receipt.position, theirs[delivery].position) == (at, at)
             assert {receipt.duplicate, theirs[delivery].duplicate} == {False, True}
     assert broken_links(lines(database)) == []
+
+
+def test_a_writer_of_an_older_release_that_locks_the_table_is_let_pass(database: str) -> None:
+    with ThreadPoolExecutor(1) as thread, Ledger(database) as ledger:
+        receipts(ledger.record(renewals(range(3))))
+        with psycopg.connect(database) as conn:
+            conn.execute("LOCK TABLE raphus.ledger_events IN EXCLUSIVE MODE")
+            recording = thread.submit(ledger.record, renewals(range(3, 5)))
+            # It has read where the log ends, and waits to append to it.
+            until(lambda: waiting_for_the_table(database) == 1)
+            append(conn, *renewals(range(9, 10), of="other"), after=lines(database)[-1])
+        assert receipts(recording.result()) == [Receipt(5, False), Receipt(6, False)]
+    assert [line.webhook_id for line in lines(database)][3:] == ["msg_9", "msg_3", "msg_4"]
+    assert broken_links(lines(database)) == []
+
+
+def waiting_for_the_table(conninfo: str) -> int:
+    query = "SELECT count(*) FROM pg_locks WHERE relation = 'raphus.ledger_events'::regclass"
+    with psycopg.connect(conninfo) as conn:
+        ((count,),) = conn.execute(f"{query} AND NOT granted".encode()).fetchall()
+    return int(count)
+
+
+def append(conn: psycopg.Connection, delivery: Delivery, *, after: Line) -> None:
+    """Append a delivery to a stream of its own, as any release does."""
+    to = route(delivery)
+    stored = LedgerMapper().to_stored_event(Event(to.stream_id, 1, to.topic, delivery))
+    row = Row(
+        to.stream_id,
+        1,
+        to.topic,
+        stored.state,
+        after.position + 1,
+        delivery.webhook_id,
+        after.recorded_at,
+    )
+    conn.execute(
+        "INSERT INTO raphus.ledger_events (originator_id, originator_version, topic, state,"
+        " notification_id, webhook_id, recorded_at, hash) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        [*row, link(after.hash, row)],
+    )
 
 
 @pytest.mark.parametrize("size", [1, 5])

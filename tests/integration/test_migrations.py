@@ -246,25 +246,28 @@ OURS = ("ledger_events", "projections_tracking", "stored_event", "es_insert_even
 """How the names begin of what the library's recorders create under the names we gave them."""
 
 
-def test_the_ledgers_tables_are_the_librarys_and_five_columns_and_an_index(
+def test_the_ledgers_tables_are_the_librarys_and_five_columns_and_two_indexes(
     database: str,
 ) -> None:
     create_the_librarys(database, "stock")
     stock = describe(database, "stock")
     ours = {line for line in describe(database, "raphus") if line.startswith(OURS)}
+    (options,) = (line for line in stock if line.startswith("ledger_events is of kind r"))
     # Left out on purpose: it takes no lock, so that readers miss what it inserts.
-    assert stock - ours == {"es_insert_events_text is a function"}
-    index = "CREATE INDEX ledger_events_topic_idx ON ledger_events"
-    index += " USING btree (topic, notification_id)"
+    assert stock - ours == {"es_insert_events_text is a function", options}
+    index = "ledger_events has the index CREATE INDEX"
     genesis = "decode(repeat('00'::text, 32), 'hex'::text)"
     assert ours - stock == {
+        f"{options}, vacuum_truncate=false",
         'ledger_events.webhook_id: no. 6, text, not null, storage x, collation "default"',
         "ledger_events.recorded_at: no. 7, timestamp with time zone, not null, storage p",
         "ledger_events.hash: no. 8, bytea, not null, storage x",
         "projections_tracking.events: no. 3, bigint, not null, default 0, storage p",
         f"projections_tracking.hash: no. 4, bytea, not null, default {genesis}, storage x",
         "ledger_events_topic_idx is of kind i, p, btree",
-        f"ledger_events has the index {index}",
+        f"{index} ledger_events_topic_idx ON ledger_events USING btree (topic, notification_id)",
+        "ledger_events_webhook_idx is of kind i, p, btree",
+        f"{index} ledger_events_webhook_idx ON ledger_events USING btree (webhook_id)",
     }
 
 

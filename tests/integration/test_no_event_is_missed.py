@@ -1,4 +1,4 @@
-"""Eight writing processes and a reader that tails the log: nothing is missed or doubled."""
+"""Eight writing processes, VACUUM and a reader that tails the log: nothing is missed or doubled."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from threading import Event
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from domain.ledger import Ledger
@@ -41,6 +42,18 @@ def tail(database: str, written: Event) -> list[Sequence[Notification]]:
                 written.wait(0.002)
 
 
+def vacuum(database: str, written: Event) -> int:
+    """Vacuum the log over and over until the writers have ended; return how often it was done."""
+    done = 0
+    with psycopg.connect(database, autocommit=True) as conn:
+        while not written.is_set():
+            for statement in ("VACUUM", "VACUUM (FREEZE)", "ANALYZE"):
+                conn.execute(f"{statement} raphus.ledger_events".encode())
+            done += 1
+            written.wait(0.02)
+    return done
+
+
 def write(database: str, streams: int) -> list[list[Recorded]]:
     plans = [
         Plan(database, seed, seed * OF_ITS_OWN, seed * OF_ITS_OWN + EACH, streams)
@@ -60,13 +73,15 @@ def write(database: str, streams: int) -> list[list[Recorded]]:
 @pytest.mark.timeout(90)
 def test_a_reader_that_tails_eight_writing_processes_misses_nothing(database: str) -> None:
     written = Event()
-    with ThreadPoolExecutor(1) as thread:
-        reader = thread.submit(tail, database, written)
+    with ThreadPoolExecutor(2) as threads:
+        reader = threads.submit(tail, database, written)
+        vacuums = threads.submit(vacuum, database, written)
         try:
             recorded = write(database, STREAMS)
         finally:
             written.set()
         pages = reader.result()
+        assert vacuums.result() > 1
     read = [(notification.id, notification.state) for page in pages for notification in page]
     log = lines(database)
     assert len(read) == len(log)

@@ -35,7 +35,7 @@ def recorder(ledger: Ledger) -> LedgerRecorder:
 
 
 def stored(stream_id: str, version: int, state: bytes = b"\1") -> StoredDelivery:
-    return StoredDelivery(stream_id, version, "payment.succeeded", state, f"msg_{version}")
+    return StoredDelivery(stream_id, version, "payment.succeeded", state, f"msg_{version}", "")
 
 
 def over_tcp(conninfo: str) -> str:

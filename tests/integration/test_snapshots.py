@@ -152,7 +152,7 @@ def test_who_does_not_want_to_wait_is_told_to_ask_again(merchant: str) -> None:
         database = Database(merchant)
         await database.open()
         known = Known(merchant, database, wait_s=0.0)
-        now = datetime.now(UTC)
+        now = await known.position(datetime.now(UTC))
         with pytest.raises(ApiError) as told:
             await known.rows(LISTINGS["payments"].page({}, before=None, limit=5), now)
         await known.stop()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -93,6 +95,39 @@ def test_a_body_nested_100_000_deep_is_unreadable(opening: bytes) -> None:
     for place in (b'"pay_1"', b'{"payment_id": "pay_1"}'):
         with pytest.raises(UnreadableError, match=r"^the body is nested too deeply$"):
             read_envelope(_body().replace(place, nested))
+
+
+_OPENED = b"[]" * 101
+HOSTILE = {
+    "a string of escaped quotes that does not end": (_OPENED + b'"', b'\\"'),
+    "a string of escapes that does not end": (_OPENED + b'"', b"\\\\"),
+    "one backslash more than there are pairs": (_OPENED + b'"\\', b"\\\\"),
+    "quotes alone": (_OPENED, b'"'),
+    "strings that end": (_OPENED, b'"a"'),
+    "backslashes outside of strings": (_OPENED, b"\\"),
+    "brackets": (b"", b"[]"),
+    "brackets in a string": (_OPENED + b'"', b"["),
+    "digits": (b"", b"9"),
+    "an exponent": (b"1e", b"9"),
+    "digits behind a point": (b"0.", b"9"),
+    "many keys": (b"{", b'"a":1,'),
+    "white space": (b"", b" "),
+}
+
+
+@pytest.mark.parametrize(("beginning", "filling"), HOSTILE.values(), ids=HOSTILE)
+def test_reading_takes_time_in_proportion_to_a_bodys_size(beginning: bytes, filling: bytes) -> None:
+    def took_s(size_bytes: int) -> float:
+        body = _body().replace(b'"pay_1"', beginning + filling * (size_bytes // len(filling)))
+        began = time.process_time()
+        with suppress(UnreadableError):
+            read_envelope(body)
+        return time.process_time() - began
+
+    # Were it quadratic, 16 times as much would take 256 times as long; what takes no time to
+    # speak of is measured too coarsely to tell.
+    small = min(took_s(2**11) for _ in range(3))
+    assert took_s(2**15) < 80 * max(small, 0.001)
 
 
 def _from_deeper(frames: int, call: Callable[[], list[Entry]]) -> list[Entry]:

@@ -8,13 +8,23 @@ from itertools import permutations
 import pytest
 
 from domain.delivery import Delivery
-from domain.fields import boolean, identities, identity, instant, integer, links, text
+from domain.fields import (
+    LARGE_BYTES,
+    boolean,
+    identities,
+    identity,
+    instant,
+    integer,
+    links,
+    pruned,
+    text,
+)
 from domain.license_key import LicenseKeyEntity
 from domain.payment import PaymentEntity
 from domain.periods import periods
 from domain.subscription import SubscriptionEntity
-from tests.histories import NOON, aggregates, of_one, rendered, said
-from tests.samples import Json
+from tests.histories import NOON, aggregates, delivery, of_one, rendered, said
+from tests.samples import Json, samples
 
 
 def _subscription(*deliveries: Delivery) -> SubscriptionEntity:
@@ -293,3 +303,25 @@ def test_a_list_of_ids_leaves_out_what_is_none_and_has_an_end() -> None:
     assert identities(["a", None, 5, "b", ""]) == ("a", "b")
     assert identities(["x"] * 1000) == ("x",) * 100
     assert identities("ab") == identities({"a": 1}) == identities(None) == ()
+
+
+def test_of_a_large_body_everything_is_read_that_is_read_of_a_small_one() -> None:
+    for name, body in samples().items():
+        padded = body.ljust(LARGE_BYTES + 1)
+        small, large = (aggregates([delivery(one, f"msg_{name}")]) for one in (body, padded))
+        assert rendered(large) == rendered(small)
+
+
+def test_what_no_reader_looks_at_is_left_out() -> None:
+    deep = {"a": {"b": {"c": {"d": 1}}}, "list": [[["x"]]] * 1_000, "text": "x" * 10_000}
+    kept = pruned({"metadata": deep, "cart": [{"product_id": "pdt_1", "deeper": [1]}], "n": 10**30})
+    assert kept["metadata"] == {"a": {"b": {}}, "list": [[]] * 100, "text": "x" * 501}
+    assert kept["cart"] == [{"product_id": "pdt_1", "deeper": []}]
+    assert kept["n"] == 10**30
+
+
+@pytest.mark.parametrize("value", ["x" * 499, "x" * 500, "x" * 501, "x" * 900, ["x" * 201], {}])
+def test_a_text_that_is_too_long_is_too_long_still_when_it_is_cut(value: Json) -> None:
+    kept = pruned({"value": value})["value"]
+    for read in (text, identity, instant, integer, identities):
+        assert read(kept) == read(value)

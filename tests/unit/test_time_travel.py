@@ -49,7 +49,9 @@ def test_as_known_at_an_instant_it_is_built_from_what_had_been_recorded(
     arrivals: list[Delivery], instant: datetime
 ) -> None:
     whole = recorded(arrivals)
-    _assert_built_from(_recorded(whole.events, instant), whole.at(known_at=instant))
+    _assert_built_from(
+        _recorded(whole.events, instant), whole.at(known_position=_position(whole, instant))
+    )
 
 
 @settings(deadline=None)
@@ -58,9 +60,10 @@ def test_both_at_once_ask_what_was_known_then_about_an_earlier_time(
     arrivals: list[Delivery], as_of: datetime, known_at: datetime
 ) -> None:
     whole = recorded(arrivals)
-    was = whole.at(as_of=as_of, known_at=known_at)
+    known_position = _position(whole, known_at)
+    was = whole.at(as_of=as_of, known_position=known_position)
     _assert_built_from(_occurred(_recorded(whole.events, known_at), as_of), was)
-    assert was.events == whole.at(known_at=known_at).at(as_of=as_of).events
+    assert was.events == whole.at(known_position=known_position).at(as_of=as_of).events
 
 
 @settings(deadline=None)
@@ -68,7 +71,7 @@ def test_both_at_once_ask_what_was_known_then_about_an_earlier_time(
 def test_at_the_last_instants_it_is_the_whole(arrivals: list[Delivery]) -> None:
     whole = recorded(arrivals)
     last = NOON + timedelta(minutes=MINUTES)
-    for now in (whole.at(), whole.at(as_of=last), whole.at(known_at=last)):
+    for now in (whole.at(), whole.at(as_of=last), whole.at(known_position=whole.version)):
         assert (now.events, now.entities()) == (whole.events, whole.entities())
         assert now.timeline() == whole.timeline()
 
@@ -91,7 +94,7 @@ def test_a_late_arrival_changes_what_was_true_and_not_what_was_known() -> None:
     again = said("subscription.renewed", 1, "msg_again", subscription_id="sub_1")
     late = said("subscription.cancelled", 2, subscription_id="sub_1")
     whole = recorded([renewed, again, late])
-    (then,) = whole.at(as_of=NOON + timedelta(minutes=2), known_at=NOON).entities()
+    (then,) = whole.at(as_of=NOON + timedelta(minutes=2), known_position=2).entities()
     (now,) = whole.at(as_of=NOON + timedelta(minutes=2)).entities()
     assert (then.entity.status, now.entity.status) == ("active", "cancelled")
 
@@ -109,12 +112,12 @@ def test_what_was_not_yet_known_does_not_move_a_fact_to_its_earlier_time() -> No
     earlier = said("subscription.active", 0, "msg_1", subscription_id="sub_1", quantity=2)
     whole = recorded([first, *between, earlier])
     assert whole.at(as_of=NOON).version == 2
-    assert whole.at(as_of=NOON, known_at=NOON).version == 0
+    assert whole.at(as_of=NOON, known_position=2).version == 0
 
 
 def test_before_anything_is_known_nothing_is_there() -> None:
     for built in aggregates([said("dispute.won", dispute_id="dp_1"), delivery(b"{")]).values():
-        nothing = built.at(known_at=NOON - timedelta(seconds=1))
+        nothing = built.at(known_position=0)
         assert (nothing.version, nothing.entities(), nothing.timeline()) == (0, [], [])
         assert nothing.at(as_of=NOON).timeline() == []
 
@@ -130,6 +133,11 @@ def test_a_notice_occurs_when_it_says_so_and_else_when_it_was_recorded() -> None
 def _status(whole: Aggregate, minute: int) -> str | None:
     known = whole.at(as_of=NOON + timedelta(minutes=minute)).entities()
     return known[0].entity.status if known else None
+
+
+def _position(whole: Aggregate, instant: datetime) -> int:
+    """Return the last position recorded by an instant."""
+    return max((event.position or 0 for event in _recorded(whole.events, instant)), default=0)
 
 
 def _recorded(events: Iterable[Event], instant: datetime) -> list[Event]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from api.windmill.routing.routes import RoutesFile
     from domain.event import Event
     from projections.log import Page
+    from projections.tracking import Checkpoint
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ NAME: Final = "windmill"
 """The checkpoint of the outbox."""
 PAGE_EVENTS_MAX: Final = 500
 """It is less for a while when a page could not be taken: it may have been too much in one go."""
+PAGE_BYTES_MAX: Final = 8 * 2**20
+"""Of a page's own events, each of which is held as it reads until the page is taken."""
 SETTLED_S: Final = 0.2
 """The routes count as they are when their file has not changed for so long: whoever writes it may
 empty it first."""
@@ -91,13 +94,16 @@ class Outbox:
         """
         with conn.transaction():
             after = self._tracking.take(conn)
-            page = None if after is None else next_page(conn, after, self._page_events_max)
+            page = None if after is None else self._next_page(conn, after)
             if page is None:
                 return 0
             outbox.add_all(conn, self._due(conn, page, routes))
             self._tracking.advance(conn, page.last, page.hash, page.events)
         self._page_events_max = min(2 * self._page_events_max, PAGE_EVENTS_MAX)
         return page.events
+
+    def _next_page(self, conn: Connection[Any], after: Checkpoint) -> Page | None:
+        return next_page(conn, after, self._page_events_max, PAGE_BYTES_MAX)
 
     def _known_routes(self) -> Routes | None:
         """Return the routes; None where they are not known, and no event may be passed over."""

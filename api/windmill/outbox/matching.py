@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from api.windmill.outbox.judging import occasion
 from domain.aggregates import aggregate
 from domain.mapper import LedgerMapper
+from projections.log import FETCH_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -21,10 +22,18 @@ if TYPE_CHECKING:
     from api.windmill.routing.route import Route
 
 PAGE_EVENTS_MAX: Final = 500
-_FETCH_ROWS: Final = 100
+PAGE_BYTES_MAX: Final = 8 * 2**20
+"""Of a page's events, each of which is held as it reads; one event may have more."""
 _PAGE: Final = """
-    SELECT notification_id, originator_id, webhook_id, topic FROM raphus.ledger_events
-    WHERE notification_id > %s AND notification_id <= %s ORDER BY notification_id LIMIT %s
+    SELECT notification_id, originator_id, webhook_id, topic FROM (
+        SELECT notification_id, originator_id, webhook_id, topic, sum(octet_length(state)) OVER (
+            ORDER BY notification_id ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW
+        ) AS bytes_before
+        FROM (
+            SELECT * FROM raphus.ledger_events WHERE notification_id > %s AND notification_id <= %s
+            ORDER BY notification_id LIMIT %s
+        ) AS following
+    ) AS measured WHERE coalesce(bytes_before, 0) < %s ORDER BY notification_id
 """
 _HISTORIES: Final = """
     SELECT originator_id, originator_version, topic, state, notification_id, recorded_at
@@ -68,7 +77,8 @@ def pages(
     """Go through a part of the log; between two pages the connection is free."""
     after, mapper = span.after, LedgerMapper()
     while after < span.until:
-        found = conn.execute(_PAGE, [after, span.until, PAGE_EVENTS_MAX]).fetchall()
+        limits = [after, span.until, PAGE_EVENTS_MAX, PAGE_BYTES_MAX]
+        found = conn.execute(_PAGE, limits).fetchall()
         places = [_Place._make(row) for row in found]
         if not places:
             return
@@ -97,7 +107,7 @@ def _matches(
 
 
 def _rows(curs: Cursor, stream_ids: list[str], known: int) -> Generator[TupleRow]:
-    yield from curs.stream(_HISTORIES, [stream_ids, known], size=_FETCH_ROWS)
+    yield from curs.stream(_HISTORIES, [stream_ids, known], size=FETCH_ROWS)
 
 
 def _by_stream(places: Iterable[_Place]) -> dict[str, list[_Place]]:

@@ -13,6 +13,7 @@ from api.windmill.outbox import judging
 from domain.aggregates import aggregate
 from domain.defects import origin_of
 from domain.mapper import LedgerMapper
+from projections.log import FETCH_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
@@ -30,7 +31,6 @@ TOGETHER_MAX: Final = 100
 """So many jobs are loaded at once."""
 FOLDED_BYTES_MAX: Final = 2 * 2**20
 """So much is read before it is folded: whole streams, and one at the least."""
-_FETCH_ROWS: Final = 100
 _NOT_THERE: Final = "the event is not in the log any more"
 
 # OFFSET 0 keeps the planner at one index look-up a stream, whatever it thinks of the sizes.
@@ -140,7 +140,7 @@ async def _streams(
 async def _rows(
     cursor: AsyncCursor[Any], parameters: Sequence[object]
 ) -> AsyncGenerator[tuple[Any, ...]]:
-    async for row in cursor.stream(_HISTORIES, parameters, size=_FETCH_ROWS):
+    async for row in cursor.stream(_HISTORIES, parameters, size=FETCH_ROWS):
         yield row
 
 
