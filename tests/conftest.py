@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 from hypothesis import settings
 from psycopg.conninfo import make_conninfo
-from psycopg.sql import SQL, Identifier
 
 from api.embedded import EmbeddedPostgres
 from migrations.runner import migrate
+from tests.http_server import copied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +20,10 @@ if TYPE_CHECKING:
 settings.register_profile("raphus", deadline=None, max_examples=60)
 settings.load_profile("raphus")
 
-_numbers = itertools.count(1)
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let no worker begin what is long when the others are about to end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +38,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def template(cluster: str) -> str:
     """Make a database with every migration applied, which is copied and never used."""
     with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute("CREATE DATABASE migrated")
+        conn.execute("CREATE DATABASE migrated STRATEGY file_copy")
     migrate(make_conninfo(cluster, dbname="migrated"))
     return "migrated"
 
@@ -44,10 +46,5 @@ def template(cluster: str) -> str:
 @pytest.fixture
 def database(cluster: str, template: str) -> Iterator[str]:
     """Give a database of the test's own, with every table and no rows."""
-    name = f"test_{next(_numbers)}"
-    # Copying files is the quicker way where nobody waits for the disk.
-    create = SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-    with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute(create.format(Identifier(name), Identifier(template)))
-        yield make_conninfo(cluster, dbname=name)
-        conn.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+    with copied(cluster, template) as conninfo:
+        yield conninfo

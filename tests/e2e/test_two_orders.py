@@ -114,6 +114,7 @@ def everything(server: Program) -> Told:
     return told
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [4])
 def test_the_order_of_arrival_changes_nothing_that_is_told(
     cluster: str, template: str, tmp_path: Path, seed: int

@@ -197,7 +197,8 @@ def test_who_has_paid_in_the_meantime_gets_no_mail(
     customer = {"customer_id": "cus_1", "email": "customer-1@shop.example"}
     asked = subscription("on_hold", "2026-05-01T00:00:00Z", customer=customer)
     arguments = told(raphus, began(), asked)
-    told(raphus, subscription("active", "2026-05-02T00:00:00Z"))
+    paid = told(raphus, subscription("active", "2026-05-02T00:00:00Z"))
+    raphus.get("/v1/events", min_position=paid["event"]["position"])
     result = run("dunning_mail", arguments, **by_mail(raphus, mails, resource))
     assert result == {"sent": False, "because": "the subscription is active by now"}
     assert mails.mails == []
