@@ -101,6 +101,15 @@ def test_the_command_is_installed_and_can_be_loaded() -> None:
     assert callable(cast("Callable[[], object]", scripts["raphus"].load()))
 
 
+def test_the_command_loads_no_http_client_before_one_is_needed() -> None:
+    loaded = "import sys, api.cli; print(*sys.modules)"
+    ended = subprocess.run(
+        [sys.executable, "-c", loaded], cwd=PROJECT, check=True, capture_output=True
+    )
+    assert b"api.cli.parser" in ended.stdout.split()
+    assert b"aiohttp" not in ended.stdout.split()
+
+
 def test_the_wheel_holds_every_module_and_migration_and_nothing_else(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory"]
     subprocess.run([*build, str(tmp_path)], cwd=PROJECT, check=True, capture_output=True)
