@@ -22,8 +22,11 @@ settings.load_profile("raphus")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let no worker begin what is long when the others are about to end."""
+    """Let no worker begin what is long when the others are about to end; and give it its time."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture(scope="session")
