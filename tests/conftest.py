@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 # A busy machine is no reason for a test to fail.
 settings.register_profile("raphus", deadline=None, max_examples=60)
 settings.load_profile("raphus")
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C, and let programs that tests start hear it, in a shell's background too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
