@@ -7,15 +7,20 @@ CODE := $(PACKAGES) tests windmill
 
 # PYTHON=/path/to/python3 makes the environment with that one; else the first that is new enough.
 CANDIDATES := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python)
-WORKERS ?= 2
+# Tests wait about as long as they compute: two workers a core of a small machine.
+WORKERS ?= 4
+# The rules without I/O, and a slice of what PostgreSQL and HTTP do with them.
+FAST := tests/unit $(addprefix tests/integration/test_,$(addsuffix .py,\
+	asking audit http_explain http_reads ledger player recorder tampering verification views \
+	windmill_docs windmill_documented windmill_scripts))
 ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo serve test check format bench docs lock hooks clean
+.PHONY: help demo serve test test-fast check format bench docs lock hooks clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed ## start the database and the server, play a simulated merchant, stay up
 	@$(BIN)/raphus demo $(ARGS)
@@ -25,6 +30,9 @@ serve: $(VENV)/.installed ## start the server for real use; settings come from t
 
 test: $(VENV)/.installed-dev ## run the tests; ARGS="-k refund" to choose, WORKERS=1 to debug
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-fast: $(VENV)/.installed-dev ## run a selection of them that takes less than a minute
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(FAST) $(ARGS)
 
 check: $(VENV)/.installed-dev ## lint, formatting and types
 	@$(BIN)/ruff check .

@@ -120,7 +120,7 @@ async def _objects(reading: Reading, given: Given) -> Lifecycle:
 
 async def _lateness(reading: Reading, given: Given) -> Lateness:
     statement = timeline.arrivals(given[CUSTOMER_ID], as_of=given[AS_OF], limit=ARRIVALS_MAX)
-    rows = await reading.known.rows(statement, given[KNOWN_AT])
+    rows = await reading.known.rows(statement, await reading.known.position(given[KNOWN_AT]))
     # Looking at many takes its time, in which the server takes webhooks.
     return await asyncio.to_thread(lateness, [timeline.read_arrival(row) for row in rows])
 

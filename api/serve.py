@@ -22,8 +22,6 @@ from api.conninfo import UnreachableError, database
 from api.key_file import kept_in, kept_key
 from api.protocol import BoundedProtocol
 from api.windmill.outbox.following import begin
-from api.windmill.running import Task
-from api.windmill.supervisor import Supervisor
 from domain.defects import kind_of
 
 if TYPE_CHECKING:
@@ -188,6 +186,10 @@ def _windmill(windmill: WindmillSettings, conninfo: str) -> Iterator[None]:
     except psycopg.OperationalError as error:
         raise UnreachableError(f"the database went away: {kind_of(error)}") from error
     where = windmill.base_url, windmill.workspace, windmill.token
+    # They bring an HTTP client, which loads slowly: whoever has no routes does not wait for it.
+    from api.windmill.running import Task  # noqa: PLC0415
+    from api.windmill.supervisor import Supervisor  # noqa: PLC0415
+
     supervisor = Supervisor(Task(conninfo, str(windmill.routes), *where))
     supervisor.start()
     try:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
+import signal
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 from hypothesis import settings
 from psycopg.conninfo import make_conninfo
-from psycopg.sql import SQL, Identifier
 
 from api.embedded import EmbeddedPostgres
 from migrations.runner import migrate
+from tests.http_server import copied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,19 @@ if TYPE_CHECKING:
 settings.register_profile("raphus", deadline=None, max_examples=60)
 settings.load_profile("raphus")
 
-_numbers = itertools.count(1)
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C, and let programs that tests start hear it, in a shell's background too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let no worker begin what is long when the others are about to end; and give it its time."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +48,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def template(cluster: str) -> str:
     """Make a database with every migration applied, which is copied and never used."""
     with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute("CREATE DATABASE migrated")
+        conn.execute("CREATE DATABASE migrated STRATEGY file_copy")
     migrate(make_conninfo(cluster, dbname="migrated"))
     return "migrated"
 
@@ -44,10 +56,5 @@ def template(cluster: str) -> str:
 @pytest.fixture
 def database(cluster: str, template: str) -> Iterator[str]:
     """Give a database of the test's own, with every table and no rows."""
-    name = f"test_{next(_numbers)}"
-    # Copying files is the quicker way where nobody waits for the disk.
-    create = SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-    with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute(create.format(Identifier(name), Identifier(template)))
-        yield make_conninfo(cluster, dbname=name)
-        conn.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+    with copied(cluster, template) as conninfo:
+        yield conninfo

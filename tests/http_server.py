@@ -82,11 +82,12 @@ class Served:
 
 @contextmanager
 def copied(cluster: str, template: str) -> Iterator[str]:
-    """Give a fresh migrated database for longer than a test."""
-    name = f"served_{next(_numbers)}"
-    create = SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template))
+    """Give a fresh copy of a database, for as long as the block lasts."""
+    name = f"copy_{next(_numbers)}"
+    # Copying files takes a tenth of the processor time of copying by the write-ahead log.
+    create = SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
     with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute(create)
+        conn.execute(create.format(Identifier(name), Identifier(template)))
         yield make_conninfo(cluster, dbname=name)
         conn.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = "raphus"
 LOG: Final = "ledger_events"
-TABLES: Final = (LOG, "projections_tracking", "windmill_outbox", "windmill_attempts")
+TABLES: Final = (
+    LOG,
+    "clock_corrections",
+    "projections_tracking",
+    "windmill_outbox",
+    "windmill_attempts",
+)
 """What a backup holds, each after those that it refers to. The read models follow from the log."""
 PHASE: Final = "back up"
 PROGRESS_ROWS: Final = 500

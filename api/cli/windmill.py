@@ -27,7 +27,6 @@ from api.printing.windmill import (
 )
 from api.progress import shown
 from api.settings import SettingsError
-from api.windmill import trying
 from api.windmill.operations import LIST_ATTEMPTS, LIST_OUTBOX, LIST_ROUTES, RETRY
 from api.windmill.outbox.replaying import Asked, replay
 from api.windmill.sampling import NoSampleError, sample
@@ -120,6 +119,8 @@ def _replay(settings: Settings, args: Namespace) -> None:
 
 
 def _test(settings: Settings, args: Namespace) -> None:
+    from api.windmill import trying  # noqa: PLC0415 -- it brings an HTTP client, which loads slowly
+
     route = _route(settings, args.route)
     try:
         occasion = sample(args.event)

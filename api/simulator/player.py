@@ -7,14 +7,16 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
 from standardwebhooks import Webhook
 
 from api.simulator.merchant import Occurrence
+
+if TYPE_CHECKING:
+    import aiohttp
 
 TRY_AGAIN: Final = frozenset({429, 502, 503, 504})
 """Answers that mean "not now". Any other than these and 2xx is final."""
@@ -137,6 +139,8 @@ class Player:
             yield occurrence
 
     def _client(self) -> aiohttp.ClientSession:
+        import aiohttp  # noqa: PLC0415 -- it loads slowly, and most commands post nothing
+
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._concurrency),
             timeout=aiohttp.ClientTimeout(total=self._patience.timeout_s),
@@ -147,6 +151,8 @@ class Player:
     async def _deliver(
         self, client: aiohttp.ClientSession, occurrence: Occurrence, tally: Tally
     ) -> Answer:
+        import aiohttp  # noqa: PLC0415
+
         for attempt in range(self._patience.attempts_max):
             if attempt:
                 tally.retries += 1

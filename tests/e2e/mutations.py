@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from hypothesis import strategies as st
 
 from domain.delivery import DEPTH_MAX
-from tests.samples import official, sample, samples
+from tests.samples import rehearsals, sample, samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.samples import Json
 
-_BODIES: Final = sorted((samples() | official()).values())
+_BODIES: Final = sorted((samples() | rehearsals()).values())
 _REMOVED: Final = "@removed@"
 _DEEP: Final = '"@deep@"'
 """Stands for lists in lists, so deep that no encoder would write them."""

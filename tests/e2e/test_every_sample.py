@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from tests.e2e.mutations import FLOODED, bodies, flooded
 from tests.e2e.program import Program, asked, has_caught_up, posted, serving, until
 from tests.embedded_users import home_of
-from tests.samples import official, samples
+from tests.samples import rehearsals, samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ ACTIONS = {
 }
 TAKEN = {f"{kind}.{action}" for kind, actions in ACTIONS.items() for action in actions.split()}
 LISTS = [*(f"/v1/{resource}" for resource, _ in ENDPOINTS.values()), "/v1/refusals", "/v1/events"]
-SAMPLES = samples() | official()
+SAMPLES = samples() | rehearsals()
 
 _numbers = itertools.count(1)
 

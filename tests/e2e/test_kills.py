@@ -58,6 +58,7 @@ KILLS: list[Callable[[Program, Path], None]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1])
 def test_what_was_acknowledged_is_there_once_whatever_is_killed(seed: int) -> None:
     chance = random.Random(seed)

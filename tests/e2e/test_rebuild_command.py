@@ -99,6 +99,7 @@ def test_interrupted_it_changes_nothing_and_is_quiet(database: str, env: dict[st
     assert shown(database) == before
 
 
+@pytest.mark.long
 def test_a_read_model_is_changed_as_the_page_says(
     database: str, env: dict[str, str], tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.program import Program, asked, has_caught_up, posted, serving, until
 from tests.e2e.sender import Webhook, simulated
 from tests.http_server import copied
-from tests.samples import official, samples
+from tests.samples import rehearsals, samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,11 +114,12 @@ def everything(server: Program) -> Told:
     return told
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [4])
 def test_the_order_of_arrival_changes_nothing_that_is_told(
     cluster: str, template: str, tmp_path: Path, seed: int
 ) -> None:
-    bodies = samples() | official()
+    bodies = samples() | rehearsals()
     webhooks = simulated(6, seed) + [Webhook(f"msg_{name}", bodies[name]) for name in bodies]
     orders = webhooks, shuffled(webhooks, random.Random(seed))
     with (

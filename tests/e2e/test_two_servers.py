@@ -43,7 +43,7 @@ def database(postgres: str) -> str:
     """A database without any table."""
     name = f"pair_{next(_numbers)}"
     with psycopg.connect(postgres, autocommit=True) as conn:
-        conn.execute(f"CREATE DATABASE {name}".encode())
+        conn.execute(f"CREATE DATABASE {name} STRATEGY file_copy".encode())
     return make_conninfo(postgres, dbname=name)
 
 

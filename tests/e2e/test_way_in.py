@@ -17,7 +17,7 @@ from tests.e2e.program import Program, asked, has_caught_up, posted, serving, un
 from tests.e2e.program import client as client_of
 from tests.embedded_users import home_of
 from tests.http_server import SECRET, signed
-from tests.samples import official, samples
+from tests.samples import rehearsals, samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,7 +117,7 @@ def test_reading_needs_the_key_and_delivering_does_not(server: Program) -> None:
 
 
 def test_nothing_private_is_written_to_the_log(server: Program, client: httpx.Client) -> None:
-    bodies = [*samples().values(), *official().values()]
+    bodies = [*samples().values(), *rehearsals().values()]
     for number, body in enumerate(bodies):
         assert posted(client, body, f"msg_private_{number}").status_code == 200
         assert posted(client, body, f"msg_private_{number}", FOREIGN_SECRET).status_code == 401

@@ -125,6 +125,7 @@ STRIKES: Final[list[Callable[[Run], None]]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1])
 def test_every_event_starts_its_job_once_and_in_order_whatever_is_killed(
     seed: int, tmp_path: Path

@@ -363,7 +363,7 @@ def older(cluster: str, tmp_path: Path) -> Iterator[str]:
         if path.name < "0004":
             shutil.copy(path, tmp_path)
     with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute("CREATE DATABASE older TEMPLATE template0")
+        conn.execute("CREATE DATABASE older TEMPLATE template0 STRATEGY file_copy")
         conninfo = make_conninfo(cluster, dbname="older")
         migrate(conninfo, tmp_path)
         yield conninfo

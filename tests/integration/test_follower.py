@@ -32,7 +32,7 @@ from tests.integration.projected import (
     simulated,
 )
 from tests.integration.waiting import until
-from tests.samples import official, samples
+from tests.samples import rehearsals, samples
 
 if TYPE_CHECKING:
     from domain.delivery import Delivery
@@ -90,7 +90,7 @@ def test_followed_event_by_event_or_replayed_at_once_the_tables_are_equal(
 
 
 def test_every_sample_body_is_projected(database: str) -> None:
-    bodies = sorted((samples() | official()).items())
+    bodies = sorted((samples() | rehearsals()).items())
     record(database, [delivery(body, f"msg_{name}") for name, body in bodies])
     project(database)
     assert len(shown(database)["timeline"]) == len(bodies)

@@ -42,7 +42,7 @@ SLEEPING = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND query L
 def empty(cluster: str) -> Iterator[str]:
     """Give a database in which nothing is."""
     with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute("CREATE DATABASE empty TEMPLATE template0")
+        conn.execute("CREATE DATABASE empty TEMPLATE template0 STRATEGY file_copy")
         yield make_conninfo(cluster, dbname="empty")
         conn.execute("DROP DATABASE empty WITH (FORCE)")
 

@@ -75,12 +75,18 @@ def test_killed_at_any_moment_it_changes_nothing_and_the_next_one_works(
     assert shown(tampered) == replayed(tampered)
 
 
-def test_two_at_once_are_one_too_many(tampered: str) -> None:
+def test_two_at_once_are_one_too_many(tampered: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("projections.rebuild.ALONE_AFTER_S", 0.1)
+    refusals = 0
+
     def second() -> None:
+        nonlocal refusals
         with pytest.raises(RebuildError, match="another rebuild is running"):
             rebuilt(tampered)
+        refusals += 1
 
     assert not rebuilt(tampered, at(COMPARE, second)).equal
+    assert refusals > 0
     assert rebuilt(tampered).equal
 
 

@@ -19,7 +19,7 @@ from domain.mapper import StoredDelivery
 from tests.histories import delivery
 from tests.integration.deliveries import renewals
 from tests.integration.log import broken_links, lines
-from tests.samples import official, samples
+from tests.samples import rehearsals, samples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,7 +127,7 @@ def test_recorded_at_never_goes_back_even_if_the_clock_does(database: str, ledge
 
 
 def test_every_sample_body_comes_back_to_the_byte(database: str, ledger: Ledger) -> None:
-    bodies = samples() | official()
+    bodies = samples() | rehearsals()
     deliveries = [delivery(body, f"msg_{name}") for name, body in bodies.items()]
     assert ledger.record(deliveries) == [
         Receipt(position, duplicate=False) for position in range(1, len(bodies) + 1)

@@ -47,7 +47,11 @@ def recorded(cluster: str, template: str) -> Iterator[str]:
     """Make a database with a log of four batches, in four streams, and a copy of it."""
     name = Identifier("verified")
     with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(name, Identifier(template)))
+        conn.execute(
+            SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+                name, Identifier(template)
+            )
+        )
         conninfo = make_conninfo(cluster, dbname="verified")
         with Ledger(conninfo) as ledger:
             record(ledger)

@@ -12,9 +12,9 @@ from domain.money import decimal_text, exponent
 from tests.histories import said
 from tests.integration.shop import Shop
 from tests.occasions import occasion
-from tests.samples import official, samples
+from tests.samples import rehearsals, samples
 
-BODIES = samples() | official()
+BODIES = samples() | rehearsals()
 
 RETOLD = {
     "basic": """

@@ -13,7 +13,7 @@ from domain.delivery import Delivery
 from domain.event import Event
 from domain.mapper import LedgerMapper, RecordedEvent, UnknownFormatError
 from tests.histories import delivery
-from tests.samples import official, samples
+from tests.samples import rehearsals, samples
 
 MAPPER = LedgerMapper()
 # Format 1, by hand: msgpack's array of four, three texts and one binary string.
@@ -39,7 +39,7 @@ def test_any_bytes_and_headers_come_back_as_they_came(
     assert _round_trip(event) == event
 
 
-@pytest.mark.parametrize("body", (samples() | official()).values(), ids=samples() | official())
+@pytest.mark.parametrize("body", (samples() | rehearsals()).values(), ids=samples() | rehearsals())
 def test_every_sample_comes_back_to_the_byte(body: bytes) -> None:
     assert _round_trip(_event(delivery(body))).delivery.body == body
 

@@ -31,6 +31,12 @@ OUTER_EDGE = {"httpx", "prometheus_client", "rich", "starlette", "uvicorn"}
 MACHINE_PATH = re.compile(r"(?<![\w./~-])/(?:home|root|Users|work)/\w")
 """An absolute path that only exists on the machine of whoever wrote it."""
 
+UPWARDS = re.compile(r"(?<![\w./])\.\.(?:/\.\.)*(?![\w.])")
+"""A path that begins with steps to the folder above."""
+
+ABOVE_MODULE = re.compile(r"__file__\)(?:\.resolve\(\))?(?:\.parents\[(\d+)\]|((?:\.parent\b)+))")
+"""A folder above a module, as Python takes it."""
+
 
 @pytest.fixture(scope="module")
 def project_files() -> list[Path]:
@@ -95,6 +101,15 @@ def test_the_command_is_installed_and_can_be_loaded() -> None:
     assert callable(cast("Callable[[], object]", scripts["raphus"].load()))
 
 
+def test_the_command_loads_no_http_client_before_one_is_needed() -> None:
+    loaded = "import sys, api.cli; print(*sys.modules)"
+    ended = subprocess.run(
+        [sys.executable, "-c", loaded], cwd=PROJECT, check=True, capture_output=True
+    )
+    assert b"api.cli.parser" in ended.stdout.split()
+    assert b"aiohttp" not in ended.stdout.split()
+
+
 def test_the_wheel_holds_every_module_and_migration_and_nothing_else(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory"]
     subprocess.run([*build, str(tmp_path)], cwd=PROJECT, check=True, capture_output=True)
@@ -131,3 +146,35 @@ def test_no_file_names_a_path_of_somebodys_machine(project_files: list[Path]) ->
         if (match := MACHINE_PATH.search(path.read_bytes().decode("utf-8", "replace")))
     }
     assert named == {}
+
+
+def steps_up(text: str) -> int:
+    """How many folders up from its file's own the longest way in a text leads."""
+    paths = [way[0].count("..") for way in UPWARDS.finditer(text)]
+    of_python = [int(way[1] or way[2].count(".parent") - 1) for way in ABOVE_MODULE.finditer(text)]
+    return max(paths + of_python, default=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("cd ../.. && make", 2),
+        ("[the page](../docs/a.md)", 1),
+        ("f/a/../b and so on...", 0),
+        ('PAGE = Path(__file__).resolve().parents[2] / "docs"', 2),
+        ("FOLDER = Path(__file__).parent.parent.parent", 2),
+        ("FOLDER = Path(__file__).parent", 0),
+    ],
+)
+def test_steps_to_folders_above_are_counted(text: str, steps: int) -> None:
+    assert steps_up(text) == steps
+
+
+def test_no_file_names_a_path_outside_the_project(project_files: list[Path]) -> None:
+    outside = []
+    for path in project_files:
+        text = path.read_bytes().decode("utf-8", "replace")
+        depth = len(path.relative_to(PROJECT).parents) - 1
+        if steps_up(text) > depth or re.search(r"\bPROJECT\.parent", text):
+            outside.append(path.relative_to(PROJECT).as_posix())
+    assert outside == []

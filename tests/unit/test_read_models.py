@@ -21,7 +21,7 @@ from projections.catalogue import LISTINGS, READ_MODELS
 from projections.read_model import Column, columns_of
 from projections.timeline import TIMELINE, entries_after
 from tests.histories import aggregates, delivery, said
-from tests.samples import official, samples
+from tests.samples import rehearsals, samples
 
 if TYPE_CHECKING:
     from random import Random
@@ -43,7 +43,7 @@ MODELS = {model.table: model for model in READ_MODELS}
 
 def deliveries() -> list[Delivery]:
     """One delivery of each sample body, and two customers with longer stories."""
-    bodies = sorted((samples() | official()).items())
+    bodies = sorted((samples() | rehearsals()).items())
     stories = merchant(3, customers=2, until=datetime(2026, 5, 1, tzinfo=UTC))
     of_stories = [delivery(told.body, told.webhook_id) for told in stories]
     return [delivery(body, f"msg_{name}") for name, body in bodies] + of_stories

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from domain.notice import Notice
 from tests.histories import aggregates, delivery, of_one
-from tests.samples import Json, official, samples
+from tests.samples import Json, rehearsals, samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from domain.entity import Entity
 
-BODIES = samples() | official()
+BODIES = samples() | rehearsals()
 ID_FIELDS = {
     "payment": "payment_id",
     "refund": "refund_id",
@@ -59,10 +59,10 @@ ODD_STATUSES: dict[str, tuple[str | None, str | None, str | None]] = {
     "subscription.updated--status-absent": (None, None, None),
     "subscription.updated--status-pending": ("pending", None, "pending"),
     "subscription.updated--status-unknown": (None, None, "hibernating"),
-    "cli_payment_cancelled": ("cancelled", "cancelled", "succeeded"),
-    "cli_payment_failed": ("succeeded", "failed", "succeeded"),
-    "cli_payment_processing": ("succeeded", "processing", "succeeded"),
-    "cli_refund_failed": ("succeeded", "failed", "succeeded"),
+    "payment.cancelled--rehearsed": ("cancelled", "cancelled", "succeeded"),
+    "payment.failed--rehearsed": ("succeeded", "failed", "succeeded"),
+    "payment.processing--rehearsed": ("succeeded", "processing", "succeeded"),
+    "refund.failed--rehearsed": ("succeeded", "failed", "succeeded"),
 }
 FIELDS: tuple[tuple[str, str, object], ...] = (
     ("payment.succeeded", "subscription_id", "sub_CKsjulU4C20HVVCoIsSjkz"),
@@ -70,6 +70,7 @@ FIELDS: tuple[tuple[str, str, object], ...] = (
     ("payment.succeeded--dinar-with-three-decimals", "total_amount", 5250),
     ("payment.succeeded--inr-charge-on-usd-subscription", "settlement_currency", "USD"),
     ("payment.succeeded--invoice-id-with-slashes", "invoice_id", "INV/2026/01/000054"),
+    ("payment.succeeded--placeholders", "payment_id", "<string>"),
     ("payment.succeeded--product-cart-null", "product_ids", ()),
     ("payment.succeeded--several-subscriptions", "subscription_id", "sub_AQZoYfuDOIWkwgatHFynuF"),
     ("payment.succeeded--yen-without-decimals", "currency", "JPY"),

@@ -19,12 +19,12 @@ from api.windmill.transforming.transformer import TransformationError, Transform
 from domain.money import exponent
 from tests.histories import NOON, said
 from tests.occasions import occasion
-from tests.samples import PROJECT, official, sample, samples
+from tests.samples import PROJECT, rehearsals, sample, samples
 
 if TYPE_CHECKING:
     from api.windmill.occasion import Occasion
 
-BODIES = samples() | official()
+BODIES = samples() | rehearsals()
 WITH_NO_DECIMALS = "BIF CLP DJF GNF JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split()
 WITH_THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND".split()
 DOCUMENTED = ["basic", "subscription", "dispute"]
