@@ -6,7 +6,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import msgspec
-import psycopg
 
 from api import rebuilding, verifying
 from api.auditing import audit
@@ -17,6 +16,7 @@ from api.conninfo import database
 from api.customers import CUSTOMER_ID
 from api.events import CURSOR, LIST_EVENTS, read_event, select_events
 from api.pages import LIMIT
+from postgres.connections import WORKING, connect
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -50,8 +50,7 @@ def add(commands: Commands) -> None:
 def _events(settings: Settings, args: Namespace) -> None:
     given = given_in(args, LIST_EVENTS)
     statement = select_events(given, after=args.after or 0, limit=args.limit)
-    with database(settings) as conninfo, psycopg.connect(conninfo) as conn:
-        conn.execute("SET timezone = 'UTC'")
+    with database(settings) as conninfo, connect(conninfo, WORKING, "raphus-events") as conn:
         rows = conn.execute(statement.sql.encode(), statement.params).fetchall()
     for event in (read_event(row).value for row in rows):
         if args.json:

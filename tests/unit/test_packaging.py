@@ -18,10 +18,11 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 
 MAY_IMPORT = {
-    "domain": {"domain"},
-    "projections": {"domain", "projections"},
-    "migrations": {"migrations"},
-    "api": {"domain", "projections", "migrations", "api"},
+    "postgres": {"postgres"},
+    "domain": {"postgres", "domain"},
+    "projections": {"postgres", "domain", "projections"},
+    "migrations": {"postgres", "migrations"},
+    "api": {"postgres", "domain", "projections", "migrations", "api"},
 }
 """Each package with the project's packages that it may know."""
 
