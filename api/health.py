@@ -13,7 +13,6 @@ from api.metrics import MEDIA_TYPE
 from api.operations import Operation
 from api.windmill.outbox import listing
 from domain.chain import GENESIS
-from domain.writer import QUEUE_MAX
 from migrations import runner
 from projections.listing import Statement
 from projections.log import disagreement
@@ -96,21 +95,25 @@ async def _healthz(_services: Services, _given: Given) -> Answer:
 
 
 async def _readyz(services: Services, _given: Given) -> Answer:
+    writer = services.writer
+    # Without asking the database: it may be away, and many may ask us.
+    _must_be_well(writer=writer.problem, queue="it is full" if writer.is_full else None)
     progress = await _progress(services)
-    queued, problem = services.writer.queued, services.follower.problem
-    problems = {
-        "migrations": "some are not applied" if progress.migrations < _MIGRATIONS else None,
-        "queue": "it is full" if queued >= QUEUE_MAX else None,
-        "follower": problem,
-        "checkpoint": progress.disagreement,
-    }
-    found = {name: problem for name, problem in problems.items() if problem}
-    if found:
-        raise not_now("not_ready", f"not ready: {', '.join(found)}", found, retry_s=5)
+    _must_be_well(
+        migrations="some are not applied" if progress.migrations < _MIGRATIONS else None,
+        follower=services.follower.problem,
+        checkpoint=progress.disagreement,
+    )
     follower: Literal["leading", "standing by"]
     follower = "leading" if services.follower.leading else "standing by"
     shown = str(progress.log_position), str(progress.projected_position), progress.lag_s
-    return json_answer(Ready("ready", follower, queued, *shown))
+    return json_answer(Ready("ready", follower, writer.queued, *shown))
+
+
+def _must_be_well(**problems: str | None) -> None:
+    found = {name: problem for name, problem in problems.items() if problem}
+    if found:
+        raise not_now("not_ready", f"not ready: {', '.join(found)}", found, retry_s=5)
 
 
 async def _metrics(services: Services, _given: Given) -> Answer:

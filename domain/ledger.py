@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
 from eventsourcing.application import Application
 from eventsourcing.persistence import (
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
     from eventsourcing.domain import MutableAggregateProtocol
     from eventsourcing.persistence import InfrastructureFactory, TrackingRecorder
+    from eventsourcing.postgres import ConnectionPool
     from eventsourcing.utils import EnvType
-    from psycopg_pool import ConnectionPool
+    from psycopg import Connection
+    from psycopg.rows import DictRow
 
     from domain.aggregate import Aggregate
     from domain.delivery import Delivery
@@ -196,7 +198,7 @@ class LedgerFactory(PostgresFactory):
             "CREATE_TABLE": "no",
         }
         super().__init__(Environment(name, settings))
-        self.datastore.pool = cast("ConnectionPool[Any]", connection)
+        self.datastore.pool = cast("ConnectionPool[Connection[DictRow]]", connection)
 
 
 def _project(nothing: Aggregate | None, events: Iterable[Event]) -> Aggregate | None:

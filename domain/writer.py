@@ -79,6 +79,11 @@ class Writer(Generic[Token]):
         return len(self._queue)
 
     @property
+    def is_full(self) -> bool:
+        """Whether as much waits as may."""
+        return len(self._queue) >= self._queue_max or self._queue_bytes >= self._queue_bytes_max
+
+    @property
     def problem(self) -> str | None:
         """Why a delivery would not be stored now, as anybody may read it; None where it would."""
         since = self._busy_since
@@ -105,11 +110,7 @@ class Writer(Generic[Token]):
             QueueFullError: the queue is full, or the writer is stopping.
         """
         with self._changed:
-            if (
-                self._stopping
-                or len(self._queue) >= self._queue_max
-                or self._queue_bytes >= self._queue_bytes_max
-            ):
+            if self._stopping or self.is_full:
                 raise QueueFullError
             self._queue.append((delivery, token))
             self._queue_bytes += len(delivery.body)

@@ -254,10 +254,10 @@ def _settled(conninfo: str, profile: Profile) -> Composed:
     given = conninfo_to_dict(conninfo)
     theirs = _names_in(str(given.get("options", "")))
     limits = {**_VANISHED, **profile.limits}
-    settings = {name: limits[name] for name in limits if name not in theirs} | profile.settings
+    ours = {name: value for name, value in limits.items() if name not in theirs}
     statements = [
         SQL("SET {} TO {}").format(Identifier(name), Literal(value))
-        for name, value in settings.items()
+        for name, value in {**ours, **profile.settings}.items()
     ]
     return SQL("; ").join([*statements, _SERVED])
 
