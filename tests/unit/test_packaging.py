@@ -85,6 +85,18 @@ def test_imports_point_inwards(package: str) -> None:
     assert offenders(package, {*MAY_IMPORT, "tests"} - MAY_IMPORT[package]) == {}
 
 
+def test_connections_are_made_in_one_place() -> None:
+    """Each has its limits; a pool that backs off is nowhere."""
+    made = re.compile(r"psycopg\.(Async)?(Connection\.)?connect\(|psycopg_pool|ConnectionPool\(")
+    found = {
+        path.relative_to(PROJECT).as_posix()
+        for package in MAY_IMPORT
+        for path in modules_of(package)
+        if made.search(path.read_text("utf-8"))
+    }
+    assert found == set()
+
+
 @pytest.mark.parametrize("package", sorted(MAY_IMPORT.keys() - {"api"}))
 def test_only_the_outer_edge_knows_http_and_terminals(package: str) -> None:
     assert offenders(package, OUTER_EDGE) == {}
