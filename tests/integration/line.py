@@ -81,7 +81,7 @@ class Line:
     def _pass_on(self, client: socket.socket, server: socket.socket) -> bool:
         readable, _, _ = select.select([client, server], [], [], TICK_S)
         for source, sink in ((client, server), (server, client)):
-            if source in readable:
+            if source in readable and self._open.is_set():
                 chunk = source.recv(CHUNK_BYTES)
                 if not chunk:
                     return False

@@ -29,6 +29,7 @@ LIMITS = {
     "tcp_keepalives_idle",
     "tcp_user_timeout",
 }
+_ALL = "SELECT name, setting FROM pg_settings"
 
 
 def over_tcp(conninfo: str) -> str:
@@ -45,9 +46,9 @@ def setting(conn: Connection, name: str) -> str:
 def test_every_purpose_has_every_limit(profile: Profile, database: str) -> None:
     plain = "-c statement_timeout=1d"
     with psycopg.connect(database, options=plain) as bare:
-        before = dict(bare.execute("SELECT name, setting FROM pg_settings").fetchall())
+        before: dict[str, str] = dict(bare.execute(_ALL).fetchall())
     with connect(over_tcp(database), profile, "test") as conn:
-        after = dict(conn.execute("SELECT name, setting FROM pg_settings").fetchall())
+        after: dict[str, str] = dict(conn.execute(_ALL).fetchall())
         assert conn.autocommit
         parameters = conn.info.get_parameters()
     assert {name for name in LIMITS if before[name] == after[name]} == set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -74,7 +75,7 @@ def is_unready(server: Served, problem: str) -> Callable[[], bool]:
 OUTAGES: dict[str, tuple[Callable[[Line], None], Callable[[Line], None]]] = {
     "cut": (Line.cut, Line.restore),
     "mute for a while": (Line.mute, Line.restore),
-    "mute, and then forgotten": (Line.mute, lambda line: line.restore(forgetting=True)),
+    "mute, and then forgotten": (Line.mute, partial(Line.restore, forgetting=True)),
 }
 
 
