@@ -59,7 +59,7 @@ class ThreadConnection:
         try:
             yield conn
             conn.commit()
-        except (*DATABASE_ERRORS, psycopg.errors.ReadOnlySqlTransaction):
+        except DATABASE_ERRORS:
             conn.close()  # and so the next may find another server at the address
             raise
         except BaseException:

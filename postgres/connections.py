@@ -44,8 +44,12 @@ SETTLE_S: Final = 3.0
 """How long a new connection may take to be set up."""
 LOOK_S: Final = 2.0
 """How long the server may take to tell whether it works for a silent connection."""
-DATABASE_ERRORS: Final = (psycopg.OperationalError, psycopg.InterfaceError)
-"""The database is away, or too busy: nothing is wrong with what it was asked."""
+DATABASE_ERRORS: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,
+)
+"""The database is away, too busy or only to be read: nothing is wrong with what it was asked."""
 
 # The client's side, in libpq's words: a server that acknowledges nothing is noticed within 5 s.
 _PARAMETERS: Final[dict[str, int]] = {

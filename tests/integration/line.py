@@ -73,15 +73,18 @@ class Line:
         with socket.socket(socket.AF_UNIX) as server:
             server.connect(self.server)
             while not self._closing.is_set() and not self._cut.is_set():
-                if not self._open.is_set() or generation != self._generation:
+                if not self._flows(generation):
                     self._closing.wait(TICK_S)
-                elif not self._pass_on(client, server):
+                elif not self._pass_on(client, server, generation):
                     return
 
-    def _pass_on(self, client: socket.socket, server: socket.socket) -> bool:
+    def _flows(self, generation: int) -> bool:
+        return self._open.is_set() and generation == self._generation
+
+    def _pass_on(self, client: socket.socket, server: socket.socket, generation: int) -> bool:
         readable, _, _ = select.select([client, server], [], [], TICK_S)
         for source, sink in ((client, server), (server, client)):
-            if source in readable and self._open.is_set():
+            if source in readable and self._flows(generation):
                 chunk = source.recv(CHUNK_BYTES)
                 if not chunk:
                     return False

@@ -56,9 +56,7 @@ def test_every_purpose_has_every_limit(profile: Profile, database: str) -> None:
 
 
 def test_what_a_url_sets_itself_stays_as_it_sets_it(database: str) -> None:
-    options = (
-        "-c statement_timeout=123ms -clock_timeout=45ms --idle-in-transaction-session-timeout=6s"
-    )
+    options = "-c statement_timeout=123ms -clock_timeout=45ms --statement-timeout=67ms"
     given = make_conninfo(over_tcp(database), options=options, tcp_user_timeout=7000)
     with connect(given, WRITING, "test") as conn:
         assert setting(conn, "statement_timeout") == "67ms"
