@@ -54,12 +54,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def is_back(server: Served) -> None:
-    """Wait until all that the database does not hinder is as before."""
+    """Wait until webhooks are stored, reads answered, and the read models followed to the end."""
     until(lambda: server.post(BODY).status_code == 200, limit_s=BACK_S)
     until(lambda: server.client.get("/readyz").status_code == 200, limit_s=BACK_S)
     position = server.deliver(BODY)
-    read = lambda: server.client.get("/v1/payments", params={"min_position": position})  # noqa: E731
-    until(lambda: read().status_code == 200, limit_s=BACK_S)
+    newest = {"min_position": position}
+    until(
+        lambda: server.client.get("/v1/payments", params=newest).status_code == 200, limit_s=BACK_S
+    )
 
 
 def is_unready(server: Served, problem: str) -> Callable[[], bool]:
