@@ -87,14 +87,15 @@ def test_a_statement_that_waits_for_a_lock_is_waited_for(database: str) -> None:
 
 
 def test_a_connection_that_the_server_does_not_work_for_is_given_up(database: str) -> None:
-    with line_to(database) as line, closing(connect(line.conninfo, WORKING, "test")) as conn:
+    # The line ends before the waiting does, should that have no end.
+    with ThreadPoolExecutor(1) as waiter, line_to(database) as line:
+        conn = connect(line.conninfo, WORKING, "test")
         line.mute_at = b"SELECT"
-        with ThreadPoolExecutor(1) as waiter:
-            waiting = waiter.submit(conn.execute, "SELECT 1")
-            until(lambda: line.is_mute)
-            line.restore(forgetting=True)
-            with pytest.raises(UnansweredError):
-                waiting.result()
+        waiting = waiter.submit(conn.execute, "SELECT 1")
+        until(lambda: line.is_mute)
+        line.restore(forgetting=True)
+        with pytest.raises(UnansweredError):
+            waiting.result(timeout=20)
         assert conn.closed
 
 
