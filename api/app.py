@@ -79,7 +79,6 @@ def _lifespan(
         async with AsyncExitStack() as stack:
             # Stopped in reverse: first the writer, which commits what is queued.
             stack.callback(ledger.close)
-            await services.database.open()
             stack.push_async_callback(services.database.close)
             services.freshness.start()
             stack.push_async_callback(services.freshness.stop)
@@ -87,7 +86,7 @@ def _lifespan(
             stack.push_async_callback(services.known.stop)
             services.follower.start()
             stack.push_async_callback(asyncio.to_thread, services.follower.stop)
-            services.writer.start()
+            await asyncio.to_thread(services.writer.start)
             stack.push_async_callback(asyncio.to_thread, services.writer.stop)
             yield
 

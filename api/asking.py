@@ -49,7 +49,6 @@ def asked(
 async def _reading(conninfo_: str, settings: Settings, progress: Shown) -> AsyncIterator[Reading]:
     database = Database(conninfo_)
     known = Known(conninfo_, database, wait_s=None, progress=progress)
-    await database.open()
     try:
         yield Reading(database, known, settings.windmill.routes_file())
     finally:

@@ -10,6 +10,7 @@ import psycopg
 from api.answers import encode
 from api.conninfo import database
 from domain.signing import StoredSignatures
+from postgres.connections import WORKING, connect
 from projections.audit import AuditError, of_customer, read
 
 if TYPE_CHECKING:
@@ -19,11 +20,7 @@ if TYPE_CHECKING:
 
 # Rows are held in memory by so many, and a delivery may have 1 MiB.
 _CHUNK_ROWS: Final = 16
-_SNAPSHOT: Final = """
-    SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
-    SET LOCAL TimeZone = 'UTC';
-    SET LOCAL statement_timeout = 0
-"""
+_SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
 class AuditingError(Exception):
@@ -59,7 +56,7 @@ def _rows(settings: Settings, customer_id: str) -> Generator[tuple[Any, ...], No
     statement = of_customer(customer_id)
     with (
         database(settings) as conninfo,
-        psycopg.connect(conninfo, application_name="raphus-audit") as conn,
+        connect(conninfo, WORKING, "raphus-audit") as conn,
         conn.transaction(),
         conn.cursor(binary=True) as cursor,
     ):

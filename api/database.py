@@ -1,55 +1,70 @@
-"""Database: the connections that answer questions, and make the few changes asked for."""
+"""Database: the connections that answer questions, and make the few changes asked for.
+
+No library's pool: one would try for ever rarer to reach a database that is away.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.sql import SQL, Identifier
-from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from api.errors import not_now
+from postgres.connections import DATABASE_ERRORS, READING, connect_async
 from projections.projector import LIVE
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from api.errors import ApiError
+    from postgres.connections import AsyncConnection
     from projections.listing import Statement
 
 CONNECTIONS_MAX: Final = 8
 WAITING_MAX: Final = 512
 WAIT_S: Final = 5.0
-"""How long a read waits for a connection."""
-STATEMENT_TIMEOUT_S: Final = 10
+"""How long a read waits for a connection, and so for a database that is away."""
+ANSWER_S: Final = 10.0
+"""How long a read takes at the most, also while the database does not answer."""
+PAUSE_S: Final = 0.1
+"""How long at the least there is between two attempts to reach a database that is away."""
+IDLE_S: Final = 600.0
+"""A connection that nobody has needed for so long is closed."""
 
 Row: TypeAlias = "tuple[object, ...]"
-_LOST: Final = (psycopg.OperationalError, psycopg.InterfaceError)
-# These are of the same kind by inheritance.
-_NOT_LOST: Final = (PoolTimeout, TooManyRequests, psycopg.errors.QueryCanceled)
+# These are errors of the database's by inheritance, on a connection with which all is well.
+_BUSY: Final = (
+    psycopg.errors.DiskFull,
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.OutOfMemory,
+    psycopg.errors.QueryCanceled,
+)
+_READING_LIVE: Final = READING._replace(settings={**READING.settings, "search_path": LIVE})
+
+
+class _LostError(Exception):
+    """The database was not reached, or the connection to it was lost."""
 
 
 class Database:
-    """A pool of connections, in UTC, that only read unless a change is asked for."""
+    """Connections, in UTC, that only read unless a change is asked for."""
 
     def __init__(self, conninfo: str) -> None:
-        self._pool = AsyncConnectionPool(
-            conninfo,
-            kwargs={"autocommit": True, "application_name": "raphus-reads"},
-            min_size=1,
-            max_size=CONNECTIONS_MAX,
-            max_waiting=WAITING_MAX,
-            timeout=WAIT_S,
-            # Not the library's 5 minutes, at whose end it tries once in 2 minutes.
-            reconnect_timeout=WAIT_S,
-            configure=_configure,
-            open=False,
-        )
-
-    async def open(self) -> None:
-        """Connect; where the database is away, go on trying behind the scenes."""
-        await self._pool.open()
+        self._conninfo = conninfo
+        self._free = asyncio.Semaphore(CONNECTIONS_MAX)
+        self._waiting = 0
+        self._connecting = asyncio.Lock()
+        self._idle: list[tuple[AsyncConnection, float]] = []
+        """The one used last comes last, with when that was, by the monotonic clock."""
 
     async def close(self) -> None:
-        """Disconnect."""
-        await self._pool.close()
+        """Disconnect; nothing may be under way."""
+        await self._forget(len(self._idle))
 
     async def rows(self, statement: Statement, schema: str = LIVE) -> list[Row]:
         """Run a statement, in one round trip on the live read models, and return its rows.
@@ -58,22 +73,13 @@ class Database:
             ApiError: 503; the database is away, or has too much to do.
             psycopg.errors.UndefinedTable: there is no such schema, or no more.
         """
-        try:
+        began = time.monotonic()
+        while True:
             try:
-                return await self._rows(statement, schema)
-            except _NOT_LOST:
-                raise
-            except _LOST:
-                # PostgreSQL was restarted, it may be: what else is in the pool is lost, too.
-                await self._pool.check()
-                return await self._rows(statement, schema)
-        except (PoolTimeout, TooManyRequests) as error:
-            raise not_now("busy", "no connection to the database is free") from error
-        except psycopg.errors.QueryCanceled as error:
-            message = f"the database needs more than {STATEMENT_TIMEOUT_S} s for this"
-            raise not_now("too_slow", message, retry_s=10) from error
-        except _LOST as error:
-            raise not_now("unavailable", "the database is away") from error
+                return await self._rows(statement, schema, began)
+            except _LostError as error:
+                if time.monotonic() - began > WAIT_S:
+                    raise _away() from error
 
     async def row(self, statement: Statement) -> Row | None:
         """Run a statement, and return its first row.
@@ -94,19 +100,15 @@ class Database:
             ApiError: 503; it is not known whether it was done.
         """
         try:
-            async with self._pool.connection() as conn, conn.transaction():
+            async with self._connection(time.monotonic()) as conn, conn.transaction():
                 await conn.execute("SET TRANSACTION READ WRITE")
                 cursor = await conn.execute(statement.sql.encode(), statement.params)
                 return await cursor.fetchall()
-        except _NOT_LOST as error:
-            raise not_now("busy", "the database has too much to do") from error
-        except _LOST as error:
-            # As above: what else is in the pool is lost, too.
-            await self._pool.check()
-            raise not_now("unavailable", "the database is away") from error
+        except _LostError as error:
+            raise _away() from error
 
-    async def _rows(self, statement: Statement, schema: str) -> list[Row]:
-        async with self._pool.connection() as conn, conn.cursor(binary=True) as cursor:
+    async def _rows(self, statement: Statement, schema: str, began: float) -> list[Row]:
+        async with self._connection(began) as conn, conn.cursor(binary=True) as cursor:
             if schema == LIVE:
                 await cursor.execute(statement.sql.encode(), statement.params)
                 return await cursor.fetchall()
@@ -116,10 +118,79 @@ class Database:
                 await cursor.execute(statement.sql.encode(), statement.params)
                 return await cursor.fetchall()
 
+    @asynccontextmanager
+    async def _connection(self, began: float) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection for what has begun then.
 
-async def _configure(conn: psycopg.AsyncConnection) -> None:
-    await conn.execute(
-        f"SET statement_timeout = '{STATEMENT_TIMEOUT_S}s';"
-        " SET default_transaction_read_only = on; SET timezone = 'UTC';"
-        f" SET search_path = {LIVE}"
-    )
+        Raises:
+            ApiError: 503; none is free, or the database has too much to do.
+            _LostError: the database is away.
+        """
+        await self._wait_for_room(began)
+        try:
+            conn = await self._connected(began)
+            conn.give_up_at = began + ANSWER_S
+            try:
+                yield conn
+            except _BUSY as error:
+                raise not_now(
+                    "too_slow", "the database needs too long for this", retry_s=10
+                ) from error
+            except DATABASE_ERRORS as error:
+                # PostgreSQL was restarted, it may be: what else there is of it is lost, too.
+                await conn.close()
+                await self._forget(len(self._idle))
+                raise _LostError from error
+            finally:
+                await self._give_back(conn)
+        finally:
+            self._free.release()
+
+    async def _wait_for_room(self, began: float) -> None:
+        if self._waiting >= WAITING_MAX:
+            raise _busy()
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(began + WAIT_S - time.monotonic()):
+                await self._free.acquire()
+        except TimeoutError as error:
+            raise _busy() from error
+        finally:
+            self._waiting -= 1
+
+    async def _connected(self, began: float) -> AsyncConnection:
+        if self._idle:
+            return self._idle.pop()[0]
+        try:
+            # One after the other: where it is away, all find that out together.
+            async with asyncio.timeout(began + ANSWER_S - time.monotonic()), self._connecting:
+                try:
+                    return await connect_async(self._conninfo, _READING_LIVE, "raphus-reads")
+                except DATABASE_ERRORS:
+                    await asyncio.sleep(PAUSE_S)
+                    raise
+        except (TimeoutError, *DATABASE_ERRORS) as error:
+            raise _LostError from error
+
+    async def _give_back(self, conn: AsyncConnection) -> None:
+        if conn.info.transaction_status != TransactionStatus.IDLE:
+            await conn.close()
+            return
+        conn.give_up_at = None
+        now = time.monotonic()
+        self._idle.append((conn, now))
+        await self._forget(sum(since < now - IDLE_S for _, since in self._idle))
+
+    async def _forget(self, count: int) -> None:
+        """Close so many of the connections that nobody uses, from the one used longest ago."""
+        old, self._idle[:] = self._idle[:count], self._idle[count:]
+        for conn, _ in old:
+            await conn.close()
+
+
+def _busy() -> ApiError:
+    return not_now("busy", "no connection to the database is free")
+
+
+def _away() -> ApiError:
+    return not_now("unavailable", "the database is away")

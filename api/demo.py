@@ -21,6 +21,7 @@ from api.showing import show_commands, show_customers, show_objects
 from api.signatures import Verifier
 from api.webhooks import PATH
 from domain.signing import PREFIX
+from postgres.connections import WORKING, connect
 from projections.tracking import POSITION
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def demo(settings: Settings, what: Play, console: Console, *, stay: bool) -> Non
         with in_background(app, sock):
             console.print(f"Serving on {url}")
             _fill(what, url + PATH, secret, console)
-            with psycopg.connect(conninfo, autocommit=True) as conn:
+            with connect(conninfo, WORKING, "raphus-demo") as conn:
                 _wait_until_shown(conn)
                 show_objects(conn, console)
                 customer_id = show_customers(conn, console)

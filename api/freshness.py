@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from api.errors import not_now
+from postgres.connections import READING, connect_async
 from projections.projector import CHANNEL
 
 if TYPE_CHECKING:
@@ -72,9 +73,7 @@ class Freshness:
             await asyncio.sleep(POLL_S)
 
     async def _listen(self) -> None:
-        async with await psycopg.AsyncConnection.connect(
-            self._conninfo, autocommit=True, application_name="raphus-freshness"
-        ) as conn:
+        async with await connect_async(self._conninfo, READING, "raphus-freshness") as conn:
             await conn.execute(f"LISTEN {CHANNEL}".encode())
             while True:
                 cursor = await conn.execute(*self._select_position)

@@ -15,7 +15,6 @@ from api.operations import Operation
 from api.windmill.outbox import listing
 from domain.chain import GENESIS
 from domain.clock import doubt
-from domain.writer import QUEUE_MAX
 from migrations import runner
 from projections.listing import Statement
 from projections.log import disagreement
@@ -111,23 +110,27 @@ async def _healthz(_services: Services, _given: Given) -> Answer:
 
 
 async def _readyz(services: Services, _given: Given) -> Answer:
+    writer = services.writer
+    # Without asking the database: it may be away, and many may ask us.
+    _must_be_well(writer=writer.problem, queue="it is full" if writer.is_full else None)
     progress = await _progress(services)
-    queued = services.writer.queued
-    problems = {
-        "migrations": "some are not applied" if progress.migrations < _MIGRATIONS else None,
-        "queue": "it is full" if queued >= QUEUE_MAX else None,
+    _must_be_well(
+        migrations="some are not applied" if progress.migrations < _MIGRATIONS else None,
         # What exactly fails is for the log: everybody may ask this.
-        "follower": _NOT_FOLLOWED if services.follower.problem else None,
-        "checkpoint": progress.disagreement,
-    }
-    found = {name: problem for name, problem in problems.items() if problem}
-    if found:
-        raise not_now("not_ready", f"not ready: {', '.join(found)}", found, retry_s=5)
+        follower=_NOT_FOLLOWED if services.follower.problem else None,
+        checkpoint=progress.disagreement,
+    )
     follower: Literal["leading", "standing by"]
     follower = "leading" if services.follower.leading else "standing by"
     shown = str(progress.log_position), str(progress.projected_position), progress.lag_s
     warnings = {"clock": problem} if (problem := progress.doubt) else {}
-    return json_answer(Ready("ready", follower, queued, *shown, warnings))
+    return json_answer(Ready("ready", follower, writer.queued, *shown, warnings))
+
+
+def _must_be_well(**problems: str | None) -> None:
+    found = {name: problem for name, problem in problems.items() if problem}
+    if found:
+        raise not_now("not_ready", f"not ready: {', '.join(found)}", found, retry_s=5)
 
 
 async def _metrics(services: Services, _given: Given) -> Answer:

@@ -11,6 +11,7 @@ from api.conninfo import database
 from api.progress import shown
 from domain.signing import StoredSignatures
 from domain.verification import Head, head, verify
+from postgres.connections import WORKING, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ class UnknownHeadError(Exception):
 
 def read_head(settings: Settings) -> Head:
     """Return the head of the log as it stands, to be kept elsewhere."""
-    with database(settings) as conninfo, psycopg.connect(conninfo) as conn:
+    with database(settings) as conninfo, connect(conninfo, WORKING, "raphus-verify") as conn:
         return head(conn)
 
 
@@ -57,7 +58,7 @@ def verified(
     try:
         with (
             database(settings) as conninfo,
-            psycopg.connect(conninfo) as conn,
+            connect(conninfo, WORKING, "raphus-verify") as conn,
             shown(console) as progress,
         ):
             progress("check the streams", 0, 1)

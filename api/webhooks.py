@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from domain.writer import Writer
 
 PATH: Final = "/webhooks/dodo"
+ANSWER_S: Final = 10.0
+"""How long a delivery waits for its commit, from when it is queued: Dodo waits 15 s in all."""
 _RETRY_S: Final = 5
 _SIGNED: Final = (b"webhook-id", b"webhook-timestamp", b"webhook-signature")
 _READ: Final = frozenset({*_SIGNED, b"content-length"})
@@ -136,7 +138,13 @@ class Webhooks:
         except QueueFullError as error:
             self._metrics.count_deliveries(type_of(delivery.body), "busy")
             raise not_now("busy", "the queue is full", retry_s=_RETRY_S) from error
-        receipt = await waiting.answered
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                receipt = await waiting.answered
+        except TimeoutError as error:
+            # It may be committed yet: then the next attempt is found to be a duplicate.
+            message = "the delivery could not be committed in time"
+            raise not_now("unavailable", message, retry_s=_RETRY_S) from error
         if not isinstance(receipt, Receipt):
             message = "the delivery could not be committed"
             raise not_now("unavailable", message, retry_s=_RETRY_S) from receipt

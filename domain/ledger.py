@@ -16,11 +16,10 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresFactory
 from eventsourcing.utils import Environment
-from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import ProgramLimitExceeded
-from psycopg.rows import dict_row
+from psycopg.errors import LockNotAvailable, ProgramLimitExceeded, ReadOnlySqlTransaction
 
 from domain.aggregates import aggregate
+from domain.connection import ThreadConnection
 from domain.defects import kind_of
 from domain.mapper import LedgerMapper
 from domain.recorder import LedgerRecorder
@@ -32,7 +31,10 @@ if TYPE_CHECKING:
 
     from eventsourcing.domain import MutableAggregateProtocol
     from eventsourcing.persistence import InfrastructureFactory, TrackingRecorder
+    from eventsourcing.postgres import ConnectionPool
     from eventsourcing.utils import EnvType
+    from psycopg import Connection
+    from psycopg.rows import DictRow
 
     from domain.aggregate import Aggregate
     from domain.delivery import Delivery
@@ -42,9 +44,15 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 PATIENCE_S: Final = 5.0
-"""How long a batch is tried while the database is away or others are quicker, before it fails:
-Dodo waits 15 s for an answer."""
+"""How long a batch is tried again and again while the database is away or others are quicker."""
+BATCH_S: Final = 7.0
+"""After so long a batch is given up, also while the database does not answer: Dodo waits 15 s."""
+CHECK_S: Final = 2.0
+"""How long the database may take to show that a batch would be committed."""
 _PAUSE_S: Final = 0.1
+_LOCK_TIMEOUT_S: Final = 4
+# Nothing is wrong with a delivery that meets one of these.
+_AWAY: Final = (OperationalError, InterfaceError)
 
 
 class Receipt(NamedTuple):
@@ -64,7 +72,7 @@ class Ledger(Application[str]):
     name = "ledger"
 
     def __init__(self, conninfo: str) -> None:
-        self._conninfo = conninfo
+        self._connection = ThreadConnection(conninfo)
         super().__init__()
 
     def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
@@ -73,7 +81,7 @@ class Ledger(Application[str]):
 
     def construct_factory(self, env: Environment) -> InfrastructureFactory[TrackingRecorder]:
         """Connect the library as the URL says; no second set of variables is needed."""
-        factory = LedgerFactory(self._conninfo, env.name)
+        factory = LedgerFactory(self._connection, env.name)
         return cast("InfrastructureFactory[TrackingRecorder]", factory)
 
     def construct_mapper(self) -> LedgerMapper:
@@ -97,7 +105,17 @@ class Ledger(Application[str]):
         routed = [(delivery, route(delivery)) for delivery in deliveries]
         if not routed:
             return []
-        return self._answer(routed, give_up_at=time.monotonic() + PATIENCE_S)
+        with self._connection.within(BATCH_S):
+            return self._answer(routed, give_up_at=time.monotonic() + PATIENCE_S)
+
+    def check(self) -> None:
+        """Find out whether a batch would be committed now; nothing is written.
+
+        Raises:
+            PersistenceError: it would not; `reason` says why.
+        """
+        with self._connection.within(CHECK_S):
+            cast("LedgerRecorder", self.recorder).check()
 
     def _answer(self, routed: Sequence[Routed], give_up_at: float) -> Answers:
         while True:
@@ -105,16 +123,15 @@ class Ledger(Application[str]):
                 return self._append(routed)
             # Another writer was quicker, the database is away, or our own commit succeeded and
             # its answer was lost: in all cases the streams, read again, tell what is missing.
-            except (IntegrityError, OperationalError, InterfaceError) as error:
-                if isinstance(error.__cause__, ProgramLimitExceeded):
+            except PersistenceError as error:
+                lost = is_away(error)
+                if not lost and not isinstance(error, IntegrityError):
                     return self._bisect(routed, give_up_at, error)
                 if time.monotonic() > give_up_at:
                     return [error] * len(routed)
-                if not isinstance(error, IntegrityError):
-                    _log.warning("the database is away, trying again: %s", kind_of(error))
+                if lost:
+                    _log.warning("%s, trying again: %s", reason(error), kind_of(error))
                     time.sleep(_PAUSE_S)
-            except PersistenceError as error:
-                return self._bisect(routed, give_up_at, error)
             except UnicodeError as error:
                 return self._bisect(routed, give_up_at, PersistenceError(kind_of(error)))
 
@@ -147,28 +164,41 @@ class Ledger(Application[str]):
         return Batch(Stream(name, n, known[name]) for name, n in ends.versions.items())
 
 
+def is_away(error: PersistenceError) -> bool:
+    """Tell whether the database could not store anything, rather than one delivery."""
+    if isinstance(error.__cause__, ProgramLimitExceeded):
+        return False
+    return isinstance(error, _AWAY) or isinstance(error.__cause__, ReadOnlySqlTransaction)
+
+
+def reason(error: PersistenceError) -> str:
+    """Say why nothing can be stored, in words of our own."""
+    if isinstance(error.__cause__, ReadOnlySqlTransaction):
+        return "the database is read-only"
+    if isinstance(error.__cause__, LockNotAvailable):
+        return "the log is locked"
+    return "the database is away"
+
+
 class LedgerFactory(PostgresFactory):
-    """The library's factory, set up by one URL, in the schema that the migrations made."""
+    """The library's factory, on one connection, in the schema that the migrations made."""
 
     application_recorder_class: type[PostgresApplicationRecorder] = LedgerRecorder
 
-    def __init__(self, conninfo: str, name: str) -> None:
-        parameters = conninfo_to_dict(conninfo)
+    def __init__(self, connection: ThreadConnection, name: str) -> None:
         settings = {
-            "POSTGRES_DBNAME": str(parameters.get("dbname", "")),
+            # It connects nowhere by itself.
+            "POSTGRES_DBNAME": "",
             "POSTGRES_HOST": "",
             "POSTGRES_USER": "",
             "POSTGRES_PASSWORD": "",
             "POSTGRES_SCHEMA": "raphus",
-            "POSTGRES_LOCK_TIMEOUT": "5",
-            "POSTGRES_CONNECT_TIMEOUT": "2",
-            "POSTGRES_POOL_SIZE": "1",
+            "POSTGRES_LOCK_TIMEOUT": str(_LOCK_TIMEOUT_S),
             "ORIGINATOR_ID_TYPE": "text",
             "CREATE_TABLE": "no",
         }
         super().__init__(Environment(name, settings))
-        # The library passes five of libpq's parameters on; a URL may have others (sslmode).
-        self.datastore.pool.kwargs = {**parameters, "row_factory": dict_row}
+        self.datastore.pool = cast("ConnectionPool[Connection[DictRow]]", connection)
 
 
 def _project(nothing: Aggregate | None, events: Iterable[Event]) -> Aggregate | None:

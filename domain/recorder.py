@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
+from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier, Literal
 
@@ -31,6 +32,8 @@ WARN_EVERY_S: Final = 60.0
 # so that the writers of other tables do not wait for ours.
 _LOCK: Final = 727_048_053
 _COPY_TYPES: Final = ("text", "int8", "text", "bytea", "int8", "text", "timestamptz", "bytea")
+
+_WRITABLE: Final = {"transaction_read_only": "off"}
 
 
 class Head(NamedTuple):
@@ -123,6 +126,19 @@ class LedgerRecorder(PostgresApplicationRecorder):
             head = self._begin(curs)
             self._insert_events(curs, stored_events, **kwargs)
             return self._copy_events(curs, head, cast("Sequence[StoredDelivery]", stored_events))
+
+    def check(self) -> None:
+        """Begin as a batch does, and end without one.
+
+        Raises:
+            InternalError: the database is read-only.
+            OperationalError: the database is away or busy.
+        """
+        with self.datastore.get_connection() as conn, conn.cursor() as curs:
+            self._begin(curs)
+            if curs.execute("SHOW transaction_read_only").fetchall() != [_WRITABLE]:
+                raise ReadOnlySqlTransaction
+            conn.rollback()
 
     def _copy_events(
         self, curs: Cursor[Any], head: Head, stored_events: Sequence[StoredDelivery]

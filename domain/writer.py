@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from contextlib import contextmanager
 from threading import Condition, Thread
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from eventsourcing.persistence import PersistenceError
 
 from domain.defects import kind_of, origin_of
+from domain.ledger import Receipt, is_away, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from domain.delivery import Delivery
-    from domain.ledger import Ledger, Receipt
+    from domain.ledger import Ledger
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +26,10 @@ QUEUE_MAX: Final = 10_000
 QUEUE_BYTES_MAX: Final = 64 * 2**20
 BATCH_MAX: Final = 500
 BATCH_BYTES_MAX: Final = 8 * 2**20
+CHECK_EVERY_S: Final = 1.0
+"""How often a writer with nothing to do looks whether it could do it."""
+SLOW_S: Final = 2.0
+"""A commit that takes longer is one that may never end."""
 
 Token = TypeVar("Token")
 
@@ -43,7 +49,8 @@ class Writer(Generic[Token]):
     """Groups deliveries into commits, without timers: under load the batches grow by themselves.
 
     `resolve` is called in the writer's thread after each commit, with the answers to the whole
-    batch and the seconds that it took. What was submitted before `stop` is committed.
+    batch and the seconds that it took. What was submitted before `stop` is committed, unless the
+    database is away then.
     """
 
     def __init__(
@@ -62,6 +69,8 @@ class Writer(Generic[Token]):
         self._queue_bytes = 0
         self._changed = Condition()
         self._stopping = False
+        self._busy_since: float | None = None
+        self._problem: str | None = None
         self._thread = Thread(target=self._run, name="writer")
 
     @property
@@ -69,8 +78,22 @@ class Writer(Generic[Token]):
         """How many deliveries wait for their commit to begin."""
         return len(self._queue)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as much waits as may."""
+        return len(self._queue) >= self._queue_max or self._queue_bytes >= self._queue_bytes_max
+
+    @property
+    def problem(self) -> str | None:
+        """Why a delivery would not be stored now, as anybody may read it; None where it would."""
+        since = self._busy_since
+        if since is not None and time.monotonic() - since > SLOW_S:
+            return self._problem or "the database does not answer"
+        return self._problem
+
     def start(self) -> None:
-        """Begin to commit."""
+        """Look whether the database is there, and begin to commit."""
+        self._check()
         self._thread.start()
 
     def stop(self) -> None:
@@ -87,11 +110,7 @@ class Writer(Generic[Token]):
             QueueFullError: the queue is full, or the writer is stopping.
         """
         with self._changed:
-            if (
-                self._stopping
-                or len(self._queue) >= self._queue_max
-                or self._queue_bytes >= self._queue_bytes_max
-            ):
+            if self._stopping or self.is_full:
                 raise QueueFullError
             self._queue.append((delivery, token))
             self._queue_bytes += len(delivery.body)
@@ -99,7 +118,10 @@ class Writer(Generic[Token]):
                 self._changed.notify()
 
     def _run(self) -> None:
-        while batch := self._next_batch():
+        while (batch := self._next_batch()) or not self._stopping:
+            if not batch:
+                self._check()
+                continue
             began = time.perf_counter()
             answers = self._commit([delivery for delivery, _ in batch])
             took_s = time.perf_counter() - began
@@ -114,14 +136,52 @@ class Writer(Generic[Token]):
         batch: list[tuple[Delivery, Token]] = []
         batch_bytes = 0
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._stopping)
+            self._changed.wait_for(lambda: self._queue or self._stopping, CHECK_EVERY_S)
             while self._queue and len(batch) < BATCH_MAX and batch_bytes < BATCH_BYTES_MAX:
                 batch.append(self._queue.popleft())
                 batch_bytes += len(batch[-1][0].body)
             self._queue_bytes -= batch_bytes
         return batch
 
+    def _check(self) -> None:
+        with self._busy():
+            try:
+                self._ledger.check()
+            except PersistenceError as error:
+                self._tell(reason(error))
+            except Exception as error:  # noqa: BLE001 -- told, and looked for again
+                self._tell("a defect")
+                _log.error("the database cannot be looked at: %s", origin_of(error))
+            else:
+                self._tell(None)
+
     def _commit(self, deliveries: list[Delivery]) -> list[Receipt | PersistenceError]:
+        if self._stopping and self._problem:
+            return [PersistenceError(self._problem)] * len(deliveries)
+        with self._busy():
+            answers = self._record(deliveries)
+        if any(isinstance(answer, Receipt) for answer in answers):
+            self._tell(None)
+        elif away := [one for one in answers if isinstance(one, PersistenceError) and is_away(one)]:
+            self._tell(reason(away[0]))
+        return answers
+
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        self._busy_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._busy_since = None
+
+    def _tell(self, problem: str | None) -> None:
+        if problem is None and self._problem is not None:
+            _log.info("webhooks are stored again")
+        elif problem is not None and self._problem is None:
+            _log.error("no webhook can be stored: %s", problem)
+        self._problem = problem
+
+    def _record(self, deliveries: list[Delivery]) -> list[Receipt | PersistenceError]:
         try:
             return self._ledger.record(deliveries)
         except Exception as error:  # noqa: BLE001 -- a defect must not leave requests unanswered

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import psycopg
 from psycopg.rows import tuple_row
 
+from postgres.connections import WORKING, connect
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -85,7 +87,7 @@ def migrate(conninfo: str, folder: Path = FOLDER) -> list[str]:
         MigrationError: a file that was applied is changed or missing, or a file fails.
     """
     migrations = read(folder)
-    with psycopg.connect(conninfo, autocommit=True, row_factory=tuple_row) as conn:
+    with connect(conninfo, WORKING, "raphus-migrate") as conn:
         # Held by the session, so that the kernel frees it even if we are killed.
         conn.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         conn.execute(_BOOKKEEPING)

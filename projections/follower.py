@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import logging
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import psycopg
 from psycopg.sql import SQL, Identifier
 
 from domain.defects import origin_of
+from postgres.connections import DATABASE_ERRORS, FOLLOWING, connect
 from projections.bell import Bell
 from projections.log import PAGE_EVENTS_MAX, LogError
-from projections.projector import DATABASE_ERRORS, ProjectionError, Projector
+from projections.projector import ProjectionError, Projector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from psycopg import Connection
-
     from domain.mapper import LedgerMapper
+    from postgres.connections import Connection
     from projections.projector import Projected
 
 _log = logging.getLogger(__name__)
@@ -28,28 +27,12 @@ POLL_S: Final = 1.0
 """How long at most the leader takes a notification's absence for the absence of events, and how
 often the others try to become the leader."""
 PAUSE_MIN_S: Final = 0.1
-PAUSE_MAX_S: Final = 5.0
-"""The pause after a failure doubles from the one to the other."""
+PAUSE_MAX_S: Final = 1.0
+"""The pause after a failure doubles from the one to the other: the database may be back."""
 LEDGER_CHANNEL: Final = "ledger_events"
 """Where the ledger tells of each commit."""
 # Any number will do, as long as every follower of a database takes the same.
 _LOCK: Final = 7_270_480_530_002
-_CONNECT: Final[dict[str, Any]] = {
-    "autocommit": True,
-    "application_name": "raphus-follower",
-    "connect_timeout": 5,
-    # A server that has vanished without a word is noticed in seconds.
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
-# A commit that a crash undoes is projected again, so it need not wait for the disk. All these
-# statements find their rows by indexes, also while the planner takes a table for a small one.
-_SETTINGS: Final = """
-    SET synchronous_commit = off; SET enable_seqscan = off; SET jit = off;
-    SET lock_timeout = '10s'; SET statement_timeout = '60s'; SET timezone = 'UTC'
-"""
 
 
 def _ignore(projected: Projected) -> None:
@@ -107,9 +90,9 @@ class Follower:
             ProjectionError: the page cannot be projected, by a defect.
             psycopg.Error: the database is away, or is not what it must be.
         """
-        if self._conn is None:
-            self._conn = psycopg.connect(self._conninfo, **_CONNECT)
-            self._conn.execute(_SETTINGS)
+        if self._conn is None or self._conn.closed:
+            before = self._conn
+            self._conn = connect(self._conninfo, FOLLOWING, "raphus-follower", instead_of=before)
         if not self.leading and not self._lead(self._conn):
             return 0
         projected = self._projector.project(
@@ -161,11 +144,11 @@ class Follower:
 
     def _failed(self, problem: str) -> None:
         self._disconnect()
+        if problem != self.problem:
+            _log.error("the read models do not follow the log: %s", problem)
         self.problem = problem
-        _log.error("the read models do not follow the log: %s", problem)
 
     def _disconnect(self) -> None:
         self.leading = False
         if self._conn is not None:
             self._conn.close()
-            self._conn = None

@@ -6,9 +6,8 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import psycopg
-
 from domain.aggregates import aggregate
+from postgres.connections import DATABASE_ERRORS
 from projections.catalogue import READ_MODELS
 from projections.log import PAGE_EVENTS_MAX, LogError, histories, next_page
 from projections.replacement import Replacement
@@ -29,8 +28,6 @@ LIVE: Final = "raphus"
 """The schema of the tables that queries read."""
 CHANNEL: Final = "projections"
 """Told the new position, as text, when a page has been committed."""
-DATABASE_ERRORS: Final = (psycopg.OperationalError, psycopg.InterfaceError)
-"""The database is away, or too busy: nothing is wrong with the page."""
 
 
 class Projected(NamedTuple):

@@ -16,6 +16,7 @@ from psycopg.sql import SQL, Identifier
 from domain.chain import GENESIS
 from domain.defects import origin_of
 from domain.mapper import LedgerMapper
+from postgres.connections import WORKING, connect
 from projections.catalogue import READ_MODELS
 from projections.difference import Comparison
 from projections.folding import FoldingError, fold_in_parts
@@ -82,7 +83,7 @@ def rebuild(
         psycopg.Error: the database went away; nothing has changed.
     """
     staging = Staging(SCHEMA, models)
-    with psycopg.connect(conninfo, autocommit=True, application_name="raphus-rebuild") as conn:
+    with connect(conninfo, WORKING, "raphus-rebuild") as conn:
         conn.execute(SETTINGS)
         _be_alone(conn)
         run = _Run(staging, conn, progress)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from postgres.connections import WORKING, connect
 from projections.catalogue import READ_MODELS
 from projections.folding import fold_in_parts
 from projections.log import LogError
@@ -66,7 +67,7 @@ def provide(conninfo: str, position: int, progress: Progress) -> None:
         FoldingError, LogError: it cannot be built.
         psycopg.Error: the database went away; what was built counts for nothing.
     """
-    with psycopg.connect(conninfo, autocommit=True, application_name="raphus-known") as conn:
+    with connect(conninfo, WORKING, "raphus-known") as conn:
         conn.execute(SETTINGS)
         if _use(conn, position):
             return
@@ -90,7 +91,7 @@ def drop_unused(conninfo: str) -> None:
 
     Where one is being built or dropped already, nothing is done.
     """
-    with psycopg.connect(conninfo, autocommit=True, application_name="raphus-known") as conn:
+    with connect(conninfo, WORKING, "raphus-known") as conn:
         row = conn.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
         if row == (True,):
             _drop_unused(conn)

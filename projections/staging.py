@@ -7,12 +7,12 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
-import psycopg
 from psycopg.sql import SQL, Composable, Composed, Identifier
 from psycopg.types.json import set_json_dumps
 
 from domain.aggregates import aggregate
 from domain.mapper import LedgerMapper
+from postgres.connections import WORKING, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,11 +32,8 @@ _LOG: Final = SQL(
     " AND (hashtext(originator_id) & 2147483647) % {parts} = {part}"
     " ORDER BY originator_id, originator_version) TO STDOUT (FORMAT BINARY)"
 )
-SETTINGS: Final = """
-    SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET jit = off;
-    SET work_mem = '64MB'; SET client_connection_check_interval = '1s'
-"""
-"""For every connection of a rebuild: what takes long may, but not for somebody who has died."""
+SETTINGS: Final = "SET jit = off; SET work_mem = '64MB'"
+"""For every connection of a rebuild."""
 
 
 class Staging:
@@ -130,9 +127,10 @@ class _Writer:
 
 
 def _connected(conninfo: str) -> Connection[Any]:
-    conn = psycopg.connect(conninfo, application_name="raphus-rebuild")
+    conn = connect(conninfo, WORKING, "raphus-rebuild")
     conn.execute(SETTINGS)
     conn.execute("SET synchronous_commit = off")  # nobody has to find these rows after a crash
+    conn.autocommit = False
     set_json_dumps(msgspec.json.encode, conn)
     return conn
 

@@ -7,12 +7,12 @@ from importlib import metadata
 from typing import IO, TYPE_CHECKING, Any, Final, LiteralString
 
 import psycopg
-from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composed, Identifier
 
 from api.backups.archive import FORMAT, BackupError, Header, Table, Writer
 from domain.verification import head
 from migrations.runner import applied_to
+from postgres.connections import WORKING, connect
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -36,8 +36,6 @@ PROGRESS_ROWS: Final = 500
 _ORDER: Final[dict[str, LiteralString]] = {LOG: " ORDER BY notification_id"}
 _SNAPSHOT: Final = """
     SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
-    SET LOCAL statement_timeout = 0;
-    SET LOCAL idle_in_transaction_session_timeout = 0;
     SET LOCAL enable_seqscan = off;
     SET LOCAL enable_bitmapscan = off;
     SET LOCAL max_parallel_workers_per_gather = 0
@@ -69,9 +67,7 @@ def dump(conninfo: str, file: IO[bytes], progress: Shown) -> Header:
         psycopg.Error: it went away. What has been written is not whole, and shows it.
         OSError: the file cannot be written.
     """
-    with psycopg.connect(
-        conninfo, autocommit=True, application_name="raphus-backup", row_factory=tuple_row
-    ) as conn:
+    with connect(conninfo, WORKING, "raphus-backup") as conn:
         applied = applied_to(conn)
         if not applied:
             raise BackupError("there is nothing to back up: the database has no tables of Raphus")

@@ -7,13 +7,13 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
-from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composed, Identifier
 
 from api.backups.archive import BackupError
 from api.backups.dump import AS_TEXT, PROGRESS_ROWS, SCHEMA, TABLES, columns_of
 from domain.verification import head
 from migrations.runner import make_as
+from postgres.connections import WORKING, connect
 from projections.tracking import ProjectionTracking
 
 if TYPE_CHECKING:
@@ -23,11 +23,7 @@ if TYPE_CHECKING:
     from api.progress import Shown
 
 PHASE: Final = "restore"
-_SETTINGS: Final = """
-    SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
-    SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0;
-    SET LOCAL idle_in_transaction_session_timeout = 0
-"""
+_SETTINGS: Final = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE"
 _SEQUENCES: Final = """
     SELECT attname, pg_get_serial_sequence(attrelid::regclass::text, attname) FROM pg_attribute
     WHERE attrelid = format('raphus.%%I', %s::text)::regclass AND attnum > 0 AND NOT attisdropped
@@ -47,12 +43,7 @@ def load(conninfo: str, archive: Reader, progress: Shown) -> None:
         MigrationError: a newer release has made it; or the database is not empty.
         psycopg.Error: the database went away, or refuses. Nothing is restored.
     """
-    with (
-        psycopg.connect(
-            conninfo, autocommit=True, application_name="raphus-restore", row_factory=tuple_row
-        ) as conn,
-        conn.transaction(),
-    ):
+    with connect(conninfo, WORKING, "raphus-restore") as conn, conn.transaction():
         conn.execute(_SETTINGS)
         conn.execute(AS_TEXT)
         make_as(conn, archive.header.migrations, "the backup")

@@ -20,6 +20,7 @@ from api.progress import shown
 from domain.mapper import LedgerMapper
 from domain.verification import verify
 from migrations.runner import MigrationError, NotEmptyError
+from postgres.connections import WORKING, connect
 from projections.follower import Follower
 from projections.log import LogError
 from projections.projector import ProjectionError
@@ -110,7 +111,7 @@ def _completed(conninfo: str, archive: Reader, progress: Shown) -> _Restored:
     """
     try:
         applied = migrated(conninfo)
-        with psycopg.connect(conninfo, autocommit=True) as conn:
+        with connect(conninfo, WORKING, "raphus-restore") as conn:
             verified = verify(
                 conn,
                 against=archive.head,
@@ -139,7 +140,7 @@ def _followed(conninfo: str, until: int, progress: Shown) -> int:
             pass
     finally:
         follower.stop()
-    with psycopg.connect(conninfo) as conn:
+    with connect(conninfo, WORKING, "raphus-restore") as conn:
         return ProjectionTracking().checkpoint(conn).position
 
 

@@ -15,7 +15,7 @@ from api.windmill.outbox.jobs import CHANNEL
 from api.windmill.routing.routes import RoutesFile
 from api.windmill.sending.address import Windmill
 from api.windmill.sending.client import Client
-from api.windmill.sending.connecting import DATABASE_ERRORS, connected_within, lead
+from api.windmill.sending.connecting import connected_within, lead
 from api.windmill.sending.delivering import Courier
 from api.windmill.sending.limits import LIMITS, Limits
 from api.windmill.sending.loading import Loader
@@ -26,20 +26,19 @@ from api.windmill.sending.sender import Sender
 from api.windmill.sending.trouble import Trouble
 from api.windmill.transforming.transformer import Transformer
 from domain.defects import origin_of
+from postgres.connections import DATABASE_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from psycopg import AsyncConnection
+    from postgres.connections import AsyncConnection
 
 _log = logging.getLogger(__name__)
 
 NAME: Final = "raphus-windmill"
 POLL_S: Final = 1.0
-PAUSE_MIN_S: Final = 0.5
-PAUSE_MAX_S: Final = 5.0
-"""The pause after a failure doubles from the one to the other, and begins anew after a while."""
-WELL_S: Final = 30.0
+PAUSE_S: Final = 0.5
+"""The pause after a failure: short, since the database may be back."""
 # Any number will do, as long as every sender of a database takes the same.
 _LOCK: Final = 7_270_480_530_006
 
@@ -76,12 +75,11 @@ class _Sending:
         self._limits = limits
         self._trouble = Trouble(_log, "no job is started")
         self._routes_trouble = Trouble(_log, "the routes cannot be read")
+        self._leading: AsyncConnection | None = None
 
     async def run(self) -> None:
         """Run sessions, until it is cancelled."""
-        pause_s = PAUSE_MIN_S
         while True:
-            began_s = asyncio.get_running_loop().time()
             try:
                 await self._session()
             except* DATABASE_ERRORS as errors:
@@ -89,10 +87,7 @@ class _Sending:
                 self._trouble.begin(f"the database is away: {kind}")
             except* Exception as errors:  # noqa: BLE001 -- told, and tried again
                 self._trouble.begin(", ".join(sorted({origin_of(one) for one in _leaves(errors)})))
-            if asyncio.get_running_loop().time() - began_s > WELL_S:
-                pause_s = PAUSE_MIN_S
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, PAUSE_MAX_S)
+            await asyncio.sleep(PAUSE_S)
 
     async def _session(self) -> None:
         """Send while this process is the one that does, and its connections last.
@@ -101,10 +96,12 @@ class _Sending:
         two processes that send start nothing twice, and nothing out of order.
         """
         async with AsyncExitStack() as stack:
-            leading = await connected_within(stack, self._conninfo, NAME)
+            before, conninfo = self._leading, self._conninfo
+            leading = await connected_within(stack, conninfo, NAME, instead_of=before)
+            self._leading = leading
             await lead(leading, _LOCK)
             filling, loading, recording, asking = [
-                await connected_within(stack, self._conninfo, NAME) for _ in range(4)
+                await connected_within(stack, conninfo, NAME) for _ in range(4)
             ]
             client = Client(self._limits.concurrency + ASKING, self._limits.timeout_s)
             stack.push_async_callback(client.close)
@@ -132,9 +129,10 @@ class _Sending:
             self._routes_trouble.begin(f"{self._routes.problem}; {so}")
 
 
-async def _listen(conn: AsyncConnection[Any], look_again: Callable[[], None]) -> None:
+async def _listen(conn: AsyncConnection, look_again: Callable[[], None]) -> None:
     await conn.execute(f"LISTEN {CHANNEL}".encode())
     while True:
+        await conn.execute("SELECT")  # what is only listened on may be dead without a word
         look_again()
         async for _ in conn.notifies(timeout=POLL_S, stop_after=1):
             pass

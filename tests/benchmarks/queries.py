@@ -59,7 +59,6 @@ def bare(conninfo: str) -> ASGIApp:
 
     @asynccontextmanager
     async def opened(_app: Starlette) -> AsyncIterator[None]:
-        await database.open()
         yield
         await database.close()
 

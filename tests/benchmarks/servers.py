@@ -98,7 +98,7 @@ class _EachByItself(Writer["Waiting"]):
     """Commits each delivery in a transaction of its own."""
 
     def __init__(self, ledger: Ledger, acknowledger: Acknowledger) -> None:
-        self._record = ledger.record
+        self._ledger = ledger
         self._acknowledger = acknowledger
         self._pool = ThreadPoolExecutor(_THREADS)
 
@@ -106,5 +106,5 @@ class _EachByItself(Writer["Waiting"]):
         self._pool.submit(self._settle, delivery, token)
 
     def _settle(self, delivery: Delivery, token: Waiting) -> None:
-        (answer,) = self._record([delivery])
+        (answer,) = self._ledger.record([delivery])
         self._acknowledger.resolve([Settled(token, answer)], 0.0)

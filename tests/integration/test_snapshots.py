@@ -150,7 +150,6 @@ def _dropped(conninfo: str) -> bool:
 def test_who_does_not_want_to_wait_is_told_to_ask_again(merchant: str) -> None:
     async def ask() -> tuple[ApiError, list[Row]]:
         database = Database(merchant)
-        await database.open()
         known = Known(merchant, database, wait_s=0.0)
         now = await known.position(datetime.now(UTC))
         with pytest.raises(ApiError) as told:

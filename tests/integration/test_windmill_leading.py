@@ -159,6 +159,6 @@ def _waits(database: str) -> bool:
     with psycopg.connect(database) as conn:
         row = conn.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-            " AND application_name = 'raphus-windmill' AND wait_event_type = 'Lock'"
+            " AND application_name = 'raphus-windmill'"
         ).fetchone()
-    return row == (1,)
+    return row == (5 + 1,)

@@ -11,7 +11,7 @@ import pytest
 
 from api.windmill.outbox import jobs
 from api.windmill.sending import outcomes
-from api.windmill.sending.connecting import connected
+from postgres.connections import FOLLOWING, connect
 
 JOB: Final = str(UUID(int=1))
 ATTEMPT: Final = (
@@ -42,7 +42,7 @@ def test_jobs_are_found_by_their_ids_also_while_statistics_know_of_none_that_wai
         SELECT gen_random_uuid(), 'all', 'sub_1', 'msg_1', 'type', 1, 1, state, now()
         FROM generate_series(1, %s), unnest(%s::text[]) AS state
     """
-    with closing(connected(database, "test")) as conn:
+    with closing(connect(database, FOLLOWING, "test")) as conn:
         conn.execute("ALTER TABLE raphus.windmill_outbox SET (autovacuum_enabled = false)")
         conn.execute(fill, [10, ["succeeded"]])
         conn.execute("ANALYZE raphus.windmill_outbox")

@@ -18,10 +18,11 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 
 MAY_IMPORT = {
-    "domain": {"domain"},
-    "projections": {"domain", "projections"},
-    "migrations": {"migrations"},
-    "api": {"domain", "projections", "migrations", "api"},
+    "postgres": {"postgres"},
+    "domain": {"postgres", "domain"},
+    "projections": {"postgres", "domain", "projections"},
+    "migrations": {"postgres", "migrations"},
+    "api": {"postgres", "domain", "projections", "migrations", "api"},
 }
 """Each package with the project's packages that it may know."""
 
@@ -88,6 +89,18 @@ def test_each_package_is_the_projects_own(package: str) -> None:
 def test_imports_point_inwards(package: str) -> None:
     assert modules_of(package)
     assert offenders(package, {*MAY_IMPORT, "tests"} - MAY_IMPORT[package]) == {}
+
+
+def test_connections_are_made_in_one_place() -> None:
+    """Each has its limits; a pool that backs off is nowhere."""
+    made = re.compile(r"psycopg\.(Async)?(Connection\.)?connect\(|psycopg_pool|ConnectionPool\(")
+    found = {
+        path.relative_to(PROJECT).as_posix()
+        for package in MAY_IMPORT
+        for path in modules_of(package)
+        if made.search(path.read_text("utf-8"))
+    }
+    assert found == set()
 
 
 @pytest.mark.parametrize("package", sorted(MAY_IMPORT.keys() - {"api"}))

@@ -8,15 +8,14 @@ from contextlib import closing
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
-import psycopg
 from psycopg.sql import SQL, Identifier
 
 from api.windmill.outbox import jobs as outbox
 from api.windmill.outbox.judging import fallen_due
-from api.windmill.sending.connecting import DATABASE_ERRORS, connected
 from api.windmill.sending.trouble import Trouble
 from domain.defects import origin_of
 from domain.mapper import LedgerMapper
+from postgres.connections import DATABASE_ERRORS, FOLLOWING, WRITING, connect
 from projections.bell import Bell
 from projections.follower import LEDGER_CHANNEL
 from projections.log import LogError, histories, next_page
@@ -124,9 +123,11 @@ class Outbox:
         return sorted(found, key=lambda one: one[2].known_position)
 
     def _run(self, bell: Bell) -> None:
+        conn = None
         while not bell.rung:
             try:
-                with connected(self._conninfo, "raphus-outbox") as conn:
+                conn = connect(self._conninfo, FOLLOWING, "raphus-outbox", instead_of=conn)
+                with conn:
                     self._follow(conn, bell)
             except DATABASE_ERRORS as error:
                 self._trouble.begin(f"the database is away: {type(error).__name__}")
@@ -160,7 +161,7 @@ def begin(conninfo: str) -> None:
     Raises:
         psycopg.Error: the database went away.
     """
-    with psycopg.connect(conninfo) as conn:
+    with connect(conninfo, WRITING, "raphus") as conn, conn.transaction():
         ProjectionTracking(NAME).begin_at_end(conn)
 
 

@@ -12,6 +12,7 @@ from api.windmill.outbox import jobs as outbox
 from api.windmill.outbox.following import NAME, begin
 from api.windmill.outbox.judging import Due
 from api.windmill.outbox.matching import Span, pages
+from postgres.connections import WORKING, connect
 from projections.known_position import position_at
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ PHASE: Final = "replay"
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # Any number will do, as long as every replay takes the same.
 _LOCK: Final = 7_270_480_530_007
-_SETTINGS: Final = "SET enable_seqscan = off; SET jit = off; SET timezone = 'UTC'"
+_SETTINGS: Final = "SET enable_seqscan = off; SET jit = off"
 # Waits for the page that the outbox is taking: its routes may be those of before.
 _TAKEN: Final = """
     SELECT notification_id FROM raphus.projections_tracking WHERE application_name = %s FOR UPDATE
@@ -100,7 +101,7 @@ def replay(conninfo: str, asked: Asked, *, dry_run: bool, progress: Progress) ->
     """
     if not dry_run:
         begin(conninfo)
-    with psycopg.connect(conninfo, autocommit=True, application_name="raphus-replay") as conn:
+    with connect(conninfo, WORKING, "raphus-replay") as conn:
         conn.execute(_SETTINGS)
         span, to_come = _span(conn, asked)
         done, length = Replayed(to_come=to_come), span.until - span.after

@@ -1,0 +1,1 @@
+"""PostgreSQL: how it is spoken to. Knows nothing of what is kept in it."""
