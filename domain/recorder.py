@@ -88,6 +88,8 @@ class LedgerRecorder(PostgresApplicationRecorder):
         self._correct_statement = SQL(
             "INSERT INTO {} (position, wrong_at, recorded_at) VALUES (%s, %s, %s)"
         ).format(Identifier(datastore.schema, "clock_corrections"))
+        # What COPY takes: whoever holds the table against that holds every webhook back.
+        self._lock_statement = SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(table)
         self._warn_again_at = 0.0
         self._copy_statement = SQL(
             "COPY {table} (originator_id, originator_version, topic, state, notification_id,"
@@ -138,6 +140,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             self._begin(curs)
             if curs.execute("SHOW transaction_read_only").fetchall() != [_WRITABLE]:
                 raise ReadOnlySqlTransaction
+            curs.execute(self._lock_statement)
             conn.rollback()
 
     def _copy_events(

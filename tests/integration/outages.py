@@ -46,7 +46,7 @@ def away(conninfo: str) -> Iterator[None]:
 
 @contextmanager
 def locked(conninfo: str) -> Iterator[None]:
-    """Hold the lock that every writer needs."""
+    """Hold the log against every writer, as an older release, or who makes an index, does."""
     with psycopg.connect(conninfo) as conn:
         conn.execute("LOCK TABLE raphus.ledger_events IN EXCLUSIVE MODE")
         yield

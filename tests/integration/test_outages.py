@@ -118,7 +118,7 @@ def test_the_writers_first_attempt_after_an_outage_is_made_at_once(
         receipts(ledger.record(deliveries[1:]))
 
 
-@pytest.mark.parametrize("said", [b"BEGIN", b"COPY", b"COMMIT"])
+@pytest.mark.parametrize("said", [b"BEGIN", b"COPY", b"COMMIT\0"])
 def test_a_batch_of_which_no_answer_comes_is_tried_again_and_is_one_event_each(
     said: bytes, database: str, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,7 +142,7 @@ def test_a_webhook_whose_commit_is_not_known_is_to_come_again_and_then_a_duplica
     monkeypatch.setattr("api.webhooks.ANSWER_S", 0.5)
     with served(line.conninfo) as server:
         server.deliver(BODY)
-        line.mute_at = b"COMMIT"
+        line.mute_at = b"COMMIT\0"
         response = server.post(BODY, "msg_unknown")
         assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
         until(lambda: len(lines(database)) == 2)
