@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from api.errors import ApiError
     from postgres.connections import AsyncConnection
-    from projections.listing import Statement
+    from postgres.statement import Row, Statement
 
 CONNECTIONS_MAX: Final = 8
 WAITING_MAX: Final = 512
@@ -36,7 +36,6 @@ PAUSE_S: Final = 0.1
 IDLE_S: Final = 600.0
 """A connection that nobody has needed for so long is closed."""
 
-Row: TypeAlias = "tuple[object, ...]"
 # These are errors of the database's by inheritance, on a connection with which all is well.
 _BUSY: Final = (
     psycopg.errors.DiskFull,

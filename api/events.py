@@ -15,11 +15,11 @@ from api.pages import LIMIT, Item, Page, page
 from api.parameters import Declared, Given, path_text, position, text
 from api.past import AS_OF, KNOWN_AT
 from domain.mapper import LedgerMapper
-from projections.listing import Statement
+from postgres.statement import Statement
 
 if TYPE_CHECKING:
-    from api.database import Row
     from api.services import Reading
+    from postgres.statement import Row
 
 STREAM_CHARS_MAX: Final = 1_300
 """The longest id of a stream: two ids, of which every character is escaped."""

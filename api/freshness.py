@@ -14,7 +14,7 @@ from postgres.connections import READING, connect_async
 from projections.projector import CHANNEL
 
 if TYPE_CHECKING:
-    from projections.listing import Statement
+    from postgres.statement import Statement
 
 _log = logging.getLogger(__name__)
 

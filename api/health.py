@@ -16,7 +16,7 @@ from api.windmill.outbox import listing
 from domain.chain import GENESIS
 from domain.clock import doubt
 from migrations import runner
-from projections.listing import Statement
+from postgres.statement import Statement
 from projections.log import disagreement
 from projections.tracking import CHECKPOINT, Checkpoint
 

@@ -19,9 +19,9 @@ from projections.log import LogError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from api.database import Database, Row
+    from api.database import Database
     from api.errors import ApiError
-    from projections.listing import Statement
+    from postgres.statement import Row, Statement
     from projections.snapshots import Progress
 
 _log = logging.getLogger(__name__)

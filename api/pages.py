@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from api.cursors import Cursor
-    from api.database import Row
+    from postgres.statement import Row
 
 T = TypeVar("T")
 Key = TypeVar("Key")

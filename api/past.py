@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from api.answers import Answer
-    from api.database import Row
     from api.parameters import Given
     from api.services import Reading
     from domain.aggregate import Aggregate
     from domain.entity import Entity
+    from postgres.statement import Row
     from projections.listing import Listing
     from projections.periods import Place
 

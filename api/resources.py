@@ -16,9 +16,9 @@ from projections import periods
 
 if TYPE_CHECKING:
     from api.answers import Answer
-    from api.database import Row
     from api.parameters import Given
     from api.services import Reading
+    from postgres.statement import Row
     from projections.listing import Listing
     from projections.periods import Place
 

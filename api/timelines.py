@@ -15,9 +15,9 @@ from domain.timeline import Entry
 from projections import timeline
 
 if TYPE_CHECKING:
-    from api.database import Row
     from api.parameters import Given
     from api.services import Reading
+    from postgres.statement import Row
     from projections.listing import Listing
 
 REFUSALS_CURSOR: Final = Cursor("refusals", int)

@@ -26,7 +26,7 @@ from domain.chain import GENESIS, Row
 from domain.event import Event
 from domain.machine import Verdict
 from domain.tampering import delivery_of
-from projections.listing import Statement
+from postgres.statement import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ import msgspec
 
 from domain.dispute import OPEN
 from domain.subscription import gives_access
-from projections.listing import Statement
+from postgres.statement import Statement
 from projections.periods import OBJECTS_THEN
 
 if TYPE_CHECKING:

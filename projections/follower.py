@@ -10,7 +10,7 @@ from psycopg.sql import SQL, Identifier
 
 from domain.defects import origin_of
 from postgres.connections import DATABASE_ERRORS, FOLLOWING, connect
-from projections.bell import Bell
+from postgres.wakeup import Bell
 from projections.log import PAGE_EVENTS_MAX, LogError
 from projections.projector import ProjectionError, Projector
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from domain.aggregates import aggregate
 from domain.mapper import LedgerMapper
-from projections.listing import Statement
+from postgres.statement import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from projections.listing import Statement
+from postgres.statement import Statement
 
 if TYPE_CHECKING:
     from datetime import datetime

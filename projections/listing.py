@@ -10,6 +10,7 @@ import msgspec
 
 from domain.entity import Entity
 from domain.routing import KINDS
+from postgres.statement import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,17 +30,6 @@ COMMON_FILTERS: Final[Mapping[str, str]] = {
     "created_at_lte": "t.created_at <= %(created_at_lte)s",
 }
 """The conditions that a query's parameters stand for; `t` is the read model's table."""
-
-
-class Statement(NamedTuple):
-    """An SQL statement, with its parameters by name.
-
-    Read models are named without their schema: the connection's search path tells whether the
-    live ones are asked, or those as known at some time.
-    """
-
-    sql: str
-    params: dict[str, object]
 
 
 class Listed(NamedTuple, Generic[AnyEntity]):

@@ -9,7 +9,7 @@ from psycopg.sql import SQL, Identifier
 
 from domain.periods import Period, periods
 from domain.routing import STREAMS, THROUGH_PAYMENT
-from projections.listing import Statement
+from postgres.statement import Statement
 from projections.read_model import Column, ReadModel, columns_of
 
 if TYPE_CHECKING:

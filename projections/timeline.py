@@ -10,9 +10,10 @@ from psycopg.sql import SQL, Identifier
 from domain.lateness import Arrival
 from domain.routing import KINDS, NOTICE, STREAMS
 from domain.timeline import Entry
+from postgres.statement import Statement
 from projections.disputes import DISPUTES
 from projections.license_keys import LICENSE_KEYS
-from projections.listing import BigInt, Moment, Statement, StorableText
+from projections.listing import BigInt, Moment, StorableText
 from projections.payments import PAYMENTS
 from projections.periods import OBJECTS_THEN
 from projections.read_model import Column, ReadModel, columns_of

@@ -9,7 +9,7 @@ from eventsourcing.postgres import PostgresDatastore, PostgresTrackingRecorder
 from psycopg.rows import dict_row, tuple_row
 
 from domain.ledger import Ledger
-from projections.listing import Statement
+from postgres.statement import Statement
 
 if TYPE_CHECKING:
     from psycopg import Connection

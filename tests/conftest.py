@@ -10,8 +10,8 @@ import pytest
 from hypothesis import settings
 from psycopg.conninfo import make_conninfo
 
-from api.embedded import EmbeddedPostgres
 from migrations.runner import migrate
+from postgres.embedded import EmbeddedPostgres
 from tests.http_server import copied
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from api.embedded import EmbeddedPostgres
-from api.embedded.locks import FileLock
+from postgres.embedded import EmbeddedPostgres
+from postgres.embedded.locks import FileLock
 
 GUARD_S = 60.0
 """Long enough for anything here on a busy machine; only a hang takes longer."""
@@ -32,7 +32,7 @@ BEGIN = """
 import os, pwd, sys, time
 from pathlib import Path
 import psycopg
-from api.embedded import EmbeddedPostgres
+from postgres.embedded import EmbeddedPostgres
 
 home, account = sys.argv[1:]
 if account:  # after the imports: it may not be allowed to read the interpreter's library

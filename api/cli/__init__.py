@@ -18,7 +18,6 @@ from api.cli.errors import CommandError
 from api.cli.parser import parser
 from api.conninfo import UnreachableError
 from api.demo import DemoError
-from api.embedded import EmbeddedPostgresError
 from api.errors import ApiError
 from api.rebuilding import RebuildingError
 from api.serve import AddressError, StartError
@@ -26,6 +25,7 @@ from api.settings import Settings, SettingsError
 from api.verifying import UnknownHeadError, VerifyingError
 from domain.concealment import conceal
 from migrations.runner import MigrationError
+from postgres.embedded import EmbeddedPostgresError
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -17,9 +17,9 @@ from api.windmill.outbox.listing import STATES, Last, QueuedJob, RecordedAttempt
 from api.windmill.routing.route import ShownRoute
 
 if TYPE_CHECKING:
-    from api.database import Row
     from api.parameters import Given
     from api.services import Reading
+    from postgres.statement import Row
 
 ROUTE: Final = text("route", "Only of this route.")
 STATE: Final = one_of("state", "Only of jobs in this state.", STATES)

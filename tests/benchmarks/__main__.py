@@ -15,8 +15,8 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from rich.console import Console
 
-from api.embedded import EmbeddedPostgres
 from migrations.runner import migrate
+from postgres.embedded import EmbeddedPostgres
 from tests.benchmarks import (
     ingest,
     lag,

@@ -12,8 +12,8 @@ from starlette.routing import Route
 
 from api.database import Database
 from domain.mapper import LedgerMapper
+from postgres.statement import Statement
 from projections.follower import Follower
-from projections.listing import Statement
 from tests.benchmarks.load import drive
 from tests.benchmarks.measure import Result, medians
 from tests.benchmarks.projections import fill

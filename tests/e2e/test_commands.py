@@ -11,8 +11,8 @@ import httpx
 import psycopg
 import pytest
 
-from api.embedded import EmbeddedPostgres
 from api.webhooks import PATH
+from postgres.embedded import EmbeddedPostgres
 from tests.e2e.program import RAPHUS, Program, environment, raphus, serving
 from tests.embedded_users import GUARD_S, home_of, is_stopped
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.embedded import EmbeddedPostgres
+from postgres.embedded import EmbeddedPostgres
 from tests.e2e.evidence import check_log, check_read_models, quoted
 from tests.e2e.program import has_caught_up, postmaster_of, program, until
 from tests.e2e.sender import NO_ANSWER, sending, simulated

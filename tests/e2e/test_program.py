@@ -15,7 +15,7 @@ import httpx
 import psycopg
 import pytest
 
-from api.embedded import EmbeddedPostgres
+from postgres.embedded import EmbeddedPostgres
 from tests.e2e.evidence import check_log
 from tests.e2e.program import (
     Program,

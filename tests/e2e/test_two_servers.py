@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from api.embedded import EmbeddedPostgres
+from postgres.embedded import EmbeddedPostgres
 from tests.e2e.evidence import check_log, check_read_models
 from tests.e2e.program import Program, posted, program, until
 from tests.e2e.sender import Acknowledgement, Webhook, sending, simulated

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-from api.embedded import EmbeddedPostgres
 from domain.machine import Verdict
+from postgres.embedded import EmbeddedPostgres
 from tests.e2e.evidence import check_log, quoted
 from tests.e2e.program import postmaster_of, program, until
 from tests.e2e.sender import sending, simulated

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from domain.delivery import Delivery
-    from projections.listing import Statement
+    from postgres.statement import Statement
     from projections.projector import Projected
 
 Row: TypeAlias = "tuple[object, ...]"

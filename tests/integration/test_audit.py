@@ -13,7 +13,7 @@ import pytest
 from api.auditing import AuditingError, audit
 from api.settings import Settings, SettingsError
 from domain.chain import Row, link
-from projections.listing import Statement
+from postgres.statement import Statement
 from tests.histories import said
 from tests.http_server import SECRET, served
 from tests.integration.projected import project, record, rows, simulated

@@ -15,8 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg
 import pytest
 
-from api.embedded import EmbeddedPostgres, EmbeddedPostgresError, binaries, copies
-from api.embedded.processes import exists
+from postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError, binaries, copies
+from postgres.embedded.processes import exists
 from tests.embedded_users import (
     ACCOUNTS,
     IS_ROOT,

@@ -13,8 +13,8 @@ from threading import Thread
 import psycopg
 import pytest
 
-from api.embedded import EmbeddedPostgres, processes
-from api.embedded.processes import exists
+from postgres.embedded import EmbeddedPostgres, processes
+from postgres.embedded.processes import exists
 from tests.embedded_users import (
     ACCOUNTS,
     GUARD_S,

@@ -14,13 +14,13 @@ from threading import Thread
 
 import pytest
 
-from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from api.embedded.accounts import server_account
-from api.embedded.binaries import find_binaries
-from api.embedded.cluster import Cluster
-from api.embedded.endpoint import LOOPBACK, free_port
-from api.embedded.processes import exists
-from api.embedded.server import DETACH
+from postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from postgres.embedded.accounts import server_account
+from postgres.embedded.binaries import find_binaries
+from postgres.embedded.cluster import Cluster
+from postgres.embedded.endpoint import LOOPBACK, free_port
+from postgres.embedded.processes import exists
+from postgres.embedded.server import DETACH
 from tests.embedded_users import GUARD_S, home_of, is_stopped, until
 
 

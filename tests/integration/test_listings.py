@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from domain.aggregate import Aggregate
     from domain.delivery import Delivery
     from domain.timeline import Entry
-    from projections.listing import Listing, Statement
+    from postgres.statement import Statement
+    from projections.listing import Listing
 
 
 def pages(

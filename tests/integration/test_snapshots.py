@@ -23,7 +23,7 @@ from tests.integration.projected import project, record, rows, shown, simulated
 from tests.integration.waiting import until
 
 if TYPE_CHECKING:
-    from api.database import Row
+    from postgres.statement import Row
 
 
 class StoppedError(Exception):

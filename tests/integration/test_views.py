@@ -16,10 +16,10 @@ from domain.machine import Verdict
 from domain.payment import PaymentEntity
 from domain.refund import RefundEntity
 from domain.subscription import SubscriptionEntity, gives_access
+from postgres.statement import Statement
 from projections import customers, periods, timeline
 from projections.catalogue import LISTINGS, READ_MODELS
 from projections.customers import Customer, Totals
-from projections.listing import Statement
 from projections.read_model import columns_of
 from tests.histories import NOON, said
 from tests.integration.projected import project, record, rows, simulated

@@ -16,7 +16,7 @@ from api.windmill.sending.trouble import Trouble
 from domain.defects import origin_of
 from domain.mapper import LedgerMapper
 from postgres.connections import DATABASE_ERRORS, FOLLOWING, WRITING, connect
-from projections.bell import Bell
+from postgres.wakeup import Bell
 from projections.follower import LEDGER_CHANNEL
 from projections.log import LogError, histories, next_page
 from projections.tracking import ProjectionTracking

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, ge
 import msgspec
 
 from api.windmill.outbox.jobs import CHANNEL
-from projections.listing import BigInt, Moment, Statement
+from postgres.statement import Statement
+from projections.listing import BigInt, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

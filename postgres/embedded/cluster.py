@@ -8,10 +8,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.embedded.accounts import Account
-from api.embedded.binaries import Binaries
-from api.embedded.errors import ADVICE, EmbeddedPostgresError
-from api.embedded.locks import FileLock
+from postgres.embedded.accounts import Account
+from postgres.embedded.binaries import Binaries
+from postgres.embedded.errors import ADVICE, EmbeddedPostgresError
+from postgres.embedded.locks import FileLock
 
 DATABASE = "raphus"
 USER = "postgres"

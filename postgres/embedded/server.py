@@ -10,14 +10,14 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from api.embedded import processes
-from api.embedded.accounts import Account
-from api.embedded.binaries import find_binaries
-from api.embedded.cluster import Cluster
-from api.embedded.endpoint import LOOPBACK, Endpoint, free_port
-from api.embedded.errors import ADVICE, EmbeddedPostgresError
-from api.embedded.locks import FileLock
-from api.embedded.patience import Patience
+from postgres.embedded import processes
+from postgres.embedded.accounts import Account
+from postgres.embedded.binaries import find_binaries
+from postgres.embedded.cluster import Cluster
+from postgres.embedded.endpoint import LOOPBACK, Endpoint, free_port
+from postgres.embedded.errors import ADVICE, EmbeddedPostgresError
+from postgres.embedded.locks import FileLock
+from postgres.embedded.patience import Patience
 
 logger = logging.getLogger(__name__)
 

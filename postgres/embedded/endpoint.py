@@ -9,10 +9,10 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.embedded.accounts import Account
-from api.embedded.cluster import DATABASE, USER
-from api.embedded.errors import ADVICE, EmbeddedPostgresError
-from api.embedded.ping import takes_connections
+from postgres.embedded.accounts import Account
+from postgres.embedded.cluster import DATABASE, USER
+from postgres.embedded.errors import ADVICE, EmbeddedPostgresError
+from postgres.embedded.ping import takes_connections
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 5432

@@ -8,9 +8,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from api.embedded.errors import EmbeddedPostgresError
-from api.embedded.locks import exclusive
-from api.embedded.patience import Patience
+from postgres.embedded.errors import EmbeddedPostgresError
+from postgres.embedded.locks import exclusive
+from postgres.embedded.patience import Patience
 
 CACHE_DIRECTORY = Path("/var/cache/raphus")
 COPY_LIMIT_S = 120.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.embedded.errors import EmbeddedPostgresError
-from api.embedded.supervisor import EmbeddedPostgres
+from postgres.embedded.errors import EmbeddedPostgresError
+from postgres.embedded.supervisor import EmbeddedPostgres
 
 __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError"]

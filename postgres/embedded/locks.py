@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from api.embedded.errors import EmbeddedPostgresError
-from api.embedded.patience import Patience
+from postgres.embedded.errors import EmbeddedPostgresError
+from postgres.embedded.patience import Patience
 
 if sys.platform != "win32":
     import fcntl

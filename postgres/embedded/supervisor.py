@@ -8,11 +8,11 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Self
 
-from api.embedded.accounts import server_account
-from api.embedded.errors import ADVICE, EmbeddedPostgresError
-from api.embedded.locks import FileLock, exclusive
-from api.embedded.patience import Patience
-from api.embedded.server import Server
+from postgres.embedded.accounts import server_account
+from postgres.embedded.errors import ADVICE, EmbeddedPostgresError
+from postgres.embedded.locks import FileLock, exclusive
+from postgres.embedded.patience import Patience
+from postgres.embedded.server import Server
 
 logger = logging.getLogger(__name__)
 

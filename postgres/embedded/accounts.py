@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.embedded.errors import ADVICE, EmbeddedPostgresError
+from postgres.embedded.errors import ADVICE, EmbeddedPostgresError
 
 if sys.platform != "win32":
     import pwd
