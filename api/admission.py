@@ -8,7 +8,7 @@ from collections import Counter
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Final, Protocol
 
-from api.logs import Throttle
+from telemetry.logs import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api.errors import ApiError, not_now
-from api.logs import Throttle
+from telemetry.logs import Throttle
 
 if TYPE_CHECKING:
     import asyncio

@@ -22,7 +22,7 @@ from api.conninfo import UnreachableError, database
 from api.key_file import kept_in, kept_key
 from api.protocol import BoundedProtocol
 from api.windmill.outbox.following import begin
-from domain.defects import kind_of
+from telemetry.redaction import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,12 +19,12 @@ from api.bodies import (
     TooSlowError,
 )
 from api.errors import ApiError, not_now
-from api.logs import Throttle
 from api.metrics import UNREAD, type_of
 from api.signatures import UnverifiedError
 from domain.delivery import Delivery
 from domain.ledger import Receipt
 from domain.writer import QueueFullError, Settled
+from telemetry.logs import Throttle
 
 if TYPE_CHECKING:
     from eventsourcing.persistence import PersistenceError

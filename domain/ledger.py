@@ -20,11 +20,11 @@ from psycopg.errors import LockNotAvailable, ProgramLimitExceeded, ReadOnlySqlTr
 
 from domain.aggregates import aggregate
 from domain.connection import ThreadConnection
-from domain.defects import kind_of
 from domain.mapper import LedgerMapper
 from domain.recorder import LedgerRecorder
 from domain.routing import route
 from domain.stream import Batch, Stream
+from telemetry.redaction import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

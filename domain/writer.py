@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from eventsourcing.persistence import PersistenceError
 
-from domain.defects import kind_of, origin_of
 from domain.ledger import Receipt, is_away, reason
+from telemetry.redaction import kind_of, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,10 +13,10 @@ from typing import IO, TYPE_CHECKING, Final, cast
 import msgspec
 from psycopg.sql import SQL, Literal
 
-from domain.concealment import conceal
-from domain.defects import origin_of
 from projections.catalogue import READ_MODELS
 from projections.staging import Staging
+from telemetry.concealment import conceal
+from telemetry.redaction import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

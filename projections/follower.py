@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg.sql import SQL, Identifier
 
-from domain.defects import origin_of
 from postgres.connections import DATABASE_ERRORS, FOLLOWING, connect
 from postgres.wakeup import Bell
 from projections.log import PAGE_EVENTS_MAX, LogError
 from projections.projector import ProjectionError, Projector
+from telemetry.redaction import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

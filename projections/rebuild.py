@@ -14,7 +14,6 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from domain.chain import GENESIS
-from domain.defects import origin_of
 from domain.mapper import LedgerMapper
 from postgres.connections import WORKING, connect
 from projections.catalogue import READ_MODELS
@@ -25,6 +24,7 @@ from projections.log import PAGE_EVENTS_MAX, LogError, hash_at, next_page, rewri
 from projections.projector import Projector
 from projections.staging import SETTINGS, Staging
 from projections.tracking import Checkpoint, ProjectionTracking
+from telemetry.redaction import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

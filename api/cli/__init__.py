@@ -11,7 +11,6 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
-from api import logs
 from api.auditing import AuditingError
 from api.backups.archive import BackupError
 from api.cli.errors import CommandError
@@ -23,9 +22,10 @@ from api.rebuilding import RebuildingError
 from api.serve import AddressError, StartError
 from api.settings import Settings, SettingsError
 from api.verifying import UnknownHeadError, VerifyingError
-from domain.concealment import conceal
 from migrations.runner import MigrationError
 from postgres.embedded import EmbeddedPostgresError
+from telemetry import logs
+from telemetry.concealment import conceal
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from api import logs
 from api.windmill.running import Task, run
-from domain.concealment import conceal
-from domain.defects import origin_of
+from telemetry import logs
+from telemetry.concealment import conceal
+from telemetry.redaction import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,10 +23,10 @@ from api.windmill.sending.outcomes import CONCURRENCY as ASKING
 from api.windmill.sending.outcomes import Outcomes
 from api.windmill.sending.recorder import Recorder
 from api.windmill.sending.sender import Sender
-from api.windmill.sending.trouble import Trouble
 from api.windmill.transforming.transformer import Transformer
-from domain.defects import origin_of
 from postgres.connections import DATABASE_ERRORS
+from telemetry.incident import Trouble
+from telemetry.redaction import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -42,7 +42,7 @@ LOOK: Final = """
 """Looks into a process as any program may, and finds those that a process was started by."""
 NOBODY: Final = """
     import ctypes, json, pwd, sys
-    from domain.concealment import conceal
+    from telemetry.concealment import conceal
     if os.geteuid() == 0:  # after the imports: others may not be allowed to read them
         nobody = pwd.getpwnam("nobody")
         os.setgroups([])

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from api.bodies import BODY_BYTES_MAX
-from api.logs import Throttle
+from telemetry.logs import Throttle
 from tests.http_server import Served, copied, served, signed
 from tests.integration.waiting import until
 from tests.samples import samples

@@ -7,7 +7,7 @@ import logging
 import psycopg
 import pytest
 
-from api.logs import INTERVAL_S, PlainFormatter, Throttle
+from telemetry.logs import INTERVAL_S, PlainFormatter, Throttle
 
 
 def line(error: BaseException) -> str:

@@ -12,14 +12,14 @@ from psycopg.sql import SQL, Identifier
 
 from api.windmill.outbox import jobs as outbox
 from api.windmill.outbox.judging import fallen_due
-from api.windmill.sending.trouble import Trouble
-from domain.defects import origin_of
 from domain.mapper import LedgerMapper
 from postgres.connections import DATABASE_ERRORS, FOLLOWING, WRITING, connect
 from postgres.wakeup import Bell
 from projections.follower import LEDGER_CHANNEL
 from projections.log import LogError, histories, next_page
 from projections.tracking import ProjectionTracking
+from telemetry.incident import Trouble
+from telemetry.redaction import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from api.windmill.sending.limits import LIMITS, Limits
-from api.windmill.sending.trouble import Trouble
+from telemetry.incident import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

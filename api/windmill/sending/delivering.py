@@ -14,7 +14,7 @@ from api.windmill.sending.client import Attempt, Meaning, NoAnswerError
 from api.windmill.sending.limits import LIMITS, Limits
 from api.windmill.sending.loading import UnjudgedError
 from api.windmill.transforming.transformer import Cancelled, SandboxUnavailable, TransformationError
-from domain.defects import origin_of
+from telemetry.redaction import origin_of
 
 if TYPE_CHECKING:
     from api.windmill.outbox.jobs import Doubt, Job

@@ -11,9 +11,9 @@ from api.windmill.occasion import Occasion
 from api.windmill.outbox import jobs as outbox
 from api.windmill.outbox import judging
 from domain.aggregates import aggregate
-from domain.defects import origin_of
 from domain.mapper import LedgerMapper
 from projections.log import FETCH_ROWS
+from telemetry.redaction import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence

@@ -11,13 +11,13 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from api.logs import Throttle
 from api.windmill.outbox.jobs import waiting
 from api.windmill.sending.address import Address, AddressError
 from api.windmill.sending.breaker import Breaker
 from api.windmill.sending.limits import LIMITS, Limits
 from api.windmill.sending.route_queue import Destination, RouteQueue
-from api.windmill.sending.trouble import Trouble
+from telemetry.incident import Trouble
+from telemetry.logs import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,7 +18,7 @@ from api.windmill.transforming.calls import (
     CallError,
     oversize,
 )
-from domain.concealment import conceal, renounce
+from telemetry.concealment import conceal, renounce
 
 if sys.platform != "win32":
     import resource

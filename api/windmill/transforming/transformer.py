@@ -11,7 +11,7 @@ from api.windmill.transforming.built_in import TRANSFORMATIONS, state
 from api.windmill.transforming.calls import ARGUMENTS_BYTES_MAX, DEADLINE_S, Call, oversize
 from api.windmill.transforming.escaping import NotAnObjectError, escaped
 from api.windmill.transforming.sandbox import Sandbox, SandboxError
-from domain.defects import kind_of
+from telemetry.redaction import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,0 +1,1 @@
+"""Telemetry: what the program tells of itself, and what must stay out of it."""
