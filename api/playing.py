@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from api.progress import shown
-from api.simulator import Player, as_dodo_delivers, merchant
+from simulator import PRESENT, Player, as_dodo_delivers, merchant
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from api.simulator import Tally
-
-UNTIL: Final = datetime(2026, 10, 1, tzinfo=UTC)
-"""The simulated present: fixed, so that a seed gives the same webhooks on every day."""
+    from simulator import Tally
 
 
 class Play(NamedTuple):
@@ -38,7 +34,7 @@ def play(what: Play, url: str, secret: str, console: Console) -> Tally:
     """
     player = Player(url, secret)
     console.print(f"Inventing {what.customers} customers' histories, seed {what.seed}")
-    occurrences = merchant(what.seed, customers=what.customers, until=UNTIL)
+    occurrences = merchant(what.seed, customers=what.customers, until=PRESENT)
     deliveries = as_dodo_delivers(occurrences, what.seed, lose=what.lost)
     lost = f", {what.lost:.0%} lost on the way" if what.lost else ""
     console.print(f"Posting {len(deliveries)} webhooks about {len(occurrences)} events{lost}")

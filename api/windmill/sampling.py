@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from api.playing import UNTIL
-from api.simulator import merchant
 from api.windmill.outbox.judging import occasion
 from domain.aggregates import aggregate
 from domain.delivery import Delivery
 from domain.routing import route as stream_of
 from domain.stream import Batch, Stream
+from simulator import PRESENT, merchant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from api.simulator import Occurrence
     from api.windmill.occasion import Occasion
+    from simulator import Occurrence
 
 CUSTOMERS: Final = 150
 """So many have lived through everything that the simulator knows."""
@@ -47,7 +46,7 @@ def sample(type_: str) -> Occasion:
 
 @cache
 def _told() -> list[Occurrence]:
-    return merchant(1, customers=CUSTOMERS, until=UNTIL)
+    return merchant(1, customers=CUSTOMERS, until=PRESENT)
 
 
 def _occasion(told: Sequence[Occurrence]) -> Occasion:
@@ -60,7 +59,7 @@ def _occasion(told: Sequence[Occurrence]) -> Occasion:
             batch.take(delivery, place)
     batch.take(last, to)
     events = [
-        msgspec.structs.replace(event, position=number, recorded_at=UNTIL)
+        msgspec.structs.replace(event, position=number, recorded_at=PRESENT)
         for number, event in enumerate(batch.collect_events(), start=1)
     ]
     found = occasion(aggregate(to.stream_id, events), last.webhook_id)

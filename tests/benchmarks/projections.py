@@ -12,13 +12,13 @@ from eventsourcing.postgres import PostgresTrackingRecorder
 from eventsourcing.projection import Projection, ProjectionRunner
 from psycopg.conninfo import conninfo_to_dict
 
-from api.simulator import merchant
 from domain.delivery import Delivery
 from domain.ledger import Ledger
 from domain.mapper import LedgerMapper
 from projections.catalogue import READ_MODELS
 from projections.follower import Follower
 from projections.replacement import Replacement
+from simulator import merchant
 from tests.benchmarks.measure import Result, medians
 
 if TYPE_CHECKING:

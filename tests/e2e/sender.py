@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import httpx
 
-from api.simulator import as_dodo_delivers, merchant
 from api.webhooks import PATH
+from simulator import as_dodo_delivers, merchant
 from tests.e2e.program import client, until
 from tests.embedded_users import GUARD_S
 from tests.http_server import signed

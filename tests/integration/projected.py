@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, TypeAlias
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from api.simulator.deliveries import as_dodo_delivers
-from api.simulator.merchant import merchant
 from domain.ledger import Ledger
 from domain.mapper import LedgerMapper
 from projections.catalogue import READ_MODELS
 from projections.follower import Follower
 from projections.tracking import POSITION
+from simulator.deliveries import as_dodo_delivers
+from simulator.merchant import merchant
 from tests.histories import delivery
 from tests.integration.deliveries import receipts
 

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.simulator import merchant
+from simulator import merchant
 from tests.http_server import Served, copied, served
 from tests.integration.rebuilds import execute
 from tests.integration.waiting import until

@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from standardwebhooks import Webhook
 
-from api.simulator import Patience, Player, Tally, as_dodo_delivers, merchant
+from simulator import Patience, Player, Tally, as_dodo_delivers, merchant
 
 SECRET = "whsec_c2ltdWxhdGVkLW1lcmNoYW50"
 HISTORY = merchant(1, customers=4, until=datetime(2026, 11, 1, tzinfo=UTC))

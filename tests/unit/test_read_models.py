@@ -11,7 +11,6 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from api.simulator.merchant import merchant
 from domain import dispute
 from domain.aggregates import AGGREGATES, aggregate
 from domain.entity import Drift
@@ -20,6 +19,7 @@ from projections import timeline
 from projections.catalogue import LISTINGS, READ_MODELS
 from projections.read_model import Column, columns_of
 from projections.timeline import TIMELINE, entries_after
+from simulator.merchant import merchant
 from tests.histories import aggregates, delivery, said
 from tests.samples import rehearsals, samples
 

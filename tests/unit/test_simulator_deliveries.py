@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.simulator import Occurrence, as_dodo_delivers, merchant
+from simulator import Occurrence, as_dodo_delivers, merchant
 
 UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
 HISTORY = merchant(1, customers=30, until=UNTIL)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from api.simulator import Occurrence, merchant
+from simulator import Occurrence, merchant
 
 UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from api.simulator import Occurrence, Player
+from simulator import Occurrence, Player
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 URL = "http://127.0.0.1:1/webhooks/dodo"

@@ -10,9 +10,9 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.simulator import Occurrence, merchant
 from domain import dispute, license_key, payment, refund, subscription
 from domain.machine import At, Machine
+from simulator import Occurrence, merchant
 
 UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
 STAGES = ["pre_dispute", "dispute", "pre_arbitration"]

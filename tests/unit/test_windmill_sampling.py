@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from api.simulator import merchant
 from api.windmill.sampling import NoSampleError, sample
 from domain.machine import Verdict
 from domain.routing import KINDS
+from simulator import merchant
 
 # Of many more customers than samples are taken from.
 TYPES = sorted(

@@ -9,8 +9,8 @@ from typing import TypeAlias, TypeVar
 
 from msgspec import UNSET
 
-from api.simulator.bodies import Address, Body, Customer
-from api.simulator.catalogue import CURRENCIES, INR, USD
+from simulator.bodies import Address, Body, Customer
+from simulator.catalogue import CURRENCIES, INR, USD
 
 Happening: TypeAlias = tuple[str, datetime, Body]
 """A type of webhook, when it happened, and the object, whose state is read at once."""

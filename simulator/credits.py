@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from api.simulator.bodies import Subscription
-from api.simulator.catalogue import PLAN_BY_ID
-from api.simulator.life import Happening, Life, Story
-from api.simulator.side_bodies import CreditBalanceLow, CreditLedgerEntry
+from simulator.bodies import Subscription
+from simulator.catalogue import PLAN_BY_ID
+from simulator.life import Happening, Life, Story
+from simulator.side_bodies import CreditBalanceLow, CreditLedgerEntry
 
 ENTITLEMENT_ID = "cent_api_calls"
 LOW_PERCENT = 20

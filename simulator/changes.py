@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from api.simulator.bodies import Subscription
-from api.simulator.catalogue import MONTHLY, PLAN_BY_ID, Plan
-from api.simulator.endings import cancellation_asked, cancelled
-from api.simulator.life import Life, Story
-from api.simulator.payments import is_declined, subscription_payment, succeeds, succeeds_for_now
-from api.simulator.periods import moment_within
-from api.simulator.renewals import on_hold, renewal
+from simulator.bodies import Subscription
+from simulator.catalogue import MONTHLY, PLAN_BY_ID, Plan
+from simulator.endings import cancellation_asked, cancelled
+from simulator.life import Life, Story
+from simulator.payments import is_declined, subscription_payment, succeeds, succeeds_for_now
+from simulator.periods import moment_within
+from simulator.renewals import on_hold, renewal
 
 LEAST_CHARGE_CENTS = 100
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from api.simulator.bodies import Payment, Refund
-from api.simulator.life import Episode, Life, Story
+from simulator.bodies import Payment, Refund
+from simulator.life import Episode, Life, Story
 
 REASONS = {"requested_by_customer": 60, "duplicate": 15, "Not what I expected": 20, None: 5}
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from api.simulator.bodies import Body, Maybe, Sent
+from simulator.bodies import Body, Maybe, Sent
 
 
 class DunningAttempt(Body, kw_only=True):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from api.simulator.beginnings import begun
-from api.simulator.bodies import Subscription
-from api.simulator.catalogue import PLAN_BY_ID
-from api.simulator.changes import (
+from simulator.beginnings import begun
+from simulator.bodies import Subscription
+from simulator.catalogue import PLAN_BY_ID
+from simulator.changes import (
     cancellation_at_period_end,
     change_of_mind,
     immediate_cancellation,
@@ -17,12 +17,12 @@ from api.simulator.changes import (
     pause,
     plan_change,
 )
-from api.simulator.credits import credits_of_period
-from api.simulator.endings import expiry
-from api.simulator.life import Life, Story
-from api.simulator.periods import is_last
-from api.simulator.purchases import purchase
-from api.simulator.renewals import failed_renewal, renewal
+from simulator.credits import credits_of_period
+from simulator.endings import expiry
+from simulator.life import Life, Story
+from simulator.periods import is_last
+from simulator.purchases import purchase
+from simulator.renewals import failed_renewal, renewal
 
 Period = Callable[[Life, Subscription], Story]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from api.simulator.bodies import Dispute, Payment
-from api.simulator.life import Episode, Life, Story
+from simulator.bodies import Dispute, Payment
+from simulator.life import Episode, Life, Story
 
 STAGES = ("pre_dispute", "dispute", "pre_arbitration")
 FIRST_STAGE = {0: 30, 1: 65, 2: 5}

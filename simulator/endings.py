@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from api.simulator.bodies import Subscription
-from api.simulator.life import Life, Story
+from simulator.bodies import Subscription
+from simulator.life import Life, Story
 
 FEEDBACK = {"too_expensive": 30, "unused": 30, "missing_features": 20, "other": 15, "moved_on": 5}
 """The last one stands for values that no schema lists yet."""

@@ -11,7 +11,7 @@ from random import Random
 
 import msgspec
 
-from api.simulator.merchant import Occurrence
+from simulator.merchant import Occurrence
 
 RETRIES_S = tuple(accumulate((5, 300, 1_800, 7_200, 18_000, 36_000, 36_000)))
 """Seconds from the first attempt to each retry, as Dodo documents them."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from api.simulator.bodies import CartItem, Payment, Subscription
-from api.simulator.disputes import chargeback
-from api.simulator.life import Episode, Life
-from api.simulator.refunds import refunds
+from simulator.bodies import CartItem, Payment, Subscription
+from simulator.disputes import chargeback
+from simulator.life import Episode, Life
+from simulator.refunds import refunds
 
 METHODS = {"visa": 45, "mastercard": 30, "apple_pay": 14, "google_pay": 10, "wallet_of_2027": 1}
 """The last one stands for values that no schema lists yet."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Generator
 from datetime import datetime
 
-from api.simulator.bodies import LicenseKey, Payment, Subscription
-from api.simulator.catalogue import GOODS, Good
-from api.simulator.life import Episode, Happening, Life, Story
-from api.simulator.payments import (
+from simulator.bodies import LicenseKey, Payment, Subscription
+from simulator.catalogue import GOODS, Good
+from simulator.life import Episode, Happening, Life, Story
+from simulator.payments import (
     is_declined,
     is_given_up,
     purchase_payment,
     succeeds,
     succeeds_for_now,
 )
-from api.simulator.refunds import full_refund
-from api.simulator.side_bodies import AbandonedCheckout, EntitlementGrant, GrantedKey
+from simulator.refunds import full_refund
+from simulator.side_bodies import AbandonedCheckout, EntitlementGrant, GrantedKey
 
 ACTIVATIONS_LIMIT = {None: 30, 1: 30, 5: 40}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from api.simulator.life import Episode, Life, Story
-from api.simulator.side_bodies import Payout
+from simulator.life import Episode, Life, Story
+from simulator.side_bodies import Payout
 
 COURSES: dict[tuple[str, ...], float] = {
     ("in_progress", "success"): 80,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 
-from api.simulator.bodies import Payment, Subscription
-from api.simulator.catalogue import PLAN_BY_ID, PLANS
-from api.simulator.life import Happening, Life, Story
-from api.simulator.payments import is_declined, subscription_payment, succeeds_for_now
-from api.simulator.periods import begin_period, plus_months, price_cents
-from api.simulator.purchases import licence
+from simulator.bodies import Payment, Subscription
+from simulator.catalogue import PLAN_BY_ID, PLANS
+from simulator.life import Happening, Life, Story
+from simulator.payments import is_declined, subscription_payment, succeeds_for_now
+from simulator.periods import begin_period, plus_months, price_cents
+from simulator.purchases import licence
 
 Beginning = Callable[[Life, Subscription], Story]
 

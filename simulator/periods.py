@@ -5,9 +5,9 @@ from __future__ import annotations
 from calendar import monthrange
 from datetime import datetime
 
-from api.simulator.bodies import Subscription
-from api.simulator.catalogue import PLAN_BY_ID
-from api.simulator.life import Life
+from simulator.bodies import Subscription
+from simulator.catalogue import PLAN_BY_ID
+from simulator.life import Life
 
 MONTHS = {"month": 1, "year": 12}
 

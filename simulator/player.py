@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 from standardwebhooks import Webhook
 
-from api.simulator.merchant import Occurrence
+from simulator.merchant import Occurrence
 
 if TYPE_CHECKING:
     import aiohttp

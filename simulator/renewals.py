@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from datetime import datetime, timedelta
 
-from api.simulator.beginnings import renewed
-from api.simulator.bodies import Payment, Subscription
-from api.simulator.endings import cancelled
-from api.simulator.life import Episode, Happening, Life, Story
-from api.simulator.payments import is_declined, subscription_payment, succeeds_for_now
-from api.simulator.periods import begin_period, price_cents
-from api.simulator.side_bodies import DunningAttempt
+from simulator.beginnings import renewed
+from simulator.bodies import Payment, Subscription
+from simulator.endings import cancelled
+from simulator.life import Episode, Happening, Life, Story
+from simulator.payments import is_declined, subscription_payment, succeeds_for_now
+from simulator.periods import begin_period, price_cents
+from simulator.side_bodies import DunningAttempt
 
 GRACE_DAYS = 7
 

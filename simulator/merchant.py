@@ -8,13 +8,16 @@ from operator import attrgetter
 
 import msgspec
 
-from api.simulator.bodies import Envelope, OlderEnvelope
-from api.simulator.life import Life, Story
-from api.simulator.payouts import payouts
-from api.simulator.stories import customer
+from simulator.bodies import Envelope, OlderEnvelope
+from simulator.life import Life, Story
+from simulator.payouts import payouts
+from simulator.stories import customer
 
 HISTORY = timedelta(days=425)
 """How long the merchant has been in business: about 14 months."""
+
+PRESENT = datetime(2026, 10, 1, tzinfo=UTC)
+"""The simulated present: fixed, so that a seed gives the same webhooks on every day."""
 
 NUMBER_OF_THE_MERCHANT = 0
 """Customers are numbered from 1; what happens to the merchant itself has this number."""

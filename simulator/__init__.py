@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from api.simulator.deliveries import Posting, as_dodo_delivers
-from api.simulator.merchant import Occurrence, merchant
-from api.simulator.player import Patience, Player, Tally
+from simulator.deliveries import Posting, as_dodo_delivers
+from simulator.merchant import PRESENT, Occurrence, merchant
+from simulator.player import Patience, Player, Tally
 
 __all__ = [
+    "PRESENT",
     "Occurrence",
     "Patience",
     "Player",
