@@ -21,11 +21,11 @@ from api.routes import routes
 from api.services import Services
 from api.webhooks import Acknowledger, Webhooks
 from api.windmill.routing.routes import RoutesFile
-from domain.ledger import Ledger
-from domain.mapper import LedgerMapper
-from domain.writer import QUEUE_MAX, Writer
+from ledger.application import Ledger
+from ledger.batch_writer import QUEUE_MAX, Writer
+from ledger.following.checkpoint import POSITION
+from ledger.mapper import LedgerMapper
 from projections.follower import Follower
-from projections.tracking import POSITION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

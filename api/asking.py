@@ -10,22 +10,19 @@ from api import conninfo
 from api.database import Database
 from api.known import Known
 from api.services import Reading
+from telemetry.progress import silent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from api.progress import Shown
     from api.settings import Settings
+    from telemetry.progress import Progress
 
 T = TypeVar("T")
 
 
-def _silent(_phase: str, _done: int, _total: int) -> None:
-    pass
-
-
 def asked(
-    settings: Settings, question: Callable[[Reading], Awaitable[T]], progress: Shown = _silent
+    settings: Settings, question: Callable[[Reading], Awaitable[T]], progress: Progress = silent
 ) -> T:
     """Ask the database that the settings mean.
 
@@ -46,7 +43,9 @@ def asked(
 
 
 @asynccontextmanager
-async def _reading(conninfo_: str, settings: Settings, progress: Shown) -> AsyncIterator[Reading]:
+async def _reading(
+    conninfo_: str, settings: Settings, progress: Progress
+) -> AsyncIterator[Reading]:
     database = Database(conninfo_)
     known = Known(conninfo_, database, wait_s=None, progress=progress)
     try:

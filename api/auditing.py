@@ -9,7 +9,7 @@ import psycopg
 
 from api.answers import encode
 from api.conninfo import database
-from domain.signing import StoredSignatures
+from ledger.integrity.signatures import StoredSignatures
 from postgres.connections import WORKING, connect
 from projections.audit import AuditError, of_customer, read
 

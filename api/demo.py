@@ -20,9 +20,9 @@ from api.serve import in_background, listening, url_of
 from api.showing import show_commands, show_customers, show_objects
 from api.signatures import Verifier
 from api.webhooks import PATH
-from domain.signing import PREFIX
+from ledger.following.checkpoint import POSITION
+from ledger.integrity.signatures import PREFIX
 from postgres.connections import WORKING, connect
-from projections.tracking import POSITION
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,7 +14,7 @@ from api.operations import MIN_POSITION, Operation
 from api.pages import LIMIT, Item, Page, page
 from api.parameters import Declared, Given, path_text, position, text
 from api.past import AS_OF, KNOWN_AT
-from domain.mapper import LedgerMapper
+from ledger.mapper import LedgerMapper
 from postgres.statement import Statement
 
 if TYPE_CHECKING:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from api.errors import not_now
+from ledger.following.known_position import position_at
+from ledger.following.pages import LogError
 from projections import snapshots
 from projections.folding import FoldingError
-from projections.known_position import position_at
-from projections.log import LogError
+from telemetry.progress import silent
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from api.database import Database
     from api.errors import ApiError
     from postgres.statement import Row, Statement
-    from projections.snapshots import Progress
+    from telemetry.progress import Progress
 
 _log = logging.getLogger(__name__)
 
@@ -32,10 +33,6 @@ BUILDING_MAX: Final = 4
 USED_EVERY_S: Final = 60.0
 """How often it is noted at the most that a snapshot is used."""
 TIDY_EVERY_S: Final = 300.0
-
-
-def _silent(_phase: str, _done: int, _total: int) -> None:
-    pass
 
 
 class Known:
@@ -49,7 +46,7 @@ class Known:
         conninfo: str,
         database: Database,
         wait_s: float | None = WAIT_S,
-        progress: Progress = _silent,
+        progress: Progress = silent,
     ) -> None:
         self._conninfo = conninfo
         self._database = database

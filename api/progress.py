@@ -5,40 +5,39 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as Bars
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from rich.console import Console
     from rich.progress import Task
 
-    Shown: TypeAlias = Callable[[str, int, int], None]
-    """Told the phase, and how much of how much of it is done, in whatever the phase counts."""
+    from telemetry.progress import Progress
 
 LINE_EVERY_S: Final = 2.0
 
 
 @contextmanager
-def shown(console: Console) -> Iterator[Shown]:
+def shown(console: Console) -> Iterator[Progress]:
     """Show how far each phase is, its rate, and the time that is left."""
     if not console.is_terminal:
         yield _Lines(console)
         return
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate()
     times = TimeElapsedColumn(), TimeRemainingColumn()
-    with Progress(*columns, *times, console=console) as progress:
+    with Bars(*columns, *times, console=console) as progress:
         yield _Bars(progress)
 
 
@@ -49,7 +48,7 @@ class _Rate(ProgressColumn):
 
 
 class _Bars:
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Bars) -> None:
         self._progress = progress
         self._phase, self._task = "", progress.add_task("", visible=False)
 

@@ -9,8 +9,8 @@ import psycopg
 
 from api.conninfo import database
 from api.progress import shown
+from ledger.following.pages import LogError
 from projections.catalogue import READ_MODELS
-from projections.log import LogError
 from projections.rebuild import RebuildError, rebuild
 
 if TYPE_CHECKING:

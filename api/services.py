@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from api.metrics import Metrics
     from api.webhooks import Waiting
     from api.windmill.routing.routes import RoutesFile
-    from domain.writer import Writer
+    from ledger.batch_writer import Writer
     from projections.follower import Follower
 
 

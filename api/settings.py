@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from api.signatures import Verifier
 from api.windmill.routing.routes import RoutesFile
-from domain.signing import SecretError
+from ledger.integrity.signatures import SecretError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from domain.delivery import ID_CHARS_MAX
-from domain.signing import signing_keys
+from ledger.integrity.signatures import signing_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

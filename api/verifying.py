@@ -9,8 +9,8 @@ import psycopg
 
 from api.conninfo import database
 from api.progress import shown
-from domain.signing import StoredSignatures
-from domain.verification import Head, head, verify
+from ledger.integrity.signatures import StoredSignatures
+from ledger.integrity.verify import Head, head, verify
 from postgres.connections import WORKING, connect
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from api.settings import Settings
-    from domain.tampering import Fault
-    from domain.verification import Verified
+    from ledger.integrity.diagnosis import Fault
+    from ledger.integrity.verify import Verified
 
 
 class VerifyingError(Exception):

@@ -22,8 +22,8 @@ from api.errors import ApiError, not_now
 from api.metrics import UNREAD, type_of
 from api.signatures import UnverifiedError
 from domain.delivery import Delivery
-from domain.ledger import Receipt
-from domain.writer import QueueFullError, Settled
+from ledger.application import Receipt
+from ledger.batch_writer import QueueFullError, Settled
 from telemetry.logs import Throttle
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from api.metrics import Metrics
     from api.signatures import Verifier
-    from domain.writer import Writer
+    from ledger.batch_writer import Writer
 
 PATH: Final = "/webhooks/dodo"
 ANSWER_S: Final = 10.0

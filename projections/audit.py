@@ -1,7 +1,7 @@
 """The audit: every delivery of a customer's streams, verbatim, with its place and its verdict.
 
-Each one can be checked by itself. Its `hash` is SHA-256 (`domain.chain.link`) over, one after
-the other:
+Each one can be checked by itself. Its `hash` is SHA-256 (`ledger.integrity.hash_chain.link`) over,
+one after the other:
 
 - `previous_hash`, the hash of the event at the position before (zeros before position 1);
 - big-endian, in 8 bytes each, `position`, `recorded_at` as microseconds since 1970, `version`;
@@ -22,17 +22,17 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from domain.aggregates import aggregate
-from domain.chain import GENESIS, Row
 from domain.event import Event
 from domain.machine import Verdict
-from domain.tampering import delivery_of
+from ledger.integrity.diagnosis import delivery_of
+from ledger.integrity.hash_chain import GENESIS, Row
 from postgres.statement import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from domain.delivery import Delivery
-    from domain.signing import Check
+    from ledger.integrity.signatures import Check
 
 
 class AuditError(Exception):

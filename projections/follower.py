@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg.sql import SQL, Identifier
 
+from ledger.following.pages import PAGE_EVENTS_MAX, LogError
 from postgres.connections import DATABASE_ERRORS, FOLLOWING, connect
 from postgres.wakeup import Bell
-from projections.log import PAGE_EVENTS_MAX, LogError
 from projections.projector import ProjectionError, Projector
 from telemetry.redaction import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from domain.mapper import LedgerMapper
+    from ledger.mapper import LedgerMapper
     from postgres.connections import Connection
     from projections.projector import Projected
 

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from domain.aggregates import aggregate
-from domain.mapper import LedgerMapper
+from ledger.mapper import LedgerMapper
 from postgres.statement import Statement
 
 if TYPE_CHECKING:

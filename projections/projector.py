@@ -7,21 +7,21 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from domain.aggregates import aggregate
+from ledger.following.checkpoint import ProjectionTracking
+from ledger.following.pages import PAGE_EVENTS_MAX, LogError, histories, next_page
 from postgres.connections import DATABASE_ERRORS
 from projections.catalogue import READ_MODELS
-from projections.log import PAGE_EVENTS_MAX, LogError, histories, next_page
 from projections.replacement import Replacement
 from projections.timeline import TIMELINE, entries_after
-from projections.tracking import ProjectionTracking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from psycopg import Connection
 
-    from domain.mapper import LedgerMapper
     from domain.timeline import Entry
-    from projections.log import Page
+    from ledger.following.pages import Page
+    from ledger.mapper import LedgerMapper
     from projections.read_model import ReadModel, Row
 
 LIVE: Final = "raphus"

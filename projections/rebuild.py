@@ -13,27 +13,25 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from domain.chain import GENESIS
-from domain.mapper import LedgerMapper
+from ledger.following.checkpoint import Checkpoint, ProjectionTracking
+from ledger.following.pages import PAGE_EVENTS_MAX, LogError, hash_at, next_page, rewritten
+from ledger.integrity.hash_chain import GENESIS
+from ledger.mapper import LedgerMapper
 from postgres.connections import WORKING, connect
 from projections.catalogue import READ_MODELS
 from projections.difference import Comparison
 from projections.folding import FoldingError, fold_in_parts
 from projections.follower import LEDGER_CHANNEL
-from projections.log import PAGE_EVENTS_MAX, LogError, hash_at, next_page, rewritten
 from projections.projector import Projector
 from projections.staging import SETTINGS, Staging
-from projections.tracking import Checkpoint, ProjectionTracking
 from telemetry.redaction import origin_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from typing import TypeAlias
+    from collections.abc import Iterator, Sequence
 
     from projections.difference import Difference
     from projections.read_model import ReadModel
-
-    Progress: TypeAlias = Callable[[str, int, int], None]
+    from telemetry.progress import Progress
 
 T = TypeVar("T")
 SCHEMA: Final = "raphus_rebuild"

@@ -13,17 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from ledger.following.pages import LogError
 from postgres.connections import WORKING, connect
 from projections.catalogue import READ_MODELS
 from projections.folding import fold_in_parts
-from projections.log import LogError
 from projections.staging import SETTINGS, Staging
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeAlias
-
-    Progress: TypeAlias = Callable[[str, int, int], None]
+    from telemetry.progress import Progress
 
 KEPT_MAX: Final = 4
 """So many are kept at the most; the one that was not used for longest gives way."""

@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier
 from psycopg.types.json import set_json_dumps
 
 from domain.aggregates import aggregate
-from domain.mapper import LedgerMapper
+from ledger.mapper import LedgerMapper
 from postgres.connections import WORKING, connect
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import msgspec
 from domain.aggregates import aggregate
 from domain.delivery import Delivery
 from domain.routing import route
-from domain.stream import Batch, Stream
+from ledger.stream import Batch, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

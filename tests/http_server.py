@@ -21,7 +21,7 @@ from api.auth import KeyGuard, OpenOnLoopback
 from api.serve import in_background, listening, url_of
 from api.signatures import Verifier
 from api.webhooks import PATH
-from domain.writer import QUEUE_MAX
+from ledger.batch_writer import QUEUE_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

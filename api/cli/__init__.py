@@ -12,7 +12,6 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from api.auditing import AuditingError
-from api.backups.archive import BackupError
 from api.cli.errors import CommandError
 from api.cli.parser import parser
 from api.conninfo import UnreachableError
@@ -22,6 +21,7 @@ from api.rebuilding import RebuildingError
 from api.serve import AddressError, StartError
 from api.settings import Settings, SettingsError
 from api.verifying import UnknownHeadError, VerifyingError
+from ledger.backup.archive import BackupError
 from migrations.runner import MigrationError
 from postgres.embedded import EmbeddedPostgresError
 from telemetry import logs

@@ -9,7 +9,7 @@ from api.operations import MIN_POSITION
 from api.parameters import Given
 from api.rebuilding import NAMES
 from api.windmill.routing.conditions import read_glob
-from domain.verification import Head
+from ledger.integrity.verify import Head
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace, _SubParsersAction

@@ -11,15 +11,15 @@ from typing import IO, TYPE_CHECKING, Final
 import msgspec
 import psycopg
 
-from api.backups.archive import BackupError
-from api.backups.dump import dump
-from api.backups.new_file import new_file
 from api.cli.arguments import add_json
 from api.cli.errors import CommandError
 from api.cli.terminal import console
 from api.conninfo import database, why
 from api.progress import shown
-from domain.verification import Head
+from ledger.backup.archive import BackupError
+from ledger.backup.dump import dump
+from ledger.backup.new_file import new_file
+from ledger.integrity.verify import Head
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -10,21 +10,21 @@ import msgspec
 import psycopg
 
 from api import verifying
-from api.backups.archive import BackupError, Reader
-from api.backups.load import load
 from api.cli.arguments import add_json
 from api.cli.errors import CommandError
 from api.cli.terminal import console
 from api.conninfo import database, migrated, why
 from api.progress import shown
-from domain.mapper import LedgerMapper
-from domain.verification import verify
+from ledger.backup.archive import BackupError, Reader
+from ledger.backup.load import load
+from ledger.following.checkpoint import ProjectionTracking
+from ledger.following.pages import LogError
+from ledger.integrity.verify import verify
+from ledger.mapper import LedgerMapper
 from migrations.runner import MigrationError, NotEmptyError
 from postgres.connections import WORKING, connect
 from projections.follower import Follower
-from projections.log import LogError
 from projections.projector import ProjectionError
-from projections.tracking import ProjectionTracking
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from api.cli.arguments import Commands
-    from api.progress import Shown
     from api.settings import Settings
-    from domain.verification import Verified
+    from ledger.integrity.verify import Verified
     from projections.projector import Projected
+    from telemetry.progress import Progress
 
 STANDARD: Final = "-"
 _HELP: Final = "load a backup into a database in which nothing of Raphus is yet"
@@ -93,7 +93,7 @@ def _opened(name: str) -> IO[bytes]:
         raise BackupError(f"{name} cannot be read: {error.strerror}") from error
 
 
-def _load(conninfo: str, archive: Reader, progress: Shown) -> None:
+def _load(conninfo: str, archive: Reader, progress: Progress) -> None:
     try:
         load(conninfo, archive, progress)
     except NotEmptyError as error:
@@ -104,7 +104,7 @@ def _load(conninfo: str, archive: Reader, progress: Shown) -> None:
         raise BackupError(f"nothing is restored: {why(error)}") from error
 
 
-def _completed(conninfo: str, archive: Reader, progress: Shown) -> _Restored:
+def _completed(conninfo: str, archive: Reader, progress: Progress) -> _Restored:
     """Apply newer migrations, prove the log, and bring the read models to its end.
 
     Whoever is killed here leaves what a server, or any other command, completes by itself.
@@ -128,7 +128,7 @@ def _completed(conninfo: str, archive: Reader, progress: Shown) -> _Restored:
     return _Restored(archive.header.made_at, verified, applied, followed, jobs)
 
 
-def _followed(conninfo: str, until: int, progress: Shown) -> int:
+def _followed(conninfo: str, until: int, progress: Progress) -> int:
     """Bring the read models to the end of the log; return up to where they show it."""
 
     def report(page: Projected) -> None:

@@ -32,6 +32,7 @@ from api.windmill.outbox.replaying import Asked, replay
 from api.windmill.sampling import NoSampleError, sample
 from api.windmill.sending.address import AddressError, Windmill
 from api.windmill.transforming.transformer import Cancelled, TransformationError
+from telemetry.progress import silent
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -87,7 +88,7 @@ def _add_dry_run(parser: ArgumentParser, help_: str) -> None:
 def _ask(settings: Settings, args: Namespace) -> None:
     operation: Operation[Reading] = args.operation
     given = given_in(args, operation)
-    answer = asked(settings, lambda reading: operation.handle(reading, given), _silent)
+    answer = asked(settings, lambda reading: operation.handle(reading, given), silent)
     if args.json:
         write(answer.body + b"\n")
     else:
@@ -165,10 +166,6 @@ def _route(settings: Settings, name: str) -> Route:
 def _windmill(settings: Settings) -> Windmill:
     known = settings.windmill
     return Windmill(known.base_url, known.workspace, known.token)
-
-
-def _silent(_phase: str, _done: int, _total: int) -> None:
-    pass
 
 
 class _Asking(NamedTuple):

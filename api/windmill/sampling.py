@@ -11,7 +11,7 @@ from api.windmill.outbox.judging import occasion
 from domain.aggregates import aggregate
 from domain.delivery import Delivery
 from domain.routing import route as stream_of
-from domain.stream import Batch, Stream
+from ledger.stream import Batch, Stream
 from simulator import PRESENT, merchant
 
 if TYPE_CHECKING:

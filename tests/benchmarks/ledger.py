@@ -7,10 +7,10 @@ from unittest.mock import patch
 
 import psycopg
 
-from domain import recorder
-from domain.ledger import Ledger
 from domain.routing import route
-from domain.stream import Batch, Stream
+from ledger import recorder
+from ledger.application import Ledger
+from ledger.stream import Batch, Stream
 from tests.benchmarks.bodies import deliveries
 from tests.benchmarks.measure import Result, medians, seconds
 

@@ -9,8 +9,8 @@ import msgspec
 import psycopg
 
 from domain.delivery import Delivery
-from domain.ledger import Ledger
-from domain.mapper import LedgerMapper
+from ledger.application import Ledger
+from ledger.mapper import LedgerMapper
 from projections.follower import Follower
 from tests.benchmarks.load import drive
 from tests.benchmarks.measure import Result, medians

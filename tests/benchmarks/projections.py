@@ -13,8 +13,8 @@ from eventsourcing.projection import Projection, ProjectionRunner
 from psycopg.conninfo import conninfo_to_dict
 
 from domain.delivery import Delivery
-from domain.ledger import Ledger
-from domain.mapper import LedgerMapper
+from ledger.application import Ledger
+from ledger.mapper import LedgerMapper
 from projections.catalogue import READ_MODELS
 from projections.follower import Follower
 from projections.replacement import Replacement

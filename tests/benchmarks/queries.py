@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from api.database import Database
-from domain.mapper import LedgerMapper
+from ledger.mapper import LedgerMapper
 from postgres.statement import Statement
 from projections.follower import Follower
 from tests.benchmarks.load import drive

@@ -18,8 +18,8 @@ from api.metrics import Metrics
 from api.serve import Server, listening
 from api.signatures import Verifier
 from api.webhooks import PATH, Acknowledger, Webhooks
-from domain.ledger import Ledger, Receipt
-from domain.writer import Settled, Writer
+from ledger.application import Ledger, Receipt
+from ledger.batch_writer import Settled, Writer
 from tests.benchmarks.bodies import SECRET
 
 if TYPE_CHECKING:

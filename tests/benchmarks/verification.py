@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
-from domain.verification import verify
+from ledger.integrity.verify import verify
 from tests.benchmarks.measure import Result, medians, seconds
 from tests.benchmarks.projections import fill
 from tests.benchmarks.rebuild import copy_out

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from api.webhooks import PATH
 from api.windmill.sending.limits import LIMITS
-from domain.ledger import Ledger
+from ledger.application import Ledger
 from tests.benchmarks.bodies import deliveries
 from tests.benchmarks.load import drive
 from tests.benchmarks.measure import Result

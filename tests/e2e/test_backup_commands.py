@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from api.backups.new_file import UNFINISHED
+from ledger.backup.new_file import UNFINISHED
 from tests.e2e.program import (
     RAPHUS,
     Program,

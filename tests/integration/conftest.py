@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from domain.ledger import Ledger
+from ledger.application import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from domain.ledger import Receipt
+from ledger.application import Receipt
 from tests.histories import said
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import psycopg
 
-from domain.chain import GENESIS, Row, link
+from ledger.integrity.hash_chain import GENESIS, Row, link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from domain.ledger import Ledger
-from domain.mapper import LedgerMapper
+from ledger.application import Ledger
+from ledger.following.checkpoint import POSITION
+from ledger.mapper import LedgerMapper
 from projections.catalogue import READ_MODELS
 from projections.follower import Follower
-from projections.tracking import POSITION
 from simulator.deliveries import as_dodo_delivers
 from simulator.merchant import merchant
 from tests.histories import delivery

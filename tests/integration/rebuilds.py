@@ -18,7 +18,8 @@ from tests.samples import PROJECT
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from projections.rebuild import Progress, Rebuilt
+    from projections.rebuild import Rebuilt
+    from telemetry.progress import Progress
 
 PHASES = [FOLD, INDEX, CATCH_UP, COMPARE, WRITE]
 COMMIT = "commit"

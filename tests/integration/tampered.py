@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from domain.chain import GENESIS, Row, link
-from domain.verification import verify
+from ledger.integrity.hash_chain import GENESIS, Row, link
+from ledger.integrity.verify import verify
 from tests.integration.deliveries import renewals
 from tests.integration.log import lines
 
 if TYPE_CHECKING:
-    from domain.ledger import Ledger
-    from domain.tampering import Fault
+    from ledger.application import Ledger
+    from ledger.integrity.diagnosis import Fault
 
 Value: TypeAlias = str | int | bytes | datetime
 

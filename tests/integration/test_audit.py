@@ -12,7 +12,7 @@ import pytest
 
 from api.auditing import AuditingError, audit
 from api.settings import Settings, SettingsError
-from domain.chain import Row, link
+from ledger.integrity.hash_chain import Row, link
 from postgres.statement import Statement
 from tests.histories import said
 from tests.http_server import SECRET, served

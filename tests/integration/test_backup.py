@@ -11,11 +11,11 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
-from api.backups.archive import BackupError, Header, Reader, Table, Writer
-from api.backups.dump import LOG, TABLES, dump
-from api.backups.load import load
 from api.windmill.outbox.following import begin
-from domain.verification import head, verify
+from ledger.backup.archive import BackupError, Header, Reader, Table, Writer
+from ledger.backup.dump import LOG, TABLES, dump
+from ledger.backup.load import load
+from ledger.integrity.verify import head, verify
 from migrations.runner import MigrationError, NotEmptyError
 from projections.catalogue import READ_MODELS
 from tests.histories import said
@@ -26,7 +26,7 @@ from tests.integration.rebuilds import execute, ignore, replayed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from api.progress import Shown
+    from telemetry.progress import Progress
 
 JOB: Final = """
     INSERT INTO raphus.windmill_outbox
@@ -67,7 +67,7 @@ def empty(cluster: str) -> Iterator[str]:
         conn.execute("DROP DATABASE restored WITH (FORCE)")
 
 
-def dumped(database: str, progress: Shown = ignore) -> tuple[bytes, Header]:
+def dumped(database: str, progress: Progress = ignore) -> tuple[bytes, Header]:
     file = io.BytesIO()
     header = dump(database, file, progress)
     return file.getvalue(), header

@@ -11,14 +11,14 @@ from eventsourcing.persistence import Tracking
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
-from domain.chain import GENESIS
-from domain.ledger import Ledger
+from ledger.application import Ledger
+from ledger.following.checkpoint import Checkpoint, ProjectionTracking
+from ledger.following.pages import LogError
+from ledger.integrity.hash_chain import GENESIS
 from migrations.runner import FOLDER, migrate
 from projections.catalogue import READ_MODELS
-from projections.log import LogError
 from projections.projector import ProjectionError
 from projections.rebuild import rebuild
-from projections.tracking import Checkpoint, ProjectionTracking
 from tests.http_server import served
 from tests.integration.deliveries import renewals
 from tests.integration.log import lines

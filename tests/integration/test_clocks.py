@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.ledger import Ledger
-from domain.tampering import Fault
-from domain.verification import Correction, verify
-from projections.known_position import position_at
+from ledger.application import Ledger
+from ledger.following.known_position import position_at
+from ledger.integrity.diagnosis import Fault
+from ledger.integrity.verify import Correction, verify
 from tests.http_server import Served, served
 from tests.integration.deliveries import receipts, renewals
 from tests.integration.log import broken_links, lines
@@ -26,7 +26,7 @@ from tests.samples import sample
 
 if TYPE_CHECKING:
     from domain.delivery import Delivery
-    from domain.verification import Verified
+    from ledger.integrity.verify import Verified
 
 HOUR = timedelta(hours=1)
 NEAR = timedelta(minutes=4)

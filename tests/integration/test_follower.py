@@ -11,13 +11,13 @@ import psycopg
 import pytest
 from eventsourcing.persistence import IntegrityError
 
-from domain.chain import GENESIS
-from domain.ledger import Ledger
 from domain.machine import Verdict
-from projections import log
-from projections.log import LogError
+from ledger.application import Ledger
+from ledger.following import pages as log
+from ledger.following.checkpoint import Checkpoint, ProjectionTracking
+from ledger.following.pages import LogError
+from ledger.integrity.hash_chain import GENESIS
 from projections.projector import CHANNEL, ProjectionError
-from projections.tracking import Checkpoint, ProjectionTracking
 from tests.histories import delivery, said
 from tests.integration.deliveries import receipts, renewals
 from tests.integration.outages import away, beside

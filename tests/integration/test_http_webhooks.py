@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from api.bodies import BODY_BYTES_MAX
 from api.webhooks import PATH
-from domain.mapper import LedgerMapper
+from ledger.mapper import LedgerMapper
 from tests.http_server import SECRET, Served, copied, served, signed
 from tests.integration.waiting import until
 from tests.samples import sample, samples
@@ -268,7 +268,7 @@ def test_what_is_queued_is_committed_and_answered_when_the_server_stops(database
 def test_while_the_database_is_away_nothing_is_acknowledged_and_then_it_goes_on(
     database: str, cluster: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for limit_s in ("domain.ledger.PATIENCE_S", "api.database.WAIT_S"):
+    for limit_s in ("ledger.application.PATIENCE_S", "api.database.WAIT_S"):
         monkeypatch.setattr(limit_s, 1.0)
     name = conninfo_to_dict(database)["dbname"]
     with served(database) as server, psycopg.connect(cluster, autocommit=True) as admin:

@@ -12,7 +12,7 @@ from eventsourcing.application import AggregateNotFoundError, Application
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.ledger import Ledger, Receipt
+from ledger.application import Ledger, Receipt
 from tests.histories import said
 from tests.integration.deliveries import receipts, renewals
 from tests.integration.log import broken_links, lines, positions
@@ -20,7 +20,7 @@ from tests.integration.waiting import until
 
 if TYPE_CHECKING:
     from domain.delivery import Delivery
-    from domain.recorder import LedgerRecorder
+    from ledger.recorder import LedgerRecorder
 
 
 def with_body(delivery: Delivery, body: bytes) -> Delivery:

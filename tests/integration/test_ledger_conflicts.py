@@ -12,11 +12,11 @@ import psycopg
 import pytest
 from eventsourcing.persistence import PersistenceError
 
-from domain.chain import Row, link
 from domain.event import Event
-from domain.ledger import Ledger, Receipt
-from domain.mapper import LedgerMapper
 from domain.routing import route
+from ledger.application import Ledger, Receipt
+from ledger.integrity.hash_chain import Row, link
+from ledger.mapper import LedgerMapper
 from tests.integration.deliveries import receipts, renewals
 from tests.integration.log import Line, broken_links, lines, positions
 from tests.integration.outages import beside, locked, terminate_backends
@@ -206,7 +206,7 @@ def record_while(killer: Future[int], database: str, of: str) -> dict[Delivery, 
 def test_a_log_locked_for_longer_than_the_patience_is_an_error_not_a_hang(
     database: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("domain.ledger.PATIENCE_S", 0.0)
+    monkeypatch.setattr("ledger.application.PATIENCE_S", 0.0)
     deliveries = renewals(range(3))
     with locked(database):
         answers = ledger.record(deliveries)

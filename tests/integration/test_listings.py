@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from domain.dispute import OPEN
-from domain.ledger import Ledger
+from ledger.application import Ledger
 from projections import timeline
 from projections.catalogue import LISTINGS
 from tests.histories import NOON, said

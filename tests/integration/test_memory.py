@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import pytest
 
-from domain.ledger import Ledger
+from ledger.application import Ledger
 from tests.histories import said
 from tests.http_server import copied, served
 from tests.integration.deliveries import receipts

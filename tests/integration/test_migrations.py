@@ -21,7 +21,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
-from domain.chain import GENESIS
+from ledger.integrity.hash_chain import GENESIS
 from migrations import runner
 from migrations.runner import FOLDER, MigrationError, migrate
 from tests.integration.catalog import describe

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.backups.archive import BackupError
-from api.backups.new_file import UNFINISHED, new_file
+from ledger.backup.archive import BackupError
+from ledger.backup.new_file import UNFINISHED, new_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

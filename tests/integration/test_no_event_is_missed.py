@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from domain.ledger import Ledger
+from ledger.application import Ledger
 from tests.integration.log import broken_links, lines
 from tests.integration.writers import Plan, Recorded, WritingProcess
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from domain.ledger import Ledger, Receipt
-from domain.writer import Settled, Writer
+from ledger.application import Ledger, Receipt
+from ledger.batch_writer import Settled, Writer
 from tests.http_server import Served, served
 from tests.integration.deliveries import receipts, renewals
 from tests.integration.line import Line, line_to
@@ -44,9 +44,9 @@ def line(database: str) -> Iterator[Line]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tell of an outage sooner than in earnest, so that it may be short."""
     for limit, seconds in {
-        "domain.ledger.PATIENCE_S": 0.5,
-        "domain.ledger.BATCH_S": 1.5,
-        "domain.writer.SLOW_S": 0.5,
+        "ledger.application.PATIENCE_S": 0.5,
+        "ledger.application.BATCH_S": 1.5,
+        "ledger.batch_writer.SLOW_S": 0.5,
         "api.database.WAIT_S": 0.5,
         "api.database.ANSWER_S": 1.5,
     }.items():
@@ -106,7 +106,7 @@ def test_all_say_that_the_database_is_away_and_all_are_back_when_it_is(
 def test_the_writers_first_attempt_after_an_outage_is_made_at_once(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("domain.ledger.PATIENCE_S", 0.0)
+    monkeypatch.setattr("ledger.application.PATIENCE_S", 0.0)
     deliveries = renewals(range(9))
     with Ledger(line.conninfo) as ledger:
         receipts(ledger.record(deliveries[:1]))
@@ -122,8 +122,8 @@ def test_the_writers_first_attempt_after_an_outage_is_made_at_once(
 def test_a_batch_of_which_no_answer_comes_is_tried_again_and_is_one_event_each(
     said: bytes, database: str, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("domain.ledger.PATIENCE_S", 15.0)
-    monkeypatch.setattr("domain.ledger.BATCH_S", 20.0)
+    monkeypatch.setattr("ledger.application.PATIENCE_S", 15.0)
+    monkeypatch.setattr("ledger.application.BATCH_S", 20.0)
     deliveries = renewals(range(4))
     with Ledger(line.conninfo) as ledger, ThreadPoolExecutor(1) as writer:
         receipts(ledger.record(deliveries[:1]))
@@ -155,7 +155,7 @@ def test_a_webhook_whose_commit_is_not_known_is_to_come_again_and_then_a_duplica
 def test_a_webhook_is_answered_in_time_whatever_the_writer_waits_for(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for limit_s in ("domain.ledger.PATIENCE_S", "domain.ledger.BATCH_S"):
+    for limit_s in ("ledger.application.PATIENCE_S", "ledger.application.BATCH_S"):
         monkeypatch.setattr(limit_s, 100.0)
     monkeypatch.setattr("api.webhooks.ANSWER_S", 0.5)
     with served(line.conninfo) as server, ThreadPoolExecutor(6) as clients:
@@ -189,8 +189,8 @@ def test_a_server_is_not_ready_while_the_log_is_locked(database: str) -> None:
 def test_a_writer_that_stops_while_the_database_is_away_does_not_wait_for_it(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("domain.writer.BATCH_MAX", 1)
-    monkeypatch.setattr("domain.ledger.PATIENCE_S", 0.5)
+    monkeypatch.setattr("ledger.batch_writer.BATCH_MAX", 1)
+    monkeypatch.setattr("ledger.application.PATIENCE_S", 0.5)
     answers: list[Settled[int]] = []
     with Ledger(line.conninfo) as ledger:
         writer = Writer[int](ledger, lambda settled, _: answers.extend(settled))

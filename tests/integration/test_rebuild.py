@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from domain.ledger import Ledger
+from ledger.application import Ledger
 from projections.catalogue import READ_MODELS
 from projections.difference import Found
 from projections.follower import LEDGER_CHANNEL

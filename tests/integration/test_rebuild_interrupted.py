@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from ledger.following.pages import LogError
 from projections import folding
-from projections.log import LogError
 from projections.rebuild import COMPARE, RebuildError
 from tests.integration.deliveries import renewals
 from tests.integration.projected import (

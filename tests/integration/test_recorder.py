@@ -14,8 +14,8 @@ from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
 from domain.delivery import Delivery
-from domain.ledger import Ledger, Receipt
-from domain.mapper import StoredDelivery
+from ledger.application import Ledger, Receipt
+from ledger.mapper import StoredDelivery
 from tests.histories import delivery
 from tests.integration.deliveries import renewals
 from tests.integration.log import broken_links, lines
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from domain.event import Event
-    from domain.mapper import RecordedEvent
-    from domain.recorder import LedgerRecorder
+    from ledger.mapper import RecordedEvent
+    from ledger.recorder import LedgerRecorder
 
 
 @pytest.fixture

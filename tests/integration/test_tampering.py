@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
-from domain.chain import Row, link
-from domain.ledger import Ledger
-from domain.verification import verify
+from ledger.application import Ledger
+from ledger.integrity.hash_chain import Row, link
+from ledger.integrity.verify import verify
 from tests.integration.log import lines
 from tests.integration.tampered import (
     EVENTS,

@@ -17,8 +17,8 @@ from tests.integration.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from domain.ledger import Ledger
-    from domain.recorder import LedgerRecorder
+    from ledger.application import Ledger
+    from ledger.recorder import LedgerRecorder
 
 AGE_MAX = 100_000
 """The least that PostgreSQL takes for `autovacuum_freeze_max_age`."""

@@ -9,10 +9,10 @@ import psycopg
 import pytest
 from standardwebhooks import Webhook
 
-from domain.chain import GENESIS
-from domain.signing import UNVERIFIED_MAX, StoredSignatures
-from domain.tampering import Fault
-from domain.verification import PROGRESS_EVENTS, Head, Verified, head, verify
+from ledger.integrity.diagnosis import Fault
+from ledger.integrity.hash_chain import GENESIS
+from ledger.integrity.signatures import UNVERIFIED_MAX, StoredSignatures
+from ledger.integrity.verify import PROGRESS_EVENTS, Head, Verified, head, verify
 from tests.integration.deliveries import renewals
 from tests.integration.log import lines
 from tests.integration.tampered import (
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from domain.delivery import Delivery
-    from domain.ledger import Ledger
+    from ledger.application import Ledger
 
 SECRET = "whsec_dGhlIHNlY3JldCBpbiBoYW5k"
 

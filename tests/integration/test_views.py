@@ -11,11 +11,11 @@ import psycopg
 import pytest
 
 from domain.dispute import OPEN
-from domain.ledger import Ledger
 from domain.machine import Verdict
 from domain.payment import PaymentEntity
 from domain.refund import RefundEntity
 from domain.subscription import SubscriptionEntity, gives_access
+from ledger.application import Ledger
 from postgres.statement import Statement
 from projections import customers, periods, timeline
 from projections.catalogue import LISTINGS, READ_MODELS

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from domain.ledger import Ledger, Receipt
-from domain.recorder import LedgerRecorder
+from ledger.application import Ledger, Receipt
+from ledger.recorder import LedgerRecorder
 from tests.integration.deliveries import receipts, renewals
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 
 from api.windmill.outbox.matching import PAGE_EVENTS_MAX
 from api.windmill.routing.conditions import Glob
-from projections.tracking import TABLE
+from ledger.following.checkpoint import TABLE
 from tests.histories import said
 from tests.integration.projected import forget, project, record, simulated
 from tests.integration.rebuilds import rebuilt

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from eventsourcing.persistence import PersistenceError
 
-from domain.ledger import Ledger, Receipt
-from domain.writer import BATCH_BYTES_MAX, BATCH_MAX, QueueFullError, Settled, Writer
+from ledger.application import Ledger, Receipt
+from ledger.batch_writer import BATCH_BYTES_MAX, BATCH_MAX, QueueFullError, Settled, Writer
 from tests.integration.deliveries import receipts, renewals
 from tests.integration.log import lines, positions
 from tests.integration.outages import away, locked
@@ -163,7 +163,7 @@ def test_a_database_that_comes_back_in_time_only_makes_receipts_late(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("domain.ledger.PATIENCE_S", 20.0)
+    monkeypatch.setattr("ledger.application.PATIENCE_S", 20.0)
     deliveries = renewals(range(200), streams=7)
     writer = Writer(ledger, desk.resolve)
     with running(writer):
@@ -177,7 +177,7 @@ def test_a_database_that_comes_back_in_time_only_makes_receipts_late(
 def test_a_database_that_stays_away_makes_errors_and_loses_nothing_acknowledged(
     database: str, ledger: Ledger, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("domain.ledger.PATIENCE_S", 0.2)
+    monkeypatch.setattr("ledger.application.PATIENCE_S", 0.2)
     deliveries = renewals(range(300), streams=7)
     writer = Writer(ledger, desk.resolve)
     with running(writer):

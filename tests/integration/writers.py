@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from domain.ledger import Ledger
+from ledger.application import Ledger
 from tests.integration.deliveries import receipts, renewals
 from tests.samples import PROJECT
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.backups.archive import FORMAT, BackupError, Header, Reader, Table, Writer
-from domain.chain import GENESIS
-from domain.verification import Head
+from ledger.backup.archive import FORMAT, BackupError, Header, Reader, Table, Writer
+from ledger.integrity.hash_chain import GENESIS
+from ledger.integrity.verify import Head
 from migrations.runner import Applied
 
 HEADER: Final = Header(

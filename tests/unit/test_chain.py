@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.chain import GENESIS, Row, link
+from ledger.integrity.hash_chain import GENESIS, Row, link
 
 ROW = Row(
     originator_id="payment/bus_1/pay_1",

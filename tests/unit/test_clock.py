@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.clock import AHEAD_MAX, TOLERANCE, Clocks, Stamp, doubt, signing_times, stamp
+from ledger.clock import AHEAD_MAX, TOLERANCE, Clocks, Stamp, doubt, signing_times, stamp
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

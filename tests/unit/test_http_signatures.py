@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 
 from api.signatures import UnverifiedError, Verifier
 from domain.delivery import Delivery
-from domain.signing import SecretError
+from ledger.integrity.signatures import SecretError
 
 OLD = "whsec_" + base64.b64encode(b"the old secret's bytes!!").decode()
 NEW = "whsec_" + base64.b64encode(b"the new secret's bytes!!").decode()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from domain.delivery import Delivery
 from domain.event import Event
-from domain.mapper import LedgerMapper, RecordedEvent, UnknownFormatError
+from ledger.mapper import LedgerMapper, RecordedEvent, UnknownFormatError
 from tests.histories import delivery
 from tests.samples import rehearsals, samples
 

@@ -9,7 +9,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from domain.delivery import Delivery
-from domain.signing import SECRETS_MAX, SecretError, StoredSignatures, signing_keys
+from ledger.integrity.signatures import SECRETS_MAX, SecretError, StoredSignatures, signing_keys
 
 SECRET = "whsec_dGhlIHNlY3JldCBpbiBoYW5k"
 OTHER = "whsec_YW5vdGhlciBzZWNyZXQu"

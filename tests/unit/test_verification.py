@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.verification import Head
+from ledger.integrity.verify import Head
 
 
 @given(st.builds(Head, st.integers(0, 2**63 - 1), st.binary(min_size=32, max_size=32)))

@@ -12,12 +12,12 @@ from psycopg.sql import SQL, Identifier
 
 from api.windmill.outbox import jobs as outbox
 from api.windmill.outbox.judging import fallen_due
-from domain.mapper import LedgerMapper
+from ledger.following.checkpoint import ProjectionTracking
+from ledger.following.pages import LogError, histories, next_page
+from ledger.mapper import LedgerMapper
 from postgres.connections import DATABASE_ERRORS, FOLLOWING, WRITING, connect
 from postgres.wakeup import Bell
 from projections.follower import LEDGER_CHANNEL
-from projections.log import LogError, histories, next_page
-from projections.tracking import ProjectionTracking
 from telemetry.incident import Trouble
 from telemetry.redaction import origin_of
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from api.windmill.routing.route import Routes
     from api.windmill.routing.routes import RoutesFile
     from domain.event import Event
-    from projections.log import Page
-    from projections.tracking import Checkpoint
+    from ledger.following.checkpoint import Checkpoint
+    from ledger.following.pages import Page
 
 _log = logging.getLogger(__name__)
 

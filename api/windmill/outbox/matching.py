@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from api.windmill.outbox.judging import occasion
 from domain.aggregates import aggregate
-from domain.mapper import LedgerMapper
-from projections.log import FETCH_ROWS
+from ledger.following.pages import FETCH_ROWS
+from ledger.mapper import LedgerMapper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence

@@ -12,8 +12,8 @@ from api.windmill.outbox import jobs as outbox
 from api.windmill.outbox.following import NAME, begin
 from api.windmill.outbox.judging import Due
 from api.windmill.outbox.matching import Span, pages
+from ledger.following.known_position import position_at
 from postgres.connections import WORKING, connect
-from projections.known_position import position_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

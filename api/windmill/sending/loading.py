@@ -11,8 +11,8 @@ from api.windmill.occasion import Occasion
 from api.windmill.outbox import jobs as outbox
 from api.windmill.outbox import judging
 from domain.aggregates import aggregate
-from domain.mapper import LedgerMapper
-from projections.log import FETCH_ROWS
+from ledger.following.pages import FETCH_ROWS
+from ledger.mapper import LedgerMapper
 from telemetry.redaction import origin_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from eventsourcing.persistence import Tracking
 from eventsourcing.postgres import PostgresDatastore, PostgresTrackingRecorder
 from psycopg.rows import dict_row, tuple_row
 
-from domain.ledger import Ledger
+from ledger.application import Ledger
 from postgres.statement import Statement
 
 if TYPE_CHECKING:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier
 
-from api.backups.archive import BackupError
-from api.backups.dump import AS_TEXT, PROGRESS_ROWS, SCHEMA, TABLES, columns_of
-from domain.verification import head
+from ledger.backup.archive import BackupError
+from ledger.backup.dump import AS_TEXT, PROGRESS_ROWS, SCHEMA, TABLES, columns_of
+from ledger.following.checkpoint import ProjectionTracking
+from ledger.integrity.verify import head
 from migrations.runner import make_as
 from postgres.connections import WORKING, connect
-from projections.tracking import ProjectionTracking
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from api.backups.archive import Reader, Table
-    from api.progress import Shown
+    from ledger.backup.archive import Reader, Table
+    from telemetry.progress import Progress
 
 PHASE: Final = "restore"
 _SETTINGS: Final = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE"
@@ -33,7 +33,7 @@ _NOT_STORABLE: Final = (psycopg.DataError, psycopg.IntegrityError)
 """Their text quotes rows."""
 
 
-def load(conninfo: str, archive: Reader, progress: Shown) -> None:
+def load(conninfo: str, archive: Reader, progress: Progress) -> None:
     """Make the tables as they were when the backup was made, and fill them, in one transaction.
 
     The read models stay empty, and are to follow the log from its first event.
@@ -89,7 +89,9 @@ def _copy(table: Table) -> Composed:
     return SQL("COPY {} ({}) FROM STDIN").format(Identifier(SCHEMA, table.name), columns)
 
 
-def _counted(table: Table, rows: Iterator[bytes], progress: Shown) -> Generator[bytes, None, None]:
+def _counted(
+    table: Table, rows: Iterator[bytes], progress: Progress
+) -> Generator[bytes, None, None]:
     phase, done = f"{PHASE} {table.name}", 0
     for done, row in enumerate(rows, start=1):
         yield row

@@ -9,8 +9,8 @@ from typing import IO, TYPE_CHECKING, Any, Final, LiteralString
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier
 
-from api.backups.archive import FORMAT, BackupError, Header, Table, Writer
-from domain.verification import head
+from ledger.backup.archive import FORMAT, BackupError, Header, Table, Writer
+from ledger.integrity.verify import head
 from migrations.runner import applied_to
 from postgres.connections import WORKING, connect
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from datetime import datetime
 
-    from api.progress import Shown
+    from telemetry.progress import Progress
 
 SCHEMA: Final = "raphus"
 LOG: Final = "ledger_events"
@@ -56,7 +56,7 @@ _COLUMNS: Final = """
 """
 
 
-def dump(conninfo: str, file: IO[bytes], progress: Shown) -> Header:
+def dump(conninfo: str, file: IO[bytes], progress: Progress) -> Header:
     """Write an archive of the database as it is when the call begins; return what it is of.
 
     Everybody else goes on reading and writing meanwhile. The database is not changed.
@@ -118,7 +118,7 @@ def _described(conn: psycopg.Connection[Any], name: str) -> Table:
 
 
 def _rows(
-    conn: psycopg.Connection[Any], table: Table, progress: Shown
+    conn: psycopg.Connection[Any], table: Table, progress: Progress
 ) -> Generator[bytes, None, None]:
     statement = SQL("COPY (SELECT {} FROM {}{}) TO STDOUT").format(
         SQL(", ").join(map(Identifier, table.columns)),

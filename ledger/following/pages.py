@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from domain.chain import GENESIS
+from ledger.integrity.hash_chain import GENESIS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from psycopg.rows import TupleRow
 
     from domain.event import Event
-    from domain.mapper import LedgerMapper
-    from projections.tracking import Checkpoint
+    from ledger.following.checkpoint import Checkpoint
+    from ledger.mapper import LedgerMapper
 
 PAGE_EVENTS_MAX: Final = 2_000
 PAGE_BYTES_MAX: Final = 32 * 2**20

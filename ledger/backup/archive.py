@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from domain.verification import Head
+from ledger.integrity.verify import Head
 from migrations.runner import Applied
 
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from eventsourcing.persistence import PersistenceError
 
-from domain.ledger import Receipt, is_away, reason
+from ledger.application import Receipt, is_away, reason
 from telemetry.redaction import kind_of, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from domain.delivery import Delivery
-    from domain.ledger import Ledger
+    from ledger.application import Ledger
 
 _log = logging.getLogger(__name__)
 

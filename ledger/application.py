@@ -19,11 +19,11 @@ from eventsourcing.utils import Environment
 from psycopg.errors import LockNotAvailable, ProgramLimitExceeded, ReadOnlySqlTransaction
 
 from domain.aggregates import aggregate
-from domain.connection import ThreadConnection
-from domain.mapper import LedgerMapper
-from domain.recorder import LedgerRecorder
 from domain.routing import route
-from domain.stream import Batch, Stream
+from ledger.connection import ThreadConnection
+from ledger.mapper import LedgerMapper
+from ledger.recorder import LedgerRecorder
+from ledger.stream import Batch, Stream
 from telemetry.redaction import kind_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from api.backups.archive import BackupError
+from ledger.backup.archive import BackupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

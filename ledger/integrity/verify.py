@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from psycopg.rows import tuple_row
 
-from domain.chain import GENESIS, Row
-from domain.signing import Tally
-from domain.tampering import Entry, Fault, delivery_of, diagnose, linked
+from ledger.integrity.diagnosis import Entry, Fault, delivery_of, diagnose, linked
+from ledger.integrity.hash_chain import GENESIS, Row
+from ledger.integrity.signatures import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
 
     from psycopg import Connection
 
-    from domain.signing import Check, Signatures
+    from ledger.integrity.signatures import Check, Signatures
 
     Progress: TypeAlias = Callable[[int, int], None]
 

@@ -12,9 +12,9 @@ from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier, Literal
 
-from domain.chain import GENESIS, Row, link
-from domain.clock import Clocks, doubt, signing_times, stamp
-from domain.mapper import RecordedEvent, StoredDelivery
+from ledger.clock import Clocks, doubt, signing_times, stamp
+from ledger.integrity.hash_chain import GENESIS, Row, link
+from ledger.mapper import RecordedEvent, StoredDelivery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
     Positions are given under a lock that all writers take, as last + 1, so they are dense: a
     reader that sees n events up to position n has missed none. `recorded_at` is the time under
-    the same lock (see `domain.clock`).
+    the same lock (see `ledger.clock`).
     """
 
     def __init__(self, datastore: PostgresDatastore, *, events_table_name: str) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from domain.chain import Row, link
-from domain.mapper import LedgerMapper, UnknownFormatError
 from domain.routing import route
+from ledger.integrity.hash_chain import Row, link
+from ledger.mapper import LedgerMapper, UnknownFormatError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

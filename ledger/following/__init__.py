@@ -1,0 +1,1 @@
+"""Following: how whoever needs every event of the log reads it, and notes how far."""

@@ -1,0 +1,13 @@
+"""Progress: who is told how far long work is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with the name of a phase, and how much of it is done of how much there is."""
+
+
+def silent(_phase: str, _done: int, _total: int) -> None:
+    """Tell nobody."""
