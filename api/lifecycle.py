@@ -14,12 +14,12 @@ from api.operations import Operation
 from api.pages import LIMIT, Page
 from api.parameters import Given
 from api.past import AS_OF, KNOWN_AT
-from domain.dispute import DisputeEntity
+from domain.aggregates.dispute import DisputeEntity
+from domain.aggregates.license_key import LicenseKeyEntity
+from domain.aggregates.payment import PaymentEntity
+from domain.aggregates.refund import RefundEntity
+from domain.aggregates.subscription import SubscriptionEntity
 from domain.lateness import Lateness, Stretch, lateness
-from domain.license_key import LicenseKeyEntity
-from domain.payment import PaymentEntity
-from domain.refund import RefundEntity
-from domain.subscription import SubscriptionEntity
 from domain.timeline import Entry
 from projections import timeline
 from projections.customers import Customer

@@ -15,7 +15,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from domain.routing import KINDS
+from domain.aggregates.catalogue import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

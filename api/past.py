@@ -13,14 +13,14 @@ from api.errors import ApiError
 from api.operations import MIN_POSITION, Operation
 from api.parameters import Declared, Parameter, choice, instant, path_text
 from api.spoken import never_seen, spoken
-from domain.explanation import (
+from domain.aggregates.catalogue import THROUGH_PAYMENT
+from domain.explanation.explain import (
     Explanation,
     UnknownEntityError,
     by_payment,
     explain,
     lacks_customer,
 )
-from domain.routing import THROUGH_PAYMENT
 from domain.stream_id import parts_of, stream_id
 from projections import history
 

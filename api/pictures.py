@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from domain.machine import ANOMALOUS, GAP, KEEPS, NOTHING, REFUSES, Judgement, Machine, Verdict
-from domain.routing import KINDS
+from domain.aggregates.catalogue import KINDS
+from domain.state_machine import (
+    ANOMALOUS,
+    GAP,
+    KEEPS,
+    NOTHING,
+    REFUSES,
+    Judgement,
+    Machine,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

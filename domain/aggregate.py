@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from domain.delivery import read_envelope
-from domain.fields import LARGE_BYTES, pruned
+from domain.field_readers import LARGE_BYTES, pruned
 from domain.stream_id import parts_of
 from domain.timeline import Entry, Fact, Folded, describe, fold
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from domain.fields import LINKS, identity, own_fields, reader_of, text
-from domain.machine import At, Machine
+from domain.field_readers import LINKS, identity, own_fields, reader_of, text
+from domain.state_machine import At, Machine
 
 
 class Drift(msgspec.Struct, frozen=True):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
-from domain.fields import LINKS, identity, instant, own_fields, reader_of
-from domain.payment import products
-from domain.routing import KINDS
+from domain.aggregates.catalogue import KINDS
+from domain.aggregates.payment import products
+from domain.field_readers import LINKS, identity, instant, own_fields, reader_of
 from domain.timeline import ahead
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from domain.aggregate import Aggregate
     from domain.entity import Kind
-    from domain.machine import At
+    from domain.state_machine import At
     from domain.timeline import Folded
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import msgspec
 
 from domain.entity import Drift, Entity, Kind, Observation
-from domain.fields import instant
-from domain.machine import At, Step, Verdict
+from domain.field_readers import instant
+from domain.state_machine import At, Step, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

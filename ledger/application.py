@@ -18,8 +18,8 @@ from eventsourcing.postgres import PostgresApplicationRecorder, PostgresFactory
 from eventsourcing.utils import Environment
 from psycopg.errors import LockNotAvailable, ProgramLimitExceeded, ReadOnlySqlTransaction
 
-from domain.aggregates import aggregate
-from domain.routing import route
+from domain.aggregates.factory import aggregate
+from domain.aggregates.routing import route
 from ledger.connection import ThreadConnection
 from ledger.mapper import LedgerMapper
 from ledger.recorder import LedgerRecorder
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from psycopg.rows import DictRow
 
     from domain.aggregate import Aggregate
+    from domain.aggregates.routing import Route
     from domain.delivery import Delivery
     from domain.event import Event
-    from domain.routing import Route
 
 _log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from domain.event import Event
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from domain.aggregates.routing import Route
     from domain.delivery import Delivery
-    from domain.routing import Route
 
 
 class Taken(NamedTuple):

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from domain.aggregates import aggregate
+from domain.aggregates.factory import aggregate
 from domain.event import Event
-from domain.machine import Verdict
+from domain.state_machine import Verdict
 from ledger.integrity.diagnosis import delivery_of
 from ledger.integrity.hash_chain import GENESIS, Row
 from postgres.statement import Statement

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from domain.dispute import OPEN
-from domain.subscription import gives_access
+from domain.aggregates.dispute import OPEN
+from domain.aggregates.subscription import gives_access
 from postgres.statement import Statement
 from projections.periods import OBJECTS_THEN
 

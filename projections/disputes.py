@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.dispute import DisputeEntity
+from domain.aggregates.dispute import DisputeEntity
 from projections.listing import Listing
 from projections.payments import CUSTOMER, JOIN, filters_through_payment
 from projections.read_model import of_entities
@@ -14,7 +14,7 @@ LISTING = Listing(
     "dispute_id",
     filters={
         **filters_through_payment("dispute"),
-        # OPEN in domain/dispute.py, spelt as in the index that finds them.
+        # OPEN in domain/aggregates/dispute.py, spelt as in the index that finds them.
         "open": "(t.status IN ('opened', 'challenged')) = %(open)s",
     },
     joins=JOIN,

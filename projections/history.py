@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from domain.aggregates import aggregate
+from domain.aggregates.factory import aggregate
 from ledger.mapper import LedgerMapper
 from postgres.statement import Statement
 

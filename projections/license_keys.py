@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.license_key import LicenseKeyEntity
+from domain.aggregates.license_key import LicenseKeyEntity
 from projections.listing import Listing
 from projections.read_model import of_entities
 

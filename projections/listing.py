@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from domain.aggregates.catalogue import KINDS
 from domain.entity import Entity
-from domain.routing import KINDS
 from postgres.statement import Statement
 
 if TYPE_CHECKING:

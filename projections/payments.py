@@ -6,7 +6,7 @@ from typing import Final
 
 from psycopg.sql import SQL, Identifier, Literal
 
-from domain.payment import PaymentEntity
+from domain.aggregates.payment import PaymentEntity
 from projections.listing import Listing
 from projections.read_model import of_entities
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 from psycopg.sql import SQL, Identifier
 
+from domain.aggregates.catalogue import STREAMS, THROUGH_PAYMENT
 from domain.periods import Period, periods
-from domain.routing import STREAMS, THROUGH_PAYMENT
 from postgres.statement import Statement
 from projections.read_model import Column, ReadModel, columns_of
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from domain.aggregates import aggregate
+from domain.aggregates.factory import aggregate
 from ledger.following.checkpoint import ProjectionTracking
 from ledger.following.pages import PAGE_EVENTS_MAX, LogError, histories, next_page
 from postgres.connections import DATABASE_ERRORS

@@ -17,9 +17,9 @@ from typing import (
 
 import msgspec
 
+from domain.aggregates.catalogue import KINDS, STREAMS
 from domain.entity import Drift
-from domain.machine import Verdict
-from domain.routing import KINDS, STREAMS
+from domain.state_machine import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.refund import RefundEntity
+from domain.aggregates.refund import RefundEntity
 from projections.listing import Listing
 from projections.payments import CUSTOMER, JOIN, filters_through_payment
 from projections.read_model import of_entities

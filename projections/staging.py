@@ -10,7 +10,7 @@ import msgspec
 from psycopg.sql import SQL, Composable, Composed, Identifier
 from psycopg.types.json import set_json_dumps
 
-from domain.aggregates import aggregate
+from domain.aggregates.factory import aggregate
 from ledger.mapper import LedgerMapper
 from postgres.connections import WORKING, connect
 

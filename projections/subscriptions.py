@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from domain.subscription import SubscriptionEntity
+from domain.aggregates.subscription import SubscriptionEntity
 from projections.listing import Listing
 from projections.read_model import of_entities
 
@@ -15,7 +15,7 @@ _GIVES_ACCESS: Final = (
     "(t.status = 'active' OR t.status = 'past_due'"
     " AND coalesce(t.past_due_ends_at > coalesce(%(as_of)s, now()), true))"
 )
-"""`gives_access` of domain/subscription.py in SQL: at the instant that is asked about, or now."""
+"""`gives_access` of the aggregate, in SQL: at the instant that is asked about, or now."""
 LISTING = Listing(
     "subscriptions",
     SubscriptionEntity,

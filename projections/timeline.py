@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 import msgspec
 from psycopg.sql import SQL, Identifier
 
+from domain.aggregates.catalogue import KINDS, STREAMS
+from domain.aggregates.routing import NOTICE
 from domain.lateness import Arrival
-from domain.routing import KINDS, NOTICE, STREAMS
 from domain.timeline import Entry
 from postgres.statement import Statement
 from projections.disputes import DISPUTES

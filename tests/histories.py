@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from domain.aggregates import aggregate
+from domain.aggregates.factory import aggregate
+from domain.aggregates.routing import route
 from domain.delivery import Delivery
-from domain.routing import route
 from ledger.stream import Batch, Stream
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from api.windmill.outbox.judging import occasion as judged
+from domain.aggregates.routing import route
 from domain.delivery import Delivery
-from domain.routing import route
 from tests.histories import aggregates, delivery
 
 if TYPE_CHECKING:

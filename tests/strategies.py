@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from hypothesis import strategies as st
 
-from domain.routing import KINDS
+from domain.aggregates.catalogue import KINDS
 from tests.histories import NOON, aggregates, said
 
 if TYPE_CHECKING:

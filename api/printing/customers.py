@@ -20,7 +20,7 @@ from api.printing.words import (
     price,
 )
 from api.spoken import spoken
-from domain.dispute import OPEN
+from domain.aggregates.dispute import OPEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from api.lifecycle import Lifecycle
+    from domain.aggregates.subscription import SubscriptionEntity
     from domain.entity import Entity
-    from domain.subscription import SubscriptionEntity
     from projections.customers import Customer
 
 

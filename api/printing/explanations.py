@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from domain.evidence import Source
-    from domain.explanation import Explanation
+    from domain.explanation.evidence import Source
+    from domain.explanation.explain import Explanation
 
 
 def show_explanation(console: Console, found: Explanation, past: str) -> None:

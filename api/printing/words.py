@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from domain.machine import Verdict
 from domain.money import decimal_text
+from domain.state_machine import Verdict
 from domain.timeline import is_valid
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from domain.aggregates.subscription import SubscriptionEntity
     from domain.entity import Drift, Entity
     from domain.lateness import Stretch
-    from domain.subscription import SubscriptionEntity
     from domain.timeline import Entry
 
 NOTHING: Final = "–"

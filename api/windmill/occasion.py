@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from domain.entity import Entity
-    from domain.machine import Verdict
+    from domain.state_machine import Verdict
 
 
 class Occasion(NamedTuple):

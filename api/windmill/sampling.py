@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from api.windmill.outbox.judging import occasion
-from domain.aggregates import aggregate
+from domain.aggregates.factory import aggregate
+from domain.aggregates.routing import route as stream_of
 from domain.delivery import Delivery
-from domain.routing import route as stream_of
 from ledger.stream import Batch, Stream
 from simulator import PRESENT, merchant
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from domain.routing import route
+from domain.aggregates.routing import route
 from ledger.integrity.hash_chain import Row, link
 from ledger.mapper import LedgerMapper, UnknownFormatError
 

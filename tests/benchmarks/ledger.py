@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import psycopg
 
-from domain.routing import route
+from domain.aggregates.routing import route
 from ledger import recorder
 from ledger.application import Ledger
 from ledger.stream import Batch, Stream

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-from domain.machine import Verdict
+from domain.state_machine import Verdict
 from postgres.embedded import EmbeddedPostgres
 from tests.e2e.evidence import check_log, quoted
 from tests.e2e.program import postmaster_of, program, until

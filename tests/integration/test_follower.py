@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from eventsourcing.persistence import IntegrityError
 
-from domain.machine import Verdict
+from domain.state_machine import Verdict
 from ledger.application import Ledger
 from ledger.following import pages as log
 from ledger.following.checkpoint import Checkpoint, ProjectionTracking

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from eventsourcing.persistence import PersistenceError
 
+from domain.aggregates.routing import route
 from domain.event import Event
-from domain.routing import route
 from ledger.application import Ledger, Receipt
 from ledger.integrity.hash_chain import Row, link
 from ledger.mapper import LedgerMapper

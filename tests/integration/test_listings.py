@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from domain.dispute import OPEN
+from domain.aggregates.dispute import OPEN
 from ledger.application import Ledger
 from projections import timeline
 from projections.catalogue import LISTINGS

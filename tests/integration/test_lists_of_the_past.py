@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.aggregates.dispute import OPEN
+from domain.aggregates.subscription import gives_access
 from domain.delivery import read_envelope
-from domain.dispute import OPEN
-from domain.subscription import gives_access
 from tests.histories import NOON, said
 from tests.http_server import Served, copied, served
 from tests.integration.projected import UNTIL, project, record, simulated

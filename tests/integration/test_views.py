@@ -10,11 +10,11 @@ import msgspec
 import psycopg
 import pytest
 
-from domain.dispute import OPEN
-from domain.machine import Verdict
-from domain.payment import PaymentEntity
-from domain.refund import RefundEntity
-from domain.subscription import SubscriptionEntity, gives_access
+from domain.aggregates.dispute import OPEN
+from domain.aggregates.payment import PaymentEntity
+from domain.aggregates.refund import RefundEntity
+from domain.aggregates.subscription import SubscriptionEntity, gives_access
+from domain.state_machine import Verdict
 from ledger.application import Ledger
 from postgres.statement import Statement
 from projections import customers, periods, timeline

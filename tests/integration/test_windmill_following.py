@@ -10,7 +10,7 @@ import pytest
 
 from api.windmill.outbox.following import PAGE_EVENTS_MAX, Outbox, begin
 from api.windmill.routing.routes import RoutesFile
-from domain.machine import Verdict
+from domain.state_machine import Verdict
 from tests.histories import aggregates, said
 from tests.integration.projected import forget, project, record, simulated
 from tests.integration.proxy import Scissors, cutting

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.aggregates import aggregate
+from domain.aggregates.factory import aggregate
 from domain.delivery import UnreadableError, as_utc, read_envelope
 from tests.histories import delivery, of_one
 from tests.samples import Json

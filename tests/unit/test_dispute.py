@@ -6,8 +6,8 @@ from itertools import permutations
 
 import pytest
 
+from domain.aggregates.dispute import DisputeEntity
 from domain.delivery import Delivery
-from domain.dispute import DisputeEntity
 from tests.histories import aggregates, of_one, rendered, said
 from tests.samples import Json
 

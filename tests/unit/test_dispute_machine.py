@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from domain.dispute import MACHINE
-from domain.machine import Judgement, Verdict
+from domain.aggregates.dispute import MACHINE
+from domain.state_machine import Judgement, Verdict
 
 APPLIED = Verdict.APPLIED
 UNCHANGED = Verdict.UNCHANGED

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.explanation import (
+from domain.aggregates.catalogue import KINDS
+from domain.explanation.explain import (
     SOURCES_MAX,
     Explanation,
     UnknownEntityError,
     UnknownFieldError,
     explain,
 )
-from domain.grounds import RULES
-from domain.routing import KINDS
+from domain.explanation.rules import RULES
 from tests.histories import NOON, aggregates, of_one, said
 from tests.strategies import lives, recorded
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from domain.aggregate import Aggregate, Known
     from domain.delivery import Delivery
-    from domain.evidence import Source
+    from domain.explanation.evidence import Source
 
 _COUNTED = {"history", "refused", "refunded_amount", "anomaly", "drift"}
 """The fields that follow from several deliveries together."""

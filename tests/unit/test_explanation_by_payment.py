@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from domain.explanation import by_payment, explain, lacks_customer
+from domain.explanation.explain import by_payment, explain, lacks_customer
 from tests.histories import aggregates, said
 
 if TYPE_CHECKING:
     from domain.aggregate import Aggregate
-    from domain.explanation import Explanation
+    from domain.explanation.explain import Explanation
 
 CUSTOMER = {"customer_id": "cus_1"}
 PAYMENT, DISPUTE = "payment/bus_1/pay_1", "dispute/bus_1/dp_1"

@@ -7,8 +7,11 @@ from itertools import permutations
 
 import pytest
 
+from domain.aggregates.license_key import LicenseKeyEntity
+from domain.aggregates.payment import PaymentEntity
+from domain.aggregates.subscription import SubscriptionEntity
 from domain.delivery import Delivery
-from domain.fields import (
+from domain.field_readers import (
     LARGE_BYTES,
     boolean,
     identities,
@@ -19,10 +22,7 @@ from domain.fields import (
     pruned,
     text,
 )
-from domain.license_key import LicenseKeyEntity
-from domain.payment import PaymentEntity
 from domain.periods import periods
-from domain.subscription import SubscriptionEntity
 from tests.histories import NOON, aggregates, delivery, of_one, rendered, said
 from tests.samples import Json, samples
 

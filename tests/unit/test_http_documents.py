@@ -12,8 +12,8 @@ from api.openapi import document
 from api.operations import Operation
 from api.pictures import section, state_machines
 from api.routes import OPERATIONS
-from domain.routing import KINDS
-from domain.subscription import SubscriptionEntity
+from domain.aggregates.catalogue import KINDS
+from domain.aggregates.subscription import SubscriptionEntity
 
 DOCUMENT = document(OPERATIONS)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "state-machines.md"

@@ -6,8 +6,8 @@ from itertools import permutations
 
 import pytest
 
+from domain.aggregates.license_key import LicenseKeyEntity
 from domain.delivery import Delivery
-from domain.license_key import LicenseKeyEntity
 from tests.histories import delivery, of_one, rendered, said
 from tests.samples import samples
 

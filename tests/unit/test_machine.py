@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from domain.machine import At, Judgement, Machine, Step, Verdict
+from domain.state_machine import At, Judgement, Machine, Step, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

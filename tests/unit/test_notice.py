@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import permutations
 from typing import TYPE_CHECKING
 
+from domain.aggregates.notice import Notice
 from domain.delivery import Delivery
-from domain.notice import Notice
 from tests.histories import NOON, aggregates, delivery, of_one, rendered, said
 from tests.samples import samples
 

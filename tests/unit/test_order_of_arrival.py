@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.aggregates.catalogue import KINDS
 from domain.delivery import Delivery
-from domain.routing import KINDS
 from tests.histories import aggregates, delivery, rendered, said
 from tests.samples import rehearsals, samples
 

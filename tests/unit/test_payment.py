@@ -6,9 +6,9 @@ from itertools import permutations
 
 import pytest
 
+from domain.aggregates.payment import PaymentEntity
+from domain.aggregates.refund import RefundEntity
 from domain.delivery import Delivery
-from domain.payment import PaymentEntity
-from domain.refund import RefundEntity
 from tests.histories import of_one, said
 from tests.samples import Json
 

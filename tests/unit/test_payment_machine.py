@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from domain.machine import Judgement, Verdict
-from domain.payment import MACHINE
+from domain.aggregates.payment import MACHINE
+from domain.state_machine import Judgement, Verdict
 
 APPLIED = Verdict.APPLIED
 UNCHANGED = Verdict.UNCHANGED

@@ -19,9 +19,9 @@ from api.printing.explanations import show_explanation
 from api.printing.objects import kind_of, show_object, show_objects
 from api.printing.tables import show_fields, show_line, show_lines, show_table
 from api.printing.timelines import show_timeline
-from domain.explanation import explain
+from domain.aggregates.subscription import SubscriptionEntity
+from domain.explanation.explain import explain
 from domain.lateness import Stretch
-from domain.subscription import SubscriptionEntity
 from projections.customers import Customer, Totals
 from tests.histories import NOON, aggregates, of_one, said
 from tests.strategies import lives, recorded

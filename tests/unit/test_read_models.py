@@ -11,10 +11,10 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from domain import dispute
-from domain.aggregates import AGGREGATES, aggregate
+from domain.aggregates import dispute
+from domain.aggregates.catalogue import KINDS
+from domain.aggregates.factory import AGGREGATES, aggregate
 from domain.entity import Drift
-from domain.routing import KINDS
 from projections import timeline
 from projections.catalogue import LISTINGS, READ_MODELS
 from projections.read_model import Column, columns_of

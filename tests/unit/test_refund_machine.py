@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from domain.machine import Judgement, Verdict
-from domain.refund import MACHINE
+from domain.aggregates.refund import MACHINE
+from domain.state_machine import Judgement, Verdict
 
 APPLIED = Verdict.APPLIED
 UNCHANGED = Verdict.UNCHANGED

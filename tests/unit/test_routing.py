@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.routing import route
+from domain.aggregates.routing import route
 from domain.stream_id import stream_id
 from tests.histories import delivery, said
 from tests.samples import Json

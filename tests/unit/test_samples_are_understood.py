@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.notice import Notice
+from domain.aggregates.notice import Notice
 from tests.histories import aggregates, delivery, of_one
 from tests.samples import Json, rehearsals, samples
 

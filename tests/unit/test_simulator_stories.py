@@ -10,8 +10,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain import dispute, license_key, payment, refund, subscription
-from domain.machine import At, Machine
+from domain.aggregates import dispute, license_key, payment, refund, subscription
+from domain.state_machine import At, Machine
 from simulator import Occurrence, merchant
 
 UNTIL = datetime(2026, 11, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
-from domain.subscription import SubscriptionEntity, gives_access
+from domain.aggregates.subscription import SubscriptionEntity, gives_access
 from tests.histories import NOON, aggregates, delivery, of_one, said
 from tests.samples import samples
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from domain.machine import At, Judgement, Verdict
-from domain.subscription import MACHINE
+from domain.aggregates.subscription import MACHINE
+from domain.state_machine import At, Judgement, Verdict
 
 APPLIED = Verdict.APPLIED
 UNCHANGED = Verdict.UNCHANGED

@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.routing import KINDS
+from domain.aggregates.catalogue import KINDS
 from tests.histories import NOON, aggregates, delivery, of_one, said
 from tests.strategies import MINUTES, lives, recorded
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.windmill.outbox.judging import fallen_due, occasion
-from domain.aggregates import aggregate
-from domain.machine import Verdict
-from domain.notice import Notice
+from domain.aggregates.factory import aggregate
+from domain.aggregates.notice import Notice
+from domain.state_machine import Verdict
 from tests.histories import aggregates, delivery, of_one, said
 from tests.strategies import lives, recorded
 

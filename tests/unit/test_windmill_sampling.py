@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from api.windmill.sampling import NoSampleError, sample
-from domain.machine import Verdict
-from domain.routing import KINDS
+from domain.aggregates.catalogue import KINDS
+from domain.state_machine import Verdict
 from simulator import merchant
 
 # Of many more customers than samples are taken from.

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from api.windmill.occasion import Occasion
-from domain.aggregates import aggregate
+from domain.aggregates.factory import aggregate
 from domain.delivery import UnreadableError, read_envelope
-from domain.machine import Verdict
+from domain.state_machine import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

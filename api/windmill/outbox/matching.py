@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from api.windmill.outbox.judging import occasion
-from domain.aggregates import aggregate
+from domain.aggregates.factory import aggregate
 from ledger.following.pages import FETCH_ROWS
 from ledger.mapper import LedgerMapper
 

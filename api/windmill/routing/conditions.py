@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from domain.delivery import TYPE_CHARS_MAX
-from domain.fields import integer
+from domain.field_readers import integer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -16,7 +16,7 @@ from api.windmill.routing.conditions import read_glob
 from api.windmill.routing.own_code import FORMS, names_own_code, read_own_code
 from api.windmill.routing.targets import TARGETS
 from api.windmill.transforming.built_in import TRANSFORMATIONS
-from domain.machine import Verdict
+from domain.state_machine import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

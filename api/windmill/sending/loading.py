@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from api.windmill.occasion import Occasion
 from api.windmill.outbox import jobs as outbox
 from api.windmill.outbox import judging
-from domain.aggregates import aggregate
+from domain.aggregates.factory import aggregate
 from ledger.following.pages import FETCH_ROWS
 from ledger.mapper import LedgerMapper
 from telemetry.redaction import origin_of

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from msgspec import UNSET, to_builtins
 
-from domain.fields import integer
+from domain.field_readers import integer
 from domain.money import decimal_text
 
 if TYPE_CHECKING:

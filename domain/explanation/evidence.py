@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from domain.fields import integer, text
-from domain.machine import At, Verdict
+from domain.field_readers import integer, text
+from domain.state_machine import At, Verdict
 from domain.timeline import is_valid
 
 if TYPE_CHECKING:

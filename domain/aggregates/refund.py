@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domain.entity import Entity, Kind
-from domain.machine import Machine
+from domain.state_machine import Machine
 
 STATES = {
     "failed": "The money was not given back.",

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
-from domain.evidence import Source, evidence
-from domain.grounds import rule_of
-from domain.routing import THROUGH_PAYMENT
+from domain.aggregates.catalogue import THROUGH_PAYMENT
+from domain.explanation.evidence import Source, evidence
+from domain.explanation.rules import rule_of
 
 if TYPE_CHECKING:
     from domain.aggregate import Aggregate, Known

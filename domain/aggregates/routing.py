@@ -4,33 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from domain.aggregates.catalogue import STREAMS
 from domain.delivery import Delivery, UnreadableError, read_envelope
-from domain.dispute import Dispute
-from domain.fields import identity
-from domain.license_key import LicenseKey
-from domain.payment import Payment
+from domain.field_readers import identity
 from domain.stream_id import stream_id
-from domain.subscription import Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from domain.entity import Kind
 
-STREAMS: Final = {
-    "payment": Payment,
-    "subscription": Subscription,
-    "dispute": Dispute,
-    "license_key": LicenseKey,
-}
-"""The aggregates, by the first part of their streams' ids."""
 NOTICE: Final = "notice"
 """The first part of the stream ids of what no aggregate takes."""
 UNREADABLE: Final = "unreadable"
 """The topic of a verified body that does not say what a delivery must say."""
-KINDS: Final = {kind.name: kind for aggregate in STREAMS.values() for kind in aggregate.kinds}
-THROUGH_PAYMENT: Final = frozenset({"refund", "dispute"})
-"""The kinds whose customer is their payment's, where their own data does not say it."""
 _TAKEN: Final = {
     type_: (stream, kind)
     for stream, aggregate in STREAMS.items()

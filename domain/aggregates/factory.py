@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from domain.notice import Notice
-from domain.routing import NOTICE, STREAMS
+from domain.aggregates.catalogue import STREAMS
+from domain.aggregates.notice import Notice
+from domain.aggregates.routing import NOTICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

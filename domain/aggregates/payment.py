@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from domain.aggregate import Aggregate
+from domain.aggregates.refund import REFUND
 from domain.entity import Entity, Kind
-from domain.fields import INT64_MAX, identities, integer
-from domain.machine import Machine
-from domain.refund import REFUND
+from domain.field_readers import INT64_MAX, identities, integer
+from domain.state_machine import Machine
 from domain.timeline import follow
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from domain.aggregate import Aggregate
+from domain.aggregates.routing import NOTICE, route
 from domain.delivery import Envelope, UnreadableError, read_envelope
-from domain.machine import Verdict
-from domain.routing import NOTICE, route
+from domain.state_machine import Verdict
 from domain.timeline import Entry
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from domain.aggregate import Aggregate
 from domain.entity import Entity, Kind
-from domain.machine import Machine
+from domain.state_machine import Machine
 
 STATES = {
     "active": "It can be used.",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from domain.aggregate import Aggregate
 from domain.entity import Entity, Kind
-from domain.machine import Machine
+from domain.state_machine import Machine
 from domain.timeline import follow
 
 if TYPE_CHECKING:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from domain.evidence import Evidence, Reading, evidence, first_of_run, shown
-from domain.fields import LINKS, instant, own_fields, reader_of
-from domain.machine import At
-from domain.payment import given_back, products
-from domain.refund import REFUND
+from domain.aggregates.payment import given_back, products
+from domain.aggregates.refund import REFUND
+from domain.explanation.evidence import Evidence, Reading, evidence, first_of_run, shown
+from domain.field_readers import LINKS, instant, own_fields, reader_of
+from domain.state_machine import At
 from domain.timeline import follow
 
 if TYPE_CHECKING:
     from domain.entity import Kind, Observation
-    from domain.evidence import Judged, Source
+    from domain.explanation.evidence import Judged, Source
 
 
 class Grounds(NamedTuple):

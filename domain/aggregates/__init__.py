@@ -1,0 +1,1 @@
+"""Aggregates: one module for each kind of thing, with its states and transitions."""

@@ -1,0 +1,1 @@
+"""Explanation: why a field has its value, and which deliveries say so."""
