@@ -25,7 +25,7 @@ from ledger.application import Ledger
 from ledger.batch_writer import QUEUE_MAX, Writer
 from ledger.following.checkpoint import POSITION
 from ledger.mapper import LedgerMapper
-from projections.follower import Follower
+from projections.live.follower import Follower
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from api.auth import Guard
     from api.signatures import Verifier
-    from projections.projector import Projected
+    from projections.live.projector import Projected
 
 
 def application(

@@ -13,7 +13,7 @@ from api.past import AS_OF, KNOWN_AT
 from api.spoken import never_seen
 from api.timelines import read_line
 from domain.timeline import Entry
-from projections import customers, timeline
+from projections.read_models import customers, timeline
 
 if TYPE_CHECKING:
     from api.parameters import Given

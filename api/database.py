@@ -16,7 +16,7 @@ from psycopg.sql import SQL, Identifier
 
 from api.errors import not_now
 from postgres.connections import DATABASE_ERRORS, READING, connect_async
-from projections.projector import LIVE
+from projections.live.projector import LIVE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

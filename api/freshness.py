@@ -11,7 +11,7 @@ import psycopg
 
 from api.errors import not_now
 from postgres.connections import READING, connect_async
-from projections.projector import CHANNEL
+from projections.live.projector import CHANNEL
 
 if TYPE_CHECKING:
     from postgres.statement import Statement

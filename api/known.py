@@ -13,8 +13,8 @@ import psycopg
 from api.errors import not_now
 from ledger.following.known_position import position_at
 from ledger.following.pages import LogError
-from projections import snapshots
-from projections.folding import FoldingError
+from projections.rebuild import snapshots
+from projections.rebuild.workers import FoldingError
 from telemetry.progress import silent
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from domain.aggregates.refund import RefundEntity
 from domain.aggregates.subscription import SubscriptionEntity
 from domain.lateness import Lateness, Stretch, lateness
 from domain.timeline import Entry
-from projections import timeline
-from projections.customers import Customer
+from projections.read_models import timeline
+from projections.read_models.customers import Customer
 
 if TYPE_CHECKING:
     from api.services import Reading

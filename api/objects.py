@@ -8,7 +8,7 @@ from api.operations import Operation
 from api.past import explained
 from api.resources import listed, one
 from api.timelines import timeline_of
-from projections.catalogue import LISTINGS
+from projections.read_models.catalogue import LISTINGS
 
 if TYPE_CHECKING:
     from api.services import Reading

@@ -22,7 +22,7 @@ from domain.explanation.explain import (
     lacks_customer,
 )
 from domain.stream_id import parts_of, stream_id
-from projections import history
+from projections import stream_history as history
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from domain.entity import Entity
     from postgres.statement import Row
     from projections.listing import Listing
-    from projections.periods import Place
+    from projections.read_models.periods import Place
 
 
 PAGE_BYTES_MAX: Final = 64 * 2**20

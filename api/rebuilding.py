@@ -10,8 +10,8 @@ import psycopg
 from api.conninfo import database
 from api.progress import shown
 from ledger.following.pages import LogError
-from projections.catalogue import READ_MODELS
-from projections.rebuild import RebuildError, rebuild
+from projections.read_models.catalogue import READ_MODELS
+from projections.rebuild.rebuild import RebuildError, rebuild
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from api.settings import Settings
-    from projections.rebuild import Rebuilt
+    from projections.rebuild.rebuild import Rebuilt
 
 NAMES: Final = [model.table for model in READ_MODELS]
 """What a read model is called: as its table in the schema `raphus`."""

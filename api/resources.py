@@ -12,7 +12,7 @@ from api.pages import LIMIT, Item, Page, page
 from api.parameters import Declared, Parameter, flag, instant, path_text, text
 from api.past import AS_OF, KNOWN_AT, entities_then, entity_then, in_parts, is_asked, then_of
 from api.spoken import never_seen, spoken
-from projections import periods
+from projections.read_models import periods
 
 if TYPE_CHECKING:
     from api.answers import Answer
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from api.services import Reading
     from postgres.statement import Row
     from projections.listing import Listing
-    from projections.periods import Place
+    from projections.read_models.periods import Place
 
 EVENTS_MAX: Final = 10_000
 """A page of the past is shorter where its objects have more events than this in all."""

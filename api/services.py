@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from api.webhooks import Waiting
     from api.windmill.routing.routes import RoutesFile
     from ledger.batch_writer import Writer
-    from projections.follower import Follower
+    from projections.live.follower import Follower
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from domain.money import decimal_text
-from projections.catalogue import LISTINGS
+from projections.read_models.catalogue import LISTINGS
 
 if TYPE_CHECKING:
     from psycopg import Connection

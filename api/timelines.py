@@ -12,7 +12,7 @@ from api.parameters import Declared, path_text
 from api.past import AS_OF, KNOWN_AT, aggregate_then, is_asked, then_of
 from api.spoken import never_seen, spoken
 from domain.timeline import Entry
-from projections import timeline
+from projections.read_models import timeline
 
 if TYPE_CHECKING:
     from api.parameters import Given

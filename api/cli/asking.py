@@ -21,7 +21,7 @@ from api.printing.timelines import show_happenings, show_timeline
 from api.printing.words import past
 from api.progress import shown
 from api.timelines import LIST_REFUSALS
-from projections.catalogue import LISTINGS
+from projections.read_models.catalogue import LISTINGS
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

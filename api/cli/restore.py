@@ -23,8 +23,8 @@ from ledger.integrity.verify import verify
 from ledger.mapper import LedgerMapper
 from migrations.runner import MigrationError, NotEmptyError
 from postgres.connections import WORKING, connect
-from projections.follower import Follower
-from projections.projector import ProjectionError
+from projections.live.follower import Follower
+from projections.live.projector import ProjectionError
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from api.cli.arguments import Commands
     from api.settings import Settings
     from ledger.integrity.verify import Verified
-    from projections.projector import Projected
+    from projections.live.projector import Projected
     from telemetry.progress import Progress
 
 STANDARD: Final = "-"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from api.lifecycle import Lifecycle
     from domain.aggregates.subscription import SubscriptionEntity
     from domain.entity import Entity
-    from projections.customers import Customer
+    from projections.read_models.customers import Customer
 
 
 def show_customer(console: Console, found: Lifecycle, past: str) -> None:

@@ -11,7 +11,7 @@ import psycopg
 from domain.delivery import Delivery
 from ledger.application import Ledger
 from ledger.mapper import LedgerMapper
-from projections.follower import Follower
+from projections.live.follower import Follower
 from tests.benchmarks.load import drive
 from tests.benchmarks.measure import Result, medians
 from tests.benchmarks.servers import real, serving

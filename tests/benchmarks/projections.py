@@ -15,9 +15,9 @@ from psycopg.conninfo import conninfo_to_dict
 from domain.delivery import Delivery
 from ledger.application import Ledger
 from ledger.mapper import LedgerMapper
-from projections.catalogue import READ_MODELS
-from projections.follower import Follower
-from projections.replacement import Replacement
+from projections.live.follower import Follower
+from projections.live.upsert import Replacement
+from projections.read_models.catalogue import READ_MODELS
 from simulator import merchant
 from tests.benchmarks.measure import Result, medians
 

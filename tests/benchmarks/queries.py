@@ -13,7 +13,7 @@ from starlette.routing import Route
 from api.database import Database
 from ledger.mapper import LedgerMapper
 from postgres.statement import Statement
-from projections.follower import Follower
+from projections.live.follower import Follower
 from tests.benchmarks.load import drive
 from tests.benchmarks.measure import Result, medians
 from tests.benchmarks.projections import fill

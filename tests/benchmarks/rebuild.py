@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
 
-from projections.catalogue import READ_MODELS
-from projections.rebuild import rebuild
+from projections.read_models.catalogue import READ_MODELS
+from projections.rebuild.rebuild import rebuild
 from tests.benchmarks.measure import Result, medians, seconds
 from tests.benchmarks.projections import fill, run_the_librarys
 

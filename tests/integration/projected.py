@@ -13,8 +13,8 @@ from psycopg.sql import SQL, Identifier
 from ledger.application import Ledger
 from ledger.following.checkpoint import POSITION
 from ledger.mapper import LedgerMapper
-from projections.catalogue import READ_MODELS
-from projections.follower import Follower
+from projections.live.follower import Follower
+from projections.read_models.catalogue import READ_MODELS
 from simulator.deliveries import as_dodo_delivers
 from simulator.merchant import merchant
 from tests.histories import delivery
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from domain.delivery import Delivery
     from postgres.statement import Statement
-    from projections.projector import Projected
+    from projections.live.projector import Projected
 
 Row: TypeAlias = "tuple[object, ...]"
 

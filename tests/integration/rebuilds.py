@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from projections.catalogue import READ_MODELS
-from projections.rebuild import CATCH_UP, COMPARE, FOLD, INDEX, SCHEMA, WRITE, rebuild
+from projections.read_models.catalogue import READ_MODELS
+from projections.rebuild.rebuild import CATCH_UP, COMPARE, FOLD, INDEX, SCHEMA, WRITE, rebuild
 from tests.integration.projected import forget, project, record, shown, simulated
 from tests.samples import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from projections.rebuild import Rebuilt
+    from projections.rebuild.rebuild import Rebuilt
     from telemetry.progress import Progress
 
 PHASES = [FOLD, INDEX, CATCH_UP, COMPARE, WRITE]

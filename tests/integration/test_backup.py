@@ -17,7 +17,7 @@ from ledger.backup.dump import LOG, TABLES, dump
 from ledger.backup.load import load
 from ledger.integrity.verify import head, verify
 from migrations.runner import MigrationError, NotEmptyError
-from projections.catalogue import READ_MODELS
+from projections.read_models.catalogue import READ_MODELS
 from tests.histories import said
 from tests.integration.log import lines
 from tests.integration.projected import project, record, shown, simulated

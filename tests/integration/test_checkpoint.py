@@ -16,9 +16,9 @@ from ledger.following.checkpoint import Checkpoint, ProjectionTracking
 from ledger.following.pages import LogError
 from ledger.integrity.hash_chain import GENESIS
 from migrations.runner import FOLDER, migrate
-from projections.catalogue import READ_MODELS
-from projections.projector import ProjectionError
-from projections.rebuild import rebuild
+from projections.live.projector import ProjectionError
+from projections.read_models.catalogue import READ_MODELS
+from projections.rebuild.rebuild import rebuild
 from tests.http_server import served
 from tests.integration.deliveries import renewals
 from tests.integration.log import lines

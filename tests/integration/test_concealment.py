@@ -110,7 +110,7 @@ def test_what_its_user_starts_sees_nothing_of_a_concealed_process() -> None:
         "api.cli",
         "api.windmill.process",
         "api.windmill.transforming.sandbox_worker",
-        "projections.folding",
+        "projections.rebuild.workers",
     ],
 )
 def test_every_program_that_knows_secrets_is_concealed(program: str) -> None:

@@ -17,7 +17,7 @@ from ledger.following import pages as log
 from ledger.following.checkpoint import Checkpoint, ProjectionTracking
 from ledger.following.pages import LogError
 from ledger.integrity.hash_chain import GENESIS
-from projections.projector import CHANNEL, ProjectionError
+from projections.live.projector import CHANNEL, ProjectionError
 from tests.histories import delivery, said
 from tests.integration.deliveries import receipts, renewals
 from tests.integration.outages import away, beside
@@ -36,7 +36,7 @@ from tests.samples import rehearsals, samples
 
 if TYPE_CHECKING:
     from domain.delivery import Delivery
-    from projections.projector import Projected
+    from projections.live.projector import Projected
 
 TERMINATE = """
     SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity

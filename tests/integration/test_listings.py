@@ -13,8 +13,8 @@ import pytest
 
 from domain.aggregates.dispute import OPEN
 from ledger.application import Ledger
-from projections import timeline
-from projections.catalogue import LISTINGS
+from projections.read_models import timeline
+from projections.read_models.catalogue import LISTINGS
 from tests.histories import NOON, said
 from tests.integration.projected import project, record, rows, simulated
 

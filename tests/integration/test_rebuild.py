@@ -9,10 +9,10 @@ import psycopg
 import pytest
 
 from ledger.application import Ledger
-from projections.catalogue import READ_MODELS
-from projections.difference import Found
-from projections.follower import LEDGER_CHANNEL
-from projections.rebuild import COMPARE, rebuild
+from projections.live.follower import LEDGER_CHANNEL
+from projections.read_models.catalogue import READ_MODELS
+from projections.rebuild.rebuild import COMPARE, rebuild
+from projections.rebuild.table_diff import Found
 from tests.integration.deliveries import receipts, renewals
 from tests.integration.projected import (
     position,
@@ -36,7 +36,7 @@ from tests.integration.rebuilds import (
 from tests.integration.waiting import until
 
 if TYPE_CHECKING:
-    from projections.rebuild import Rebuilt
+    from projections.rebuild.rebuild import Rebuilt
 
 NONE = Found(0, [])
 

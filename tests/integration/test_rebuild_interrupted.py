@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from ledger.following.pages import LogError
-from projections import folding
-from projections.rebuild import COMPARE, RebuildError
+from projections.rebuild import workers as folding
+from projections.rebuild.rebuild import COMPARE, RebuildError
 from tests.integration.deliveries import renewals
 from tests.integration.projected import (
     project,
@@ -76,7 +76,7 @@ def test_killed_at_any_moment_it_changes_nothing_and_the_next_one_works(
 
 
 def test_two_at_once_are_one_too_many(tampered: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("projections.rebuild.ALONE_AFTER_S", 0.1)
+    monkeypatch.setattr("projections.rebuild.rebuild.ALONE_AFTER_S", 0.1)
     refusals = 0
 
     def second() -> None:

@@ -16,8 +16,8 @@ import pytest
 from api.database import Database
 from api.errors import ApiError
 from api.known import Known
-from projections import snapshots
-from projections.catalogue import LISTINGS, READ_MODELS
+from projections.read_models.catalogue import LISTINGS, READ_MODELS
+from projections.rebuild import snapshots
 from tests.http_server import served
 from tests.integration.projected import project, record, rows, shown, simulated
 from tests.integration.waiting import until
@@ -125,7 +125,7 @@ def test_one_that_is_given_up_leaves_nothing(merchant: str) -> None:
 
 def test_what_a_killed_builder_leaves_is_never_read_and_goes_away(merchant: str) -> None:
     script = (
-        "import sys, time; from projections.snapshots import provide;"
+        "import sys, time; from projections.rebuild.snapshots import provide;"
         "provide(sys.argv[1], 30, lambda phase, done, total: done and (print(1, flush=True),"
         " time.sleep(60)))"
     )

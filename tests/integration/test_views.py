@@ -17,10 +17,10 @@ from domain.aggregates.subscription import SubscriptionEntity, gives_access
 from domain.state_machine import Verdict
 from ledger.application import Ledger
 from postgres.statement import Statement
-from projections import customers, periods, timeline
-from projections.catalogue import LISTINGS, READ_MODELS
-from projections.customers import Customer, Totals
 from projections.read_model import columns_of
+from projections.read_models import customers, periods, timeline
+from projections.read_models.catalogue import LISTINGS, READ_MODELS
+from projections.read_models.customers import Customer, Totals
 from tests.histories import NOON, said
 from tests.integration.projected import project, record, rows, simulated
 

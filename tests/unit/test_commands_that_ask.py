@@ -17,8 +17,8 @@ from api.timelines import LIST_REFUSALS
 from api.windmill.operations import ATTEMPTS_CURSOR, JOBS_CURSOR
 from api.windmill.operations import OPERATIONS as WINDMILL
 from api.windmill.outbox.listing import Last
-from projections import timeline
-from projections.catalogue import LISTINGS
+from projections.read_models import timeline
+from projections.read_models.catalogue import LISTINGS
 from tests.histories import NOON
 
 if TYPE_CHECKING:

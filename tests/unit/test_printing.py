@@ -22,7 +22,7 @@ from api.printing.timelines import show_timeline
 from domain.aggregates.subscription import SubscriptionEntity
 from domain.explanation.explain import explain
 from domain.lateness import Stretch
-from projections.customers import Customer, Totals
+from projections.read_models.customers import Customer, Totals
 from tests.histories import NOON, aggregates, of_one, said
 from tests.strategies import lives, recorded
 

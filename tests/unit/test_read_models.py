@@ -15,10 +15,10 @@ from domain.aggregates import dispute
 from domain.aggregates.catalogue import KINDS
 from domain.aggregates.factory import AGGREGATES, aggregate
 from domain.entity import Drift
-from projections import timeline
-from projections.catalogue import LISTINGS, READ_MODELS
 from projections.read_model import Column, columns_of
-from projections.timeline import TIMELINE, entries_after
+from projections.read_models import timeline
+from projections.read_models.catalogue import LISTINGS, READ_MODELS
+from projections.read_models.timeline import TIMELINE, entries_after
 from simulator.merchant import merchant
 from tests.histories import aggregates, delivery, said
 from tests.samples import rehearsals, samples

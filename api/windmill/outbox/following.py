@@ -17,7 +17,7 @@ from ledger.following.pages import LogError, histories, next_page
 from ledger.mapper import LedgerMapper
 from postgres.connections import DATABASE_ERRORS, FOLLOWING, WRITING, connect
 from postgres.wakeup import Bell
-from projections.follower import LEDGER_CHANNEL
+from projections.live.follower import LEDGER_CHANNEL
 from telemetry.incident import Trouble
 from telemetry.redaction import origin_of
 

@@ -12,14 +12,14 @@ from domain.aggregates.routing import NOTICE
 from domain.lateness import Arrival
 from domain.timeline import Entry
 from postgres.statement import Statement
-from projections.disputes import DISPUTES
-from projections.license_keys import LICENSE_KEYS
 from projections.listing import BigInt, Moment, StorableText
-from projections.payments import PAYMENTS
-from projections.periods import OBJECTS_THEN
 from projections.read_model import Column, ReadModel, columns_of
-from projections.refunds import REFUNDS
-from projections.subscriptions import SUBSCRIPTIONS
+from projections.read_models.disputes import DISPUTES
+from projections.read_models.license_keys import LICENSE_KEYS
+from projections.read_models.payments import PAYMENTS
+from projections.read_models.periods import OBJECTS_THEN
+from projections.read_models.refunds import REFUNDS
+from projections.read_models.subscriptions import SUBSCRIPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from projections import disputes, license_keys, payments, refunds, subscriptions
-from projections.periods import PERIODS
-from projections.timeline import TIMELINE
+from projections.read_models import disputes, license_keys, payments, refunds, subscriptions
+from projections.read_models.periods import PERIODS
+from projections.read_models.timeline import TIMELINE
 
 if TYPE_CHECKING:
     from projections.listing import Listing

@@ -15,9 +15,9 @@ from psycopg.sql import SQL, Identifier
 
 from ledger.following.pages import LogError
 from postgres.connections import WORKING, connect
-from projections.catalogue import READ_MODELS
-from projections.folding import fold_in_parts
-from projections.staging import SETTINGS, Staging
+from projections.read_models.catalogue import READ_MODELS
+from projections.rebuild.staging import SETTINGS, Staging
+from projections.rebuild.workers import fold_in_parts
 
 if TYPE_CHECKING:
     from telemetry.progress import Progress

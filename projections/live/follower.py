@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Identifier
 from ledger.following.pages import PAGE_EVENTS_MAX, LogError
 from postgres.connections import DATABASE_ERRORS, FOLLOWING, connect
 from postgres.wakeup import Bell
-from projections.projector import ProjectionError, Projector
+from projections.live.projector import ProjectionError, Projector
 from telemetry.redaction import origin_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ledger.mapper import LedgerMapper
     from postgres.connections import Connection
-    from projections.projector import Projected
+    from projections.live.projector import Projected
 
 _log = logging.getLogger(__name__)
 

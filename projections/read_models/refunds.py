@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from domain.aggregates.refund import RefundEntity
 from projections.listing import Listing
-from projections.payments import CUSTOMER, JOIN, filters_through_payment
 from projections.read_model import of_entities
+from projections.read_models.payments import CUSTOMER, JOIN, filters_through_payment
 
 # The payment is in the key since bodies could name two payments for one refund: each of the
 # two streams then has its row.

@@ -18,19 +18,19 @@ from ledger.following.pages import PAGE_EVENTS_MAX, LogError, hash_at, next_page
 from ledger.integrity.hash_chain import GENESIS
 from ledger.mapper import LedgerMapper
 from postgres.connections import WORKING, connect
-from projections.catalogue import READ_MODELS
-from projections.difference import Comparison
-from projections.folding import FoldingError, fold_in_parts
-from projections.follower import LEDGER_CHANNEL
-from projections.projector import Projector
-from projections.staging import SETTINGS, Staging
+from projections.live.follower import LEDGER_CHANNEL
+from projections.live.projector import Projector
+from projections.read_models.catalogue import READ_MODELS
+from projections.rebuild.staging import SETTINGS, Staging
+from projections.rebuild.table_diff import Comparison
+from projections.rebuild.workers import FoldingError, fold_in_parts
 from telemetry.redaction import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from projections.difference import Difference
     from projections.read_model import ReadModel
+    from projections.rebuild.table_diff import Difference
     from telemetry.progress import Progress
 
 T = TypeVar("T")

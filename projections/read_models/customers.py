@@ -11,7 +11,7 @@ import msgspec
 from domain.aggregates.dispute import OPEN
 from domain.aggregates.subscription import gives_access
 from postgres.statement import Statement
-from projections.periods import OBJECTS_THEN
+from projections.read_models.periods import OBJECTS_THEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

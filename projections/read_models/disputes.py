@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from domain.aggregates.dispute import DisputeEntity
 from projections.listing import Listing
-from projections.payments import CUSTOMER, JOIN, filters_through_payment
 from projections.read_model import of_entities
+from projections.read_models.payments import CUSTOMER, JOIN, filters_through_payment
 
 DISPUTES = of_entities("dispute", table="disputes", key=("dispute_id", "business_id"))
 LISTING = Listing(

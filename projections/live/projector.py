@@ -10,9 +10,9 @@ from domain.aggregates.factory import aggregate
 from ledger.following.checkpoint import ProjectionTracking
 from ledger.following.pages import PAGE_EVENTS_MAX, LogError, histories, next_page
 from postgres.connections import DATABASE_ERRORS
-from projections.catalogue import READ_MODELS
-from projections.replacement import Replacement
-from projections.timeline import TIMELINE, entries_after
+from projections.live.upsert import Replacement
+from projections.read_models.catalogue import READ_MODELS
+from projections.read_models.timeline import TIMELINE, entries_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ from typing import IO, TYPE_CHECKING, Final, cast
 import msgspec
 from psycopg.sql import SQL, Literal
 
-from projections.catalogue import READ_MODELS
-from projections.staging import Staging
+from projections.read_models.catalogue import READ_MODELS
+from projections.rebuild.staging import Staging
 from telemetry.concealment import conceal
 from telemetry.redaction import origin_of
 

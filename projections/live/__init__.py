@@ -1,0 +1,1 @@
+"""Live: the follower that keeps the read models up with the log."""

@@ -1,0 +1,1 @@
+"""Read models: one module a table, with its rows and the questions it answers."""

@@ -1,0 +1,1 @@
+"""Rebuild: read models written anew from history, live or as known at a time."""
