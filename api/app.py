@@ -20,12 +20,12 @@ from api.metrics import Metrics
 from api.routes import routes
 from api.services import Services
 from api.webhooks import Acknowledger, Webhooks
-from api.windmill.routing.routes import RoutesFile
 from ledger.application import Ledger
 from ledger.batch_writer import QUEUE_MAX, Writer
 from ledger.following.checkpoint import POSITION
 from ledger.mapper import LedgerMapper
 from projections.live.follower import Follower
+from workflows.routes.routes_file import RoutesFile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

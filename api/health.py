@@ -12,13 +12,13 @@ from api.answers import Answer, answer, json_answer
 from api.errors import ApiError, not_now
 from api.metrics import MEDIA_TYPE
 from api.operations import Operation
-from api.windmill.outbox import listing
 from ledger.clock import doubt
 from ledger.following.checkpoint import CHECKPOINT, Checkpoint
 from ledger.following.pages import disagreement
 from ledger.integrity.hash_chain import GENESIS
 from migrations import runner
 from postgres.statement import Statement
+from workflows.outbox import queries as listing
 
 if TYPE_CHECKING:
     from api.parameters import Given

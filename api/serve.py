@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import socket
 import sys
 from contextlib import contextmanager
@@ -21,8 +22,9 @@ from api.capacity import CONNECTIONS_MAX, Capacity, raise_files_max
 from api.conninfo import UnreachableError, database
 from api.key_file import kept_in, kept_key
 from api.protocol import BoundedProtocol
-from api.windmill.outbox.following import begin
+from api.settings import without_secrets
 from telemetry.redaction import kind_of
+from workflows.outbox.follower import begin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -187,10 +189,12 @@ def _windmill(windmill: WindmillSettings, conninfo: str) -> Iterator[None]:
         raise UnreachableError(f"the database went away: {kind_of(error)}") from error
     where = windmill.base_url, windmill.workspace, windmill.token
     # They bring an HTTP client, which loads slowly: whoever has no routes does not wait for it.
-    from api.windmill.running import Task  # noqa: PLC0415
-    from api.windmill.supervisor import Supervisor  # noqa: PLC0415
+    from workflows.supervisor import Supervisor  # noqa: PLC0415
+    from workflows.worker import Task  # noqa: PLC0415
 
-    supervisor = Supervisor(Task(conninfo, str(windmill.routes), *where))
+    supervisor = Supervisor(
+        Task(conninfo, str(windmill.routes), *where), without_secrets(os.environ)
+    )
     supervisor.start()
     try:
         yield

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from api.known import Known
     from api.metrics import Metrics
     from api.webhooks import Waiting
-    from api.windmill.routing.routes import RoutesFile
     from ledger.batch_writer import Writer
     from projections.live.follower import Follower
+    from workflows.routes.routes_file import RoutesFile
 
 
 @dataclass(frozen=True)

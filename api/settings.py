@@ -13,8 +13,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from api.signatures import Verifier
-from api.windmill.routing.routes import RoutesFile
 from ledger.integrity.signatures import SecretError
+from workflows.routes.routes_file import RoutesFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

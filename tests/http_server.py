@@ -26,7 +26,7 @@ from ledger.batch_writer import QUEUE_MAX
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from api.windmill.routing.routes import RoutesFile
+    from workflows.routes.routes_file import RoutesFile
 
 SECRET: Final = "whsec_" + base64.b64encode(b"a secret that tests know").decode()
 # A client trusts nobody, and so is made at once.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api.windmill.outbox.judging import occasion as judged
 from domain.aggregates.routing import route
 from domain.delivery import Delivery
 from tests.histories import aggregates, delivery
+from workflows.outbox.due_facts import occasion as judged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from api.windmill.occasion import Occasion
+    from workflows.trigger import Occasion
 
 
 def occasion(

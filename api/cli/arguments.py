@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from api.operations import MIN_POSITION
 from api.parameters import Given
 from api.rebuilding import NAMES
-from api.windmill.routing.conditions import read_glob
 from ledger.integrity.verify import Head
+from workflows.routes.conditions import read_glob
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace, _SubParsersAction
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from api.operations import Operation
     from api.parameters import Parameter
     from api.settings import Settings
-    from api.windmill.routing.conditions import Glob
+    from workflows.routes.conditions import Glob
 
 T = TypeVar("T")
 CUSTOMERS_MAX: Final = 20_000

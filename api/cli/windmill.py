@@ -28,11 +28,11 @@ from api.printing.windmill import (
 from api.progress import shown
 from api.settings import SettingsError
 from api.windmill.operations import LIST_ATTEMPTS, LIST_OUTBOX, LIST_ROUTES, RETRY
-from api.windmill.outbox.replaying import Asked, replay
 from api.windmill.sampling import NoSampleError, sample
-from api.windmill.sending.address import AddressError, Windmill
-from api.windmill.transforming.transformer import Cancelled, TransformationError
 from telemetry.progress import silent
+from workflows.dispatch.address import AddressError, Windmill
+from workflows.job_arguments import Cancelled, TransformationError
+from workflows.outbox.replay import Asked, replay
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from api.operations import Operation
     from api.services import Reading
     from api.settings import Settings
-    from api.windmill.routing.route import Route, Routes
+    from workflows.routes.route import Route, Routes
 
 SINCE: Final = instant("since", "Only what was recorded at this time or later.")
 UNTIL: Final = instant("until", "Only what was recorded up to this time.")
@@ -120,7 +120,7 @@ def _replay(settings: Settings, args: Namespace) -> None:
 
 
 def _test(settings: Settings, args: Namespace) -> None:
-    from api.windmill import trying  # noqa: PLC0415 -- it brings an HTTP client, which loads slowly
+    from workflows import trial_run as trying  # noqa: PLC0415 -- it loads an HTTP client
 
     route = _route(settings, args.route)
     try:

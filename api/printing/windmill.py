@@ -8,17 +8,17 @@ import msgspec
 
 from api.printing.tables import show_fields, show_line, show_table
 from api.printing.words import counted, moment
-from api.windmill.routing.declarations import VERDICTS_BY_DEFAULT
+from workflows.routes.schema import VERDICTS_BY_DEFAULT
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from api.pages import Page
     from api.windmill.operations import Retried, RouteNow, Routes
-    from api.windmill.outbox.listing import QueuedJob, RecordedAttempt
-    from api.windmill.outbox.replaying import Replayed
-    from api.windmill.routing.route import Route
-    from api.windmill.trying import Tried
+    from workflows.outbox.queries import QueuedJob, RecordedAttempt
+    from workflows.outbox.replay import Replayed
+    from workflows.routes.route import Route
+    from workflows.trial_run import Tried
 
 _ROUTE: Final = (
     "route", "on", "target", "transformation", "", "only if", "waiting", "parked", "started",

@@ -12,9 +12,9 @@ from api.errors import ApiError
 from api.operations import Operation
 from api.pages import LIMIT, Item, Page, page
 from api.parameters import Declared, one_of, text, uuid
-from api.windmill.outbox import listing
-from api.windmill.outbox.listing import STATES, Last, QueuedJob, RecordedAttempt
-from api.windmill.routing.route import ShownRoute
+from workflows.outbox import queries as listing
+from workflows.outbox.queries import STATES, Last, QueuedJob, RecordedAttempt
+from workflows.routes.route import ShownRoute
 
 if TYPE_CHECKING:
     from api.parameters import Given

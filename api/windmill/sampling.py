@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from api.windmill.outbox.judging import occasion
 from domain.aggregates.factory import aggregate
 from domain.aggregates.routing import route as stream_of
 from domain.delivery import Delivery
 from ledger.stream import Batch, Stream
 from simulator import PRESENT, merchant
+from workflows.outbox.due_facts import occasion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from api.windmill.occasion import Occasion
     from simulator import Occurrence
+    from workflows.trigger import Occasion
 
 CUSTOMERS: Final = 150
 """So many have lived through everything that the simulator knows."""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from api.webhooks import PATH
-from api.windmill.sending.limits import LIMITS
 from ledger.application import Ledger
 from tests.benchmarks.bodies import deliveries
 from tests.benchmarks.load import drive
@@ -21,6 +20,7 @@ from tests.benchmarks.servers import real, serving
 from tests.histories import said
 from tests.integration.windmill import starting_jobs, write_routes
 from tests.windmill_stand_in import TOKEN, WORKSPACE, StandInProcess
+from workflows.dispatch.limits import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

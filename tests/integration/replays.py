@@ -9,16 +9,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from api.windmill.outbox.replaying import Asked, Replayed, replay
-from api.windmill.routing.routes import read_routes
 from tests.samples import PROJECT
+from workflows.outbox.replay import Asked, Replayed, replay
+from workflows.routes.routes_file import read_routes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from api.windmill.outbox.replaying import Progress
-    from api.windmill.routing.conditions import Glob
+    from workflows.outbox.replay import Progress
+    from workflows.routes.conditions import Glob
 
 
 def ignore(_phase: str, _done: int, _total: int) -> None:

@@ -14,12 +14,12 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
-from api.windmill.routing.reading import read_text
-from api.windmill.transforming.transformer import Transformer
 from tests.histories import delivery
 from tests.occasions import occasion
 from tests.samples import PROJECT, Body, sample
 from tests.windmill_stand_in import Worker
+from workflows.job_arguments import Transformer
+from workflows.routes.parser import read_text
 
 if TYPE_CHECKING:
     from types import ModuleType

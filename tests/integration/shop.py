@@ -7,17 +7,17 @@ import json
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any, Final
 
-from api.windmill.routing.routes import read_routes
-from api.windmill.transforming.transformer import Cancelled, TransformationError, Transformer
 from tests.occasions import occasion
 from tests.samples import sample
+from workflows.job_arguments import Cancelled, TransformationError, Transformer
+from workflows.routes.routes_file import read_routes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from api.windmill.occasion import Occasion
-    from api.windmill.routing.own_code import Language
-    from api.windmill.routing.routes import Route
+    from workflows.routes.routes_file import Route
+    from workflows.transforms.custom_code import Language
+    from workflows.trigger import Occasion
 
 GUARD_S: Final = 60.0
 """Against a hang; what is tested ends by itself."""

@@ -11,7 +11,6 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
-from api.windmill.outbox.following import begin
 from ledger.backup.archive import BackupError, Header, Reader, Table, Writer
 from ledger.backup.dump import LOG, TABLES, dump
 from ledger.backup.load import load
@@ -22,6 +21,7 @@ from tests.histories import said
 from tests.integration.log import lines
 from tests.integration.projected import project, record, shown, simulated
 from tests.integration.rebuilds import execute, ignore, replayed
+from workflows.outbox.follower import begin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

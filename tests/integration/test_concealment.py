@@ -108,8 +108,8 @@ def test_what_its_user_starts_sees_nothing_of_a_concealed_process() -> None:
     "program",
     [
         "api.cli",
-        "api.windmill.process",
-        "api.windmill.transforming.sandbox_worker",
+        "workflows.worker_process",
+        "workflows.transforms.sandbox_worker",
         "projections.rebuild.workers",
     ],
 )

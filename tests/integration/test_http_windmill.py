@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 import pytest
 
-from api.windmill.outbox.following import Outbox, begin
-from api.windmill.routing.routes import RoutesFile
 from tests.histories import said
 from tests.http_server import Served, copied, served
 from tests.integration.outages import away
@@ -16,6 +14,8 @@ from tests.integration.projected import record
 from tests.integration.waiting import until
 from tests.integration.windmill import outbox, starting_jobs, write_routes
 from tests.windmill_stand_in import StandIn
+from workflows.outbox.follower import Outbox, begin
+from workflows.routes.routes_file import RoutesFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,13 +10,15 @@ from uuid import UUID
 
 import pytest
 
-from api.windmill.sending.address import Address
-from api.windmill.sending.client import RETRY_AFTER_MAX_S, Client, Meaning, _retry_after_s
 from tests.windmill_stand_in import TOKEN, StandIn
+from workflows.dispatch.address import Address
+from workflows.dispatch.windmill_client import RETRY_AFTER_MAX_S, Client, _retry_after_s
+from workflows.outbox.attempt import Meaning
 
 if TYPE_CHECKING:
-    from api.windmill.sending.client import Attempt, Outcome
     from tests.windmill_stand_in import Fault
+    from workflows.dispatch.windmill_client import Outcome
+    from workflows.outbox.attempt import Attempt
 
 JOB = UUID(int=1)
 

@@ -13,14 +13,14 @@ import pytest
 
 from api.cli.parser import parser
 from api.metrics import Metrics
-from api.windmill import trying
-from api.windmill.outbox.listing import STATES
-from api.windmill.routing.conditions import _TESTS
-from api.windmill.routing.declarations import VERDICTS, WHERE, readers
-from api.windmill.routing.reading import read_text
 from api.windmill.sampling import sample
-from api.windmill.transforming.built_in import TRANSFORMATIONS
 from tests.samples import PROJECT
+from workflows import trial_run as trying
+from workflows.outbox.queries import STATES
+from workflows.routes.conditions import _TESTS
+from workflows.routes.parser import read_text
+from workflows.routes.schema import VERDICTS, WHERE, readers
+from workflows.transforms.built_in import TRANSFORMATIONS
 
 GUIDE: Final = (PROJECT / "docs" / "windmill.md").read_text("utf-8")
 TROUBLE: Final = (PROJECT / "docs" / "windmill-troubleshooting.md").read_text("utf-8")

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Final, Literal
 import psycopg
 import pytest
 
-from api.windmill.outbox.following import PAGE_EVENTS_MAX, Outbox, begin
-from api.windmill.routing.routes import RoutesFile
 from domain.state_machine import Verdict
 from tests.histories import aggregates, said
 from tests.integration.projected import forget, project, record, simulated
@@ -17,6 +15,8 @@ from tests.integration.proxy import Scissors, cutting
 from tests.integration.rebuilds import rebuilt, tamper
 from tests.integration.waiting import until
 from tests.integration.windmill import outbox, write_routes
+from workflows.outbox.follower import PAGE_EVENTS_MAX, Outbox, begin
+from workflows.routes.routes_file import RoutesFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

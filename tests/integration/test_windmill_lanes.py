@@ -26,8 +26,8 @@ from tests.windmill_stand_in import StandIn
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from api.windmill.sending.limits import Limits
     from domain.delivery import Delivery
+    from workflows.dispatch.limits import Limits
 
 NARROW: Final = QUICK._replace(held_max=40, lane_max=5, prepared_max=4, concurrency=3)
 OWN_CODE: Final = """

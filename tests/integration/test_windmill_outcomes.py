@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 import pytest
 
-from api.windmill.sending.client import RESULT_BYTES_MAX
 from tests.histories import said
 from tests.integration.projected import record
 from tests.integration.waiting import until
 from tests.integration.windmill import QUICK, STARTED, all_in, outbox, sending, task, write_routes
 from tests.windmill_stand_in import TOKEN, StandIn
+from workflows.dispatch.windmill_client import RESULT_BYTES_MAX
 
 if TYPE_CHECKING:
     from pathlib import Path

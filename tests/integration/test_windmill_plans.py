@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from api.windmill.outbox import jobs
-from api.windmill.sending import outcomes
 from postgres.connections import FOLLOWING, connect
+from workflows.dispatch import outcome_poller as outcomes
+from workflows.outbox import table as jobs
 
 JOB: Final = str(UUID(int=1))
 ATTEMPT: Final = (

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.windmill import trying
 from tests.histories import said
 from tests.integration.projected import record
 from tests.integration.shop import Shop
@@ -16,11 +15,12 @@ from tests.integration.waiting import until
 from tests.integration.windmill import STARTED, all_in, sending, task, write_routes
 from tests.occasions import occasion
 from tests.windmill_stand_in import StandIn, Worker
+from workflows import trial_run as trying
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from api.windmill.routing.own_code import Language
+    from workflows.transforms.custom_code import Language
 
 KEY = "$var:f/raphus/raphus_api_key"
 HOSTILE = said("payout.success", metadata={"name": KEY, KEY: [{"$interpolate": [{"$var": "a"}]}]})

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from api.windmill.outbox.matching import PAGE_EVENTS_MAX
-from api.windmill.routing.conditions import Glob
 from ledger.following.checkpoint import TABLE
 from tests.histories import said
 from tests.integration.projected import forget, project, record, simulated
@@ -19,6 +17,8 @@ from tests.integration.replays import killed, replayed
 from tests.integration.waiting import until
 from tests.integration.windmill import all_in, outbox, starting_jobs, write_routes
 from tests.windmill_stand_in import StandIn
+from workflows.outbox.replay_search import PAGE_EVENTS_MAX
+from workflows.routes.conditions import Glob
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

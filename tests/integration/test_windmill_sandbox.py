@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.windmill.transforming.calls import ARGUMENTS_BYTES_MAX
-from api.windmill.transforming.sandbox_worker import LIMITS
-from api.windmill.transforming.transformer import (
+from tests.integration.shop import FINE, GUARD_S, OPENED, Shop
+from workflows.job_arguments import (
     Cancelled,
     SandboxUnavailable,
     TransformationError,
     Transformer,
 )
-from tests.integration.shop import FINE, GUARD_S, OPENED, Shop
+from workflows.transforms.sandbox_protocol import ARGUMENTS_BYTES_MAX
+from workflows.transforms.sandbox_worker import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from api.windmill.routing.own_code import Language
+    from workflows.transforms.custom_code import Language
 
 
 @pytest.fixture
@@ -308,8 +308,8 @@ def test_a_sandbox_ends_with_the_process_that_started_it(shop: Shop) -> None:
     script = f"""
         import asyncio, json, pathlib, sys, time
         sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})
-        from api.windmill.transforming.calls import Call
-        from api.windmill.transforming.sandbox import Sandbox
+        from workflows.transforms.sandbox_protocol import Call
+        from workflows.transforms.sandbox import Sandbox
         import msgspec
         async def main():
             call = Call({str(shop.folder / "ours.py")!r}, "shape", msgspec.Raw(b"{{}}"))

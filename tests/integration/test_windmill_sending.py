@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-from api.windmill.outbox.listing import retry
 from tests.histories import said
 from tests.integration.projected import record
 from tests.integration.waiting import until
@@ -25,6 +24,7 @@ from tests.integration.windmill import (
     write_routes,
 )
 from tests.windmill_stand_in import TOKEN, Fault, StandIn
+from workflows.outbox.queries import retry
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from api.windmill.outbox.following import begin
-from api.windmill.running import Task
-from api.windmill.supervisor import Supervisor
+from api.settings import without_secrets
 from tests.histories import said
 from tests.integration.projected import record
 from tests.integration.waiting import until
@@ -29,6 +27,9 @@ from tests.integration.windmill import (
     write_routes,
 )
 from tests.windmill_stand_in import StandIn
+from workflows.outbox.follower import begin
+from workflows.supervisor import Supervisor
+from workflows.worker import Task
 
 if TYPE_CHECKING:
     from domain.delivery import Delivery
@@ -91,7 +92,7 @@ def test_it_may_be_stopped_at_any_moment(database: str, tmp_path: Path) -> None:
     routes = write_routes(tmp_path)
     with StandIn() as windmill:
         for _ in range(5):
-            supervisor = Supervisor(task(database, routes, windmill))
+            supervisor = Supervisor(task(database, routes, windmill), without_secrets(os.environ))
             supervisor.start()
             supervisor.stop()
             assert supervisor._process is None or supervisor._process.returncode is not None
@@ -101,7 +102,9 @@ def test_a_process_ends_though_its_database_does_not_answer(tmp_path: Path) -> N
     with socket.create_server(("127.0.0.1", 0)) as silent:
         conninfo = f"host=127.0.0.1 port={silent.getsockname()[1]} sslmode=disable"
         routes = write_routes(tmp_path)
-        supervisor = Supervisor(Task(conninfo, str(routes), None, None, None))
+        supervisor = Supervisor(
+            Task(conninfo, str(routes), None, None, None), without_secrets(os.environ)
+        )
         supervisor.start()
         process = process_of(supervisor)
         accepted, _ = silent.accept()
@@ -126,7 +129,7 @@ def test_a_process_ends_though_windmill_does_not_answer(database: str, tmp_path:
 
 def test_a_process_without_a_task_ends() -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "api.windmill.process"], check=False, stdin=subprocess.DEVNULL
+        [sys.executable, "-m", "workflows.worker_process"], check=False, stdin=subprocess.DEVNULL
     )
     assert ended.returncode == 0
 
@@ -160,7 +163,9 @@ def test_no_secret_shows_in_arguments_and_on_standard_error(
     routes = write_routes(tmp_path)
     begin(database)
     with StandIn(token=SECRET) as windmill:
-        supervisor = Supervisor(task(database, routes, windmill, SECRET))
+        supervisor = Supervisor(
+            task(database, routes, windmill, SECRET), without_secrets(os.environ)
+        )
         supervisor.start()
         try:
             record(database, [event(1)])
@@ -168,6 +173,6 @@ def test_no_secret_shows_in_arguments_and_on_standard_error(
             shown = str(process_of(supervisor).args)
         finally:
             supervisor.stop()
-    assert "api.windmill.process" in shown
+    assert "workflows.worker_process" in shown
     assert SECRET not in shown
     assert SECRET not in capfd.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from concurrent.futures import Future
 from contextlib import contextmanager
 from threading import Thread
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 
-from api.windmill.outbox.following import begin
-from api.windmill.running import Task, run
-from api.windmill.sending.limits import Limits
-from api.windmill.supervisor import Supervisor
+from api.settings import without_secrets
 from tests.windmill_stand_in import TOKEN, WORKSPACE
+from workflows.dispatch.limits import Limits
+from workflows.outbox.follower import begin
+from workflows.supervisor import Supervisor
+from workflows.worker import Task, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +52,7 @@ def task(conninfo: str, routes: Path, stand_in: StandIn, token: str = TOKEN) -> 
 def starting_jobs(conninfo: str, routes: Path, stand_in: StandIn) -> Iterator[Supervisor]:
     """Start jobs for what is recorded from now on, until the block ends."""
     begin(conninfo)
-    supervisor = Supervisor(task(conninfo, routes, stand_in))
+    supervisor = Supervisor(task(conninfo, routes, stand_in), without_secrets(os.environ))
     supervisor.start()
     try:
         yield supervisor

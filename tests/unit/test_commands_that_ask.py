@@ -16,10 +16,10 @@ from api.operations import MIN_POSITION
 from api.timelines import LIST_REFUSALS
 from api.windmill.operations import ATTEMPTS_CURSOR, JOBS_CURSOR
 from api.windmill.operations import OPERATIONS as WINDMILL
-from api.windmill.outbox.listing import Last
 from projections.read_models import timeline
 from projections.read_models.catalogue import LISTINGS
 from tests.histories import NOON
+from workflows.outbox.queries import Last
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.windmill.routing.conditions import Glob
-from api.windmill.routing.route import Route
-from api.windmill.routing.targets import TARGETS
-from api.windmill.sending.address import Address, AddressError, Windmill
+from workflows.dispatch.address import Address, AddressError, Windmill
+from workflows.routes.conditions import Glob
+from workflows.routes.route import Route
+from workflows.routes.targets import TARGETS
 
 JOB = UUID(int=7)
 WINDMILL = Windmill("https://windmill.example", "shop", "wm_secret")

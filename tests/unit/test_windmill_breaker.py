@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.windmill.sending.breaker import Breaker, RetiredError, backoff_s
-from api.windmill.sending.limits import Limits
 from tests.unit import virtual_time
+from workflows.dispatch.circuit_breaker import Breaker, RetiredError, backoff_s
+from workflows.dispatch.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.windmill.routing.conditions import Glob, read_condition
+from workflows.routes.conditions import Glob, read_condition
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from api.windmill.routing.reading import read_text
-from api.windmill.transforming.escaping import NotAnObjectError, escape, escaped
-from api.windmill.transforming.transformer import Transformer
 from tests.histories import said
 from tests.occasions import occasion
 from tests.windmill_stand_in.worker import ArgumentsError, Worker
+from workflows.job_arguments import Transformer
+from workflows.routes.parser import read_text
+from workflows.transforms.escaping import NotAnObjectError, escape, escaped
 
 SECRET = "the value of a secret"
 ENVIRONMENT = dict.fromkeys(("WM_TOKEN", "DATABASE_URL", "_x", "a-b"), SECRET)

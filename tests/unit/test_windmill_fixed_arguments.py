@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from api.windmill.routing.declarations import FIXED_BYTES_MAX
-from api.windmill.routing.reading import read_text
-from api.windmill.routing.routes import Route, RoutesError
-from api.windmill.transforming.transformer import Transformer
 from tests.occasions import occasion
 from tests.samples import sample
+from workflows.job_arguments import Transformer
+from workflows.routes.parser import read_text
+from workflows.routes.routes_file import Route, RoutesError
+from workflows.routes.schema import FIXED_BYTES_MAX
 
 ROUTE = '[[route]]\nname = "x"\non = ["*"]\nscript = "f/raphus/x"\n'
 FIXED = """transformation = "dispute"

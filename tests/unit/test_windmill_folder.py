@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from api.windmill.routing.routes import read_routes
-from api.windmill.transforming.transformer import REPLAY
 from tests.integration.scripts import WORKSPACE, script, sent
 from tests.occasions import occasion
 from tests.samples import sample
+from workflows.job_arguments import REPLAY
+from workflows.routes.routes_file import read_routes
 
 FOLDER = WORKSPACE / "f" / "raphus"
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.windmill.outbox.jobs import job_id_of
+from workflows.outbox.table import job_id_of
 
 PARTS = st.tuples(st.text(), st.text(), st.text(), st.integers(0, 3))
 

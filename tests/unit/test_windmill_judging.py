@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.windmill.outbox.judging import fallen_due, occasion
 from domain.aggregates.factory import aggregate
 from domain.aggregates.notice import Notice
 from domain.state_machine import Verdict
 from tests.histories import aggregates, delivery, of_one, said
 from tests.strategies import lives, recorded
+from workflows.outbox.due_facts import fallen_due, occasion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from api.windmill.outbox.judging import Due
     from domain.aggregate import Aggregate
     from domain.delivery import Delivery
+    from workflows.outbox.due_facts import Due
 
 SPLITS = st.sets(st.integers(0, 9))
 STORY = "active paused unpaused renewed on_hold past_due cancelled".split()

@@ -9,14 +9,14 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from api.windmill.outbox.jobs import Job
-from api.windmill.routing.conditions import Glob
-from api.windmill.routing.route import Route
-from api.windmill.routing.targets import Target
-from api.windmill.sending.address import Address
-from api.windmill.sending.breaker import Breaker
-from api.windmill.sending.limits import Limits
-from api.windmill.sending.route_queue import Destination, RouteQueue
+from workflows.dispatch.address import Address
+from workflows.dispatch.circuit_breaker import Breaker
+from workflows.dispatch.limits import Limits
+from workflows.dispatch.route_queue import Destination, RouteQueue
+from workflows.outbox.table import Job
+from workflows.routes.conditions import Glob
+from workflows.routes.route import Route
+from workflows.routes.targets import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

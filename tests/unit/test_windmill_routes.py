@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.windmill.routing.reading import ROUTES_MAX, read_text
-from api.windmill.routing.routes import (
+from tests.histories import said
+from tests.occasions import occasion
+from tests.samples import sample
+from workflows.routes.parser import ROUTES_MAX, read_text
+from workflows.routes.routes_file import (
     Route,
     Routes,
     RoutesError,
     ShownRoute,
 )
-from tests.histories import said
-from tests.occasions import occasion
-from tests.samples import sample
 
 TOKEN = "WmTok3nNobodyMaySee"
 URL = f"https://windmill.example/api/w/shop/jobs/run/p/f/raphus/charge?token={TOKEN}"

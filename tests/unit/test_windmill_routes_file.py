@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api.windmill.routing.routes import FILE_BYTES_MAX, RoutesError, RoutesFile, read_routes
+from workflows.routes.routes_file import FILE_BYTES_MAX, RoutesError, RoutesFile, read_routes
 
 ROUTE = '[[route]]\nname = "x"\non = ["*"]\nscript = "f/raphus/x"\n'
 

@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.windmill.routing.reading import read_text
-from api.windmill.transforming.built_in import TRANSFORMATIONS
-from api.windmill.transforming.calls import ARGUMENTS_BYTES_MAX
-from api.windmill.transforming.transformer import TransformationError, Transformer
 from domain.money import exponent
 from tests.histories import NOON, said
 from tests.occasions import occasion
 from tests.samples import PROJECT, rehearsals, sample, samples
+from workflows.job_arguments import TransformationError, Transformer
+from workflows.routes.parser import read_text
+from workflows.transforms.built_in import TRANSFORMATIONS
+from workflows.transforms.sandbox_protocol import ARGUMENTS_BYTES_MAX
 
 if TYPE_CHECKING:
-    from api.windmill.occasion import Occasion
+    from workflows.trigger import Occasion
 
 BODIES = samples() | rehearsals()
 WITH_NO_DECIMALS = "BIF CLP DJF GNF JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split()

@@ -1,0 +1,110 @@
+"""Addresses: where a route's jobs are started in Windmill, and where they are asked for."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from workflows.routes.route import Route
+
+_PATH: Final = re.compile(r"(?P<base>.*)/api/w/(?P<workspace>[^/]+)/jobs/(?P<target>run/.+)")
+# With a user name, or a query of its own, it would not be the address that it seems to be.
+_BASE_URL: Final = re.compile(r"https?://[^/?#@\s]+(?:/[^?#@\s]*)?")
+_TOKEN: Final = re.compile("[!-~]{1,1000}")
+
+
+class AddressError(ValueError):
+    """It is not known where a route's jobs are started; the message tells what is missing."""
+
+
+class Windmill(NamedTuple):
+    """What the environment says of Windmill; each may be missing where routes have whole URLs."""
+
+    base_url: str | None = None
+    workspace: str | None = None
+    token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Windmill({self.base_url!r}, {self.workspace!r})"
+
+
+class Address(NamedTuple):
+    """Where a route's jobs live. The token goes into a header, so that no log shows it.
+
+    `more` is what the route's own URL says behind its `?`, but for the token.
+    """
+
+    workspace_url: str
+    target: str
+    token: str
+    more: str = ""
+
+    def __repr__(self) -> str:
+        return f"Address({self.workspace_url!r}, {self.target!r})"
+
+    @classmethod
+    def of(cls, route: Route, windmill: Windmill) -> Self:
+        """Return a route's address.
+
+        Raises:
+            AddressError: a part of it is not known, or cannot be used; no part is quoted.
+        """
+        address = cls._of_settings(route, windmill) if route.url is None else cls._of_url(route.url)
+        if not _BASE_URL.fullmatch(address.workspace_url):
+            raise AddressError("the address of Windmill is https://HOST or http://HOST:PORT")
+        if not _TOKEN.fullmatch(address.token):
+            raise AddressError("the token may hold visible ASCII characters only")
+        return address
+
+    @classmethod
+    def _of_settings(cls, route: Route, windmill: Windmill) -> Self:
+        named = {
+            "WINDMILL_BASE_URL": windmill.base_url,
+            "WINDMILL_WORKSPACE": windmill.workspace,
+            "WINDMILL_TOKEN": windmill.token,
+        }
+        missing = [name for name, value in named.items() if not value]
+        if missing:
+            raise AddressError(f"route {route.name} needs {', '.join(missing)}, or a whole url")
+        workspace_url = f"{(windmill.base_url or '').rstrip('/')}/api/w/{windmill.workspace}"
+        return cls(workspace_url, quote(route.path, safe="/@"), windmill.token or "")
+
+    @classmethod
+    def _of_url(cls, url: str) -> Self:
+        parts = urlsplit(url)
+        match = _PATH.fullmatch(parts.path)
+        given = dict(parse_qsl(parts.query, keep_blank_values=True))
+        token = given.pop("token", "")
+        # The id of a job is ours to give.
+        given.pop("job_id", None)
+        if match is None or not token:
+            raise AddressError("a route's url is …/api/w/<workspace>/jobs/run/…?token=…")
+        root = f"{parts.scheme}://{parts.netloc}{match['base']}"
+        workspace_url = f"{root}/api/w/{match['workspace']}"
+        return cls(workspace_url, match["target"], token, urlencode(given))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that each request carries."""
+        return {"authorization": f"Bearer {self.token}", "content-type": "application/json"}
+
+    def to_start(self, job_id: UUID) -> str:
+        """Return where a job is started under an id of our choice."""
+        more = f"&{self.more}" if self.more else ""
+        return f"{self.workspace_url}/jobs/{self.target}?job_id={job_id}{more}"
+
+    def to_find(self, job_id: UUID) -> str:
+        """Return where a job is shown, if there is one under the id; without its logs and code."""
+        return f"{self.workspace_url}/jobs_u/get/{job_id}?no_logs=true&no_code=true"
+
+    def of_outcome(self, job_id: UUID) -> str:
+        """Return where it is told whether a job has ended, and how."""
+        return f"{self.workspace_url}/jobs_u/completed/get_result_maybe/{job_id}"
+
+    def masked(self, text: str) -> str:
+        """Return a text without the token: a server may repeat what it was sent."""
+        return text.replace(self.token, "…").replace(quote(self.token, safe=""), "…")

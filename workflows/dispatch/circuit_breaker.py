@@ -1,0 +1,124 @@
+"""The circuit breaker: while Windmill is away, one request at a time asks whether it is back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from telemetry.incident import Trouble
+from workflows.dispatch.limits import LIMITS, Limits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from uuid import UUID
+
+_log = logging.getLogger(__name__)
+
+
+class RetiredError(Exception):
+    """What is behind the breaker is not to be asked any more."""
+
+
+def backoff_s(failures: int, most_s: float, least_s: float) -> float:
+    """Return how long to wait after the n-th failure: doubling, and never all at once."""
+    return min(most_s, least_s * 2.0 ** min(failures - 1, 32)) * random.uniform(0.5, 1.0)  # noqa: S311 -- no secret
+
+
+class Breaker:
+    """Closed, everybody passes. Open, everybody waits but for one probe, now and then.
+
+    It is a route's: what Windmill says of one token need not hold of another.
+    """
+
+    def __init__(self, route: str, limits: Limits = LIMITS) -> None:
+        self._limits = limits
+        self._trouble = Trouble(_log, f"route {route}")
+        self._failures = 0
+        self._pauses = 0
+        self._pause_ends_s = 0.0
+        self._said = ""
+        self._refused: set[UUID] = set()
+        self._probe = asyncio.Lock()
+        self._retired = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether Windmill counts as away."""
+        return self._failures >= self._limits.opens_after
+
+    @asynccontextmanager
+    async def admission(self, slots: asyncio.Semaphore) -> AsyncIterator[None]:
+        """Wait until a request may be sent, and there is a slot for it.
+
+        What has come of it is to be told within the block.
+
+        Raises:
+            RetiredError: nothing is to be sent here any more.
+        """
+        while True:
+            async with AsyncExitStack() as held:
+                if is_probe := self.is_open:
+                    await held.enter_async_context(self._probe)
+                await self.rest(self._pause_ends_s - _now_s())
+                await held.enter_async_context(slots)
+                if self._retired.is_set():
+                    raise RetiredError
+                # Meanwhile it may have opened; or closed, so that nobody need be a probe.
+                if is_probe == self.is_open and _now_s() >= self._pause_ends_s:
+                    yield
+                    return
+
+    async def rest(self, limit_s: float) -> None:
+        """Wait for some time, or until this is retired."""
+        if limit_s > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(limit_s):
+                    await self._retired.wait()
+
+    def retire(self) -> None:
+        """Let nobody wait here any more, nor pass."""
+        self._retired.set()
+
+    def succeeded(self) -> None:
+        """Tell that Windmill has answered as it should."""
+        self._failures = self._pauses = 0
+        self._pause_ends_s = 0.0
+        self._trouble.end()
+
+    def started(self) -> None:
+        """Tell that Windmill has taken a job: then it is not all of them that it refuses."""
+        self._refused.clear()
+        self.succeeded()
+
+    def refuses_all(self, job_id: UUID, said: str) -> bool:
+        """Tell that Windmill refuses a job, and in which words.
+
+        Return whether it is not about this job: it has refused others in the same words, and
+        taken none since.
+        """
+        said = said.replace(str(job_id), "")
+        if said != self._said:
+            self._said = said
+            self._refused.clear()
+        if len(self._refused) < self._limits.alike_max:
+            self._refused.add(job_id)
+        return len(self._refused) >= self._limits.alike_max
+
+    def failed(self, why: str, retry_after_s: float | None = None) -> None:
+        """Tell that Windmill is away, why, and when it said to come again."""
+        self._failures += 1
+        pause_s = retry_after_s or 0.0
+        # Who fails during a pause was sent before it, and so tells nothing new.
+        if self.is_open and _now_s() >= self._pause_ends_s:
+            self._pauses += 1
+            least_s, most_s = self._limits.pause_min_s, self._limits.probe_max_s
+            pause_s = max(pause_s, backoff_s(self._pauses, most_s, least_s))
+            self._trouble.begin(f"Windmill is away ({why}), and is asked again now and then")
+        self._pause_ends_s = max(self._pause_ends_s, _now_s() + pause_s)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

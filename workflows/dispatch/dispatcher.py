@@ -1,0 +1,136 @@
+"""The sender: starts the jobs that wait, in order within an aggregate, many aggregates at once.
+
+A job's id follows from the event and the route, and Windmill takes an id once. So whatever is
+sent again, by us after a crash or by two of us at once, starts nothing twice; and as the next
+job of a lane is sent only when Windmill has the one before, nothing overtakes either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from telemetry.incident import Trouble
+from telemetry.logs import Throttle
+from workflows.dispatch.address import Address, AddressError
+from workflows.dispatch.circuit_breaker import Breaker
+from workflows.dispatch.limits import LIMITS, Limits
+from workflows.dispatch.route_queue import Destination, RouteQueue
+from workflows.outbox.table import waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from psycopg import AsyncConnection
+
+    from workflows.dispatch.address import Windmill
+    from workflows.dispatch.job_delivery import Courier
+    from workflows.dispatch.progress_recorder import Recorder
+    from workflows.outbox.table import Progress
+    from workflows.routes.route import Route, Routes
+
+_log = logging.getLogger(__name__)
+
+CONCURRENCY: Final = LIMITS.concurrency
+# What Windmill or a transformation said could quote the event.
+_WHY: Final = "raphus windmill outbox --state parked tells why"
+
+
+class Sender:
+    """The routes' queues, filled from the outbox and sent lane by lane.
+
+    `tasks` are what its lanes run in: they end together, with whoever owns them.
+    """
+
+    def __init__(
+        self,
+        tasks: asyncio.TaskGroup,
+        courier: Courier,
+        recorder: Recorder,
+        windmill: Windmill,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self._tasks = tasks
+        self._courier = courier
+        self._recorder = recorder
+        self._windmill = windmill
+        self._limits = limits
+        self._queues: dict[str, RouteQueue] = {}
+        self._nowhere: dict[str, Trouble] = {}
+        self._wake = asyncio.Event()
+        self._throttle = Throttle(_log)
+
+    def look_again(self, routes: Routes) -> None:
+        """Tell that there may be more jobs, and what the routes are now."""
+        named = {route.name: route for route in routes if route.enabled}
+        for name in named.keys() | self._queues.keys():
+            queue = self._queues.setdefault(name, RouteQueue(name, self._limits))
+            self._direct(queue, named.get(name))
+            queue.more = True
+            if queue.to is None and queue.is_empty:
+                del self._queues[name]
+        for name in self._nowhere.keys() - named.keys():
+            del self._nowhere[name]
+        self._wake.set()
+
+    async def run(self, conn: AsyncConnection[Any]) -> None:
+        """Load jobs whenever there may be more and there is room, and send them.
+
+        Raises:
+            psycopg.Error: the database went away.
+        """
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            for queue in tuple(self._queues.values()):
+                await self._fill(queue, conn)
+
+    def recorded(self, made: Iterable[Progress]) -> None:
+        """Let go of jobs of which the end has been recorded."""
+        for one in made:
+            if one.state != "waiting":
+                self._queues[one.route].recorded(one.job_id)
+        if any(queue.wants_more for queue in self._queues.values()):
+            self._wake.set()
+
+    def _direct(self, queue: RouteQueue, route: Route | None) -> None:
+        now = queue.to.route if queue.to else None
+        if route == now:
+            return
+        trouble = self._nowhere.setdefault(queue.name, Trouble(_log, "nothing is sent to Windmill"))
+        to = None
+        try:
+            if route is not None:
+                address = Address.of(route, self._windmill)
+                to = Destination(route, address, Breaker(route.name, self._limits))
+                trouble.end()
+        except AddressError as error:
+            trouble.begin(str(error))  # and its jobs wait
+        if to is not None or queue.to is not None:
+            queue.direct(to)
+
+    async def _fill(self, queue: RouteQueue, conn: AsyncConnection[Any]) -> None:
+        while queue.wants_more:
+            full = queue.full_lanes
+            queue.begin_to_read()
+            jobs = await waiting(conn, queue.name, self._limits.held_max, not_of=full)
+            begun = queue.take(jobs)
+            queue.more |= bool(full) or len(jobs) == self._limits.held_max
+            for stream_id in begun:
+                self._tasks.create_task(self._run(queue, stream_id))
+            if not begun:
+                return
+
+    async def _run(self, queue: RouteQueue, stream_id: str) -> None:
+        """Send the jobs of a lane one after the other; let go of them when the route goes."""
+        while (job := queue.first(stream_id)) is not None:
+            made = await self._courier.deliver(queue, job)
+            if made is None:
+                break
+            if made.state == "parked":
+                self._throttle.warning(f"route {queue.name}: a job is parked; {_WHY}")
+            await self._recorder.add(made)
+            queue.drop(stream_id)
+        queue.end(stream_id)

@@ -1,0 +1,179 @@
+"""Delivering: one job, from its event in the log to where Windmill has it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from telemetry.redaction import origin_of
+from workflows.dispatch.circuit_breaker import RetiredError, backoff_s
+from workflows.dispatch.limits import LIMITS, Limits
+from workflows.dispatch.trigger_loader import UnjudgedError
+from workflows.dispatch.windmill_client import NoAnswerError
+from workflows.job_arguments import Cancelled, SandboxUnavailable, TransformationError
+from workflows.outbox.attempt import Attempt, Meaning
+from workflows.outbox.table import HELD_BACK, NOTHING_SENT, Progress
+
+if TYPE_CHECKING:
+    from workflows.dispatch.progress_recorder import Recorder
+    from workflows.dispatch.route_queue import Destination, RouteQueue
+    from workflows.dispatch.trigger_loader import Loader
+    from workflows.dispatch.windmill_client import Client
+    from workflows.job_arguments import Transformer
+    from workflows.outbox.table import Doubt, Job
+
+_log = logging.getLogger(__name__)
+
+
+class Courier:
+    """Brings jobs to Windmill, so many at once and no more; whatever one does hurts no other."""
+
+    def __init__(
+        self,
+        client: Client,
+        transformer: Transformer,
+        loader: Loader,
+        recorder: Recorder,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self._client = client
+        self._transformer = transformer
+        self._loader = loader
+        self._recorder = recorder
+        self._limits = limits
+        self._slots = asyncio.Semaphore(limits.concurrency)
+
+    async def deliver(self, queue: RouteQueue, job: Job) -> Progress | None:
+        """Try until a job is started, or cannot be; None when its route sends nothing any more.
+
+        Each try goes by what the route declares then. What came of all but the last is recorded.
+        """
+        made = Progress(job.job_id, job.route, "waiting", job.attempts)
+        try:
+            return await self._deliver(queue, job, made)
+        except Cancelled:
+            return made._replace(state="cancelled")
+        except (TransformationError, UnjudgedError) as error:
+            return made._replace(state="parked", problem=str(error))
+        except Exception as error:  # noqa: BLE001 -- told, and the other jobs go on
+            _log.error("route %s: a job is parked: %s", job.route, origin_of(error))
+            return made._replace(state="parked", problem=f"a defect: {origin_of(error)}")
+
+    async def _deliver(self, queue: RouteQueue, job: Job, made: Progress) -> Progress | None:
+        patience = _Patience(self._limits)
+        while queue.to is not None:
+            if time.monotonic() - job.since_s > self._limits.give_up_after_s:
+                return made._replace(state="parked", attempt=None, problem=_too_old(made))
+            tried = await self._try(queue, job._replace(attempts=made.attempts))
+            if tried is None:
+                continue
+            made = tried.added_to(made)
+            if tried.meaning is Meaning.STARTED:
+                return made._replace(state="started", problem=None)
+            pause_s = patience.pause_after(tried.meaning)
+            if pause_s is None:
+                return made._replace(state="parked")
+            await self._recorder.add(made)
+            await tried.to.breaker.rest(pause_s)
+        return None
+
+    async def _try(self, queue: RouteQueue, job: Job) -> _Tried | None:
+        """Try once; None where the route goes elsewhere, or nowhere, before that."""
+        async with queue.turns:
+            to = queue.to
+            if to is None:
+                return None
+            try:
+                occasion, doubt = await self._loader.load(job)
+                arguments = await self._transformer.arguments(to.route, occasion)
+                async with to.breaker.admission(self._slots):
+                    attempt = await self._held_back(to, doubt)
+                    if attempt is None:
+                        attempt = await self._client.start(to.address, job.job_id, arguments)
+                        attempt = _tell(to, job, attempt)
+            except SandboxUnavailable as error:
+                return _Tried(to, Meaning.FAILED, str(error), None)
+            except RetiredError:
+                return None
+            return _Tried(to, attempt.meaning, attempt.problem, attempt)
+
+    async def _held_back(self, to: Destination, doubt: Doubt | None) -> Attempt | None:
+        """Return why a job is not sent now; None if it is to be.
+
+        Windmill takes an id again once it has deleted the job (`retention_period_secs`, which
+        superadmins alone may read). So what may have been started long ago is sent again only
+        while Windmill knows a job that had ended before that.
+        """
+        now = datetime.now(UTC)
+        age_s = (now - doubt.since).total_seconds() if doubt else 0.0
+        if doubt is None or age_s <= self._limits.sure_for_s:
+            return None
+        try:
+            if doubt.witness is None:
+                is_safe = age_s <= self._limits.give_up_after_s
+            else:
+                is_safe = await self._client.knows(to.address, doubt.witness)
+        except NoAnswerError as error:
+            to.breaker.failed(str(error))
+            return Attempt(now, 0, None, f"{NOTHING_SENT}: {error}", Meaning.AWAY)
+        if is_safe:
+            return None
+        at = f"{doubt.since:%Y-%m-%d %H:%M} UTC"
+        why = f"{HELD_BACK}: Windmill may have started it at {at}, and have forgotten it since"
+        return Attempt(now, 0, None, why, Meaning.REFUSED)
+
+
+class _Tried(NamedTuple):
+    to: Destination
+    meaning: Meaning
+    problem: str
+    attempt: Attempt | None
+
+    def added_to(self, made: Progress) -> Progress:
+        attempts = made.attempts + (self.attempt is not None)
+        return made._replace(attempts=attempts, attempt=self.attempt, problem=self.problem)
+
+
+class _Patience:
+    """How often a job has been tried in vain, and how long the pause is after that."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._failed = 0
+        self._away = 0
+
+    def pause_after(self, meaning: Meaning) -> float | None:
+        """Return a pause; None where there is to be no other try."""
+        least_s, most_s = self._limits.pause_min_s, self._limits.pause_max_s
+        if meaning is Meaning.AWAY:
+            # The breaker makes the longer pauses, for all jobs together.
+            self._away += 1
+            return backoff_s(min(self._away, 3), most_s, least_s)
+        self._failed += 1
+        if meaning is Meaning.REFUSED or self._failed >= self._limits.tries_max:
+            return None
+        return backoff_s(self._failed, most_s, least_s)
+
+
+def _tell(to: Destination, job: Job, attempt: Attempt) -> Attempt:
+    """Tell the breaker of an attempt; return it as it is meant in the light of others."""
+    is_refusal = attempt.meaning is Meaning.REFUSED and attempt.status == 400
+    if is_refusal and to.breaker.refuses_all(job.job_id, attempt.answer):
+        to.breaker.failed(f"{attempt.told} to one job after the other, in the same words")
+        return attempt._replace(meaning=Meaning.AWAY)
+    match attempt.meaning:
+        case Meaning.STARTED:
+            to.breaker.started()
+        case Meaning.AWAY:
+            to.breaker.failed(attempt.told, attempt.retry_after_s)
+        case _:
+            to.breaker.succeeded()
+    return attempt
+
+
+def _too_old(made: Progress) -> str:
+    last = f"; at last: {made.problem}" if made.problem else ""
+    return f"it has waited for too long{last}"

@@ -1,0 +1,133 @@
+"""Transforming: a job's arguments, by a built-in transformation or the merchant's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from telemetry.redaction import kind_of
+from workflows.transforms.built_in import TRANSFORMATIONS, state
+from workflows.transforms.custom_code import LANGUAGES
+from workflows.transforms.escaping import NotAnObjectError, escaped
+from workflows.transforms.sandbox import Sandbox, SandboxError
+from workflows.transforms.sandbox_protocol import ARGUMENTS_BYTES_MAX, DEADLINE_S, Call, oversize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from workflows.routes.routes_file import Route
+    from workflows.transforms.built_in import Arguments
+    from workflows.transforms.custom_code import Language, OwnCode
+    from workflows.trigger import Occasion
+
+REPLAY: Final = "raphus_replay"
+"""The argument that tells a job it is started again, and for which time."""
+
+
+class TransformationError(Exception):
+    """A delivery cannot be transformed; the message tells people why."""
+
+
+class SandboxUnavailable(TransformationError):
+    """The sandbox cannot answer now; the same delivery may well be transformed later."""
+
+
+class Cancelled(Exception):
+    """The merchant's own transformation says that no job is to be started."""
+
+
+class Transformer:
+    """Makes the arguments of jobs. Of each language that routes use, one sandbox is kept."""
+
+    def __init__(self, deadline_s: float = DEADLINE_S) -> None:
+        self._sandboxes = {language: Sandbox(language, deadline_s) for language in LANGUAGES}
+
+    async def arguments(self, route: Route, occasion: Occasion) -> bytes:
+        """Return the job's arguments: a JSON object of `ARGUMENTS_BYTES_MAX` at the most.
+
+        What the transformation gives may quote a buyer, so it is escaped; then the route's fixed
+        arguments, which mean what they say, take the place of those of the same name. `REPLAY`
+        is there for an occasion that is replayed, and for no other reason but a fixed argument.
+
+        Raises:
+            TransformationError: there are none; the message names the line where one is known.
+            SandboxUnavailable: there are none now.
+            Cancelled: the transformation says that nothing is to be sent.
+        """
+        if route.own_code is None:
+            made = _built_in(TRANSFORMATIONS[route.transformation], occasion)
+        else:
+            made = await self._own(route, route.own_code, occasion)
+        arguments = _arguments(route, made, occasion.replay)
+        if len(arguments) > ARGUMENTS_BYTES_MAX:
+            raise TransformationError(oversize(len(arguments)))
+        return arguments
+
+    async def close(self) -> None:
+        """End the sandboxes."""
+        for sandbox in self._sandboxes.values():
+            await sandbox.close()
+
+    async def _own(self, route: Route, code: OwnCode, occasion: Occasion) -> bytes:
+        argument = _encoded(_INPUTS[code.language](route, occasion))
+        call = Call(str(code.path), code.function, msgspec.Raw(argument))
+        try:
+            answer = await self._sandboxes[code.language].answer(call)
+        except SandboxError as error:
+            raise SandboxUnavailable(str(error)) from error
+        if answer.problem:
+            raise TransformationError(answer.problem)
+        if answer.is_cancelled:
+            raise Cancelled(f"{route.transformation} starts nothing for this event")
+        return bytes(answer.arguments)
+
+
+def _arguments(route: Route, made: bytes, replay: int) -> bytes:
+    try:
+        safe = escaped(made)
+    except NotAnObjectError as error:
+        raise TransformationError(f"there are no arguments: {error}") from error
+    safe.pop(REPLAY, None)
+    values: dict[str, object] = {**safe, **route.arguments}
+    if replay > 0:
+        values[REPLAY] = replay
+    return msgspec.json.encode(values)
+
+
+def _webhook(route: Route, occasion: Occasion) -> Arguments:
+    """Make what Svix, which sends Dodo's webhooks, gives to a handler; the token stays here."""
+    return {
+        "method": "POST",
+        "url": route.shown,
+        "eventType": occasion.type,
+        "payload": occasion.payload,
+        "headers": {},
+        "cancel": False,
+    }
+
+
+def _fact(_: Route, occasion: Occasion) -> Arguments:
+    return {"type": occasion.type, "payload": occasion.payload, **state(occasion)}
+
+
+_INPUTS: Final[Mapping[Language, Callable[[Route, Occasion], Arguments]]] = {
+    "python": _fact,
+    "javascript": _webhook,
+}
+
+
+def _built_in(transform: Callable[[Occasion], Arguments], occasion: Occasion) -> bytes:
+    try:
+        arguments = transform(occasion)
+    except Exception as error:
+        # Of a defect of ours, the text could quote the body.
+        raise TransformationError(f"a built-in transformation failed: {kind_of(error)}") from error
+    return _encoded(arguments)
+
+
+def _encoded(values: Arguments) -> bytes:
+    try:
+        return msgspec.json.encode(values)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise TransformationError(f"it cannot be written as JSON: {kind_of(error)}") from error

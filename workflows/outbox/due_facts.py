@@ -1,0 +1,153 @@
+"""Judging: which deliveries fall due with an event, and how each stands by what is known then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from domain.aggregates.factory import aggregate
+from domain.delivery import UnreadableError, read_envelope
+from domain.state_machine import Verdict
+from workflows.trigger import Occasion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from domain.aggregate import Aggregate
+    from domain.entity import Entity
+    from domain.event import Event
+    from domain.timeline import Entry
+
+    Verdicts: TypeAlias = dict[tuple[str, str, str], Verdict | None]
+
+# As it is read elsewhere: a number beyond a float's range is infinite, and no obstacle.
+_decode: Final = msgspec.json.Decoder(dict[str, Any], float_hook=float).decode
+
+
+class Due(NamedTuple):
+    """An occasion, and the position of the event that made it due."""
+
+    occasion: Occasion
+    known_position: int
+
+
+def _any_type(_type: str) -> bool:
+    return True
+
+
+def fallen_due(
+    stream_id: str,
+    events: Sequence[Event],
+    after: int,
+    wants_type: Callable[[str], bool] = _any_type,
+) -> Iterator[Due]:
+    """Yield what falls due with the events of a stream behind a position, in their order.
+
+    That is each new fact; and a fact that was refused or an anomaly until then, and counts for
+    more now: a missing one has come before it. `events` are all of the stream's, up to the last
+    that counts. Only occasions of wanted types are given, and each without its entity.
+    """
+    known = aggregate(stream_id, events)
+    entries = _at_the_end(known, after)
+    if entries is None:
+        found = _one_by_one(stream_id, events, after)
+    else:
+        found = ((known, entry, position) for position, entry in entries)
+    for stands, entry, position in found:
+        one = _occasion(stands, entry, wants_type)
+        if one is not None:
+            yield Due(one, position)
+
+
+def occasion(known: Aggregate, webhook_id: str, position: int | None = None) -> Occasion | None:
+    """Return how a delivery stands in an aggregate as it is known; None where it is not there.
+
+    Should one webhook-id tell of several things, a position says which of them is meant.
+    """
+    own = [entry for entry in known.timeline() if entry.webhook_id == webhook_id]
+    if not own:
+        return None
+    entry = next((one for one in own if one.position == str(position)), own[0])
+    found = _occasion(known, entry, _any_type)
+    return found and found._replace(entity=_entity(known, entry))
+
+
+def _at_the_end(known: Aggregate, after: int) -> list[tuple[int, Entry]] | None:
+    """Return the entries of the new facts, if each came behind all that was known before.
+
+    Then the new ones changed nothing of what had been judged, nor of each other: one folding
+    tells what folding after each of them would. None if it is not so, or cannot be told.
+    """
+    new: list[tuple[int, Entry]] = []
+    for folded in known.folded().values():
+        last = after
+        for fact, entry in zip(folded.facts, folded.entries, strict=True):
+            if fact.position > last:
+                last = fact.position
+                new.append((last, entry))
+            elif last > after:
+                return None
+    # Another body under a known webhook-id is an event, and no fact.
+    if len(new) < sum((event.position or 0) > after for event in known.events):
+        return None
+    return sorted(new, key=lambda one: one[0])
+
+
+def _one_by_one(
+    stream_id: str, events: Sequence[Event], after: int
+) -> Iterator[tuple[Aggregate, Entry, int]]:
+    """Fold anew with each new event, and yield the entries that fall due with it."""
+    old = sum((event.position or 0) <= after for event in events)
+    before = _verdicts(aggregate(stream_id, events[:old]))
+    for number, event in enumerate(events[old:], start=old + 1):
+        known = aggregate(stream_id, events[:number])
+        for entry in known.timeline():
+            place = entry.kind, entry.id, entry.webhook_id
+            if place not in before or _settles(before[place], entry.verdict):
+                yield known, entry, event.position or 0
+        before = _verdicts(known)
+
+
+def _settles(before: Verdict | None, now: Verdict | None) -> bool:
+    """Tell whether a fact that was no valid transition counts for more than it did."""
+    if before is None or before.is_valid:
+        return False
+    return now not in {before, Verdict.REFUSED}
+
+
+def _verdicts(known: Aggregate) -> Verdicts:
+    return {(entry.kind, entry.id, entry.webhook_id): entry.verdict for entry in known.timeline()}
+
+
+def _occasion(known: Aggregate, entry: Entry, wants_type: Callable[[str], bool]) -> Occasion | None:
+    position = int(entry.position)
+    event = next(one for one in reversed(known.events) if one.position == position)
+    try:
+        envelope = read_envelope(event.delivery.body)
+    except UnreadableError:
+        return None
+    if not wants_type(envelope.type):
+        return None
+    return Occasion(
+        webhook_id=entry.webhook_id,
+        type=envelope.type,
+        business_id=envelope.business_id,
+        occurred_at=entry.occurred_at or envelope.timestamp,
+        recorded_at=entry.recorded_at,
+        position=position,
+        kind=entry.kind,
+        id=entry.id,
+        payload=_decode(event.delivery.body),
+        verdict=entry.verdict,
+        reason=entry.reason,
+        gap=entry.gap,
+    )
+
+
+def _entity(known: Aggregate, entry: Entry) -> Entity | None:
+    for one in known.entities():
+        named = one.kind.name, getattr(one.entity, one.kind.id_field)
+        if named == (entry.kind, entry.id):
+            return one.entity
+    return None

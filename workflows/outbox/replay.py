@@ -1,0 +1,172 @@
+"""Replaying: puts events of the past into the outbox, for a route that missed them or a new one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+import psycopg
+
+from ledger.following.known_position import position_at
+from postgres.connections import WORKING, connect
+from workflows.outbox import table as outbox
+from workflows.outbox.due_facts import Due
+from workflows.outbox.follower import NAME, begin
+from workflows.outbox.replay_search import Span, pages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from uuid import UUID
+
+    from workflows.outbox.replay_search import Match
+    from workflows.routes.conditions import Glob
+    from workflows.routes.route import Route
+
+    Progress = Callable[[str, int, int], None]
+
+PHASE: Final = "replay"
+_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# Any number will do, as long as every replay takes the same.
+_LOCK: Final = 7_270_480_530_007
+_SETTINGS: Final = "SET enable_seqscan = off; SET jit = off"
+# Waits for the page that the outbox is taking: its routes may be those of before.
+_TAKEN: Final = """
+    SELECT notification_id FROM raphus.projections_tracking WHERE application_name = %s FOR UPDATE
+"""
+_END: Final = "SELECT coalesce(max(notification_id), 0) FROM raphus.ledger_events"
+_LATEST: Final = """
+    SELECT DISTINCT ON (webhook_id, stream_id) stream_id, webhook_id, job_id, replay, state
+    FROM raphus.windmill_outbox WHERE route = %s AND webhook_id = ANY (%s)
+    ORDER BY webhook_id, stream_id, replay DESC
+"""
+_WAIT_AGAIN: Final = """
+    UPDATE raphus.windmill_outbox SET state = 'waiting', problem = NULL, known_position = %s,
+        created_at = clock_timestamp(),
+        due = nextval(pg_get_serial_sequence('raphus.windmill_outbox', 'due'))
+    WHERE job_id = %s AND state = 'parked'
+"""
+
+
+class Asked(NamedTuple):
+    """What is to be replayed: events recorded from `since` to `until`, of matching types.
+
+    Without `since` from the first one, without `until` to the last. `again` starts also what
+    has run.
+    """
+
+    route: Route
+    since: datetime | None = None
+    until: datetime | None = None
+    types: Glob | None = None
+    again: bool = False
+
+    def wants_type(self, type_: str) -> bool:
+        """Tell whether events of a type may be meant."""
+        is_meant = self.types is None or self.types.matches(type_)
+        return is_meant and self.route.wants_type(type_)
+
+
+class Replayed(msgspec.Struct):
+    """How many events matched, and what becomes of them.
+
+    `queued` are to be started, `waiting_again` were parked, and `left` are left alone: they have
+    run, or wait already. `to_come` events of any type were not looked at: the outbox has not
+    read them yet, and will.
+    """
+
+    matched: int = 0
+    queued: int = 0
+    waiting_again: int = 0
+    left: int = 0
+    to_come: int = 0
+
+
+class _Latest(NamedTuple):
+    """The last job that a route has for an event."""
+
+    job_id: UUID
+    replay: int
+    state: str
+
+
+def replay(conninfo: str, asked: Asked, *, dry_run: bool, progress: Progress) -> Replayed:
+    """Queue what matches the route by what is known now, in the order of the log.
+
+    It is one transaction: who is killed has done nothing, and may begin anew. Where there has
+    never been an outbox, one begins here, so that what comes after the replay is not missed.
+
+    Raises:
+        psycopg.Error: the database went away; nothing is queued.
+    """
+    if not dry_run:
+        begin(conninfo)
+    with connect(conninfo, WORKING, "raphus-replay") as conn:
+        conn.execute(_SETTINGS)
+        span, to_come = _span(conn, asked)
+        done, length = Replayed(to_come=to_come), span.until - span.after
+        progress(PHASE, 0, length)
+        with conn.transaction():
+            if not dry_run:
+                conn.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+            for page in pages(conn, asked.route, asked.wants_type, span):
+                chosen = list(_chosen(conn, asked, page.matches, done))
+                if not dry_run:
+                    _queue(conn, asked.route.name, chosen, span.known)
+                progress(PHASE, page.last - span.after, length)
+    return done
+
+
+def _span(conn: psycopg.Connection[Any], asked: Asked) -> tuple[Span, int]:
+    """Return the events to look at, and how many more there are that the outbox will read."""
+    taken = conn.execute(_TAKEN, [NAME]).fetchone()
+    ((known,),) = conn.execute(_END).fetchall()
+    until = min(known, _position(conn, asked.until)) if asked.until else known
+    end = min(until, taken[0]) if taken else until
+    # What was recorded at that very instant counts.
+    behind = max(asked.since or _BEGINNING, _BEGINNING) - timedelta(microseconds=1)
+    after = min(end, _position(conn, behind))
+    return Span(after, end, known), until - end
+
+
+def _position(conn: psycopg.Connection[Any], moment: datetime) -> int:
+    statement = position_at(moment)
+    ((position,),) = conn.execute(statement.sql.encode(), statement.params).fetchall()
+    return int(position)
+
+
+def _chosen(
+    conn: psycopg.Connection[Any], asked: Asked, matches: Sequence[Match], done: Replayed
+) -> Iterator[tuple[Match, UUID | None]]:
+    """Yield what is to wait, with its job where that is parked; and count in `done`."""
+    ids = [one.occasion.webhook_id for one in matches]
+    rows = conn.execute(_LATEST, [asked.route.name, ids]).fetchall() if ids else []
+    latest = {(stream_id, webhook_id): _Latest(*rest) for stream_id, webhook_id, *rest in rows}
+    for match in matches:
+        last = latest.get((match.stream_id, match.occasion.webhook_id))
+        done.matched += 1
+        if last is not None and last.state == "parked":
+            done.waiting_again += 1
+            yield match, last.job_id
+        elif last is None or (asked.again and last.state != "waiting"):
+            done.queued += 1
+            replay = 0 if last is None else last.replay + 1
+            yield match._replace(occasion=match.occasion._replace(replay=replay)), None
+        else:
+            done.left += 1
+
+
+def _queue(
+    conn: psycopg.Connection[Any],
+    route: str,
+    chosen: Sequence[tuple[Match, UUID | None]],
+    known: int,
+) -> None:
+    """Let events wait in this order, whether there is a job for them or not."""
+    with conn.pipeline():
+        for (stream_id, occasion), job_id in chosen:
+            if job_id is None:
+                outbox.add(conn, stream_id, [(route, Due(occasion, known))])
+            else:
+                conn.execute(_WAIT_AGAIN, [known, job_id])
+        conn.execute("SELECT pg_notify(%s, '')", [outbox.CHANNEL])

@@ -1,0 +1,151 @@
+"""Reading: what the text of a file of routes declares, or at which line it is wrong, and how."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+
+from workflows.routes.conditions import read_condition
+from workflows.routes.route import Route, Routes
+from workflows.routes.schema import (
+    CONDITIONS_MAX,
+    REQUIRED,
+    VERDICTS_BY_DEFAULT,
+    WHERE,
+    readers,
+)
+from workflows.routes.targets import TARGETS
+from workflows.routes.toml_lines import Lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from workflows.routes.conditions import Condition
+
+T = TypeVar("T")
+ROUTES_MAX: Final = 200
+PROBLEM_CHARS_MAX: Final = 500
+_PLACE: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+
+
+class RoutesError(Exception):
+    """The file of the routes is wrong; the message names it, the line, and what is expected."""
+
+
+def read_text(path: Path, content: bytes) -> Routes:
+    """Read the content of a file of routes; files that it names are beside it.
+
+    Raises:
+        RoutesError: something in it is wrong.
+    """
+    return Reading(path, content).routes()
+
+
+class Reading:
+    """One reading of a file's content: what it declares, or where it is wrong."""
+
+    def __init__(self, path: Path, content: bytes) -> None:
+        self._file = path.name
+        self._readers = readers(path.parent)
+        self._text = self._decoded(content)
+        self._lines = Lines(self._text)
+
+    def routes(self) -> Routes:
+        declared = self._parsed()
+        tables = declared.pop("route", [])
+        for key in declared:
+            self._wrong(self._lines.of_top(key), f"unknown key {key!r}; expected is [[route]]")
+        if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+            self._wrong(self._lines.of_top("route"), "a route is declared with [[route]]")
+        if len(tables) > ROUTES_MAX:
+            line = self._lines.of_route(ROUTES_MAX)
+            self._wrong(line, f"there are {len(tables)} routes; at most {ROUTES_MAX} may be")
+        routes: dict[str, Route] = {}
+        for number, table in enumerate(tables):
+            route = self._route(number, table)
+            if route.name in routes:
+                line = self._lines.of_key(number, "name")
+                self._wrong(line, f"a route named {route.name!r} stands above already")
+            routes[route.name] = route
+        return Routes(routes.values())
+
+    def _route(self, number: int, table: dict[str, Any]) -> Route:
+        known = (*self._readers, WHERE)
+        for key in table:
+            if key not in known:
+                line = self._lines.of_key(number, key)
+                self._wrong(line, f"unknown key {key!r}; expected are {', '.join(known)}")
+        read = {
+            key: self._read(number, key, reader, table[key])
+            for key, reader in self._readers.items()
+            if key in table
+        }
+        for key in REQUIRED:
+            if key not in read:
+                self._wrong(
+                    self._lines.of_route(number), f"this route has no {key}; each must have one"
+                )
+        targets = [key for key in TARGETS if key in read]
+        if len(targets) != 1:
+            given = " and ".join(targets) or "none"
+            line = self._lines.of_key(number, *targets[1:])
+            self._wrong(line, f"exactly one of {', '.join(TARGETS)} is expected, not {given}")
+        transformation, own_code = read.get("transformation", ("state", None))
+        return Route(
+            name=read["name"],
+            on=read["on"],
+            target=read[targets[0]],
+            transformation=transformation,
+            own_code=own_code,
+            arguments=read.get("arguments", {}),
+            enabled=read.get("enabled", True),
+            verdicts=read.get("verdicts", VERDICTS_BY_DEFAULT),
+            conditions=self._conditions(number, table.get(WHERE, {})),
+            where=table.get(WHERE, {}),
+        )
+
+    def _conditions(self, number: int, where: object) -> tuple[Condition, ...]:
+        if not isinstance(where, dict):
+            self._wrong(
+                self._lines.of_key(number, WHERE),
+                'where must be a table, such as { "data.currency" = "USD" }',
+            )
+        if len(where) > CONDITIONS_MAX:
+            line = self._lines.of_key(number, WHERE)
+            self._wrong(line, f"there are {len(where)} conditions; at most {CONDITIONS_MAX} may be")
+        return tuple(
+            self._read(number, place, partial(read_condition, place), declared)
+            for place, declared in where.items()
+        )
+
+    def _read(self, number: int, key: str, read: Callable[[object], T], value: object) -> T:
+        try:
+            return read(value)
+        except ValueError as error:
+            self._wrong(self._lines.of_key(number, key, WHERE), f"{key} {error}")
+
+    def _decoded(self, content: bytes) -> str:
+        try:
+            return content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            self._wrong(line, "not text in UTF-8")
+
+    def _parsed(self) -> dict[str, Any]:
+        try:
+            return tomllib.loads(self._text)
+        except RecursionError:
+            self._wrong(1, "nested too deeply")
+        except tomllib.TOMLDecodeError as error:
+            place = _PLACE.search(str(error))
+            last = self._text.rstrip().count("\n") + 1
+            line = int(place[1]) if place and place[1] else last
+            self._wrong(line, f"not TOML: {_PLACE.sub('', str(error))}")
+        except ValueError:
+            self._wrong(1, "some number in it has too many digits")
+
+    def _wrong(self, line: int, problem: str) -> NoReturn:
+        raise RoutesError(f"{self._file}:{line}: {problem[:PROBLEM_CHARS_MAX]}") from None

@@ -1,0 +1,108 @@
+"""Route: which deliveries start which workflow in Windmill."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from workflows.routes.schema import NO_VERDICT, VERDICTS_BY_DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workflows.routes.conditions import Condition, Glob
+    from workflows.routes.targets import Target
+    from workflows.transforms.custom_code import OwnCode
+    from workflows.trigger import Occasion
+
+
+class ShownRoute(msgspec.Struct, frozen=True):
+    """A route as people see it; the token in its target is masked.
+
+    Of its fixed arguments only the names are shown.
+    """
+
+    name: str
+    on: list[str]
+    target: str
+    transformation: str
+    enabled: bool
+    verdicts: list[str]
+    where: dict[str, Any]
+    arguments: list[str] = []
+
+
+@dataclass(frozen=True)
+class Route:
+    """One declared route. `transformation` is a built-in one, unless there is `own_code`.
+
+    `where` are the `conditions` as they were declared. `arguments` go to every job, in
+    place of what the transformation gives under the same name.
+    """
+
+    name: str
+    on: tuple[Glob, ...]
+    target: Target
+    transformation: str = "state"
+    own_code: OwnCode | None = None
+    enabled: bool = True
+    verdicts: tuple[str, ...] = VERDICTS_BY_DEFAULT
+    conditions: tuple[Condition, ...] = ()
+    where: Mapping[str, object] = field(default_factory=dict, hash=False)
+    arguments: Mapping[str, object] = field(default_factory=dict, hash=False, repr=False)
+
+    @property
+    def path(self) -> str:
+        """What follows `/jobs/` in Windmill's API, such as `run/p/f/folder/name`."""
+        return self.target.path
+
+    @property
+    def url(self) -> str | None:
+        """The whole webhook URL, where one was declared: a secret."""
+        return self.target.url
+
+    @property
+    def shown(self) -> str:
+        """The target as it may be printed."""
+        return self.target.shown
+
+    def wants_type(self, type_: str) -> bool:
+        """Tell whether deliveries of a type may start something; no route that is off wants any."""
+        return self.enabled and any(glob.matches(type_) for glob in self.on)
+
+    def wants(self, occasion: Occasion) -> bool:
+        """Tell whether a delivery is to start something."""
+        return (
+            self.wants_type(occasion.type)
+            and (occasion.verdict or NO_VERDICT) in self.verdicts
+            and all(condition.holds(occasion.payload) for condition in self.conditions)
+        )
+
+    def show(self) -> ShownRoute:
+        """Return what people may see of it."""
+        return ShownRoute(
+            name=self.name,
+            on=[glob.pattern for glob in self.on],
+            target=self.shown,
+            transformation=self.transformation,
+            enabled=self.enabled,
+            verdicts=list(self.verdicts),
+            where=dict(self.where),
+            arguments=list(self.arguments),
+        )
+
+
+class Routes(tuple[Route, ...]):
+    """The declared routes, in the file's order; no two have the same name."""
+
+    __slots__ = ()
+
+    def named(self, name: str) -> Route | None:
+        """Return the route of a name, None where there is none."""
+        return next((route for route in self if route.name == name), None)
+
+    def show(self) -> list[ShownRoute]:
+        """Return what people may see of them."""
+        return [route.show() for route in self]

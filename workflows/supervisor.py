@@ -1,0 +1,111 @@
+"""The supervisor: keeps the process that starts jobs running for as long as the server does."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from workflows import worker_process as program
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workflows.worker import Task
+
+_log = logging.getLogger(__name__)
+
+PAUSE_MIN_S: Final = 1.0
+PAUSE_MAX_S: Final = 30.0
+"""The pause before it is started again doubles from the one to the other ..."""
+WELL_S: Final = 60.0
+"""... and begins anew once it has run for so long."""
+END_S: Final = program.END_S + 5.0
+"""How long it may take to end in order; a job on its way is sent again, and started once."""
+
+
+class Supervisor:
+    """Starts the process, in an environment that holds no secret, and again when it dies."""
+
+    def __init__(self, task: Task, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._task = msgspec.json.encode(task) + b"\n"
+        self._stopping = Event()
+        self._starting = Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = Thread(target=self._run, name="windmill")
+
+    def start(self) -> None:
+        """Start the process."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the process, and wait until it has ended."""
+        self._stopping.set()
+        with self._starting:  # from here on, none is started
+            process = self._process
+        if process is not None:
+            _end(process)
+        self._thread.join()
+
+    def _run(self) -> None:
+        pause_s = PAUSE_MIN_S
+        while not self._stopping.is_set():
+            began_s = time.monotonic()
+            ended = self._run_once()
+            if self._stopping.is_set():
+                return
+            _log.error("the process that starts Windmill's jobs %s", ended)
+            if time.monotonic() - began_s > WELL_S:
+                pause_s = PAUSE_MIN_S
+            self._stopping.wait(pause_s)
+            pause_s = min(2 * pause_s, PAUSE_MAX_S)
+
+    def _run_once(self) -> str:
+        """Start the process, wait until it has ended, and tell how it did."""
+        with self._starting:
+            if self._stopping.is_set():
+                return "is not wanted any more"
+            try:
+                self._process = process = _started(self._task, self._environ)
+            except OSError as error:
+                return f"cannot be started: {error.strerror}"
+        _log.info("process %d starts Windmill's jobs", process.pid)
+        process.wait()
+        _close(process)
+        return f"has ended with {process.returncode}"
+
+
+def _started(task: bytes, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    # Without the working directory on its path, from which anything might be imported.
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", program.__name__],
+        bufsize=0,
+        stdin=subprocess.PIPE,
+        env=environ,
+        process_group=0,  # Ctrl-C is for the server, which ends it
+    )
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):  # it has ended at once, which will be noticed
+        # Not as an argument, which everybody on the machine could read: it holds secrets.
+        process.stdin.write(task)
+    return process
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    _close(process)
+    try:
+        process.wait(END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()

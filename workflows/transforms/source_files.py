@@ -1,0 +1,40 @@
+"""Sources: the merchant's files as they are read, and what is said of errors in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from workflows.transforms.sandbox_protocol import CallError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOURCE_BYTES_MAX: Final = 1024 * 1024
+MESSAGE_CHARS_MAX: Final = 200
+
+
+def read_source(path: Path) -> str:
+    """Read a file of code.
+
+    Raises:
+        CallError: it cannot be read, or is no code.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(SOURCE_BYTES_MAX + 1)
+    except OSError as error:
+        raise CallError(f"{path.name}: {error.strerror}") from error
+    if len(content) > SOURCE_BYTES_MAX:
+        raise CallError(f"{path.name}: the file is larger than {SOURCE_BYTES_MAX} bytes")
+    try:
+        source = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CallError(f"{path.name}: not a text file in UTF-8") from error
+    if "\0" in source:
+        raise CallError(f"{path.name}: not a text file")
+    return source
+
+
+def shortened(message: str) -> str:
+    """Return the beginning of a message, on one line."""
+    return " ".join(message[: 2 * MESSAGE_CHARS_MAX].split())[:MESSAGE_CHARS_MAX]

@@ -1,0 +1,146 @@
+"""Running: all that starts jobs, put together, for as long as the database is there; then anew."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from postgres.connections import DATABASE_ERRORS
+from telemetry.incident import Trouble
+from telemetry.redaction import origin_of
+from workflows.dispatch.address import Windmill
+from workflows.dispatch.connecting import connected_within, lead
+from workflows.dispatch.dispatcher import Sender
+from workflows.dispatch.job_delivery import Courier
+from workflows.dispatch.limits import LIMITS, Limits
+from workflows.dispatch.outcome_poller import CONCURRENCY as ASKING
+from workflows.dispatch.outcome_poller import Outcomes
+from workflows.dispatch.progress_recorder import Recorder
+from workflows.dispatch.trigger_loader import Loader
+from workflows.dispatch.windmill_client import Client
+from workflows.job_arguments import Transformer
+from workflows.outbox.follower import Outbox
+from workflows.outbox.table import CHANNEL
+from workflows.routes.routes_file import RoutesFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from postgres.connections import AsyncConnection
+
+_log = logging.getLogger(__name__)
+
+NAME: Final = "raphus-windmill"
+POLL_S: Final = 1.0
+PAUSE_S: Final = 0.5
+"""The pause after a failure: short, since the database may be back."""
+# Any number will do, as long as every sender of a database takes the same.
+_LOCK: Final = 7_270_480_530_006
+
+
+class Task(msgspec.Struct):
+    """What is to be worked with: the database, the routes and where Windmill is."""
+
+    conninfo: str
+    routes_path: str
+    base_url: str | None
+    workspace: str | None
+    token: str | None
+
+
+async def run(task: Task, limits: Limits = LIMITS) -> None:
+    """Start jobs until it is cancelled; where the database goes away, begin anew."""
+    path = Path(task.routes_path)
+    # The routes were there when somebody asked for this: a file that is gone is no empty one.
+    outbox = Outbox(task.conninfo, RoutesFile(path, required=True))
+    outbox.start()
+    try:
+        await _Sending(task, RoutesFile(path, required=True), limits).run()
+    finally:
+        await asyncio.to_thread(outbox.stop)
+
+
+class _Sending:
+    """The sender and what it works with, in one session after the other."""
+
+    def __init__(self, task: Task, routes: RoutesFile, limits: Limits) -> None:
+        self._conninfo = task.conninfo
+        self._windmill = Windmill(task.base_url, task.workspace, task.token)
+        self._routes = routes
+        self._limits = limits
+        self._trouble = Trouble(_log, "no job is started")
+        self._routes_trouble = Trouble(_log, "the routes cannot be read")
+        self._leading: AsyncConnection | None = None
+
+    async def run(self) -> None:
+        """Run sessions, until it is cancelled."""
+        while True:
+            try:
+                await self._session()
+            except* DATABASE_ERRORS as errors:
+                kind = type(next(_leaves(errors))).__name__
+                self._trouble.begin(f"the database is away: {kind}")
+            except* Exception as errors:  # noqa: BLE001 -- told, and tried again
+                self._trouble.begin(", ".join(sorted({origin_of(one) for one in _leaves(errors)})))
+            await asyncio.sleep(PAUSE_S)
+
+    async def _session(self) -> None:
+        """Send while this process is the one that does, and its connections last.
+
+        The one that holds the lock is listened on, so that its end is noticed at once. Even so,
+        two processes that send start nothing twice, and nothing out of order.
+        """
+        async with AsyncExitStack() as stack:
+            before, conninfo = self._leading, self._conninfo
+            leading = await connected_within(stack, conninfo, NAME, instead_of=before)
+            self._leading = leading
+            await lead(leading, _LOCK)
+            filling, loading, recording, asking = [
+                await connected_within(stack, conninfo, NAME) for _ in range(4)
+            ]
+            client = Client(self._limits.concurrency + ASKING, self._limits.timeout_s)
+            stack.push_async_callback(client.close)
+            transformer = Transformer()
+            stack.push_async_callback(transformer.close)
+            self._trouble.end()
+            async with asyncio.TaskGroup() as tasks:
+                recorder, loader = Recorder(), Loader()
+                courier = Courier(client, transformer, loader, recorder, self._limits)
+                sender = Sender(tasks, courier, recorder, self._windmill, self._limits)
+                outcomes = Outcomes(client, self._routes.current, self._windmill, self._limits)
+                tasks.create_task(outcomes.run(asking))
+                tasks.create_task(loader.run(loading))
+                tasks.create_task(sender.run(filling))
+                tasks.create_task(recorder.run(recording, sender.recorded))
+                await _listen(leading, lambda: self._look_again(sender))
+
+    def _look_again(self, sender: Sender) -> None:
+        routes = self._routes.current()
+        sender.look_again(routes)
+        if self._routes.problem is None:
+            self._routes_trouble.end()
+        else:
+            so = "those of before stay" if routes else "nothing is started until they can"
+            self._routes_trouble.begin(f"{self._routes.problem}; {so}")
+
+
+async def _listen(conn: AsyncConnection, look_again: Callable[[], None]) -> None:
+    await conn.execute(f"LISTEN {CHANNEL}".encode())
+    while True:
+        await conn.execute("SELECT")  # what is only listened on may be dead without a word
+        look_again()
+        async for _ in conn.notifies(timeout=POLL_S, stop_after=1):
+            pass
+
+
+def _leaves(errors: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
+    for error in errors.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
