@@ -12,14 +12,14 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api.database import Database
-from api.errors import INTERNAL, ApiError
-from api.freshness import Freshness
-from api.known import Known
+from api.http.errors import INTERNAL, ApiError
 from api.metrics import Metrics
+from api.queries.database import Database
+from api.queries.freshness import Freshness
+from api.queries.snapshot_cache import Known
 from api.routes import routes
 from api.services import Services
-from api.webhooks import Acknowledger, Webhooks
+from api.webhooks.endpoint import Acknowledger, Webhooks
 from ledger.application import Ledger
 from ledger.batch_writer import QUEUE_MAX, Writer
 from ledger.following.checkpoint import POSITION
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from api.auth import Guard
-    from api.signatures import Verifier
+    from api.http.auth import Guard
+    from api.webhooks.verifier import Verifier
     from projections.live.projector import Projected
 
 

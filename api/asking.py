@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from api import conninfo
-from api.database import Database
-from api.known import Known
-from api.services import Reading
+from api.queries.database import Database
+from api.queries.read_side import ReadSide
+from api.queries.snapshot_cache import Known
 from telemetry.progress import silent
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def asked(
-    settings: Settings, question: Callable[[Reading], Awaitable[T]], progress: Progress = silent
+    settings: Settings, question: Callable[[ReadSide], Awaitable[T]], progress: Progress = silent
 ) -> T:
     """Ask the database that the settings mean.
 
@@ -35,8 +35,8 @@ def asked(
     """
 
     async def ask(database: str) -> T:
-        async with _reading(database, settings, progress) as reading:
-            return await question(reading)
+        async with _reading(database, settings, progress) as read_side:
+            return await question(read_side)
 
     with conninfo.database(settings) as database:
         return asyncio.run(ask(database))
@@ -45,11 +45,11 @@ def asked(
 @asynccontextmanager
 async def _reading(
     conninfo_: str, settings: Settings, progress: Progress
-) -> AsyncIterator[Reading]:
+) -> AsyncIterator[ReadSide]:
     database = Database(conninfo_)
     known = Known(conninfo_, database, wait_s=None, progress=progress)
     try:
-        yield Reading(database, known, settings.windmill.routes_file())
+        yield ReadSide(database, known, settings.windmill.routes_file())
     finally:
         await known.stop()
         await database.close()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import psycopg
 
-from api.answers import encode
 from api.conninfo import database
+from api.http.responses import encode
 from ledger.integrity.signatures import StoredSignatures
 from postgres.connections import WORKING, connect
 from projections.audit import AuditError, of_customer, read

@@ -14,12 +14,12 @@ import psycopg
 
 from api import playing
 from api.app import application
-from api.auth import OpenOnLoopback
 from api.conninfo import database
+from api.http.auth import OpenOnLoopback
 from api.serve import in_background, listening, url_of
 from api.showing import show_commands, show_customers, show_objects
-from api.signatures import Verifier
-from api.webhooks import PATH
+from api.webhooks.endpoint import PATH
+from api.webhooks.verifier import Verifier
 from ledger.following.checkpoint import POSITION
 from ledger.integrity.signatures import PREFIX
 from postgres.connections import WORKING, connect

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args, get_type_hint
 
 import msgspec
 
-from api.bodies import BODY_BYTES_MAX
-from api.errors import ErrorBody
-from api.webhooks import PATH, Acknowledgement
+from api.http.errors import ErrorBody
+from api.webhooks.endpoint import PATH, Acknowledgement
+from api.webhooks.request_body import BODY_BYTES_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from api.operations import Operation
-    from api.parameters import Parameter
+    from api.http.operations import Operation
+    from api.http.parameters import Parameter
 
 Json: TypeAlias = "dict[str, Any]"  # a JSON document has no narrower type
 _REF: Final = "#/components/schemas/{name}"

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.routing import Route
 
-from api.answers import Answer, answer, encode
-from api.customers import GET_CUSTOMER, GET_CUSTOMER_TIMELINE
-from api.events import GET_EVENT, LIST_EVENTS
-from api.health import HEALTHZ, METRICS, READYZ
-from api.lifecycle import GET_CUSTOMER_LIFECYCLE
-from api.objects import OBJECTS
+from api.endpoint import Endpoint
+from api.http.operations import Operation
+from api.http.responses import Answer, answer, encode
 from api.openapi import document
-from api.operations import Endpoint, Operation
-from api.timelines import LIST_REFUSALS
-from api.webhooks import PATH, Webhooks
-from api.windmill.operations import OPERATIONS as WINDMILL
+from api.resources.customers import GET_CUSTOMER, GET_CUSTOMER_TIMELINE
+from api.resources.events import GET_EVENT, LIST_EVENTS
+from api.resources.health import HEALTHZ, METRICS, READYZ
+from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
+from api.resources.objects import OBJECTS
+from api.resources.timelines import LIST_REFUSALS
+from api.resources.workflows import OPERATIONS as WINDMILL
+from api.webhooks.endpoint import PATH, Webhooks
 
 if TYPE_CHECKING:
-    from api.parameters import Given
+    from api.http.parameters import Given
     from api.services import Services
 
 

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import uvicorn
 
-from api.admission import Admission
 from api.app import application
-from api.auth import KeyGuard
-from api.capacity import CONNECTIONS_MAX, Capacity, raise_files_max
 from api.conninfo import UnreachableError, database
+from api.http.admission import Admission
+from api.http.auth import KeyGuard
+from api.http.capacity import CONNECTIONS_MAX, Capacity, raise_files_max
+from api.http.uvicorn_protocol import BoundedProtocol
 from api.key_file import kept_in, kept_key
-from api.protocol import BoundedProtocol
 from api.settings import without_secrets
 from telemetry.redaction import kind_of
 from workflows.outbox.follower import begin

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from api.signatures import Verifier
+from api.webhooks.verifier import Verifier
 from ledger.integrity.signatures import SecretError
 from workflows.routes.routes_file import RoutesFile
 

@@ -113,3 +113,8 @@ class Kind:
 
     def _reads(self, name: str) -> bool:
         return name not in self.derived
+
+
+def spoken(name: str) -> str:
+    """Return the name of a kind, or of a resource, as it is written in sentences."""
+    return name.replace("_", " ").replace("license", "licence")

@@ -1,8 +1,8 @@
 """The clock: when a batch is recorded, agreed between clocks of which one may be wrong.
 
 Three clocks are at hand: the database's, this process', and Dodo's, by the times that deliveries
-were signed at. A delivery is accepted only within `TOLERANCE` of this process' clock (see
-`api.signatures`), so a fresh one vouches for that clock, and two of three agree on the truth.
+were signed at. A delivery is accepted only within `TOLERANCE` of this process' clock (its signature
+is good for no longer), so a fresh one vouches for that clock, and two of three agree on the truth.
 """
 
 from __future__ import annotations

@@ -17,10 +17,10 @@ from psycopg.sql import SQL, Identifier
 from standardwebhooks import Webhook
 
 from api.app import application
-from api.auth import KeyGuard, OpenOnLoopback
+from api.http.auth import KeyGuard, OpenOnLoopback
 from api.serve import in_background, listening, url_of
-from api.signatures import Verifier
-from api.webhooks import PATH
+from api.webhooks.endpoint import PATH
+from api.webhooks.verifier import Verifier
 from ledger.batch_writer import QUEUE_MAX
 
 if TYPE_CHECKING:

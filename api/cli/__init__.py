@@ -16,7 +16,7 @@ from api.cli.errors import CommandError
 from api.cli.parser import parser
 from api.conninfo import UnreachableError
 from api.demo import DemoError
-from api.errors import ApiError
+from api.http.errors import ApiError
 from api.rebuilding import RebuildingError
 from api.serve import AddressError, StartError
 from api.settings import Settings, SettingsError

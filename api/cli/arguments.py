@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from api.operations import MIN_POSITION
-from api.parameters import Given
+from api.http.operations import MIN_POSITION
+from api.http.parameters import Given
 from api.rebuilding import NAMES
 from ledger.integrity.verify import Head
 from workflows.routes.conditions import read_glob
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace, _SubParsersAction
     from collections.abc import Callable, Sequence
 
-    from api.operations import Operation
-    from api.parameters import Parameter
+    from api.http.operations import Operation
+    from api.http.parameters import Parameter
     from api.settings import Settings
     from workflows.routes.conditions import Glob
 

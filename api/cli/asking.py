@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
-from api.answers import encode
 from api.asking import asked
 from api.cli.arguments import add_json, add_taken, given_in
 from api.cli.terminal import console, wide_console, write
-from api.customers import CURSOR
-from api.lifecycle import GET_CUSTOMER_LIFECYCLE, whole_lifecycle
-from api.objects import OBJECTS
-from api.pages import LIMIT
-from api.past import AS_OF, KNOWN_AT
+from api.http.pagination import LIMIT
+from api.http.responses import encode
 from api.printing.customers import show_customer
 from api.printing.explanations import show_explanation
 from api.printing.objects import show_object, show_objects
@@ -20,7 +16,11 @@ from api.printing.tables import show_line
 from api.printing.timelines import show_happenings, show_timeline
 from api.printing.words import past
 from api.progress import shown
-from api.timelines import LIST_REFUSALS
+from api.queries.time_travel import AS_OF, KNOWN_AT
+from api.resources.customers import CURSOR
+from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE, whole_lifecycle
+from api.resources.objects import OBJECTS
+from api.resources.timelines import LIST_REFUSALS
 from projections.read_models.catalogue import LISTINGS
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from api.cli.arguments import Commands
-    from api.objects import Objects
-    from api.operations import Operation
-    from api.pages import Page
-    from api.services import Reading
+    from api.http.operations import Operation
+    from api.http.pagination import Page
+    from api.queries.read_side import ReadSide
+    from api.resources.objects import Objects
     from api.settings import Settings
     from domain.entity import Entity
     from domain.timeline import Entry
@@ -64,7 +64,7 @@ def add(commands: Commands) -> None:
     add_json(customer)
 
 
-def _take(parser: ArgumentParser, operation: Operation[Reading], show: Show) -> None:
+def _take(parser: ArgumentParser, operation: Operation[ReadSide], show: Show) -> None:
     parser.description = operation.summary
     parser.set_defaults(operation=operation, show=show)
     add_taken(parser, operation)
@@ -72,10 +72,10 @@ def _take(parser: ArgumentParser, operation: Operation[Reading], show: Show) -> 
 
 
 def _ask(settings: Settings, args: Namespace) -> None:
-    operation: Operation[Reading] = args.operation
+    operation: Operation[ReadSide] = args.operation
     show: Show = args.show
     given = given_in(args, operation)
-    answer = _answered(settings, args, lambda reading: operation.handle(reading, given))
+    answer = _answered(settings, args, lambda read_side: operation.handle(read_side, given))
     if args.json:
         write(answer.body + b"\n")
     else:
@@ -85,7 +85,9 @@ def _ask(settings: Settings, args: Namespace) -> None:
 
 def _customer(settings: Settings, args: Namespace) -> None:
     given = given_in(args, GET_CUSTOMER_LIFECYCLE)
-    found = _answered(settings, args, lambda reading: whole_lifecycle(reading, given, FACTS_MAX))
+    found = _answered(
+        settings, args, lambda read_side: whole_lifecycle(read_side, given, FACTS_MAX)
+    )
     if args.json:
         write(encode(found) + b"\n")
     else:
@@ -93,7 +95,7 @@ def _customer(settings: Settings, args: Namespace) -> None:
 
 
 def _answered(
-    settings: Settings, args: Namespace, question: Callable[[Reading], Awaitable[T]]
+    settings: Settings, args: Namespace, question: Callable[[ReadSide], Awaitable[T]]
 ) -> T:
     # What was known at a time may have to be built first, which takes a while.
     builds = args.known_at is not None
@@ -134,7 +136,7 @@ def _show_next(console: Console, page: Page[Any]) -> None:
 class _OfObjects(NamedTuple):
     name: str
     help: str
-    operation_of: Callable[[Objects], Operation[Reading]]
+    operation_of: Callable[[Objects], Operation[ReadSide]]
     show: Show
 
 

@@ -13,9 +13,9 @@ from api.auditing import audit
 from api.cli.arguments import add_json, add_taken, given_in, head, parameter, read_model
 from api.cli.errors import CommandError
 from api.cli.terminal import console, write
-from api.customers import CUSTOMER_ID
-from api.events import CURSOR, LIST_EVENTS, first_events
-from api.pages import LIMIT
+from api.http.pagination import LIMIT
+from api.resources.customers import CUSTOMER_ID
+from api.resources.events import CURSOR, LIST_EVENTS, first_events
 
 if TYPE_CHECKING:
     from argparse import Namespace

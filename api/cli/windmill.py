@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 import msgspec
 import psycopg
 
-from api.answers import encode
 from api.asking import asked
 from api.cli.arguments import add_json, add_taken, given_in, glob, parameter
 from api.cli.errors import CommandError
 from api.cli.terminal import console, wide_console, write
 from api.conninfo import database
-from api.errors import ApiError
-from api.parameters import instant
+from api.http.errors import ApiError
+from api.http.parameters import instant
+from api.http.responses import encode
 from api.printing.windmill import (
     show_attempts,
     show_jobs,
@@ -26,8 +26,8 @@ from api.printing.windmill import (
     show_unwanted,
 )
 from api.progress import shown
+from api.resources.workflows import LIST_ATTEMPTS, LIST_OUTBOX, LIST_ROUTES, RETRY
 from api.settings import SettingsError
-from api.windmill.operations import LIST_ATTEMPTS, LIST_OUTBOX, LIST_ROUTES, RETRY
 from api.windmill.sampling import NoSampleError, sample
 from telemetry.progress import silent
 from workflows.dispatch.address import AddressError, Windmill
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from api.cli.arguments import Commands
-    from api.operations import Operation
-    from api.services import Reading
+    from api.http.operations import Operation
+    from api.queries.read_side import ReadSide
     from api.settings import Settings
     from workflows.routes.route import Route, Routes
 
@@ -86,9 +86,9 @@ def _add_dry_run(parser: ArgumentParser, help_: str) -> None:
 
 
 def _ask(settings: Settings, args: Namespace) -> None:
-    operation: Operation[Reading] = args.operation
+    operation: Operation[ReadSide] = args.operation
     given = given_in(args, operation)
-    answer = asked(settings, lambda reading: operation.handle(reading, given), silent)
+    answer = asked(settings, lambda read_side: operation.handle(read_side, given), silent)
     if args.json:
         write(answer.body + b"\n")
     else:
@@ -171,7 +171,7 @@ def _windmill(settings: Settings) -> Windmill:
 class _Asking(NamedTuple):
     name: str
     run: Callable[[Settings, Namespace], None]
-    operation: Operation[Reading]
+    operation: Operation[ReadSide]
     show: Callable[[Console, Any], None]  # Any: each shows what its own operation answers
 
 

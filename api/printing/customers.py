@@ -19,15 +19,15 @@ from api.printing.words import (
     oddities,
     price,
 )
-from api.spoken import spoken
 from domain.aggregates.dispute import OPEN
+from domain.entity import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import Console
 
-    from api.lifecycle import Lifecycle
+    from api.resources.lifecycle import Lifecycle
     from domain.aggregates.subscription import SubscriptionEntity
     from domain.entity import Entity
     from projections.read_models.customers import Customer

@@ -8,7 +8,7 @@ import msgspec
 
 from api.printing.tables import show_line, show_table
 from api.printing.words import moment
-from api.spoken import spoken
+from domain.entity import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

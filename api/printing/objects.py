@@ -9,8 +9,8 @@ import msgspec
 
 from api.printing.tables import show_fields, show_line, show_table
 from api.printing.words import NOTHING, amount, counted, drifted, moment, money, oddities
-from api.spoken import spoken
 from domain.aggregates.catalogue import KINDS
+from domain.entity import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

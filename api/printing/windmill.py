@@ -13,8 +13,8 @@ from workflows.routes.schema import VERDICTS_BY_DEFAULT
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from api.pages import Page
-    from api.windmill.operations import Retried, RouteNow, Routes
+    from api.http.pagination import Page
+    from api.resources.workflows import Retried, RouteNow, Routes
     from workflows.outbox.queries import QueuedJob, RecordedAttempt
     from workflows.outbox.replay import Replayed
     from workflows.routes.route import Route

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from api.database import Database
+from api.queries.database import Database
 from ledger.mapper import LedgerMapper
 from postgres.statement import Statement
 from projections.live.follower import Follower

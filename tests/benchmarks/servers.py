@@ -13,11 +13,11 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from api.app import application
-from api.auth import OpenOnLoopback
+from api.http.auth import OpenOnLoopback
 from api.metrics import Metrics
 from api.serve import Server, listening
-from api.signatures import Verifier
-from api.webhooks import PATH, Acknowledger, Webhooks
+from api.webhooks.endpoint import PATH, Acknowledger, Webhooks
+from api.webhooks.verifier import Verifier
 from ledger.application import Ledger, Receipt
 from ledger.batch_writer import Settled, Writer
 from tests.benchmarks.bodies import SECRET
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from api.webhooks import Waiting
+    from api.webhooks.endpoint import Waiting
     from domain.delivery import Delivery
 
 _THREADS: Final = 8

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from api.webhooks import PATH
+from api.webhooks.endpoint import PATH
 from ledger.application import Ledger
 from tests.benchmarks.bodies import deliveries
 from tests.benchmarks.load import drive

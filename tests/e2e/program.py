@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 
 from api.key_file import kept_in
-from api.webhooks import PATH
+from api.webhooks.endpoint import PATH
 from tests.embedded_users import GUARD_S, is_stopped
 from tests.http_server import SECRET, signed
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import httpx
 
-from api.webhooks import PATH
+from api.webhooks.endpoint import PATH
 from simulator import as_dodo_delivers, merchant
 from tests.e2e.program import client, until
 from tests.embedded_users import GUARD_S

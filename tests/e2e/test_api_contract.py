@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, settings
 from schemathesis import GenerationMode
 
 from api.openapi import document
+from api.resources.workflows import RETRY
 from api.routes import OPERATIONS
-from api.webhooks import PATH
-from api.windmill.operations import RETRY
+from api.webhooks.endpoint import PATH
 from tests.e2e.program import client, serving
 from tests.http_server import Served, copied, signed
 from tests.samples import samples

@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from api.webhooks import PATH
+from api.webhooks.endpoint import PATH
 from postgres.embedded import EmbeddedPostgres
 from tests.e2e.program import RAPHUS, Program, environment, raphus, serving
 from tests.embedded_users import GUARD_S, home_of, is_stopped

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from api.webhooks import PATH
+from api.webhooks.endpoint import PATH
 from tests.e2e.evidence import quoted
 from tests.e2e.program import Program, asked, has_caught_up, posted, serving, until
 from tests.e2e.program import client as client_of

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api.asking import asked
-from api.customers import CUSTOMER_ID
-from api.errors import ApiError
-from api.lifecycle import whole_lifecycle
-from api.parameters import Given
+from api.http.errors import ApiError
+from api.http.parameters import Given
+from api.resources.customers import CUSTOMER_ID
+from api.resources.lifecycle import whole_lifecycle
 from api.settings import Settings
 from tests.histories import said
 from tests.integration.projected import project, record
@@ -18,8 +18,8 @@ from tests.integration.projected import project, record
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from api.lifecycle import Lifecycle
-    from api.services import Reading
+    from api.queries.read_side import ReadSide
+    from api.resources.lifecycle import Lifecycle
 
 FACTS = 250
 
@@ -36,8 +36,8 @@ def customers(database: str, tmp_path: Path) -> Settings:
 def lifecycle(settings: Settings, customer_id: str, items_max: int) -> Lifecycle:
     given = Given({CUSTOMER_ID.name: customer_id})
 
-    async def ask(reading: Reading) -> Lifecycle:
-        return await whole_lifecycle(reading, given, items_max)
+    async def ask(read_side: ReadSide) -> Lifecycle:
+        return await whole_lifecycle(read_side, given, items_max)
 
     return asked(settings, ask, lambda _phase, _done, _total: None)
 

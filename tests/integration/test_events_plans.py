@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 import pytest
 
-from api.events import AGGREGATE, LOOKED_AT_MAX, TYPE, Span, select_events
-from api.parameters import Given
-from api.past import AS_OF
+from api.http.parameters import Given
+from api.queries.time_travel import AS_OF
+from api.resources.events import AGGREGATE, LOOKED_AT_MAX, TYPE, Span, select_events
 from tests.http_server import copied, served
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.msgpack import Ext
 
-from api.cursors import Cursor
+from api.http.cursors import Cursor
 from api.routes import OPERATIONS
 from tests.http_server import copied, served
 from tests.samples import samples
@@ -19,7 +19,7 @@ from tests.samples import samples
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from api.operations import Operation
+    from api.http.operations import Operation
     from tests.http_server import Served
 
 UNPAGED: Final = {"list_windmill_routes"}

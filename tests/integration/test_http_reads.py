@@ -84,7 +84,7 @@ def test_an_object_is_there_as_soon_as_its_delivery_is_waited_for(server: Served
 def test_a_position_that_the_log_has_not_reached_is_not_yet_on_any_read(
     shop: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.freshness.WAIT_S", 0.2)
+    monkeypatch.setattr("api.queries.freshness.WAIT_S", 0.2)
     paths = ["/v1/payments", "/v1/payments/x", "/v1/payments/x/timeline", "/v1/customers/x"]
     paths += ["/v1/events", "/v1/events/x", "/v1/refusals", "/v1/customers/x/timeline"]
     with ThreadPoolExecutor(len(paths)) as clients:  # each of them waits for some seconds

@@ -16,8 +16,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from api.bodies import BODY_BYTES_MAX
-from api.webhooks import PATH
+from api.webhooks.endpoint import PATH
+from api.webhooks.request_body import BODY_BYTES_MAX
 from ledger.mapper import LedgerMapper
 from tests.http_server import SECRET, Served, copied, served, signed
 from tests.integration.waiting import until
@@ -213,7 +213,7 @@ def test_a_head_beyond_the_limits_is_refused_in_the_shape_of_all_errors(
 def test_a_peer_that_does_not_finish_its_head_is_hung_up_on(
     shared: tuple[Served, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.protocol.HEAD_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("api.http.uvicorn_protocol.HEAD_TIMEOUT_S", 0.1)
     for sent in (b"", b"GET /healthz HTTP/1.1\r\nhost"):
         with _connected(shared[0]) as sock:
             sock.sendall(sent)
@@ -223,7 +223,7 @@ def test_a_peer_that_does_not_finish_its_head_is_hung_up_on(
 def test_a_peer_that_does_not_finish_its_body_is_told_so(
     shared: tuple[Served, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.bodies.READ_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("api.webhooks.request_body.READ_TIMEOUT_S", 0.1)
     with _connected(shared[0]) as sock:
         sock.sendall(b"POST /webhooks/dodo HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf")
         assert sock.recv(65_536).startswith(b"HTTP/1.1 408 ")
@@ -232,7 +232,7 @@ def test_a_peer_that_does_not_finish_its_body_is_told_so(
 def test_bodies_that_are_more_together_than_may_be_read_at_once_are_to_come_again(
     shared: tuple[Served, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.bodies.READING_BYTES_MAX", 1_000_000)
+    monkeypatch.setattr("api.webhooks.request_body.READING_BYTES_MAX", 1_000_000)
     body = b"x" * BODY_BYTES_MAX
     response = shared[0].post(body)
     assert (response.status_code, response.json()["error"]["code"]) == (503, "busy")
@@ -268,7 +268,7 @@ def test_what_is_queued_is_committed_and_answered_when_the_server_stops(database
 def test_while_the_database_is_away_nothing_is_acknowledged_and_then_it_goes_on(
     database: str, cluster: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for limit_s in ("ledger.application.PATIENCE_S", "api.database.WAIT_S"):
+    for limit_s in ("ledger.application.PATIENCE_S", "api.queries.database.WAIT_S"):
         monkeypatch.setattr(limit_s, 1.0)
     name = conninfo_to_dict(database)["dbname"]
     with served(database) as server, psycopg.connect(cluster, autocommit=True) as admin:

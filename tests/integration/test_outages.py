@@ -47,8 +47,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         "ledger.application.PATIENCE_S": 0.5,
         "ledger.application.BATCH_S": 1.5,
         "ledger.batch_writer.SLOW_S": 0.5,
-        "api.database.WAIT_S": 0.5,
-        "api.database.ANSWER_S": 1.5,
+        "api.queries.database.WAIT_S": 0.5,
+        "api.queries.database.ANSWER_S": 1.5,
     }.items():
         monkeypatch.setattr(limit, seconds)
 
@@ -139,7 +139,7 @@ def test_a_batch_of_which_no_answer_comes_is_tried_again_and_is_one_event_each(
 def test_a_webhook_whose_commit_is_not_known_is_to_come_again_and_then_a_duplicate(
     database: str, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.webhooks.ANSWER_S", 0.5)
+    monkeypatch.setattr("api.webhooks.endpoint.ANSWER_S", 0.5)
     with served(line.conninfo) as server:
         server.deliver(BODY)
         line.mute_at = b"COMMIT\0"
@@ -157,7 +157,7 @@ def test_a_webhook_is_answered_in_time_whatever_the_writer_waits_for(
 ) -> None:
     for limit_s in ("ledger.application.PATIENCE_S", "ledger.application.BATCH_S"):
         monkeypatch.setattr(limit_s, 100.0)
-    monkeypatch.setattr("api.webhooks.ANSWER_S", 0.5)
+    monkeypatch.setattr("api.webhooks.endpoint.ANSWER_S", 0.5)
     with served(line.conninfo) as server, ThreadPoolExecutor(6) as clients:
         server.deliver(BODY)
         line.mute()

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from api.bodies import BODY_BYTES_MAX
+from api.webhooks.request_body import BODY_BYTES_MAX
 from telemetry.logs import Throttle
 from tests.http_server import Served, copied, served, signed
 from tests.integration.waiting import until
@@ -109,7 +109,7 @@ def test_then_it_is_idle_and_closed_when_nothing_more_comes(impatient: Served) -
 def test_empty_lines_between_requests_keep_no_connection_open(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.protocol.HEAD_TIMEOUT_S", SHORT_S)
+    monkeypatch.setattr("api.http.uvicorn_protocol.HEAD_TIMEOUT_S", SHORT_S)
     with connected(server) as sock:
         sock.sendall(ALIVE + b"\r\n")
         assert answer(sock).startswith(b"HTTP/1.1 200 ")
@@ -119,7 +119,7 @@ def test_empty_lines_between_requests_keep_no_connection_open(
 def test_the_headers_have_a_deadline_in_all_however_often_a_byte_comes(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.protocol.HEAD_TIMEOUT_S", SHORT_S)
+    monkeypatch.setattr("api.http.uvicorn_protocol.HEAD_TIMEOUT_S", SHORT_S)
     with connected(server) as sock:
         sock.sendall(ALIVE)
         until(lambda: is_closed(sock, sending=b"x"))
@@ -132,8 +132,8 @@ def test_an_answer_that_is_not_taken_is_not_kept_for_ever(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("api.protocol._log", Throttle(logging.getLogger("test")))
-    monkeypatch.setattr("api.protocol.TAKE_TIMEOUT_S", SHORT_S)
+    monkeypatch.setattr("api.http.uvicorn_protocol._log", Throttle(logging.getLogger("test")))
+    monkeypatch.setattr("api.http.uvicorn_protocol.TAKE_TIMEOUT_S", SHORT_S)
     ask = b"GET /openapi.json" + HEAD
     with connected(server, received_bytes_max=1) as sock:
         sock.sendall((ask + b"\r\n") * 200 + ask + last + b"\r\n")
@@ -147,7 +147,7 @@ def test_an_answer_that_is_not_taken_is_not_kept_for_ever(
 def test_bodies_that_stall_keep_no_other_one_out(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.bodies.READING_BYTES_MAX", BODY_BYTES_MAX)
+    monkeypatch.setattr("api.webhooks.request_body.READING_BYTES_MAX", BODY_BYTES_MAX)
     head = b"POST /webhooks/dodo" + HEAD
     declared = b"content-length: %d\r\n\r\n" % BODY_BYTES_MAX
     with connected(server) as stalling, ThreadPoolExecutor(1) as pool:

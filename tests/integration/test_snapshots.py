@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from api.database import Database
-from api.errors import ApiError
-from api.known import Known
+from api.http.errors import ApiError
+from api.queries.database import Database
+from api.queries.snapshot_cache import Known
 from projections.read_models.catalogue import LISTINGS, READ_MODELS
 from projections.rebuild import snapshots
 from tests.http_server import served

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.admission import Admission, longest_waiting
-from api.capacity import CONNECTIONS_MAX, FILES_ENOUGH, FILES_RESERVED, Capacity
+from api.http.admission import Admission, longest_waiting
+from api.http.capacity import CONNECTIONS_MAX, FILES_ENOUGH, FILES_RESERVED, Capacity
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 

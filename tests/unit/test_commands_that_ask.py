@@ -9,13 +9,13 @@ import pytest
 
 from api.cli.arguments import given_in
 from api.cli.parser import parser
-from api.cursors import Cursor
-from api.lifecycle import GET_CUSTOMER_LIFECYCLE
-from api.objects import OBJECTS
-from api.operations import MIN_POSITION
-from api.timelines import LIST_REFUSALS
-from api.windmill.operations import ATTEMPTS_CURSOR, JOBS_CURSOR
-from api.windmill.operations import OPERATIONS as WINDMILL
+from api.http.cursors import Cursor
+from api.http.operations import MIN_POSITION
+from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
+from api.resources.objects import OBJECTS
+from api.resources.timelines import LIST_REFUSALS
+from api.resources.workflows import ATTEMPTS_CURSOR, JOBS_CURSOR
+from api.resources.workflows import OPERATIONS as WINDMILL
 from projections.read_models import timeline
 from projections.read_models.catalogue import LISTINGS
 from tests.histories import NOON
@@ -24,15 +24,15 @@ from workflows.outbox.queries import Last
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from api.operations import Operation
-    from api.parameters import Parameter
-    from api.services import Reading
+    from api.http.operations import Operation
+    from api.http.parameters import Parameter
+    from api.queries.read_side import ReadSide
 
 JOB_ID = "123e4567-e89b-12d3-a456-426614174000"
 COMMANDS = {"list": "list", "show": "one", "timeline": "timeline", "explain": "explain"}
 
 
-def questions() -> Iterator[tuple[list[str], Operation[Reading]]]:
+def questions() -> Iterator[tuple[list[str], Operation[ReadSide]]]:
     """Every command that asks, with the operation that it asks by."""
     for resource, objects in OBJECTS.items():
         for kind in (resource, LISTINGS[resource].kind):
@@ -79,7 +79,7 @@ def is_taken(declared: Parameter[Any], value: str) -> bool:
     [pytest.param(*one, id=" ".join(one[0])) for one in questions()],
 )
 def test_a_command_takes_what_its_operation_takes_over_http(
-    command: list[str], operation: Operation[Reading]
+    command: list[str], operation: Operation[ReadSide]
 ) -> None:
     path = {declared.name: "id/1" for declared in operation.takes.path}
     asked = [declared for declared in operation.takes.query if declared is not MIN_POSITION]

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.auth import KeyGuard, OpenOnLoopback, is_loopback
-from api.errors import ApiError
+from api.http.auth import KeyGuard, OpenOnLoopback, is_loopback
+from api.http.errors import ApiError
 
 if TYPE_CHECKING:
-    from api.auth import Guard
+    from api.http.auth import Guard
 
 KEY = "a-key-of-thirty-two-characters-0"
 

@@ -8,8 +8,8 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
+from api.http.operations import Operation
 from api.openapi import document
-from api.operations import Operation
 from api.pictures import section, state_machines
 from api.routes import OPERATIONS
 from domain.aggregates.catalogue import KINDS

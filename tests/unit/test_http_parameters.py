@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.cursors import Cursor
-from api.errors import ApiError
-from api.parameters import (
+from api.http.cursors import Cursor
+from api.http.errors import ApiError
+from api.http.parameters import (
     Declared,
     Given,
     Parameter,

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from standardwebhooks import Webhook
 
-from api.signatures import UnverifiedError, Verifier
+from api.webhooks.verifier import UnverifiedError, Verifier
 from domain.delivery import Delivery
 from ledger.integrity.signatures import SecretError
 

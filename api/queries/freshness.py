@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 
-from api.errors import not_now
+from api.http.errors import not_now
 from postgres.connections import READING, connect_async
 from projections.live.projector import CHANNEL
 

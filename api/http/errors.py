@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from api.answers import Answer, json_answer
+from api.http.responses import Answer, json_answer
+from domain.entity import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,3 +60,8 @@ def not_now(
 
 
 INTERNAL = ApiError(500, "internal", "a defect in Raphus; the log of the server has the details")
+
+
+def never_seen(kind: str) -> ApiError:
+    """Return the error for an id that nothing is known of."""
+    return ApiError(404, "not_found", f"no {spoken(kind)} with this id has been seen")

@@ -5,19 +5,28 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
-from api.answers import json_answer
-from api.cursors import Cursor
-from api.operations import MIN_POSITION, Operation
-from api.pages import LIMIT, Item, Page, page
-from api.parameters import Declared, Parameter, flag, instant, path_text, text
-from api.past import AS_OF, KNOWN_AT, entities_then, entity_then, in_parts, is_asked, then_of
-from api.spoken import never_seen, spoken
+from api.http.cursors import Cursor
+from api.http.errors import never_seen
+from api.http.operations import MIN_POSITION, Operation
+from api.http.pagination import LIMIT, Item, Page, page
+from api.http.parameters import Declared, Parameter, flag, instant, path_text, text
+from api.http.responses import json_answer
+from api.queries.time_travel import (
+    AS_OF,
+    KNOWN_AT,
+    entities_then,
+    entity_then,
+    in_parts,
+    is_asked,
+    then_of,
+)
+from domain.entity import spoken
 from projections.read_models import periods
 
 if TYPE_CHECKING:
-    from api.answers import Answer
-    from api.parameters import Given
-    from api.services import Reading
+    from api.http.parameters import Given
+    from api.http.responses import Answer
+    from api.queries.read_side import ReadSide
     from postgres.statement import Row
     from projections.listing import Listing
     from projections.read_models.periods import Place
@@ -41,7 +50,7 @@ _FILTERS: Final[tuple[Parameter[Any], ...]] = (
 _FILTER: Final = {parameter.name: parameter for parameter in _FILTERS}
 
 
-def listed(listing: Listing[Any]) -> Operation[Reading]:
+def listed(listing: Listing[Any]) -> Operation[ReadSide]:
     """Return the operation that lists the objects of a kind."""
     filters = tuple(_FILTER[name] for name in listing.filters)
     cursor = Cursor(listing.resource, int)
@@ -49,17 +58,17 @@ def listed(listing: Listing[Any]) -> Operation[Reading]:
     def read(row: Row) -> Item[int]:
         return Item(*listing.read(row))
 
-    async def handle(reading: Reading, given: Given) -> Answer:
+    async def handle(read_side: ReadSide, given: Given) -> Answer:
         asked, limit, before = given.among(filters), given[LIMIT], given[cursor.parameter]
-        as_of, position = then = await then_of(reading, given)
+        as_of, position = then = await then_of(read_side, given)
         if as_of is None:
             statement = listing.page(asked, before=before, limit=limit + 1)
-            return page(await reading.known.rows(statement, position), limit, read, cursor)
+            return page(await read_side.known.rows(statement, position), limit, read, cursor)
         statement = periods.page(listing, asked, as_of=as_of, before=before, limit=limit + 1)
-        rows = await reading.known.rows(statement, position)
+        rows = await read_side.known.rows(statement, position)
         places = _foldable([periods.read(row) for row in rows[:limit]])
-        parts = await in_parts(reading, places)
-        entities = await entities_then(reading, listing.kind, parts, then)
+        parts = await in_parts(read_side, places)
+        entities = await entities_then(read_side, listing.kind, parts, then)
         more = len(rows) > sum(map(len, parts))
         following = cursor.write(parts[-1][-1].first_position) if more else None
         return json_answer(Page(entities, following))
@@ -82,15 +91,15 @@ def _foldable(places: list[Place]) -> list[Place]:
     ] or places[:1]
 
 
-def one(listing: Listing[Any], kind: str) -> Operation[Reading]:
+def one(listing: Listing[Any], kind: str) -> Operation[ReadSide]:
     """Return the operation that gives one object of a kind."""
     object_id = path_text("id", f"Dodo's id of the {spoken(kind)}.")
 
-    async def handle(reading: Reading, given: Given) -> Answer:
+    async def handle(read_side: ReadSide, given: Given) -> Answer:
         if is_asked(given):
-            entity = await entity_then(reading, listing, kind, given[object_id], given)
+            entity = await entity_then(read_side, listing, kind, given[object_id], given)
             return json_answer(entity)
-        row = await reading.database.row(listing.one(given[object_id]))
+        row = await read_side.database.row(listing.one(given[object_id]))
         if row is None:
             raise never_seen(kind)
         return json_answer(listing.read(row).entity)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from api.answers import Answer, json_answer
-from api.parameters import integer
+from api.http.parameters import integer
+from api.http.responses import Answer, json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from api.cursors import Cursor
+    from api.http.cursors import Cursor
     from postgres.statement import Row
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
-from api.errors import ApiError
+from api.http.errors import ApiError
 
 if TYPE_CHECKING:
     from starlette.types import Scope

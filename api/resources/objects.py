@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from api.operations import Operation
-from api.past import explained
-from api.resources import listed, one
-from api.timelines import timeline_of
+from api.http.operations import Operation
+from api.queries.time_travel import explained
+from api.resources.objects_listed import listed, one
+from api.resources.timelines import timeline_of
 from projections.read_models.catalogue import LISTINGS
 
 if TYPE_CHECKING:
-    from api.services import Reading
+    from api.queries.read_side import ReadSide
     from projections.listing import Listing
 
 
@@ -21,10 +21,10 @@ class Objects(NamedTuple):
     An id may hold a slash, so what is more than the object comes before the object.
     """
 
-    list: Operation[Reading]
-    timeline: Operation[Reading]
-    explain: Operation[Reading]
-    one: Operation[Reading]
+    list: Operation[ReadSide]
+    timeline: Operation[ReadSide]
+    explain: Operation[ReadSide]
+    one: Operation[ReadSide]
 
 
 def _objects(listing: Listing[Any]) -> Objects:

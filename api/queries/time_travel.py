@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from api.answers import json_answer
-from api.errors import ApiError
-from api.operations import MIN_POSITION, Operation
-from api.parameters import Declared, Parameter, choice, instant, path_text
-from api.spoken import never_seen, spoken
+from api.http.errors import ApiError, never_seen
+from api.http.operations import MIN_POSITION, Operation
+from api.http.parameters import Declared, Parameter, choice, instant, path_text
+from api.http.responses import json_answer
 from domain.aggregates.catalogue import THROUGH_PAYMENT
+from domain.entity import spoken
 from domain.explanation.explain import (
     Explanation,
     UnknownEntityError,
@@ -27,9 +27,9 @@ from projections import stream_history as history
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from api.answers import Answer
-    from api.parameters import Given
-    from api.services import Reading
+    from api.http.parameters import Given
+    from api.http.responses import Answer
+    from api.queries.read_side import ReadSide
     from domain.aggregate import Aggregate
     from domain.entity import Entity
     from postgres.statement import Row
@@ -66,13 +66,13 @@ class Then(NamedTuple):
     known_position: int | None
 
 
-async def then_of(reading: Reading, given: Given) -> Then:
+async def then_of(read_side: ReadSide, given: Given) -> Then:
     """Return the place in the past that is asked for.
 
     Raises:
         ApiError: 503; the database is away.
     """
-    return Then(given[AS_OF], await reading.known.position(given[KNOWN_AT]))
+    return Then(given[AS_OF], await read_side.known.position(given[KNOWN_AT]))
 
 
 def is_asked(given: Given) -> bool:
@@ -81,41 +81,41 @@ def is_asked(given: Given) -> bool:
 
 
 async def aggregate_then(
-    reading: Reading, listing: Listing[Any], kind: str, object_id: str, then: Then
+    read_side: ReadSide, listing: Listing[Any], kind: str, object_id: str, then: Then
 ) -> Aggregate:
     """Return the aggregate that an object belongs to, as it was then.
 
     Raises:
         ApiError: 404; no such object has been seen.
     """
-    whole = history.read(await reading.database.rows(history.of_object(listing, object_id)))
+    whole = history.read(await read_side.database.rows(history.of_object(listing, object_id)))
     if whole is None:
         raise never_seen(kind)
     return whole.at(**then._asdict())
 
 
 async def entity_then(
-    reading: Reading, listing: Listing[Any], kind: str, object_id: str, given: Given
+    read_side: ReadSide, listing: Listing[Any], kind: str, object_id: str, given: Given
 ) -> Entity:
     """Return an object as it was at the times given.
 
     Raises:
         ApiError: 404; nothing of it had occurred, or been recorded, by then.
     """
-    then = await then_of(reading, given)
-    was = await aggregate_then(reading, listing, kind, object_id, then)
+    then = await then_of(read_side, given)
+    was = await aggregate_then(read_side, listing, kind, object_id, then)
     for known in was.entities():
         if known.kind.name == kind and getattr(known.entity, known.kind.id_field) == object_id:
-            return await _with_customer(reading, was, kind, known.entity, then)
+            return await _with_customer(read_side, was, kind, known.entity, then)
     raise ApiError(404, "not_yet", f"nothing of this {spoken(kind)} was there at that time")
 
 
-async def in_parts(reading: Reading, places: Sequence[Place]) -> list[list[Place]]:
+async def in_parts(read_side: ReadSide, places: Sequence[Place]) -> list[list[Place]]:
     """Part the front of a list by the bytes of its streams: what is read, and folded, at once.
 
     One place is in it at the least, and then as many as have `PAGE_BYTES_MAX` together.
     """
-    rows = await reading.database.rows(history.sizes([place.stream_id for place in places]))
+    rows = await read_side.database.rows(history.sizes([place.stream_id for place in places]))
     sizes = {str(stream_id): int(str(size_bytes)) for stream_id, size_bytes in rows}
     parts: list[list[Place]] = []
     part_bytes = page_bytes = 0
@@ -133,13 +133,13 @@ async def in_parts(reading: Reading, places: Sequence[Place]) -> list[list[Place
 
 
 async def entities_then(
-    reading: Reading, kind: str, parts: Sequence[Sequence[Place]], then: Then
+    read_side: ReadSide, kind: str, parts: Sequence[Sequence[Place]], then: Then
 ) -> list[Entity]:
     """Return the objects of a list as they were then."""
     entities = []
     for places in parts:
         statement = history.of_streams([place.stream_id for place in places])
-        rows = await reading.database.rows(statement)
+        rows = await read_side.database.rows(statement)
         # Folding takes its time, in which the server takes webhooks.
         entities += await asyncio.to_thread(_entities, kind, places, rows, then)
     return entities
@@ -157,20 +157,20 @@ def _entities(kind: str, places: Sequence[Place], rows: list[Row], then: Then) -
     return found
 
 
-def explained(listing: Listing[Any], kind: str) -> Operation[Reading]:
+def explained(listing: Listing[Any], kind: str) -> Operation[ReadSide]:
     """Return the operation that explains a field of one object of a kind."""
     object_id = path_text("id", f"Dodo's id of the {spoken(kind)}.")
     names = listing.entity.__struct_fields__
     field = choice("field", "The field to explain.", names, default="status")
 
-    async def handle(reading: Reading, given: Given) -> Answer:
-        then = await then_of(reading, given)
-        was = await aggregate_then(reading, listing, kind, given[object_id], then)
+    async def handle(read_side: ReadSide, given: Given) -> Answer:
+        then = await then_of(read_side, given)
+        was = await aggregate_then(read_side, listing, kind, given[object_id], then)
         try:
             found = explain(was, kind, given[object_id], given[field])
         except UnknownEntityError as error:
             raise never_seen(kind) from error
-        return json_answer(await _by_payment(reading, was, found, then))
+        return json_answer(await _by_payment(read_side, was, found, then))
 
     return Operation(
         path=f"/v1/{listing.resource}/{{id:path}}/explain",
@@ -184,7 +184,7 @@ def explained(listing: Listing[Any], kind: str) -> Operation[Reading]:
 
 
 async def _by_payment(
-    reading: Reading, was: Aggregate, found: Explanation, then: Then
+    read_side: ReadSide, was: Aggregate, found: Explanation, then: Then
 ) -> Explanation:
     """Explain a customer by the payment, where the object's own data lacks it."""
     if not lacks_customer(found):
@@ -193,19 +193,19 @@ async def _by_payment(
     if not isinstance(payment_id, str):
         return found
     payment = stream_id("payment", parts_of(was.id)[1], payment_id)
-    whole = history.read(await reading.database.rows(history.of_stream(payment)))
+    whole = history.read(await read_side.database.rows(history.of_stream(payment)))
     return by_payment(found, whole.at(**then._asdict())) if whole else found
 
 
 async def _with_customer(
-    reading: Reading, was: Aggregate, kind: str, entity: Entity, then: Then
+    read_side: ReadSide, was: Aggregate, kind: str, entity: Entity, then: Then
 ) -> Entity:
     """Take the customer from the payment, where the object's own data lacks it."""
     payment_id = getattr(entity, "payment_id", None)
     if entity.customer_id is not None or payment_id is None or kind not in THROUGH_PAYMENT:
         return entity
     payment = stream_id("payment", parts_of(was.id)[1], payment_id)
-    whole = history.read(await reading.database.rows(history.of_stream(payment)))
+    whole = history.read(await read_side.database.rows(history.of_stream(payment)))
     known = whole.at(**then._asdict()).entities() if whole else []
     customers = (one.entity.customer_id for one in known if one.kind.name == "payment")
     return msgspec.structs.replace(entity, customer_id=next(customers, None))

@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from api.parameters import Parameter
+from api.http.parameters import Parameter
 from projections.listing import BigInt
 
 Key = TypeVar("Key")

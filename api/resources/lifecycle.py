@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from api.answers import Answer, json_answer
-from api.customers import CURSOR, CUSTOMER_ID, GET_CUSTOMER, GET_CUSTOMER_TIMELINE
-from api.objects import OBJECTS
-from api.operations import Operation
-from api.pages import LIMIT, Page
-from api.parameters import Given
-from api.past import AS_OF, KNOWN_AT
+from api.http.operations import Operation
+from api.http.pagination import LIMIT, Page
+from api.http.parameters import Given
+from api.http.responses import Answer, json_answer
+from api.queries.time_travel import AS_OF, KNOWN_AT
+from api.resources.customers import CURSOR, CUSTOMER_ID, GET_CUSTOMER, GET_CUSTOMER_TIMELINE
+from api.resources.objects import OBJECTS
 from domain.aggregates.dispute import DisputeEntity
 from domain.aggregates.license_key import LicenseKeyEntity
 from domain.aggregates.payment import PaymentEntity
@@ -25,7 +25,7 @@ from projections.read_models import timeline
 from projections.read_models.customers import Customer
 
 if TYPE_CHECKING:
-    from api.services import Reading
+    from api.queries.read_side import ReadSide
 
 OBJECTS_MAX: Final = 100
 """Of each kind; the counts in `customer` are of all."""
@@ -64,17 +64,17 @@ class Lifecycle(msgspec.Struct):
     next: str | None
 
 
-async def lifecycle(reading: Reading, given: Given) -> Lifecycle:
+async def lifecycle(read_side: ReadSide, given: Given) -> Lifecycle:
     """Read a customer's lifecycle, with the page of its timeline that is asked for.
 
     Raises:
         ApiError: 404; no such customer has been seen, or was there at that time.
     """
-    found = await _objects(reading, given)
-    return await _continued(reading, found, given, await _lateness(reading, given))
+    found = await _objects(read_side, given)
+    return await _continued(read_side, found, given, await _lateness(read_side, given))
 
 
-async def whole_lifecycle(reading: Reading, given: Given, items_max: int) -> Lifecycle:
+async def whole_lifecycle(read_side: ReadSide, given: Given, items_max: int) -> Lifecycle:
     """Read a customer's lifecycle with its timeline to the end, or to `items_max` facts.
 
     `next` is null where nothing was left out.
@@ -84,16 +84,16 @@ async def whole_lifecycle(reading: Reading, given: Given, items_max: int) -> Lif
     """
     asked = given.among((CUSTOMER_ID, AS_OF, KNOWN_AT)) | {LIMIT.name: LIMIT.schema["maximum"]}
     whole = Given(asked)
-    found, late = await _objects(reading, whole), await _lateness(reading, whole)
-    found = await _continued(reading, found, whole, late)
+    found, late = await _objects(read_side, whole), await _lateness(read_side, whole)
+    found = await _continued(read_side, found, whole, late)
     while found.next is not None and len(found.items) < items_max:
         place = {CURSOR.parameter.name: CURSOR.read(found.next)}
-        found = await _continued(reading, found, Given(asked | place), late)
+        found = await _continued(read_side, found, Given(asked | place), late)
     return found
 
 
-async def _objects(reading: Reading, given: Given) -> Lifecycle:
-    customer = (await GET_CUSTOMER.handle(reading, given)).decoded(Customer)
+async def _objects(read_side: ReadSide, given: Given) -> Lifecycle:
+    customer = (await GET_CUSTOMER.handle(read_side, given)).decoded(Customer)
     asked = Given(
         {
             "customer_id": given[CUSTOMER_ID],
@@ -103,7 +103,7 @@ async def _objects(reading: Reading, given: Given) -> Lifecycle:
     )
 
     async def listed(resource: str) -> Answer:
-        return await OBJECTS[resource].list.handle(reading, asked)
+        return await OBJECTS[resource].list.handle(read_side, asked)
 
     return Lifecycle(
         customer=customer,
@@ -118,15 +118,17 @@ async def _objects(reading: Reading, given: Given) -> Lifecycle:
     )
 
 
-async def _lateness(reading: Reading, given: Given) -> Lateness:
+async def _lateness(read_side: ReadSide, given: Given) -> Lateness:
     statement = timeline.arrivals(given[CUSTOMER_ID], as_of=given[AS_OF], limit=ARRIVALS_MAX)
-    rows = await reading.known.rows(statement, await reading.known.position(given[KNOWN_AT]))
+    rows = await read_side.known.rows(statement, await read_side.known.position(given[KNOWN_AT]))
     # Looking at many takes its time, in which the server takes webhooks.
     return await asyncio.to_thread(lateness, [timeline.read_arrival(row) for row in rows])
 
 
-async def _continued(reading: Reading, known: Lifecycle, given: Given, late: Lateness) -> Lifecycle:
-    page = (await GET_CUSTOMER_TIMELINE.handle(reading, given)).decoded(Page[Entry])
+async def _continued(
+    read_side: ReadSide, known: Lifecycle, given: Given, late: Lateness
+) -> Lifecycle:
+    page = (await GET_CUSTOMER_TIMELINE.handle(read_side, given)).decoded(Page[Entry])
     items = [
         LifecycleEntry(**msgspec.structs.asdict(one), late_s=late.late_s.get(int(one.position)))
         for one in page.items
@@ -139,11 +141,11 @@ async def _continued(reading: Reading, known: Lifecycle, given: Given, late: Lat
     )
 
 
-async def _lifecycle(services: Reading, given: Given) -> Answer:
-    return json_answer(await lifecycle(services, given))
+async def _lifecycle(read_side: ReadSide, given: Given) -> Answer:
+    return json_answer(await lifecycle(read_side, given))
 
 
-GET_CUSTOMER_LIFECYCLE: Final = Operation["Reading"](
+GET_CUSTOMER_LIFECYCLE: Final = Operation["ReadSide"](
     path="/v1/customers/{id:path}/lifecycle",
     name="get_customer_lifecycle",
     summary="Get all of a customer: counts and totals, the objects, and what happened to them.",

@@ -14,14 +14,14 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.sql import SQL, Identifier
 
-from api.errors import not_now
+from api.http.errors import not_now
 from postgres.connections import DATABASE_ERRORS, READING, connect_async
 from projections.live.projector import LIVE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from api.errors import ApiError
+    from api.http.errors import ApiError
     from postgres.connections import AsyncConnection
     from postgres.statement import Row, Statement
 

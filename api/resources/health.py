@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 import msgspec
 import psycopg
 
-from api.answers import Answer, answer, json_answer
-from api.errors import ApiError, not_now
+from api.http.errors import ApiError, not_now
+from api.http.operations import Operation
+from api.http.responses import Answer, answer, json_answer
 from api.metrics import MEDIA_TYPE
-from api.operations import Operation
 from ledger.clock import doubt
 from ledger.following.checkpoint import CHECKPOINT, Checkpoint
 from ledger.following.pages import disagreement
@@ -21,7 +21,7 @@ from postgres.statement import Statement
 from workflows.outbox import queries as listing
 
 if TYPE_CHECKING:
-    from api.parameters import Given
+    from api.http.parameters import Given
     from api.services import Services
 
 _MIGRATIONS: Final = len(runner.read())

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from api.errors import ApiError
+from api.http.errors import ApiError
 from domain.delivery import ID_CHARS_MAX, as_utc
 
 if TYPE_CHECKING:

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import msgspec
 
-from api.answers import Answer, json_answer
-from api.cursors import Cursor
-from api.errors import ApiError
-from api.operations import MIN_POSITION, Operation
-from api.pages import LIMIT, Item, Page, page
-from api.parameters import Declared, Given, path_text, position, text
-from api.past import AS_OF, KNOWN_AT
+from api.http.cursors import Cursor
+from api.http.errors import ApiError
+from api.http.operations import MIN_POSITION, Operation
+from api.http.pagination import LIMIT, Item, Page, page
+from api.http.parameters import Declared, Given, path_text, position, text
+from api.http.responses import Answer, json_answer
+from api.queries.time_travel import AS_OF, KNOWN_AT
 from ledger.mapper import LedgerMapper
 from postgres.statement import Statement
 
 if TYPE_CHECKING:
-    from api.services import Reading
+    from api.queries.read_side import ReadSide
     from postgres.statement import Row
 
 STREAM_CHARS_MAX: Final = 1_300
@@ -130,7 +130,7 @@ def read_event(row: Row) -> Item[int]:
     return Item(cast("int", place), msgspec.convert(fields, LoggedEvent))
 
 
-async def first_events(reading: Reading, given: Given) -> list[LoggedEvent]:
+async def first_events(read_side: ReadSide, given: Given) -> list[LoggedEvent]:
     """Read the first events, `limit` of them if there are so many.
 
     Raises:
@@ -139,37 +139,37 @@ async def first_events(reading: Reading, given: Given) -> list[LoggedEvent]:
     found: list[LoggedEvent] = []
     asked = given.among(LIST_EVENTS.takes.query)
     while True:
-        part = (await _list(reading, Given(asked))).decoded(Page[LoggedEvent])
+        part = (await _list(read_side, Given(asked))).decoded(Page[LoggedEvent])
         found += part.items
         if part.next is None or len(found) >= given[LIMIT]:
             return found[: given[LIMIT]]
         asked[CURSOR.parameter.name] = CURSOR.read(part.next)
 
 
-async def _list(reading: Reading, given: Given) -> Answer:
+async def _list(read_side: ReadSide, given: Given) -> Answer:
     after = max(given[AFTER] or 0, given[CURSOR.parameter] or 0)
-    until, limit = await reading.known.position(given[KNOWN_AT]), given[LIMIT]
+    until, limit = await read_side.known.position(given[KNOWN_AT]), given[LIMIT]
     if given[AS_OF] is None or given[AGGREGATE] is not None:
-        rows = await reading.database.rows(select_events(given, Span(after, until), limit + 1))
+        rows = await read_side.database.rows(select_events(given, Span(after, until), limit + 1))
         return page(rows, limit, read_event, CURSOR)
-    end = await reading.database.row(_END) if until is None else (until,)
+    end = await read_side.database.row(_END) if until is None else (until,)
     last = int(str(end[0])) if end else 0
     span = Span(after, min(last, after + LOOKED_AT_MAX))
-    rows = await reading.database.rows(select_events(given, span, limit + 1))
+    rows = await read_side.database.rows(select_events(given, span, limit + 1))
     if len(rows) > limit or span.until == last:
         return page(rows, limit, read_event, CURSOR)
     items = [read_event(row).value for row in rows]
     return json_answer(Page(items, CURSOR.write(after + LOOKED_AT_MAX)))
 
 
-async def _one(reading: Reading, given: Given) -> Answer:
-    until = await reading.known.position(given[KNOWN_AT])
+async def _one(read_side: ReadSide, given: Given) -> Answer:
+    until = await read_side.known.position(given[KNOWN_AT])
     asked = [_SELECT_BODIES, *[_OCCURRED] * (given[AS_OF] is not None)]
     if until is not None:
         asked.append("notification_id <= %(until)s")
     statement = f"{' AND '.join(asked)} ORDER BY notification_id LIMIT {BODIES_MAX}"
     params = {**given.among((WEBHOOK_ID, AS_OF)), "until": until}
-    rows = await reading.database.rows(Statement(statement, params))
+    rows = await read_side.database.rows(Statement(statement, params))
     if not rows:
         raise ApiError(404, "not_found", "no webhook with this id is recorded and projected")
     return json_answer(_whole(rows))
@@ -197,7 +197,7 @@ def _whole(rows: list[Row]) -> WholeEvent:
     )
 
 
-LIST_EVENTS: Final = Operation["Reading"](
+LIST_EVENTS: Final = Operation["ReadSide"](
     path="/v1/events",
     name="list_events",
     summary="List the log, oldest first; poll it with `after` to follow it. A page `as_of` a time"
@@ -208,7 +208,7 @@ LIST_EVENTS: Final = Operation["Reading"](
         query=(TYPE, AGGREGATE, AFTER, LIMIT, CURSOR.parameter, AS_OF, KNOWN_AT, MIN_POSITION)
     ),
 )
-GET_EVENT: Final = Operation["Reading"](
+GET_EVENT: Final = Operation["ReadSide"](
     path="/v1/events/{id:path}",
     name="get_event",
     summary="Get one webhook, with its body to the byte.",

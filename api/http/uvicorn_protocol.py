@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from api.errors import ApiError, not_now
+from api.http.errors import ApiError, not_now
 from telemetry.logs import Throttle
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-    from api.admission import Admission
+    from api.http.admission import Admission
 
 _log = Throttle(logging.getLogger(__name__))
 
@@ -24,7 +24,7 @@ HEAD_BYTES_MAX: Final = 32 * 1024
 """The request line and the headers of a request."""
 HEAD_TIMEOUT_S: Final = 10.0
 """From a connection's begin, or a request's first byte, until the headers are complete. Who reads
-a body (`api.bodies`) times that."""
+a body (`api.webhooks.request_body`) times that."""
 LINGER_S: Final = 2.0
 """How long the rest of a request may take that is answered already. Closing at once would take
 the answer from a peer that is still sending."""

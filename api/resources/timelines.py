@@ -4,39 +4,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from api.answers import Answer
-from api.cursors import Cursor
-from api.operations import MIN_POSITION, Operation
-from api.pages import LIMIT, Item, Page, page
-from api.parameters import Declared, path_text
-from api.past import AS_OF, KNOWN_AT, aggregate_then, is_asked, then_of
-from api.spoken import never_seen, spoken
+from api.http.cursors import Cursor
+from api.http.errors import never_seen
+from api.http.operations import MIN_POSITION, Operation
+from api.http.pagination import LIMIT, Item, Page, page
+from api.http.parameters import Declared, path_text
+from api.http.responses import Answer
+from api.queries.time_travel import AS_OF, KNOWN_AT, aggregate_then, is_asked, then_of
+from domain.entity import spoken
 from domain.timeline import Entry
 from projections.read_models import timeline
 
 if TYPE_CHECKING:
-    from api.parameters import Given
-    from api.services import Reading
+    from api.http.parameters import Given
+    from api.queries.read_side import ReadSide
     from postgres.statement import Row
     from projections.listing import Listing
 
 REFUSALS_CURSOR: Final = Cursor("refusals", int)
 
 
-def timeline_of(listing: Listing[Any], kind: str) -> Operation[Reading]:
+def timeline_of(listing: Listing[Any], kind: str) -> Operation[ReadSide]:
     """Return the operation that gives the timeline of one object of a kind."""
     object_id = path_text("id", f"Dodo's id of the {spoken(kind)}.")
     cursor = Cursor(f"{kind} timeline", timeline.Cursor)
 
-    async def handle(reading: Reading, given: Given) -> Answer:
+    async def handle(read_side: ReadSide, given: Given) -> Answer:
         limit, after = given[LIMIT], given[cursor.parameter]
         if is_asked(given):
-            then = await then_of(reading, given)
-            was = await aggregate_then(reading, listing, kind, given[object_id], then)
+            then = await then_of(read_side, given)
+            was = await aggregate_then(read_side, listing, kind, given[object_id], then)
             rows = timeline.rows_then(was, kind, given[object_id], after)[: limit + 1]
         else:
             statement = timeline.of_entity(kind, given[object_id], after=after, limit=limit + 1)
-            rows = await reading.database.rows(statement)
+            rows = await read_side.database.rows(statement)
         if not rows and after is None:
             raise never_seen(kind)
         return page(rows, limit, read_line, cursor)
@@ -52,11 +53,11 @@ def timeline_of(listing: Listing[Any], kind: str) -> Operation[Reading]:
     )
 
 
-async def _refusals(reading: Reading, given: Given) -> Answer:
+async def _refusals(read_side: ReadSide, given: Given) -> Answer:
     limit, after = given[LIMIT], given[REFUSALS_CURSOR.parameter] or 0
     statement = timeline.refusals(as_of=given[AS_OF], after=after, limit=limit + 1)
-    position = await reading.known.position(given[KNOWN_AT])
-    rows = await reading.known.rows(statement, position)
+    position = await read_side.known.position(given[KNOWN_AT])
+    rows = await read_side.known.rows(statement, position)
     return page(rows, limit, _read_refusal, REFUSALS_CURSOR)
 
 
@@ -71,7 +72,7 @@ def _read_refusal(row: Row) -> Item[int]:
     return Item(int(entry.position), entry)
 
 
-LIST_REFUSALS: Final = Operation["Reading"](
+LIST_REFUSALS: Final = Operation["ReadSide"](
     path="/v1/refusals",
     name="list_refusals",
     summary="List the facts that are no valid transitions, the first to arrive first.",

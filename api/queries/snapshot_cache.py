@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 
-from api.errors import not_now
+from api.http.errors import not_now
 from ledger.following.known_position import position_at
 from ledger.following.pages import LogError
 from projections.rebuild import snapshots
@@ -20,8 +20,8 @@ from telemetry.progress import silent
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from api.database import Database
-    from api.errors import ApiError
+    from api.http.errors import ApiError
+    from api.queries.database import Database
     from postgres.statement import Row, Statement
     from telemetry.progress import Progress
 

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from api.answers import Answer, json_answer
-from api.cursors import Cursor
-from api.errors import ApiError
-from api.operations import Operation
-from api.pages import LIMIT, Item, Page, page
-from api.parameters import Declared, one_of, text, uuid
+from api.http.cursors import Cursor
+from api.http.errors import ApiError
+from api.http.operations import Operation
+from api.http.pagination import LIMIT, Item, Page, page
+from api.http.parameters import Declared, one_of, text, uuid
+from api.http.responses import Answer, json_answer
 from workflows.outbox import queries as listing
 from workflows.outbox.queries import STATES, Last, QueuedJob, RecordedAttempt
 from workflows.routes.route import ShownRoute
 
 if TYPE_CHECKING:
-    from api.parameters import Given
-    from api.services import Reading
+    from api.http.parameters import Given
+    from api.queries.read_side import ReadSide
     from postgres.statement import Row
 
 ROUTE: Final = text("route", "Only of this route.")
@@ -59,9 +59,9 @@ class Retried(msgspec.Struct, frozen=True):
     retried: int
 
 
-async def _routes(reading: Reading, _given: Given) -> Answer:
-    routes, problem = reading.routes.current(), reading.routes.problem
-    rows = await reading.database.rows(listing.counts([route.name for route in routes]))
+async def _routes(read_side: ReadSide, _given: Given) -> Answer:
+    routes, problem = read_side.routes.current(), read_side.routes.problem
+    rows = await read_side.database.rows(listing.counts([route.name for route in routes]))
     counts = listing.read_counts(rows)
     items = [
         RouteNow(**msgspec.structs.asdict(route.show()), **counts[route.name]._asdict())
@@ -70,23 +70,23 @@ async def _routes(reading: Reading, _given: Given) -> Answer:
     return json_answer(Routes(items, problem))
 
 
-async def _outbox(reading: Reading, given: Given) -> Answer:
+async def _outbox(read_side: ReadSide, given: Given) -> Answer:
     before, limit = given[JOBS_CURSOR.parameter], given[LIMIT]
     statement = listing.jobs(given.among(_FILTERS), before=before, limit=limit + 1)
-    return page(await reading.database.rows(statement), limit, _read_job, JOBS_CURSOR)
+    return page(await read_side.database.rows(statement), limit, _read_job, JOBS_CURSOR)
 
 
-async def _attempts(reading: Reading, given: Given) -> Answer:
+async def _attempts(read_side: ReadSide, given: Given) -> Answer:
     before, limit = given[ATTEMPTS_CURSOR.parameter], given[LIMIT]
     statement = listing.attempts(given.among(_FILTERS), before=before, limit=limit + 1)
-    return page(await reading.database.rows(statement), limit, _read_attempt, ATTEMPTS_CURSOR)
+    return page(await read_side.database.rows(statement), limit, _read_attempt, ATTEMPTS_CURSOR)
 
 
-async def _retry(reading: Reading, given: Given) -> Answer:
+async def _retry(read_side: ReadSide, given: Given) -> Answer:
     asked = given.among((ROUTE, WEBHOOK_ID, JOB_ID))
     if not asked:
         raise ApiError(400, "missing_parameter", "say which: route, webhook_id or job_id")
-    ((retried, _),) = await reading.database.change(listing.retry(asked))
+    ((retried, _),) = await read_side.database.change(listing.retry(asked))
     return json_answer(Retried(int(str(retried))))
 
 
@@ -99,14 +99,14 @@ def _read_attempt(row: Row) -> Item[Last]:
     return Item(Last(attempt.attempted_at, attempt.job_id, attempt.number), attempt)
 
 
-LIST_ROUTES: Final = Operation["Reading"](
+LIST_ROUTES: Final = Operation["ReadSide"](
     path="/v1/windmill/routes",
     name="list_windmill_routes",
     summary="List the routes: which events start which workflow, and how their jobs fare.",
     handle=_routes,
     answers=Routes,
 )
-LIST_OUTBOX: Final = Operation["Reading"](
+LIST_OUTBOX: Final = Operation["ReadSide"](
     path="/v1/windmill/outbox",
     name="list_windmill_outbox",
     summary="List the jobs that events call for, the last first.",
@@ -114,7 +114,7 @@ LIST_OUTBOX: Final = Operation["Reading"](
     answers=Page[QueuedJob],
     takes=Declared(query=(*_FILTERS, LIMIT, JOBS_CURSOR.parameter)),
 )
-LIST_ATTEMPTS: Final = Operation["Reading"](
+LIST_ATTEMPTS: Final = Operation["ReadSide"](
     path="/v1/windmill/attempts",
     name="list_windmill_attempts",
     summary="List the requests that were to start jobs, the last first.",
@@ -122,7 +122,7 @@ LIST_ATTEMPTS: Final = Operation["Reading"](
     answers=Page[RecordedAttempt],
     takes=Declared(query=(*_FILTERS, LIMIT, ATTEMPTS_CURSOR.parameter)),
 )
-RETRY: Final = Operation["Reading"](
+RETRY: Final = Operation["ReadSide"](
     path="/v1/windmill/retry",
     name="retry_windmill_jobs",
     summary="Let parked jobs wait to be started again: of a route, of a webhook, or one.",

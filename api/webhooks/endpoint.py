@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from api.answers import Answer
-from api.bodies import (
+from api.http.errors import ApiError, not_now
+from api.http.responses import Answer
+from api.metrics import UNREAD, type_of
+from api.webhooks.request_body import (
     BODY_BYTES_MAX,
     BodyReader,
     DisconnectedError,
@@ -18,9 +20,7 @@ from api.bodies import (
     TooMuchError,
     TooSlowError,
 )
-from api.errors import ApiError, not_now
-from api.metrics import UNREAD, type_of
-from api.signatures import UnverifiedError
+from api.webhooks.verifier import UnverifiedError
 from domain.delivery import Delivery
 from ledger.application import Receipt
 from ledger.batch_writer import QueueFullError, Settled
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from api.metrics import Metrics
-    from api.signatures import Verifier
+    from api.webhooks.verifier import Verifier
     from ledger.batch_writer import Writer
 
 PATH: Final = "/webhooks/dodo"

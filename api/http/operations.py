@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar
 
-from api.answers import JSON, Answer
-from api.parameters import Declared, Given, position
+from api.http.parameters import Declared, Given, position
+from api.http.responses import JSON, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from starlette.types import Receive, Scope, Send
-
-    from api.services import Services
 
 MIN_POSITION: Final = position(
     "min_position",
@@ -43,23 +40,3 @@ class Operation(Generic[Needs_contra]):
     may_fail: dict[int, str] | None = None
     secured: bool = True
     method: Literal["GET", "POST"] = "GET"
-
-
-class Endpoint:
-    """Serves an operation (ASGI)."""
-
-    def __init__(self, operation: Operation[Services], services: Services) -> None:
-        self._operation = operation
-        self._services = services
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        operation, services = self._operation, self._services
-        if operation.secured:
-            services.guard.check(scope)
-        given = operation.takes.read(scope["path_params"], scope["query_string"])
-        wanted = given[MIN_POSITION]
-        if wanted is not None:
-            await services.freshness.reach(wanted)
-        answer = await operation.handle(services, given)
-        await answer.send(send)

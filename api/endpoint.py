@@ -1,0 +1,33 @@
+"""The endpoint: serves an operation as it declares itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api.http.operations import MIN_POSITION
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from api.http.operations import Operation
+    from api.services import Services
+
+
+class Endpoint:
+    """Serves an operation (ASGI)."""
+
+    def __init__(self, operation: Operation[Services], services: Services) -> None:
+        self._operation = operation
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        operation, services = self._operation, self._services
+        if operation.secured:
+            services.guard.check(scope)
+        given = operation.takes.read(scope["path_params"], scope["query_string"])
+        wanted = given[MIN_POSITION]
+        if wanted is not None:
+            await services.freshness.reach(wanted)
+        answer = await operation.handle(services, given)
+        await answer.send(send)

@@ -1,0 +1,1 @@
+"""HTTP: what all requests and responses share."""

@@ -1,0 +1,1 @@
+"""Queries: what questions are answered from: the present, the past, and how fresh it is."""

@@ -1,0 +1,20 @@
+"""The read side: what questions are answered from, over HTTP and on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from api.queries.database import Database
+    from api.queries.snapshot_cache import Known
+    from workflows.routes.routes_file import RoutesFile
+
+
+@dataclass(frozen=True)
+class ReadSide:
+    """What is true now, what was known then, and the routes that there are."""
+
+    database: Database
+    known: Known
+    routes: RoutesFile
