@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from api.key_file import kept_in
 from api.webhooks.endpoint import PATH
+from cli.key_file import kept_in
 from tests.embedded_users import GUARD_S, is_stopped
 from tests.http_server import SECRET, signed
 

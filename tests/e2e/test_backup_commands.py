@@ -324,7 +324,7 @@ def test_a_newer_release_restores_a_backup_and_an_older_one_refuses_its(
 
 def by_newer(arguments: list[str], env: dict[str, str]) -> str:
     return subprocess.run(
-        [sys.executable, "-P", "-m", "api.cli", *arguments],
+        [sys.executable, "-P", "-m", "cli", *arguments],
         env=env,
         capture_output=True,
         check=True,

@@ -114,7 +114,7 @@ def test_a_read_model_is_changed_as_the_page_says(
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-P", "-m", "api.cli", *arguments],
+            [sys.executable, "-P", "-m", "cli", *arguments],
             env=env | {"PYTHONPATH": str(changed)},
             capture_output=True,
             check=False,

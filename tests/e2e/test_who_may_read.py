@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from api.key_file import kept_in
 from api.routes import OPERATIONS
+from cli.key_file import kept_in
 from tests.e2e.plain_proxy import plain_proxy
 from tests.e2e.program import client, posted, program, serving
 from tests.http_server import copied

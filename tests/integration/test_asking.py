@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.asking import asked
 from api.http.errors import ApiError
 from api.http.parameters import Given
 from api.resources.customers import CUSTOMER_ID
 from api.resources.lifecycle import whole_lifecycle
-from api.settings import Settings
+from cli.offline_queries import asked
+from cli.settings import Settings
 from tests.histories import said
 from tests.integration.projected import project, record
 

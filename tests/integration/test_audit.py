@@ -10,8 +10,8 @@ import msgspec
 import psycopg
 import pytest
 
-from api.auditing import AuditingError, audit
-from api.settings import Settings, SettingsError
+from cli.commands.auditing import AuditingError, audit
+from cli.settings import Settings, SettingsError
 from ledger.integrity.hash_chain import Row, link
 from postgres.statement import Statement
 from tests.histories import said

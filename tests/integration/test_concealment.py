@@ -107,7 +107,7 @@ def test_what_its_user_starts_sees_nothing_of_a_concealed_process() -> None:
 @pytest.mark.parametrize(
     "program",
     [
-        "api.cli",
+        "cli",
         "workflows.worker_process",
         "workflows.transforms.sandbox_worker",
         "projections.rebuild.workers",

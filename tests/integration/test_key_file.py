@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.key_file import kept_in, kept_key
-from api.settings import API_KEY_CHARS_MIN, SettingsError
+from cli.key_file import kept_in, kept_key
+from cli.settings import API_KEY_CHARS_MIN, SettingsError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,9 @@ from typing import Final
 import msgspec
 import pytest
 
-from api.cli.parser import parser
 from api.metrics import Metrics
-from api.windmill.sampling import sample
+from cli.parser import parser
+from cli.sample_events import sample
 from tests.samples import PROJECT
 from workflows import trial_run as trying
 from workflows.outbox.queries import STATES

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from api.settings import without_secrets
+from cli.settings import without_secrets
 from tests.histories import said
 from tests.integration.projected import record
 from tests.integration.waiting import until

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 
-from api.settings import without_secrets
+from cli.settings import without_secrets
 from tests.windmill_stand_in import TOKEN, WORKSPACE
 from workflows.dispatch.limits import Limits
 from workflows.outbox.follower import begin

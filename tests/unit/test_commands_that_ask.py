@@ -7,8 +7,6 @@ from urllib.parse import urlencode
 
 import pytest
 
-from api.cli.arguments import given_in
-from api.cli.parser import parser
 from api.http.cursors import Cursor
 from api.http.operations import MIN_POSITION
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
@@ -16,6 +14,8 @@ from api.resources.objects import OBJECTS
 from api.resources.timelines import LIST_REFUSALS
 from api.resources.workflows import ATTEMPTS_CURSOR, JOBS_CURSOR
 from api.resources.workflows import OPERATIONS as WINDMILL
+from cli.arguments import given_in
+from cli.parser import parser
 from projections.read_models import timeline
 from projections.read_models.catalogue import LISTINGS
 from tests.histories import NOON

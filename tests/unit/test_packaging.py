@@ -108,16 +108,16 @@ def test_only_the_outer_edge_knows_http_and_terminals(package: str) -> None:
 
 def test_the_command_is_installed_and_can_be_loaded() -> None:
     scripts = importlib.metadata.distribution("raphus").entry_points.select(group="console_scripts")
-    assert [(script.name, script.value) for script in scripts] == [("raphus", "api.cli:main")]
+    assert [(script.name, script.value) for script in scripts] == [("raphus", "cli:main")]
     assert callable(cast("Callable[[], object]", scripts["raphus"].load()))
 
 
 def test_the_command_loads_no_http_client_before_one_is_needed() -> None:
-    loaded = "import sys, api.cli; print(*sys.modules)"
+    loaded = "import sys, cli; print(*sys.modules)"
     ended = subprocess.run(
         [sys.executable, "-c", loaded], cwd=PROJECT, check=True, capture_output=True
     )
-    assert b"api.cli.parser" in ended.stdout.split()
+    assert b"cli.parser" in ended.stdout.split()
     assert b"aiohttp" not in ended.stdout.split()
 
 

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from api.printing import words
-from api.printing.customers import show_customer
-from api.printing.explanations import show_explanation
-from api.printing.objects import kind_of, show_object, show_objects
-from api.printing.tables import show_fields, show_line, show_lines, show_table
-from api.printing.timelines import show_timeline
 from api.resources.lifecycle import Lifecycle, LifecycleEntry
+from cli.rendering import words
+from cli.rendering.customers import show_customer
+from cli.rendering.explanations import show_explanation
+from cli.rendering.objects import kind_of, show_object, show_objects
+from cli.rendering.tables import show_fields, show_line, show_lines, show_table
+from cli.rendering.timelines import show_timeline
 from domain.aggregates.subscription import SubscriptionEntity
 from domain.explanation.explain import explain
 from domain.lateness import Stretch

@@ -8,8 +8,8 @@ import re
 import pytest
 from rich.console import Console
 
-from api import progress
-from api.progress import shown
+from cli.rendering import progress
+from cli.rendering.progress import shown
 
 
 def told(*calls: tuple[str, int, int], terminal: bool) -> str:

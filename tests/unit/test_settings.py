@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import Settings, SettingsError
+from cli.settings import Settings, SettingsError
 
 SECRET = "whsec_" + "c2VjcmV0" * 4
 OTHER = "whsec_" + "b3RoZXI0" * 4

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from api.windmill.sampling import NoSampleError, sample
+from cli.sample_events import NoSampleError, sample
 from domain.aggregates.catalogue import KINDS
 from domain.state_machine import Verdict
 from simulator import merchant

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from api.printing.tables import show_fields, show_line, show_table
-from api.printing.words import NOTHING, amount, counted, drifted, moment, money, oddities
+from cli.rendering.tables import show_fields, show_line, show_table
+from cli.rendering.words import NOTHING, amount, counted, drifted, moment, money, oddities
 from domain.aggregates.catalogue import KINDS
 from domain.entity import spoken
 

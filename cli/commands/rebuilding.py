@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import psycopg
 
-from api.conninfo import database
-from api.progress import shown
+from cli.database import database
+from cli.rendering.progress import shown
 from ledger.following.pages import LogError
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.rebuild import RebuildError, rebuild
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from api.settings import Settings
+    from cli.settings import Settings
     from projections.rebuild.rebuild import Rebuilt
 
 NAMES: Final = [model.table for model in READ_MODELS]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from api.printing.tables import show_fields, show_line, show_table
-from api.printing.words import counted, moment
+from cli.rendering.tables import show_fields, show_line, show_table
+from cli.rendering.words import counted, moment
 from workflows.routes.schema import VERDICTS_BY_DEFAULT
 
 if TYPE_CHECKING:

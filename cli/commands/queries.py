@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
-from api.asking import asked
-from api.cli.arguments import add_json, add_taken, given_in
-from api.cli.terminal import console, wide_console, write
 from api.http.pagination import LIMIT
 from api.http.responses import encode
-from api.printing.customers import show_customer
-from api.printing.explanations import show_explanation
-from api.printing.objects import show_object, show_objects
-from api.printing.tables import show_line
-from api.printing.timelines import show_happenings, show_timeline
-from api.printing.words import past
-from api.progress import shown
 from api.queries.time_travel import AS_OF, KNOWN_AT
 from api.resources.customers import CURSOR
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE, whole_lifecycle
 from api.resources.objects import OBJECTS
 from api.resources.timelines import LIST_REFUSALS
+from cli.arguments import add_json, add_taken, given_in
+from cli.offline_queries import asked
+from cli.rendering.customers import show_customer
+from cli.rendering.explanations import show_explanation
+from cli.rendering.objects import show_object, show_objects
+from cli.rendering.progress import shown
+from cli.rendering.tables import show_line
+from cli.rendering.terminal import console, wide_console, write
+from cli.rendering.timelines import show_happenings, show_timeline
+from cli.rendering.words import past
 from projections.read_models.catalogue import LISTINGS
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from api.cli.arguments import Commands
     from api.http.operations import Operation
     from api.http.pagination import Page
     from api.queries.read_side import ReadSide
     from api.resources.objects import Objects
-    from api.settings import Settings
+    from cli.arguments import Commands
+    from cli.settings import Settings
     from domain.entity import Entity
     from domain.timeline import Entry
 

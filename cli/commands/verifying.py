@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import psycopg
 
-from api.conninfo import database
-from api.progress import shown
+from cli.database import database
+from cli.rendering.progress import shown
 from ledger.integrity.signatures import StoredSignatures
 from ledger.integrity.verify import Head, head, verify
 from postgres.connections import WORKING, connect
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from api.settings import Settings
+    from cli.settings import Settings
     from ledger.integrity.diagnosis import Fault
     from ledger.integrity.verify import Verified
 

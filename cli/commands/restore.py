@@ -9,12 +9,12 @@ from typing import IO, TYPE_CHECKING, Final, NamedTuple
 import msgspec
 import psycopg
 
-from api import verifying
-from api.cli.arguments import add_json
-from api.cli.errors import CommandError
-from api.cli.terminal import console
-from api.conninfo import database, migrated, why
-from api.progress import shown
+from cli.arguments import add_json
+from cli.commands import verifying
+from cli.database import database, migrated, why
+from cli.errors import CommandError
+from cli.rendering.progress import shown
+from cli.rendering.terminal import console
 from ledger.backup.archive import BackupError, Reader
 from ledger.backup.load import load
 from ledger.following.checkpoint import ProjectionTracking
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from api.cli.arguments import Commands
-    from api.settings import Settings
+    from cli.arguments import Commands
+    from cli.settings import Settings
     from ledger.integrity.verify import Verified
     from projections.live.projector import Projected
     from telemetry.progress import Progress

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from api.http.operations import MIN_POSITION
 from api.http.parameters import Given
-from api.rebuilding import NAMES
+from cli.commands.rebuilding import NAMES
 from ledger.integrity.verify import Head
 from workflows.routes.conditions import read_glob
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from api.http.operations import Operation
     from api.http.parameters import Parameter
-    from api.settings import Settings
+    from cli.settings import Settings
     from workflows.routes.conditions import Glob
 
 T = TypeVar("T")

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from api import rebuilding, verifying
-from api.asking import asked
-from api.auditing import audit
-from api.cli.arguments import add_json, add_taken, given_in, head, parameter, read_model
-from api.cli.errors import CommandError
-from api.cli.terminal import console, write
 from api.http.pagination import LIMIT
 from api.resources.customers import CUSTOMER_ID
 from api.resources.events import CURSOR, LIST_EVENTS, first_events
+from cli.arguments import add_json, add_taken, given_in, head, parameter, read_model
+from cli.commands import rebuilding, verifying
+from cli.commands.auditing import audit
+from cli.errors import CommandError
+from cli.offline_queries import asked
+from cli.rendering.terminal import console, write
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from api.cli.arguments import Commands
-    from api.settings import Settings
+    from cli.arguments import Commands
+    from cli.settings import Settings
 
 
 def add(commands: Commands) -> None:

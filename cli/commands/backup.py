@@ -11,11 +11,11 @@ from typing import IO, TYPE_CHECKING, Final
 import msgspec
 import psycopg
 
-from api.cli.arguments import add_json
-from api.cli.errors import CommandError
-from api.cli.terminal import console
-from api.conninfo import database, why
-from api.progress import shown
+from cli.arguments import add_json
+from cli.database import database, why
+from cli.errors import CommandError
+from cli.rendering.progress import shown
+from cli.rendering.terminal import console
 from ledger.backup.archive import BackupError
 from ledger.backup.dump import dump
 from ledger.backup.new_file import new_file
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
 
-    from api.cli.arguments import Commands
-    from api.settings import Settings
+    from cli.arguments import Commands
+    from cli.settings import Settings
 
 STANDARD: Final = "-"
 _HELP: Final = "write the log, and all else that cannot be built anew, into a file"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from api.printing.objects import id_of, kind_of
-from api.printing.tables import show_line, show_table
-from api.printing.timelines import show_happenings, show_stretches
-from api.printing.words import (
+from cli.rendering.objects import id_of, kind_of
+from cli.rendering.tables import show_line, show_table
+from cli.rendering.timelines import show_happenings, show_stretches
+from cli.rendering.words import (
     NOTHING,
     amount,
     counted,

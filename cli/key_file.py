@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from api.settings import API_KEY, HOME, SettingsError, checked_key
+from cli.settings import API_KEY, HOME, SettingsError, checked_key
 
 _log = logging.getLogger(__name__)
 

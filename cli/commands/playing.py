@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from api.progress import shown
+from cli.rendering.progress import shown
 from simulator import PRESENT, Player, as_dodo_delivers, merchant
 
 if TYPE_CHECKING:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 
-from api import playing
 from api.app import application
-from api.conninfo import database
 from api.http.auth import OpenOnLoopback
-from api.serve import in_background, listening, url_of
-from api.showing import show_commands, show_customers, show_objects
 from api.webhooks.endpoint import PATH
 from api.webhooks.verifier import Verifier
+from cli.commands import playing
+from cli.commands.serving import in_background, listening, url_of
+from cli.database import database
+from cli.rendering.demo_summary import show_commands, show_customers, show_objects
 from ledger.following.checkpoint import POSITION
 from ledger.integrity.signatures import PREFIX
 from postgres.connections import WORKING, connect
@@ -27,8 +27,8 @@ from postgres.connections import WORKING, connect
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from api.playing import Play
-    from api.settings import Settings
+    from cli.commands.playing import Play
+    from cli.settings import Settings
 
 SHOWN_TIMEOUT_S: Final = 120.0
 POLL_S: Final = 0.05

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import psycopg
 
-from api.conninfo import database
 from api.http.responses import encode
+from cli.database import database
 from ledger.integrity.signatures import StoredSignatures
 from postgres.connections import WORKING, connect
 from projections.audit import AuditError, of_customer, read
@@ -16,7 +16,7 @@ from projections.audit import AuditError, of_customer, read
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from api.settings import Settings
+    from cli.settings import Settings
 
 # Rows are held in memory by so many, and a delivery may have 1 MiB.
 _CHUNK_ROWS: Final = 16

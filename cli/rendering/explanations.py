@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from api.printing.tables import show_line, show_table
-from api.printing.words import moment
+from cli.rendering.tables import show_line, show_table
+from cli.rendering.words import moment
 from domain.entity import spoken
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from api.printing.words import plain
+from cli.rendering.words import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from api.cli import asking, backup, history, restore, running, windmill
-from api.cli.arguments import Commands
+from cli.arguments import Commands
+from cli.commands import backup, history, restore, running, windmill
+from cli.commands import queries as asking
 
 TOPICS: Final = (running, asking, history, backup, restore, windmill)
 """Each adds its commands; a new group of commands is a module here."""

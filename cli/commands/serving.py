@@ -16,13 +16,13 @@ import psycopg
 import uvicorn
 
 from api.app import application
-from api.conninfo import UnreachableError, database
 from api.http.admission import Admission
 from api.http.auth import KeyGuard
 from api.http.capacity import CONNECTIONS_MAX, Capacity, raise_files_max
 from api.http.uvicorn_protocol import BoundedProtocol
-from api.key_file import kept_in, kept_key
-from api.settings import without_secrets
+from cli.database import UnreachableError, database
+from cli.key_file import kept_in, kept_key
+from cli.settings import without_secrets
 from telemetry.redaction import kind_of
 from workflows.outbox.follower import begin
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from api.settings import Settings, WindmillSettings
+    from cli.settings import Settings, WindmillSettings
 
 _log = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api.printing.tables import show_line, show_lines
-from api.printing.words import afterwards, change, moment, remarks
+from cli.rendering.tables import show_line, show_lines
+from cli.rendering.words import afterwards, change, moment, remarks
 from domain.lateness import Arrival, lateness
 
 if TYPE_CHECKING:

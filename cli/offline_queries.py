@@ -6,16 +6,16 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from api import conninfo
 from api.queries.database import Database
 from api.queries.read_side import ReadSide
 from api.queries.snapshot_cache import Known
+from cli import database as conninfo
 from telemetry.progress import silent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from api.settings import Settings
+    from cli.settings import Settings
     from telemetry.progress import Progress
 
 T = TypeVar("T")

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from api import demo as demo_
-from api import pictures, playing
-from api import serve as serve_
-from api.cli.arguments import add_json, count, port, share
-from api.cli.errors import CommandError
-from api.cli.terminal import console
-from api.conninfo import database, migrated
-from api.playing import Play
+from cli.arguments import add_json, count, port, share
+from cli.commands import demo as demo_
+from cli.commands import pictures, playing
+from cli.commands import serving as serve_
+from cli.commands.playing import Play
+from cli.database import database, migrated
+from cli.errors import CommandError
+from cli.rendering.terminal import console
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from api.cli.arguments import Commands
-    from api.settings import Settings
+    from cli.arguments import Commands
+    from cli.settings import Settings
 
 
 def add(commands: Commands) -> None:

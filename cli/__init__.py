@@ -11,16 +11,16 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
-from api.auditing import AuditingError
-from api.cli.errors import CommandError
-from api.cli.parser import parser
-from api.conninfo import UnreachableError
-from api.demo import DemoError
 from api.http.errors import ApiError
-from api.rebuilding import RebuildingError
-from api.serve import AddressError, StartError
-from api.settings import Settings, SettingsError
-from api.verifying import UnknownHeadError, VerifyingError
+from cli.commands.auditing import AuditingError
+from cli.commands.demo import DemoError
+from cli.commands.rebuilding import RebuildingError
+from cli.commands.serving import AddressError, StartError
+from cli.commands.verifying import UnknownHeadError, VerifyingError
+from cli.database import UnreachableError
+from cli.errors import CommandError
+from cli.parser import parser
+from cli.settings import Settings, SettingsError
 from ledger.backup.archive import BackupError
 from migrations.runner import MigrationError
 from postgres.embedded import EmbeddedPostgresError

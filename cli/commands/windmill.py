@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 import msgspec
 import psycopg
 
-from api.asking import asked
-from api.cli.arguments import add_json, add_taken, given_in, glob, parameter
-from api.cli.errors import CommandError
-from api.cli.terminal import console, wide_console, write
-from api.conninfo import database
 from api.http.errors import ApiError
 from api.http.parameters import instant
 from api.http.responses import encode
-from api.printing.windmill import (
+from api.resources.workflows import LIST_ATTEMPTS, LIST_OUTBOX, LIST_ROUTES, RETRY
+from cli.arguments import add_json, add_taken, given_in, glob, parameter
+from cli.database import database
+from cli.errors import CommandError
+from cli.offline_queries import asked
+from cli.rendering.progress import shown
+from cli.rendering.terminal import console, wide_console, write
+from cli.rendering.windmill import (
     show_attempts,
     show_jobs,
     show_replayed,
@@ -25,10 +27,8 @@ from api.printing.windmill import (
     show_tried,
     show_unwanted,
 )
-from api.progress import shown
-from api.resources.workflows import LIST_ATTEMPTS, LIST_OUTBOX, LIST_ROUTES, RETRY
-from api.settings import SettingsError
-from api.windmill.sampling import NoSampleError, sample
+from cli.sample_events import NoSampleError, sample
+from cli.settings import SettingsError
 from telemetry.progress import silent
 from workflows.dispatch.address import AddressError, Windmill
 from workflows.job_arguments import Cancelled, TransformationError
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from api.cli.arguments import Commands
     from api.http.operations import Operation
     from api.queries.read_side import ReadSide
-    from api.settings import Settings
+    from cli.arguments import Commands
+    from cli.settings import Settings
     from workflows.routes.route import Route, Routes
 
 SINCE: Final = instant("since", "Only what was recorded at this time or later.")

@@ -1,10 +1,10 @@
-"""`python -m api.cli`: the same as `raphus`."""
+"""`python -m cli`: the same as `raphus`."""
 
 from __future__ import annotations
 
 import sys
 
-from api.cli import main
+from cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

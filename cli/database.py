@@ -14,7 +14,7 @@ from postgres.embedded import EmbeddedPostgres
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from api.settings import Settings
+    from cli.settings import Settings
 
 _log = logging.getLogger(__name__)
 
