@@ -9,67 +9,48 @@ import logging
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Final
+import traceback
+from typing import TYPE_CHECKING
 
-from api.http.errors import ApiError
-from cli.commands.auditing import AuditingError
-from cli.commands.demo import DemoError
-from cli.commands.rebuilding import RebuildingError
-from cli.commands.serving import AddressError, StartError
-from cli.commands.verifying import UnknownHeadError, VerifyingError
-from cli.database import UnreachableError
-from cli.errors import CommandError
+import psycopg
+
 from cli.parser import parser
-from cli.settings import Settings, SettingsError
-from ledger.backup.archive import BackupError
-from migrations.runner import MigrationError
-from postgres.embedded import EmbeddedPostgresError
+from cli.settings import Settings
+from postgres.failures import reason_of
 from telemetry import logs
 from telemetry.concealment import conceal
+from telemetry.errors import RaphusError
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Sequence
     from types import FrameType
 
-OK, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
-_EXPECTED: Final = (
-    AddressError,
-    AuditingError,
-    BackupError,
-    CommandError,
-    DemoError,
-    EmbeddedPostgresError,
-    MigrationError,
-    RebuildingError,
-    StartError,
-    UnreachableError,
-    VerifyingError,
-)
+OK, FAILED, INTERRUPTED = 0, 1, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     conceal()  # its environment holds secrets, and it may start the merchant's own code
-    args = parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    args = parser(argv).parse_args(argv)
     signal.signal(signal.SIGTERM, _interrupt)
-    logs.set_up(logging.INFO if args.command == "serve" else logging.WARNING)
+    logs.set_up(logging.WARNING)
     try:
-        settings = Settings.read(os.environ)
         run: Callable[[Settings, Namespace], None] = args.run
-        run(settings, args)
+        run(Settings.read(os.environ), args)
         sys.stdout.flush()  # here, where a reader that has gone is no surprise
-    except (SettingsError, UnknownHeadError) as error:
-        return _fail(error, MISUSED)
-    except ApiError as error:
-        return _fail(error, MISUSED if error.status == 400 else FAILED)
-    except _EXPECTED as error:
-        return _fail(error, FAILED)
+    except RaphusError as error:
+        return _fail(str(error), error.exit_code)
+    except psycopg.Error as error:
+        return _fail(reason_of(error), FAILED)
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 -- a defect, of which a user sees what to do
+        return _fail(_defect(error, debug=args.debug), FAILED)
     return OK
 
 
@@ -78,6 +59,16 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _fail(error: Exception, code: int) -> int:
-    print(f"raphus: {error}", file=sys.stderr)
+def _fail(message: str, code: int) -> int:
+    print(f"raphus: {message}", file=sys.stderr)
     return code
+
+
+def _defect(error: Exception, *, debug: bool) -> str:
+    """Say what happened without the text of the exception, which may quote a body or a secret."""
+    if debug:
+        return "".join(traceback.format_exception(error)).rstrip()
+    return (
+        f"a defect of Raphus: {logs.where(error)}\n"
+        "Please report that line as CONTRIBUTING.md says; --debug shows everything, bodies too."
+    )

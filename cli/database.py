@@ -10,6 +10,7 @@ import psycopg
 
 from migrations import runner
 from postgres.embedded import EmbeddedPostgres
+from telemetry.errors import RaphusError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class UnreachableError(Exception):
+class UnreachableError(RaphusError):
     """The database that DATABASE_URL names does not answer."""
 
 

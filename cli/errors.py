@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from telemetry.errors import RaphusError
 
-class CommandError(Exception):
+
+class CommandError(RaphusError):
     """A command could not do what it was asked for."""

@@ -1,28 +1,93 @@
-"""Asking: what HTTP asks, asked without a server by the very same operations."""
+"""What HTTP answers, answered without a server: by the same operations, as JSON or to be read."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from api.queries.database import Database
 from api.queries.read_side import ReadSide
 from api.queries.snapshot_cache import Known
+from api.resources.objects import OBJECTS
 from cli import database as conninfo
+from cli.arguments import add_json, add_taken, given_in
+from cli.rendering.progress import shown
+from cli.rendering.terminal import console, wide_console, write
+from projections.read_models.catalogue import LISTINGS
 from telemetry.progress import silent
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from typing import TypeAlias
 
+    from rich.console import Console
+
+    from api.http.operations import Operation
+    from api.http.parameters import Given
+    from api.resources.objects import Objects
     from cli.settings import Settings
     from telemetry.progress import Progress
+
+    # Any: each shows what its own operation answers.
+    Show: TypeAlias = Callable[[Console, Any, Given], None]
 
 T = TypeVar("T")
 
 
+def add_operation(command: ArgumentParser, operation: Operation[ReadSide], show: Show) -> None:
+    """Let a command take what an operation takes, and show what it answers."""
+    command.description = operation.summary
+    command.set_defaults(operation=operation, show=show)
+    add_taken(command, operation)
+    add_json(command)
+
+
+def add_kinds(
+    command: ArgumentParser, operation_of: Callable[[Objects], Operation[ReadSide]], show: Show
+) -> None:
+    """Let a command be about the objects of each kind, named as the resource or as the kind."""
+    kinds = command.add_subparsers(required=True, metavar="KIND")
+    for resource, objects in OBJECTS.items():
+        operation = operation_of(objects)
+        alias = LISTINGS[resource].kind
+        parser = kinds.add_parser(resource, aliases=[alias], help=operation.summary)
+        add_operation(parser, operation, show)
+
+
+def ask(settings: Settings, args: Namespace) -> None:
+    """Answer the operation that a command was declared with.
+
+    Raises:
+        ApiError, RaphusError: as for `answered`.
+    """
+    operation: Operation[ReadSide] = args.operation
+    show: Show = args.show
+    given = given_in(args, operation)
+    answer = answered(settings, args, lambda read_side: operation.handle(read_side, given))
+    if args.json:
+        write(answer.body + b"\n")
+    else:
+        show(wide_console(), answer.decoded(cast("type[Any]", operation.answers)), given)
+
+
+def answered(
+    settings: Settings, args: Namespace, question: Callable[[ReadSide], Awaitable[T]]
+) -> T:
+    """Ask, and show the progress of what must be built first: what was known at some time.
+
+    Raises:
+        ApiError: the question is answered with an error: 400, 404 or 503.
+        UnreachableError, EmbeddedPostgresError, MigrationError: there is no database to ask.
+    """
+    builds = getattr(args, "known_at", None) is not None
+    with shown(console(stderr=True)) if builds else nullcontext(silent) as progress:
+        return asked(settings, question, progress)
+
+
 def asked(
-    settings: Settings, question: Callable[[ReadSide], Awaitable[T]], progress: Progress = silent
+    settings: Settings, question: Callable[[ReadSide], Awaitable[T]], progress: Progress
 ) -> T:
     """Ask the database that the settings mean.
 

@@ -1,16 +1,18 @@
-"""The parser: what can be typed behind `raphus`, by topic."""
+"""The parser: what can be typed behind `raphus`, found in the modules of `cli.commands`."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Final
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Final
 
-from cli.arguments import Commands
-from cli.commands import backup, history, restore, running, windmill
-from cli.commands import queries as asking
+from cli import commands
 
-TOPICS: Final = (running, asking, history, backup, restore, windmill)
-"""Each adds its commands; a new group of commands is a module here."""
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from types import ModuleType
+
 _SETTINGS: Final = """\
 environment:
   DODO_PAYMENTS_WEBHOOK_KEY  signing secret of the webhooks (whsec_…); several with commas between
@@ -29,15 +31,41 @@ exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser; what it parses has `command`, and `run`, which does it."""
+def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser; what it parses has `run`, which does it.
+
+    Only the command that `argv` names is loaded: another one's modules are none of its business,
+    and would cost it most of its time.
+    """
     whole = argparse.ArgumentParser(
         prog="raphus",
         description="Keeps what Dodo Payments says happened, and says what is true.",
         epilog=_SETTINGS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = Commands(whole.add_subparsers(dest="command", required=True, metavar="COMMAND"))
-    for topic in TOPICS:
-        topic.add(commands)
+    _add_commands(whole, commands, argv)
     return whole
+
+
+def _add_commands(
+    parser: argparse.ArgumentParser, package: ModuleType, argv: Sequence[str]
+) -> None:
+    """Add the commands of a package: a module is a command, a package a group of them."""
+    added = parser.add_subparsers(required=True, metavar="COMMAND")
+    names = [module.name for module in iter_modules(package.__path__)]
+    for name in _chosen(names, argv):
+        module = import_module(f"{package.__name__}.{name}")
+        help_ = (module.__doc__ or "").partition("\n")[0].rstrip(".")
+        command = added.add_parser(
+            name, help=f"{help_[0].lower()}{help_[1:]}", description=f"{help_}."
+        )
+        if hasattr(module, "__path__"):
+            _add_commands(command, module, argv[1:])
+        else:
+            command.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
+            command.set_defaults(run=module.run)
+            module.add(command)
+
+
+def _chosen(names: Sequence[str], argv: Sequence[str]) -> Iterable[str]:
+    return argv[:1] if argv and argv[0] in names else names

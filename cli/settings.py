@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from api.webhooks.verifier import Verifier
 from ledger.integrity.signatures import SecretError
+from telemetry.errors import RaphusError
 from workflows.routes.routes_file import RoutesFile
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ API_KEY_CHARS_MIN: Final = 16
 FILE_BYTES_MAX: Final = 64 * 1024
 
 
-class SettingsError(Exception):
+class SettingsError(RaphusError):
     """The environment does not say what it must; the message names the variable, not its value."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,8 @@ class Receipt(NamedTuple):
 
 
 Routed: TypeAlias = "tuple[Delivery, Route]"
-Answers: TypeAlias = "list[Receipt | PersistenceError]"
+Recording: TypeAlias = "Receipt | PersistenceError"
+"""What came of a delivery: its receipt, or why it is not known to be stored."""
 
 
 class Ledger(Application[str]):
@@ -96,7 +97,7 @@ class Ledger(Application[str]):
         """
         return self.repository.get(stream_id, projector_func=_project)
 
-    def record(self, deliveries: Sequence[Delivery]) -> list[Receipt | PersistenceError]:
+    def record(self, deliveries: Sequence[Delivery]) -> list[Recording]:
         """Commit a batch of deliveries and answer each.
 
         The answer is a receipt, or the error because of which it is not known to be stored. A
@@ -117,7 +118,7 @@ class Ledger(Application[str]):
         with self._connection.within(CHECK_S):
             cast("LedgerRecorder", self.recorder).check()
 
-    def _answer(self, routed: Sequence[Routed], give_up_at: float) -> Answers:
+    def _answer(self, routed: Sequence[Routed], give_up_at: float) -> list[Recording]:
         while True:
             try:
                 return self._append(routed)
@@ -137,7 +138,7 @@ class Ledger(Application[str]):
 
     def _bisect(
         self, routed: Sequence[Routed], give_up_at: float, error: PersistenceError
-    ) -> Answers:
+    ) -> list[Recording]:
         if len(routed) == 1:
             _log.error("a delivery cannot be stored: %s", kind_of(error))
             return [error]
@@ -145,7 +146,7 @@ class Ledger(Application[str]):
         halves = routed[:middle], routed[middle:]
         return [answer for half in halves for answer in self._answer(half, give_up_at)]
 
-    def _append(self, routed: Sequence[Routed]) -> Answers:
+    def _append(self, routed: Sequence[Routed]) -> list[Recording]:
         batch = self._open(routed)
         taken = [batch.take(delivery, to) for delivery, to in routed]
         recordings = self.save(cast("MutableAggregateProtocol[str]", batch))

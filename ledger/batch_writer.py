@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from eventsourcing.persistence import PersistenceError
 
-from ledger.application import Receipt, is_away, reason
+from ledger.application import Receipt, Recording, is_away, reason
 from telemetry.redaction import kind_of, origin_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Settled(NamedTuple, Generic[Token]):
     """The answer to one submission."""
 
     token: Token
-    answer: Receipt | PersistenceError
+    answer: Recording
 
 
 class Writer(Generic[Token]):
@@ -155,7 +155,7 @@ class Writer(Generic[Token]):
             else:
                 self._tell(None)
 
-    def _commit(self, deliveries: list[Delivery]) -> list[Receipt | PersistenceError]:
+    def _commit(self, deliveries: list[Delivery]) -> list[Recording]:
         if self._stopping and self._problem:
             return [PersistenceError(self._problem)] * len(deliveries)
         with self._busy():
@@ -181,7 +181,7 @@ class Writer(Generic[Token]):
             _log.error("no webhook can be stored: %s", problem)
         self._problem = problem
 
-    def _record(self, deliveries: list[Delivery]) -> list[Receipt | PersistenceError]:
+    def _record(self, deliveries: list[Delivery]) -> list[Recording]:
         try:
             return self._ledger.record(deliveries)
         except Exception as error:  # noqa: BLE001 -- a defect must not leave requests unanswered

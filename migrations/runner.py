@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from postgres.connections import WORKING, connect
+from telemetry.errors import RaphusError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ _ANYTHING: Final = """
 """
 
 
-class MigrationError(Exception):
+class MigrationError(RaphusError):
     """The database and the migration files disagree; the message tells where, and what to do."""
 
 

@@ -18,9 +18,9 @@ from standardwebhooks import Webhook
 
 from api.app import application
 from api.http.auth import KeyGuard, OpenOnLoopback
+from api.http.server import in_background, listening, url_of
 from api.webhooks.endpoint import PATH
 from api.webhooks.verifier import Verifier
-from cli.commands.serving import in_background, listening, url_of
 from ledger.batch_writer import QUEUE_MAX
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import msgspec
 
 from api.http.responses import Answer, json_answer
 from domain.entity import spoken
+from telemetry.errors import RaphusError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,7 @@ class ErrorBody(msgspec.Struct):
     error: Problem
 
 
-class ApiError(Exception):
+class ApiError(RaphusError):
     """A request is answered with an error. The message quotes nothing that is not public."""
 
     def __init__(
@@ -42,6 +43,7 @@ class ApiError(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
+        self.exit_code = 2 if status == 400 else 1
         self.body = ErrorBody(Problem(code, message, dict(details or {})))
         self.headers = {
             name.encode(): value.encode("latin-1") for name, value in (headers or {}).items()

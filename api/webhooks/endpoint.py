@@ -22,12 +22,11 @@ from api.webhooks.request_body import (
 )
 from api.webhooks.verifier import UnverifiedError
 from domain.delivery import Delivery
-from ledger.application import Receipt
+from ledger.application import Receipt, Recording
 from ledger.batch_writer import QueueFullError, Settled
 from telemetry.logs import Throttle
 
 if TYPE_CHECKING:
-    from eventsourcing.persistence import PersistenceError
     from starlette.types import Receive, Scope, Send
 
     from api.metrics import Metrics
@@ -52,7 +51,7 @@ class Acknowledgement(msgspec.Struct):
 class Waiting(NamedTuple):
     """A request that waits for its delivery's commit."""
 
-    answered: asyncio.Future[Receipt | PersistenceError]
+    answered: asyncio.Future[Recording]
     delivery: Delivery
 
 
@@ -72,7 +71,7 @@ class Acknowledger:
             self._metrics.count_deliveries(type_, outcome, count)
 
 
-def _outcome(answer: Receipt | PersistenceError) -> str:
+def _outcome(answer: Recording) -> str:
     if isinstance(answer, Receipt):
         return "duplicate" if answer.duplicate else "recorded"
     return "failed"

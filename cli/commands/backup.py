@@ -1,4 +1,4 @@
-"""`raphus backup`: all that cannot be built anew, into a file, while the server runs."""
+"""Write the log, and all else that cannot be built anew, into a file."""
 
 from __future__ import annotations
 
@@ -22,25 +22,23 @@ from ledger.backup.new_file import new_file
 from ledger.integrity.verify import Head
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator
 
-    from cli.arguments import Commands
     from cli.settings import Settings
 
 STANDARD: Final = "-"
-_HELP: Final = "write the log, and all else that cannot be built anew, into a file"
 _FILE: Final = "a new file, which only you can read; - for standard output"
 
 
-def add(commands: Commands) -> None:
-    """Declare the command."""
-    parser = commands.add("backup", _run, _HELP)
-    parser.add_argument("file", metavar="FILE", help=_FILE)
-    add_json(parser)
+def add(command: ArgumentParser) -> None:
+    """Take the file."""
+    command.add_argument("file", metavar="FILE", help=_FILE)
+    add_json(command)
 
 
-def _run(settings: Settings, args: Namespace) -> None:
+def run(settings: Settings, args: Namespace) -> None:
+    """Write the backup, while a server may run, and tell of what it is."""
     shown_on = console(stderr=True)
     try:
         with (

@@ -1,4 +1,4 @@
-"""Demo: database, server and a simulated merchant in one, and a look at what there is to see."""
+"""Run everything with a simulated merchant, and stay up."""
 
 from __future__ import annotations
 
@@ -14,28 +14,45 @@ import psycopg
 
 from api.app import application
 from api.http.auth import OpenOnLoopback
+from api.http.server import in_background, listening, url_of
 from api.webhooks.endpoint import PATH
 from api.webhooks.verifier import Verifier
-from cli.commands import playing
-from cli.commands.serving import in_background, listening, url_of
+from cli.commands.serve import add_port, addressed
+from cli.commands.simulate import add_play, play, play_in, told
 from cli.database import database
+from cli.errors import CommandError
 from cli.rendering.demo_summary import show_commands, show_customers, show_objects
+from cli.rendering.terminal import console as terminal
 from ledger.following.checkpoint import POSITION
 from ledger.integrity.signatures import PREFIX
 from postgres.connections import WORKING, connect
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
     from rich.console import Console
 
-    from cli.commands.playing import Play
+    from cli.commands.simulate import Play
     from cli.settings import Settings
 
 SHOWN_TIMEOUT_S: Final = 120.0
 POLL_S: Final = 0.05
 
 
-class DemoError(Exception):
+class DemoError(CommandError):
     """The demo did not come to its end."""
+
+
+def add(command: ArgumentParser) -> None:
+    """Take where to listen, and what to play."""
+    add_port(command)
+    add_play(command, lost=0.03)
+    command.add_argument("--exit", action="store_true", help="end after showing what there is")
+
+
+def run(settings: Settings, args: Namespace) -> None:
+    """Play, show, and stay."""
+    demo(addressed(settings, args), play_in(args), terminal(), stay=not args.exit)
 
 
 def demo(settings: Settings, what: Play, console: Console, *, stay: bool) -> None:
@@ -69,8 +86,8 @@ def demo(settings: Settings, what: Play, console: Console, *, stay: bool) -> Non
 
 
 def _fill(what: Play, url: str, secret: str, console: Console) -> None:
-    tally = playing.play(what, url, secret, console)
-    console.print(playing.told(tally))
+    tally = play(what, url, secret, console)
+    console.print(told(tally))
     if tally.failed or tally.refused:
         raise DemoError("not every webhook was accepted; the lines above tell why")
 

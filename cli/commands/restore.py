@@ -1,4 +1,4 @@
-"""`raphus restore`: a backup into an empty database, proved, and with its read models."""
+"""Load a backup into a database in which nothing of Raphus is yet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 import psycopg
 
 from cli.arguments import add_json
-from cli.commands import verifying
+from cli.commands.verify import as_text, told
 from cli.database import database, migrated, why
 from cli.errors import CommandError
 from cli.rendering.progress import shown
@@ -27,18 +27,16 @@ from projections.live.follower import Follower
 from projections.live.projector import ProjectionError
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator
     from datetime import datetime
 
-    from cli.arguments import Commands
     from cli.settings import Settings
     from ledger.integrity.verify import Verified
     from projections.live.projector import Projected
     from telemetry.progress import Progress
 
 STANDARD: Final = "-"
-_HELP: Final = "load a backup into a database in which nothing of Raphus is yet"
 _FILE: Final = "what raphus backup has written; - for standard input"
 _ELSEWHERE: Final = (
     "a backup is restored into an empty one only. Set RAPHUS_HOME to a new directory, or"
@@ -63,14 +61,14 @@ class _Restored(NamedTuple):
     jobs: dict[str, int]
 
 
-def add(commands: Commands) -> None:
-    """Declare the command."""
-    parser = commands.add("restore", _run, _HELP)
-    parser.add_argument("file", metavar="FILE", help=_FILE)
-    add_json(parser)
+def add(command: ArgumentParser) -> None:
+    """Take the file."""
+    command.add_argument("file", metavar="FILE", help=_FILE)
+    add_json(command)
 
 
-def _run(settings: Settings, args: Namespace) -> None:
+def run(settings: Settings, args: Namespace) -> None:
+    """Load it, prove the log, and bring the read models to its end."""
     with _opened(args.file) as file:
         archive = Reader(file)
         with (
@@ -150,7 +148,7 @@ def _as_json(restored: _Restored) -> str:
         {
             "made_at": restored.made_at,
             "applied": restored.applied,
-            **verifying.told(restored.verified),
+            **told(restored.verified),
             "projected_position": str(restored.shown),
             "jobs": restored.jobs,
         }
@@ -161,7 +159,7 @@ def _as_text(restored: _Restored) -> Iterator[str]:
     """Write what there is as a person would want to read it."""
     yield f"restored what was backed up at {restored.made_at:%Y-%m-%d %H:%M:%S} UTC"
     yield from (f"applied {name}" for name in restored.applied)
-    yield from verifying.as_text(restored.verified)
+    yield from as_text(restored.verified)
     yield f"read models: up to position {restored.shown}"
     jobs = ", ".join(f"{count} {state}" for state, count in restored.jobs.items())
     yield f"Windmill's outbox: {jobs or 'no jobs'}"

@@ -18,6 +18,7 @@ import msgspec
 
 from ledger.integrity.verify import Head
 from migrations.runner import Applied
+from telemetry.errors import RaphusError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,7 +37,7 @@ _END_OF_ROWS: Final = b"\\.\n"
 _AGAIN: Final = "take it from another copy of the file, or another backup"
 
 
-class BackupError(Exception):
+class BackupError(RaphusError):
     """A backup cannot be made, or cannot be restored; the message tells why and what to do."""
 
 

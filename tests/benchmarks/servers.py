@@ -14,10 +14,10 @@ from starlette.routing import Route
 
 from api.app import application
 from api.http.auth import OpenOnLoopback
+from api.http.server import Server, listening
 from api.metrics import Metrics
 from api.webhooks.endpoint import PATH, Acknowledger, Webhooks
 from api.webhooks.verifier import Verifier
-from cli.commands.serving import Server, listening
 from ledger.application import Ledger, Receipt
 from ledger.batch_writer import Settled, Writer
 from tests.benchmarks.bodies import SECRET

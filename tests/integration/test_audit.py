@@ -10,7 +10,7 @@ import msgspec
 import psycopg
 import pytest
 
-from cli.commands.auditing import AuditingError, audit
+from cli.commands.audit import AuditingError, audit
 from cli.settings import Settings, SettingsError
 from ledger.integrity.hash_chain import Row, link
 from postgres.statement import Statement

@@ -11,7 +11,7 @@ import pytest
 from api.http.operations import Operation
 from api.openapi import document
 from api.routes import OPERATIONS
-from cli.commands.pictures import section, state_machines
+from cli.commands.docs import section, state_machines
 from domain.aggregates.catalogue import KINDS
 from domain.aggregates.subscription import SubscriptionEntity
 

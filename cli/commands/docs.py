@@ -1,10 +1,12 @@
-"""Pictures: the state machines as a page of documentation, rendered from their tables."""
+"""Print docs/state-machines.md, rendered from the tables; --write and --check keep the file."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cli.errors import CommandError
 from domain.aggregates.catalogue import KINDS
 from domain.state_machine import (
     ANOMALOUS,
@@ -18,12 +20,16 @@ from domain.state_machine import (
 )
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
     from collections.abc import Iterable, Iterator, Sequence
+
+    from cli.settings import Settings
 
 INTRODUCTION: Final = f"""\
 # The state machines
 
-Written by `raphus docs` from the tables in `domain/`, which the code runs on. Edit those.
+Written by `raphus docs --write` from the tables in `domain/aggregates/`, which the code runs on.
+Edit those.
 
 Facts are folded in the order of their timestamps. Facts with the same timestamp are folded in
 the order of their rank: the events stand in that order below, and those in one place of it in
@@ -35,6 +41,28 @@ not a valid transition, since the state before it is final. Where the fact's own
 state out, it is an anomaly, which is kept and listed like what is refused, and the status follows
 that data (with `drift`, since the folded state stays); where it does not, the fact is refused.
 """
+
+
+def add(command: ArgumentParser) -> None:
+    """Take what is done with the page: printed, where nothing is said."""
+    way = command.add_mutually_exclusive_group()
+    way.add_argument("--write", action="store_true", help="write the file")
+    way.add_argument("--check", action="store_true", help="only fail if the file is stale")
+    command.add_argument("--path", default="docs/state-machines.md", help="default: %(default)s")
+
+
+def run(_settings: Settings, args: Namespace) -> None:
+    """Render the page."""
+    path, page = Path(args.path), state_machines()
+    if args.check:
+        if not path.is_file() or path.read_text("utf-8") != page:
+            raise CommandError(f"{path} is stale: run raphus docs --write")
+    elif args.write:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, "utf-8")
+        print(f"{path} is written")
+    else:
+        print(page, end="")
 
 
 def state_machines() -> str:

@@ -1,4 +1,4 @@
-"""Auditing: the command that writes the evidence about a customer, as it was recorded."""
+"""Write every delivery about a customer as JSON Lines."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import psycopg
 
 from api.http.responses import encode
+from api.resources.customers import CUSTOMER_ID
+from cli.arguments import parameter
 from cli.database import database
+from cli.errors import CommandError
+from cli.rendering.terminal import write
 from ledger.integrity.signatures import StoredSignatures
 from postgres.connections import WORKING, connect
+from postgres.failures import reason_of
 from projections.audit import AuditError, of_customer, read
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
     from collections.abc import Generator
 
     from cli.settings import Settings
@@ -23,8 +29,22 @@ _CHUNK_ROWS: Final = 16
 _SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
-class AuditingError(Exception):
+class AuditingError(CommandError):
     """The evidence cannot be written, or not to its end."""
+
+
+def add(command: ArgumentParser) -> None:
+    """Take the customer."""
+    command.add_argument(
+        "id", type=parameter(CUSTOMER_ID), metavar="ID", help=CUSTOMER_ID.description
+    )
+
+
+def run(settings: Settings, args: Namespace) -> None:
+    """Write the evidence, a line a delivery."""
+    with closing(audit(settings, args.id)) as lines:
+        for line in lines:
+            write(line)
 
 
 def audit(settings: Settings, customer_id: str) -> Generator[bytes, None, None]:
@@ -46,8 +66,9 @@ def audit(settings: Settings, customer_id: str) -> Generator[bytes, None, None]:
     except AuditError as error:
         raise AuditingError(f"{error}; raphus verify tells what was done to the log") from error
     except psycopg.Error as error:
-        reason = error.diag.message_primary or "the database is away"
-        raise AuditingError(f"the evidence could not be read to its end: {reason}") from error
+        raise AuditingError(
+            f"the evidence could not be read to its end: {reason_of(error)}"
+        ) from error
     if not found:
         raise AuditingError("no customer with this id has been seen")
 

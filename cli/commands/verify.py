@@ -1,4 +1,4 @@
-"""Verifying: the command that proves from the log itself that history is whole."""
+"""Prove that history is whole."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 import msgspec
 import psycopg
 
+from cli.arguments import add_json, read_with
 from cli.database import database
+from cli.errors import CommandError
 from cli.rendering.progress import shown
+from cli.rendering.terminal import console
 from ledger.integrity.signatures import StoredSignatures
 from ledger.integrity.verify import Head, head, verify
 from postgres.connections import WORKING, connect
+from postgres.failures import reason_of
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator
 
     from rich.console import Console
@@ -23,18 +28,43 @@ if TYPE_CHECKING:
     from ledger.integrity.verify import Verified
 
 
-class VerifyingError(Exception):
+class VerifyingError(CommandError):
     """The log could not be walked to its end."""
 
 
-class UnknownHeadError(Exception):
+class UnknownHeadError(CommandError):
     """The head that was given is not of this log, in which nothing else is wrong."""
+
+    exit_code = 2
 
     def __init__(self) -> None:
         super().__init__(
             "this log never had the head given, or was shortened or rewritten since: expected"
             " <position>:<hash>, as raphus verify --head has printed it of this very log"
         )
+
+
+def add(command: ArgumentParser) -> None:
+    """Take what is to be proved."""
+    command.add_argument("--head", action="store_true", help="only print the head, to be kept")
+    command.add_argument(
+        "--against", type=read_with(Head.parse), metavar="HEAD", help="a head kept from before"
+    )
+    command.add_argument("--signatures", action="store_true", help="check every signature again")
+    add_json(command)
+
+
+def run(settings: Settings, args: Namespace) -> None:
+    """Walk the log, and fail where it is not what was recorded."""
+    if args.head:
+        print(read_head(settings))
+        return
+    report = verified(settings, console(stderr=True), args.against, signatures=args.signatures)
+    print(as_json(report) if args.json else "\n".join(as_text(report)))
+    if report.fault is not None:
+        raise CommandError("the log is not what was recorded")
+    if report.missing is not None:
+        raise UnknownHeadError
 
 
 def read_head(settings: Settings) -> Head:
@@ -69,8 +99,7 @@ def verified(
                 signatures=check,
             )
     except psycopg.Error as error:
-        reason = error.diag.message_primary or "the database is away"
-        raise VerifyingError(f"the log could not be verified: {reason}") from error
+        raise VerifyingError(f"the log could not be verified: {reason_of(error)}") from error
 
 
 def as_json(found: Verified) -> str:

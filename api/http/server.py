@@ -1,10 +1,9 @@
-"""Serve: the HTTP server as a program, from its first check to its orderly end."""
+"""The server: uvicorn on a socket, with our limits, in the foreground or in a thread."""
 
 from __future__ import annotations
 
 import gc
 import logging
-import os
 import socket
 import sys
 from contextlib import contextmanager
@@ -12,27 +11,18 @@ from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
-import psycopg
 import uvicorn
 
-from api.app import application
 from api.http.admission import Admission
-from api.http.auth import KeyGuard
 from api.http.capacity import CONNECTIONS_MAX, Capacity, raise_files_max
 from api.http.uvicorn_protocol import BoundedProtocol
-from cli.database import UnreachableError, database
-from cli.key_file import kept_in, kept_key
-from cli.settings import without_secrets
-from telemetry.redaction import kind_of
-from workflows.outbox.follower import begin
+from telemetry.errors import RaphusError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
     from starlette.types import ASGIApp
-
-    from cli.settings import Settings, WindmillSettings
 
 _log = logging.getLogger(__name__)
 
@@ -47,38 +37,12 @@ COLLECT_AFTER: Final = (20_000, 20, 20)
 thousands, and no cycles: by default it would be searched some hundred times."""
 
 
-class AddressError(Exception):
+class AddressError(RaphusError):
     """The server cannot listen where it is told to."""
 
 
-class StartError(Exception):
+class StartError(RaphusError):
     """The server does not start; the log tells why."""
-
-
-def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM, then end in order.
-
-    No more requests are taken, what is queued is committed and answered, the follower stops,
-    and then the embedded database, if this was its last user.
-
-    Raises:
-        SettingsError: a setting is missing, or cannot be used; or no API key can be kept.
-        AddressError: the host and port cannot be listened on.
-        UnreachableError, EmbeddedPostgresError, MigrationError: there is no usable database.
-    """
-    verifier = settings.verifier()
-    routes_file = settings.windmill.routes_file()
-    api_key = settings.api_key or kept_key(settings.home)
-    with listening(settings.host, settings.port) as sock, database(settings) as conninfo:
-        app = application(conninfo, verifier, KeyGuard(api_key), routes_file)
-        server = Server(app, lambda: _announce(settings, sock))
-        try:
-            with _windmill(settings.windmill, conninfo):
-                server.run(sockets=[sock])
-        except SystemExit as error:  # uvicorn's, where the application does not start
-            raise StartError(StartError.__doc__) from error
-        except KeyboardInterrupt:  # uvicorn's, after it has ended in order
-            _log.info("stopped")
 
 
 class Server(uvicorn.Server):
@@ -175,38 +139,3 @@ def url_of(sock: socket.socket) -> str:
     """Return the address that a socket is bound to, as a URL."""
     host, port = sock.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-@contextmanager
-def _windmill(windmill: WindmillSettings, conninfo: str) -> Iterator[None]:
-    """Start jobs in Windmill meanwhile, where there are routes."""
-    if not windmill.used:
-        yield
-        return
-    try:
-        begin(conninfo)
-    except psycopg.OperationalError as error:
-        raise UnreachableError(f"the database went away: {kind_of(error)}") from error
-    where = windmill.base_url, windmill.workspace, windmill.token
-    # They bring an HTTP client, which loads slowly: whoever has no routes does not wait for it.
-    from workflows.supervisor import Supervisor  # noqa: PLC0415
-    from workflows.worker import Task  # noqa: PLC0415
-
-    supervisor = Supervisor(
-        Task(conninfo, str(windmill.routes), *where), without_secrets(os.environ)
-    )
-    supervisor.start()
-    try:
-        yield
-    finally:
-        supervisor.stop()
-
-
-def _announce(settings: Settings, sock: socket.socket) -> None:
-    url = url_of(sock)
-    _log.info("Raphus listens on %s; webhooks go to %s/webhooks/dodo", url, url)
-    if settings.api_key is None:
-        path = kept_in(settings.home)
-        _log.info("RAPHUS_API_KEY is not set: the key to read with is in %s", path)
-    if settings.database_url is None:
-        _log.info("DATABASE_URL is not set: the data is in %s", settings.home)

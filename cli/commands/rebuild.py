@@ -1,19 +1,25 @@
-"""Rebuilding: the command that writes read models anew from history, or only compares them."""
+"""Write read models anew from history."""
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import psycopg
 
+from cli.arguments import add_json
 from cli.database import database
+from cli.errors import CommandError
 from cli.rendering.progress import shown
+from cli.rendering.terminal import console
 from ledger.following.pages import LogError
+from postgres.failures import reason_of
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.rebuild import RebuildError, rebuild
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator, Sequence
 
     from rich.console import Console
@@ -25,8 +31,24 @@ NAMES: Final = [model.table for model in READ_MODELS]
 """What a read model is called: as its table in the schema `raphus`."""
 
 
-class RebuildingError(Exception):
+class RebuildingError(CommandError):
     """The read models could not be rebuilt, or a check found that they differ."""
+
+
+def add(command: ArgumentParser) -> None:
+    """Take the read models."""
+    names = f"of {', '.join(NAMES)}; else all"
+    command.add_argument("names", nargs="*", type=_name, metavar="NAME", help=names)
+    command.add_argument("--check", action="store_true", help="only compare; 1 if they differ")
+    add_json(command)
+
+
+def run(settings: Settings, args: Namespace) -> None:
+    """Rebuild them, or only compare."""
+    report = rebuilt(settings, args.names, console(stderr=True), check=args.check)
+    print(as_json(report) if args.json else "\n".join(as_text(report)))
+    if args.check and not report.equal:
+        raise CommandError("the read models differ from history: raphus rebuild writes them anew")
 
 
 def rebuilt(settings: Settings, names: Sequence[str], console: Console, *, check: bool) -> Rebuilt:
@@ -42,8 +64,7 @@ def rebuilt(settings: Settings, names: Sequence[str], console: Console, *, check
     except (RebuildError, LogError) as error:
         raise RebuildingError(f"nothing has changed: {error}") from error
     except psycopg.Error as error:
-        reason = error.diag.message_primary or "the database is away"
-        raise RebuildingError(f"nothing has changed: {reason}") from error
+        raise RebuildingError(f"nothing has changed: {reason_of(error)}") from error
 
 
 def as_json(found: Rebuilt) -> str:
@@ -67,3 +88,9 @@ def as_text(found: Rebuilt) -> Iterator[str]:
             more = ["…"] if rows.rows > len(rows.examples) else []
             if rows.rows:
                 yield f"  {way}: {', '.join(rows.examples + more)}"
+
+
+def _name(value: str) -> str:
+    if value not in NAMES:
+        raise ArgumentTypeError(f"must be one of {', '.join(NAMES)}")
+    return value

@@ -1,0 +1,1 @@
+"""Start workflows in Windmill, and see how they fare."""

@@ -1,0 +1,55 @@
+"""A page of a list, with the past that it is of above it and the way to the next below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from api.queries.time_travel import AS_OF, KNOWN_AT
+from cli.rendering.objects import show_objects
+from cli.rendering.tables import show_line
+from cli.rendering.timelines import show_happenings, show_timeline
+from cli.rendering.words import past
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from api.http.pagination import Page
+    from api.http.parameters import Given
+    from domain.entity import Entity
+    from domain.timeline import Entry
+
+
+def show_list_page(console: Console, page: Page[Entity], given: Given) -> None:
+    """Show a page of objects."""
+    _show_head(console, given)
+    show_objects(console, page.items)
+    _show_next(console, page)
+
+
+def show_timeline_page(console: Console, page: Page[Entry], given: Given) -> None:
+    """Show a page of an object's timeline."""
+    _show_head(console, given)
+    show_timeline(console, page.items)
+    _show_next(console, page)
+
+
+def show_refusals_page(console: Console, page: Page[Entry], given: Given) -> None:
+    """Show a page of refused facts."""
+    _show_head(console, given)
+    show_happenings(console, page.items, {})
+    _show_next(console, page)
+
+
+def past_of(given: Given) -> str:
+    """Tell which past was asked for; nothing for the present."""
+    return past(given[AS_OF], given[KNOWN_AT])
+
+
+def _show_head(console: Console, given: Given) -> None:
+    if which := past_of(given):
+        show_line(console, which.removeprefix(", "))
+
+
+def _show_next(console: Console, page: Page[Any]) -> None:
+    if page.next is not None:
+        show_line(console, f"There are more: --cursor {page.next}")

@@ -1,0 +1,13 @@
+"""Errors that are expected: what their message tells a user is all that he needs."""
+
+from __future__ import annotations
+
+
+class RaphusError(Exception):
+    """Something is wrong that Raphus was built to expect; the message says what to do.
+
+    A command that ends by it prints the message alone, and exits with `exit_code`: 1 where
+    something failed, 2 where the usage or a setting is wrong. Any other exception is a defect.
+    """
+
+    exit_code: int = 1
