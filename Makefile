@@ -10,9 +10,11 @@ CANDIDATES := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11
 # Tests wait about as long as they compute: two workers a core of a small machine.
 WORKERS ?= 4
 # The rules without I/O, and a slice of what PostgreSQL and HTTP do with them.
-FAST := tests/unit $(addprefix tests/integration/test_,$(addsuffix .py,\
-	asking audit http_explain http_reads ledger player recorder tampering verification views \
-	windmill_docs windmill_documented windmill_scripts))
+FAST := tests/unit $(addprefix tests/integration/,$(addsuffix .py,\
+	api/test_explain api/test_reads cli/test_asking ledger/test_ledger ledger/test_recorder \
+	ledger/test_tampering ledger/test_verification projections/test_audit projections/test_views \
+	simulator/test_player_over_http windmill/test_docs windmill/test_documented \
+	windmill/test_scripts))
 ARGS ?=
 
 .DEFAULT_GOAL := help

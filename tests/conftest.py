@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 
 from migrations.runner import migrate
 from postgres.embedded import EmbeddedPostgres
-from tests.http_server import copied
+from tests.support.http_server import copied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from standardwebhooks import Webhook
 
 from domain.delivery import Delivery
-from tests.samples import samples
+from tests.support.samples import samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,9 +17,9 @@ from tests.benchmarks.bodies import deliveries
 from tests.benchmarks.load import drive
 from tests.benchmarks.measure import Result
 from tests.benchmarks.servers import real, serving
-from tests.histories import said
-from tests.integration.windmill import starting_jobs, write_routes
-from tests.windmill_stand_in import TOKEN, WORKSPACE, StandInProcess
+from tests.support.histories import said
+from tests.support.windmill import starting_jobs, write_routes
+from tests.support.windmill_stand_in import TOKEN, WORKSPACE, StandInProcess
 from workflows.dispatch.limits import LIMITS
 
 if TYPE_CHECKING:

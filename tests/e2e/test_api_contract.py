@@ -14,9 +14,9 @@ from api.openapi import document
 from api.resources.workflows import RETRY
 from api.routes import OPERATIONS
 from api.webhooks.endpoint import PATH
-from tests.e2e.program import client, serving
-from tests.http_server import Served, copied, signed
-from tests.samples import samples
+from tests.support.http_server import Served, copied, signed
+from tests.support.program import client, serving
+from tests.support.samples import samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,11 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from ledger.backup.new_file import UNFINISHED
-from tests.e2e.program import (
+from tests.e2e.test_rebuild_command import changed_program
+from tests.support.embedded_users import GUARD_S, home_of
+from tests.support.histories import said
+from tests.support.log import lines
+from tests.support.program import (
     RAPHUS,
     Program,
     environment,
@@ -25,22 +29,18 @@ from tests.e2e.program import (
     serving,
     until,
 )
-from tests.e2e.sender import sending, simulated
-from tests.e2e.test_rebuild_command import changed_program
-from tests.embedded_users import GUARD_S, home_of
-from tests.histories import said
-from tests.integration.log import lines
-from tests.integration.projected import project, record, shown
-from tests.integration.projected import simulated as deliveries
-from tests.integration.rebuilds import execute, replayed
-from tests.integration.windmill import outbox, write_routes
-from tests.windmill_stand_in import StandIn
+from tests.support.projected import project, record, shown
+from tests.support.projected import simulated as deliveries
+from tests.support.rebuilds import execute, replayed
+from tests.support.sender import sending, simulated
+from tests.support.windmill import outbox, write_routes
+from tests.support.windmill_stand_in import StandIn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from tests.e2e.sender import Webhook
+    from tests.support.sender import Webhook
 
 WAITING: Final = """
     SELECT count(*) > 0 FROM pg_stat_activity

@@ -13,8 +13,8 @@ import pytest
 
 from api.webhooks.endpoint import PATH
 from postgres.embedded import EmbeddedPostgres
-from tests.e2e.program import RAPHUS, Program, environment, raphus, serving
-from tests.embedded_users import GUARD_S, home_of, is_stopped
+from tests.support.embedded_users import GUARD_S, home_of, is_stopped
+from tests.support.program import RAPHUS, Program, environment, raphus, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 
-from tests.e2e.program import environment, raphus
-from tests.histories import said
-from tests.http_server import Served, copied, served
-from tests.integration.projected import record
+from tests.support.histories import said
+from tests.support.http_server import Served, copied, served
+from tests.support.program import environment, raphus
+from tests.support.projected import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

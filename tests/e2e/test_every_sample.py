@@ -11,10 +11,10 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.e2e.mutations import FLOODED, bodies, flooded
-from tests.e2e.program import Program, asked, has_caught_up, posted, serving, until
-from tests.embedded_users import home_of
-from tests.samples import rehearsals, samples
+from tests.support.embedded_users import home_of
+from tests.support.mutations import FLOODED, bodies, flooded
+from tests.support.program import Program, asked, has_caught_up, posted, serving, until
+from tests.support.samples import rehearsals, samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postgres.embedded import EmbeddedPostgres
-from tests.e2e.evidence import check_log, check_read_models, quoted
-from tests.e2e.program import has_caught_up, postmaster_of, program, until
-from tests.e2e.sender import NO_ANSWER, sending, simulated
-from tests.embedded_users import home_of, is_stopped, kill
-from tests.http_server import SECRET
+from tests.support.embedded_users import home_of, is_stopped, kill
+from tests.support.evidence import check_log, check_read_models, quoted
+from tests.support.http_server import SECRET
+from tests.support.program import has_caught_up, postmaster_of, program, until
+from tests.support.sender import NO_ANSWER, sending, simulated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.e2e.program import Program
+    from tests.support.program import Program
 
 MOMENT_S = 0.03
 """About as long as a few commits take: a kill meets any of their steps."""

@@ -16,8 +16,11 @@ import psycopg
 import pytest
 
 from postgres.embedded import EmbeddedPostgres
-from tests.e2e.evidence import check_log
-from tests.e2e.program import (
+from tests.support.embedded_users import home_of, is_stopped
+from tests.support.evidence import check_log
+from tests.support.http_server import SECRET
+from tests.support.log import positions
+from tests.support.program import (
     Program,
     asked,
     environment,
@@ -27,10 +30,7 @@ from tests.e2e.program import (
     serving,
     until,
 )
-from tests.e2e.sender import THREADS, Webhook, sending, simulated
-from tests.embedded_users import home_of, is_stopped
-from tests.http_server import SECRET
-from tests.integration.log import positions
+from tests.support.sender import THREADS, Webhook, sending, simulated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from tests.e2e.crowd import crowded
-from tests.e2e.program import client, posted, program, until
-from tests.samples import samples
+from tests.support.crowd import crowded
+from tests.support.program import client, posted, program, until
+from tests.support.samples import samples
 
 if TYPE_CHECKING:
     from pathlib import Path

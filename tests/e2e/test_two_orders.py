@@ -11,10 +11,10 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
-from tests.e2e.program import Program, asked, has_caught_up, posted, serving, until
-from tests.e2e.sender import Webhook, simulated
-from tests.http_server import copied
-from tests.samples import rehearsals, samples
+from tests.support.http_server import copied
+from tests.support.program import Program, asked, has_caught_up, posted, serving, until
+from tests.support.samples import rehearsals, samples
+from tests.support.sender import Webhook, simulated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,11 +14,11 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from postgres.embedded import EmbeddedPostgres
-from tests.e2e.evidence import check_log, check_read_models
-from tests.e2e.program import Program, posted, program, until
-from tests.e2e.sender import Acknowledgement, Webhook, sending, simulated
-from tests.embedded_users import GUARD_S, home_of
-from tests.integration.log import positions
+from tests.support.embedded_users import GUARD_S, home_of
+from tests.support.evidence import check_log, check_read_models
+from tests.support.log import positions
+from tests.support.program import Program, posted, program, until
+from tests.support.sender import Acknowledgement, Webhook, sending, simulated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from tests.e2e.program import environment, raphus
-from tests.histories import said
-from tests.http_server import SECRET, served
-from tests.integration.projected import record
-from tests.samples import samples
+from tests.support.histories import said
+from tests.support.http_server import SECRET, served
+from tests.support.program import environment, raphus
+from tests.support.projected import record
+from tests.support.samples import samples
 
 if TYPE_CHECKING:
     from pathlib import Path

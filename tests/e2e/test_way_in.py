@@ -12,12 +12,12 @@ import pytest
 from standardwebhooks import Webhook
 
 from api.webhooks.endpoint import PATH
-from tests.e2e.evidence import quoted
-from tests.e2e.program import Program, asked, has_caught_up, posted, serving, until
-from tests.e2e.program import client as client_of
-from tests.embedded_users import home_of
-from tests.http_server import SECRET, signed
-from tests.samples import rehearsals, samples
+from tests.support.embedded_users import home_of
+from tests.support.evidence import quoted
+from tests.support.http_server import SECRET, signed
+from tests.support.program import Program, asked, has_caught_up, posted, serving, until
+from tests.support.program import client as client_of
+from tests.support.samples import rehearsals, samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,16 +9,16 @@ import pytest
 
 from api.routes import OPERATIONS
 from cli.key_file import kept_in
-from tests.e2e.plain_proxy import plain_proxy
-from tests.e2e.program import client, posted, program, serving
-from tests.http_server import copied
-from tests.samples import samples
+from tests.support.http_server import copied
+from tests.support.plain_proxy import plain_proxy
+from tests.support.program import client, posted, program, serving
+from tests.support.samples import samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.e2e.program import Program
+    from tests.support.program import Program
 
 PUBLIC: Final = {"/healthz", "/readyz", "/openapi.json"}
 BODY: Final = samples()["payment.succeeded"]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
 
-from tests.e2e.program import Program, environment, posted, raphus, serving, until
-from tests.histories import said
-from tests.http_server import copied
-from tests.integration.projected import record
-from tests.integration.windmill import outbox
-from tests.windmill_stand_in import StandIn
+from tests.support.histories import said
+from tests.support.http_server import copied
+from tests.support.program import Program, environment, posted, raphus, serving, until
+from tests.support.projected import record
+from tests.support.windmill import outbox
+from tests.support.windmill_stand_in import StandIn
 
 if TYPE_CHECKING:
     import subprocess

@@ -15,21 +15,21 @@ import pytest
 
 from domain.state_machine import Verdict
 from postgres.embedded import EmbeddedPostgres
-from tests.e2e.evidence import check_log, quoted
-from tests.e2e.program import postmaster_of, program, until
-from tests.e2e.sender import sending, simulated
-from tests.embedded_users import home_of, is_stopped, kill
-from tests.histories import aggregates, delivery
-from tests.http_server import SECRET
-from tests.integration.windmill import outbox, overtaken
-from tests.windmill_stand_in import TOKEN, StandInProcess
+from tests.support.embedded_users import home_of, is_stopped, kill
+from tests.support.evidence import check_log, quoted
+from tests.support.histories import aggregates, delivery
+from tests.support.http_server import SECRET
+from tests.support.program import postmaster_of, program, until
+from tests.support.sender import sending, simulated
+from tests.support.windmill import outbox, overtaken
+from tests.support.windmill_stand_in import TOKEN, StandInProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.e2e.program import Program
-    from tests.e2e.sender import Webhook
-    from tests.windmill_stand_in import Fault, Job
+    from tests.support.program import Program
+    from tests.support.sender import Webhook
+    from tests.support.windmill_stand_in import Fault, Job
 
 FAULTS: Final[dict[Fault, float]] = {
     "error": 0.02,

@@ -10,7 +10,7 @@ import pytest
 from dodopayments.types import UnwrapWebhookEvent, WebhookEventType
 from pydantic import BaseModel
 
-from tests.samples import REHEARSED_AT, Json, rehearsals, sample, samples
+from tests.support.samples import REHEARSED_AT, Json, rehearsals, sample, samples
 
 OF_AGGREGATES = (
     "payment.succeeded",

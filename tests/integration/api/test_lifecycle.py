@@ -1,0 +1,161 @@
+"""A customer's lifecycle over HTTP: the same content as the customer, the lists, the timeline."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.lateness import Arrival, Stretch, lateness
+from tests.support.histories import NOON, said
+from tests.support.http_server import Served, copied, served
+from tests.support.projected import UNTIL, record, simulated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KINDS: Final = "subscriptions payments refunds disputes license_keys".split()
+WITH_A_SERVER = settings(deadline=None, max_examples=20)
+INSTANTS = st.integers(0, 400).map(lambda days: UNTIL - timedelta(days=days, seconds=1))
+
+
+class Shop(NamedTuple):
+    """A server whose log came in two halves; the first was known at `between`."""
+
+    server: Served
+    between: str
+    customers: list[str]
+
+
+@pytest.fixture(scope="module")
+def shop(cluster: str, template: str) -> Iterator[Shop]:
+    with copied(cluster, template) as conninfo:
+        deliveries = simulated(12)
+        half = len(deliveries) // 2
+        record(conninfo, deliveries[:half])
+        with served(conninfo) as server:
+            recorded = int(server.get("/readyz")["log_position"])
+            (last,) = server.get("/v1/events", after=str(recorded - 1))["items"]
+            record(conninfo, deliveries[half:])
+            position = server.get("/readyz")["log_position"]
+            payments = server.get("/v1/payments", limit=100, min_position=position)["items"]
+            customers = sorted({one["customer_id"] for one in payments} - {None})
+            yield Shop(server, last["recorded_at"], customers)
+
+
+@pytest.fixture
+def server(database: str) -> Iterator[Served]:
+    with served(database) as running:
+        yield running
+
+
+def pages(server: Served, path: str, **query: str | int) -> list[dict[str, Any]]:
+    """Read all pages of what has a timeline."""
+    found = [server.get(path, **query)]
+    while found[-1]["next"] is not None:
+        found.append(server.get(path, cursor=found[-1]["next"], **query))
+    return found
+
+
+def arrival(entry: dict[str, Any]) -> Arrival:
+    times = (datetime.fromisoformat(entry[name]) for name in ("occurred_at", "recorded_at"))
+    return Arrival(int(entry["position"]), *times)
+
+
+@WITH_A_SERVER
+@given(st.data())
+def test_it_has_what_the_customer_the_lists_and_the_timeline_have(
+    shop: Shop, data: st.DataObject
+) -> None:
+    server, customer_id = shop.server, data.draw(st.sampled_from(shop.customers))
+    query: dict[str, str] = {}
+    if data.draw(st.booleans()):
+        query["as_of"] = data.draw(INSTANTS).isoformat().replace("+00:00", "Z")
+    if data.draw(st.booleans()):
+        query["known_at"] = shop.between
+    path = f"/v1/customers/{customer_id}"
+    if server.client.get(path, params=query).status_code == 404:
+        assert server.refused(f"{path}/lifecycle", **query)[0] == 404
+        return
+    found = pages(server, f"{path}/lifecycle", limit=data.draw(st.sampled_from([3, 100])), **query)
+    for page in found:
+        assert page["customer"] == server.get(path, **query)
+        for kind in KINDS:
+            listed = server.get(f"/v1/{kind}", customer_id=customer_id, limit=100, **query)
+            assert page[kind] == listed["items"]
+    entries = [
+        entry for page in pages(server, f"{path}/timeline", **query) for entry in page["items"]
+    ]
+    late = lateness(map(arrival, entries))
+    assert [entry for page in found for entry in page["items"]] == [
+        {**entry, "late_s": late.late_s.get(int(entry["position"]))} for entry in entries
+    ]
+    for page in found:
+        assert msgspec.convert(page["stretches"], list[Stretch]) == late.stretches
+
+
+def test_the_simulated_shop_has_something_of_each_kind(shop: Shop) -> None:
+    found = [shop.server.get(f"/v1/customers/{one}/lifecycle") for one in shop.customers]
+    for kind in KINDS:
+        assert any(one[kind] for one in found)
+        for one in found:
+            assert len(one[kind]) == one["customer"][kind]
+
+
+def test_what_is_held_up_is_late_and_what_comes_at_once_is_not(
+    database: str, server: Served
+) -> None:
+    about = {"payment_id": "pay_1", "customer_id": "cus_1"}
+    minutes = (datetime.now(NOON.tzinfo) - NOON) // timedelta(minutes=1)
+    record(
+        database,
+        [
+            said("payment.processing", minutes - 120, "msg_1", **about),
+            said("payment.succeeded", minutes + 1, "msg_2", **about),
+        ],
+    )
+    late, timely = server.get("/v1/customers/cus_1/lifecycle", min_position="2")["items"]
+    assert 7_000 < late["late_s"] < 7_500
+    assert timely["late_s"] is None
+
+
+def test_what_is_loaded_afterwards_is_said_once(database: str, server: Served) -> None:
+    about = {"payment_id": "pay_1", "customer_id": "cus_1"}
+    words = "processing failed processing succeeded".split()
+    told = [said(f"payment.{word}", n, f"msg_{n}", **about) for n, word in enumerate(words)]
+    record(database, told[::-1])
+    found = server.get("/v1/customers/cus_1/lifecycle", min_position="4")
+    assert [one["late_s"] for one in found["items"]] == [None] * 4
+    (stretch,) = found["stretches"]
+    assert (stretch["facts"], stretch["out_of_order"]) == (4, False)
+    assert (stretch["occurred_from"], stretch["occurred_to"]) == (
+        "2026-05-01T12:00:00Z",
+        "2026-05-01T12:03:00Z",
+    )
+    then = server.get("/v1/customers/cus_1/lifecycle", as_of="2026-05-01T12:01:00Z")
+    assert [one["facts"] for one in then["stretches"]] == [2]
+
+
+def test_who_was_never_seen_or_not_yet_has_no_lifecycle(shop: Shop) -> None:
+    path = f"/v1/customers/{shop.customers[0]}/lifecycle"
+    assert shop.server.refused("/v1/customers/cus_x/lifecycle") == (404, "not_found")
+    assert shop.server.refused(path, as_of="2020-01-01T00:00:00Z")[0] == 404
+    for query in ({"as_of": "2099-01-01T00:00:00Z"}, {"cursor": "x"}, {"limit": 101}):
+        assert shop.server.refused(path, **query) == (400, "invalid_parameter")
+
+
+def test_an_id_may_hold_a_slash_and_the_word_itself(database: str, server: Served) -> None:
+    ids = ("cus/1", "lifecycle")
+    record(
+        database,
+        [said("payment.succeeded", 0, f"msg_{n}", payment_id=f"pay_{n}", customer_id=one)
+         for n, one in enumerate(ids)],
+    )  # fmt: skip
+    for one in ids:
+        path = f"/v1/customers/{one.replace('/', '%2F')}"
+        assert server.get(path, min_position="2")["customer_id"] == one
+        assert server.get(f"{path}/lifecycle")["customer"]["customer_id"] == one

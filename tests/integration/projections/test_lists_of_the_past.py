@@ -1,0 +1,299 @@
+"""Lists, customers and timelines of the past equal what is built from the facts of the time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.aggregates.dispute import OPEN
+from domain.aggregates.subscription import gives_access
+from domain.delivery import read_envelope
+from tests.support.histories import NOON, said
+from tests.support.http_server import Served, copied, served
+from tests.support.projected import UNTIL, project, record, simulated
+from tests.support.strategies import MINUTES, lives
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from domain.delivery import Delivery
+
+KINDS: Final = {
+    "subscriptions": "subscription_id",
+    "payments": "payment_id",
+    "refunds": "refund_id",
+    "disputes": "dispute_id",
+    "license_keys": "id",
+}
+CUSTOMERS: Final = 12
+WITH_A_SERVER = settings(deadline=None, max_examples=20)
+INSTANTS = st.integers(0, 400).map(lambda days: UNTIL - timedelta(days=days, seconds=1))
+
+
+class Past(NamedTuple):
+    """A server whose log came in two halves; the first was known at `between`."""
+
+    server: Served
+    between: str
+    deliveries: list[Delivery]
+
+
+@pytest.fixture(scope="module")
+def past(cluster: str, template: str) -> Iterator[Past]:
+    with copied(cluster, template) as conninfo:
+        deliveries = simulated(CUSTOMERS)
+        half = len(deliveries) // 2
+        record(conninfo, deliveries[:half])
+        with served(conninfo) as server:
+            between = everything(server, "/v1/events")[-1]["recorded_at"]
+            record(conninfo, deliveries[half:])
+            last = everything(server, "/v1/events")[-1]["position"]
+            server.get("/v1/refusals", min_position=last)
+            yield Past(server, between, deliveries)
+
+
+def everything(server: Served, path: str, **query: str) -> list[Any]:
+    """Read all pages of a list."""
+    found: list[Any] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = server.get(path, limit=7, **query, **cursor)
+        found += page["items"]
+        if page["next"] is None:
+            return found
+        cursor = {"cursor": page["next"]}
+
+
+def objects(server: Served, resource: str, **then: str) -> list[Any]:
+    """Ask for each object of today's list, as it was; those that were not there are left out."""
+    ids = [one[KINDS[resource]] for one in everything(server, f"/v1/{resource}")]
+    answers = [server.client.get(f"/v1/{resource}/{one}", params=then) for one in ids]
+    assert {answer.status_code for answer in answers} <= {200, 404}
+    return [answer.json() for answer in answers if answer.status_code == 200]
+
+
+def text(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+@WITH_A_SERVER
+@given(st.sampled_from(sorted(KINDS)), INSTANTS)
+def test_a_list_as_of_an_instant_is_its_objects_as_of_it(
+    past: Past, resource: str, instant: datetime
+) -> None:
+    then = {"as_of": text(instant)}
+    expected = objects(past.server, resource, **then)
+    assert everything(past.server, f"/v1/{resource}", **then) == expected
+
+
+@WITH_A_SERVER
+@given(st.sampled_from(sorted(KINDS)), INSTANTS)
+def test_a_list_as_known_at_a_time_is_its_objects_as_known_then(
+    past: Past, resource: str, instant: datetime
+) -> None:
+    known = {"known_at": past.between}
+    expected = objects(past.server, resource, **known)
+    assert everything(past.server, f"/v1/{resource}", **known) == expected
+    both = known | {"as_of": text(instant)}
+    expected = objects(past.server, resource, **both)
+    assert everything(past.server, f"/v1/{resource}", **both) == expected
+
+
+@pytest.mark.parametrize("resource", sorted(KINDS))
+@pytest.mark.parametrize("days", [20, 60])
+def test_a_list_as_of_an_instant_is_filtered_by_what_was_true_then(
+    past: Past, resource: str, days: int
+) -> None:
+    then = {"as_of": text(UNTIL - timedelta(days=days))}
+    path, whole = f"/v1/{resource}", everything(past.server, f"/v1/{resource}", **then)
+    filters = {"status", "customer_id", "business_id", "product_id"}
+    for name in filters & set(whole[0]):
+        for value in {str(one[name]) for one in whole if one[name]}:
+            expected = [one for one in whole if one[name] == value]
+            assert everything(past.server, path, **then, **{name: value}) == expected
+    middle = whole[len(whole) // 2]["created_at"]
+    later = [one for one in whole if one["created_at"] >= middle]
+    assert everything(past.server, path, **then, created_at_gte=middle) == later
+
+
+def is_active(one: dict[str, Any], instant: datetime) -> bool:
+    ends_at = one["past_due_ends_at"] and datetime.fromisoformat(one["past_due_ends_at"])
+    return gives_access(one["status"], ends_at, instant)
+
+
+def is_open(one: dict[str, Any], _instant: datetime) -> bool:
+    return one["status"] in OPEN
+
+
+def test_active_and_open_are_asked_of_the_past(past: Past) -> None:
+    for resource, name, holds in (
+        ("subscriptions", "active", is_active),
+        ("disputes", "open", is_open),
+    ):
+        found = 0
+        for days in range(10, 300, 40):
+            instant = UNTIL - timedelta(days=days)
+            then = {"as_of": text(instant)}
+            whole = everything(past.server, f"/v1/{resource}", **then)
+            for asked in ("true", "false"):
+                expected = [one for one in whole if holds(one, instant) is (asked == "true")]
+                given_ = then | {name: asked}
+                assert everything(past.server, f"/v1/{resource}", **given_) == expected
+                found += len(expected)
+        assert found
+
+
+def test_grace_gives_access_until_it_ends_at_the_instant_that_is_asked_about(
+    database: str,
+) -> None:
+    about: dict[str, Any] = {"customer_id": "cus_1"}
+    ends = {"past_due_ends_at": "2026-05-01T12:20:00Z"}
+    record(
+        database,
+        [
+            *(
+                said("subscription.active", 0, f"msg_{number}", subscription_id=number, **about)
+                for number in ("sub_1", "sub_2")
+            ),
+            said("subscription.past_due", 10, "msg_3", subscription_id="sub_1", **about, **ends),
+            # Nothing says when this one's grace ends: the status alone decides.
+            said("subscription.past_due", 10, "msg_4", subscription_id="sub_2", **about),
+            said("subscription.on_hold", 40, "msg_5", subscription_id="sub_2", **about),
+        ],
+    )
+    project(database)
+    with served(database) as server:
+        for minute, active in (
+            (5, ["sub_2", "sub_1"]),
+            (10, ["sub_2", "sub_1"]),
+            (19, ["sub_2", "sub_1"]),
+            (20, ["sub_2"]),
+            (30, ["sub_2"]),
+            (50, []),
+        ):
+            then = {"as_of": text(NOON + timedelta(minutes=minute))}
+            listed = everything(server, "/v1/subscriptions", active="true", **then)
+            assert [one["subscription_id"] for one in listed] == active
+            others = everything(server, "/v1/subscriptions", active="false", **then)
+            assert len(listed) + len(others) == 2
+            customer = server.get("/v1/customers/cus_1", **then)
+            assert customer["active_subscriptions"] == len(active)
+
+
+def test_a_product_is_asked_of_what_was_bought_then(database: str) -> None:
+    about: dict[str, Any] = {"subscription_id": "sub_1", "customer": {"customer_id": "cus_1"}}
+    paid = about | {"payment_id": "pay_1"}
+    record(
+        database,
+        [
+            said("subscription.active", 0, **about, product_id="pdt_1"),
+            said("payment.succeeded", 0, **paid),
+            said("refund.succeeded", 1, payment_id="pay_1", refund_id="ref_1"),
+            said("dispute.opened", 1, payment_id="pay_1", dispute_id="dp_1"),
+            said("subscription.plan_changed", 5, **about, product_id="pdt_2"),
+        ],
+    )
+    project(database)
+    with served(database) as server:
+        for minute, product_id in ((4, "pdt_1"), (6, "pdt_2")):
+            then = {"as_of": f"2026-05-01T12:{minute:02}:00Z"}
+            for resource in ("subscriptions", "payments", "refunds", "disputes"):
+                (found,) = everything(server, f"/v1/{resource}", product_id=product_id, **then)
+                assert found["customer_id"] == "cus_1"
+                other = {"pdt_1": "pdt_2", "pdt_2": "pdt_1"}[product_id]
+                assert everything(server, f"/v1/{resource}", product_id=other, **then) == []
+
+
+@settings(deadline=None, max_examples=6)
+@given(INSTANTS)
+def test_a_customer_as_of_an_instant_is_the_customer_of_the_facts_up_to_it(
+    cluster: str, template: str, past: Past, instant: datetime
+) -> None:
+    occurred = [one for one in past.deliveries if read_envelope(one.body).timestamp <= instant]
+    then = {"as_of": text(instant)}
+    customers = {str(one["customer_id"]) for one in everything(past.server, "/v1/subscriptions")}
+    with copied(cluster, template) as conninfo:
+        record(conninfo, occurred)
+        project(conninfo)
+        with served(conninfo) as only_then:
+            for path in (f"/v1/customers/{one}" for one in customers):
+                known, was = only_then.client.get(path), past.server.client.get(path, params=then)
+                assert_same(only_then.client.get(path, params=then), was)
+                # A grace that ran then has ended by now.
+                active = {"active_subscriptions": was.json().get("active_subscriptions")}
+                assert (known.status_code, {**known.json(), **active}) == (
+                    was.status_code,
+                    {**was.json(), **active},
+                )
+            assert_same_facts(
+                everything(only_then, "/v1/refusals"),
+                everything(past.server, "/v1/refusals", **then),
+            )
+            for one in customers:
+                path = f"/v1/customers/{one}/timeline"
+                if only_then.client.get(path).status_code == 200:
+                    assert_same_facts(
+                        everything(only_then, path), everything(past.server, path, **then)
+                    )
+
+
+def assert_same(there: Any, then: Any) -> None:  # noqa: ANN401 -- answers
+    assert (there.status_code, there.json()) == (then.status_code, then.json())
+
+
+def assert_same_facts(there: list[Any], then: list[Any]) -> None:
+    places = {"position", "recorded_at"}
+    told = [[{k: v for k, v in one.items() if k not in places} for one in x] for x in (there, then)]
+    if told[0]:
+        assert sorted(map(msgspec.json.encode, told[0])) == sorted(
+            map(msgspec.json.encode, told[1])
+        )
+
+
+def test_a_customer_as_known_at_a_time_is_the_customer_of_what_was_recorded(past: Past) -> None:
+    known = {"known_at": past.between}
+    payments = everything(past.server, "/v1/payments", **known)
+    for customer_id in {str(one["customer_id"]) for one in payments}:
+        path = f"/v1/customers/{customer_id}"
+        facts = everything(past.server, f"{path}/timeline", **known)
+        assert facts
+        assert max(one["recorded_at"] for one in facts) <= past.between
+        customer = past.server.get(path, **known)
+        own = [one for one in payments if one["customer_id"] == customer_id]
+        assert customer["payments"] == len(own)
+        assert customer["last_seen_at"] == max(one["occurred_at"] for one in facts)
+
+
+def test_events_are_listed_by_when_they_occurred_and_were_recorded(past: Past) -> None:
+    known = everything(past.server, "/v1/events", known_at=past.between)
+    assert known[-1]["recorded_at"] <= past.between
+    assert len(known) < len(past.deliveries)
+    instant = UNTIL - timedelta(days=100)
+    occurred = everything(past.server, "/v1/events", as_of=text(instant))
+    expected = [one for one in past.deliveries if read_envelope(one.body).timestamp <= instant]
+    assert {one["webhook_id"] for one in occurred} == {one.webhook_id for one in expected}
+    last = past.server.get("/v1/events", after=str(int(known[-1]["position"])))["items"][0]
+    path = f"/v1/events/{last['webhook_id']}"
+    assert past.server.get(path)["body"]
+    assert past.server.refused(path, known_at="2020-01-01T00:00:00Z") == (404, "not_found")
+
+
+@settings(deadline=None, max_examples=5)
+@given(lives())
+def test_of_odd_bodies_too_a_list_is_its_objects(
+    cluster: str, template: str, arrivals: list[Delivery]
+) -> None:
+    with copied(cluster, template) as conninfo:
+        record(conninfo, arrivals)
+        project(conninfo)
+        with served(conninfo) as server:
+            for minute in range(-1, MINUTES + 1):
+                then = {"as_of": text(NOON + timedelta(minutes=minute))}
+                for resource in KINDS:
+                    expected = objects(server, resource, **then)
+                    assert everything(server, f"/v1/{resource}", **then) == expected

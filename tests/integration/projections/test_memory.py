@@ -1,0 +1,101 @@
+"""A few large bodies: how much memory it takes to follow, rebuild, list and match them."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import pytest
+
+from ledger.application import Ledger
+from tests.support.deliveries import receipts
+from tests.support.histories import said
+from tests.support.http_server import copied, served
+from tests.support.projected import forget, project
+from tests.support.rebuilds import rebuilt
+from tests.support.samples import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from domain.delivery import Delivery
+
+MIB: Final = 2**20
+LARGE: Final = 25
+"""So many bodies about one subscription, and as many about one subscription each."""
+ONE_STREAM, APART = "cus_one", "cus_apart"
+AS_OF: Final = "2026-06-01T00:00:00Z"
+_METADATA: Final = msgspec.Raw(msgspec.json.encode({f"k{n}": n for n in range(64_000)}))
+_PEAK: Final = "VmHWM:"
+
+
+def large(number: int, subscription_id: str, customer_id: str) -> Delivery:
+    """Make a body of 0.9 MB that is ten times as large as objects."""
+    about = {"subscription_id": subscription_id, "customer": {"customer_id": customer_id}}
+    made = said("subscription.renewed", number, f"msg_{number}", **about, metadata=_METADATA)
+    assert 0.8 * MIB < len(made.body) < MIB
+    return made
+
+
+@pytest.fixture(scope="module")
+def merchant(cluster: str, template: str) -> Iterator[str]:
+    """Give a database with 50 large bodies in 26 streams, all of them followed."""
+    with copied(cluster, template) as conninfo:
+        with Ledger(conninfo) as ledger:
+            for n in range(LARGE):
+                one, apart = (n, "sub_one", ONE_STREAM), (LARGE + n, f"sub_{n}", APART)
+                receipts(ledger.record([large(*one), large(*apart)]))
+        project(conninfo)
+        yield conninfo
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process ever had, and the largest of its children."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (kib,) = (int(line.split()[1]) for line in lines if line.startswith(_PEAK))
+    return (kib + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * 2**10
+
+
+def follow(conninfo: str) -> None:
+    forget(conninfo)
+    project(conninfo)
+
+
+def rebuild(conninfo: str) -> None:
+    assert rebuilt(conninfo, check=True).equal
+
+
+def list_then(conninfo: str) -> None:
+    with served(conninfo) as server:
+        for customer_id, count in ((APART, LARGE), (ONE_STREAM, 1)):
+            query = {"customer_id": customer_id, "as_of": AS_OF}
+            page = server.get("/v1/subscriptions", limit=100, **query)
+            assert len(page["items"]) == count
+
+
+ACTS = {act.__name__: act for act in (follow, rebuild, list_then)}
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells the peak on Linux only")
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("act", ACTS)
+def test_large_bodies_take_a_few_times_their_bytes(merchant: str, act: str) -> None:
+    command = [sys.executable, "-m", __name__, act, merchant]
+    out = subprocess.run(command, cwd=PROJECT, capture_output=True, check=True).stdout
+    # All bodies together have 45 MiB; as objects, those of one stream alone would have 250.
+    assert msgspec.json.decode(out, type=int) < 170 * MIB
+
+
+def main() -> None:
+    """Do what the first argument says, and print how much more memory it took than starting."""
+    before = peak_bytes()
+    ACTS[sys.argv[1]](sys.argv[2])
+    print(peak_bytes() - before)
+
+
+if __name__ == "__main__":
+    main()

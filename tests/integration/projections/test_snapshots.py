@@ -1,0 +1,177 @@
+"""Snapshots: built once for a position, shared, dropped when unused, and never half there."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from api.http.errors import ApiError
+from api.queries.database import Database
+from api.queries.snapshot_cache import Known
+from projections.read_models.catalogue import LISTINGS, READ_MODELS
+from projections.rebuild import snapshots
+from tests.support.http_server import served
+from tests.support.projected import project, record, rows, shown, simulated
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from postgres.statement import Row
+
+
+class StoppedError(Exception):
+    pass
+
+
+def ignore(_phase: str, _done: int, _total: int) -> None:
+    pass
+
+
+def standing(conninfo: str) -> set[str]:
+    """Return the schemas of snapshots that are there, finished or not."""
+    with psycopg.connect(conninfo) as conn:
+        select = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'raphus_known%'"
+        return {name for (name,) in conn.execute(select)}
+
+
+def listed(conninfo: str) -> set[int]:
+    with psycopg.connect(conninfo) as conn:
+        return {one for (one,) in conn.execute("SELECT position FROM raphus.snapshots")}
+
+
+def logged(conninfo: str) -> int:
+    with psycopg.connect(conninfo) as conn:
+        ((last,),) = conn.execute("SELECT max(notification_id) FROM raphus.ledger_events")
+        return int(last)
+
+
+@pytest.fixture
+def merchant(database: str) -> str:
+    record(database, simulated(4))
+    project(database)
+    return database
+
+
+def test_at_the_end_of_the_log_a_snapshot_equals_the_live_tables(merchant: str) -> None:
+    last = logged(merchant)
+    snapshots.provide(merchant, last, ignore)
+    live = shown(merchant)
+    with psycopg.connect(merchant) as conn:
+        for model in READ_MODELS:
+            select = f"SELECT t::text FROM {snapshots.schema_at(last)}.{model.table} AS t"
+            assert sorted(text for (text,) in conn.execute(select)) == live[model.table]
+
+
+def test_a_snapshot_is_built_once_and_then_used_again(merchant: str) -> None:
+    told: list[int] = []
+    for _ in range(2):
+        snapshots.provide(merchant, 20, lambda _phase, done, _total: told.append(done))
+    assert told[0] == 0
+    assert told.count(20) == 1
+
+
+def test_two_who_want_the_same_one_at_once_both_have_it(merchant: str) -> None:
+    threads = [
+        threading.Thread(target=snapshots.provide, args=(merchant, 15, ignore)) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert listed(merchant) == {15}
+    assert standing(merchant) == {"raphus_known_15"}
+
+
+def test_so_many_are_kept_and_the_one_unused_for_longest_gives_way(merchant: str) -> None:
+    for position in range(5, 5 + snapshots.KEPT_MAX):
+        snapshots.provide(merchant, position, ignore)
+    snapshots.provide(merchant, 5, ignore)
+    snapshots.provide(merchant, 40, ignore)
+    assert len(listed(merchant)) == snapshots.KEPT_MAX
+    assert {5, 40} <= listed(merchant)
+    assert 6 not in listed(merchant)
+    assert standing(merchant) == {snapshots.schema_at(one) for one in listed(merchant)}
+
+
+def test_one_that_nobody_has_used_for_long_is_dropped(merchant: str) -> None:
+    for position in (8, 9):
+        snapshots.provide(merchant, position, ignore)
+    with psycopg.connect(merchant) as conn:
+        conn.execute(
+            "UPDATE raphus.snapshots SET used_at = used_at - make_interval(secs => %s)"
+            " WHERE position = 8",
+            [snapshots.KEPT_S],
+        )
+    snapshots.drop_unused(merchant)
+    assert standing(merchant) == {"raphus_known_9"}
+
+
+def test_one_that_is_given_up_leaves_nothing(merchant: str) -> None:
+    def stop(_phase: str, done: int, _total: int) -> None:
+        if done:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        snapshots.provide(merchant, 30, stop)
+    assert (listed(merchant), standing(merchant)) == (set(), set())
+
+
+def test_what_a_killed_builder_leaves_is_never_read_and_goes_away(merchant: str) -> None:
+    script = (
+        "import sys, time; from projections.rebuild.snapshots import provide;"
+        "provide(sys.argv[1], 30, lambda phase, done, total: done and (print(1, flush=True),"
+        " time.sleep(60)))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, merchant], stdout=subprocess.PIPE
+    ) as builder:
+        assert builder.stdout is not None
+        assert builder.stdout.readline()
+        builder.send_signal(signal.SIGKILL)
+    assert (listed(merchant), standing(merchant)) == (set(), {"raphus_known_30"})
+    until(lambda: _dropped(merchant))
+    snapshots.provide(merchant, 30, ignore)
+    assert listed(merchant) == {30}
+
+
+def _dropped(conninfo: str) -> bool:
+    # The dead one's lock goes when its server process notices.
+    snapshots.drop_unused(conninfo)
+    return not standing(conninfo)
+
+
+def test_who_does_not_want_to_wait_is_told_to_ask_again(merchant: str) -> None:
+    async def ask() -> tuple[ApiError, list[Row]]:
+        database = Database(merchant)
+        known = Known(merchant, database, wait_s=0.0)
+        now = await known.position(datetime.now(UTC))
+        with pytest.raises(ApiError) as told:
+            await known.rows(LISTINGS["payments"].page({}, before=None, limit=5), now)
+        await known.stop()
+        patient = Known(merchant, database, wait_s=None)
+        found = await patient.rows(LISTINGS["payments"].page({}, before=None, limit=5), now)
+        await patient.stop()
+        await database.close()
+        return told.value, found
+
+    told, found = asyncio.run(ask())
+    assert (told.status, told.body.error.code) == (503, "preparing")
+    assert found == rows(merchant, LISTINGS["payments"].page({}, before=None, limit=5))
+
+
+def test_one_that_was_dropped_behind_a_servers_back_is_built_again(merchant: str) -> None:
+    with served(merchant) as server:
+        now = server.get("/v1/events", limit=1)["items"][0]["recorded_at"]
+        known = server.get("/v1/payments", known_at=now)
+        with psycopg.connect(merchant, autocommit=True) as conn:
+            conn.execute("DELETE FROM raphus.snapshots")
+        snapshots.drop_unused(merchant)
+        assert server.refused("/v1/payments", known_at=now) == (503, "preparing")
+        assert server.get("/v1/payments", known_at=now) == known

@@ -1,0 +1,182 @@
+"""Scripts that write rows: to your PostgreSQL, and to a warehouse; and what all of them share."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.support.outside import web
+from tests.support.samples import sample
+from tests.support.scripts import (
+    began,
+    held,
+    resource_of,
+    rows,
+    run,
+    script,
+    sent,
+    subscription,
+)
+
+
+@pytest.fixture
+def resource(database: str) -> dict[str, Any]:
+    return resource_of(database)
+
+
+# Rows for each customer and each subscription.
+
+
+def test_a_subscription_has_a_row_and_so_has_its_customer(
+    database: str, resource: dict[str, Any]
+) -> None:
+    arguments = sent("state", sample("subscription.active"))
+    for _ in range(2):
+        assert run("upsert_subscription", arguments, database=resource)["upserted"] is True
+    (row,) = rows(database, "raphus_subscriptions")
+    state = arguments["state"]
+    assert {name: row[name] for name in ("subscription_id", "status", "currency")} == {
+        name: state[name] for name in ("subscription_id", "status", "currency")
+    }
+    assert row["recurring_pre_tax_amount"] == state["recurring_pre_tax_amount"]
+    assert row["next_billing_date"].isoformat() > "2025"
+    (customer,) = rows(database, "raphus_customers")
+    told = arguments["data"]["customer"]
+    assert {name: customer[name] for name in ("customer_id", "email", "name")} == {
+        name: told[name] for name in ("customer_id", "email", "name")
+    }
+
+
+def test_an_older_event_overwrites_nothing(database: str, resource: dict[str, Any]) -> None:
+    older, newer = sent("state", began()), sent("state", began(), held())
+    assert int(older["event"]["position"]) < int(newer["event"]["position"])
+    told = [
+        run("upsert_subscription", arguments, database=resource)["upserted"]
+        for arguments in (newer, older, newer)
+    ]
+    assert told == [True, False, True]
+    (row,) = rows(database, "raphus_subscriptions")
+    assert (row["status"], row["quantity"]) == ("on_hold", 2)
+
+
+def test_what_a_later_event_does_not_tell_of_a_customer_stays(
+    database: str, resource: dict[str, Any]
+) -> None:
+    customer = {"customer_id": "cus_1", "email": "customer-1@shop.example", "name": "Customer 1"}
+    began = subscription("active", "2026-04-01T00:00:00Z", customer=customer)
+    for bodies in (
+        (began,),
+        (began, subscription("on_hold", "2026-05-01T00:00:00Z", customer=None)),
+    ):
+        run("upsert_subscription", sent("state", *bodies), database=resource)
+    (row,) = rows(database, "raphus_customers")
+    assert (row["email"], row["position"]) == (
+        "customer-1@shop.example",
+        int(sent("state", *bodies)["event"]["position"]),
+    )
+
+
+def test_the_first_jobs_may_come_at_once(database: str, resource: dict[str, Any]) -> None:
+    arguments = [
+        sent("state", subscription("active", "2026-04-01T00:00:00Z", subscription_id=f"sub_{n}"))
+        for n in range(8)
+    ]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda one: run("upsert_subscription", one, database=resource), arguments))
+    assert len(rows(database, "raphus_subscriptions")) == 8
+
+
+def test_what_is_about_no_subscription_leaves_no_row(resource: dict[str, Any]) -> None:
+    arguments = sent("state", sample("payment.succeeded"))
+    assert run("upsert_subscription", arguments, database=resource)["upserted"] is False
+
+
+# A row for each event.
+
+
+def test_an_event_is_appended_once(database: str, resource: dict[str, Any]) -> None:
+    arguments = sent("state", began(), held())
+    told = [
+        run("append_to_warehouse", arguments, warehouse=resource, raphus_replay=n)["appended"]
+        for n in range(2)
+    ]
+    assert told == [True, False]
+    (row,) = rows(database, "raphus_events")
+    assert (row["webhook_id"], row["type"]) == (
+        arguments["event"]["webhook_id"],
+        "subscription.on_hold",
+    )
+    assert row["occurred_at"].isoformat() == "2026-05-01T00:00:00+00:00"
+    assert (row["verdict"], row["state"]["status"], row["entity_id"]) == (
+        "applied",
+        "on_hold",
+        "sub_1",
+    )
+    assert row["data"] == arguments["data"]
+
+
+def test_dodos_own_body_is_appended_once_to_a_table_of_a_schema(
+    database: str, resource: dict[str, Any]
+) -> None:
+    with psycopg.connect(database) as conn:
+        conn.execute("CREATE SCHEMA warehouse")
+    more = {"warehouse": resource, "table_name": "warehouse.dodo"}
+    for body in (began(), held(), began()):
+        run("append_to_warehouse", sent("envelope", body), **more)
+    kept = rows(database, "warehouse.dodo")
+    assert [row["type"] for row in kept] == ["subscription.active", "subscription.on_hold"]
+    assert [row["data"] for row in kept] == [began()["data"], held()["data"]]
+    assert {row["business_id"] for row in kept} == {began()["business_id"]}
+
+
+# What all scripts share.
+
+
+def test_a_default_is_looked_up_in_the_workspace_as_the_job(
+    database: str, resource: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with web() as windmill:
+        path = "/api/w/shop/resources/get_value_interpolated/f/raphus/database"
+        windmill.answers[path] = [(200, resource)]
+        for name, value in {
+            "BASE_INTERNAL_URL": windmill.url,
+            "WM_WORKSPACE": "shop",
+            "WM_TOKEN": "the job's own",
+        }.items():
+            monkeypatch.setenv(name, value)
+        run("upsert_subscription", sent("state", began()))
+        windmill.answers["/api/w/shop/variables/get_value/f/raphus/mail_from"] = [(200, "a@b")]
+        assert script("given").variable("$var:f/raphus/mail_from") == "a@b"
+    assert {authorization for _, authorization, _ in windmill.asked} == {"Bearer the job's own"}
+    assert len(rows(database, "raphus_subscriptions")) == 1
+
+
+def test_raphus_is_asked_again_when_it_says_not_yet() -> None:
+    api = script("raphus_api")
+    with web() as raphus:
+        raphus.answers["/v1/refusals"] = [(503, "not yet"), (200, {"items": [1], "next": None})]
+        assert str(api.count(raphus.url, "", "/v1/refusals")) == "1"
+        raphus.answers["/v1/refusals"] = [(503, "not yet")]
+        with pytest.raises(Exception, match="503"):
+            api.count(raphus.url, "", "/v1/refusals")
+    assert len(raphus.asked) == 2 + api.TRIES
+
+
+def test_a_token_goes_nowhere_else() -> None:
+    with web() as here, web() as elsewhere:
+        here.answers["/v1/refusals"] = [(302, f"{elsewhere.url}/v1/refusals")]
+        with pytest.raises(Exception, match="302"):
+            script("web").fetched(f"{here.url}/v1/refusals", "a token")
+    assert elsewhere.asked == []
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/secret", "file:///etc/secret", "http://127.0.0.1:9/secret\x01"]
+)
+def test_an_address_that_cannot_be_reached_is_not_told(url: str) -> None:
+    with pytest.raises(ConnectionError) as caught:
+        script("web").fetched(url)
+    assert "secret" not in f"{caught.value} {vars(caught.value)}"

@@ -1,0 +1,178 @@
+"""The supervisor: the process that starts jobs runs while it is wanted, ends, and keeps secrets."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from cli.settings import without_secrets
+from tests.support.histories import said
+from tests.support.projected import record
+from tests.support.waiting import until
+from tests.support.windmill import (
+    STARTED,
+    all_in,
+    attempts,
+    outbox,
+    sending,
+    starting_jobs,
+    task,
+    write_routes,
+)
+from tests.support.windmill_stand_in import StandIn
+from workflows.outbox.follower import begin
+from workflows.supervisor import Supervisor
+from workflows.worker import Task
+
+if TYPE_CHECKING:
+    from domain.delivery import Delivery
+
+SECRET: Final = "wm-a-secret-that-shows-nowhere"
+URL_ROUTE: Final = """
+[[route]]
+name = "by_url"
+on = ["*"]
+url = "{url}/api/w/shop/jobs/run/p/f/raphus/by_url?token={token}"
+"""
+
+
+def event(number: int) -> Delivery:
+    return said("subscription.updated", number, f"msg_{number}", subscription_id="sub_1")
+
+
+def process_of(supervisor: Supervisor) -> subprocess.Popen[bytes]:
+    """Wait for the process that runs now."""
+    until(lambda: supervisor._process is not None and supervisor._process.poll() is None)
+    assert supervisor._process is not None
+    return supervisor._process
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_process_that_dies_is_started_again(
+    database: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    routes = write_routes(tmp_path)
+    with StandIn() as windmill, starting_jobs(database, routes, windmill) as supervisor:
+        record(database, [event(1)])
+        until(lambda: all_in(database, *STARTED))
+        first = process_of(supervisor)
+        first.send_signal(number)
+        record(database, [event(2)])
+        until(lambda: all_in(database, *STARTED, count=2))
+        assert first.returncode == (0 if number == signal.SIGTERM else -number)
+        assert process_of(supervisor).pid != first.pid
+    assert supervisor._process is not None
+    assert supervisor._process.returncode == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+def test_the_process_begins_with_no_secret_in_its_environment(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = "DODO_PAYMENTS_WEBHOOK_KEY RAPHUS_API_KEY DATABASE_URL WINDMILL_TOKEN".split()
+    for name in names:
+        monkeypatch.setenv(name, SECRET)
+    monkeypatch.setenv("WINDMILL_WORKSPACE", "shop")
+    with StandIn() as windmill, starting_jobs(database, write_routes(tmp_path), windmill) as one:
+        environ = Path(f"/proc/{process_of(one).pid}/environ")
+        if os.access(environ, os.R_OK):  # root may look; to others the process is concealed
+            seen = environ.read_bytes()
+            assert b"WINDMILL_WORKSPACE=shop" in seen
+            assert SECRET.encode() not in seen
+
+
+def test_it_may_be_stopped_at_any_moment(database: str, tmp_path: Path) -> None:
+    routes = write_routes(tmp_path)
+    with StandIn() as windmill:
+        for _ in range(5):
+            supervisor = Supervisor(task(database, routes, windmill), without_secrets(os.environ))
+            supervisor.start()
+            supervisor.stop()
+            assert supervisor._process is None or supervisor._process.returncode is not None
+
+
+def test_a_process_ends_though_its_database_does_not_answer(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        conninfo = f"host=127.0.0.1 port={silent.getsockname()[1]} sslmode=disable"
+        routes = write_routes(tmp_path)
+        supervisor = Supervisor(
+            Task(conninfo, str(routes), None, None, None), without_secrets(os.environ)
+        )
+        supervisor.start()
+        process = process_of(supervisor)
+        accepted, _ = silent.accept()
+        with accepted:
+            supervisor.stop()
+    assert process.returncode == 0
+
+
+def test_a_process_ends_though_windmill_does_not_answer(database: str, tmp_path: Path) -> None:
+    routes = write_routes(tmp_path)
+    with StandIn(failing={"msg_1": "slow"}, slow_s=3_600.0) as windmill:
+        with starting_jobs(database, routes, windmill) as supervisor:
+            record(database, [event(1)])
+            until(lambda: len(windmill.jobs()) == 1)
+        assert supervisor._process is not None
+        assert supervisor._process.returncode == 0
+        windmill.behave(failing={})
+        with starting_jobs(database, routes, windmill):
+            until(lambda: all_in(database, *STARTED))
+        assert len(windmill.jobs()) == 1
+
+
+def test_a_process_without_a_task_ends() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "workflows.worker_process"], check=False, stdin=subprocess.DEVNULL
+    )
+    assert ended.returncode == 0
+
+
+def test_no_secret_shows_in_logs_and_tables(
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with StandIn(token=SECRET, failing={"msg_2": "echo"}) as windmill:
+        more = URL_ROUTE.format(url=windmill.url, token=SECRET)
+        routes = write_routes(tmp_path, more=more)
+        with caplog.at_level("DEBUG"), sending(task(database, routes, windmill, SECRET)):
+            record(database, [event(1)])
+            until(lambda: all_in(database, *STARTED, count=2))
+            record(database, [event(2)])
+            until(lambda: all_in(database, *STARTED, "parked", count=4))
+            windmill.behave(token="another")
+            record(database, [event(3)])
+            until(lambda: caplog.text.count("Windmill is away") == 2)
+            routes.write_text(routes.read_text() + "nonsense")
+            until(lambda: "the routes cannot be read" in caplog.text)
+    tables = str(outbox(database, "windmill_outbox::text")) + str(
+        attempts(database, "windmill_attempts::text AS attempt")
+    )
+    assert "Bearer …" in tables
+    assert SECRET not in caplog.text + tables
+
+
+def test_no_secret_shows_in_arguments_and_on_standard_error(
+    database: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    routes = write_routes(tmp_path)
+    begin(database)
+    with StandIn(token=SECRET) as windmill:
+        supervisor = Supervisor(
+            task(database, routes, windmill, SECRET), without_secrets(os.environ)
+        )
+        supervisor.start()
+        try:
+            record(database, [event(1)])
+            until(lambda: all_in(database, *STARTED))
+            shown = str(process_of(supervisor).args)
+        finally:
+            supervisor.stop()
+    assert "workflows.worker_process" in shown
+    assert SECRET not in shown
+    assert SECRET not in capfd.readouterr().err

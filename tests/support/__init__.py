@@ -1,0 +1,1 @@
+"""What tests share: servers, histories, samples, a stand-in for Windmill."""

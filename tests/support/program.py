@@ -1,0 +1,203 @@
+"""The program itself: `raphus` as a user starts it, in an environment of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+
+from api.webhooks.endpoint import PATH
+from cli.key_file import kept_in
+from tests.support.embedded_users import GUARD_S, is_stopped
+from tests.support.http_server import SECRET, signed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+RAPHUS: Final = Path(sys.executable).with_name("raphus")
+"""The command that the project's installation makes."""
+_LISTENS: Final = re.compile(r"listens on (http://\S+);")
+_NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Trusts nobody, and so is made at once: none of the servers speaks TLS."""
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    """Return all that a program sees of the environment; a setting of "" is left out."""
+    given = {
+        "DODO_PAYMENTS_WEBHOOK_KEY": SECRET,
+        "LC_ALL": "C.UTF-8",
+        "PATH": os.defpath,
+        "PORT": "0",
+        "RAPHUS_HOME": str(home),
+        **settings,
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def raphus(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [RAPHUS, *arguments],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        env=env,
+        timeout=GUARD_S,
+    )
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition is true; the limit only ends a test that hangs."""
+    give_up_at = time.monotonic() + GUARD_S
+    while not condition():
+        assert time.monotonic() < give_up_at, "it does not become true"
+        time.sleep(0.01)
+
+
+class Program:
+    """`raphus serve`: started, stopped or killed, and started again, each time on a free port."""
+
+    def __init__(self, env: Mapping[str, str], log: Path) -> None:
+        self._env = env
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._said_before = 0
+        self.url = ""
+        """Where it listens, or last listened."""
+        self.files_max: int | None = None
+        """How many files it may open at the same time; by default as many as this process."""
+
+    @property
+    def said(self) -> str:
+        """All that it has written to standard error, in all of its lives."""
+        return self._log.read_text("utf-8")
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has been started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it, and wait until it says where it listens."""
+        self.begin()
+        self.await_listening()
+
+    def begin(self) -> None:
+        """Start it, and wait for nothing."""
+        assert not self.runs
+        with self._log.open("ab") as log:
+            self._said_before = log.tell()
+            limited = f'ulimit -n {self.files_max} && exec "$0" "$@"'
+            command = ["sh", "-c", limited] if self.files_max is not None else []
+            self._process = subprocess.Popen([*command, RAPHUS, "serve"], env=self._env, stderr=log)
+
+    def await_listening(self) -> None:
+        """Wait until it says where it listens."""
+        until(lambda: self._announced() or not self.runs)
+        match = self._announced()
+        assert match is not None, self.said
+        self.url = match[1]
+
+    def _announced(self) -> re.Match[str] | None:
+        return _LISTENS.search(self._log.read_bytes()[self._said_before :].decode())
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Wait until it has ended; return its exit code."""
+        assert self._process is not None
+        return self._process.wait(GUARD_S)
+
+    def stop(self) -> int:
+        """Ask it to end, and return its exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        """End it without a chance to clean up."""
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    @property
+    def key(self) -> str:
+        """The key to read with: the one that it was given, or has made."""
+        given = self._env.get("RAPHUS_API_KEY")
+        return given or kept_in(Path(self._env["RAPHUS_HOME"])).read_text("utf-8").strip()
+
+    def client(self, **headers: str) -> httpx.Client:
+        """Make a client of it, as it runs now, with its key unless there are other headers."""
+        return client(self.url, **(headers or {"authorization": f"Bearer {self.key}"}))
+
+    def get(self, path: str, **query: str | int) -> Any:  # noqa: ANN401 -- JSON
+        """Ask what must be answered, and return the answer."""
+        with self.client() as made:
+            return asked(made, path, **query)
+
+
+@contextmanager
+def program(home: Path, **settings: str) -> Iterator[Program]:
+    """Give a program that has not been started; if it runs in the end, it must end in order."""
+    made = Program(environment(home, **settings), home.with_name(f"{home.name}.stderr"))
+    try:
+        yield made
+        if made.runs:
+            assert made.stop() == 0, made.said
+    finally:
+        if made.runs:
+            made.kill()
+
+
+@contextmanager
+def serving(home: Path, **settings: str) -> Iterator[Program]:
+    """Give a program that listens."""
+    with program(home, **settings) as made:
+        made.start()
+        yield made
+
+
+def client(url: str = "", **headers: str) -> httpx.Client:
+    """Make a client that never gives up on a busy machine, but does on a server that hangs."""
+    return httpx.Client(
+        base_url=url, headers=headers, timeout=GUARD_S, trust_env=False, verify=_NO_TLS
+    )
+
+
+def asked(client: httpx.Client, path: str, **query: str | int) -> Any:  # noqa: ANN401 -- JSON
+    """Ask what must be answered, and return the answer."""
+    response = client.get(path, params=query)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def posted(
+    client: httpx.Client, body: bytes, webhook_id: str, secret: str = SECRET
+) -> httpx.Response:
+    """Deliver a body."""
+    return client.post(PATH, content=body, headers=signed(body, webhook_id, secret))
+
+
+def has_caught_up(client: httpx.Client) -> bool:
+    """Tell whether the server is ready, and its read models show all of the log."""
+    response = client.get("/readyz")
+    if response.status_code != 200:
+        return False
+    ready = response.json()
+    return bool(ready["log_position"] == ready["projected_position"])
+
+
+def postmaster_of(home: Path) -> int:
+    """Return the pid of the PostgreSQL server that runs in a home."""
+    assert not is_stopped(home)
+    return int((home / "postgres" / "data" / "postmaster.pid").read_text("utf-8").split()[0])

@@ -1,0 +1,99 @@
+"""The ready-made Windmill scripts: how one is run, and what with."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import json
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import dict_row
+
+from tests.support.histories import delivery
+from tests.support.occasions import occasion
+from tests.support.samples import PROJECT, Body, sample
+from tests.support.windmill_stand_in import Worker
+from workflows.job_arguments import Transformer
+from workflows.routes.parser import read_text
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+WORKSPACE: Final = PROJECT / "windmill"
+WORKER: Final = Worker()
+
+
+def script(name: str) -> ModuleType:
+    """Import a script by its path, as Windmill does."""
+    if str(WORKSPACE) not in sys.path:
+        sys.path.append(str(WORKSPACE))
+    return importlib.import_module(f"f.raphus.{name}")
+
+
+def run(
+    name: str, arguments: dict[str, Any], worker: Worker = WORKER, /, **more: object
+) -> dict[str, Any]:
+    """Run a script as Windmill's worker, and its wrapper for Python, do.
+
+    Arguments go through JSON, and references in them are replaced; those that `main` does not
+    name are left out; one that is missing is None, or its default if it has one.
+    """
+    entrypoint, given = worker.called(json.loads(json.dumps({**arguments, **more})))
+    main = getattr(script(name), entrypoint)
+    taken = {
+        parameter.name: given.get(parameter.name)
+        for parameter in inspect.signature(main).parameters.values()
+        if given.get(parameter.name) is not None or parameter.default is parameter.empty
+    }
+    result: dict[str, Any] = json.loads(json.dumps(main(**taken)))
+    return result
+
+
+def sent(transformation: str, *bodies: Body, replay: int = 0) -> dict[str, Any]:
+    """Return the arguments of the job that the last of these bodies starts."""
+    recorded = [delivery(msgspec.json.encode(body), f"msg_{n}") for n, body in enumerate(bodies)]
+    *earlier, last = recorded
+    text = f'[[route]]\nname="x"\non=["*"]\nscript="f/a/b"\ntransformation="{transformation}"'
+    (route,) = read_text(PROJECT / "windmill.toml", text.encode())
+    given = occasion(last, *earlier, replay=replay)
+    arguments: dict[str, Any] = json.loads(asyncio.run(Transformer().arguments(route, given)))
+    return arguments
+
+
+def at(body: Body, timestamp: str, **data: Any) -> Body:  # noqa: ANN401 -- JSON
+    """Let a body say that it happened then, with other data."""
+    body["timestamp"] = timestamp
+    body["data"] |= data
+    return body
+
+
+def subscription(type_: str, timestamp: str, **data: Any) -> Body:  # noqa: ANN401 -- JSON
+    """Make a body of the subscription sub_1."""
+    about = {"subscription_id": "sub_1", "customer": {"customer_id": "cus_1"}, "status": None}
+    return at(sample(f"subscription.{type_}"), timestamp, **(about | data))
+
+
+def began() -> Body:
+    """Make the body that tells that sub_1 began, on 1 April."""
+    return subscription("active", "2026-04-01T00:00:00Z", quantity=1)
+
+
+def held() -> Body:
+    """Make the body that tells that sub_1 is on hold, since 1 May."""
+    return subscription("on_hold", "2026-05-01T00:00:00Z", quantity=2)
+
+
+def resource_of(database: str) -> dict[str, Any]:
+    """Return what a Windmill resource says of a database."""
+    return {"port": 5432, "password": "", "sslmode": "prefer", **conninfo_to_dict(database)}
+
+
+def rows(database: str, table: str) -> list[dict[str, Any]]:
+    """Return all of a table."""
+    with psycopg.connect(database, row_factory=dict_row) as conn:
+        return conn.execute(f"SELECT * FROM {table}".encode()).fetchall()

@@ -1,0 +1,93 @@
+"""A merchant's shop: a folder with transformations of its own, and what comes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.support.occasions import occasion
+from tests.support.samples import sample
+from workflows.job_arguments import Cancelled, TransformationError, Transformer
+from workflows.routes.routes_file import read_routes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workflows.routes.routes_file import Route
+    from workflows.transforms.custom_code import Language
+    from workflows.trigger import Occasion
+
+GUARD_S: Final = 60.0
+"""Against a hang; what is tested ends by itself."""
+FINE: Final[dict[Language, str]] = {
+    "javascript": "function handler(webhook) { return webhook; }",
+    "python": "def shape(fact): return fact['payload']",
+}
+OPENED: Final = occasion({**sample("dispute.opened")})
+
+
+class Shop:
+    """A folder with a merchant's files, and the routes that are transformed by them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def route(
+        self, language: Language, source: str, file: str = "ours", target: str = 'script = "f/a/b"'
+    ) -> Route:
+        """Declare a route whose transformation is some code: `handler` or `shape`."""
+        named = f"{file}.js" if language == "javascript" else f"{file}.py:shape"
+        (self.folder / named.partition(":")[0]).write_text(dedent(source))
+        declared = self.folder / "windmill.toml"
+        declared.write_text(
+            f'[[route]]\nname = "x"\non = ["*"]\n{target}\ntransformation = "{language}:{named}"\n'
+        )
+        return read_routes(declared)[0]
+
+    def built_in(self, transformation: str) -> Route:
+        """Declare a route whose transformation is a built-in one."""
+        declared = self.folder / "windmill.toml"
+        declared.write_text(
+            '[[route]]\nname = "x"\non = ["*"]\nscript = "f/a/b"\n'
+            f'transformation = "{transformation}"\n'
+        )
+        return read_routes(declared)[0]
+
+    def outcomes(
+        self, *given: tuple[Route, Occasion], deadline_s: float = GUARD_S
+    ) -> list[bytes | Exception]:
+        """Transform one after the other, by one transformer; what is raised stands in its place."""
+
+        async def made() -> list[bytes | Exception]:
+            transformer = Transformer(deadline_s)
+            made: list[bytes | Exception] = []
+            try:
+                for route, one in given:
+                    try:
+                        made.append(await transformer.arguments(route, one))
+                    except (TransformationError, Cancelled) as error:
+                        made.append(error)
+            finally:
+                await transformer.close()
+            return made
+
+        return asyncio.run(made())
+
+    def arguments(self, route: Route, given: Occasion = OPENED) -> dict[str, Any]:
+        """Return the arguments of a job as its script gets them."""
+        (made,) = self.outcomes((route, given))
+        if isinstance(made, Exception):
+            raise made
+        read: dict[str, Any] = json.loads(made)
+        return read
+
+    def problem(self, language: Language, source: str, deadline_s: float = GUARD_S) -> str:
+        """Return what is said of code that fails; other code that runs next is not harmed."""
+        failing, fine = self.route(language, source), self.route(language, FINE[language], "fine")
+        failed, made = self.outcomes((failing, OPENED), (fine, OPENED), deadline_s=deadline_s)
+        assert isinstance(failed, TransformationError)
+        assert isinstance(made, bytes)
+        assert json.loads(made) == OPENED.payload
+        return str(failed)

@@ -1,0 +1,120 @@
+"""Strategies: lives of one aggregate in which instants, ids and odd values coincide often."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from hypothesis import strategies as st
+
+from domain.aggregates.catalogue import KINDS
+from tests.support.histories import NOON, aggregates, said
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hypothesis.strategies import DrawFn
+
+    from domain.aggregate import Aggregate
+    from domain.delivery import Delivery
+
+LIVES = (("subscription",), ("payment", "refund"), ("dispute",), ("license_key",))
+"""The kinds that share a stream."""
+MINUTES = 4
+"""Everything occurs within so many minutes after noon."""
+_FLAGS = st.sampled_from([True, False, "true", None])
+_INTEGERS = st.sampled_from([1, 2, 1.0, True, "1", None, 2**63])
+_IDS = st.sampled_from(["x_1", "x_2", "", None, 5])
+_INSTANTS = st.sampled_from(["2026-04-01T00:00:00Z", "2026-04-02T02:00:00+02:00", "never"])
+_CUSTOMERS = st.sampled_from([None, "x", {}, {"customer_id": "cus_1"}, {"customer_id": "cus_2"}])
+_CURRENCIES = st.sampled_from(["USD", "EUR", None])
+_CARTS = st.sampled_from([None, [{"product_id": "pdt_1"}], [{"product_id": "pdt_2"}, 3]])
+_STAGES = st.sampled_from(["pre_dispute", "dispute", "pre_arbitration", "final", None])
+_STATUSES = {
+    "subscription": ["active", "past_due", "on_hold", "cancelled", "pending", "failed"],
+    "payment": ["processing", "failed", "succeeded", "requires_capture"],
+    "refund": ["succeeded", "failed", "pending"],
+    "dispute": ["dispute_opened", "dispute_challenged", "dispute_won"],
+    "license_key": ["active", "disabled"],
+}
+_ODD_STATUSES = ["Ünbekannt", None, 5]
+_SUBJECTS: dict[str, dict[str, object]] = {
+    "subscription": {"subscription_id": "sub_1"},
+    "payment": {"payment_id": "pay_1"},
+    "refund": {"payment_id": "pay_1"},
+    "dispute": {"dispute_id": "dp_1"},
+    "license_key": {"id": "lic_1"},
+}
+_LINKS = {
+    "customer": _CUSTOMERS,
+    "customer_id": _IDS,
+    "payment_id": _IDS,
+    "subscription_id": _IDS,
+    "subscription_ids": st.sampled_from([None, ["sub_7"], [5, "sub_8"]]),
+    "created_at": _INSTANTS,
+}
+_FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "subscription": {
+        "product_id": _IDS,
+        "quantity": _INTEGERS,
+        "currency": _CURRENCIES,
+        "recurring_pre_tax_amount": _INTEGERS,
+        "payment_frequency_count": _INTEGERS,
+        "payment_frequency_interval": st.sampled_from(["Month", "month", "YEAR", "Fortnight", 3]),
+        "trial_period_days": _INTEGERS,
+        "on_demand": st.sampled_from([True, False, 1, 0]),
+        "expires_at": _INSTANTS,
+        "past_due_ends_at": _INSTANTS,
+    },
+    "payment": {"product_cart": _CARTS, "total_amount": _INTEGERS, "currency": _CURRENCIES},
+    "refund": {"amount": _INTEGERS, "currency": _CURRENCIES},
+    "dispute": {
+        "dispute_stage": _STAGES,
+        "is_resolved_by_rdr": _FLAGS,
+        "amount": _INTEGERS,
+        "currency": _CURRENCIES,
+    },
+    "license_key": {"product_id": _IDS, "expires_at": _INSTANTS},
+}
+
+
+@st.composite
+def deliveries(draw: DrawFn, kinds: tuple[str, ...]) -> Delivery:
+    """Draw a delivery about one of a stream's things; few webhook-ids, so that bodies share one.
+
+    It says a status and up to three other things, so that often one thing alone changes.
+    """
+    kind = KINDS[draw(st.sampled_from(kinds))]
+    fields = _LINKS | _FIELDS[kind.name]
+    names = draw(st.lists(st.sampled_from(sorted(fields)), max_size=3, unique=True))
+    data = {name: draw(fields[name]) for name in names} | _SUBJECTS[kind.name]
+    type_ = draw(st.sampled_from(kind.machine.types))
+    if draw(st.booleans()):
+        # Often it says what its type says: together they are more than each of them.
+        own = kind.machine.cells[None, type_.removeprefix(f"{kind.name}.")].to
+        statuses = [*_STATUSES[kind.name], *_ODD_STATUSES, *[own] * 4]
+        data[kind.status_field] = draw(st.sampled_from(statuses))
+    if kind.name == "refund":
+        data["refund_id"] = draw(st.sampled_from(["ref_1", "ref_2"]))
+    return said(type_, draw(st.integers(0, MINUTES)), f"msg_{draw(st.integers(1, 9))}", **data)
+
+
+def lives(*, one_body_each: bool = False) -> st.SearchStrategy[list[Delivery]]:
+    """Draw the deliveries of one stream, in order of arrival; several may share a webhook-id."""
+    alike = (lambda one: one.webhook_id) if one_body_each else None
+    return st.sampled_from(LIVES).flatmap(
+        lambda kinds: st.lists(deliveries(kinds), min_size=1, max_size=9, unique_by=alike)
+    )
+
+
+def recorded(arrivals: Iterable[Delivery]) -> Aggregate:
+    """Build the one aggregate of these deliveries, every two of them recorded a minute later."""
+    (built,) = aggregates(arrivals).values()
+    stamped = [
+        msgspec.structs.replace(
+            event, recorded_at=NOON + timedelta(minutes=(event.originator_version - 1) // 2)
+        )
+        for event in built.events
+    ]
+    return type(built)(built.id, stamped)

@@ -1,0 +1,90 @@
+"""The documents that are made from the code: OpenAPI, and the page of state machines."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from api.http.operations import Operation
+from api.openapi import document
+from api.routes import OPERATIONS
+from cli.commands.docs import section, state_machines
+from domain.aggregates.catalogue import KINDS
+from domain.aggregates.subscription import SubscriptionEntity
+
+DOCUMENT = document(OPERATIONS)
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "state-machines.md"
+
+
+def test_every_operation_is_described_once() -> None:
+    described = [
+        operation["operationId"]
+        for path in DOCUMENT["paths"].values()
+        for operation in path.values()
+    ]
+    assert len(described) == len(set(described)) == len(OPERATIONS) + 1
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_what_stands_in_a_path_is_declared(operation: Operation[Any]) -> None:
+    declared = {parameter.name for parameter in operation.takes.path}
+    assert declared == ({"id"} if "{id" in operation.path else set())
+
+
+def test_only_what_is_harmless_can_be_asked_without_the_key() -> None:
+    public = {operation.path for operation in OPERATIONS if not operation.secured}
+    assert public == {"/healthz", "/readyz", "/openapi.json"}
+
+
+def test_what_changes_something_is_posted() -> None:
+    posted = {
+        path: described for path, described in DOCUMENT["paths"].items() if "post" in described
+    }
+    assert posted.keys() == {"/webhooks/dodo", "/v1/windmill/retry"}
+    (operation,) = posted["/v1/windmill/retry"].values()
+    assert operation["security"] == [{"key": []}]
+    assert {"400", "401", "403", "503"} < operation["responses"].keys()
+    assert "requestBody" not in operation
+
+
+def test_an_object_is_described_field_by_field() -> None:
+    described = DOCUMENT["components"]["schemas"]["SubscriptionEntity"]
+    assert list(described["properties"]) == list(SubscriptionEntity.__struct_fields__)
+    assert "\n    " not in described["description"]
+
+
+def test_times_are_described_as_times() -> None:
+    hints = get_type_hints(SubscriptionEntity)
+    times = {name for name, hint in hints.items() if hint is datetime or datetime in get_args(hint)}
+    assert {"occurred_at", "created_at", "cancelled_at"} <= times
+    described = DOCUMENT["components"]["schemas"]["SubscriptionEntity"]["properties"]
+    for name in times:
+        options = described[name].get("anyOf", [described[name]])
+        assert {"type": "string", "format": "date-time"} in options
+
+
+def test_the_page_has_a_section_a_machine() -> None:
+    page = state_machines()
+    for kind in KINDS.values():
+        assert section(kind.machine) in page
+
+
+def test_a_section_has_the_picture_the_table_and_the_meanings() -> None:
+    drawn = section(KINDS["subscription"].machine)
+    assert "    on_hold --> active: active, renewed, unpaused\n" in drawn
+    assert "    [*] --> on_hold: on_hold?\n" in drawn
+    assert "    expired --> [*]\n" in drawn
+    assert "\n| **on_hold** | = | = | = | active | active | ✗ | = | paused | active | ✗ |" in drawn
+    assert "| `subscription.renewed` | A period was charged, the first one too. |" in drawn
+    assert "Observed only, and only before any state is known: `pending`." in drawn
+
+
+def test_a_state_that_no_event_reaches_is_drawn_too() -> None:
+    assert "\n    disabled\n" in section(KINDS["license_key"].machine)
+
+
+def test_the_page_in_the_repository_is_up_to_date() -> None:
+    assert PAGE.read_text("utf-8") == state_machines(), "run: raphus docs"

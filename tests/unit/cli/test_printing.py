@@ -1,0 +1,305 @@
+"""Answers on a terminal: what is told, in which words, and that nothing in them acts on it."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from api.resources.lifecycle import Lifecycle, LifecycleEntry
+from cli.rendering import words
+from cli.rendering.customers import show_customer
+from cli.rendering.explanations import show_explanation
+from cli.rendering.objects import kind_of, show_object, show_objects
+from cli.rendering.tables import show_fields, show_line, show_lines, show_table
+from cli.rendering.timelines import show_timeline
+from domain.aggregates.subscription import SubscriptionEntity
+from domain.explanation.explain import explain
+from domain.lateness import Stretch
+from projections.read_models.customers import Customer, Totals
+from tests.support.histories import NOON, aggregates, of_one, said
+from tests.support.strategies import lives, recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from domain.aggregate import Aggregate
+    from domain.delivery import Delivery
+    from domain.entity import Entity
+
+_ESCAPE = "\x1b]0;mine\x07\x9b2J"
+
+
+def printed(show: Callable[..., None], *what: object) -> str:
+    """Return what is printed where there is no terminal."""
+    console = Console(file=io.StringIO(), width=10_000, markup=False, emoji=False, highlight=False)
+    show(console, *what)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def the_subscription(*deliveries: Delivery) -> SubscriptionEntity:
+    (known,) = of_one(*deliveries).entities()
+    assert isinstance(known.entity, SubscriptionEntity)
+    return known.entity
+
+
+def active(minute: int = 0, **data: object) -> Delivery:
+    return said("subscription.active", minute, None, subscription_id="sub_1", **data)
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "written"),
+    [
+        (1999, "EUR", "19.99 EUR"),
+        (4350, "JPY", "4350 JPY"),
+        (1500, "KWD", "1.500 KWD"),
+        (5, "USD", "0.05 USD"),
+        (400, None, "400 in minor units"),
+        (None, "USD", ""),
+    ],
+)
+def test_an_amount_is_written_with_the_decimals_of_its_currency(
+    amount: int | None, currency: str | None, written: str
+) -> None:
+    assert words.money(amount, currency) == written
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (61, "61 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (7_199, "119 min"),
+        (7_200, "2 h"),
+        (172_799, "47 h"),
+        (172_800, "2 days"),
+    ],
+)
+def test_a_duration_is_written_in_a_unit_that_it_has_two_of(seconds: int, written: str) -> None:
+    assert words.duration(seconds) == written
+
+
+def test_a_price_tells_how_often_it_is_paid() -> None:
+    cost = {"recurring_pre_tax_amount": 999, "currency": "USD"}
+    for data, written in (
+        ({"payment_frequency_count": 1, "payment_frequency_interval": "Month"}, "9.99 USD a month"),
+        (
+            {"payment_frequency_count": 3, "payment_frequency_interval": "month"},
+            "9.99 USD every 3 months",
+        ),
+        ({}, "9.99 USD"),
+    ):
+        assert words.price(the_subscription(active(0, **cost, **data))) == written
+    assert words.price(the_subscription(active(payment_frequency_interval="Month"))) == ""
+
+
+def test_what_was_recorded_afterwards_is_told_in_a_sentence() -> None:
+    minute = timedelta(minutes=1)
+    one = Stretch(
+        248, NOON, NOON + minute, NOON + 2 * minute, NOON + 2 * minute, out_of_order=False
+    )
+    assert words.afterwards(one) == (
+        "recorded afterwards in one stretch: 248 facts from 2026-05-01 12:00:00"
+        " to 2026-05-01 12:01:00, at 2026-05-01 12:02:00"
+    )
+    at_once = msgspec.structs.replace(one, facts=2, occurred_to=NOON)
+    assert "2 facts of 2026-05-01 12:00:00, at" in words.afterwards(at_once)
+    longer = msgspec.structs.replace(one, recorded_to=NOON + 3 * minute, out_of_order=True)
+    assert words.afterwards(longer).endswith(
+        ", between 2026-05-01 12:02:00 and 2026-05-01 12:03:00, when later ones were known already"
+    )
+
+
+def test_what_is_odd_about_a_fact_is_told_in_words() -> None:
+    stream = of_one(active(0), said("subscription.failed", 1, subscription_id="sub_1"))
+    applied, refused = stream.timeline()
+    assert (words.change(applied), words.remarks(applied, None)) == ("– → active", "")
+    assert words.change(refused) == "stays active"
+    assert words.remarks(refused, None).startswith("refused: subscription.failed is not a valid")
+    (gap,) = of_one(said("subscription.on_hold", 0, subscription_id="sub_1")).timeline()
+    assert words.remarks(gap, 7_200) == "arrived 2 h late; something before it was never seen"
+    (unmoved,) = of_one(said("subscription.updated", 0, subscription_id="sub_1")).timeline()
+    assert words.change(unmoved) == "–"
+
+
+def test_drift_is_pointed_out_with_what_dodo_said_and_when() -> None:
+    entity = the_subscription(active(0, status="active"), active(5, status="on_hold"))
+    told = printed(show_object, entity, "")
+    assert "\nstatus           on_hold " in told
+    assert (
+        "! drift: Dodo last said on_hold (msg_subscription.active_5 of 2026-05-01 12:05:00),"
+        " while the facts lead to active" in told
+    )
+    assert words.oddities(entity) == "drift: Dodo last said on_hold"
+
+
+def test_the_past_that_was_asked_for_is_told() -> None:
+    assert words.past(None, None) == ""
+    both = words.past(NOON, NOON + timedelta(microseconds=1))
+    assert both == ", as of 2026-05-01T12:00:00Z, as known at 2026-05-01T12:00:00.000001Z"
+
+
+@given(st.text())
+def test_nothing_in_a_text_acts_on_the_terminal(text: str) -> None:
+    shown = words.plain(text + _ESCAPE)
+    assert shown.isprintable()
+    assert not set(_ESCAPE) & {c for c in shown if not c.isprintable()}
+    assert words.plain(shown) == shown
+
+
+def test_nothing_printed_acts_on_the_terminal() -> None:
+    heads, row = ("a", "b"), (_ESCAPE, "\r\nx")
+    for told in (
+        printed(show_table, heads, [row]),
+        printed(show_lines, heads, [row]),
+        printed(show_fields, [("a", _ESCAPE)]),
+        printed(show_line, _ESCAPE),
+    ):
+        assert told.strip()
+        assert all(line.isprintable() for line in told.splitlines())
+
+
+def test_a_column_of_which_nothing_is_said_is_left_out() -> None:
+    rows = [("1", "", "x"), ("2", "", "")]
+    for show in (show_lines, show_table):
+        told = printed(show, ("n", "gone", "y"), rows)
+        assert "gone" not in told
+        assert "y" in told.splitlines()[0]
+        assert "n" in printed(show, ("n", "y"), [])
+
+
+@given(lives())
+def test_all_that_is_known_of_an_object_is_printed(arrivals: list[Delivery]) -> None:
+    for known in recorded(arrivals).entities():
+        told = printed(show_object, known.entity, "")
+        named = {line.split()[0] for line in told.splitlines()[1:]}
+        values = {name: getattr(known.entity, name) for name in known.entity.__struct_fields__}
+        unsaid = {name for name, value in values.items() if value is None or value == ()}
+        assert named - {"!"} == values.keys() - unsaid - {"drift", "anomaly"}
+        assert ("! drift" in told) == (known.entity.drift is not None)
+        assert ("! history is partial" in told) == (known.entity.history == "partial")
+        row = printed(show_objects, [known.entity])
+        assert str(getattr(known.entity, known.kind.id_field)) in row
+
+
+@given(lives())
+def test_every_source_of_an_explanation_is_printed(arrivals: list[Delivery]) -> None:
+    aggregate = recorded(arrivals)
+    for known in aggregate.entities():
+        entity_id = getattr(known.entity, known.kind.id_field)
+        found = explain(aggregate, known.kind.name, entity_id, "status")
+        told = printed(show_explanation, found, "")
+        rows = [line for line in told.splitlines() if line.startswith(("set by", "passed over"))]
+        sources = found.set_by + found.passed_over
+        assert len(rows) == len(sources)
+        for row, source in zip(rows, sources, strict=True):
+            assert source.webhook_id in row
+            assert source.reason in row
+
+
+@given(lives())
+def test_a_timeline_has_a_line_a_fact(arrivals: list[Delivery]) -> None:
+    entries = recorded(arrivals).timeline()
+    told = printed(show_timeline, entries).splitlines()
+    while told[0].startswith("recorded afterwards"):
+        del told[0]
+    assert len(told) == len(entries) + 1
+    for line, entry in zip(told[1:], entries, strict=True):
+        assert entry.webhook_id in line
+
+
+def customer(**counts: int) -> Customer:
+    names = (
+        "subscriptions active_subscriptions payments succeeded_payments failed_payments refunds"
+        " disputes open_disputes license_keys refused"
+    ).split()
+    zeros = dict.fromkeys(names, 0)
+    totals = {"JPY": Totals(5000, 0), "EUR": Totals(1999, 500)}
+    last = NOON + timedelta(days=9)
+    return Customer("bus_1", "cus_1", **zeros | counts, first_seen_at=NOON, last_seen_at=last,
+                    totals=totals)  # fmt: skip
+
+
+def lifecycle(built: dict[str, Aggregate], **counts: int) -> Lifecycle:
+    entities: dict[str, list[Entity]] = {}
+    for known in (known for one in built.values() for known in one.entities()):
+        entities.setdefault(kind_of(known.entity), []).append(known.entity)
+    entries = sorted(
+        (entry for one in built.values() for entry in one.timeline()),
+        key=lambda entry: entry.occurred_at or datetime.min.replace(tzinfo=UTC),
+    )
+    items = [LifecycleEntry(**msgspec.structs.asdict(one), late_s=None) for one in entries]
+    kinds = ("subscription", "payment", "refund", "dispute", "license_key")
+    objects = {f"{kind}s": entities.get(kind, []) for kind in kinds}
+    told = {
+        "customer": customer(**counts),
+        **objects,
+        "stretches": [],
+        "items": items,
+        "next": None,
+    }
+    return msgspec.convert(told, Lifecycle)
+
+
+LIFE = (
+    active(0, product_id="pdt_1", cancel_at_next_billing_date=True,
+           next_billing_date="2026-06-01T12:00:00Z", recurring_pre_tax_amount=1999,
+           currency="EUR", payment_frequency_interval="Month"),
+    said("payment.succeeded", 0, payment_id="pay_1", total_amount=1999, currency="EUR"),
+    said("payment.failed", 9, payment_id="pay_1", total_amount=1999, currency="EUR"),
+    said("refund.succeeded", 3, payment_id="pay_1", refund_id="ref_1", amount=500, currency="EUR"),
+    said("dispute.challenged", 4, dispute_id="dp_1", payment_id="pay_1", amount="1999",
+         currency="EUR"),
+    said("license_key.created", 1, id="lic_1", product_id="pdt_1"),
+)  # fmt: skip
+
+
+def test_a_customers_life_is_told_from_who_it_is_to_what_happened() -> None:
+    found = lifecycle(aggregates(LIFE), subscriptions=1, active_subscriptions=1, payments=12)
+    told = printed(show_customer, found, ", as of then")
+    *lines, counts = told.splitlines()[:5]
+    assert lines == [
+        "customer cus_1 of bus_1, as of then",
+        "seen from 2026-05-01 12:00:00 to 2026-05-10 12:00:00 (UTC)",
+        "paid 19.99 EUR, refunded 5.00 EUR",
+        "paid 5000 JPY, refunded 0 JPY",
+    ]
+    assert counts.startswith("1 subscription (1 active), 12 payments (0 succeeded, 0 failed), 0 ")
+    lines = told.splitlines()
+    for head, row in (
+        (
+            "Subscriptions",
+            "sub_1 active pdt_1 19.99 EUR a month 2026-05-01 ends on 2026-06-01",
+        ),
+        ("Open disputes", "dp_1 challenged pay_1 19.99 EUR 2026-05-01 history is partial"),
+        ("Licence keys", "lic_1 active pdt_1 2026-05-01"),
+    ):
+        assert " ".join(lines[lines.index(head) + 3].split()) == row
+    happened = [" ".join(line.split()) for line in lines[lines.index("What happened") + 2 :]]
+    assert len(happened) == len(LIFE)
+    assert "2026-05-01 12:03:00 refund.succeeded ref_1 – → succeeded 5.00 EUR" in " ".join(happened)
+    assert happened[-1].startswith("2026-05-01 12:09:00 payment.failed pay_1 stays succeeded 19.99")
+    assert "refused: payment.failed is not a valid transition" in happened[-1]
+    assert "something before it was never seen" in happened[-2]
+
+
+def test_drift_late_arrivals_and_what_is_left_out_are_marked() -> None:
+    built = aggregates([active(0, status="active"), active(1, status="on_hold")])
+    found = lifecycle(built, subscriptions=3)
+    late = msgspec.structs.replace(found.items[0], late_s=2 * 86_400)
+    stretch = Stretch(9, NOON, NOON, NOON, NOON, out_of_order=False)
+    cut = msgspec.structs.replace(found, stretches=[stretch], items=[late], next="more")
+    told = printed(show_customer, cut, "")
+    assert "Subscriptions (and 2 older)" in told
+    assert "! subscription sub_1: drift: Dodo last said on_hold" in told
+    assert "arrived 2 days late" in told
+    assert "recorded afterwards in one stretch: 9 facts" in told
+    assert told.endswith("Only the first 1 facts are shown.\n")

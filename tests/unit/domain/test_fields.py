@@ -1,0 +1,327 @@
+"""Fields: the newest observation speaks, links are remembered, and every value has its type."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import permutations
+
+import pytest
+
+from domain.aggregates.license_key import LicenseKeyEntity
+from domain.aggregates.payment import PaymentEntity
+from domain.aggregates.subscription import SubscriptionEntity
+from domain.delivery import Delivery
+from domain.field_readers import (
+    LARGE_BYTES,
+    boolean,
+    identities,
+    identity,
+    instant,
+    integer,
+    links,
+    pruned,
+    text,
+)
+from domain.periods import periods
+from tests.support.histories import NOON, aggregates, delivery, of_one, rendered, said
+from tests.support.samples import Json, samples
+
+
+def _subscription(*deliveries: Delivery) -> SubscriptionEntity:
+    (known,) = of_one(*deliveries).entities()
+    assert isinstance(known.entity, SubscriptionEntity)
+    return known.entity
+
+
+def _payment(*deliveries: Delivery) -> PaymentEntity:
+    (known,) = of_one(*deliveries).entities()
+    assert isinstance(known.entity, PaymentEntity)
+    return known.entity
+
+
+def _told(word: str, minute: int, webhook_id: str | None = None, **data: object) -> Delivery:
+    return said(f"subscription.{word}", minute, webhook_id, **{"subscription_id": "sub_1"} | data)
+
+
+def test_fields_come_from_the_newest_observation_whichever_arrives_last() -> None:
+    small = _told("active", 0, quantity=1, currency="USD", product_id="pdt_small")
+    large = _told("plan_changed", 9, quantity=5, currency="EUR", product_id="pdt_large")
+    for order in permutations([small, large]):
+        entity = _subscription(*order)
+        assert (entity.quantity, entity.currency) == (5, "EUR")
+        assert entity.product_id == "pdt_large"
+
+
+def test_a_field_that_the_newest_observation_leaves_out_is_not_made_up_from_an_older_one() -> None:
+    entity = _subscription(
+        _told("active", 0, next_billing_date="2026-06-01T12:00:00Z", quantity=3),
+        _told("cancelled", 9),
+    )
+    assert (entity.next_billing_date, entity.quantity) == (None, None)
+
+
+def test_a_refused_fact_still_tells_the_newest_fields() -> None:
+    entity = _subscription(
+        _told("cancelled", 0, quantity=1),
+        _told("renewed", 9, quantity=2),
+    )
+    assert (entity.refused, entity.quantity) == (1, 2)
+
+
+@pytest.mark.parametrize("gone", [None, {}, {"customer_id": None}, {"customer_id": 7}, "cus_2", []])
+def test_a_customer_once_known_stays_known(gone: Json) -> None:
+    entity = _subscription(
+        _told("active", 0, customer={"customer_id": "cus_1"}),
+        _told("updated", 9, customer=gone),
+        _told("updated", 10),
+    )
+    assert entity.customer_id == "cus_1"
+
+
+def test_the_last_known_customer_is_the_newest_that_was_told() -> None:
+    entity = _subscription(
+        _told("active", 0, customer={"customer_id": "cus_1"}),
+        _told("updated", 5, customer={"customer_id": "cus_2"}),
+        _told("updated", 9, customer=None),
+    )
+    assert entity.customer_id == "cus_2"
+
+
+def test_a_customer_told_by_a_late_arrival_only_is_known() -> None:
+    late = _told("active", 0, customer={"customer_id": "cus_1"})
+    assert _subscription(_told("updated", 9), late).customer_id == "cus_1"
+
+
+def test_a_payment_remembers_its_subscription() -> None:
+    entity = _payment(
+        said("payment.processing", 0, payment_id="pay_1", subscription_id="sub_1"),
+        said("payment.succeeded", 1, payment_id="pay_1", subscription_id=None),
+    )
+    assert entity.subscription_id == "sub_1"
+
+
+def test_a_licence_key_remembers_its_payment_subscription_and_customer() -> None:
+    told = {"payment_id": "pay_1", "subscription_id": "sub_1", "customer_id": "cus_1"}
+    forgotten = dict.fromkeys(told)
+    (known,) = of_one(
+        said("license_key.created", 0, id="lic_1", **told),
+        said("license_key.created", 1, id="lic_1", **forgotten),
+    ).entities()
+    assert isinstance(known.entity, LicenseKeyEntity)
+    assert known.entity.payment_id == "pay_1"
+    assert known.entity.subscription_id == "sub_1"
+    assert known.entity.customer_id == "cus_1"
+
+
+@pytest.mark.parametrize(
+    ("data", "customer_id", "subscription_id", "payment_id"),
+    [
+        ({}, None, None, None),
+        ({"customer": {"customer_id": "c"}}, "c", None, None),
+        ({"customer_id": "c"}, "c", None, None),
+        ({"customer": {"customer_id": "c"}, "customer_id": "flat"}, "c", None, None),
+        ({"customer": {"name": "no id"}, "customer_id": "flat"}, "flat", None, None),
+        ({"subscription_id": "s", "subscription_ids": ["t"]}, None, "s", None),
+        ({"subscription_id": None, "subscription_ids": ["s", "t"]}, None, "s", None),
+        ({"subscription_ids": [None, 5, "s"]}, None, "s", None),
+        ({"subscription_ids": {"s": 1}, "payment_id": "p"}, None, None, "p"),
+        ({"payment_id": 5, "subscription_id": [], "customer": [], "customer_id": {}}, *[None] * 3),
+    ],
+)
+def test_links_are_found_wherever_dodo_writes_them(
+    data: dict[str, Json],
+    customer_id: str | None,
+    subscription_id: str | None,
+    payment_id: str | None,
+) -> None:
+    assert links(data) == {
+        "customer_id": customer_id,
+        "subscription_id": subscription_id,
+        "payment_id": payment_id,
+    }
+
+
+def test_the_retry_of_a_webhook_with_a_later_status_is_the_newer_observation_in_every_order() -> (
+    None
+):
+    bodies = [
+        _told("active", 0, "msg_1", status="active", quantity=1),
+        _told("active", 0, "msg_1", status="on_hold", quantity=2),
+        _told("active", 0, "msg_1", status="cancelled", quantity=3),
+    ]
+    assert len({rendered(aggregates(order)) for order in permutations(bodies)}) == 1
+    entity = _subscription(*bodies)
+    assert (entity.status, entity.folded_status, entity.quantity) == ("cancelled", "active", 3)
+    assert len(of_one(*bodies).timeline()) == 1
+
+
+def test_bodies_under_one_webhook_id_that_disagree_on_the_time_tell_of_the_earliest() -> None:
+    bodies = [_told("on_hold", minute, "msg_1") for minute in (7, 3, 5)]
+    for order in permutations(bodies):
+        (entry,) = of_one(*order).timeline()
+        assert entry.occurred_at is not None
+        assert (entry.occurred_at - NOON).total_seconds() == 180
+
+
+def test_two_bodies_under_one_webhook_id_complement_each_others_links() -> None:
+    bodies = [
+        _told("active", 0, "msg_1", customer={"customer_id": "cus_1"}),
+        _told("active", 0, "msg_1", status="active"),
+    ]
+    for order in permutations(bodies):
+        entity = _subscription(*order)
+        assert (entity.customer_id, entity.observed_status) == ("cus_1", "active")
+
+
+def test_two_bodies_under_one_webhook_id_about_two_things_are_two_facts() -> None:
+    streams = aggregates(
+        [
+            said("subscription.active", 0, "msg_1", subscription_id="sub_1"),
+            said("subscription.active", 0, "msg_1", subscription_id="sub_2"),
+        ]
+    )
+    assert sorted(streams) == ["subscription/bus_1/sub_1", "subscription/bus_1/sub_2"]
+
+
+def test_created_at_is_dodos_own_else_the_first_facts() -> None:
+    told = _told("updated", 9, created_at="2026-04-30T10:00:00+02:00")
+    assert _subscription(told).created_at == datetime(2026, 4, 30, 8, tzinfo=UTC)
+    assert _subscription(_told("updated", 9), _told("active", 0)).created_at == NOON
+    assert _subscription(_told("active", 0, created_at="soon")).created_at == NOON
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("card", "card"),
+        ("", ""),
+        ("a\0b", "a\ufffdb"),
+        ("x" * 501, "x" * 500),
+        ("🦤" * 501, "🦤" * 500),
+        ("\u202eabc", "\u202eabc"),
+        (None, None),
+        (5, None),
+        (True, None),
+        (["card"], None),
+    ],
+)
+def test_text_is_cut_and_cleaned(value: Json, read: str | None) -> None:
+    assert text(value) == read
+
+
+@pytest.mark.parametrize("value", ["pay_1", "x" * 200, "INV/2026/01", "<string>", "日本"])
+def test_any_printable_text_of_up_to_200_characters_is_an_id(value: str) -> None:
+    assert identity(value) == value
+
+
+@pytest.mark.parametrize("value", ["", "x" * 201, "a\0", "a\n", "\u202ea", None, 5, True, [], {}])
+def test_what_cannot_be_an_id_is_absent_rather_than_cut(value: Json) -> None:
+    assert identity(value) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (0, 0),
+        (-400, -400),
+        (2**63 - 1, 2**63 - 1),
+        (2**63, None),
+        (-(2**63) - 1, None),
+        (10**30, None),
+        ("6100", 6100),
+        ("-6100", -6100),
+        ("0", 0),
+        ("9" * 19, None),
+        ("61.00", None),
+        (" 6100", None),
+        ("٦١", None),
+        ("", None),
+        (True, None),
+        (61.5, None),
+        (float("inf"), None),
+        (None, None),
+        ([], None),
+    ],
+    ids=repr,
+)
+def test_an_integer_has_64_bits_and_may_be_written_as_text(value: Json, read: int | None) -> None:
+    assert integer(value) == read
+    assert not isinstance(integer(value), bool)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"), [(True, True), (False, False), (1, None), ("true", None), (None, None)]
+)
+def test_only_true_and_false_are_booleans(value: Json, read: bool | None) -> None:
+    assert boolean(value) is read
+
+
+@pytest.mark.parametrize("value", ["2026-05-01T14:00:00+02:00", "2026-05-01T12:00:00"])
+def test_an_instant_is_read_in_utc(value: str) -> None:
+    assert instant(value) == NOON
+
+
+@pytest.mark.parametrize("value", ["9999-12-31T23:59:59-01:00", "soon", "", 1777636800, None, []])
+def test_what_is_no_instant_is_absent(value: Json) -> None:
+    assert instant(value) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("Month", "Month"),
+        ("month", "Month"),
+        ("YEAR", "Year"),
+        ("week", "Week"),
+        ("day", "Day"),
+        ("Months", "Months"),
+        ("fortnight", "fortnight"),
+        ("", ""),
+        (3, None),
+        (None, None),
+    ],
+)
+def test_a_unit_of_time_has_one_spelling_however_it_is_written(
+    value: Json, read: str | None
+) -> None:
+    entity = _subscription(
+        _told("active", 0, payment_frequency_interval=value, subscription_period_interval=value)
+    )
+    assert (entity.payment_frequency_interval, entity.subscription_period_interval) == (read, read)
+
+
+def test_another_spelling_of_a_unit_begins_no_period() -> None:
+    told = [
+        _told("active", 0, payment_frequency_interval="Month"),
+        _told("updated", 1, payment_frequency_interval="month"),
+    ]
+    (one,) = periods(of_one(*told))
+    assert one.payment_frequency_interval == "Month"
+
+
+def test_a_list_of_ids_leaves_out_what_is_none_and_has_an_end() -> None:
+    assert identities(["a", None, 5, "b", ""]) == ("a", "b")
+    assert identities(["x"] * 1000) == ("x",) * 100
+    assert identities("ab") == identities({"a": 1}) == identities(None) == ()
+
+
+def test_of_a_large_body_everything_is_read_that_is_read_of_a_small_one() -> None:
+    for name, body in samples().items():
+        padded = body.ljust(LARGE_BYTES + 1)
+        small, large = (aggregates([delivery(one, f"msg_{name}")]) for one in (body, padded))
+        assert rendered(large) == rendered(small)
+
+
+def test_what_no_reader_looks_at_is_left_out() -> None:
+    deep = {"a": {"b": {"c": {"d": 1}}}, "list": [[["x"]]] * 1_000, "text": "x" * 10_000}
+    kept = pruned({"metadata": deep, "cart": [{"product_id": "pdt_1", "deeper": [1]}], "n": 10**30})
+    assert kept["metadata"] == {"a": {"b": {}}, "list": [[]] * 100, "text": "x" * 501}
+    assert kept["cart"] == [{"product_id": "pdt_1", "deeper": []}]
+    assert kept["n"] == 10**30
+
+
+@pytest.mark.parametrize("value", ["x" * 499, "x" * 500, "x" * 501, "x" * 900, ["x" * 201], {}])
+def test_a_text_that_is_too_long_is_too_long_still_when_it_is_cut(value: Json) -> None:
+    kept = pruned({"value": value})["value"]
+    for read in (text, identity, instant, integer, identities):
+        assert read(kept) == read(value)

@@ -1,0 +1,199 @@
+"""The folder that is pushed to Windmill: its layout, its metadata, and the routes it speaks of."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.occasions import occasion
+from tests.support.samples import sample
+from tests.support.scripts import WORKSPACE, script, sent
+from workflows.job_arguments import REPLAY
+from workflows.routes.routes_file import read_routes
+
+FOLDER = WORKSPACE / "f" / "raphus"
+MODULES = sorted(path.stem for path in FOLDER.glob("*.py"))
+SCRIPTS = [name for name in MODULES if hasattr(script(name), "main")]
+STARTED = [name for name in SCRIPTS if "[[route]]" in (script(name).__doc__ or "")]
+JSON_TYPES = {"str": "string", "int": "integer", "bool": "boolean"}
+RESOURCES = {"postgresql", "slack", "smtp"}
+
+
+def read(name: str) -> Any:  # noqa: ANN401 -- YAML
+    # It comes with other tools of the tests, and without types.
+    return importlib.import_module("yaml").safe_load((WORKSPACE / name).read_text("utf-8"))
+
+
+def metadata(name: str) -> Any:  # noqa: ANN401 -- YAML
+    return read(f"f/raphus/{name}.script.yaml")
+
+
+def parameters(name: str) -> list[inspect.Parameter]:
+    return list(inspect.signature(script(name).main).parameters.values())
+
+
+def snippet(name: str) -> str:
+    doc = inspect.getdoc(script(name)) or ""
+    return inspect.cleandoc(doc[doc.index("    [[route]]") :])
+
+
+def test_there_are_the_scripts_of_the_documented_uses() -> None:
+    assert SCRIPTS == [
+        "append_to_warehouse",
+        "daily_summary",
+        "dispute_message",
+        "dunning_mail",
+        "upsert_subscription",
+    ]
+    assert set(SCRIPTS) - set(STARTED) == {"daily_summary"}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_each_module_has_its_metadata(name: str) -> None:
+    about = metadata(name)
+    assert set(about) == {"summary", "description", "lock", "kind", "schema"}
+    assert about["kind"] == "script"
+    assert set(about["schema"]) == {"$schema", "type", "order", "properties", "required"}
+    if name not in SCRIPTS:
+        assert about["schema"]["properties"] == {}
+        assert about["summary"].startswith("Shared: ")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_schema_names_exactly_what_main_takes(name: str) -> None:
+    schema, taken = metadata(name)["schema"], parameters(name)
+    assert list(schema["properties"]) == [parameter.name for parameter in taken]
+    assert schema["order"] == list(schema["properties"])
+    assert schema["required"] == [p.name for p in taken if p.default is p.empty]
+    for parameter in taken:
+        declared = schema["properties"][parameter.name]
+        annotation = str(parameter.annotation).removesuffix(" | None")
+        assert declared["type"] == JSON_TYPES.get(annotation, "object")
+        assert declared["description"]
+        resource = f"resource-{annotation}" if annotation in RESOURCES else None
+        assert declared.get("format") == resource
+        if parameter.default not in {parameter.empty, None}:
+            assert declared["default"] == parameter.default
+        else:
+            assert "default" not in declared
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_default_is_a_literal_as_windmill_reads_no_other(name: str) -> None:
+    tree = ast.parse((FOLDER / f"{name}.py").read_text("utf-8"))
+    (main,) = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "main"]
+    assert all(isinstance(default, ast.Constant) for default in main.args.defaults)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_takes_the_mark_of_a_replay(name: str) -> None:
+    replay = parameters(name)[-1]
+    assert (replay.name, replay.default) == (REPLAY, 0)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_script_needs_psycopg_and_the_standard_library_and_no_more(name: str) -> None:
+    tree = ast.parse((FOLDER / f"{name}.py").read_text("utf-8"))
+    imported = {
+        module.partition(".")[0]
+        for node in ast.walk(tree)
+        for module in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert imported <= sys.stdlib_module_names | {"psycopg", "f"}
+
+
+@pytest.mark.parametrize("name", STARTED)
+def test_a_route_gives_its_script_what_it_takes(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "windmill.toml"
+    file.write_text(snippet(name), "utf-8")
+    (route,) = read_routes(file)
+    assert route.path == f"run/p/f/raphus/{name}"
+    bodies = [sample(type_) for type_ in ("subscription.on_hold", "dispute.opened")]
+    (wanted, *_) = [body for body in bodies if route.wants(occasion(body))]
+    given = sent(route.transformation, wanted)
+    assert set(metadata(name)["schema"]["required"]) <= set(given)
+
+
+def test_the_folder_tells_every_route() -> None:
+    told = (WORKSPACE / "README.md").read_text("utf-8")
+    assert all(snippet(name) in told for name in STARTED)
+
+
+def test_the_schedule_gives_its_script_what_it_takes() -> None:
+    schedule = read("f/raphus/daily_summary.schedule.yaml")
+    assert schedule["script_path"] == "f/raphus/daily_summary"
+    assert len(schedule["schedule"].split()) == 6
+    assert set(schedule["args"]) <= {p.name for p in parameters("daily_summary")}
+
+
+def in_scope(files: dict[str, Any]) -> dict[str, Any]:
+    """Leave of files what `wmill.yaml` lets Windmill's command line see."""
+    config = read("wmill.yaml")
+
+    def meets(path: str, patterns: list[str]) -> bool:
+        return any(Path(path).match(pattern) for pattern in patterns)
+
+    return {
+        path: content
+        for path, content in files.items()
+        if meets(path, config["includes"]) and not meets(path, config["excludes"])
+    }
+
+
+def exported(name: str) -> dict[str, Any]:
+    """Return the files that Windmill makes of a script that was pushed.
+
+    It has locked it meanwhile, and then the metadata point to the lock (`ScriptMetadata` in
+    windmill-api/src/workspaces_export.rs; `ZipFSElement` in cli/src/commands/sync/sync.ts).
+    """
+    pushed, path = metadata(name), f"f/raphus/{name}"
+    told = {key: pushed[key] for key in ("summary", "description", "schema", "kind")}
+    return {
+        f"{path}.py": (WORKSPACE / f"{path}.py").read_text("utf-8"),
+        f"{path}.script.yaml": told | {"lock": f"!inline {path}.script.lock"},
+        f"{path}.script.lock": "# py: 3.11\npsycopg==3.2.9",
+    }
+
+
+def test_a_second_push_finds_no_script_changed() -> None:
+    remote = {"f/raphus/folder.meta.yaml": {"owners": ["u/me"], "extra_perms": {"u/me": True}}}
+    for name in MODULES:
+        remote |= exported(name)
+    local = {
+        f"f/raphus/{path.name}": read(f"f/raphus/{path.name}")
+        if path.suffix == ".yaml"
+        else path.read_text("utf-8")
+        for path in FOLDER.iterdir()
+        # It is listed at each push, since Windmill adds who has pushed it, and left as it is.
+        if path.is_file() and not path.name.endswith(".schedule.yaml")
+    }
+    assert in_scope(local) == in_scope(remote)
+    assert len(in_scope(local)) == 2 * len(MODULES)
+
+
+def test_a_lock_is_not_shipped_so_windmill_makes_one() -> None:
+    # What is not there is pushed as an empty lock, which Windmill replaces (`replaceLock` in
+    # cli/src/utils/metadata.ts, `create_script` in windmill-api/src/scripts.rs).
+    assert list(FOLDER.glob("*.lock")) == []
+
+
+def test_a_push_deletes_nothing_but_in_its_folder_and_no_secret() -> None:
+    config = read("wmill.yaml")
+    assert config["includes"] == ["f/raphus/**"]
+    skipped = ["skipVariables", "skipResources", "skipResourceTypes", "skipSecrets"]
+    assert [config[name] for name in skipped] == [True] * 4
+    assert config["includeSchedules"] is True
+    # The command line wants the file; owners in it would replace those that the workspace has.
+    assert set(read("f/raphus/folder.meta.yaml")) == {"summary", "display_name"}
