@@ -156,7 +156,7 @@ def test_the_address_of_a_database_of_ones_own_is_not_printed(
 
 def test_a_stale_page_of_state_machines_is_found(tmp_path: Path) -> None:
     page = tmp_path / "pages" / "machines.md"
-    assert raphus("docs", "--path", str(page), env=environment(tmp_path)).returncode == 0
+    assert raphus("docs", "--write", "--path", str(page), env=environment(tmp_path)).returncode == 0
     page.write_text(page.read_text("utf-8") + "edited by hand\n", "utf-8")
     ended = raphus("docs", "--check", "--path", str(page), env=environment(tmp_path))
     assert ended.returncode == 1
