@@ -130,9 +130,9 @@ class Machine:
         """Tell whether an event says in which state a thing is."""
         return self.cells[None, word].to is not None
 
-    def is_unannounced(self, word: str, data: Mapping[str, object]) -> bool:
-        """Tell whether a fact's data says that nothing came before it."""
-        return word in self.unannounced and data.get(self.unannounced[word]) is True
+    def is_unannounced(self, word: str, payload: object) -> bool:
+        """Tell whether a fact's payload says that nothing came before it."""
+        return word in self.unannounced and getattr(payload, self.unannounced[word]) is True
 
     def step(self, at: At, word: str, stage: str | None, observed: str | None = None) -> Step:
         """Judge a fact that says `word`, of a thing that its data places in `stage`.

@@ -10,7 +10,7 @@ from domain.state_machine import Machine
 from domain.timeline import follow
 
 if TYPE_CHECKING:
-    from domain.timeline import Folded
+    from collections.abc import Mapping
 
 STATES = {
     "opened": "The merchant may respond, for as many days as Dodo's dashboard tells.",
@@ -82,14 +82,13 @@ def _as_word(status: str) -> str:
 
 
 DISPUTE = Kind(
-    "dispute",
     MACHINE,
     DisputeEntity,
     "dispute_id",
     status_field="dispute_status",
     stage_field="dispute_stage",
     as_word=_as_word,
-    derived=frozenset({"stage"}),
+    derived={"stage": None},
 )
 
 
@@ -98,7 +97,8 @@ class Dispute(Aggregate):
 
     kinds: ClassVar[tuple[Kind, ...]] = (DISPUTE,)
 
-    def derive(self, kind: Kind, entity_id: str, folded: Folded) -> dict[str, object]:
+    def derive(self, described: Mapping[tuple[str, str], Entity]) -> None:
         """Add the stage that the status belongs to."""
-        at, _ = follow(kind, folded)
-        return super().derive(kind, entity_id, folded) | {"stage": at.stage}
+        for named, entity in described.items():
+            if isinstance(entity, DisputeEntity):
+                entity.stage = follow(DISPUTE, self.folded()[named])[0].stage

@@ -46,7 +46,7 @@ class LicenseKeyEntity(Entity, kw_only=True):
     expires_at: datetime | None
 
 
-LICENSE_KEY = Kind("license_key", MACHINE, LicenseKeyEntity, "id")
+LICENSE_KEY = Kind(MACHINE, LicenseKeyEntity, "id")
 
 
 class LicenseKey(Aggregate):

@@ -42,4 +42,4 @@ class RefundEntity(Entity, kw_only=True):
     reason: str | None
 
 
-REFUND = Kind("refund", MACHINE, RefundEntity, "refund_id", stream_field="payment_id")
+REFUND = Kind(MACHINE, RefundEntity, "refund_id", stream_field="payment_id")

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 from domain.aggregate import Aggregate
 from domain.entity import Entity, Kind
 from domain.state_machine import Machine
-from domain.timeline import follow
 
 if TYPE_CHECKING:
-    from domain.timeline import Folded
+    from collections.abc import Mapping
 
 STATES = {
     "active": "Paid for, or in its trial: give access.",
@@ -102,11 +101,10 @@ def gives_access(status: str | None, past_due_ends_at: datetime | None, at: date
 
 
 SUBSCRIPTION = Kind(
-    "subscription",
     MACHINE,
     SubscriptionEntity,
     "subscription_id",
-    derived=frozenset({"anomaly"}),
+    derived={"anomaly": None},
 )
 
 
@@ -115,9 +113,10 @@ class Subscription(Aggregate):
 
     kinds: ClassVar[tuple[Kind, ...]] = (SUBSCRIPTION,)
 
-    def derive(self, kind: Kind, entity_id: str, folded: Folded) -> dict[str, object]:
+    def derive(self, described: Mapping[tuple[str, str], Entity]) -> None:
         """Add whether Dodo contradicts an end."""
-        status, ended = follow(kind, folded)[0].status, folded.at.status
-        contradicted = folded.led is not None and status != ended
-        anomaly = f"Dodo says {status} after {ended}, which is final" if contradicted else None
-        return super().derive(kind, entity_id, folded) | {"anomaly": anomaly}
+        for named, entity in described.items():
+            status, ended = entity.status, entity.folded_status
+            contradicted = self.folded()[named].led is not None and status != ended
+            if contradicted and isinstance(entity, SubscriptionEntity):
+                entity.anomaly = f"Dodo says {status} after {ended}, which is final"

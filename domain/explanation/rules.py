@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from domain.aggregates.payment import given_back, products
-from domain.aggregates.refund import REFUND
-from domain.explanation.evidence import Evidence, Reading, evidence, first_of_run, shown
-from domain.field_readers import LINKS, instant, own_fields, reader_of
+from domain.aggregates.payment import PaymentEntity, given_back, products
+from domain.aggregates.refund import RefundEntity
+from domain.explanation.evidence import (
+    Evidence,
+    Reading,
+    Said,
+    evidence,
+    first_of_run,
+    shown,
+)
+from domain.field_readers import instant
 from domain.state_machine import At
 from domain.timeline import follow
 
@@ -36,8 +43,7 @@ def rule_of(kind: Kind, field: str) -> Rule:
     """Return the rule by which a field of a kind's entity follows."""
     if field == kind.id_field:
         return _named
-    linked = field in LINKS and field not in kind.derived
-    return RULES.get(field, _linked if linked else _ordinary)
+    return RULES.get(field, _linked if field in kind.links else _ordinary)
 
 
 def _newest(of: Evidence, reading: Reading) -> Grounds:
@@ -76,27 +82,31 @@ def _last_known(of: Evidence, reading: Reading) -> Grounds:
 
 
 def _ordinary(of: Evidence, field: str) -> Grounds:
-    read = reader_of(field, own_fields(of.kind.entity)[field])
-    reading = Reading(lambda o: read(o.data.get(field)), lambda o: shown(o.data.get(field)))
+    read = of.kind.readers[field]
+    reading = Reading(lambda o: read(getattr(o.payload, field)), _shown(field))
     return _newest(of, reading)
+
+
+def _shown(field: str) -> Callable[[Observation], Said]:
+    return lambda observation: shown(observation.data.get(field))
 
 
 def _linked(of: Evidence, field: str) -> Grounds:
     def link(observation: Observation) -> str | None:
-        return LINKS[field](observation.data)
+        return of.kind.links[field](observation.payload)
 
     return _last_known(of, Reading(link, link))
 
 
 def _product_ids(of: Evidence, _: str) -> Grounds:
     def cart(observation: Observation) -> list[str]:
-        return list(products(observation.data.get("product_cart")))
+        return list(products(observation.payload))
 
     return _newest(of, Reading(cart, cart))
 
 
 def _created_at(of: Evidence, field: str) -> Grounds:
-    read = Reading(lambda o: instant(o.data.get(field)), lambda o: shown(o.data.get(field)))
+    read = Reading(lambda o: instant(o.payload.created_at), _shown(field))
     grounds = _newest(of, read)
     if grounds.note is None:
         return grounds
@@ -125,7 +135,7 @@ def _observed_status(of: Evidence, _: str) -> Grounds:
 
 
 def _status_of(kind: Kind) -> Reading:
-    return Reading(lambda o: o.at.status, lambda o: shown(o.data.get(kind.status_field)))
+    return Reading(lambda o: o.at.status, _shown(kind.status_field))
 
 
 def _folded_status(of: Evidence, _: str) -> Grounds:
@@ -219,7 +229,7 @@ def _refused_count(of: Evidence, _: str) -> Grounds:
 
 
 def _stage(of: Evidence, _: str) -> Grounds:
-    reading = Reading(lambda o: o.at.stage, lambda o: shown(o.data.get(of.kind.stage_field)))
+    reading = Reading(lambda o: o.at.stage, _shown(of.kind.stage_field))
     at, _drift = follow(of.kind, of.folded)
     moves = [one for one in of.facts if one.after.stage != one.before.stage][:1]
     passed = [
@@ -242,15 +252,16 @@ def _stage_obstacle(kind: Kind, one: Judged) -> str:
 
 
 def _refunded_amount(of: Evidence, _: str) -> Grounds:
-    currency = of.seen[0].observation.data.get("currency")
+    currency = of.entity.currency if isinstance(of.entity, PaymentEntity) else None
     counted: list[Source] = []
     others: list[Source] = []
-    refunds = [known for known in of.aggregate.entities() if known.kind is REFUND]
-    for refund in (evidence(of.aggregate, known) for known in refunds):
-        _amount, problem = given_back(refund.folded, currency)
-        said, newest = shown(refund.seen[0].observation.data.get("amount")), refund.seen[0]
-        reason = f"{refund.id}: {problem or 'the refund has succeeded'}"
-        (others if problem else counted).append(newest.source(reason, said))
+    for known in of.aggregate.entities():
+        if isinstance(known.entity, RefundEntity):
+            _amount, problem = given_back(known.entity, currency)
+            newest = evidence(of.aggregate, known).seen[0]
+            reason = f"{known.entity.refund_id}: {problem or 'the refund has succeeded'}"
+            said = _shown("amount")(newest.observation)
+            (others if problem else counted).append(newest.source(reason, said))
     return Grounds(_newest_first(counted), _newest_first(others))
 
 

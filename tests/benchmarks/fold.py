@@ -71,11 +71,9 @@ def _processor_s(work: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def _fold(stream_id: str, events: list[Event]) -> None:
+def _fold(stream_id: str, events: list[Event]) -> tuple[object, ...]:
     folded = aggregate(stream_id, events)
-    folded.entities()
-    folded.timeline()
-    periods(folded)
+    return folded.entities(), folded.timeline(), periods(folded)
 
 
 def _subscription(number: int) -> Iterator[Delivery]:
