@@ -103,9 +103,11 @@ class Kind:
 
     @cached_property
     def payloads(self) -> PayloadReader:
-        """How bodies are read: every field that the entity declares and that is not derived."""
+        """How bodies are read: what the machine asks, and what the entity declares, not derived."""
         state = filter(None, (self.status_field, self.stage_field))
-        return PayloadReader(self.name, dict.fromkeys(state, str) | self._stated)
+        alone = self.machine.unannounced.values()
+        judged: dict[str, object] = dict.fromkeys(state, str) | dict.fromkeys(alone, bool)
+        return PayloadReader(self.name, judged | self._stated)
 
     @property
     def _stated(self) -> dict[str, object]:

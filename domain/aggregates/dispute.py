@@ -30,6 +30,15 @@ EVENTS = {
     "expired": "The time to respond is over.",
     "cancelled": "The bank no longer asks.",
 }
+RANKS = {
+    "opened": 40,
+    "challenged": 41,
+    "won": 42,
+    "lost": 42,
+    "accepted": 42,
+    "expired": 42,
+    "cancelled": 42,
+}
 STAGES = ("pre_dispute", "dispute", "pre_arbitration")
 OPEN = ("opened", "challenged")
 # The grid holds within one stage; a later stage opens it anew. A dispute that Visa's rapid dispute
@@ -39,11 +48,10 @@ MACHINE = Machine(
     kind="dispute",
     states=STATES,
     events=EVENTS,
-    order="opened < challenged < won, lost, accepted, expired, cancelled",
+    ranks=RANKS,
     final=frozenset({"won", "lost", "accepted", "expired", "cancelled"}),
     unannounced={"lost": "is_resolved_by_rdr"},
     stages=STAGES,
-    first_rank=40,
     grid="""
             opened  challenged   won   lost   accepted   expired   cancelled
 (none)      opened  challenged?  won?  lost?  accepted?  expired?  cancelled?

@@ -27,15 +27,15 @@ EVENTS = {
     "cancelled": "The charge was given up.",
     "succeeded": "The charge was made.",
 }
+RANKS = {"processing": 0, "failed": 1, "cancelled": 2, "succeeded": 3}
 # Source: dodo.md, section 5; another attempt after a failure, and a success after a
 # cancellation, are inferred there.
 MACHINE = Machine(
     kind="payment",
     states=STATES,
     events=EVENTS,
-    order="processing < failed < cancelled < succeeded",
+    ranks=RANKS,
     final=frozenset({"cancelled", "succeeded"}),
-    first_rank=0,
     grid="""
             processing  failed  cancelled  succeeded
 (none)      processing  failed  cancelled  succeeded

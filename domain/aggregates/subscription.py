@@ -36,6 +36,20 @@ EVENTS = {
     "cancelled": "It was ended.",
     "expired": "Its term has run out.",
 }
+RANKS = {
+    "updated": 20,
+    "plan_changed": 21,
+    "update_payment_method": 21,
+    "active": 22,
+    "renewed": 23,
+    "past_due": 24,
+    "on_hold": 25,
+    "paused": 26,
+    "unpaused": 27,
+    "failed": 28,
+    "cancelled": 29,
+    "expired": 30,
+}
 # Three burst events of one purchase share a timestamp, so the order decides which of them is seen
 # first. Sources of the grid: docs.dodopayments.com/features/subscription, "Subscription States",
 # and where that page is silent docs/decisions/0028-what-dodo-says-after-an-end.md.
@@ -43,11 +57,9 @@ MACHINE = Machine(
     kind="subscription",
     states=STATES,
     events=EVENTS,
-    order="updated < plan_changed, update_payment_method < active < renewed < past_due < on_hold"
-    " < paused < unpaused < failed < cancelled < expired",
+    ranks=RANKS,
     final=frozenset({"cancelled", "failed", "expired"}),
     observed_first=frozenset({"pending"}),
-    first_rank=20,
     grid="""
            active   renewed  past_due   on_hold   paused   unpaused  cancelled   failed  expired   updated  plan_changed  update_payment_method
 (none)     active   active   past_due?  on_hold?  paused?  active?   cancelled?  failed  expired?  =        =?            =
