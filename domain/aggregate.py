@@ -1,4 +1,4 @@
-"""Aggregates: a stream of events, and what follows from the set of them."""
+"""A stream of events, and what follows from the set of them."""
 
 from __future__ import annotations
 
@@ -163,7 +163,9 @@ def _fact(sayings: list[Saying]) -> Fact:
     if len(sayings) > 1:
         # Several bodies under one webhook-id: which of them came first must not matter.
         ordered = sorted(sayings, key=lambda saying: saying[:3])
-        event = min((one.event for one in sayings), key=lambda event: event.originator_version)
+        event = min(
+            (saying.event for saying in sayings), key=lambda event: event.originator_version
+        )
     first = ordered[0]
     if event.position is None or event.recorded_at is None:
         raise ValueError("only recorded events can be folded")

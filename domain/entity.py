@@ -1,4 +1,4 @@
-"""Entities: what is known about one thing of Dodo's, and how each kind of thing is read."""
+"""What is known about one thing of Dodo's, and how each kind of thing is read."""
 
 from __future__ import annotations
 

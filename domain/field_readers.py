@@ -1,4 +1,4 @@
-"""Reading Dodo's fields leniently: whatever stands there, the result has the declared type.
+"""How one value of Dodo's is read: whatever stands there, the result has the declared type.
 
 What a reader has read, it reads to the same.
 """

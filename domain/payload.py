@@ -1,4 +1,4 @@
-"""Payloads: the fields of `data` that a kind of thing is read from, decoded straight into a struct.
+"""The fields of `data` that a kind of thing is read from, decoded straight into a struct.
 
 A body whose fields have the shapes that Dodo documents is decoded once, and what nobody reads is
 skipped. Any other is decoded into a dict and read field by field: what cannot be used counts as

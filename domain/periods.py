@@ -1,4 +1,4 @@
-"""Periods: from when until when a thing was as it was, for questions about any past instant."""
+"""From when until when a thing was as it was, for questions about any past instant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A state machine as data: the grid an aggregate declares, and the only code that reads it."""
+"""The grid that an aggregate declares, as data, and the only code that reads it."""
 
 from __future__ import annotations
 

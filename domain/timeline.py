@@ -1,4 +1,4 @@
-"""The fold: an entity's facts in the order they occurred, each judged by the state machine."""
+"""An entity's facts in the order they occurred, each judged by the state machine: the fold."""
 
 from __future__ import annotations
 

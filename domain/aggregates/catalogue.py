@@ -1,4 +1,4 @@
-"""The catalogue: every aggregate there is, and every kind of thing that they are about."""
+"""Every aggregate there is, and every kind of thing that they are about."""
 
 from __future__ import annotations
 

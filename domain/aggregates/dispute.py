@@ -1,4 +1,4 @@
-"""Dispute: a customer's bank asks for the money back."""
+"""A customer's bank asks for the money back."""
 
 from __future__ import annotations
 

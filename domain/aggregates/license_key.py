@@ -1,4 +1,4 @@
-"""LicenseKey: a key that unlocks what was bought."""
+"""A key that unlocks what was bought."""
 
 from __future__ import annotations
 

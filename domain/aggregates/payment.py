@@ -1,4 +1,4 @@
-"""Payment: one charge, with the refunds of it."""
+"""One charge, with the refunds of it."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Payment(Aggregate):
 
     def derive(self, described: Mapping[tuple[str, str], Entity]) -> None:
         """Add what the cart holds and what the refunds sum up to; too much is an anomaly."""
-        refunds = [one for one in described.values() if isinstance(one, RefundEntity)]
+        refunds = [refund for refund in described.values() if isinstance(refund, RefundEntity)]
         for named, payment in described.items():
             if isinstance(payment, PaymentEntity):
                 payment.product_ids = products(self.folded()[named].observations[-1].payload)

@@ -1,4 +1,4 @@
-"""Refund: money given back, whole or in part; it lives in the stream of its payment."""
+"""Money given back, whole or in part; it lives in the stream of its payment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routing: which stream a delivery belongs to, decided by its type and its ids alone."""
+"""Which stream a delivery belongs to, decided by its type and its ids alone."""
 
 from __future__ import annotations
 

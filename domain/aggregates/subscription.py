@@ -1,4 +1,4 @@
-"""Subscription: the right to a product for as long as it is paid for."""
+"""The right to a product for as long as it is paid for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explanations: which deliveries gave a field its value, which were passed over, and why."""
+"""Which deliveries gave a field its value, which were passed over, and why."""
 
 from __future__ import annotations
 
@@ -79,10 +79,10 @@ def explain(aggregate: Aggregate, kind: str, entity_id: str, field: str) -> Expl
     )
 
 
-def lacks_customer(found: Explanation) -> bool:
+def lacks_customer(explanation: Explanation) -> bool:
     """Tell whether what was explained is a customer that only the payment can say."""
-    unsaid = found.field == "customer_id" and found.value is None
-    return unsaid and found.kind in THROUGH_PAYMENT
+    unsaid = explanation.field == "customer_id" and explanation.value is None
+    return unsaid and explanation.kind in THROUGH_PAYMENT
 
 
 def by_payment(own: Explanation, payment: Aggregate) -> Explanation:

@@ -1,4 +1,4 @@
-"""Grounds: the rule by which each field of a thing follows from the evidence about it."""
+"""How each field of a thing follows from the evidence about it."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def _newest(of: Evidence, reading: Reading) -> Grounds:
     return Grounds(
         [reading.source(newest, "it is the newest delivery")],
         [
-            reading.source(one, "a newer delivery says otherwise")
-            for one in older
-            if reading.read(one.observation) != value
+            reading.source(seen, "a newer delivery says otherwise")
+            for seen in older
+            if reading.read(seen.observation) != value
         ],
         reading.source(since, "since then no delivery has said otherwise"),
         note,
@@ -66,17 +66,17 @@ def _newest(of: Evidence, reading: Reading) -> Grounds:
 
 
 def _last_known(of: Evidence, reading: Reading) -> Grounds:
-    saying = [one for one in of.seen if reading.read(one.observation) is not None]
+    saying = [seen for seen in of.seen if reading.read(seen.observation) is not None]
     if not saying:
         return Grounds([], [], note="No delivery has said it.")
     value = reading.read(saying[0].observation)
     newer = of.seen[: of.seen.index(saying[0])]
-    others = [one for one in saying if reading.read(one.observation) != value]
+    others = [seen for seen in saying if reading.read(seen.observation) != value]
     since = first_of_run(saying, value, reading.read)
     return Grounds(
         [reading.source(saying[0], "it is the newest delivery that says it")],
-        [reading.source(one, "it does not say it, so the last known stays") for one in newer]
-        + [reading.source(one, "a newer delivery says otherwise") for one in others],
+        [reading.source(seen, "it does not say it, so the last known stays") for seen in newer]
+        + [reading.source(seen, "a newer delivery says otherwise") for seen in others],
         reading.source(since, "since then no delivery has said otherwise"),
     )
 
@@ -139,7 +139,7 @@ def _status_of(kind: Kind) -> Reading:
 
 
 def _folded_status(of: Evidence, _: str) -> Grounds:
-    moves = [one.source("it is the last fact that moved the state") for one in of.last_move]
+    moves = [judged.source("it is the last fact that moved the state") for judged in of.last_move]
     note = None if moves else "No fact has set a state."
     return Grounds(moves, _refused(of), next(iter(moves), None), note)
 
@@ -151,7 +151,7 @@ def _status(of: Evidence, field: str) -> Grounds:
         return grounds._replace(passed_over=_not_followed(of))
     lead = f"the facts lead to {drift.folded or 'no state'}"
     if at == of.folded.led and at.status != drift.observed:
-        claims = [one.source(f"anomaly: {one.entry.reason}") for one in of.anomalies[:1]]
+        claims = [judged.source(f"anomaly: {judged.entry.reason}") for judged in of.anomalies[:1]]
         note = f"Dodo last said {drift.observed}, which does not follow from {at.status}."
         return Grounds(claims, _not_followed(of, "it does not follow"), None, note)
     if at != of.folded.at:
@@ -170,7 +170,7 @@ def _drift(of: Evidence, _: str) -> Grounds:
         return Grounds([], [], note=agrees if of.with_status else "Dodo has said no status.")
     reading = _status_of(of.kind)
     last = reading.source(of.with_status[0], "it is the last observation of a status")
-    moves = [one.source("it is the last fact that moved the state") for one in of.last_move]
+    moves = [judged.source("it is the last fact that moved the state") for judged in of.last_move]
     note = f"Dodo last said {drift.observed}, while the facts lead to {drift.folded or 'no state'}."
     return Grounds([last, *moves], _refused(of), _unbroken(of), note)
 
@@ -195,27 +195,27 @@ def _obstacle(kind: Kind, at: At, observed: At) -> str:
 
 
 def _refused(of: Evidence) -> list[Source]:
-    return [_refused_fact(one) for one in of.facts if one.refused]
+    return [_refused_fact(judged) for judged in of.facts if judged.refused]
 
 
-def _refused_fact(one: Judged) -> Source:
-    return one.source(f"{one.entry.verdict}: {one.entry.reason}")
+def _refused_fact(judged: Judged) -> Source:
+    return judged.source(f"{judged.entry.verdict}: {judged.entry.reason}")
 
 
 def _not_followed(of: Evidence, obstacle: str | None = None) -> list[Source]:
     # The last observation is not followed if there is an obstacle, and those before it never.
     reading = _status_of(of.kind)
     reasons = [obstacle] + ["a newer observation carries a status"] * len(of.with_status)
-    passed = [(one.fact[:3], _refused_fact(one)) for one in of.facts if one.refused]
-    for one, reason in zip(of.with_status, reasons, strict=False):
-        if reason and (reason is obstacle or one.observation.at.status != of.entity.status):
-            passed.append((one.fact[:3], reading.source(one, reason)))
+    passed = [(judged.fact[:3], _refused_fact(judged)) for judged in of.facts if judged.refused]
+    for seen, reason in zip(of.with_status, reasons, strict=False):
+        if reason and (reason is obstacle or seen.observation.at.status != of.entity.status):
+            passed.append((seen.fact[:3], reading.source(seen, reason)))
     return [source for _, source in sorted(passed, key=itemgetter(0), reverse=True)]
 
 
 def _history(of: Evidence, _: str) -> Grounds:
     why = "a gap: it is accepted, but what must have come before it was never seen"
-    gaps = [one.source(why) for one in of.facts if one.entry.gap]
+    gaps = [judged.source(why) for judged in of.facts if judged.entry.gap]
     if of.folded.at.status is None:
         return Grounds(gaps, _refused(of), note="No fact has set a state.")
     complete = None if gaps else "Every fact follows from those before it, or is refused."
@@ -231,24 +231,26 @@ def _refused_count(of: Evidence, _: str) -> Grounds:
 def _stage(of: Evidence, _: str) -> Grounds:
     reading = Reading(lambda o: o.at.stage, _shown(of.kind.stage_field))
     at, _drift = follow(of.kind, of.folded)
-    moves = [one for one in of.facts if one.after.stage != one.before.stage][:1]
+    moves = [judged for judged in of.facts if judged.after.stage != judged.before.stage][:1]
     passed = [
-        one.source(_stage_obstacle(of.kind, one), stage)
-        for one in of.facts
-        if (stage := one.fact.observations[0].at.stage) is not None and stage != at.stage
+        judged.source(_stage_obstacle(of.kind, judged), stage)
+        for judged in of.facts
+        if (stage := judged.fact.observations[0].at.stage) is not None and stage != at.stage
     ]
     if at.stage != of.folded.at.stage:
         last = reading.source(of.with_status[0], "it is the last observation of a status")
         return Grounds([last], passed, last, "The stage follows what Dodo last said.")
-    said = [one.source("it is the last fact that moved the stage", at.stage) for one in moves]
+    said = [judged.source("it is the last fact that moved the stage", at.stage) for judged in moves]
     return Grounds(said, passed, next(iter(said), None), None if said else "No fact has told it.")
 
 
-def _stage_obstacle(kind: Kind, one: Judged) -> str:
-    stage = one.fact.observations[0].at.stage
+def _stage_obstacle(kind: Kind, judged: Judged) -> str:
+    stage = judged.fact.observations[0].at.stage
     if stage not in kind.machine.stages:
         return f"{stage} is not a stage that is known, so the current one counts"
-    return f"refused: {one.entry.reason}" if one.refused else "a newer fact has moved the stage"
+    return (
+        f"refused: {judged.entry.reason}" if judged.refused else "a newer fact has moved the stage"
+    )
 
 
 def _refunded_amount(of: Evidence, _: str) -> Grounds:
@@ -266,7 +268,7 @@ def _refunded_amount(of: Evidence, _: str) -> Grounds:
 
 
 def _newest_first(sources: list[Source]) -> list[Source]:
-    return sorted(sources, key=lambda one: (one.occurred_at, one.webhook_id), reverse=True)
+    return sorted(sources, key=lambda source: (source.occurred_at, source.webhook_id), reverse=True)
 
 
 def _anomaly(of: Evidence, field: str) -> Grounds:
@@ -274,11 +276,11 @@ def _anomaly(of: Evidence, field: str) -> Grounds:
 
 
 def _contradicted_end(of: Evidence, field: str) -> Grounds:
-    claims = [one.source(f"anomaly: {one.entry.reason}") for one in of.anomalies]
+    claims = [judged.source(f"anomaly: {judged.entry.reason}") for judged in of.anomalies]
     if getattr(of.entity, field) is None:
         note = "Dodo has said the end again since." if claims else "Nothing contradicts an end."
         return Grounds([], claims, None, note)
-    ends = [one.source("it is the last fact that moved the state") for one in of.last_move]
+    ends = [judged.source("it is the last fact that moved the state") for judged in of.last_move]
     return Grounds([*claims, *ends], [])
 
 
