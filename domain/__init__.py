@@ -1,1 +1,1 @@
-"""What is true: deliveries, the aggregates with their state machines, and the ledger."""
+"""What is true: aggregates, their state machines, and what follows from events. No I/O."""

@@ -1,16 +1,14 @@
-"""Aggregates: a stream of events, and what follows from the set of them."""
+"""A stream of events, and what follows from the set of them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
-from domain.delivery import read_envelope
-from domain.field_readers import LARGE_BYTES, pruned
 from domain.stream_id import parts_of
 from domain.timeline import Entry, Fact, Folded, describe, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from domain.entity import Entity, Kind, Observation
@@ -58,7 +56,7 @@ class Aggregate:
         self.id = aggregate_id
         self.events = list(events)
         self._folded: dict[tuple[str, str], Folded] | None = None
-        self._entities: list[Known] | None = None
+        self._known: dict[tuple[str, str], Known] | None = None
 
     @property
     def version(self) -> int:
@@ -73,7 +71,7 @@ class Aggregate:
     def append(self, event: Event) -> None:
         """Take the next event of the stream."""
         self.events.append(event)
-        self._folded = self._entities = None
+        self._folded = self._known = None
 
     def at(self, *, as_of: datetime | None = None, known_position: int | None = None) -> Self:
         """Return the aggregate as it was: from what had occurred, and been recorded, by then.
@@ -109,15 +107,17 @@ class Aggregate:
 
     def entities(self) -> list[Known]:
         """Return what is known about each thing that the stream is about."""
-        if self._entities is None:
-            self._entities = [
-                self._known(*named, folded) for named, folded in self.folded().items()
-            ]
-        return self._entities
+        return list(self._known_by_id().values())
 
-    def derive(self, kind: Kind, entity_id: str, folded: Folded) -> dict[str, object]:
-        """Work out the entity's fields that no single body states; its own id among them."""
-        return {kind.id_field: entity_id}
+    def find(self, kind: str, entity_id: str) -> Known | None:
+        """Return what is known about one thing, by its kind's name and Dodo's id."""
+        return self._known_by_id().get((kind, entity_id))
+
+    def derive(self, described: Mapping[tuple[str, str], Entity]) -> None:
+        """Work out the fields that no single body states, and set them.
+
+        `described` are all entities of the stream, by kind and id.
+        """
 
     def folded(self) -> dict[tuple[str, str], Folded]:
         """Return the folded facts of each (kind, id), worked out once for a set of events."""
@@ -128,21 +128,31 @@ class Aggregate:
             }
         return self._folded
 
-    def _known(self, name: str, entity_id: str, folded: Folded) -> Known:
-        kind = self._kinds[name]
-        derived = self.derive(kind, entity_id, folded)
-        entity = describe(kind, self.business_id, folded, **derived)
-        return Known(kind, entity, min(fact.position for fact in folded.facts))
+    def _known_by_id(self) -> dict[tuple[str, str], Known]:
+        if self._known is None:
+            business_id, kinds = self.business_id, self._kinds
+            described = {
+                named: describe(kinds[named[0]], business_id, named[1], folded)
+                for named, folded in self.folded().items()
+            }
+            self.derive(described)
+            self._known = {
+                named: Known(
+                    kinds[named[0]],
+                    described[named],
+                    min(fact.position for fact in folded.facts),
+                )
+                for named, folded in self.folded().items()
+            }
+        return self._known
 
     def _sayings(self) -> dict[tuple[str, str], dict[str, list[Saying]]]:
         sayings: dict[tuple[str, str], dict[str, list[Saying]]] = {}
         for event in self.events:
             (kind, word), body = self._words[event.topic], event.delivery.body
-            envelope = read_envelope(body)
-            data = envelope.data if len(body) <= LARGE_BYTES else pruned(envelope.data)
-            observation = kind.observe(data, body)
-            rank, entity_id = kind.machine.ranks[word], kind.id_of(data) or ""
-            saying = Saying(envelope.timestamp, rank, body, word, observation, event)
+            occurred_at, observation = kind.observe(body)
+            rank, entity_id = kind.machine.ranks[word], kind.id_of(observation.payload) or ""
+            saying = Saying(occurred_at, rank, body, word, observation, event)
             of_entity = sayings.setdefault((kind.name, entity_id), {})
             of_entity.setdefault(event.delivery.webhook_id, []).append(saying)
         return sayings
@@ -153,7 +163,9 @@ def _fact(sayings: list[Saying]) -> Fact:
     if len(sayings) > 1:
         # Several bodies under one webhook-id: which of them came first must not matter.
         ordered = sorted(sayings, key=lambda saying: saying[:3])
-        event = min((one.event for one in sayings), key=lambda event: event.originator_version)
+        event = min(
+            (saying.event for saying in sayings), key=lambda event: event.originator_version
+        )
     first = ordered[0]
     if event.position is None or event.recorded_at is None:
         raise ValueError("only recorded events can be folded")

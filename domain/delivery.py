@@ -1,4 +1,4 @@
-"""Deliveries: one signed POST from Dodo, verbatim, and what its body says."""
+"""One signed POST from Dodo, verbatim, and what its body says."""
 
 from __future__ import annotations
 

@@ -1,15 +1,18 @@
-"""Entities: what is known about one thing of Dodo's, and how each kind of thing is read."""
+"""What is known about one thing of Dodo's, and how each kind of thing is read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
 
-from domain.field_readers import LINKS, identity, own_fields, reader_of, text
+from domain.delivery import read_envelope
+from domain.field_readers import identity, own_fields, reader_of, text
+from domain.payload import LINKS, Payload, PayloadReader
 from domain.state_machine import At, Machine
 
 
@@ -46,9 +49,14 @@ class Entity(msgspec.Struct, kw_only=True):
 class Observation(msgspec.Struct, frozen=True, gc=False):
     """What one body's `data` says, true at or after the timestamp of its fact."""
 
-    data: dict[str, Any]
+    payload: Payload
     at: At
     body: bytes
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The `data` as it stands in the body, decoded anew: to show what it says, not to fold."""
+        return read_envelope(self.body).data
 
 
 def _as_it_comes(status: str) -> str:
@@ -60,10 +68,10 @@ class Kind:
     """One kind of thing: its machine, its entity, and where its `data` keeps what it is.
 
     `stream_field` names the aggregate whose stream takes the deliveries (a refund's is its
-    payment). `as_word` turns an observed status into a word of the event types.
+    payment). `as_word` turns an observed status into a word of the event types. `derived` are
+    the fields that no single body states, each with its value where nothing tells another.
     """
 
-    name: str
     machine: Machine
     entity: type[Entity]
     id_field: str
@@ -71,48 +79,65 @@ class Kind:
     status_field: str = "status"
     stage_field: str = ""
     as_word: Callable[[str], str] = _as_it_comes
-    derived: frozenset[str] = frozenset()
-    _readers: dict[str, Callable[[object], object]] = field(init=False, repr=False)
-    _links: Mapping[str, Callable[[Mapping[str, Any]], str | None]] = field(init=False, repr=False)
+    derived: Mapping[str, object] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        wanted = own_fields(self.entity)
-        object.__setattr__(self, "derived", self.derived | {self.id_field})
-        linked = self.entity.__struct_fields__
-        links = {n: read for n, read in LINKS.items() if n in linked and self._reads(n)}
-        object.__setattr__(self, "_links", links)
-        readers = {
-            n: reader_of(n, declared)
-            for n, declared in wanted.items()
-            if self._reads(n) and n not in links
+    @cached_property
+    def name(self) -> str:
+        """The word that the event types begin with."""
+        return self.machine.kind
+
+    @cached_property
+    def links(self) -> Mapping[str, Callable[[Payload], str | None]]:
+        """The fields that keep their last known value, each with how it is read."""
+        linked = set(self.entity.__struct_fields__) - {self.id_field}
+        return {name: link for name, link in LINKS.items() if name in linked}
+
+    @cached_property
+    def readers(self) -> Mapping[str, Callable[[object], object]]:
+        """The fields that the newest observation states, each with how it is read."""
+        return {
+            name: reader_of(name, declared)
+            for name, declared in self._stated.items()
+            if name not in self.links and name != self.id_field
         }
-        object.__setattr__(self, "_readers", readers)
+
+    @cached_property
+    def payloads(self) -> PayloadReader:
+        """How bodies are read: what the machine asks, and what the entity declares, not derived."""
+        state = filter(None, (self.status_field, self.stage_field))
+        alone = self.machine.unannounced.values()
+        judged: dict[str, object] = dict.fromkeys(state, str) | dict.fromkeys(alone, bool)
+        return PayloadReader(self.name, judged | self._stated)
 
     @property
-    def stream_id_field(self) -> str:
-        """The field of `data` that names the aggregate."""
-        return self.stream_field or self.id_field
+    def _stated(self) -> dict[str, object]:
+        declared = own_fields(self.entity)
+        return {name: declared[name] for name in declared if name not in self.derived}
 
-    def observe(self, data: dict[str, Any], body: bytes) -> Observation:
-        """Read what the `data` of a body says of the state."""
-        status, stage = text(data.get(self.status_field)), text(data.get(self.stage_field))
-        return Observation(data, At(self.as_word(status) if status else None, stage), body)
+    def observe(self, body: bytes) -> tuple[datetime, Observation]:
+        """Read when a body says that something happened, in UTC, and what it says of the state.
 
-    def id_of(self, data: dict[str, Any]) -> str | None:
+        Raises:
+            UnreadableError: the body does not say what a delivery must say.
+        """
+        occurred_at, payload = self.payloads.read(body)
+        status = text(getattr(payload, self.status_field))
+        stage = text(getattr(payload, self.stage_field)) if self.stage_field else None
+        at = At(self.as_word(status) if status else None, stage)
+        return occurred_at, Observation(payload, at, body)
+
+    def id_of(self, payload: Payload) -> str | None:
         """Return the entity's id, None where there is none."""
-        return identity(data.get(self.id_field))
+        return identity(getattr(payload, self.id_field))
 
-    def read(self, newest_first: list[Observation]) -> dict[str, Any]:
+    def read(self, newest_first: list[Observation]) -> dict[str, object]:
         """Read the fields from the newest observation; links keep their last known value."""
-        newest = newest_first[0].data
-        values = {name: read(newest.get(name)) for name, read in self._readers.items()}
-        for name, read in self._links.items():
-            known = (read(observation.data) for observation in newest_first)
+        newest = newest_first[0].payload
+        values = {name: read(getattr(newest, name)) for name, read in self.readers.items()}
+        for name, link in self.links.items():
+            known = (link(observation.payload) for observation in newest_first)
             values[name] = next(filter(None, known), None)
         return values
-
-    def _reads(self, name: str) -> bool:
-        return name not in self.derived
 
 
 def spoken(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The domain event: a delivery as it stands in an aggregate's stream, never changed."""
+"""A delivery as it stands in an aggregate's stream, never changed."""
 
 from __future__ import annotations
 

@@ -1,11 +1,13 @@
-"""Reading Dodo's fields leniently: whatever stands there, the result has the declared type."""
+"""How one value of Dodo's is read: whatever stands there, the result has the declared type.
+
+What a reader has read, it reads to the same.
+"""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
+from typing import TYPE_CHECKING, Final, get_args, get_type_hints
 
 import msgspec
 
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
 TEXT_CHARS_MAX: Final = 500
 ITEMS_MAX: Final = 100
 INT64_MAX: Final = 2**63 - 1
-LARGE_BYTES: Final = 16 * 2**10
-"""What is read of a body that is larger is kept without what no reader looks at."""
-_PRUNED_DEPTH: Final = 2
 _INTERVALS: Final = frozenset({"Day", "Week", "Month", "Year"})
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
@@ -61,7 +60,7 @@ def boolean(value: object) -> bool | None:
 
 def instant(value: object) -> datetime | None:
     """Read an RFC 3339 instant, in UTC."""
-    if not isinstance(value, str):
+    if not isinstance(value, str | datetime):
         return None
     try:
         return as_utc(msgspec.convert(value, datetime))
@@ -71,28 +70,8 @@ def instant(value: object) -> datetime | None:
 
 def identities(value: object) -> tuple[str, ...]:
     """Read a list of ids, `ITEMS_MAX` at the most."""
-    items = value[:ITEMS_MAX] if isinstance(value, list) else []
+    items = value[:ITEMS_MAX] if isinstance(value, list | tuple) else ()
     return tuple(item for item in map(identity, items) if item is not None)
-
-
-def pruned(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what no reader here looks at: the ends of long texts and lists, and what lies deep.
-
-    A megabyte of JSON may be ten as objects, and a stream is held in memory as a whole.
-    """
-    return {key: _pruned(value, _PRUNED_DEPTH) for key, value in data.items()}
-
-
-def _pruned(value: object, depth: int) -> object:
-    if isinstance(value, str):
-        # One character more, so that it is too long still.
-        return value[: TEXT_CHARS_MAX + 1]
-    if isinstance(value, list):
-        return [_pruned(item, depth - 1) for item in value[:ITEMS_MAX]] if depth else []
-    if isinstance(value, dict):
-        items = islice(value.items(), ITEMS_MAX if depth else 0)
-        return {key: _pruned(item, depth - 1) for key, item in items}
-    return value
 
 
 _READERS: Final[dict[object, Callable[[object], object]]] = {
@@ -111,9 +90,14 @@ _READERS_OF_TEXT: Final[Mapping[str, Callable[[object], object]]] = {
 """How text is read in fields whose names end so."""
 
 
+def declared_type(annotation: object) -> object:
+    """Return the type that a field is read as: that of `int | None` is `int`."""
+    return next((arg for arg in get_args(annotation) if arg in _READERS), annotation)
+
+
 def reader_of(name: str, annotation: object) -> Callable[[object], object]:
     """Choose the reader for a field by its declared type, and by its name's end."""
-    declared = next((arg for arg in get_args(annotation) if arg in _READERS), annotation)
+    declared = declared_type(annotation)
     if declared is not str:
         return _READERS[declared]
     return next((read for end, read in _READERS_OF_TEXT.items() if name.endswith(end)), text)
@@ -125,32 +109,3 @@ def own_fields(struct: type[msgspec.Struct]) -> dict[str, object]:
     inherited = set(getattr(base, "__struct_fields__", ()))
     hints = get_type_hints(struct)
     return {name: hints[name] for name in struct.__struct_fields__ if name not in inherited}
-
-
-def _customer_id(data: Mapping[str, Any]) -> str | None:
-    customer = data.get("customer")
-    nested = customer.get("customer_id") if isinstance(customer, dict) else None
-    return identity(nested) or identity(data.get("customer_id"))
-
-
-def _subscription_id(data: Mapping[str, Any]) -> str | None:
-    several = data.get("subscription_ids")
-    found = identity(data.get("subscription_id"))
-    return found or (next(iter(identities(several)), None) if several else None)
-
-
-def _payment_id(data: Mapping[str, Any]) -> str | None:
-    return identity(data.get("payment_id"))
-
-
-LINKS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = {
-    "customer_id": _customer_id,
-    "subscription_id": _subscription_id,
-    "payment_id": _payment_id,
-}
-"""The ids that tie an object to others, each with how it is read wherever Dodo writes it."""
-
-
-def links(data: Mapping[str, Any]) -> dict[str, str | None]:
-    """Read all the ids that tie an object to others."""
-    return {name: read(data) for name, read in LINKS.items()}

@@ -1,4 +1,4 @@
-"""Lateness: which facts came late, each by itself or with others in one stretch."""
+"""Which facts came late, each by itself or with others in one stretch."""
 
 from __future__ import annotations
 
@@ -56,58 +56,58 @@ def lateness(arrivals: Iterable[Arrival]) -> Lateness:
     """
     late_s: dict[int, int] = {}
     stretches: list[Stretch] = []
-    known: list[datetime] = []
+    earlier: list[datetime] = []
     for run in _runs(sorted(arrivals)):
         if _is_delayed(run[0]):
-            for block in _blocks(run, known):
+            for block in _blocks(run, earlier):
                 if len(block) == 1:
                     delay = block[0].recorded_at - block[0].occurred_at
                     late_s[block[0].position] = int(delay.total_seconds())
                 else:
-                    stretches.append(_stretch(block, known))
-        for one in run:
-            insort(known, one.occurred_at)
+                    stretches.append(_stretch(block, earlier))
+        for arrival in run:
+            insort(earlier, arrival.occurred_at)
     return Lateness(late_s, sorted(stretches, key=attrgetter("recorded_from", "occurred_from")))
 
 
-def _is_delayed(one: Arrival) -> bool:
-    return one.recorded_at - one.occurred_at > DELAY_MAX
+def _is_delayed(arrival: Arrival) -> bool:
+    return arrival.recorded_at - arrival.occurred_at > DELAY_MAX
 
 
 def _runs(arrivals: Sequence[Arrival]) -> Iterator[list[Arrival]]:
     """Split into runs that were recorded in time, and that were recorded late without a pause."""
     run: list[Arrival] = []
-    for one in arrivals:
+    for arrival in arrivals:
         if run and (
-            _is_delayed(run[-1]) != _is_delayed(one)
-            or (_is_delayed(one) and one.recorded_at - run[-1].recorded_at > PAUSE_MAX)
+            _is_delayed(run[-1]) != _is_delayed(arrival)
+            or (_is_delayed(arrival) and arrival.recorded_at - run[-1].recorded_at > PAUSE_MAX)
         ):
             yield run
             run = []
-        run.append(one)
+        run.append(arrival)
     if run:
         yield run
 
 
-def _blocks(run: Sequence[Arrival], known: Sequence[datetime]) -> Iterator[list[Arrival]]:
+def _blocks(run: Sequence[Arrival], earlier: Sequence[datetime]) -> Iterator[list[Arrival]]:
     """Split a run, by time of occurrence, where something that was known before lies between."""
     in_time = sorted(run, key=attrgetter("occurred_at", "position"))
     block = in_time[:1]
-    for before, one in pairwise(in_time):
-        if bisect_left(known, one.occurred_at) > bisect_right(known, before.occurred_at):
+    for previous, arrival in pairwise(in_time):
+        if bisect_left(earlier, arrival.occurred_at) > bisect_right(earlier, previous.occurred_at):
             yield block
             block = []
-        block.append(one)
+        block.append(arrival)
     yield block
 
 
-def _stretch(block: Sequence[Arrival], known: Sequence[datetime]) -> Stretch:
-    recorded = [one.recorded_at for one in block]
+def _stretch(block: Sequence[Arrival], earlier: Sequence[datetime]) -> Stretch:
+    recorded = [arrival.recorded_at for arrival in block]
     return Stretch(
         facts=len(block),
         occurred_from=block[0].occurred_at,
         occurred_to=block[-1].occurred_at,
         recorded_from=min(recorded),
         recorded_to=max(recorded),
-        out_of_order=bool(known) and known[-1] > block[-1].occurred_at,
+        out_of_order=bool(earlier) and earlier[-1] > block[-1].occurred_at,
     )

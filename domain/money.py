@@ -1,4 +1,4 @@
-"""Amounts: integers in a currency's smallest unit, and how a person reads them."""
+"""Integers in a currency's smallest unit, and how a person reads them."""
 
 from __future__ import annotations
 

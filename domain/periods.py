@@ -1,16 +1,18 @@
-"""Periods: from when until when a thing was as it was, for questions about any past instant."""
+"""From when until when a thing was as it was, for questions about any past instant."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
 from domain.aggregates.catalogue import KINDS
 from domain.aggregates.payment import products
-from domain.field_readers import LINKS, identity, instant, own_fields, reader_of
+from domain.field_readers import instant
+from domain.payload import LINKED_BY
 from domain.timeline import ahead
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from domain.aggregate import Aggregate
     from domain.entity import Kind
+    from domain.payload import Payload
     from domain.state_machine import At
     from domain.timeline import Folded
 
@@ -70,17 +73,10 @@ def periods(aggregate: Aggregate) -> list[Period]:
     ]
 
 
-Data: TypeAlias = "Mapping[str, Any]"
 Values: TypeAlias = "tuple[object, ...]"
 """The fields of a period that change: from `status` to the last one that its kind has."""
-Reader: TypeAlias = "Callable[[object], object]"
+Reader: TypeAlias = "Callable[[Payload], object]"
 
-_LINKED_BY: Final[Mapping[str, tuple[str, ...]]] = {
-    "customer_id": ("customer", "customer_id"),
-    "payment_id": ("payment_id",),
-    "subscription_id": ("subscription_id", "subscription_ids"),
-}
-"""The links in a period, each with the fields of `data` that may say it."""
 _FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "subscription": {
         "product_ids": "product_id",
@@ -105,32 +101,20 @@ _FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
 class _Path:
     """How the changing fields of one kind's periods follow along its facts.
 
-    `watched` are all the fields of `data` that matter: while they stay, nothing is read anew.
+    `watched` gives all that matters of a payload: while it stays, nothing is read anew.
     """
 
     kind: Kind
-    watched: tuple[str, ...] = field(init=False)
-    _linked: tuple[str, ...] = field(init=False)
-    _reads: tuple[tuple[str, Reader], ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        sources, names = _FIELDS[self.kind.name], Period.__struct_fields__
-        fields = set(self.kind.entity.__struct_fields__) - self.kind.derived
-        linked = tuple(name for name in _LINKED_BY if name in fields)
-        linked_by = (source for name in linked for source in _LINKED_BY[name])
-        # What comes after a kind's last field stays as it is by default.
-        own = names[names.index("product_ids") : names.index(list(sources)[-1]) + 1]
-        reads = tuple((sources.get(name, ""), _reader(self.kind, name)) for name in own)
-        object.__setattr__(self, "watched", (*linked_by, "created_at", *sources.values()))
-        object.__setattr__(self, "_linked", linked)
-        object.__setattr__(self, "_reads", reads)
+    watched: Reader
+    links: Mapping[str, Callable[[Payload], str | None]]
+    readers: tuple[Reader, ...]
 
     def changes(self, folded: Folded) -> Iterator[tuple[datetime, Values]]:
         """Give the instants at which something may have changed, and what held from then on."""
         facts, left = folded.facts, len(folded.facts)
-        data: Data = {}
-        said: list[object] = []
-        known: dict[str, str | None] = dict.fromkeys(_LINKED_BY)
+        payload = folded.observations[0].payload
+        said: object = None
+        linked: dict[str, str | None] = dict.fromkeys(LINKED_BY)
         observed: At | None = None
         stood: tuple[At, At | None, At | None] | None = None
         changed = False
@@ -138,47 +122,41 @@ class _Path:
             left -= 1
             for observation in observations:
                 observed = observed if observation.at.status is None else observation.at
-                data, before = observation.data, said
-                said = list(map(data.get, self.watched))
-                if not _same(said, before):
+                payload, before = observation.payload, said
+                said = self.watched(payload)
+                if said != before:
                     changed = True
-                    self._link(data, known)
+                    for name, link in self.links.items():
+                        linked[name] = link(payload) or linked[name]
             if left and facts[-left].occurred_at == fact.occurred_at:
                 continue
             if changed or stood != (at, led, observed):
                 changed, stood = False, (at, led, observed)
                 status = ahead(self.kind, at, led, observed).status
-                yield fact.occurred_at, self._read(data, facts[0].occurred_at, status, known)
-
-    def _link(self, data: Data, known: dict[str, str | None]) -> None:
-        for name in self._linked:
-            known[name] = LINKS[name](data) or known[name]
-
-    def _read(
-        self, data: Data, first: datetime, status: str | None, known: Mapping[str, object]
-    ) -> Values:
-        created_at = instant(data.get("created_at")) or first
-        own = [read(data.get(name)) for name, read in self._reads]
-        return (status, created_at, *known.values(), *own)
+                created_at = instant(payload.created_at) or facts[0].occurred_at
+                own = [read(payload) for read in self.readers]
+                yield fact.occurred_at, (status, created_at, *linked.values(), *own)
 
 
-def _same(said: list[object], before: list[object]) -> bool:
-    # The types too, since 1, 1.0 and True are equal in Python and do not read alike.
-    return said == before and list(map(type, said)) == list(map(type, before))
+def _path(kind: Kind) -> _Path:
+    sources, names = _FIELDS[kind.name], Period.__struct_fields__
+    links = {name: kind.links[name] for name in LINKED_BY if name in kind.links}
+    linked_by = (source for name in links for source in LINKED_BY[name])
+    # What comes after a kind's last field stays as it is by default.
+    own = names[names.index("product_ids") : names.index(list(sources)[-1]) + 1]
+    watched = attrgetter(*linked_by, "created_at", *sources.values())
+    return _Path(kind, watched, links, tuple(_reader(kind, sources.get(name)) for name in own))
 
 
-def _reader(kind: Kind, name: str) -> Reader:
-    source = _FIELDS[kind.name].get(name, "")
+def _reader(kind: Kind, source: str | None) -> Reader:
+    if source is None:
+        return lambda _: ()
     if source == "product_cart":
         return products
-    if name == "product_ids":
-        return _one_product if source else lambda _: ()
-    return reader_of(source, own_fields(kind.entity)[source])
-
-
-def _one_product(value: object) -> tuple[str, ...]:
-    product_id = identity(value)
-    return () if product_id is None else (product_id,)
+    read = kind.readers[source]
+    if source == "product_id":
+        return lambda payload: tuple(filter(None, [read(getattr(payload, source))]))
+    return lambda payload: read(getattr(payload, source))
 
 
 def _of_entity(path: _Path, entity_id: str, business_id: str, folded: Folded) -> list[Period]:
@@ -196,4 +174,4 @@ def _of_entity(path: _Path, entity_id: str, business_id: str, folded: Folded) ->
     ]
 
 
-_PATHS: Final = {name: _Path(kind) for name, kind in KINDS.items()}
+_PATHS: Final = {name: _path(kind) for name, kind in KINDS.items()}

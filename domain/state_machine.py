@@ -1,9 +1,10 @@
-"""A state machine as data: the grid an aggregate declares, and the only code that reads it."""
+"""The grid that an aggregate declares, as data, and the only code that reads it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -73,54 +74,58 @@ class Step(NamedTuple):
 class Machine:
     """One state machine, declared as data.
 
-    `order` ranks the events that share a timestamp, as in "a < b, c < d". `grid` has a row a
-    state and a column an event; a cell is a state, `=`, `✗`, each with `?` where it is a gap, or a
-    state with `!` where it is an anomaly. `final` states are left by a fact only, never by an
-    observation alone. `observed_first` are
-    statuses without an event, to be observed only before any fact has been applied.
-    `unannounced` names, for an event, the field of a fact's data that says by `true` that nothing
-    came before it: that is no gap. `observed_freely` lets the status follow an observation in any
-    direction. `stages`, in order: a fact of a later stage than the current one opens the grid
-    anew.
+    `ranks` order the events that share a timestamp, lowest first; where they are equal, the
+    webhook-ids decide. Timelines store them, so a rank that exists never changes. `grid` has a row
+    a state and a column an event; a cell is a state, `=`, `✗`, each with `?` where it is a gap, or
+    a state with `!` where it is an anomaly. `final` states are left by a fact only, never by an
+    observation alone. `observed_first` are statuses without an event, to be observed only before
+    any fact has been applied. `unannounced` names, for an event, the field of a fact's data that
+    says by `true` that nothing came before it: that is no gap. `observed_freely` lets the status
+    follow an observation in any direction. `stages`, in order: a fact of a later stage than the
+    current one opens the grid anew.
 
     Raises:
-        ValueError: the grid, the order and the names contradict one another.
+        ValueError: the grid, the ranks and the names contradict one another.
     """
 
     kind: str
     states: Mapping[str, str]
     events: Mapping[str, str]
-    order: str
+    ranks: Mapping[str, int]
     grid: str
     final: frozenset[str] = frozenset()
     observed_first: frozenset[str] = frozenset()
     unannounced: Mapping[str, str] = field(default_factory=dict)
     observed_freely: bool = False
     stages: tuple[str, ...] = ()
-    first_rank: int = 0
-    cells: Mapping[tuple[str | None, str], Judgement] = field(init=False, repr=False)
-    ranks: Mapping[str, int] = field(init=False, repr=False)
-    _reachable: Mapping[str | None, frozenset[str]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.final <= set(self.states) or self.observed_first & set(self.states):
             raise ValueError(f"{self.kind}: the states, the final ones and others differ")
         if not set(self.unannounced) <= set(self.events):
             raise ValueError(f"{self.kind}: what is unannounced is no event")
-        object.__setattr__(self, "ranks", self._read_order())
-        object.__setattr__(self, "cells", dict(self._read_grid()))
-        origins = (None, *self.states)
-        object.__setattr__(self, "_reachable", {s: self._reach_from(s) for s in origins})
+        if sorted(self.ranks) != sorted(self.events):
+            raise ValueError(f"{self.kind}: the ranks and the events differ")
+        _ = self.cells  # so that a grid that contradicts the names is refused at once
+
+    @cached_property
+    def cells(self) -> Mapping[tuple[str | None, str], Judgement]:
+        """The judgement on each event in each state; the state None is of a thing without facts."""
+        return dict(self._read_grid())
+
+    @cached_property
+    def _reachable(self) -> Mapping[str | None, frozenset[str]]:
+        return {origin: self._reach_from(origin) for origin in (None, *self.states)}
 
     @property
     def words(self) -> tuple[str, ...]:
         """The events, lowest rank first."""
-        return tuple(self.ranks)
+        return tuple(sorted(self.ranks, key=self.ranks.__getitem__))
 
     @property
     def types(self) -> tuple[str, ...]:
         """The events as Dodo spells them on the wire, lowest rank first."""
-        return tuple(f"{self.kind}.{word}" for word in self.ranks)
+        return tuple(f"{self.kind}.{word}" for word in self.words)
 
     def judge(self, state: str | None, word: str) -> Judgement:
         """Look one cell of the grid up."""
@@ -130,9 +135,9 @@ class Machine:
         """Tell whether an event says in which state a thing is."""
         return self.cells[None, word].to is not None
 
-    def is_unannounced(self, word: str, data: Mapping[str, object]) -> bool:
-        """Tell whether a fact's data says that nothing came before it."""
-        return word in self.unannounced and data.get(self.unannounced[word]) is True
+    def is_unannounced(self, word: str, payload: object) -> bool:
+        """Tell whether a fact's payload says that nothing came before it."""
+        return word in self.unannounced and getattr(payload, self.unannounced[word]) is True
 
     def step(self, at: At, word: str, stage: str | None, observed: str | None = None) -> Step:
         """Judge a fact that says `word`, of a thing that its data places in `stage`.
@@ -174,15 +179,6 @@ class Machine:
             later = self.stages.index(observed.stage) > self.stages.index(at.stage)
             return later and at.status not in self.final and observed.status in self.states
         return self.reaches(at.status, observed.status)
-
-    def _read_order(self) -> dict[str, int]:
-        tiers = [tier.split(",") for tier in self.order.split("<")]
-        ranks = {
-            word.strip(): self.first_rank + rank for rank, tier in enumerate(tiers) for word in tier
-        }
-        if sorted(ranks) != sorted(self.events) or sum(map(len, tiers)) != len(ranks):
-            raise ValueError(f"{self.kind}: the order and the events differ")
-        return ranks
 
     def _read_grid(self) -> Iterator[tuple[tuple[str | None, str], Judgement]]:
         header, *rows = (line.split() for line in self.grid.strip().splitlines())

@@ -1,4 +1,4 @@
-"""Stream ids: the kind of an aggregate, its tenant and Dodo's id, joined to be told apart."""
+"""The kind of an aggregate, its tenant and Dodo's id, joined to be told apart."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The fold: an entity's facts in the order they occurred, each judged by the state machine."""
+"""An entity's facts in the order they occurred, each judged by the state machine: the fold."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
@@ -123,7 +123,9 @@ def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
                 said = observation.at.status
                 observed = observation.at, fact
         step = kind.machine.step(at, fact.word, fact.observations[0].at.stage, said)
-        if step.gap and any(kind.machine.is_unannounced(fact.word, o.data) for o in oldest_first):
+        if step.gap and any(
+            kind.machine.is_unannounced(fact.word, o.payload) for o in oldest_first
+        ):
             step = step._replace(gap=False)
         entries.append(_entry(kind, entity_id, fact, at, step))
         at = step.to
@@ -166,15 +168,16 @@ def place(kind: Kind, at: At, observed: At) -> At:
     return observed if observed.stage in kind.machine.stages else At(observed.status, at.stage)
 
 
-def describe(kind: Kind, business_id: str, folded: Folded, **derived: Any) -> Entity:  # noqa: ANN401
+def describe(kind: Kind, business_id: str, entity_id: str, folded: Folded) -> Entity:
     """Say what is known about an entity: its state, and the fields of its newest observation.
 
-    `derived` are the fields that the kind's aggregate works out for itself.
+    The derived fields have the values that they have where nothing tells another.
     """
     at, drift = follow(kind, folded)
     newest_first = folded.observations[::-1]
-    created_at = instant(newest_first[0].data.get("created_at"))
-    return kind.entity(
+    created_at = instant(newest_first[0].payload.created_at)
+    make: Callable[..., Entity] = kind.entity
+    return make(
         business_id=business_id,
         status=at.status,
         folded_status=folded.at.status,
@@ -185,7 +188,8 @@ def describe(kind: Kind, business_id: str, folded: Folded, **derived: Any) -> En
         occurred_at=folded.facts[-1].occurred_at,
         created_at=created_at or folded.facts[0].occurred_at,
         **kind.read(newest_first),
-        **derived,
+        **kind.derived,
+        **{kind.id_field: entity_id},
     )
 
 

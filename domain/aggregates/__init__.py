@@ -1,1 +1,1 @@
-"""Aggregates: one module for each kind of thing, with its states and transitions."""
+"""One module for each kind of thing, with its states and transitions."""

@@ -1,13 +1,19 @@
-"""The catalogue: every aggregate there is, and every kind of thing that they are about."""
+"""Every aggregate there is, and every kind of thing that they are about."""
 
 from __future__ import annotations
 
-from typing import Final
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
 
 from domain.aggregates.dispute import Dispute
 from domain.aggregates.license_key import LicenseKey
 from domain.aggregates.payment import Payment
 from domain.aggregates.subscription import Subscription
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from domain.state_machine import Machine
 
 STREAMS: Final = {
     "payment": Payment,
@@ -17,5 +23,22 @@ STREAMS: Final = {
 }
 """The aggregates, by the first part of their streams' ids."""
 KINDS: Final = {kind.name: kind for aggregate in STREAMS.values() for kind in aggregate.kinds}
+RANK_OF_NOTICES: Final = 1_000
+"""Notices have no rank among facts: they come after what happened at the same time."""
 THROUGH_PAYMENT: Final = frozenset({"refund", "dispute"})
 """The kinds whose customer is their payment's, where their own data does not say it."""
+
+
+def check_ranks(machines: Iterable[Machine]) -> None:
+    """Make sure that facts of two kinds never share a rank, whatever is added to one of them.
+
+    Raises:
+        ValueError: the ranks of two kinds overlap, or reach that of the notices.
+    """
+    spans = sorted((min(m.ranks.values()), max(m.ranks.values()), m.kind) for m in machines)
+    for (_, last, kind), (first, _, other) in pairwise([*spans, (RANK_OF_NOTICES, 0, "notice")]):
+        if last >= first:
+            raise ValueError(f"the ranks of {kind} and {other} overlap")
+
+
+check_ranks(kind.machine for kind in KINDS.values())

@@ -1,4 +1,4 @@
-"""Dispute: a customer's bank asks for the money back."""
+"""A customer's bank asks for the money back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from domain.state_machine import Machine
 from domain.timeline import follow
 
 if TYPE_CHECKING:
-    from domain.timeline import Folded
+    from collections.abc import Mapping
 
 STATES = {
     "opened": "The merchant may respond, for as many days as Dodo's dashboard tells.",
@@ -30,6 +30,15 @@ EVENTS = {
     "expired": "The time to respond is over.",
     "cancelled": "The bank no longer asks.",
 }
+RANKS = {
+    "opened": 40,
+    "challenged": 41,
+    "won": 42,
+    "lost": 42,
+    "accepted": 42,
+    "expired": 42,
+    "cancelled": 42,
+}
 STAGES = ("pre_dispute", "dispute", "pre_arbitration")
 OPEN = ("opened", "challenged")
 # The grid holds within one stage; a later stage opens it anew. A dispute that Visa's rapid dispute
@@ -39,11 +48,10 @@ MACHINE = Machine(
     kind="dispute",
     states=STATES,
     events=EVENTS,
-    order="opened < challenged < won, lost, accepted, expired, cancelled",
+    ranks=RANKS,
     final=frozenset({"won", "lost", "accepted", "expired", "cancelled"}),
     unannounced={"lost": "is_resolved_by_rdr"},
     stages=STAGES,
-    first_rank=40,
     grid="""
             opened  challenged   won   lost   accepted   expired   cancelled
 (none)      opened  challenged?  won?  lost?  accepted?  expired?  cancelled?
@@ -82,14 +90,13 @@ def _as_word(status: str) -> str:
 
 
 DISPUTE = Kind(
-    "dispute",
     MACHINE,
     DisputeEntity,
     "dispute_id",
     status_field="dispute_status",
     stage_field="dispute_stage",
     as_word=_as_word,
-    derived=frozenset({"stage"}),
+    derived={"stage": None},
 )
 
 
@@ -98,7 +105,8 @@ class Dispute(Aggregate):
 
     kinds: ClassVar[tuple[Kind, ...]] = (DISPUTE,)
 
-    def derive(self, kind: Kind, entity_id: str, folded: Folded) -> dict[str, object]:
+    def derive(self, described: Mapping[tuple[str, str], Entity]) -> None:
         """Add the stage that the status belongs to."""
-        at, _ = follow(kind, folded)
-        return super().derive(kind, entity_id, folded) | {"stage": at.stage}
+        for named, entity in described.items():
+            if isinstance(entity, DisputeEntity):
+                entity.stage = follow(DISPUTE, self.folded()[named])[0].stage

@@ -1,4 +1,4 @@
-"""Every aggregate there is, by the first part of its streams' ids."""
+"""Builds an aggregate from its events, by the first part of its stream's id."""
 
 from __future__ import annotations
 

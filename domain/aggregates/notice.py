@@ -1,4 +1,4 @@
-"""Notice: a delivery that no aggregate takes, kept and listed all the same."""
+"""A delivery that no aggregate takes, kept and listed all the same."""
 
 from __future__ import annotations
 

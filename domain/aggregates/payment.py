@@ -1,18 +1,19 @@
-"""Payment: one charge, with the refunds of it."""
+"""One charge, with the refunds of it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
 from domain.aggregate import Aggregate
-from domain.aggregates.refund import REFUND
+from domain.aggregates.refund import REFUND, RefundEntity
 from domain.entity import Entity, Kind
-from domain.field_readers import INT64_MAX, identities, integer
+from domain.field_readers import INT64_MAX, identity
 from domain.state_machine import Machine
-from domain.timeline import follow
 
 if TYPE_CHECKING:
-    from domain.timeline import Folded
+    from collections.abc import Mapping
+
+    from domain.payload import Payload
 
 STATES = {
     "processing": "Under way: the customer, the merchant or the bank has to act.",
@@ -26,15 +27,15 @@ EVENTS = {
     "cancelled": "The charge was given up.",
     "succeeded": "The charge was made.",
 }
+RANKS = {"processing": 0, "failed": 1, "cancelled": 2, "succeeded": 3}
 # Source: dodo.md, section 5; another attempt after a failure, and a success after a
 # cancellation, are inferred there.
 MACHINE = Machine(
     kind="payment",
     states=STATES,
     events=EVENTS,
-    order="processing < failed < cancelled < succeeded",
+    ranks=RANKS,
     final=frozenset({"cancelled", "succeeded"}),
-    first_rank=0,
     grid="""
             processing  failed  cancelled  succeeded
 (none)      processing  failed  cancelled  succeeded
@@ -78,12 +79,11 @@ def _as_word(status: str) -> str:
 
 
 PAYMENT = Kind(
-    "payment",
     MACHINE,
     PaymentEntity,
     "payment_id",
     as_word=_as_word,
-    derived=frozenset({"product_ids", "refunded_amount", "anomaly"}),
+    derived={"product_ids": (), "refunded_amount": 0, "anomaly": None},
 )
 
 
@@ -92,39 +92,31 @@ class Payment(Aggregate):
 
     kinds: ClassVar[tuple[Kind, ...]] = (PAYMENT, REFUND)
 
-    def derive(self, kind: Kind, entity_id: str, folded: Folded) -> dict[str, object]:
+    def derive(self, described: Mapping[tuple[str, str], Entity]) -> None:
         """Add what the cart holds and what the refunds sum up to; too much is an anomaly."""
-        known = super().derive(kind, entity_id, folded)
-        if kind is not PAYMENT:
-            return known
-        newest = folded.observations[-1].data
-        total = integer(newest.get("total_amount"))
-        refunded = self._refunded_amount(newest.get("currency"))
-        exceeds = total is not None and refunded > total
-        return known | {
-            "product_ids": products(newest.get("product_cart")),
-            "refunded_amount": refunded,
-            "anomaly": "the refunds exceed the total" if exceeds else None,
-        }
-
-    def _refunded_amount(self, currency: object) -> int:
-        refunds = (folded for (name, _), folded in self.folded().items() if name == REFUND.name)
-        total = sum(given_back(refund, currency)[0] for refund in refunds)
-        return max(-INT64_MAX, min(total, INT64_MAX))
+        refunds = [refund for refund in described.values() if isinstance(refund, RefundEntity)]
+        for named, payment in described.items():
+            if isinstance(payment, PaymentEntity):
+                payment.product_ids = products(self.folded()[named].observations[-1].payload)
+                total = sum(given_back(refund, payment.currency)[0] for refund in refunds)
+                payment.refunded_amount = max(-INT64_MAX, min(total, INT64_MAX))
+                if payment.total_amount is not None and total > payment.total_amount:
+                    payment.anomaly = "the refunds exceed the total"
 
 
-def products(cart: object) -> tuple[str, ...]:
+def products(payload: Payload) -> tuple[str, ...]:
     """Read the products that a payment's cart holds."""
-    lines = cart if isinstance(cart, list) else []
-    return identities([line.get("product_id") for line in lines if isinstance(line, dict)])
+    lines = payload.product_cart or ()
+    return tuple(filter(None, (identity(line.product_id) for line in lines)))
 
 
-def given_back(refund: Folded, currency: object) -> tuple[int, str | None]:
+def given_back(refund: RefundEntity, currency: str | None) -> tuple[int, str | None]:
     """Return what a refund gives back in a currency, in minor units; if nothing, why."""
-    newest, status = refund.observations[-1].data, follow(REFUND, refund)[0].status
-    if status != "succeeded":
+    if refund.status != "succeeded":
+        status = refund.status
         return 0, f"the refund is {status}" if status else "nothing says that it succeeded"
-    if (newest.get("currency") or currency) != currency:
+    if (refund.currency or currency) != currency:
         return 0, "the refund is in another currency than the payment"
-    amount = integer(newest.get("amount"))
-    return (0, "the refund does not say its amount") if amount is None else (amount, None)
+    if refund.amount is None:
+        return 0, "the refund does not say its amount"
+    return refund.amount, None

@@ -1,4 +1,4 @@
-"""Refund: money given back, whole or in part; it lives in the stream of its payment."""
+"""Money given back, whole or in part; it lives in the stream of its payment."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ EVENTS = {
     "failed": "An attempt to give the money back failed.",
     "succeeded": "The money was given back.",
 }
+RANKS = {"failed": 10, "succeeded": 11}
 # Source: dodo.md, section 5; that a failed refund may succeed later is inferred there.
 MACHINE = Machine(
     kind="refund",
     states=STATES,
     events=EVENTS,
-    order="failed < succeeded",
+    ranks=RANKS,
     final=frozenset({"succeeded"}),
     observed_first=frozenset({"pending", "review"}),
-    first_rank=10,
     grid="""
            failed  succeeded
 (none)     failed  succeeded
@@ -42,4 +42,4 @@ class RefundEntity(Entity, kw_only=True):
     reason: str | None
 
 
-REFUND = Kind("refund", MACHINE, RefundEntity, "refund_id", stream_field="payment_id")
+REFUND = Kind(MACHINE, RefundEntity, "refund_id", stream_field="payment_id")

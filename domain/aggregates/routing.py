@@ -1,4 +1,4 @@
-"""Routing: which stream a delivery belongs to, decided by its type and its ids alone."""
+"""Which stream a delivery belongs to, decided by its type and its ids alone."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def route(delivery: Delivery) -> Route:
 
 
 def _id_in(data: Mapping[str, Any], kind: Kind) -> str:
-    for name in (kind.id_field, kind.stream_id_field):
+    stream_field = kind.stream_field or kind.id_field
+    for name in (kind.id_field, stream_field):
         if identity(data.get(name)) is None:
             raise UnreadableError(f"data.{name} is missing, or not an id")
-    return str(data[kind.stream_id_field])
+    return str(data[stream_field])

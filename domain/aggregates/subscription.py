@@ -1,4 +1,4 @@
-"""Subscription: the right to a product for as long as it is paid for."""
+"""The right to a product for as long as it is paid for."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 from domain.aggregate import Aggregate
 from domain.entity import Entity, Kind
 from domain.state_machine import Machine
-from domain.timeline import follow
 
 if TYPE_CHECKING:
-    from domain.timeline import Folded
+    from collections.abc import Mapping
 
 STATES = {
     "active": "Paid for, or in its trial: give access.",
@@ -37,6 +36,20 @@ EVENTS = {
     "cancelled": "It was ended.",
     "expired": "Its term has run out.",
 }
+RANKS = {
+    "updated": 20,
+    "plan_changed": 21,
+    "update_payment_method": 21,
+    "active": 22,
+    "renewed": 23,
+    "past_due": 24,
+    "on_hold": 25,
+    "paused": 26,
+    "unpaused": 27,
+    "failed": 28,
+    "cancelled": 29,
+    "expired": 30,
+}
 # Three burst events of one purchase share a timestamp, so the order decides which of them is seen
 # first. Sources of the grid: docs.dodopayments.com/features/subscription, "Subscription States",
 # and where that page is silent docs/decisions/0028-what-dodo-says-after-an-end.md.
@@ -44,11 +57,9 @@ MACHINE = Machine(
     kind="subscription",
     states=STATES,
     events=EVENTS,
-    order="updated < plan_changed, update_payment_method < active < renewed < past_due < on_hold"
-    " < paused < unpaused < failed < cancelled < expired",
+    ranks=RANKS,
     final=frozenset({"cancelled", "failed", "expired"}),
     observed_first=frozenset({"pending"}),
-    first_rank=20,
     grid="""
            active   renewed  past_due   on_hold   paused   unpaused  cancelled   failed  expired   updated  plan_changed  update_payment_method
 (none)     active   active   past_due?  on_hold?  paused?  active?   cancelled?  failed  expired?  =        =?            =
@@ -102,11 +113,10 @@ def gives_access(status: str | None, past_due_ends_at: datetime | None, at: date
 
 
 SUBSCRIPTION = Kind(
-    "subscription",
     MACHINE,
     SubscriptionEntity,
     "subscription_id",
-    derived=frozenset({"anomaly"}),
+    derived={"anomaly": None},
 )
 
 
@@ -115,9 +125,10 @@ class Subscription(Aggregate):
 
     kinds: ClassVar[tuple[Kind, ...]] = (SUBSCRIPTION,)
 
-    def derive(self, kind: Kind, entity_id: str, folded: Folded) -> dict[str, object]:
+    def derive(self, described: Mapping[tuple[str, str], Entity]) -> None:
         """Add whether Dodo contradicts an end."""
-        status, ended = follow(kind, folded)[0].status, folded.at.status
-        contradicted = folded.led is not None and status != ended
-        anomaly = f"Dodo says {status} after {ended}, which is final" if contradicted else None
-        return super().derive(kind, entity_id, folded) | {"anomaly": anomaly}
+        for named, entity in described.items():
+            status, ended = entity.status, entity.folded_status
+            contradicted = self.folded()[named].led is not None and status != ended
+            if contradicted and isinstance(entity, SubscriptionEntity):
+                entity.anomaly = f"Dodo says {status} after {ended}, which is final"

@@ -1,1 +1,1 @@
-"""Explanation: why a field has its value, and which deliveries say so."""
+"""Why a field has its value, and which deliveries say so."""

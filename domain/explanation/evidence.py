@@ -1,4 +1,4 @@
-"""Evidence: the facts and observations about one thing, with the deliveries they came by."""
+"""The facts and observations about one thing, with the deliveries they came by."""
 
 from __future__ import annotations
 
@@ -122,17 +122,17 @@ class Evidence:
     @property
     def last_move(self) -> list[Judged]:
         """The newest fact that moved the state, if one did."""
-        return [one for one in self.facts if one.entry.verdict is Verdict.APPLIED][:1]
+        return [judged for judged in self.facts if judged.entry.verdict is Verdict.APPLIED][:1]
 
     @property
     def anomalies(self) -> list[Judged]:
         """The facts after an end that contradict it and are borne out by their own data."""
-        return [one for one in self.facts if one.entry.verdict is Verdict.ANOMALY]
+        return [judged for judged in self.facts if judged.entry.verdict is Verdict.ANOMALY]
 
     @property
     def with_status(self) -> list[Seen]:
         """The observations that carry a status."""
-        return [one for one in self.seen if one.observation.at.status is not None]
+        return [seen for seen in self.seen if seen.observation.at.status is not None]
 
 
 def evidence(aggregate: Aggregate, known: Known) -> Evidence:
@@ -156,7 +156,7 @@ def first_of_run(
     seen: Iterable[Seen], value: object, read: Callable[[Observation], object]
 ) -> Seen:
     """Return the oldest of the newest observations that read as `value` without a break."""
-    *_, first = takewhile(lambda one: read(one.observation) == value, seen)
+    *_, first = takewhile(lambda observed: read(observed.observation) == value, seen)
     return first
 
 

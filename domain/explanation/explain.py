@@ -1,4 +1,4 @@
-"""Explanations: which deliveries gave a field its value, which were passed over, and why."""
+"""Which deliveries gave a field its value, which were passed over, and why."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from domain.explanation.evidence import Source, evidence
 from domain.explanation.rules import rule_of
 
 if TYPE_CHECKING:
-    from domain.aggregate import Aggregate, Known
+    from domain.aggregate import Aggregate
 
 SOURCES_MAX: Final = 100
 """An explanation shows so many sources of each sort, the newest, and counts them all."""
@@ -57,7 +57,9 @@ def explain(aggregate: Aggregate, kind: str, entity_id: str, field: str) -> Expl
         UnknownEntityError: the aggregate knows no such thing.
         UnknownFieldError: the thing has no such field.
     """
-    known = _find(aggregate, kind, entity_id)
+    known = aggregate.find(kind, entity_id)
+    if known is None:
+        raise UnknownEntityError(f"there is no {kind} {entity_id}")
     fields = known.entity.__struct_fields__
     if field not in fields:
         raise UnknownFieldError(f"a {kind} has no field {field}; it has {', '.join(fields)}")
@@ -77,10 +79,10 @@ def explain(aggregate: Aggregate, kind: str, entity_id: str, field: str) -> Expl
     )
 
 
-def lacks_customer(found: Explanation) -> bool:
+def lacks_customer(explanation: Explanation) -> bool:
     """Tell whether what was explained is a customer that only the payment can say."""
-    unsaid = found.field == "customer_id" and found.value is None
-    return unsaid and found.kind in THROUGH_PAYMENT
+    unsaid = explanation.field == "customer_id" and explanation.value is None
+    return unsaid and explanation.kind in THROUGH_PAYMENT
 
 
 def by_payment(own: Explanation, payment: Aggregate) -> Explanation:
@@ -97,10 +99,3 @@ def by_payment(own: Explanation, payment: Aggregate) -> Explanation:
             named = msgspec.structs.replace(theirs, kind=own.kind, id=own.id, note=note)
             return own if theirs.value is None else named
     return own
-
-
-def _find(aggregate: Aggregate, kind: str, entity_id: str) -> Known:
-    for known in aggregate.entities():
-        if (known.kind.name, getattr(known.entity, known.kind.id_field)) == (kind, entity_id):
-            return known
-    raise UnknownEntityError(f"there is no {kind} {entity_id}")

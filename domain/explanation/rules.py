@@ -1,4 +1,4 @@
-"""Grounds: the rule by which each field of a thing follows from the evidence about it."""
+"""How each field of a thing follows from the evidence about it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from domain.aggregates.payment import given_back, products
-from domain.aggregates.refund import REFUND
-from domain.explanation.evidence import Evidence, Reading, evidence, first_of_run, shown
-from domain.field_readers import LINKS, instant, own_fields, reader_of
+from domain.aggregates.payment import PaymentEntity, given_back, products
+from domain.aggregates.refund import RefundEntity
+from domain.explanation.evidence import (
+    Evidence,
+    Reading,
+    Said,
+    evidence,
+    first_of_run,
+    shown,
+)
+from domain.field_readers import instant
 from domain.state_machine import At
 from domain.timeline import follow
 
@@ -36,8 +43,7 @@ def rule_of(kind: Kind, field: str) -> Rule:
     """Return the rule by which a field of a kind's entity follows."""
     if field == kind.id_field:
         return _named
-    linked = field in LINKS and field not in kind.derived
-    return RULES.get(field, _linked if linked else _ordinary)
+    return RULES.get(field, _linked if field in kind.links else _ordinary)
 
 
 def _newest(of: Evidence, reading: Reading) -> Grounds:
@@ -50,9 +56,9 @@ def _newest(of: Evidence, reading: Reading) -> Grounds:
     return Grounds(
         [reading.source(newest, "it is the newest delivery")],
         [
-            reading.source(one, "a newer delivery says otherwise")
-            for one in older
-            if reading.read(one.observation) != value
+            reading.source(seen, "a newer delivery says otherwise")
+            for seen in older
+            if reading.read(seen.observation) != value
         ],
         reading.source(since, "since then no delivery has said otherwise"),
         note,
@@ -60,43 +66,47 @@ def _newest(of: Evidence, reading: Reading) -> Grounds:
 
 
 def _last_known(of: Evidence, reading: Reading) -> Grounds:
-    saying = [one for one in of.seen if reading.read(one.observation) is not None]
+    saying = [seen for seen in of.seen if reading.read(seen.observation) is not None]
     if not saying:
         return Grounds([], [], note="No delivery has said it.")
     value = reading.read(saying[0].observation)
     newer = of.seen[: of.seen.index(saying[0])]
-    others = [one for one in saying if reading.read(one.observation) != value]
+    others = [seen for seen in saying if reading.read(seen.observation) != value]
     since = first_of_run(saying, value, reading.read)
     return Grounds(
         [reading.source(saying[0], "it is the newest delivery that says it")],
-        [reading.source(one, "it does not say it, so the last known stays") for one in newer]
-        + [reading.source(one, "a newer delivery says otherwise") for one in others],
+        [reading.source(seen, "it does not say it, so the last known stays") for seen in newer]
+        + [reading.source(seen, "a newer delivery says otherwise") for seen in others],
         reading.source(since, "since then no delivery has said otherwise"),
     )
 
 
 def _ordinary(of: Evidence, field: str) -> Grounds:
-    read = reader_of(field, own_fields(of.kind.entity)[field])
-    reading = Reading(lambda o: read(o.data.get(field)), lambda o: shown(o.data.get(field)))
+    read = of.kind.readers[field]
+    reading = Reading(lambda o: read(getattr(o.payload, field)), _shown(field))
     return _newest(of, reading)
+
+
+def _shown(field: str) -> Callable[[Observation], Said]:
+    return lambda observation: shown(observation.data.get(field))
 
 
 def _linked(of: Evidence, field: str) -> Grounds:
     def link(observation: Observation) -> str | None:
-        return LINKS[field](observation.data)
+        return of.kind.links[field](observation.payload)
 
     return _last_known(of, Reading(link, link))
 
 
 def _product_ids(of: Evidence, _: str) -> Grounds:
     def cart(observation: Observation) -> list[str]:
-        return list(products(observation.data.get("product_cart")))
+        return list(products(observation.payload))
 
     return _newest(of, Reading(cart, cart))
 
 
 def _created_at(of: Evidence, field: str) -> Grounds:
-    read = Reading(lambda o: instant(o.data.get(field)), lambda o: shown(o.data.get(field)))
+    read = Reading(lambda o: instant(o.payload.created_at), _shown(field))
     grounds = _newest(of, read)
     if grounds.note is None:
         return grounds
@@ -125,11 +135,11 @@ def _observed_status(of: Evidence, _: str) -> Grounds:
 
 
 def _status_of(kind: Kind) -> Reading:
-    return Reading(lambda o: o.at.status, lambda o: shown(o.data.get(kind.status_field)))
+    return Reading(lambda o: o.at.status, _shown(kind.status_field))
 
 
 def _folded_status(of: Evidence, _: str) -> Grounds:
-    moves = [one.source("it is the last fact that moved the state") for one in of.last_move]
+    moves = [judged.source("it is the last fact that moved the state") for judged in of.last_move]
     note = None if moves else "No fact has set a state."
     return Grounds(moves, _refused(of), next(iter(moves), None), note)
 
@@ -141,7 +151,7 @@ def _status(of: Evidence, field: str) -> Grounds:
         return grounds._replace(passed_over=_not_followed(of))
     lead = f"the facts lead to {drift.folded or 'no state'}"
     if at == of.folded.led and at.status != drift.observed:
-        claims = [one.source(f"anomaly: {one.entry.reason}") for one in of.anomalies[:1]]
+        claims = [judged.source(f"anomaly: {judged.entry.reason}") for judged in of.anomalies[:1]]
         note = f"Dodo last said {drift.observed}, which does not follow from {at.status}."
         return Grounds(claims, _not_followed(of, "it does not follow"), None, note)
     if at != of.folded.at:
@@ -160,7 +170,7 @@ def _drift(of: Evidence, _: str) -> Grounds:
         return Grounds([], [], note=agrees if of.with_status else "Dodo has said no status.")
     reading = _status_of(of.kind)
     last = reading.source(of.with_status[0], "it is the last observation of a status")
-    moves = [one.source("it is the last fact that moved the state") for one in of.last_move]
+    moves = [judged.source("it is the last fact that moved the state") for judged in of.last_move]
     note = f"Dodo last said {drift.observed}, while the facts lead to {drift.folded or 'no state'}."
     return Grounds([last, *moves], _refused(of), _unbroken(of), note)
 
@@ -185,27 +195,27 @@ def _obstacle(kind: Kind, at: At, observed: At) -> str:
 
 
 def _refused(of: Evidence) -> list[Source]:
-    return [_refused_fact(one) for one in of.facts if one.refused]
+    return [_refused_fact(judged) for judged in of.facts if judged.refused]
 
 
-def _refused_fact(one: Judged) -> Source:
-    return one.source(f"{one.entry.verdict}: {one.entry.reason}")
+def _refused_fact(judged: Judged) -> Source:
+    return judged.source(f"{judged.entry.verdict}: {judged.entry.reason}")
 
 
 def _not_followed(of: Evidence, obstacle: str | None = None) -> list[Source]:
     # The last observation is not followed if there is an obstacle, and those before it never.
     reading = _status_of(of.kind)
     reasons = [obstacle] + ["a newer observation carries a status"] * len(of.with_status)
-    passed = [(one.fact[:3], _refused_fact(one)) for one in of.facts if one.refused]
-    for one, reason in zip(of.with_status, reasons, strict=False):
-        if reason and (reason is obstacle or one.observation.at.status != of.entity.status):
-            passed.append((one.fact[:3], reading.source(one, reason)))
+    passed = [(judged.fact[:3], _refused_fact(judged)) for judged in of.facts if judged.refused]
+    for seen, reason in zip(of.with_status, reasons, strict=False):
+        if reason and (reason is obstacle or seen.observation.at.status != of.entity.status):
+            passed.append((seen.fact[:3], reading.source(seen, reason)))
     return [source for _, source in sorted(passed, key=itemgetter(0), reverse=True)]
 
 
 def _history(of: Evidence, _: str) -> Grounds:
     why = "a gap: it is accepted, but what must have come before it was never seen"
-    gaps = [one.source(why) for one in of.facts if one.entry.gap]
+    gaps = [judged.source(why) for judged in of.facts if judged.entry.gap]
     if of.folded.at.status is None:
         return Grounds(gaps, _refused(of), note="No fact has set a state.")
     complete = None if gaps else "Every fact follows from those before it, or is refused."
@@ -219,43 +229,46 @@ def _refused_count(of: Evidence, _: str) -> Grounds:
 
 
 def _stage(of: Evidence, _: str) -> Grounds:
-    reading = Reading(lambda o: o.at.stage, lambda o: shown(o.data.get(of.kind.stage_field)))
+    reading = Reading(lambda o: o.at.stage, _shown(of.kind.stage_field))
     at, _drift = follow(of.kind, of.folded)
-    moves = [one for one in of.facts if one.after.stage != one.before.stage][:1]
+    moves = [judged for judged in of.facts if judged.after.stage != judged.before.stage][:1]
     passed = [
-        one.source(_stage_obstacle(of.kind, one), stage)
-        for one in of.facts
-        if (stage := one.fact.observations[0].at.stage) is not None and stage != at.stage
+        judged.source(_stage_obstacle(of.kind, judged), stage)
+        for judged in of.facts
+        if (stage := judged.fact.observations[0].at.stage) is not None and stage != at.stage
     ]
     if at.stage != of.folded.at.stage:
         last = reading.source(of.with_status[0], "it is the last observation of a status")
         return Grounds([last], passed, last, "The stage follows what Dodo last said.")
-    said = [one.source("it is the last fact that moved the stage", at.stage) for one in moves]
+    said = [judged.source("it is the last fact that moved the stage", at.stage) for judged in moves]
     return Grounds(said, passed, next(iter(said), None), None if said else "No fact has told it.")
 
 
-def _stage_obstacle(kind: Kind, one: Judged) -> str:
-    stage = one.fact.observations[0].at.stage
+def _stage_obstacle(kind: Kind, judged: Judged) -> str:
+    stage = judged.fact.observations[0].at.stage
     if stage not in kind.machine.stages:
         return f"{stage} is not a stage that is known, so the current one counts"
-    return f"refused: {one.entry.reason}" if one.refused else "a newer fact has moved the stage"
+    return (
+        f"refused: {judged.entry.reason}" if judged.refused else "a newer fact has moved the stage"
+    )
 
 
 def _refunded_amount(of: Evidence, _: str) -> Grounds:
-    currency = of.seen[0].observation.data.get("currency")
+    currency = of.entity.currency if isinstance(of.entity, PaymentEntity) else None
     counted: list[Source] = []
     others: list[Source] = []
-    refunds = [known for known in of.aggregate.entities() if known.kind is REFUND]
-    for refund in (evidence(of.aggregate, known) for known in refunds):
-        _amount, problem = given_back(refund.folded, currency)
-        said, newest = shown(refund.seen[0].observation.data.get("amount")), refund.seen[0]
-        reason = f"{refund.id}: {problem or 'the refund has succeeded'}"
-        (others if problem else counted).append(newest.source(reason, said))
+    for known in of.aggregate.entities():
+        if isinstance(known.entity, RefundEntity):
+            _amount, problem = given_back(known.entity, currency)
+            newest = evidence(of.aggregate, known).seen[0]
+            reason = f"{known.entity.refund_id}: {problem or 'the refund has succeeded'}"
+            said = _shown("amount")(newest.observation)
+            (others if problem else counted).append(newest.source(reason, said))
     return Grounds(_newest_first(counted), _newest_first(others))
 
 
 def _newest_first(sources: list[Source]) -> list[Source]:
-    return sorted(sources, key=lambda one: (one.occurred_at, one.webhook_id), reverse=True)
+    return sorted(sources, key=lambda source: (source.occurred_at, source.webhook_id), reverse=True)
 
 
 def _anomaly(of: Evidence, field: str) -> Grounds:
@@ -263,11 +276,11 @@ def _anomaly(of: Evidence, field: str) -> Grounds:
 
 
 def _contradicted_end(of: Evidence, field: str) -> Grounds:
-    claims = [one.source(f"anomaly: {one.entry.reason}") for one in of.anomalies]
+    claims = [judged.source(f"anomaly: {judged.entry.reason}") for judged in of.anomalies]
     if getattr(of.entity, field) is None:
         note = "Dodo has said the end again since." if claims else "Nothing contradicts an end."
         return Grounds([], claims, None, note)
-    ends = [one.source("it is the last fact that moved the state") for one in of.last_move]
+    ends = [judged.source("it is the last fact that moved the state") for judged in of.last_move]
     return Grounds([*claims, *ends], [])
 
 

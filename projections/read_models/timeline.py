@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 import msgspec
 from psycopg.sql import SQL, Identifier
 
-from domain.aggregates.catalogue import KINDS, STREAMS
+from domain.aggregates.catalogue import KINDS, RANK_OF_NOTICES, STREAMS
 from domain.aggregates.routing import NOTICE
 from domain.lateness import Arrival
 from domain.timeline import Entry
@@ -41,8 +41,6 @@ _RANKS: Final = {
     for kind in KINDS.values()
     for type_, word in zip(kind.machine.types, kind.machine.words, strict=True)
 }
-_RANK_OF_NOTICES: Final = 1_000
-"""Notices have no rank among facts: they come after what happened at the same time."""
 _POSITION: Final = Entry.__struct_fields__.index("position")
 _RENAMED: Final = {"from_": "from_status", "to": "to_status"}
 
@@ -65,7 +63,7 @@ def _rows(aggregate: Aggregate) -> list[Row]:
     stream_id, business_id = aggregate.id, aggregate.business_id
     rows: list[Row] = []
     for entry in aggregate.timeline():
-        rank = _RANKS.get(entry.type, _RANK_OF_NOTICES)
+        rank = _RANKS.get(entry.type, RANK_OF_NOTICES)
         values = msgspec.structs.astuple(entry)
         before, after = values[:_POSITION], values[_POSITION + 1 :]
         rows.append((stream_id, business_id, rank, *before, int(entry.position), *after))

@@ -18,6 +18,7 @@ from rich.console import Console
 from migrations.runner import migrate
 from postgres.embedded import EmbeddedPostgres
 from tests.benchmarks import (
+    fold,
     ingest,
     lag,
     ledger,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 BENCHMARKS: tuple[Callable[[str], Result | list[Result]], ...] = (
     ingest.against_verifying_only,
     ingest.against_a_transaction_a_request,
+    fold.against_decoding,
     ledger.save_against_copy,
     ledger.with_the_chain_against_without,
     projections.against_the_librarys_runner,

@@ -284,3 +284,13 @@ def test_amounts_stand_in_minor_units_beside_their_currencies() -> None:
 )
 def test_the_products_are_what_the_cart_holds(cart: Json, product_ids: tuple[str, ...]) -> None:
     assert _payment(_charged("succeeded", product_cart=cart)).product_ids == product_ids
+
+
+def test_what_a_stream_is_about_is_found_by_its_kind_and_its_id() -> None:
+    stream = of_one(_charged("succeeded"), _refunded("ref_1", 10), _refunded("ref_2", 20))
+    found = stream.find("refund", "ref_2")
+    assert found is not None
+    assert isinstance(found.entity, RefundEntity)
+    assert (found.kind.name, found.entity.amount, found.first_position) == ("refund", 20, 3)
+    assert found in stream.entities()
+    assert stream.find("refund", "pay_1") is stream.find("payment", "ref_1") is None

@@ -1,0 +1,180 @@
+"""The fields of `data` that a kind of thing is read from, decoded straight into a struct.
+
+A body whose fields have the shapes that Dodo documents is decoded once, and what nobody reads is
+skipped. Any other is decoded into a dict and read field by field: what cannot be used counts as
+absent. Both ways lead to the same values once the fields' readers have read them, and neither
+holds more of a body than the readers would take.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeAlias, TypeVar, cast
+
+import msgspec
+
+from domain.delivery import ID_CHARS_MAX, as_utc, read_envelope
+from domain.field_readers import (
+    INT64_MAX,
+    ITEMS_MAX,
+    TEXT_CHARS_MAX,
+    declared_type,
+    identities,
+    identity,
+    instant,
+    reader_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Id: TypeAlias = Annotated[str, msgspec.Meta(max_length=ID_CHARS_MAX)]
+Ids: TypeAlias = Annotated[tuple[Id, ...], msgspec.Meta(max_length=ITEMS_MAX)]
+Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=TEXT_CHARS_MAX)]
+Integer: TypeAlias = (
+    Annotated[int, msgspec.Meta(ge=-INT64_MAX, le=INT64_MAX)]
+    | Annotated[str, msgspec.Meta(max_length=20)]
+)
+"""An integer, also written as text: a dispute's amount is."""
+
+
+class Customer(msgspec.Struct, frozen=True, gc=False):
+    """Who pays."""
+
+    customer_id: Id | None = None
+
+
+class CartLine(msgspec.Struct, frozen=True, gc=False):
+    """A line of a payment's cart."""
+
+    product_id: Id | None = None
+
+
+class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What `data` says, as it stands there; each kind adds the fields of its own.
+
+    Of any field that is missing, null or unusable the value is None. `data` may tie a thing to
+    others in more than one way: see `LINKS`.
+    """
+
+    created_at: datetime | None = None
+    customer: Customer | None = None
+    customer_id: Id | None = None
+    payment_id: Id | None = None
+    subscription_id: Id | None = None
+    subscription_ids: Ids | None = None
+    product_cart: Annotated[tuple[CartLine, ...], msgspec.Meta(max_length=ITEMS_MAX)] | None = None
+
+
+T = TypeVar("T", bound=Payload)
+
+
+class _Told(msgspec.Struct, Generic[T]):
+    timestamp: datetime
+    data: T
+
+
+_WIRE: Final[Mapping[object, object]] = {
+    str: Text | None,
+    int: Integer | None,
+    bool: bool | None,
+    datetime: datetime | None,
+    tuple[str, ...]: Ids | None,
+}
+"""How a declared type may stand in a body that is decoded at once."""
+
+
+def _customer(value: object) -> Customer | None:
+    return Customer(identity(value.get("customer_id"))) if isinstance(value, dict) else None
+
+
+def _cart(value: object) -> tuple[CartLine, ...] | None:
+    if not isinstance(value, list):
+        return None
+    lines = [line for line in value if isinstance(line, dict)]
+    return tuple(CartLine(identity(line.get("product_id"))) for line in lines[:ITEMS_MAX])
+
+
+_READERS: Final[Mapping[str, Callable[[object], object]]] = {
+    "created_at": instant,
+    "customer": _customer,
+    "customer_id": identity,
+    "payment_id": identity,
+    "subscription_id": identity,
+    "subscription_ids": identities,
+    "product_cart": _cart,
+}
+"""How the fields of every payload are read where a body does not fit."""
+
+
+class PayloadReader:
+    """Reads the bodies about one kind of thing: the fields that its entity declares."""
+
+    def __init__(self, kind: str, fields: Mapping[str, object]) -> None:
+        """Take the fields, each with its declared type, that `data` may have beyond the links."""
+        own = {name: declared for name, declared in fields.items() if name not in _READERS}
+        wire = [(name, _WIRE[declared_type(own[name])], None) for name in own]
+        payload = msgspec.defstruct(
+            f"{kind}_payload", wire, bases=(Payload,), frozen=True, kw_only=True, gc=False
+        )
+        self._make = cast("Callable[..., Payload]", payload)
+        decoder: Any = msgspec.json.Decoder(_Told[payload])  # type: ignore[valid-type]
+        self._decode: Callable[[bytes], _Told[Payload]] = decoder.decode
+        self._readers = {**{name: reader_of(name, own[name]) for name in own}, **_READERS}
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of `data` that are read."""
+        return tuple(self._readers)
+
+    def read(self, body: bytes) -> tuple[datetime, Payload]:
+        """Return when it is said to have happened, in UTC, and the payload.
+
+        Raises:
+            UnreadableError: the body does not say what a delivery must say.
+        """
+        try:
+            told = self._decode(body)
+            return as_utc(told.timestamp), told.data
+        except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError):
+            return self.read_leniently(body)
+
+    def read_leniently(self, body: bytes) -> tuple[datetime, Payload]:
+        """Return the same of any body, field by field.
+
+        Raises:
+            UnreadableError: the body does not say what a delivery must say.
+        """
+        envelope = read_envelope(body)
+        data = envelope.data
+        fields = {name: read(data.get(name)) for name, read in self._readers.items()}
+        return envelope.timestamp, self._make(**fields)
+
+
+def _customer_id(payload: Payload) -> str | None:
+    nested = payload.customer.customer_id if payload.customer else None
+    return identity(nested) or identity(payload.customer_id)
+
+
+def _subscription_id(payload: Payload) -> str | None:
+    return identity(payload.subscription_id) or next(
+        iter(identities(payload.subscription_ids)), None
+    )
+
+
+def _payment_id(payload: Payload) -> str | None:
+    return identity(payload.payment_id)
+
+
+LINKS: Final[Mapping[str, Callable[[Payload], str | None]]] = {
+    "customer_id": _customer_id,
+    "subscription_id": _subscription_id,
+    "payment_id": _payment_id,
+}
+"""The ids that tie a thing to others, each with how it is read wherever Dodo writes it."""
+LINKED_BY: Final[Mapping[str, tuple[str, ...]]] = {
+    "customer_id": ("customer", "customer_id"),
+    "payment_id": ("payment_id",),
+    "subscription_id": ("subscription_id", "subscription_ids"),
+}
+"""The links, each with the fields of `data` that may say it."""

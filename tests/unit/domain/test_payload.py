@@ -1,0 +1,146 @@
+"""Payloads: read at once or field by field, a body says the same; and little of it is kept."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.aggregates.catalogue import KINDS
+from domain.aggregates.payment import products
+from domain.aggregates.subscription import SUBSCRIPTION
+from domain.delivery import UnreadableError, read_envelope
+from domain.field_readers import text
+from domain.payload import PayloadReader
+from tests.support.mutations import FLOODED, flooded, mutated
+from tests.support.samples import rehearsals, sample, samples
+from tests.support.strategies import lives
+
+if TYPE_CHECKING:
+    from domain.delivery import Delivery
+    from domain.entity import Kind
+    from domain.payload import Payload
+    from tests.support.samples import Json
+
+TYPES = {type_: kind for kind in KINDS.values() for type_ in kind.machine.types}
+ABOUT = {
+    name: body for name, body in (samples() | rehearsals()).items() if name.split("--")[0] in TYPES
+}
+ORDINARY = [name for name in samples() if name in TYPES]
+BYTES_MAX = 64 * 2**10
+ZONES = st.sampled_from([None, UTC, timezone(timedelta(hours=2)), timezone(-timedelta(hours=11))])
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=4)
+    | st.datetimes(timezones=ZONES).map(datetime.isoformat)
+    | st.just([{"product_id": f"pdt_{number}"} for number in range(150)])
+    | st.sampled_from([2**63, -(2**63), "6100", "9" * 19, "Month", "month", "x" * 201, "x" * 501]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["customer_id", "product_id"]), inner)
+    ),
+    max_leaves=5,
+)
+"""What JSON can say, near to what the fields should say."""
+
+
+def _kind_of(body: bytes) -> Kind | None:
+    try:
+        return TYPES.get(read_envelope(body).type)
+    except UnreadableError:
+        return None
+
+
+def _values(kind: Kind, told: tuple[datetime, Payload]) -> str:
+    """Write all that is read of a payload, with the type of every value."""
+    occurred_at, payload = told
+    machine = kind.machine
+    read = {name: reader(getattr(payload, name)) for name, reader in kind.readers.items()}
+    links = {name: link(payload) for name, link in kind.links.items()}
+    begins = [machine.is_unannounced(word, payload) for word in machine.words]
+    state = [text(getattr(payload, name, None)) for name in (kind.status_field, kind.stage_field)]
+    return repr((occurred_at, kind.id_of(payload), state, read, links, products(payload), begins))
+
+
+def _assert_read_alike(body: bytes) -> None:
+    if kind := _kind_of(body):
+        at_once, by_field = kind.payloads.read(body), kind.payloads.read_leniently(body)
+        assert _values(kind, at_once) == _values(kind, by_field)
+
+
+@pytest.mark.parametrize("name", ABOUT)
+def test_a_sample_reads_alike_both_ways(name: str) -> None:
+    _assert_read_alike(ABOUT[name])
+
+
+@pytest.mark.parametrize("type_", FLOODED)
+def test_a_body_full_of_odd_values_reads_alike_both_ways(type_: str) -> None:
+    for body in flooded(type_):
+        _assert_read_alike(body)
+
+
+@given(mutated())
+def test_a_mutated_body_reads_alike_both_ways(body: bytes) -> None:
+    _assert_read_alike(body)
+
+
+@given(st.sampled_from(ORDINARY), st.data())
+def test_whatever_stands_in_a_field_that_is_read_reads_alike_both_ways(
+    name: str, data: st.DataObject
+) -> None:
+    body = sample(name)
+    fields = TYPES[name].payloads.fields
+    body["data"] |= data.draw(st.dictionaries(st.sampled_from(fields), VALUES, min_size=1))
+    _assert_read_alike(json.dumps(body, ensure_ascii=data.draw(st.booleans())).encode())
+
+
+@given(lives())
+def test_a_life_with_odd_values_reads_alike_both_ways(arrivals: list[Delivery]) -> None:
+    for delivery in arrivals:
+        _assert_read_alike(delivery.body)
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_a_body_as_dodo_documents_it_is_decoded_only_once(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(PayloadReader, "read_leniently")
+    occurred_at, observation = TYPES[name].observe(ABOUT[name])
+    assert occurred_at == read_envelope(ABOUT[name]).timestamp
+    assert TYPES[name].id_of(observation.payload)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x" * 10**5,
+        ["x" * 199] * 500,
+        [{"product_id": "x" * 199, "more": "x" * 900}] * 150,
+        {"customer_id": "x" * 199, "more": ["x"] * 10**4},
+        {"customer_id": "x" * 10**5},
+        10**4000,
+    ],
+    ids=["a text", "ids", "lines", "a customer", "a long id", "a number"],
+)
+def test_of_a_large_body_little_is_kept(kind: Kind, value: Json) -> None:
+    data = dict.fromkeys(kind.payloads.fields, value) | {"metadata": {"more": "x" * 10**6}}
+    body = json.dumps(sample(kind.machine.types[0]) | {"data": data}).encode()
+    _, payload = kind.payloads.read(body)
+    assert len(msgspec.json.encode(payload)) < BYTES_MAX
+
+
+def test_what_nobody_reads_is_not_kept_and_no_obstacle() -> None:
+    body = sample("subscription.active")
+    small = json.dumps(body).encode()
+    body["data"]["metadata"] = {"more": ["x" * 1_000] * 100, "quantity": "many"}
+    large = json.dumps(body).encode()
+    assert SUBSCRIPTION.payloads.read(large) == SUBSCRIPTION.payloads.read(small)
