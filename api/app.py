@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import Response as StarletteResponse
 
 from api.http.errors import INTERNAL, ApiError
 from api.metrics import Metrics
@@ -100,15 +100,15 @@ def _counting(metrics: Metrics) -> Callable[[Projected], None]:
     return count
 
 
-def _told(_request: Request, error: Exception) -> Response:
+def _told(_request: Request, error: Exception) -> StarletteResponse:
     assert isinstance(error, ApiError)
-    answer = error.answer()
-    response = Response(answer.body, answer.status)
-    response.raw_headers = answer.headers
-    return response
+    response = error.response()
+    sent = StarletteResponse(response.body, response.status)
+    sent.raw_headers = response.headers
+    return sent
 
 
-def _unrouted(request: Request, error: Exception) -> Response:
+def _unrouted(request: Request, error: Exception) -> StarletteResponse:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
         allowed = ", ".join(sorted((error.headers or {})["Allow"].split(", ")))
@@ -117,5 +117,5 @@ def _unrouted(request: Request, error: Exception) -> Response:
     return _told(request, ApiError(error.status_code, "not_found", "there is nothing at this path"))
 
 
-def _defect(request: Request, _error: Exception) -> Response:
+def _defect(request: Request, _error: Exception) -> StarletteResponse:
     return _told(request, INTERNAL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from api.http.operations import MIN_POSITION
+from api.http.responses import response
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Endpoint:
     """Serves an operation (ASGI)."""
 
-    def __init__(self, operation: Operation[Services], services: Services) -> None:
+    def __init__(self, operation: Operation[Services, object], services: Services) -> None:
         self._operation = operation
         self._services = services
 
@@ -29,5 +30,5 @@ class Endpoint:
         wanted = given[MIN_POSITION]
         if wanted is not None:
             await services.freshness.reach(wanted)
-        answer = await operation.handle(services, given)
-        await answer.send(send)
+        result = await operation.handle(services, given)
+        await response(result).send(send)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args, get_type_hint
 import msgspec
 
 from api.http.errors import ErrorBody
+from api.http.responses import Content
 from api.webhooks.endpoint import PATH, Acknowledgement
 from api.webhooks.request_body import BODY_BYTES_MAX
 
@@ -38,10 +39,10 @@ _WEBHOOK_FAILURES: Final = {
 }
 
 
-def document(operations: Sequence[Operation[Any]]) -> Json:
+def document(operations: Sequence[Operation[Any, Any]]) -> Json:
     """Return the OpenAPI 3.1 document of these operations and of the way in."""
-    answered = [operation.answers for operation in operations if operation.answers is not None]
-    structs: list[object] = [Acknowledgement, ErrorBody, *answered]
+    answered = [operation.answers for operation in operations]
+    structs = [Acknowledgement, ErrorBody, *(type_ for type_ in answered if type_ is not Content)]
     schemas, components = msgspec.json.schema_components(structs, ref_template=_REF)
     schema_of = dict(zip(structs, schemas, strict=True))
     error = schema_of[ErrorBody]
@@ -65,7 +66,7 @@ def document(operations: Sequence[Operation[Any]]) -> Json:
     }
 
 
-def _described(operation: Operation[Any], answer: Json, error: Json) -> Json:
+def _described(operation: Operation[Any, Any], answer: Json, error: Json) -> Json:
     failures = {status: _FAILURES[status] for status in _PUBLIC_FAILURES}
     if operation.secured:
         failures = _FAILURES

@@ -25,7 +25,7 @@ def add_json(parser: ArgumentParser) -> None:
 
 
 def add_taken(
-    parser: ArgumentParser, operation: Operation[Any], without: Sequence[Parameter[Any]] = ()
+    parser: ArgumentParser, operation: Operation[Any, Any], without: Sequence[Parameter[Any]] = ()
 ) -> None:
     """Let it take what an operation takes over HTTP, but for waiting and for what is named."""
     for declared in operation.takes.path:
@@ -41,7 +41,7 @@ def add_taken(
             )
 
 
-def given_in(args: Namespace, operation: Operation[Any]) -> Given:
+def given_in(args: Namespace, operation: Operation[Any, Any]) -> Given:
     """Return what was given of what an operation takes."""
     names = [declared.name for declared in (*operation.takes.path, *operation.takes.query)]
     values = {name: getattr(args, name, None) for name in names}

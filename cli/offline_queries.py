@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from api.http.responses import encode
 from api.queries.database import Database
 from api.queries.read_side import ReadSide
 from api.queries.snapshot_cache import Known
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def add_operation(command: ArgumentParser, operation: Operation[ReadSide], show: Show) -> None:
+def add_operation(command: ArgumentParser, operation: Operation[ReadSide, Any], show: Show) -> None:
     """Let a command take what an operation takes, and show what it answers."""
     command.description = operation.summary
     command.set_defaults(operation=operation, show=show)
@@ -45,7 +46,9 @@ def add_operation(command: ArgumentParser, operation: Operation[ReadSide], show:
 
 
 def add_kinds(
-    command: ArgumentParser, operation_of: Callable[[Objects], Operation[ReadSide]], show: Show
+    command: ArgumentParser,
+    operation_of: Callable[[Objects[Any]], Operation[ReadSide, Any]],
+    show: Show,
 ) -> None:
     """Let a command be about the objects of each kind, named as the resource or as the kind."""
     kinds = command.add_subparsers(required=True, metavar="KIND")
@@ -62,14 +65,14 @@ def ask(settings: Settings, args: Namespace) -> None:
     Raises:
         ApiError, RaphusError: as for `answered`.
     """
-    operation: Operation[ReadSide] = args.operation
+    operation: Operation[ReadSide, Any] = args.operation
     show: Show = args.show
     given = given_in(args, operation)
-    answer = answered(settings, args, lambda read_side: operation.handle(read_side, given))
+    result = answered(settings, args, lambda read_side: operation.handle(read_side, given))
     if args.json:
-        write(answer.body + b"\n")
+        write(encode(result) + b"\n")
     else:
-        show(wide_console(), answer.decoded(cast("type[Any]", operation.answers)), given)
+        show(wide_console(), result, given)
 
 
 def answered(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import msgspec
 
 from api.http.errors import ApiError, never_seen
 from api.http.operations import MIN_POSITION, Operation
 from api.http.parameters import Declared, Parameter, choice, instant, path_text
-from api.http.responses import json_answer
 from domain.aggregates.catalogue import THROUGH_PAYMENT
 from domain.entity import spoken
 from domain.explanation.explain import (
@@ -28,12 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from api.http.parameters import Given
-    from api.http.responses import Answer
     from api.queries.read_side import ReadSide
     from domain.aggregate import Aggregate
     from domain.entity import Entity
     from postgres.statement import Row
-    from projections.listing import Listing
+    from projections.listing import AnyEntity, Listing
     from projections.read_models.periods import Place
 
 
@@ -81,7 +79,7 @@ def is_asked(given: Given) -> bool:
 
 
 async def aggregate_then(
-    read_side: ReadSide, listing: Listing[Any], kind: str, object_id: str, then: Then
+    read_side: ReadSide, listing: Listing[Any], object_id: str, then: Then
 ) -> Aggregate:
     """Return the aggregate that an object belongs to, as it was then.
 
@@ -90,23 +88,24 @@ async def aggregate_then(
     """
     whole = history.read(await read_side.database.rows(history.of_object(listing, object_id)))
     if whole is None:
-        raise never_seen(kind)
+        raise never_seen(listing.kind)
     return whole.at(**then._asdict())
 
 
 async def entity_then(
-    read_side: ReadSide, listing: Listing[Any], kind: str, object_id: str, given: Given
-) -> Entity:
+    read_side: ReadSide, listing: Listing[AnyEntity], object_id: str, given: Given
+) -> AnyEntity:
     """Return an object as it was at the times given.
 
     Raises:
         ApiError: 404; nothing of it had occurred, or been recorded, by then.
     """
-    then = await then_of(read_side, given)
-    was = await aggregate_then(read_side, listing, kind, object_id, then)
+    kind, then = listing.kind, await then_of(read_side, given)
+    was = await aggregate_then(read_side, listing, object_id, then)
     for known in was.entities():
         if known.kind.name == kind and getattr(known.entity, known.kind.id_field) == object_id:
-            return await _with_customer(read_side, was, kind, known.entity, then)
+            entity = await _with_customer(read_side, was, kind, known.entity, then)
+            return cast("AnyEntity", entity)
     raise ApiError(404, "not_yet", f"nothing of this {spoken(kind)} was there at that time")
 
 
@@ -133,16 +132,16 @@ async def in_parts(read_side: ReadSide, places: Sequence[Place]) -> list[list[Pl
 
 
 async def entities_then(
-    read_side: ReadSide, kind: str, parts: Sequence[Sequence[Place]], then: Then
-) -> list[Entity]:
+    read_side: ReadSide, listing: Listing[AnyEntity], parts: Sequence[Sequence[Place]], then: Then
+) -> list[AnyEntity]:
     """Return the objects of a list as they were then."""
-    entities = []
+    entities: list[Entity] = []
     for places in parts:
         statement = history.of_streams([place.stream_id for place in places])
         rows = await read_side.database.rows(statement)
         # Folding takes its time, in which the server takes webhooks.
-        entities += await asyncio.to_thread(_entities, kind, places, rows, then)
-    return entities
+        entities += await asyncio.to_thread(_entities, listing.kind, places, rows, then)
+    return cast("list[AnyEntity]", entities)
 
 
 def _entities(kind: str, places: Sequence[Place], rows: list[Row], then: Then) -> list[Entity]:
@@ -157,20 +156,21 @@ def _entities(kind: str, places: Sequence[Place], rows: list[Row], then: Then) -
     return found
 
 
-def explained(listing: Listing[Any], kind: str) -> Operation[ReadSide]:
+def explained(listing: Listing[Any]) -> Operation[ReadSide, Explanation]:
     """Return the operation that explains a field of one object of a kind."""
+    kind = listing.kind
     object_id = path_text("id", f"Dodo's id of the {spoken(kind)}.")
     names = listing.entity.__struct_fields__
     field = choice("field", "The field to explain.", names, default="status")
 
-    async def handle(read_side: ReadSide, given: Given) -> Answer:
+    async def handle(read_side: ReadSide, given: Given) -> Explanation:
         then = await then_of(read_side, given)
-        was = await aggregate_then(read_side, listing, kind, given[object_id], then)
+        was = await aggregate_then(read_side, listing, given[object_id], then)
         try:
             found = explain(was, kind, given[object_id], given[field])
         except UnknownEntityError as error:
             raise never_seen(kind) from error
-        return json_answer(await _by_payment(read_side, was, found, then))
+        return await _by_payment(read_side, was, found, then)
 
     return Operation(
         path=f"/v1/{listing.resource}/{{id:path}}/explain",

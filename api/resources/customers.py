@@ -9,7 +9,6 @@ from api.http.errors import never_seen
 from api.http.operations import MIN_POSITION, Operation
 from api.http.pagination import LIMIT, Page, page
 from api.http.parameters import Declared, path_text
-from api.http.responses import Answer, json_answer
 from api.queries.time_travel import AS_OF, KNOWN_AT
 from api.resources.timelines import read_line
 from domain.timeline import Entry
@@ -24,7 +23,7 @@ CURSOR: Final = Cursor("customer", timeline.Cursor)
 _NEVER_SEEN: Final = {404: "No customer with this id has been seen."}
 
 
-async def _one(read_side: ReadSide, given: Given) -> Answer:
+async def _one(read_side: ReadSide, given: Given) -> customers.Customer:
     customer_id, as_of = given[CUSTOMER_ID], given[AS_OF]
     position = await read_side.known.position(given[KNOWN_AT])
     if as_of is None:
@@ -35,10 +34,10 @@ async def _one(read_side: ReadSide, given: Given) -> Answer:
         found = [customers.add_up(customer_id, rows, as_of)] if rows else []
     if not found:
         raise never_seen("customer")
-    return json_answer(found[0])
+    return found[0]
 
 
-async def _timeline(read_side: ReadSide, given: Given) -> Answer:
+async def _timeline(read_side: ReadSide, given: Given) -> Page[Entry]:
     limit, after = given[LIMIT], given[CURSOR.parameter]
     statement = timeline.of_customer(
         given[CUSTOMER_ID], as_of=given[AS_OF], after=after, limit=limit + 1
@@ -50,7 +49,7 @@ async def _timeline(read_side: ReadSide, given: Given) -> Answer:
     return page(rows, limit, read_line, CURSOR)
 
 
-GET_CUSTOMER: Final = Operation["ReadSide"](
+GET_CUSTOMER: Final = Operation["ReadSide", customers.Customer](
     path="/v1/customers/{id:path}",
     name="get_customer",
     summary="Get what a customer has, as counts and totals.",
@@ -59,7 +58,7 @@ GET_CUSTOMER: Final = Operation["ReadSide"](
     takes=Declared((CUSTOMER_ID,), (AS_OF, KNOWN_AT, MIN_POSITION)),
     may_fail=_NEVER_SEEN,
 )
-GET_CUSTOMER_TIMELINE: Final = Operation["ReadSide"](
+GET_CUSTOMER_TIMELINE: Final = Operation["ReadSide", Page[Entry]](
     path="/v1/customers/{id:path}/timeline",
     name="get_customer_timeline",
     summary="Get what happened to everything of a customer, in the order it occurred.",

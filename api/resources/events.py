@@ -12,7 +12,6 @@ from api.http.errors import ApiError
 from api.http.operations import MIN_POSITION, Operation
 from api.http.pagination import LIMIT, Item, Page, page
 from api.http.parameters import Declared, Given, path_text, position, text
-from api.http.responses import Answer, json_answer
 from api.queries.time_travel import AS_OF, KNOWN_AT
 from ledger.mapper import LedgerMapper
 from postgres.statement import Statement
@@ -123,7 +122,7 @@ def select_events(given: Given, span: Span, limit: int) -> Statement:
     )
 
 
-def read_event(row: Row) -> Item[int]:
+def read_event(row: Row) -> Item[int, LoggedEvent]:
     """Read a row of `select_events`."""
     place, *values = row
     fields = dict(zip(LoggedEvent.__struct_fields__, (str(place), *values), strict=True))
@@ -139,14 +138,14 @@ async def first_events(read_side: ReadSide, given: Given) -> list[LoggedEvent]:
     found: list[LoggedEvent] = []
     asked = given.among(LIST_EVENTS.takes.query)
     while True:
-        part = (await _list(read_side, Given(asked))).decoded(Page[LoggedEvent])
+        part = await _list(read_side, Given(asked))
         found += part.items
         if part.next is None or len(found) >= given[LIMIT]:
             return found[: given[LIMIT]]
         asked[CURSOR.parameter.name] = CURSOR.read(part.next)
 
 
-async def _list(read_side: ReadSide, given: Given) -> Answer:
+async def _list(read_side: ReadSide, given: Given) -> Page[LoggedEvent]:
     after = max(given[AFTER] or 0, given[CURSOR.parameter] or 0)
     until, limit = await read_side.known.position(given[KNOWN_AT]), given[LIMIT]
     if given[AS_OF] is None or given[AGGREGATE] is not None:
@@ -159,10 +158,10 @@ async def _list(read_side: ReadSide, given: Given) -> Answer:
     if len(rows) > limit or span.until == last:
         return page(rows, limit, read_event, CURSOR)
     items = [read_event(row).value for row in rows]
-    return json_answer(Page(items, CURSOR.write(after + LOOKED_AT_MAX)))
+    return Page(items, CURSOR.write(after + LOOKED_AT_MAX))
 
 
-async def _one(read_side: ReadSide, given: Given) -> Answer:
+async def _one(read_side: ReadSide, given: Given) -> WholeEvent:
     until = await read_side.known.position(given[KNOWN_AT])
     asked = [_SELECT_BODIES, *[_OCCURRED] * (given[AS_OF] is not None)]
     if until is not None:
@@ -172,7 +171,7 @@ async def _one(read_side: ReadSide, given: Given) -> Answer:
     rows = await read_side.database.rows(Statement(statement, params))
     if not rows:
         raise ApiError(404, "not_found", "no webhook with this id is recorded and projected")
-    return json_answer(_whole(rows))
+    return _whole(rows)
 
 
 def _whole(rows: list[Row]) -> WholeEvent:
@@ -197,7 +196,7 @@ def _whole(rows: list[Row]) -> WholeEvent:
     )
 
 
-LIST_EVENTS: Final = Operation["ReadSide"](
+LIST_EVENTS: Final = Operation["ReadSide", Page[LoggedEvent]](
     path="/v1/events",
     name="list_events",
     summary="List the log, oldest first; poll it with `after` to follow it. A page `as_of` a time"
@@ -208,7 +207,7 @@ LIST_EVENTS: Final = Operation["ReadSide"](
         query=(TYPE, AGGREGATE, AFTER, LIMIT, CURSOR.parameter, AS_OF, KNOWN_AT, MIN_POSITION)
     ),
 )
-GET_EVENT: Final = Operation["ReadSide"](
+GET_EVENT: Final = Operation["ReadSide", WholeEvent](
     path="/v1/events/{id:path}",
     name="get_event",
     summary="Get one webhook, with its body to the byte.",

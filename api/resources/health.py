@@ -10,7 +10,7 @@ import psycopg
 
 from api.http.errors import ApiError, not_now
 from api.http.operations import Operation
-from api.http.responses import Answer, answer, json_answer
+from api.http.responses import Content
 from api.metrics import MEDIA_TYPE
 from ledger.clock import doubt
 from ledger.following.checkpoint import CHECKPOINT, Checkpoint
@@ -105,11 +105,11 @@ async def _progress(services: Services) -> Progress:
     return msgspec.convert(row, Progress)
 
 
-async def _healthz(_services: Services, _given: Given) -> Answer:
-    return json_answer(Alive("ok"))
+async def _healthz(_services: Services, _given: Given) -> Alive:
+    return Alive("ok")
 
 
-async def _readyz(services: Services, _given: Given) -> Answer:
+async def _readyz(services: Services, _given: Given) -> Ready:
     writer = services.writer
     # Without asking the database: it may be away, and many may ask us.
     _must_be_well(writer=writer.problem, queue="it is full" if writer.is_full else None)
@@ -124,7 +124,7 @@ async def _readyz(services: Services, _given: Given) -> Answer:
     follower = "leading" if services.follower.leading else "standing by"
     shown = str(progress.log_position), str(progress.projected_position), progress.lag_s
     warnings = {"clock": problem} if (problem := progress.doubt) else {}
-    return json_answer(Ready("ready", follower, writer.queued, *shown, warnings))
+    return Ready("ready", follower, writer.queued, *shown, warnings)
 
 
 def _must_be_well(**problems: str | None) -> None:
@@ -133,7 +133,7 @@ def _must_be_well(**problems: str | None) -> None:
         raise not_now("not_ready", f"not ready: {', '.join(found)}", found, retry_s=5)
 
 
-async def _metrics(services: Services, _given: Given) -> Answer:
+async def _metrics(services: Services, _given: Given) -> Content:
     metrics, routes = services.metrics, services.routes
     names = [route.name for route in routes.current()]
     metrics.show_routes(read=routes.problem is None)
@@ -145,7 +145,7 @@ async def _metrics(services: Services, _given: Given) -> Answer:
     else:
         metrics.show_progress(*progress[:3], agrees=progress.disagreement is None)
         metrics.show_jobs(await _jobs(services, names))
-    return answer(metrics.exposition(), MEDIA_TYPE)
+    return Content(metrics.exposition(), MEDIA_TYPE)
 
 
 async def _jobs(services: Services, routes: list[str]) -> dict[str, dict[str, int]]:
@@ -158,7 +158,7 @@ async def _jobs(services: Services, routes: list[str]) -> dict[str, dict[str, in
     return {name: {"waiting": one.waiting, "parked": one.parked} for name, one in counts.items()}
 
 
-HEALTHZ: Final = Operation(
+HEALTHZ: Final = Operation["Services", Alive](
     path="/healthz",
     name="healthz",
     summary="Tell that the process lives.",
@@ -166,7 +166,7 @@ HEALTHZ: Final = Operation(
     answers=Alive,
     secured=False,
 )
-READYZ: Final = Operation(
+READYZ: Final = Operation["Services", Ready](
     path="/readyz",
     name="readyz",
     summary="Tell whether webhooks can be taken and reads be answered.",
@@ -174,10 +174,11 @@ READYZ: Final = Operation(
     answers=Ready,
     secured=False,
 )
-METRICS: Final = Operation(
+METRICS: Final = Operation["Services", Content](
     path="/metrics",
     name="metrics",
     summary="Give the counters, in Prometheus' text format.",
     handle=_metrics,
+    answers=Content,
     media_type="text/plain",
 )

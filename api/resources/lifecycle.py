@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from api.http.operations import Operation
-from api.http.pagination import LIMIT, Page
+from api.http.pagination import LIMIT
 from api.http.parameters import Given
-from api.http.responses import Answer, json_answer
 from api.queries.time_travel import AS_OF, KNOWN_AT
 from api.resources.customers import CURSOR, CUSTOMER_ID, GET_CUSTOMER, GET_CUSTOMER_TIMELINE
 from api.resources.objects import OBJECTS
@@ -93,7 +92,7 @@ async def whole_lifecycle(read_side: ReadSide, given: Given, items_max: int) -> 
 
 
 async def _objects(read_side: ReadSide, given: Given) -> Lifecycle:
-    customer = (await GET_CUSTOMER.handle(read_side, given)).decoded(Customer)
+    customer = await GET_CUSTOMER.handle(read_side, given)
     asked = Given(
         {
             "customer_id": given[CUSTOMER_ID],
@@ -102,16 +101,16 @@ async def _objects(read_side: ReadSide, given: Given) -> Lifecycle:
         }
     )
 
-    async def listed(resource: str) -> Answer:
-        return await OBJECTS[resource].list.handle(read_side, asked)
+    async def newest(resource: str) -> list[Any]:
+        return (await OBJECTS[resource].list.handle(read_side, asked)).items
 
     return Lifecycle(
         customer=customer,
-        subscriptions=(await listed("subscriptions")).decoded(Page[SubscriptionEntity]).items,
-        payments=(await listed("payments")).decoded(Page[PaymentEntity]).items,
-        refunds=(await listed("refunds")).decoded(Page[RefundEntity]).items,
-        disputes=(await listed("disputes")).decoded(Page[DisputeEntity]).items,
-        license_keys=(await listed("license_keys")).decoded(Page[LicenseKeyEntity]).items,
+        subscriptions=await newest("subscriptions"),
+        payments=await newest("payments"),
+        refunds=await newest("refunds"),
+        disputes=await newest("disputes"),
+        license_keys=await newest("license_keys"),
         stretches=[],
         items=[],
         next=None,
@@ -128,7 +127,7 @@ async def _lateness(read_side: ReadSide, given: Given) -> Lateness:
 async def _continued(
     read_side: ReadSide, known: Lifecycle, given: Given, late: Lateness
 ) -> Lifecycle:
-    page = (await GET_CUSTOMER_TIMELINE.handle(read_side, given)).decoded(Page[Entry])
+    page = await GET_CUSTOMER_TIMELINE.handle(read_side, given)
     items = [
         LifecycleEntry(**msgspec.structs.asdict(one), late_s=late.late_s.get(int(one.position)))
         for one in page.items
@@ -141,15 +140,11 @@ async def _continued(
     )
 
 
-async def _lifecycle(read_side: ReadSide, given: Given) -> Answer:
-    return json_answer(await lifecycle(read_side, given))
-
-
-GET_CUSTOMER_LIFECYCLE: Final = Operation["ReadSide"](
+GET_CUSTOMER_LIFECYCLE: Final = Operation["ReadSide", Lifecycle](
     path="/v1/customers/{id:path}/lifecycle",
     name="get_customer_lifecycle",
     summary="Get all of a customer: counts and totals, the objects, and what happened to them.",
-    handle=_lifecycle,
+    handle=lifecycle,
     answers=Lifecycle,
     takes=GET_CUSTOMER_TIMELINE.takes,
     may_fail=GET_CUSTOMER.may_fail,

@@ -32,7 +32,7 @@ JOB_ID = "123e4567-e89b-12d3-a456-426614174000"
 COMMANDS = {"list": "list", "show": "one", "timeline": "timeline", "explain": "explain"}
 
 
-def questions() -> Iterator[tuple[list[str], Operation[ReadSide]]]:
+def questions() -> Iterator[tuple[list[str], Operation[ReadSide, Any]]]:
     """Every command that asks, with the operation that it asks by."""
     for resource, objects in OBJECTS.items():
         for kind in (resource, LISTINGS[resource].kind):
@@ -79,7 +79,7 @@ def is_taken(declared: Parameter[Any], value: str) -> bool:
     [pytest.param(*one, id=" ".join(one[0])) for one in questions()],
 )
 def test_a_command_takes_what_its_operation_takes_over_http(
-    command: list[str], operation: Operation[ReadSide]
+    command: list[str], operation: Operation[ReadSide, Any]
 ) -> None:
     path = {declared.name: "id/1" for declared in operation.takes.path}
     asked = [declared for declared in operation.takes.query if declared is not MIN_POSITION]
