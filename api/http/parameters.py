@@ -84,7 +84,7 @@ class Declared:
         values: dict[str, object] = {}
         for name, value in pairs:
             if name in values:
-                raise _invalid(name, "is given more than once")
+                raise invalid(name, "is given more than once")
             values[name] = self._read_one(name, value)
         return values
 
@@ -98,7 +98,7 @@ class Declared:
         try:
             return parameter.read(value)
         except ValueError as error:
-            raise _invalid(name, str(error)) from error
+            raise invalid(name, str(error)) from error
 
 
 def text(name: str, description: str, chars_max: int = ID_CHARS_MAX) -> Parameter[str | None]:
@@ -212,5 +212,6 @@ def _is_text(value: str, chars_max: int = ID_CHARS_MAX) -> bool:
     return len(value) <= chars_max and re.fullmatch(_TEXT, value) is not None
 
 
-def _invalid(name: str, problem: str) -> ApiError:
+def invalid(name: str, problem: str) -> ApiError:
+    """Return the error that tells what is wrong with a parameter's value."""
     return ApiError(400, "invalid_parameter", f"{name} {problem}", {"parameter": name})

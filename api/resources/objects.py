@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, cast
 
@@ -9,7 +10,7 @@ from api.http.cursors import Cursor
 from api.http.errors import never_seen
 from api.http.operations import MIN_POSITION, Operation
 from api.http.pagination import LIMIT, Item, Page, page
-from api.http.parameters import Declared, Parameter, flag, instant, path_text, text
+from api.http.parameters import Declared, Parameter, flag, instant, invalid, path_text, text
 from api.queries.time_travel import (
     AS_OF,
     KNOWN_AT,
@@ -22,36 +23,28 @@ from api.queries.time_travel import (
 )
 from api.resources.timelines import timeline_of
 from domain.entity import spoken
-from projections.listing import AnyEntity
+from projections.listing import AnyEntity, FilterError
 from projections.read_models import periods
 from projections.read_models.catalogue import LISTINGS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from api.http.parameters import Given
     from api.queries.read_side import ReadSide
     from domain.explanation.explain import Explanation
     from domain.timeline import Entry
     from postgres.statement import Row
-    from projections.listing import Listing
+    from projections.listing import Filter, Listing
     from projections.read_models.periods import Place
 
 EVENTS_MAX: Final = 10_000
 """A page of the past is shorter where its objects have more events than this in all."""
-_FILTERS: Final[tuple[Parameter[Any], ...]] = (
-    text("business_id", "Only of this business."),
-    text("status", "Only with this status."),
-    text("customer_id", "Only of this customer."),
-    text("product_id", "Only of this product."),
-    instant("created_at_gte", "Only created at this time or later."),
-    instant("created_at_lte", "Only created at this time or earlier."),
-    flag(
-        "active",
-        "Only those that give access (true), or do not (false): active ones, and past_due ones"
-        " until their grace ends, by now or by as_of.",
-    ),
-    flag("open", "Only those that are open (true), or are not (false)."),
-)
-_FILTER: Final = {parameter.name: parameter for parameter in _FILTERS}
+_PARAMETER_OF: Final[Mapping[type, Callable[[str, str], Parameter[Any]]]] = {
+    str: text,
+    bool: flag,
+    datetime: instant,
+}
 
 
 class Objects(NamedTuple, Generic[AnyEntity]):
@@ -67,12 +60,12 @@ class Objects(NamedTuple, Generic[AnyEntity]):
 
 
 def _objects(listing: Listing[AnyEntity]) -> Objects[AnyEntity]:
-    return Objects(_listed(listing), timeline_of(listing), explained(listing), _one(listing))
+    return Objects(listed(listing), timeline_of(listing), explained(listing), _one(listing))
 
 
-def _listed(listing: Listing[AnyEntity]) -> Operation[ReadSide, Page[AnyEntity]]:
+def listed(listing: Listing[AnyEntity]) -> Operation[ReadSide, Page[AnyEntity]]:
     """Return the operation that lists the objects of a kind."""
-    filters = tuple(_FILTER[name] for name in listing.filters)
+    filters = tuple(_parameter(filter_) for filter_ in listing.filters)
     cursor = Cursor(listing.resource, int)
 
     def read(row: Row) -> Item[int, AnyEntity]:
@@ -84,7 +77,10 @@ def _listed(listing: Listing[AnyEntity]) -> Operation[ReadSide, Page[AnyEntity]]
         if as_of is None:
             statement = listing.page(asked, before=before, limit=limit + 1)
             return page(await read_side.known.rows(statement, position), limit, read, cursor)
-        statement = periods.page(listing, asked, as_of=as_of, before=before, limit=limit + 1)
+        try:
+            statement = periods.page(listing, asked, as_of=as_of, before=before, limit=limit + 1)
+        except FilterError as error:
+            raise invalid(error.name, error.problem) from error
         rows = await read_side.known.rows(statement, position)
         places = _foldable([periods.read(row) for row in rows[:limit]])
         parts = await in_parts(read_side, places)
@@ -101,6 +97,11 @@ def _listed(listing: Listing[AnyEntity]) -> Operation[ReadSide, Page[AnyEntity]]
         answers=_page_of(listing.entity),
         takes=Declared(query=(*filters, LIMIT, cursor.parameter, AS_OF, KNOWN_AT, MIN_POSITION)),
     )
+
+
+def _parameter(filter_: Filter) -> Parameter[Any]:
+    limits = " Not with as_of." if filter_.then is None else ""
+    return _PARAMETER_OF[filter_.type](filter_.name, f"{filter_.description}{limits}")
 
 
 def _page_of(entity: type[AnyEntity]) -> type[Page[AnyEntity]]:
