@@ -26,9 +26,9 @@ class Endpoint:
         operation, services = self._operation, self._services
         if operation.secured:
             services.guard.check(scope)
-        given = operation.takes.read(scope["path_params"], scope["query_string"])
-        wanted = given[MIN_POSITION]
+        arguments = operation.takes.read(scope["path_params"], scope["query_string"])
+        wanted = arguments[MIN_POSITION]
         if wanted is not None:
             await services.freshness.reach(wanted)
-        result = await operation.handle(services, given)
+        result = await operation.handle(services, arguments)
         await response(result).send(send)

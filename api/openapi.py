@@ -136,14 +136,14 @@ def _structs(roots: Iterable[object]) -> Iterator[type[msgspec.Struct]]:
     seen: set[object] = set()
     waiting = list(roots)
     while waiting:
-        found = waiting.pop()
-        if found in seen:
+        type_ = waiting.pop()
+        if type_ in seen:
             continue
-        seen.add(found)
-        waiting += get_args(found)
-        if isinstance(found, type) and issubclass(found, msgspec.Struct):
-            waiting += get_type_hints(found).values()
-            yield found
+        seen.add(type_)
+        waiting += get_args(type_)
+        if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
+            waiting += get_type_hints(type_).values()
+            yield type_
 
 
 def _mended(components: Json, structs: Iterable[type[msgspec.Struct]]) -> Json:

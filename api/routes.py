@@ -21,11 +21,11 @@ from api.resources.workflows import OPERATIONS as WINDMILL
 from api.webhooks.endpoint import PATH, Webhooks
 
 if TYPE_CHECKING:
-    from api.http.parameters import Given
+    from api.http.parameters import Arguments
     from api.services import Services
 
 
-async def _openapi(_services: Services, _given: Given) -> Content:
+async def _openapi(_services: Services, _arguments: Arguments) -> Content:
     return _DOCUMENT
 
 

@@ -130,7 +130,7 @@ class Listing(Generic[AnyEntity]):
             {**values, "as_of": None, "before": before, "limit": limit},
         )
 
-    def one(self, entity_id: str) -> Statement:
+    def by_id(self, entity_id: str) -> Statement:
         """Select the entity with an id: the one first seen, should two tenants share the id."""
         where = f" WHERE t.{self.id_field} = %(id)s"
         return Statement(
@@ -138,7 +138,7 @@ class Listing(Generic[AnyEntity]):
         )
 
     def read(self, row: Sequence[object]) -> Listed[AnyEntity]:
-        """Read a row of `page` or `one`; its times are in the connection's time zone."""
+        """Read a row of `page` or `by_id`; its times are in the connection's time zone."""
         first_position, *values = row
         fields = dict(zip(self.entity.__struct_fields__, values, strict=True))
         return Listed(cast("int", first_position), msgspec.convert(fields, self.entity))

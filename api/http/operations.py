@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar
 
-from api.http.parameters import Declared, Given, position
+from api.http.parameters import Arguments, Declared, position
 from api.http.responses import JSON
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Operation(Generic[Needs_contra, Result_co]):
     path: str
     name: str
     summary: str
-    handle: Callable[[Needs_contra, Given], Awaitable[Result_co]]
+    handle: Callable[[Needs_contra, Arguments], Awaitable[Result_co]]
     answers: type[Result_co]
     media_type: str = JSON.decode()
     takes: Declared = NOTHING

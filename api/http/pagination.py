@@ -18,7 +18,10 @@ T = TypeVar("T")
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
-LIMIT: Final = integer("limit", "How many items a page has.", minimum=1, maximum=100, default=50)
+LIMIT_MAX: Final = 100
+LIMIT: Final = integer(
+    "limit", "How many items a page has.", minimum=1, maximum=LIMIT_MAX, default=50
+)
 
 
 class Page(msgspec.Struct, Generic[T]):

@@ -16,11 +16,11 @@ from api.queries.time_travel import (
     KNOWN_AT,
     entities_then,
     entity_then,
-    explained,
     in_parts,
     is_asked,
     then_of,
 )
+from api.resources.explanations import explanation_of
 from api.resources.timelines import timeline_of
 from domain.entity import spoken
 from projections.listing import AnyEntity, FilterError
@@ -30,7 +30,7 @@ from projections.read_models.catalogue import LISTINGS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from api.http.parameters import Given
+    from api.http.parameters import Arguments
     from api.queries.read_side import ReadSide
     from domain.explanation.explain import Explanation
     from domain.timeline import Entry
@@ -56,14 +56,16 @@ class Objects(NamedTuple, Generic[AnyEntity]):
     list: Operation[ReadSide, Page[AnyEntity]]
     timeline: Operation[ReadSide, Page[Entry]]
     explain: Operation[ReadSide, Explanation]
-    one: Operation[ReadSide, AnyEntity]
+    get: Operation[ReadSide, AnyEntity]
 
 
 def _objects(listing: Listing[AnyEntity]) -> Objects[AnyEntity]:
-    return Objects(listed(listing), timeline_of(listing), explained(listing), _one(listing))
+    return Objects(
+        list_of(listing), timeline_of(listing), explanation_of(listing), entity_of(listing)
+    )
 
 
-def listed(listing: Listing[AnyEntity]) -> Operation[ReadSide, Page[AnyEntity]]:
+def list_of(listing: Listing[AnyEntity]) -> Operation[ReadSide, Page[AnyEntity]]:
     """Return the operation that lists the objects of a kind."""
     filters = tuple(_parameter(filter_) for filter_ in listing.filters)
     cursor = Cursor(listing.resource, int)
@@ -71,17 +73,18 @@ def listed(listing: Listing[AnyEntity]) -> Operation[ReadSide, Page[AnyEntity]]:
     def read(row: Row) -> Item[int, AnyEntity]:
         return Item(*listing.read(row))
 
-    async def handle(read_side: ReadSide, given: Given) -> Page[AnyEntity]:
-        asked, limit, before = given.among(filters), given[LIMIT], given[cursor.parameter]
-        as_of, position = then = await then_of(read_side, given)
+    async def handle(read_side: ReadSide, arguments: Arguments) -> Page[AnyEntity]:
+        values, limit = arguments.among(filters), arguments[LIMIT]
+        before = arguments[cursor.parameter]
+        as_of, position = then = await then_of(read_side, arguments)
         if as_of is None:
-            statement = listing.page(asked, before=before, limit=limit + 1)
-            return page(await read_side.known.rows(statement, position), limit, read, cursor)
+            statement = listing.page(values, before=before, limit=limit + 1)
+            return page(await read_side.snapshots.rows(statement, position), limit, read, cursor)
         try:
-            statement = periods.page(listing, asked, as_of=as_of, before=before, limit=limit + 1)
+            statement = periods.page(listing, values, as_of=as_of, before=before, limit=limit + 1)
         except FilterError as error:
             raise invalid(error.name, error.problem) from error
-        rows = await read_side.known.rows(statement, position)
+        rows = await read_side.snapshots.rows(statement, position)
         places = _foldable([periods.read(row) for row in rows[:limit]])
         parts = await in_parts(read_side, places)
         entities = await entities_then(read_side, listing, parts, then)
@@ -116,15 +119,15 @@ def _foldable(places: list[Place]) -> list[Place]:
     ] or places[:1]
 
 
-def _one(listing: Listing[AnyEntity]) -> Operation[ReadSide, AnyEntity]:
-    """Return the operation that gives one object of a kind."""
+def entity_of(listing: Listing[AnyEntity]) -> Operation[ReadSide, AnyEntity]:
+    """Return the operation that gives an object of a kind."""
     kind = listing.kind
     object_id = path_text("id", f"Dodo's id of the {spoken(kind)}.")
 
-    async def handle(read_side: ReadSide, given: Given) -> AnyEntity:
-        if is_asked(given):
-            return await entity_then(read_side, listing, given[object_id], given)
-        row = await read_side.database.row(listing.one(given[object_id]))
+    async def handle(read_side: ReadSide, arguments: Arguments) -> AnyEntity:
+        if is_asked(arguments):
+            return await entity_then(read_side, listing, arguments[object_id], arguments)
+        row = await read_side.database.row(listing.by_id(arguments[object_id]))
         if row is None:
             raise never_seen(kind)
         return listing.read(row).entity

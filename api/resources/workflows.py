@@ -16,7 +16,7 @@ from workflows.outbox.queries import STATES, Last, QueuedJob, RecordedAttempt
 from workflows.routes.route import ShownRoute
 
 if TYPE_CHECKING:
-    from api.http.parameters import Given
+    from api.http.parameters import Arguments
     from api.queries.read_side import ReadSide
     from postgres.statement import Row
 
@@ -58,7 +58,7 @@ class Retried(msgspec.Struct, frozen=True):
     retried: int
 
 
-async def _routes(read_side: ReadSide, _given: Given) -> Routes:
+async def _routes(read_side: ReadSide, _arguments: Arguments) -> Routes:
     routes, problem = read_side.routes.current(), read_side.routes.problem
     rows = await read_side.database.rows(listing.counts([route.name for route in routes]))
     counts = listing.read_counts(rows)
@@ -69,20 +69,20 @@ async def _routes(read_side: ReadSide, _given: Given) -> Routes:
     return Routes(items, problem)
 
 
-async def _outbox(read_side: ReadSide, given: Given) -> Page[QueuedJob]:
-    before, limit = given[JOBS_CURSOR.parameter], given[LIMIT]
-    statement = listing.jobs(given.among(_FILTERS), before=before, limit=limit + 1)
+async def _outbox(read_side: ReadSide, arguments: Arguments) -> Page[QueuedJob]:
+    before, limit = arguments[JOBS_CURSOR.parameter], arguments[LIMIT]
+    statement = listing.jobs(arguments.among(_FILTERS), before=before, limit=limit + 1)
     return page(await read_side.database.rows(statement), limit, _read_job, JOBS_CURSOR)
 
 
-async def _attempts(read_side: ReadSide, given: Given) -> Page[RecordedAttempt]:
-    before, limit = given[ATTEMPTS_CURSOR.parameter], given[LIMIT]
-    statement = listing.attempts(given.among(_FILTERS), before=before, limit=limit + 1)
+async def _attempts(read_side: ReadSide, arguments: Arguments) -> Page[RecordedAttempt]:
+    before, limit = arguments[ATTEMPTS_CURSOR.parameter], arguments[LIMIT]
+    statement = listing.attempts(arguments.among(_FILTERS), before=before, limit=limit + 1)
     return page(await read_side.database.rows(statement), limit, _read_attempt, ATTEMPTS_CURSOR)
 
 
-async def _retry(read_side: ReadSide, given: Given) -> Retried:
-    asked = given.among((ROUTE, WEBHOOK_ID, JOB_ID))
+async def _retry(read_side: ReadSide, arguments: Arguments) -> Retried:
+    asked = arguments.among((ROUTE, WEBHOOK_ID, JOB_ID))
     if not asked:
         raise ApiError(400, "missing_parameter", "say which: route, webhook_id or job_id")
     ((retried, _),) = await read_side.database.change(listing.retry(asked))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def _rows(aggregate: Aggregate) -> list[Row]:
-    return [(aggregate.id, *msgspec.structs.astuple(one)) for one in periods(aggregate)]
+    return [(aggregate.id, *msgspec.structs.astuple(period)) for period in periods(aggregate)]
 
 
 def _may_lose(aggregate: Aggregate, webhook_ids: AbstractSet[str]) -> bool:

@@ -16,8 +16,8 @@ from api.http.errors import ApiError
 from api.openapi import document
 from api.queries.database import Database
 from api.queries.read_side import ReadSide
-from api.queries.snapshot_cache import Known
-from api.resources.objects import listed
+from api.queries.snapshot_cache import SnapshotCache
+from api.resources.objects import list_of
 from cli.offline_queries import add_operation
 from projections.listing import Filter, FilterError
 from projections.read_models.catalogue import LISTINGS
@@ -42,7 +42,7 @@ def from_the_page() -> Filter:
 def refunds_by(added: Filter) -> Operation[ReadSide, Any]:
     """Return the operation that lists refunds, with one filter more."""
     listing = LISTINGS["refunds"]
-    return listed(dataclasses.replace(listing, filters=(*listing.filters, added)))
+    return list_of(dataclasses.replace(listing, filters=(*listing.filters, added)))
 
 
 def ask(conninfo: str, operation: Operation[ReadSide, Any], query: str) -> list[str]:
@@ -50,13 +50,13 @@ def ask(conninfo: str, operation: Operation[ReadSide, Any], query: str) -> list[
 
     async def answer() -> list[str]:
         database = Database(conninfo)
-        known = Known(conninfo, database)
+        snapshots = SnapshotCache(conninfo, database)
         try:
-            read_side = ReadSide(database, known, RoutesFile(Path(os.devnull)))
+            read_side = ReadSide(database, snapshots, RoutesFile(Path(os.devnull)))
             given = operation.takes.read({}, query.encode())
             return [one.refund_id for one in (await operation.handle(read_side, given)).items]
         finally:
-            await known.stop()
+            await snapshots.stop()
             await database.close()
 
     return asyncio.run(answer())
