@@ -1,4 +1,4 @@
-"""App: the composition root, where the parts are made, joined, started and stopped."""
+"""The composition root, where the parts are made, joined, started and stopped."""
 
 from __future__ import annotations
 

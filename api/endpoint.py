@@ -1,4 +1,4 @@
-"""The endpoint: serves an operation as it declares itself."""
+"""Serves an operation as it declares itself, and encodes what it answers."""
 
 from __future__ import annotations
 

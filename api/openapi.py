@@ -1,4 +1,4 @@
-"""OpenAPI: the description of the server, made from the declarations that it runs on."""
+"""The description of the server, made from the declarations that it runs on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routes: everything that is served, in one list."""
+"""Everything that is served, in one list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments: how commands declare what they take, and how the values are read."""
+"""How commands declare what they take, and how the values are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Admission: who has to go when there are as many connections as there may be."""
+"""Who has to go when there are as many connections as there may be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors: the one shape in which every refusal is told."""
+"""The one shape in which every refusal is told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operations: one declaration each, which is served, protected and documented as it says."""
+"""What is served: one declaration each, which is protected and documented as it says."""
 
 from __future__ import annotations
 

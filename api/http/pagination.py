@@ -1,4 +1,4 @@
-"""Pages: a part of a list, with the cursor that leads to the next."""
+"""A part of a list, with the cursor that leads to the next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters: each declared once, which reads it, tells what is wrong, and documents it.
+"""What a request may ask: each value declared once, read, refused and documented by it.
 
 Strictly, so not by msgspec's lax mode: that takes 1.0 for an integer, TRUE and 1 for true, Unix
 seconds for a time, and a line's end behind what a pattern ends with.

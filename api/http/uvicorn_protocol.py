@@ -1,4 +1,4 @@
-"""Protocol: uvicorn's HTTP/1.1, with limits on what a peer may send, and how long it may take."""
+"""Uvicorn's HTTP/1.1, with limits on what a peer may send, and how long it may take."""
 
 from __future__ import annotations
 

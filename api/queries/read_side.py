@@ -1,4 +1,4 @@
-"""The read side: what questions are answered from, over HTTP and on the command line."""
+"""What questions are answered from, over HTTP and on the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Customers: what one has, and what happened to all of it."""
+"""What a customer has, and what happened to all of it."""
 
 from __future__ import annotations
 

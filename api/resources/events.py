@@ -1,4 +1,4 @@
-"""Events: the log as it was recorded, as a list and one by one with its body."""
+"""The log as it was recorded, as a list and one by one with its body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Health: whether the process lives, whether it is ready, and what it counts."""
+"""Whether the process lives, whether it is ready, and what it counts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ledger.following.pages import disagreement
 from ledger.integrity.hash_chain import GENESIS
 from migrations import runner
 from postgres.statement import Statement
-from workflows.outbox import queries as listing
+from workflows.outbox import queries as outbox
 
 if TYPE_CHECKING:
     from api.http.parameters import Arguments
@@ -151,10 +151,10 @@ async def _metrics(services: Services, _arguments: Arguments) -> Content:
 async def _jobs(services: Services, routes: list[str]) -> dict[str, dict[str, int]]:
     """Count the jobs of routes that are not started; none of a route where it takes too long."""
     try:
-        rows = await services.database.rows(listing.counts(routes)) if routes else []
+        rows = await services.database.rows(outbox.counts(routes)) if routes else []
     except ApiError:
         return {}
-    counts = listing.read_counts(rows)
+    counts = outbox.read_counts(rows)
     return {
         name: {"waiting": count.waiting, "parked": count.parked} for name, count in counts.items()
     }

@@ -1,4 +1,4 @@
-"""Timelines: facts with their verdicts, of one object, and all that are refused."""
+"""Facts with their verdicts: of one object, and all that are refused."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from api.http.errors import ApiError
 from api.http.operations import Operation
 from api.http.pagination import LIMIT, Item, Page, page
 from api.http.parameters import Declared, one_of, text, uuid
-from workflows.outbox import queries as listing
+from workflows.outbox import queries as outbox
 from workflows.outbox.queries import STATES, Last, QueuedJob, RecordedAttempt
 from workflows.routes.route import ShownRoute
 
@@ -60,8 +60,8 @@ class Retried(msgspec.Struct, frozen=True):
 
 async def _routes(read_side: ReadSide, _arguments: Arguments) -> Routes:
     routes, problem = read_side.routes.current(), read_side.routes.problem
-    rows = await read_side.database.rows(listing.counts([route.name for route in routes]))
-    counts = listing.read_counts(rows)
+    rows = await read_side.database.rows(outbox.counts([route.name for route in routes]))
+    counts = outbox.read_counts(rows)
     items = [
         RouteNow(**msgspec.structs.asdict(route.show()), **counts[route.name]._asdict())
         for route in routes
@@ -71,13 +71,13 @@ async def _routes(read_side: ReadSide, _arguments: Arguments) -> Routes:
 
 async def _outbox(read_side: ReadSide, arguments: Arguments) -> Page[QueuedJob]:
     before, limit = arguments[JOBS_CURSOR.parameter], arguments[LIMIT]
-    statement = listing.jobs(arguments.among(_FILTERS), before=before, limit=limit + 1)
+    statement = outbox.jobs(arguments.among(_FILTERS), before=before, limit=limit + 1)
     return page(await read_side.database.rows(statement), limit, _read_job, JOBS_CURSOR)
 
 
 async def _attempts(read_side: ReadSide, arguments: Arguments) -> Page[RecordedAttempt]:
     before, limit = arguments[ATTEMPTS_CURSOR.parameter], arguments[LIMIT]
-    statement = listing.attempts(arguments.among(_FILTERS), before=before, limit=limit + 1)
+    statement = outbox.attempts(arguments.among(_FILTERS), before=before, limit=limit + 1)
     return page(await read_side.database.rows(statement), limit, _read_attempt, ATTEMPTS_CURSOR)
 
 
@@ -85,16 +85,16 @@ async def _retry(read_side: ReadSide, arguments: Arguments) -> Retried:
     asked = arguments.among((ROUTE, WEBHOOK_ID, JOB_ID))
     if not asked:
         raise ApiError(400, "missing_parameter", "say which: route, webhook_id or job_id")
-    ((retried, _),) = await read_side.database.change(listing.retry(asked))
+    ((retried, _),) = await read_side.database.change(outbox.retry(asked))
     return Retried(int(str(retried)))
 
 
 def _read_job(row: Row) -> Item[int, QueuedJob]:
-    return Item(int(str(row[0])), listing.read_job(row))
+    return Item(int(str(row[0])), outbox.read_job(row))
 
 
 def _read_attempt(row: Row) -> Item[Last, RecordedAttempt]:
-    attempt = listing.read_attempt(row)
+    attempt = outbox.read_attempt(row)
     return Item(Last(attempt.attempted_at, attempt.job_id, attempt.number), attempt)
 
 

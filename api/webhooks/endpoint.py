@@ -1,4 +1,4 @@
-"""Webhooks: the way in. Read, verify, queue, wait for the commit, answer; in this order."""
+"""The way in: read, verify, queue, wait for the commit, answer; in this order."""
 
 from __future__ import annotations
 

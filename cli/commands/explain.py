@@ -24,7 +24,7 @@ def add(command: ArgumentParser) -> None:
 
 
 def run(settings: Settings, args: Namespace) -> None:
-    """Answer it."""
+    """Print what the operation answers."""
     ask(settings, args)
 
 

@@ -1,4 +1,4 @@
-"""Customers: a view over the read models of what belongs to them, and its sums of the past."""
+"""A view over the read models of what belongs to a customer, and its sums of the past."""
 
 from __future__ import annotations
 
