@@ -1,1 +1,1 @@
-"""The outer edge: HTTP in and out, the command line, settings and the simulated merchant."""
+"""HTTP in and out: webhooks taken, questions answered, and all of it described."""

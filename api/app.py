@@ -1,4 +1,4 @@
-"""App: the composition root, where the parts are made, joined, started and stopped."""
+"""The composition root, where the parts are made, joined, started and stopped."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import Response as StarletteResponse
 
 from api.http.errors import INTERNAL, ApiError
 from api.metrics import Metrics
 from api.queries.database import Database
 from api.queries.freshness import Freshness
-from api.queries.snapshot_cache import Known
+from api.queries.snapshot_cache import SnapshotCache
 from api.routes import routes
 from api.services import Services
 from api.webhooks.endpoint import Acknowledger, Webhooks
@@ -54,7 +54,7 @@ def application(
     database = Database(conninfo)
     services = Services(
         database=database,
-        known=Known(conninfo, database),
+        snapshots=SnapshotCache(conninfo, database),
         routes=routes_file or RoutesFile(Path(os.devnull)),
         guard=guard,
         freshness=Freshness(conninfo, POSITION),
@@ -64,7 +64,7 @@ def application(
     )
     app = Starlette(
         routes=routes(Webhooks(verifier, writer, metrics), services),
-        exception_handlers={ApiError: _told, HTTPException: _unrouted, Exception: _defect},
+        exception_handlers={ApiError: _refusal, HTTPException: _no_route, Exception: _defect},
         lifespan=_lifespan(services, ledger),
     )
     app.router.redirect_slashes = False
@@ -82,8 +82,8 @@ def _lifespan(
             stack.push_async_callback(services.database.close)
             services.freshness.start()
             stack.push_async_callback(services.freshness.stop)
-            services.known.start()
-            stack.push_async_callback(services.known.stop)
+            services.snapshots.start()
+            stack.push_async_callback(services.snapshots.stop)
             services.follower.start()
             stack.push_async_callback(asyncio.to_thread, services.follower.stop)
             await asyncio.to_thread(services.writer.start)
@@ -100,22 +100,24 @@ def _counting(metrics: Metrics) -> Callable[[Projected], None]:
     return count
 
 
-def _told(_request: Request, error: Exception) -> Response:
+def _refusal(_request: Request, error: Exception) -> StarletteResponse:
     assert isinstance(error, ApiError)
-    answer = error.answer()
-    response = Response(answer.body, answer.status)
-    response.raw_headers = answer.headers
-    return response
+    response = error.response()
+    sent = StarletteResponse(response.body, response.status)
+    sent.raw_headers = response.headers
+    return sent
 
 
-def _unrouted(request: Request, error: Exception) -> Response:
+def _no_route(request: Request, error: Exception) -> StarletteResponse:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
         allowed = ", ".join(sorted((error.headers or {})["Allow"].split(", ")))
         wrong = ApiError(405, "method_not_allowed", f"use {allowed}", headers={"allow": allowed})
-        return _told(request, wrong)
-    return _told(request, ApiError(error.status_code, "not_found", "there is nothing at this path"))
+        return _refusal(request, wrong)
+    return _refusal(
+        request, ApiError(error.status_code, "not_found", "there is nothing at this path")
+    )
 
 
-def _defect(request: Request, _error: Exception) -> Response:
-    return _told(request, INTERNAL)
+def _defect(request: Request, _error: Exception) -> StarletteResponse:
+    return _refusal(request, INTERNAL)

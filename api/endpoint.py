@@ -1,10 +1,11 @@
-"""The endpoint: serves an operation as it declares itself."""
+"""Serves an operation as it declares itself, and encodes what it answers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from api.http.operations import MIN_POSITION
+from api.http.responses import response
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Endpoint:
     """Serves an operation (ASGI)."""
 
-    def __init__(self, operation: Operation[Services], services: Services) -> None:
+    def __init__(self, operation: Operation[Services, object], services: Services) -> None:
         self._operation = operation
         self._services = services
 
@@ -25,9 +26,9 @@ class Endpoint:
         operation, services = self._operation, self._services
         if operation.secured:
             services.guard.check(scope)
-        given = operation.takes.read(scope["path_params"], scope["query_string"])
-        wanted = given[MIN_POSITION]
+        arguments = operation.takes.read(scope["path_params"], scope["query_string"])
+        wanted = arguments[MIN_POSITION]
         if wanted is not None:
             await services.freshness.reach(wanted)
-        answer = await operation.handle(services, given)
-        await answer.send(send)
+        result = await operation.handle(services, arguments)
+        await response(result).send(send)

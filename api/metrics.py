@@ -1,4 +1,4 @@
-"""Metrics: what the server counts, in Prometheus' format."""
+"""What the server counts, in Prometheus' format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAPI: the description of the server, made from the declarations that it runs on."""
+"""The description of the server, made from the declarations that it runs on."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args, get_type_hint
 import msgspec
 
 from api.http.errors import ErrorBody
+from api.http.responses import Content
 from api.webhooks.endpoint import PATH, Acknowledgement
 from api.webhooks.request_body import BODY_BYTES_MAX
 
@@ -38,10 +39,10 @@ _WEBHOOK_FAILURES: Final = {
 }
 
 
-def document(operations: Sequence[Operation[Any]]) -> Json:
+def document(operations: Sequence[Operation[Any, Any]]) -> Json:
     """Return the OpenAPI 3.1 document of these operations and of the way in."""
-    answered = [operation.answers for operation in operations if operation.answers is not None]
-    structs: list[object] = [Acknowledgement, ErrorBody, *answered]
+    answered = [operation.answers for operation in operations]
+    structs = [Acknowledgement, ErrorBody, *(type_ for type_ in answered if type_ is not Content)]
     schemas, components = msgspec.json.schema_components(structs, ref_template=_REF)
     schema_of = dict(zip(structs, schemas, strict=True))
     error = schema_of[ErrorBody]
@@ -65,7 +66,7 @@ def document(operations: Sequence[Operation[Any]]) -> Json:
     }
 
 
-def _described(operation: Operation[Any], answer: Json, error: Json) -> Json:
+def _described(operation: Operation[Any, Any], answer: Json, error: Json) -> Json:
     failures = {status: _FAILURES[status] for status in _PUBLIC_FAILURES}
     if operation.secured:
         failures = _FAILURES
@@ -135,14 +136,14 @@ def _structs(roots: Iterable[object]) -> Iterator[type[msgspec.Struct]]:
     seen: set[object] = set()
     waiting = list(roots)
     while waiting:
-        found = waiting.pop()
-        if found in seen:
+        type_ = waiting.pop()
+        if type_ in seen:
             continue
-        seen.add(found)
-        waiting += get_args(found)
-        if isinstance(found, type) and issubclass(found, msgspec.Struct):
-            waiting += get_type_hints(found).values()
-            yield found
+        seen.add(type_)
+        waiting += get_args(type_)
+        if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
+            waiting += get_type_hints(type_).values()
+            yield type_
 
 
 def _mended(components: Json, structs: Iterable[type[msgspec.Struct]]) -> Json:

@@ -1,4 +1,4 @@
-"""Routes: everything that is served, in one list."""
+"""Everything that is served, in one list."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from api.endpoint import Endpoint
 from api.http.operations import Operation
-from api.http.responses import Answer, answer, encode
+from api.http.responses import JSON, Content, encode
 from api.openapi import document
 from api.resources.customers import GET_CUSTOMER, GET_CUSTOMER_TIMELINE
 from api.resources.events import GET_EVENT, LIST_EVENTS
@@ -21,15 +21,15 @@ from api.resources.workflows import OPERATIONS as WINDMILL
 from api.webhooks.endpoint import PATH, Webhooks
 
 if TYPE_CHECKING:
-    from api.http.parameters import Given
+    from api.http.parameters import Arguments
     from api.services import Services
 
 
-async def _openapi(_services: Services, _given: Given) -> Answer:
-    return answer(_DOCUMENT)
+async def _openapi(_services: Services, _arguments: Arguments) -> Content:
+    return _DOCUMENT
 
 
-OPERATIONS: Final[tuple[Operation[Services], ...]] = (
+OPERATIONS: Final[tuple[Operation[Services, object], ...]] = (
     *chain.from_iterable(OBJECTS.values()),
     # An id may hold a slash, so what is more than the customer comes before the customer.
     GET_CUSTOMER_TIMELINE,
@@ -42,9 +42,9 @@ OPERATIONS: Final[tuple[Operation[Services], ...]] = (
     HEALTHZ,
     READYZ,
     METRICS,
-    Operation("/openapi.json", "openapi", "Get this document.", _openapi, secured=False),
+    Operation("/openapi.json", "openapi", "Get this document.", _openapi, Content, secured=False),
 )
-_DOCUMENT: Final = encode(document(OPERATIONS))
+_DOCUMENT: Final = Content(encode(document(OPERATIONS)), JSON)
 
 
 def routes(webhooks: Webhooks, services: Services) -> list[Route]:

@@ -1,4 +1,4 @@
-"""Services: what the operations work with, put together in one place."""
+"""What the operations work with, put together in one place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments: how commands declare what they take, and how the values are read."""
+"""How commands declare what they take, and how the values are read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from api.http.operations import MIN_POSITION
-from api.http.parameters import Given
+from api.http.parameters import Arguments
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -25,7 +25,7 @@ def add_json(parser: ArgumentParser) -> None:
 
 
 def add_taken(
-    parser: ArgumentParser, operation: Operation[Any], without: Sequence[Parameter[Any]] = ()
+    parser: ArgumentParser, operation: Operation[Any, Any], without: Sequence[Parameter[Any]] = ()
 ) -> None:
     """Let it take what an operation takes over HTTP, but for waiting and for what is named."""
     for declared in operation.takes.path:
@@ -41,11 +41,11 @@ def add_taken(
             )
 
 
-def given_in(args: Namespace, operation: Operation[Any]) -> Given:
+def arguments_of(args: Namespace, operation: Operation[Any, Any]) -> Arguments:
     """Return what was given of what an operation takes."""
     names = [declared.name for declared in (*operation.takes.path, *operation.takes.query)]
     values = {name: getattr(args, name, None) for name in names}
-    return Given({name: value for name, value in values.items() if value is not None})
+    return Arguments({name: value for name, value in values.items() if value is not None})
 
 
 def parameter(declared: Parameter[T]) -> Callable[[str], T]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from api.http.responses import encode
 from api.queries.database import Database
 from api.queries.read_side import ReadSide
-from api.queries.snapshot_cache import Known
+from api.queries.snapshot_cache import SnapshotCache
 from api.resources.objects import OBJECTS
 from cli import database as conninfo
-from cli.arguments import add_json, add_taken, given_in
+from cli.arguments import add_json, add_taken, arguments_of
 from cli.rendering.progress import shown
 from cli.rendering.terminal import console, wide_console, write
 from projections.read_models.catalogue import LISTINGS
@@ -25,18 +26,18 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from api.http.operations import Operation
-    from api.http.parameters import Given
+    from api.http.parameters import Arguments
     from api.resources.objects import Objects
     from cli.settings import Settings
     from telemetry.progress import Progress
 
     # Any: each shows what its own operation answers.
-    Show: TypeAlias = Callable[[Console, Any, Given], None]
+    Show: TypeAlias = Callable[[Console, Any, Arguments], None]
 
 T = TypeVar("T")
 
 
-def add_operation(command: ArgumentParser, operation: Operation[ReadSide], show: Show) -> None:
+def add_operation(command: ArgumentParser, operation: Operation[ReadSide, Any], show: Show) -> None:
     """Let a command take what an operation takes, and show what it answers."""
     command.description = operation.summary
     command.set_defaults(operation=operation, show=show)
@@ -45,7 +46,9 @@ def add_operation(command: ArgumentParser, operation: Operation[ReadSide], show:
 
 
 def add_kinds(
-    command: ArgumentParser, operation_of: Callable[[Objects], Operation[ReadSide]], show: Show
+    command: ArgumentParser,
+    operation_of: Callable[[Objects[Any]], Operation[ReadSide, Any]],
+    show: Show,
 ) -> None:
     """Let a command be about the objects of each kind, named as the resource or as the kind."""
     kinds = command.add_subparsers(required=True, metavar="KIND")
@@ -62,14 +65,14 @@ def ask(settings: Settings, args: Namespace) -> None:
     Raises:
         ApiError, RaphusError: as for `answered`.
     """
-    operation: Operation[ReadSide] = args.operation
+    operation: Operation[ReadSide, Any] = args.operation
     show: Show = args.show
-    given = given_in(args, operation)
-    answer = answered(settings, args, lambda read_side: operation.handle(read_side, given))
+    arguments = arguments_of(args, operation)
+    result = answered(settings, args, lambda read_side: operation.handle(read_side, arguments))
     if args.json:
-        write(answer.body + b"\n")
+        write(encode(result) + b"\n")
     else:
-        show(wide_console(), answer.decoded(cast("type[Any]", operation.answers)), given)
+        show(wide_console(), result, arguments)
 
 
 def answered(
@@ -112,9 +115,9 @@ async def _reading(
     conninfo_: str, settings: Settings, progress: Progress
 ) -> AsyncIterator[ReadSide]:
     database = Database(conninfo_)
-    known = Known(conninfo_, database, wait_s=None, progress=progress)
+    snapshots = SnapshotCache(conninfo_, database, wait_s=None, progress=progress)
     try:
-        yield ReadSide(database, known, settings.windmill.routes_file())
+        yield ReadSide(database, snapshots, settings.windmill.routes_file())
     finally:
-        await known.stop()
+        await snapshots.stop()
         await database.close()

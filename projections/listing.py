@@ -1,15 +1,18 @@
-"""Listings: what the five lists of entities share: columns, filters, order and cursor."""
+"""The lists of entities, one a kind: their columns, filters, order and cursor."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Final, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 
 from domain.aggregates.catalogue import KINDS
 from domain.entity import Entity
+from domain.periods import Period
 from postgres.statement import Statement
 
 if TYPE_CHECKING:
@@ -22,14 +25,47 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 BigInt = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 StorableText = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*\Z")]
 
-COMMON_FILTERS: Final[Mapping[str, str]] = {
-    "business_id": "t.business_id = %(business_id)s",
-    "status": "t.status = %(status)s",
-    "customer_id": "t.customer_id = %(customer_id)s",
-    "created_at_gte": "t.created_at >= %(created_at_gte)s",
-    "created_at_lte": "t.created_at <= %(created_at_lte)s",
-}
-"""The conditions that a query's parameters stand for; `t` is the read model's table."""
+_PERIODS: Final = frozenset({"stream_id", "valid", *Period.__struct_fields__})
+"""The columns of the periods."""
+
+
+class FilterError(ValueError):
+    """A filter asks the periods for what they do not keep; `problem` goes on behind its `name`."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name} {problem}")
+        self.name = name
+        self.problem = problem
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A condition on a list, by a value that is asked for under a name.
+
+    Over HTTP and on the command line it is a parameter with this name, description and type: a
+    text, true or false, or a time. The value is `%(name)s` in the conditions, and `as_of` the
+    instant that is asked about. `now` is the condition on the read model, `then` the one on its
+    periods; both are `t`, and what a listing joins has its name. `then` is None where the periods
+    do not keep what it would need: with `as_of`, the filter is refused. `then_with` are the common
+    table expressions that `then` rests on.
+
+    Raises:
+        FilterError: `then` asks for a column that the periods do not have.
+    """
+
+    name: str
+    type: type[str] | type[bool] | type[datetime]
+    description: str
+    now: str
+    then: str | None
+    then_with: str = ""
+
+    def __post_init__(self) -> None:
+        missing = set(re.findall(r"\b[tp]\.(\w+)", self.then or "")) - _PERIODS
+        if missing:
+            columns = ", ".join(sorted(missing))
+            problem = f"needs another `then`, or None: the periods do not keep {columns}"
+            raise FilterError(self.name, problem)
 
 
 class Listed(NamedTuple, Generic[AnyEntity]):
@@ -43,34 +79,41 @@ class Listed(NamedTuple, Generic[AnyEntity]):
 class Listing(Generic[AnyEntity]):
     """The list of one kind of entity, newest first seen first.
 
-    `filters` are added to the common ones and replace them by name; in them `as_of` is the instant
-    that is asked about, NULL for now. `joins` adds other tables
-    to `t`; `columns` gives the expression of each field that is not a column of `t`.
+    `filters` stand in the order in which they are documented; in their `now`, `as_of` is NULL.
+    `joins` adds other tables to the read model's, `t`; `columns` gives the expression of each field
+    that is not a column of `t`.
     """
 
     resource: str
     entity: type[AnyEntity]
     id_field: str
-    filters: Mapping[str, str]
+    filters: tuple[Filter, ...]
     joins: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
-    _select: str = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "filters", {**COMMON_FILTERS, **self.filters})
+    @cached_property
+    def _select(self) -> str:
         names = self.entity.__struct_fields__
         wanted = ", ".join(self.columns.get(name, f"t.{name}") for name in names)
         source = f"{self.resource} AS t {self.joins}".rstrip()
-        select = f"SELECT t.first_position, {wanted} FROM {source}"  # noqa: S608 -- names
-        object.__setattr__(self, "_select", select)
+        return f"SELECT t.first_position, {wanted} FROM {source}"  # noqa: S608 -- names
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """The name of the kind that is listed."""
         return next(name for name, kind in KINDS.items() if kind.entity is self.entity)
 
-    def page(self, given: Mapping[str, object], *, before: int | None, limit: int) -> Statement:
-        """Select what meets all the filters `given`, after the cursor `before`.
+    def filters_of(self, values: Mapping[str, object]) -> list[Filter]:
+        """Return the filters that values, by name, are asked by.
+
+        Raises:
+            KeyError: there is no such filter.
+        """
+        by_name = {filter_.name: filter_ for filter_ in self.filters}
+        return [by_name[name] for name in values]
+
+    def page(self, values: Mapping[str, object], *, before: int | None, limit: int) -> Statement:
+        """Select what meets the filters for all these values, after the cursor `before`.
 
         An entity keeps its place when it changes, so no page repeats or misses one that was
         there when the first page was read.
@@ -78,16 +121,16 @@ class Listing(Generic[AnyEntity]):
         Raises:
             KeyError: there is no such filter.
         """
-        conditions = [self.filters[name] for name in given]
+        conditions = [filter_.now for filter_ in self.filters_of(values)]
         if before is not None:
             conditions.append("t.first_position < %(before)s")
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         return Statement(
             f"{self._select}{where} ORDER BY t.first_position DESC LIMIT %(limit)s",
-            {**given, "as_of": None, "before": before, "limit": limit},
+            {**values, "as_of": None, "before": before, "limit": limit},
         )
 
-    def one(self, entity_id: str) -> Statement:
+    def by_id(self, entity_id: str) -> Statement:
         """Select the entity with an id: the one first seen, should two tenants share the id."""
         where = f" WHERE t.{self.id_field} = %(id)s"
         return Statement(
@@ -95,7 +138,7 @@ class Listing(Generic[AnyEntity]):
         )
 
     def read(self, row: Sequence[object]) -> Listed[AnyEntity]:
-        """Read a row of `page` or `one`; its times are in the connection's time zone."""
+        """Read a row of `page` or `by_id`; its times are in the connection's time zone."""
         first_position, *values = row
         fields = dict(zip(self.entity.__struct_fields__, values, strict=True))
         return Listed(cast("int", first_position), msgspec.convert(fields, self.entity))

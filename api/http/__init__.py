@@ -1,1 +1,1 @@
-"""HTTP: what all requests and responses share."""
+"""What all requests and responses share."""

@@ -1,4 +1,4 @@
-"""Admission: who has to go when there are as many connections as there may be."""
+"""Who has to go when there are as many connections as there may be."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ class Admission:
         """Make room for a connection that is among the others already."""
         if len(connections) - len(self._leaving) <= self._connections_max:
             return
-        staying = [one for one in connections if one not in self._leaving]
+        staying = [each for each in connections if each not in self._leaving]
         share = max(len(staying) // SHARE, 1)
-        for one in longest_waiting(staying, share) or [newcomer]:
-            self._leaving.add(one)
-            one.abort()
+        for leaving in longest_waiting(staying, share) or [newcomer]:
+            self._leaving.add(leaving)
+            leaving.abort()
         _log.warning(
             f"{self._connections_max} connections were open, as many as may be: those that had"
             f" kept the server waiting longest are closed, up to {share} at once"
@@ -73,14 +73,14 @@ class Admission:
 
 def longest_waiting(connections: Collection[Connection], count: int) -> Sequence[Connection]:
     """Return the connections to close: `count`, or as many as there are whose turn it is."""
-    waiting = [(since, one) for one in connections if (since := one.waits_since) is not None]
+    waiting = [(since, each) for each in connections if (since := each.waits_since) is not None]
     if not waiting:
         return []
-    networks = Counter(_network(one.address) for one in connections)
+    networks = Counter(_network(each.address) for each in connections)
     network, number = networks.most_common(1)[0]
     if number > len(connections) / 2:
-        waiting = [(since, one) for since, one in waiting if _network(one.address) == network]
-    return [one for _, one in nsmallest(count, waiting, key=lambda pair: pair[0])]
+        waiting = [(since, each) for since, each in waiting if _network(each.address) == network]
+    return [each for _, each in nsmallest(count, waiting, key=lambda pair: pair[0])]
 
 
 def _network(address: str) -> str | bytes:

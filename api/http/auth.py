@@ -1,4 +1,4 @@
-"""Auth: who may read, and that no page of another site asks in a reader's name."""
+"""Who may read, and that no page of another site asks in a reader's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Capacity: how many connections the limit of open files leaves room for."""
+"""How many connections the limit of open files leaves room for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cursors: where the next page begins, as opaque text that only the list that gave it takes."""
+"""Where the next page begins, as opaque text that only the list that gave it takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors: the one shape in which every refusal is told."""
+"""The one shape in which every refusal is told."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from api.http.responses import Answer, json_answer
+from api.http.responses import Response, response
 from domain.entity import spoken
 from telemetry.errors import RaphusError
 
@@ -49,9 +49,9 @@ class ApiError(RaphusError):
             name.encode(): value.encode("latin-1") for name, value in (headers or {}).items()
         }
 
-    def answer(self) -> Answer:
+    def response(self) -> Response:
         """Return what is sent."""
-        return json_answer(self.body, self.status, self.headers)
+        return response(self.body, self.status, self.headers)
 
 
 def not_now(

@@ -1,4 +1,4 @@
-"""Pages: a part of a list as JSON, with the cursor that leads to the next."""
+"""A part of a list, with the cursor that leads to the next."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 import msgspec
 
 from api.http.parameters import integer
-from api.http.responses import Answer, json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,8 +16,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Key = TypeVar("Key")
+Value = TypeVar("Value")
 
-LIMIT: Final = integer("limit", "How many items a page has.", minimum=1, maximum=100, default=50)
+LIMIT_MAX: Final = 100
+LIMIT: Final = integer(
+    "limit", "How many items a page has.", minimum=1, maximum=LIMIT_MAX, default=50
+)
 
 
 class Page(msgspec.Struct, Generic[T]):
@@ -28,17 +31,17 @@ class Page(msgspec.Struct, Generic[T]):
     next: str | None
 
 
-class Item(NamedTuple, Generic[Key]):
+class Item(NamedTuple, Generic[Key, Value]):
     """What a row says, and the key by which the list is sorted."""
 
     key: Key
-    value: msgspec.Struct
+    value: Value
 
 
 def page(
-    rows: Sequence[Row], limit: int, read: Callable[[Row], Item[Key]], cursor: Cursor[Key]
-) -> Answer:
-    """Answer with the first `limit` rows; one more row tells that there is a next page."""
+    rows: Sequence[Row], limit: int, read: Callable[[Row], Item[Key, Value]], cursor: Cursor[Key]
+) -> Page[Value]:
+    """Return the first `limit` rows; one more row tells that there is a next page."""
     items = [read(row) for row in rows[:limit]]
     following = cursor.write(items[-1].key) if len(rows) > limit else None
-    return json_answer(Page([item.value for item in items], following))
+    return Page([item.value for item in items], following)

@@ -1,4 +1,8 @@
-"""Parameters: each declared once, which reads it, tells what is wrong, and documents it."""
+"""What a request may ask: each value declared once, read, refused and documented by it.
+
+Strictly, so not by msgspec's lax mode: that takes 1.0 for an integer, TRUE and 1 for true, Unix
+seconds for a time, and a line's end behind what a pattern ends with.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +40,8 @@ class Parameter(Generic[T]):
     default: T = cast("T", None)  # noqa: RUF009 -- an absent value, for a type that allows it
 
 
-class Given:
-    """The parameters of one request, by their declarations."""
+class Arguments:
+    """The values of one request's parameters, by their declarations."""
 
     def __init__(self, values: Mapping[str, object]) -> None:
         self._values = values
@@ -46,8 +50,12 @@ class Given:
         """Return a value, or the default."""
         return cast("T", self._values.get(parameter.name, parameter.default))
 
+    def having(self, parameter: Parameter[T], value: T) -> Arguments:
+        """Return these, with one more or another."""
+        return Arguments({**self._values, parameter.name: value})
+
     def among(self, parameters: Sequence[Parameter[Any]]) -> dict[str, object]:
-        """Return those of these that were given."""
+        """Return the values of these parameters, by name, of those that the request has."""
         return {p.name: self._values[p.name] for p in parameters if p.name in self._values}
 
 
@@ -62,7 +70,7 @@ class Declared:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_name", {p.name: p for p in self.query})
 
-    def read(self, path: Mapping[str, str], query: bytes) -> Given:
+    def read(self, path: Mapping[str, str], query: bytes) -> Arguments:
         """Read a request's path and query.
 
         Raises:
@@ -71,7 +79,7 @@ class Declared:
         values: dict[str, object] = {p.name: _path_value(p, path[p.name]) for p in self.path}
         if query:
             values |= self._read_query(query)
-        return Given(values)
+        return Arguments(values)
 
     def _read_query(self, query: bytes) -> dict[str, object]:
         try:
@@ -84,7 +92,7 @@ class Declared:
         values: dict[str, object] = {}
         for name, value in pairs:
             if name in values:
-                raise _invalid(name, "is given more than once")
+                raise invalid(name, "is given more than once")
             values[name] = self._read_one(name, value)
         return values
 
@@ -98,7 +106,7 @@ class Declared:
         try:
             return parameter.read(value)
         except ValueError as error:
-            raise _invalid(name, str(error)) from error
+            raise invalid(name, str(error)) from error
 
 
 def text(name: str, description: str, chars_max: int = ID_CHARS_MAX) -> Parameter[str | None]:
@@ -212,5 +220,6 @@ def _is_text(value: str, chars_max: int = ID_CHARS_MAX) -> bool:
     return len(value) <= chars_max and re.fullmatch(_TEXT, value) is not None
 
 
-def _invalid(name: str, problem: str) -> ApiError:
+def invalid(name: str, problem: str) -> ApiError:
+    """Return the error that tells what is wrong with a parameter's value."""
     return ApiError(400, "invalid_parameter", f"{name} {problem}", {"parameter": name})

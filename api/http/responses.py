@@ -1,8 +1,8 @@
-"""Answers: what goes back over HTTP, and the headers that go with all of it."""
+"""What goes back over HTTP, and the headers that go with all of it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -11,36 +11,39 @@ if TYPE_CHECKING:
 
     from starlette.types import Send
 
-T = TypeVar("T")
 JSON: Final = b"application/json"
 encode: Final = msgspec.json.Encoder().encode
 
 
-class Answer(NamedTuple):
-    """A whole answer: its status, headers and body."""
+class Content(NamedTuple):
+    """What is not the JSON of a struct: the bytes as they are sent, and their media type."""
+
+    body: bytes
+    media_type: bytes
+
+
+class Response(NamedTuple):
+    """A whole response: its status, headers and body."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
 
     async def send(self, send: Send) -> None:
-        """Send it."""
+        """Send it by ASGI."""
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         await send({"type": "http.response.body", "body": self.body})
 
-    def decoded(self, as_: type[T]) -> T:
-        """Read what the JSON says, for those who ask without HTTP."""
-        return msgspec.json.decode(self.body, type=as_)
 
+def response(
+    result: object, status: int = 200, headers: Mapping[bytes, bytes] | None = None
+) -> Response:
+    """Return the response that says this: `Content` as it is, anything else in JSON.
 
-def answer(
-    body: bytes,
-    media_type: bytes = JSON,
-    status: int = 200,
-    headers: Mapping[bytes, bytes] | None = None,
-) -> Answer:
-    """Return an answer that no cache keeps and no browser takes for something else."""
-    return Answer(
+    No cache keeps it, and no browser takes it for something else.
+    """
+    body, media_type = result if isinstance(result, Content) else (encode(result), JSON)
+    return Response(
         status,
         [
             (b"content-type", media_type),
@@ -51,10 +54,3 @@ def answer(
         ],
         body,
     )
-
-
-def json_answer(
-    value: object, status: int = 200, headers: Mapping[bytes, bytes] | None = None
-) -> Answer:
-    """Return an answer in JSON."""
-    return answer(encode(value), JSON, status, headers)

@@ -1,4 +1,4 @@
-"""The server: uvicorn on a socket, with our limits, in the foreground or in a thread."""
+"""Uvicorn on a socket, with our limits, in the foreground or in a thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Protocol: uvicorn's HTTP/1.1, with limits on what a peer may send, and how long it may take."""
+"""Uvicorn's HTTP/1.1, with limits on what a peer may send, and how long it may take."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _BUSY: Final = not_now("busy", f"{REQUESTS_MAX} requests are under way")
 
 
 async def _say_busy(_scope: Scope, _receive: Receive, send: Send) -> None:
-    await _BUSY.answer().send(send)
+    await _BUSY.response().send(send)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -164,10 +164,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer in the shape of all errors, and close the connection."""
-        answer = self._problem.answer()
-        lines = [b"%b: %b\r\n" % header for header in answer.headers]
-        head = STATUS_LINE[answer.status] + b"".join(lines) + b"connection: close\r\n\r\n"
-        self.transport.write(head + answer.body)
+        response = self._problem.response()
+        lines = [b"%b: %b\r\n" % header for header in response.headers]
+        head = STATUS_LINE[response.status] + b"".join(lines) + b"connection: close\r\n\r\n"
+        self.transport.write(head + response.body)
         self.transport.close()
         self._await_taking()
 

@@ -1,1 +1,1 @@
-"""Queries: what questions are answered from: the present, the past, and how fresh it is."""
+"""What questions are answered from: the present, the past, and how fresh it is."""

@@ -1,4 +1,4 @@
-"""Database: the connections that answer questions, and make the few changes asked for.
+"""The connections that answer questions, and make the few changes asked for.
 
 No library's pool: one would try for ever rarer to reach a database that is away.
 """

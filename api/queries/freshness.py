@@ -1,4 +1,4 @@
-"""Freshness: how far the read models are, and waiting until they are far enough."""
+"""How far the read models are, and waiting until they are far enough."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Freshness:
         self._select_position = select_position
         self._task: asyncio.Task[None] | None = None
         self._moved = asyncio.Event()
-        self._known = True
+        self._is_known = True
         self.position = 0
 
     def start(self) -> None:
@@ -67,9 +67,9 @@ class Freshness:
             try:
                 await self._listen()
             except psycopg.Error as error:
-                if self._known:
+                if self._is_known:
                     _log.warning("the position is not known for now: %s", type(error).__name__)
-            self._known = False
+            self._is_known = False
             await asyncio.sleep(POLL_S)
 
     async def _listen(self) -> None:
@@ -79,7 +79,7 @@ class Freshness:
                 cursor = await conn.execute(*self._select_position)
                 row = await cursor.fetchone()
                 self._move(row[0] if row else 0)
-                self._known = True
+                self._is_known = True
                 async for notice in conn.notifies(timeout=POLL_S):
                     self._move(int(notice.payload))
 

@@ -1,4 +1,4 @@
-"""The read side: what questions are answered from, over HTTP and on the command line."""
+"""What questions are answered from, over HTTP and on the command line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from api.queries.database import Database
-    from api.queries.snapshot_cache import Known
+    from api.queries.snapshot_cache import SnapshotCache
     from workflows.routes.routes_file import RoutesFile
 
 
@@ -16,5 +16,5 @@ class ReadSide:
     """What is true now, what was known then, and the routes that there are."""
 
     database: Database
-    known: Known
+    snapshots: SnapshotCache
     routes: RoutesFile

@@ -1,4 +1,4 @@
-"""Known: the read models as they were known at a time, built when they are first asked for."""
+"""The read models as they were known at a time: built when first asked for, dropped when unused."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ USED_EVERY_S: Final = 60.0
 TIDY_EVERY_S: Final = 300.0
 
 
-class Known:
+class SnapshotCache:
     """Answers from the read models as they were known at some time.
 
     `wait_s` None waits until a snapshot is built, whose progress is told meanwhile.
@@ -128,7 +128,11 @@ class Known:
             _log.error("the read models of the past cannot be built: %s", error)
             return not_now("unavailable", "the read models of that time cannot be built now")
         now = time.monotonic()
-        recent = {one: at for one, at in self._noted_at.items() if at + USED_EVERY_S > now}
+        recent = {
+            noted: noted_at
+            for noted, noted_at in self._noted_at.items()
+            if noted_at + USED_EVERY_S > now
+        }
         self._noted_at = recent | {position: now}
         return None
 

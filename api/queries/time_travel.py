@@ -1,39 +1,29 @@
-"""The past: objects, timelines and explanations as they were, folded from the log."""
+"""Objects and lists as they were at a time of the past, folded from the log."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import msgspec
 
 from api.http.errors import ApiError, never_seen
-from api.http.operations import MIN_POSITION, Operation
-from api.http.parameters import Declared, Parameter, choice, instant, path_text
-from api.http.responses import json_answer
+from api.http.parameters import Parameter, instant
 from domain.aggregates.catalogue import THROUGH_PAYMENT
 from domain.entity import spoken
-from domain.explanation.explain import (
-    Explanation,
-    UnknownEntityError,
-    by_payment,
-    explain,
-    lacks_customer,
-)
 from domain.stream_id import parts_of, stream_id
 from projections import stream_history as history
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from api.http.parameters import Given
-    from api.http.responses import Answer
+    from api.http.parameters import Arguments
     from api.queries.read_side import ReadSide
     from domain.aggregate import Aggregate
     from domain.entity import Entity
     from postgres.statement import Row
-    from projections.listing import Listing
+    from projections.listing import AnyEntity, Listing
     from projections.read_models.periods import Place
 
 
@@ -66,22 +56,22 @@ class Then(NamedTuple):
     known_position: int | None
 
 
-async def then_of(read_side: ReadSide, given: Given) -> Then:
+async def then_of(read_side: ReadSide, arguments: Arguments) -> Then:
     """Return the place in the past that is asked for.
 
     Raises:
         ApiError: 503; the database is away.
     """
-    return Then(given[AS_OF], await read_side.known.position(given[KNOWN_AT]))
+    return Then(arguments[AS_OF], await read_side.snapshots.position(arguments[KNOWN_AT]))
 
 
-def is_asked(given: Given) -> bool:
+def is_asked(arguments: Arguments) -> bool:
     """Tell whether the past is asked for."""
-    return given[AS_OF] is not None or given[KNOWN_AT] is not None
+    return arguments[AS_OF] is not None or arguments[KNOWN_AT] is not None
 
 
 async def aggregate_then(
-    read_side: ReadSide, listing: Listing[Any], kind: str, object_id: str, then: Then
+    read_side: ReadSide, listing: Listing[Any], object_id: str, then: Then
 ) -> Aggregate:
     """Return the aggregate that an object belongs to, as it was then.
 
@@ -90,23 +80,24 @@ async def aggregate_then(
     """
     whole = history.read(await read_side.database.rows(history.of_object(listing, object_id)))
     if whole is None:
-        raise never_seen(kind)
+        raise never_seen(listing.kind)
     return whole.at(**then._asdict())
 
 
 async def entity_then(
-    read_side: ReadSide, listing: Listing[Any], kind: str, object_id: str, given: Given
-) -> Entity:
+    read_side: ReadSide, listing: Listing[AnyEntity], object_id: str, arguments: Arguments
+) -> AnyEntity:
     """Return an object as it was at the times given.
 
     Raises:
         ApiError: 404; nothing of it had occurred, or been recorded, by then.
     """
-    then = await then_of(read_side, given)
-    was = await aggregate_then(read_side, listing, kind, object_id, then)
+    kind, then = listing.kind, await then_of(read_side, arguments)
+    was = await aggregate_then(read_side, listing, object_id, then)
     for known in was.entities():
         if known.kind.name == kind and getattr(known.entity, known.kind.id_field) == object_id:
-            return await _with_customer(read_side, was, kind, known.entity, then)
+            entity = await _with_customer(read_side, was, kind, known.entity, then)
+            return cast("AnyEntity", entity)
     raise ApiError(404, "not_yet", f"nothing of this {spoken(kind)} was there at that time")
 
 
@@ -133,16 +124,16 @@ async def in_parts(read_side: ReadSide, places: Sequence[Place]) -> list[list[Pl
 
 
 async def entities_then(
-    read_side: ReadSide, kind: str, parts: Sequence[Sequence[Place]], then: Then
-) -> list[Entity]:
+    read_side: ReadSide, listing: Listing[AnyEntity], parts: Sequence[Sequence[Place]], then: Then
+) -> list[AnyEntity]:
     """Return the objects of a list as they were then."""
-    entities = []
+    entities: list[Entity] = []
     for places in parts:
         statement = history.of_streams([place.stream_id for place in places])
         rows = await read_side.database.rows(statement)
         # Folding takes its time, in which the server takes webhooks.
-        entities += await asyncio.to_thread(_entities, kind, places, rows, then)
-    return entities
+        entities += await asyncio.to_thread(_entities, listing.kind, places, rows, then)
+    return cast("list[AnyEntity]", entities)
 
 
 def _entities(kind: str, places: Sequence[Place], rows: list[Row], then: Then) -> list[Entity]:
@@ -155,46 +146,6 @@ def _entities(kind: str, places: Sequence[Place], rows: list[Row], then: Then) -
                 customer_id = entity.customer_id or place.customer_id
                 found.append(msgspec.structs.replace(entity, customer_id=customer_id))
     return found
-
-
-def explained(listing: Listing[Any], kind: str) -> Operation[ReadSide]:
-    """Return the operation that explains a field of one object of a kind."""
-    object_id = path_text("id", f"Dodo's id of the {spoken(kind)}.")
-    names = listing.entity.__struct_fields__
-    field = choice("field", "The field to explain.", names, default="status")
-
-    async def handle(read_side: ReadSide, given: Given) -> Answer:
-        then = await then_of(read_side, given)
-        was = await aggregate_then(read_side, listing, kind, given[object_id], then)
-        try:
-            found = explain(was, kind, given[object_id], given[field])
-        except UnknownEntityError as error:
-            raise never_seen(kind) from error
-        return json_answer(await _by_payment(read_side, was, found, then))
-
-    return Operation(
-        path=f"/v1/{listing.resource}/{{id:path}}/explain",
-        name=f"explain_{kind}",
-        summary=f"Explain why a field of one {spoken(kind)} has its value.",
-        handle=handle,
-        answers=Explanation,
-        takes=Declared((object_id,), (field, AS_OF, KNOWN_AT, MIN_POSITION)),
-        may_fail={404: f"No {spoken(kind)} with this id was there."},
-    )
-
-
-async def _by_payment(
-    read_side: ReadSide, was: Aggregate, found: Explanation, then: Then
-) -> Explanation:
-    """Explain a customer by the payment, where the object's own data lacks it."""
-    if not lacks_customer(found):
-        return found
-    payment_id = explain(was, found.kind, found.id, "payment_id").value
-    if not isinstance(payment_id, str):
-        return found
-    payment = stream_id("payment", parts_of(was.id)[1], payment_id)
-    whole = history.read(await read_side.database.rows(history.of_stream(payment)))
-    return by_payment(found, whole.at(**then._asdict())) if whole else found
 
 
 async def _with_customer(

@@ -1,1 +1,1 @@
-"""Resources: what can be asked, one module for each thing that is asked about."""
+"""What can be asked, one module for each thing that is asked about."""

@@ -1,4 +1,4 @@
-"""Events: the log as it was recorded, as a list and one by one with its body."""
+"""The log as it was recorded, as a list and one by one with its body."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from api.http.cursors import Cursor
 from api.http.errors import ApiError
 from api.http.operations import MIN_POSITION, Operation
 from api.http.pagination import LIMIT, Item, Page, page
-from api.http.parameters import Declared, Given, path_text, position, text
-from api.http.responses import Answer, json_answer
+from api.http.parameters import Arguments, Declared, path_text, position, text
 from api.queries.time_travel import AS_OF, KNOWN_AT
 from ledger.mapper import LedgerMapper
 from postgres.statement import Statement
@@ -95,7 +94,7 @@ class Span(NamedTuple):
     until: int | None
 
 
-def select_events(given: Given, span: Span, limit: int) -> Statement:
+def select_events(arguments: Arguments, span: Span, limit: int) -> Statement:
     """Select events in the order of their positions.
 
     They are found by an index in that very order, so that no more is read than is wanted. A
@@ -104,75 +103,76 @@ def select_events(given: Given, span: Span, limit: int) -> Statement:
     conditions, order = ["notification_id > %(after)s"], "notification_id"
     if span.until is not None:
         conditions.append("notification_id <= %(until)s")
-    if given[AS_OF] is not None:
+    if arguments[AS_OF] is not None:
         conditions.append(_OCCURRED)
-    if given[AGGREGATE] is not None:
+    if arguments[AGGREGATE] is not None:
         conditions.append("originator_id BETWEEN %(aggregate_id)s AND %(aggregate_id)s")
         # In a stream, versions follow each other as positions do.
         order = "originator_id, originator_version"
-        if given[TYPE] is not None:
+        if arguments[TYPE] is not None:
             conditions.append("topic = %(type)s")
-    elif given[TYPE] is not None:
+    elif arguments[TYPE] is not None:
         conditions.append("topic BETWEEN %(type)s AND %(type)s")
         order = "topic, notification_id"
     return Statement(
         "SELECT notification_id, webhook_id, topic, originator_id, recorded_at"  # noqa: S608 -- constants
         f" FROM raphus.ledger_events AS e WHERE {' AND '.join(conditions)}"
         f" ORDER BY {order} LIMIT %(limit)s",
-        {**given.among((TYPE, AGGREGATE, AS_OF)), **span._asdict(), "limit": limit},
+        {**arguments.among((TYPE, AGGREGATE, AS_OF)), **span._asdict(), "limit": limit},
     )
 
 
-def read_event(row: Row) -> Item[int]:
+def read_event(row: Row) -> Item[int, LoggedEvent]:
     """Read a row of `select_events`."""
     place, *values = row
     fields = dict(zip(LoggedEvent.__struct_fields__, (str(place), *values), strict=True))
     return Item(cast("int", place), msgspec.convert(fields, LoggedEvent))
 
 
-async def first_events(read_side: ReadSide, given: Given) -> list[LoggedEvent]:
+async def first_events(read_side: ReadSide, arguments: Arguments) -> list[LoggedEvent]:
     """Read the first events, `limit` of them if there are so many.
 
     Raises:
         ApiError: 503; the database is away.
     """
-    found: list[LoggedEvent] = []
-    asked = given.among(LIST_EVENTS.takes.query)
-    while True:
-        part = (await _list(read_side, Given(asked))).decoded(Page[LoggedEvent])
-        found += part.items
-        if part.next is None or len(found) >= given[LIMIT]:
-            return found[: given[LIMIT]]
-        asked[CURSOR.parameter.name] = CURSOR.read(part.next)
+    part = await _events(read_side, arguments)
+    events = part.items
+    while part.next is not None and len(events) < arguments[LIMIT]:
+        further = arguments.having(CURSOR.parameter, CURSOR.read(part.next))
+        part = await _events(read_side, further)
+        events += part.items
+    return events[: arguments[LIMIT]]
 
 
-async def _list(read_side: ReadSide, given: Given) -> Answer:
-    after = max(given[AFTER] or 0, given[CURSOR.parameter] or 0)
-    until, limit = await read_side.known.position(given[KNOWN_AT]), given[LIMIT]
-    if given[AS_OF] is None or given[AGGREGATE] is not None:
-        rows = await read_side.database.rows(select_events(given, Span(after, until), limit + 1))
+async def _events(read_side: ReadSide, arguments: Arguments) -> Page[LoggedEvent]:
+    after = max(arguments[AFTER] or 0, arguments[CURSOR.parameter] or 0)
+    until, limit = await read_side.snapshots.position(arguments[KNOWN_AT]), arguments[LIMIT]
+    if arguments[AS_OF] is None or arguments[AGGREGATE] is not None:
+        rows = await read_side.database.rows(
+            select_events(arguments, Span(after, until), limit + 1)
+        )
         return page(rows, limit, read_event, CURSOR)
     end = await read_side.database.row(_END) if until is None else (until,)
     last = int(str(end[0])) if end else 0
     span = Span(after, min(last, after + LOOKED_AT_MAX))
-    rows = await read_side.database.rows(select_events(given, span, limit + 1))
+    rows = await read_side.database.rows(select_events(arguments, span, limit + 1))
     if len(rows) > limit or span.until == last:
         return page(rows, limit, read_event, CURSOR)
     items = [read_event(row).value for row in rows]
-    return json_answer(Page(items, CURSOR.write(after + LOOKED_AT_MAX)))
+    return Page(items, CURSOR.write(after + LOOKED_AT_MAX))
 
 
-async def _one(read_side: ReadSide, given: Given) -> Answer:
-    until = await read_side.known.position(given[KNOWN_AT])
-    asked = [_SELECT_BODIES, *[_OCCURRED] * (given[AS_OF] is not None)]
+async def _event(read_side: ReadSide, arguments: Arguments) -> WholeEvent:
+    until = await read_side.snapshots.position(arguments[KNOWN_AT])
+    asked = [_SELECT_BODIES, *[_OCCURRED] * (arguments[AS_OF] is not None)]
     if until is not None:
         asked.append("notification_id <= %(until)s")
     statement = f"{' AND '.join(asked)} ORDER BY notification_id LIMIT {BODIES_MAX}"
-    params = {**given.among((WEBHOOK_ID, AS_OF)), "until": until}
+    params = {**arguments.among((WEBHOOK_ID, AS_OF)), "until": until}
     rows = await read_side.database.rows(Statement(statement, params))
     if not rows:
         raise ApiError(404, "not_found", "no webhook with this id is recorded and projected")
-    return json_answer(_whole(rows))
+    return _whole(rows)
 
 
 def _whole(rows: list[Row]) -> WholeEvent:
@@ -197,22 +197,22 @@ def _whole(rows: list[Row]) -> WholeEvent:
     )
 
 
-LIST_EVENTS: Final = Operation["ReadSide"](
+LIST_EVENTS: Final = Operation["ReadSide", Page[LoggedEvent]](
     path="/v1/events",
     name="list_events",
     summary="List the log, oldest first; poll it with `after` to follow it. A page `as_of` a time"
     " may have fewer items than its limit, or none, while `next` leads on.",
-    handle=_list,
+    handle=_events,
     answers=Page[LoggedEvent],
     takes=Declared(
         query=(TYPE, AGGREGATE, AFTER, LIMIT, CURSOR.parameter, AS_OF, KNOWN_AT, MIN_POSITION)
     ),
 )
-GET_EVENT: Final = Operation["ReadSide"](
+GET_EVENT: Final = Operation["ReadSide", WholeEvent](
     path="/v1/events/{id:path}",
     name="get_event",
     summary="Get one webhook, with its body to the byte.",
-    handle=_one,
+    handle=_event,
     answers=WholeEvent,
     takes=Declared(path=(WEBHOOK_ID,), query=(AS_OF, KNOWN_AT, MIN_POSITION)),
     may_fail={404: "No webhook with this id is recorded and projected."},

@@ -1,4 +1,4 @@
-"""Health: whether the process lives, whether it is ready, and what it counts."""
+"""Whether the process lives, whether it is ready, and what it counts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psycopg
 
 from api.http.errors import ApiError, not_now
 from api.http.operations import Operation
-from api.http.responses import Answer, answer, json_answer
+from api.http.responses import Content
 from api.metrics import MEDIA_TYPE
 from ledger.clock import doubt
 from ledger.following.checkpoint import CHECKPOINT, Checkpoint
@@ -18,10 +18,10 @@ from ledger.following.pages import disagreement
 from ledger.integrity.hash_chain import GENESIS
 from migrations import runner
 from postgres.statement import Statement
-from workflows.outbox import queries as listing
+from workflows.outbox import queries as outbox
 
 if TYPE_CHECKING:
-    from api.http.parameters import Given
+    from api.http.parameters import Arguments
     from api.services import Services
 
 _MIGRATIONS: Final = len(runner.read())
@@ -51,7 +51,7 @@ class Ready(msgspec.Struct):
     warnings: dict[str, str]
 
 
-class Progress(NamedTuple):
+class LogStatus(NamedTuple):
     """How far the log and the read models are, and the age of the first event not shown.
 
     `log_hash` is the log's at the checkpoint, None where the log has no such event. `database_at`
@@ -80,7 +80,7 @@ class Progress(NamedTuple):
         return doubt(self.database_at, datetime.now(UTC), self.head_at)
 
 
-_PROGRESS: Final = Statement(
+_LOG_STATUS: Final = Statement(
     "SELECT (SELECT coalesce(max(notification_id), 0) FROM raphus.ledger_events),"  # noqa: S608
     " shown.position,"
     " coalesce((SELECT greatest(extract(epoch FROM clock_timestamp() - recorded_at)::float8, 0)"
@@ -95,70 +95,72 @@ _PROGRESS: Final = Statement(
 )
 
 
-async def _progress(services: Services) -> Progress:
+async def _log_status(services: Services) -> LogStatus:
     try:
-        row = await services.database.row(_PROGRESS)
+        row = await services.database.row(_LOG_STATUS)
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         raise not_now("not_ready", "the migrations are not applied") from error
     if row is None:
         raise not_now("not_ready", "the checkpoint of the read models is missing")
-    return msgspec.convert(row, Progress)
+    return msgspec.convert(row, LogStatus)
 
 
-async def _healthz(_services: Services, _given: Given) -> Answer:
-    return json_answer(Alive("ok"))
+async def _healthz(_services: Services, _arguments: Arguments) -> Alive:
+    return Alive("ok")
 
 
-async def _readyz(services: Services, _given: Given) -> Answer:
+async def _readyz(services: Services, _arguments: Arguments) -> Ready:
     writer = services.writer
     # Without asking the database: it may be away, and many may ask us.
     _must_be_well(writer=writer.problem, queue="it is full" if writer.is_full else None)
-    progress = await _progress(services)
+    status = await _log_status(services)
     _must_be_well(
-        migrations="some are not applied" if progress.migrations < _MIGRATIONS else None,
+        migrations="some are not applied" if status.migrations < _MIGRATIONS else None,
         # What exactly fails is for the log: everybody may ask this.
         follower=_NOT_FOLLOWED if services.follower.problem else None,
-        checkpoint=progress.disagreement,
+        checkpoint=status.disagreement,
     )
     follower: Literal["leading", "standing by"]
     follower = "leading" if services.follower.leading else "standing by"
-    shown = str(progress.log_position), str(progress.projected_position), progress.lag_s
-    warnings = {"clock": problem} if (problem := progress.doubt) else {}
-    return json_answer(Ready("ready", follower, writer.queued, *shown, warnings))
+    shown = str(status.log_position), str(status.projected_position), status.lag_s
+    warnings = {"clock": problem} if (problem := status.doubt) else {}
+    return Ready("ready", follower, writer.queued, *shown, warnings)
 
 
 def _must_be_well(**problems: str | None) -> None:
-    found = {name: problem for name, problem in problems.items() if problem}
-    if found:
-        raise not_now("not_ready", f"not ready: {', '.join(found)}", found, retry_s=5)
+    present = {name: problem for name, problem in problems.items() if problem}
+    if present:
+        raise not_now("not_ready", f"not ready: {', '.join(present)}", present, retry_s=5)
 
 
-async def _metrics(services: Services, _given: Given) -> Answer:
+async def _metrics(services: Services, _arguments: Arguments) -> Content:
     metrics, routes = services.metrics, services.routes
     names = [route.name for route in routes.current()]
     metrics.show_routes(read=routes.problem is None)
     try:
-        progress = await _progress(services)
+        status = await _log_status(services)
     except ApiError:
         metrics.forget_progress()  # the counters are worth having without the database, too
         metrics.show_jobs({})
     else:
-        metrics.show_progress(*progress[:3], agrees=progress.disagreement is None)
+        metrics.show_progress(*status[:3], agrees=status.disagreement is None)
         metrics.show_jobs(await _jobs(services, names))
-    return answer(metrics.exposition(), MEDIA_TYPE)
+    return Content(metrics.exposition(), MEDIA_TYPE)
 
 
 async def _jobs(services: Services, routes: list[str]) -> dict[str, dict[str, int]]:
     """Count the jobs of routes that are not started; none of a route where it takes too long."""
     try:
-        rows = await services.database.rows(listing.counts(routes)) if routes else []
+        rows = await services.database.rows(outbox.counts(routes)) if routes else []
     except ApiError:
         return {}
-    counts = listing.read_counts(rows)
-    return {name: {"waiting": one.waiting, "parked": one.parked} for name, one in counts.items()}
+    counts = outbox.read_counts(rows)
+    return {
+        name: {"waiting": count.waiting, "parked": count.parked} for name, count in counts.items()
+    }
 
 
-HEALTHZ: Final = Operation(
+HEALTHZ: Final = Operation["Services", Alive](
     path="/healthz",
     name="healthz",
     summary="Tell that the process lives.",
@@ -166,7 +168,7 @@ HEALTHZ: Final = Operation(
     answers=Alive,
     secured=False,
 )
-READYZ: Final = Operation(
+READYZ: Final = Operation["Services", Ready](
     path="/readyz",
     name="readyz",
     summary="Tell whether webhooks can be taken and reads be answered.",
@@ -174,10 +176,11 @@ READYZ: Final = Operation(
     answers=Ready,
     secured=False,
 )
-METRICS: Final = Operation(
+METRICS: Final = Operation["Services", Content](
     path="/metrics",
     name="metrics",
     summary="Give the counters, in Prometheus' text format.",
     handle=_metrics,
+    answers=Content,
     media_type="text/plain",
 )

@@ -1,16 +1,15 @@
-"""Lifecycle: all of a customer in one answer: who, what there is of it, and what happened."""
+"""All of a customer in one answer: who it is, what there is of it, and what happened."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from api.http.operations import Operation
-from api.http.pagination import LIMIT, Page
-from api.http.parameters import Given
-from api.http.responses import Answer, json_answer
+from api.http.pagination import LIMIT, LIMIT_MAX
+from api.http.parameters import Arguments
 from api.queries.time_travel import AS_OF, KNOWN_AT
 from api.resources.customers import CURSOR, CUSTOMER_ID, GET_CUSTOMER, GET_CUSTOMER_TIMELINE
 from api.resources.objects import OBJECTS
@@ -64,92 +63,73 @@ class Lifecycle(msgspec.Struct):
     next: str | None
 
 
-async def lifecycle(read_side: ReadSide, given: Given) -> Lifecycle:
+async def lifecycle(read_side: ReadSide, arguments: Arguments, items_max: int = 0) -> Lifecycle:
     """Read a customer's lifecycle, with the page of its timeline that is asked for.
 
-    Raises:
-        ApiError: 404; no such customer has been seen, or was there at that time.
-    """
-    found = await _objects(read_side, given)
-    return await _continued(read_side, found, given, await _lateness(read_side, given))
-
-
-async def whole_lifecycle(read_side: ReadSide, given: Given, items_max: int) -> Lifecycle:
-    """Read a customer's lifecycle with its timeline to the end, or to `items_max` facts.
-
-    `next` is null where nothing was left out.
+    Further pages follow while there are any and fewer facts than `items_max`. `next` is null
+    where nothing was left out.
 
     Raises:
-        ApiError: as for `lifecycle`.
+        ApiError: 404; no such customer has been seen, or was there at that time. 503.
     """
-    asked = given.among((CUSTOMER_ID, AS_OF, KNOWN_AT)) | {LIMIT.name: LIMIT.schema["maximum"]}
-    whole = Given(asked)
-    found, late = await _objects(read_side, whole), await _lateness(read_side, whole)
-    found = await _continued(read_side, found, whole, late)
-    while found.next is not None and len(found.items) < items_max:
-        place = {CURSOR.parameter.name: CURSOR.read(found.next)}
-        found = await _continued(read_side, found, Given(asked | place), late)
-    return found
-
-
-async def _objects(read_side: ReadSide, given: Given) -> Lifecycle:
-    customer = (await GET_CUSTOMER.handle(read_side, given)).decoded(Customer)
-    asked = Given(
-        {
-            "customer_id": given[CUSTOMER_ID],
-            LIMIT.name: OBJECTS_MAX,
-            **given.among((AS_OF, KNOWN_AT)),
-        }
-    )
-
-    async def listed(resource: str) -> Answer:
-        return await OBJECTS[resource].list.handle(read_side, asked)
-
+    customer = await GET_CUSTOMER.handle(read_side, arguments)
+    objects = {resource: await _newest(read_side, resource, arguments) for resource in OBJECTS}
+    late = await _lateness(read_side, arguments)
+    page = await GET_CUSTOMER_TIMELINE.handle(read_side, arguments)
+    entries = page.items
+    while page.next is not None and len(entries) < items_max:
+        further = arguments.having(CURSOR.parameter, CURSOR.read(page.next))
+        page = await GET_CUSTOMER_TIMELINE.handle(read_side, further)
+        entries += page.items
     return Lifecycle(
-        customer=customer,
-        subscriptions=(await listed("subscriptions")).decoded(Page[SubscriptionEntity]).items,
-        payments=(await listed("payments")).decoded(Page[PaymentEntity]).items,
-        refunds=(await listed("refunds")).decoded(Page[RefundEntity]).items,
-        disputes=(await listed("disputes")).decoded(Page[DisputeEntity]).items,
-        license_keys=(await listed("license_keys")).decoded(Page[LicenseKeyEntity]).items,
-        stretches=[],
-        items=[],
-        next=None,
-    )
-
-
-async def _lateness(read_side: ReadSide, given: Given) -> Lateness:
-    statement = timeline.arrivals(given[CUSTOMER_ID], as_of=given[AS_OF], limit=ARRIVALS_MAX)
-    rows = await read_side.known.rows(statement, await read_side.known.position(given[KNOWN_AT]))
-    # Looking at many takes its time, in which the server takes webhooks.
-    return await asyncio.to_thread(lateness, [timeline.read_arrival(row) for row in rows])
-
-
-async def _continued(
-    read_side: ReadSide, known: Lifecycle, given: Given, late: Lateness
-) -> Lifecycle:
-    page = (await GET_CUSTOMER_TIMELINE.handle(read_side, given)).decoded(Page[Entry])
-    items = [
-        LifecycleEntry(**msgspec.structs.asdict(one), late_s=late.late_s.get(int(one.position)))
-        for one in page.items
-    ]
-    return msgspec.structs.replace(
-        known,
+        customer,
+        **objects,
         stretches=late.stretches[-STRETCHES_MAX:],
-        items=known.items + items,
+        items=[
+            LifecycleEntry(
+                **msgspec.structs.asdict(entry), late_s=late.late_s.get(int(entry.position))
+            )
+            for entry in entries
+        ],
         next=page.next,
     )
 
 
-async def _lifecycle(read_side: ReadSide, given: Given) -> Answer:
-    return json_answer(await lifecycle(read_side, given))
+async def whole_lifecycle(read_side: ReadSide, arguments: Arguments, items_max: int) -> Lifecycle:
+    """Read a customer's lifecycle with its timeline to the end, or to `items_max` facts.
+
+    Raises:
+        ApiError: as for `lifecycle`.
+    """
+    return await lifecycle(read_side, arguments.having(LIMIT, LIMIT_MAX), items_max)
 
 
-GET_CUSTOMER_LIFECYCLE: Final = Operation["ReadSide"](
+async def _newest(read_side: ReadSide, resource: str, arguments: Arguments) -> list[Any]:
+    """Read the customer's newest objects of a kind, as of the time that is asked about."""
+    asked = {
+        "customer_id": arguments[CUSTOMER_ID],
+        LIMIT.name: OBJECTS_MAX,
+        **arguments.among((AS_OF, KNOWN_AT)),
+    }
+    return (await OBJECTS[resource].list.handle(read_side, Arguments(asked))).items
+
+
+async def _lateness(read_side: ReadSide, arguments: Arguments) -> Lateness:
+    statement = timeline.arrivals(
+        arguments[CUSTOMER_ID], as_of=arguments[AS_OF], limit=ARRIVALS_MAX
+    )
+    rows = await read_side.snapshots.rows(
+        statement, await read_side.snapshots.position(arguments[KNOWN_AT])
+    )
+    # Looking at many takes its time, in which the server takes webhooks.
+    return await asyncio.to_thread(lateness, [timeline.read_arrival(row) for row in rows])
+
+
+GET_CUSTOMER_LIFECYCLE: Final = Operation["ReadSide", Lifecycle](
     path="/v1/customers/{id:path}/lifecycle",
     name="get_customer_lifecycle",
     summary="Get all of a customer: counts and totals, the objects, and what happened to them.",
-    handle=_lifecycle,
+    handle=lifecycle,
     answers=Lifecycle,
     takes=GET_CUSTOMER_TIMELINE.takes,
     may_fail=GET_CUSTOMER.may_fail,

@@ -11,13 +11,12 @@ from api.http.errors import ApiError
 from api.http.operations import Operation
 from api.http.pagination import LIMIT, Item, Page, page
 from api.http.parameters import Declared, one_of, text, uuid
-from api.http.responses import Answer, json_answer
-from workflows.outbox import queries as listing
+from workflows.outbox import queries as outbox
 from workflows.outbox.queries import STATES, Last, QueuedJob, RecordedAttempt
 from workflows.routes.route import ShownRoute
 
 if TYPE_CHECKING:
-    from api.http.parameters import Given
+    from api.http.parameters import Arguments
     from api.queries.read_side import ReadSide
     from postgres.statement import Row
 
@@ -59,54 +58,54 @@ class Retried(msgspec.Struct, frozen=True):
     retried: int
 
 
-async def _routes(read_side: ReadSide, _given: Given) -> Answer:
+async def _routes(read_side: ReadSide, _arguments: Arguments) -> Routes:
     routes, problem = read_side.routes.current(), read_side.routes.problem
-    rows = await read_side.database.rows(listing.counts([route.name for route in routes]))
-    counts = listing.read_counts(rows)
+    rows = await read_side.database.rows(outbox.counts([route.name for route in routes]))
+    counts = outbox.read_counts(rows)
     items = [
         RouteNow(**msgspec.structs.asdict(route.show()), **counts[route.name]._asdict())
         for route in routes
     ]
-    return json_answer(Routes(items, problem))
+    return Routes(items, problem)
 
 
-async def _outbox(read_side: ReadSide, given: Given) -> Answer:
-    before, limit = given[JOBS_CURSOR.parameter], given[LIMIT]
-    statement = listing.jobs(given.among(_FILTERS), before=before, limit=limit + 1)
+async def _outbox(read_side: ReadSide, arguments: Arguments) -> Page[QueuedJob]:
+    before, limit = arguments[JOBS_CURSOR.parameter], arguments[LIMIT]
+    statement = outbox.jobs(arguments.among(_FILTERS), before=before, limit=limit + 1)
     return page(await read_side.database.rows(statement), limit, _read_job, JOBS_CURSOR)
 
 
-async def _attempts(read_side: ReadSide, given: Given) -> Answer:
-    before, limit = given[ATTEMPTS_CURSOR.parameter], given[LIMIT]
-    statement = listing.attempts(given.among(_FILTERS), before=before, limit=limit + 1)
+async def _attempts(read_side: ReadSide, arguments: Arguments) -> Page[RecordedAttempt]:
+    before, limit = arguments[ATTEMPTS_CURSOR.parameter], arguments[LIMIT]
+    statement = outbox.attempts(arguments.among(_FILTERS), before=before, limit=limit + 1)
     return page(await read_side.database.rows(statement), limit, _read_attempt, ATTEMPTS_CURSOR)
 
 
-async def _retry(read_side: ReadSide, given: Given) -> Answer:
-    asked = given.among((ROUTE, WEBHOOK_ID, JOB_ID))
+async def _retry(read_side: ReadSide, arguments: Arguments) -> Retried:
+    asked = arguments.among((ROUTE, WEBHOOK_ID, JOB_ID))
     if not asked:
         raise ApiError(400, "missing_parameter", "say which: route, webhook_id or job_id")
-    ((retried, _),) = await read_side.database.change(listing.retry(asked))
-    return json_answer(Retried(int(str(retried))))
+    ((retried, _),) = await read_side.database.change(outbox.retry(asked))
+    return Retried(int(str(retried)))
 
 
-def _read_job(row: Row) -> Item[int]:
-    return Item(int(str(row[0])), listing.read_job(row))
+def _read_job(row: Row) -> Item[int, QueuedJob]:
+    return Item(int(str(row[0])), outbox.read_job(row))
 
 
-def _read_attempt(row: Row) -> Item[Last]:
-    attempt = listing.read_attempt(row)
+def _read_attempt(row: Row) -> Item[Last, RecordedAttempt]:
+    attempt = outbox.read_attempt(row)
     return Item(Last(attempt.attempted_at, attempt.job_id, attempt.number), attempt)
 
 
-LIST_ROUTES: Final = Operation["ReadSide"](
+LIST_ROUTES: Final = Operation["ReadSide", Routes](
     path="/v1/windmill/routes",
     name="list_windmill_routes",
     summary="List the routes: which events start which workflow, and how their jobs fare.",
     handle=_routes,
     answers=Routes,
 )
-LIST_OUTBOX: Final = Operation["ReadSide"](
+LIST_OUTBOX: Final = Operation["ReadSide", Page[QueuedJob]](
     path="/v1/windmill/outbox",
     name="list_windmill_outbox",
     summary="List the jobs that events call for, the last first.",
@@ -114,7 +113,7 @@ LIST_OUTBOX: Final = Operation["ReadSide"](
     answers=Page[QueuedJob],
     takes=Declared(query=(*_FILTERS, LIMIT, JOBS_CURSOR.parameter)),
 )
-LIST_ATTEMPTS: Final = Operation["ReadSide"](
+LIST_ATTEMPTS: Final = Operation["ReadSide", Page[RecordedAttempt]](
     path="/v1/windmill/attempts",
     name="list_windmill_attempts",
     summary="List the requests that were to start jobs, the last first.",
@@ -122,7 +121,7 @@ LIST_ATTEMPTS: Final = Operation["ReadSide"](
     answers=Page[RecordedAttempt],
     takes=Declared(query=(*_FILTERS, LIMIT, ATTEMPTS_CURSOR.parameter)),
 )
-RETRY: Final = Operation["ReadSide"](
+RETRY: Final = Operation["ReadSide", Retried](
     path="/v1/windmill/retry",
     name="retry_windmill_jobs",
     summary="Let parked jobs wait to be started again: of a route, of a webhook, or one.",

@@ -1,1 +1,1 @@
-"""Webhooks: the way in, from the bytes of a request to a delivery."""
+"""The way in, from the bytes of a request to a delivery."""

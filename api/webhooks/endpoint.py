@@ -1,4 +1,4 @@
-"""Webhooks: the way in. Read, verify, queue, wait for the commit, answer; in this order."""
+"""The way in: read, verify, queue, wait for the commit, answer; in this order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from api.http.errors import ApiError, not_now
-from api.http.responses import Answer
+from api.http.responses import Response
 from api.metrics import UNREAD, type_of
 from api.webhooks.request_body import (
     BODY_BYTES_MAX,
@@ -155,7 +155,7 @@ class Webhooks:
         return ApiError(413, "too_large", message, {"bytes_max": BODY_BYTES_MAX})
 
 
-def _acknowledge(receipt: Receipt) -> Answer:
+def _acknowledge(receipt: Receipt) -> Response:
     body = b'{"position":"%d","duplicate":%b}' % (
         receipt.position,
         b"true" if receipt.duplicate else b"false",
@@ -165,4 +165,4 @@ def _acknowledge(receipt: Receipt) -> Answer:
         (b"content-length", b"%d" % len(body)),
         (b"x-content-type-options", b"nosniff"),
     ]
-    return Answer(200, headers, body)
+    return Response(200, headers, body)

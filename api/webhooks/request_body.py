@@ -1,4 +1,4 @@
-"""Bodies: a request's body, read within bounds of size, time and memory."""
+"""A request's body, read within bounds of size, time and memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signatures: whether a delivery was signed with one of the configured secrets."""
+"""Whether a delivery was signed with one of the configured secrets."""
 
 from __future__ import annotations
 

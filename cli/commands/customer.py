@@ -8,7 +8,7 @@ from api.http.pagination import LIMIT
 from api.http.responses import encode
 from api.resources.customers import CURSOR
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE, whole_lifecycle
-from cli.arguments import add_json, add_taken, given_in
+from cli.arguments import add_json, add_taken, arguments_of
 from cli.offline_queries import answered
 from cli.rendering.customers import show_customer
 from cli.rendering.pages import past_of
@@ -31,9 +31,11 @@ def add(command: ArgumentParser) -> None:
 
 def run(settings: Settings, args: Namespace) -> None:
     """Print it, with all of its timeline."""
-    given = given_in(args, GET_CUSTOMER_LIFECYCLE)
-    found = answered(settings, args, lambda read_side: whole_lifecycle(read_side, given, FACTS_MAX))
+    arguments = arguments_of(args, GET_CUSTOMER_LIFECYCLE)
+    lifecycle = answered(
+        settings, args, lambda read_side: whole_lifecycle(read_side, arguments, FACTS_MAX)
+    )
     if args.json:
-        write(encode(found) + b"\n")
+        write(encode(lifecycle) + b"\n")
     else:
-        show_customer(wide_console(), found, past_of(given))
+        show_customer(wide_console(), lifecycle, past_of(arguments))

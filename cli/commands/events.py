@@ -8,7 +8,7 @@ import msgspec
 
 from api.http.pagination import LIMIT
 from api.resources.events import CURSOR, LIST_EVENTS, first_events
-from cli.arguments import add_json, add_taken, given_in, parameter
+from cli.arguments import add_json, add_taken, arguments_of, parameter
 from cli.offline_queries import answered
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def add(command: ArgumentParser) -> None:
 
 def run(settings: Settings, args: Namespace) -> None:
     """Print an event a line."""
-    given = given_in(args, LIST_EVENTS)
-    for event in answered(settings, args, lambda read_side: first_events(read_side, given)):
+    arguments = arguments_of(args, LIST_EVENTS)
+    for event in answered(settings, args, lambda read_side: first_events(read_side, arguments)):
         if args.json:
             print(msgspec.json.encode(event).decode())
         else:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from api.http.parameters import Given
+    from api.http.parameters import Arguments
     from cli.settings import Settings
     from domain.explanation.explain import Explanation
 
@@ -24,9 +24,9 @@ def add(command: ArgumentParser) -> None:
 
 
 def run(settings: Settings, args: Namespace) -> None:
-    """Answer it."""
+    """Print what the operation answers."""
     ask(settings, args)
 
 
-def _show(console: Console, explanation: Explanation, given: Given) -> None:
-    show_explanation(console, explanation, past_of(given))
+def _show(console: Console, explanation: Explanation, arguments: Arguments) -> None:
+    show_explanation(console, explanation, past_of(arguments))

@@ -20,5 +20,5 @@ def add(command: ArgumentParser) -> None:
 
 
 def run(settings: Settings, args: Namespace) -> None:
-    """Answer it."""
+    """Print what the operation answers."""
     ask(settings, args)

@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from api.http.parameters import Given
+    from api.http.parameters import Arguments
     from cli.settings import Settings
     from domain.entity import Entity
 
 
 def add(command: ArgumentParser) -> None:
     """Take a kind, and what is asked of it."""
-    add_kinds(command, lambda objects: objects.one, _show)
+    add_kinds(command, lambda objects: objects.get, _show)
 
 
 def run(settings: Settings, args: Namespace) -> None:
-    """Answer it."""
+    """Print what the operation answers."""
     ask(settings, args)
 
 
-def _show(console: Console, entity: Entity, given: Given) -> None:
-    show_object(console, entity, past_of(given))
+def _show(console: Console, entity: Entity, arguments: Arguments) -> None:
+    show_object(console, entity, past_of(arguments))

@@ -14,39 +14,39 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from api.http.pagination import Page
-    from api.http.parameters import Given
+    from api.http.parameters import Arguments
     from domain.entity import Entity
     from domain.timeline import Entry
 
 
-def show_list_page(console: Console, page: Page[Entity], given: Given) -> None:
+def show_list_page(console: Console, page: Page[Entity], arguments: Arguments) -> None:
     """Show a page of objects."""
-    _show_head(console, given)
+    _show_head(console, arguments)
     show_objects(console, page.items)
     _show_next(console, page)
 
 
-def show_timeline_page(console: Console, page: Page[Entry], given: Given) -> None:
+def show_timeline_page(console: Console, page: Page[Entry], arguments: Arguments) -> None:
     """Show a page of an object's timeline."""
-    _show_head(console, given)
+    _show_head(console, arguments)
     show_timeline(console, page.items)
     _show_next(console, page)
 
 
-def show_refusals_page(console: Console, page: Page[Entry], given: Given) -> None:
+def show_refusals_page(console: Console, page: Page[Entry], arguments: Arguments) -> None:
     """Show a page of refused facts."""
-    _show_head(console, given)
+    _show_head(console, arguments)
     show_happenings(console, page.items, {})
     _show_next(console, page)
 
 
-def past_of(given: Given) -> str:
+def past_of(arguments: Arguments) -> str:
     """Tell which past was asked for; nothing for the present."""
-    return past(given[AS_OF], given[KNOWN_AT])
+    return past(arguments[AS_OF], arguments[KNOWN_AT])
 
 
-def _show_head(console: Console, given: Given) -> None:
-    if which := past_of(given):
+def _show_head(console: Console, arguments: Arguments) -> None:
+    if which := past_of(arguments):
         show_line(console, which.removeprefix(", "))
 
 

@@ -1,4 +1,4 @@
-"""Customers: a view over the read models of what belongs to them, and its sums of the past."""
+"""A view over the read models of what belongs to a customer, and its sums of the past."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Customer(msgspec.Struct, frozen=True):
     totals: dict[str, Totals]
 
 
-_ONE: Final = (
+_BY_ID: Final = (
     f"SELECT {', '.join(Customer.__struct_fields__)} FROM customers"  # noqa: S608 -- names
     " WHERE customer_id = %(customer_id)s ORDER BY business_id LIMIT 1"
 )
@@ -78,13 +78,13 @@ class _Object(NamedTuple):
     past_due_ends_at: datetime | None
 
 
-def one(customer_id: str) -> Statement:
+def by_id(customer_id: str) -> Statement:
     """Select the customer with an id."""
-    return Statement(_ONE, {"customer_id": customer_id})
+    return Statement(_BY_ID, {"customer_id": customer_id})
 
 
 def read(row: Sequence[object]) -> Customer:
-    """Read a row of `one`; its times are in the connection's time zone."""
+    """Read a row of `by_id`; its times are in the connection's time zone."""
     return msgspec.convert(dict(zip(Customer.__struct_fields__, row, strict=True)), Customer)
 
 
@@ -96,15 +96,16 @@ def objects_then(customer_id: str, as_of: datetime) -> Statement:
 def add_up(customer_id: str, rows: Sequence[Sequence[Any]], as_of: datetime) -> Customer:
     """Add the rows of `objects_then` up, of which there is one at least, as the view does."""
     objects = [_Object(*row) for row in rows]
-    kinds = Counter(one.kind for one in objects)
-    stands = Counter((one.kind, one.status) for one in objects)
+    kinds = Counter(thing.kind for thing in objects)
+    stands = Counter((thing.kind, thing.status) for thing in objects)
     return Customer(
         business_id=objects[0].business_id,
         customer_id=customer_id,
         subscriptions=kinds["subscription"],
         active_subscriptions=sum(
-            one.kind == "subscription" and gives_access(one.status, one.past_due_ends_at, as_of)
-            for one in objects
+            thing.kind == "subscription"
+            and gives_access(thing.status, thing.past_due_ends_at, as_of)
+            for thing in objects
         ),
         payments=kinds["payment"],
         succeeded_payments=stands["payment", "succeeded"],
@@ -113,19 +114,19 @@ def add_up(customer_id: str, rows: Sequence[Sequence[Any]], as_of: datetime) -> 
         disputes=kinds["dispute"],
         open_disputes=sum(stands["dispute", status] for status in OPEN),
         license_keys=kinds["license_key"],
-        refused=sum(one.refused for one in objects),
-        first_seen_at=min(one.created_at for one in objects),
-        last_seen_at=max(one.last_seen_at for one in objects),
+        refused=sum(thing.refused for thing in objects),
+        first_seen_at=min(thing.created_at for thing in objects),
+        last_seen_at=max(thing.last_seen_at for thing in objects),
         totals=_totals(objects),
     )
 
 
 def _totals(objects: Iterable[_Object]) -> dict[str, Totals]:
     sums: dict[str, Counter[str]] = defaultdict(Counter)
-    for one in objects:
-        moved = one.kind in {"payment", "refund"} and one.status == "succeeded"
-        if moved and one.currency is not None:
-            sums[one.currency][one.kind] += one.amount or 0
+    for thing in objects:
+        moved = thing.kind in {"payment", "refund"} and thing.status == "succeeded"
+        if moved and thing.currency is not None:
+            sums[thing.currency][thing.kind] += thing.amount or 0
     return {
         currency: Totals(paid=sums[currency]["payment"], refunded=sums[currency]["refund"])
         for currency in sorted(sums)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
-from psycopg.sql import SQL, Identifier
 
 from domain.aggregates.catalogue import STREAMS, THROUGH_PAYMENT
 from domain.periods import Period, periods
 from postgres.statement import Statement
+from projections.listing import FilterError
 from projections.read_model import Column, ReadModel, columns_of
 
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from domain.aggregate import Aggregate
-    from projections.listing import Listing
+    from projections.listing import Filter, Listing
     from projections.read_model import Row
 
 
 def _rows(aggregate: Aggregate) -> list[Row]:
-    return [(aggregate.id, *msgspec.structs.astuple(one)) for one in periods(aggregate)]
+    return [(aggregate.id, *msgspec.structs.astuple(period)) for period in periods(aggregate)]
 
 
 def _may_lose(aggregate: Aggregate, webhook_ids: AbstractSet[str]) -> bool:
@@ -75,15 +75,6 @@ _OF_PAYMENT: Final = (
     " LEFT JOIN periods AS p ON p.kind = 'payment' AND p.id = t.payment_id"
     " AND p.business_id = t.business_id AND p.valid @> %(as_of)s::timestamptz"
 )
-_OF_CUSTOMER: Final = "(t.kind, t.stream_id, t.id) IN (SELECT kind, stream_id, id FROM objects)"
-_PRODUCT: Final = "%(product_id)s = ANY ({one}.product_ids)"
-_PRODUCT_OF_PAYMENT: Final = """(
-    %(product_id)s = ANY ({one}.product_ids)
-    OR ({one}.subscription_id, {one}.business_id) IN (
-        SELECT id, business_id FROM periods WHERE kind = 'subscription'
-        AND valid @> %(as_of)s::timestamptz AND %(product_id)s = ANY (product_ids)
-    )
-)"""
 
 
 class Place(NamedTuple):
@@ -98,21 +89,22 @@ class Place(NamedTuple):
 
 def page(
     listing: Listing[Any],
-    given: Mapping[str, object],
+    values: Mapping[str, object],
     *,
     as_of: datetime,
     before: int | None,
     limit: int,
 ) -> Statement:
-    """Select what met all the filters `given` as of an instant, after the cursor `before`.
+    """Select what met the filters for all these values as of an instant, after the cursor `before`.
 
     The order is that of the list of today, by the first event to arrive, whenever it occurred.
 
     Raises:
         KeyError: there is no such filter.
+        FilterError: there is, and the periods cannot answer it.
     """
-    filters = _filters(listing)
-    conditions = [filters[name] for name in given]
+    filters = listing.filters_of(values)
+    conditions = [_then(filter_) for filter_ in filters]
     if before is not None:
         conditions.append("t.first_position < %(before)s")
     through = listing.kind in THROUGH_PAYMENT
@@ -127,10 +119,10 @@ def page(
         " AND t.valid_from <= %(as_of)s"
     )
     return Statement(
-        (OBJECTS_THEN if "customer_id" in given else "")
+        "".join(filter_.then_with for filter_ in filters)
         + " AND ".join([select, *conditions])
         + " ORDER BY t.first_position DESC LIMIT %(limit)s",
-        {**given, "kind": listing.kind, "as_of": as_of, "before": before, "limit": limit},
+        {**values, "kind": listing.kind, "as_of": as_of, "before": before, "limit": limit},
     )
 
 
@@ -139,13 +131,7 @@ def read(row: Sequence[Any]) -> Place:
     return Place(*row)
 
 
-def _filters(listing: Listing[Any]) -> dict[str, str]:
-    # What a list of today asks of the thing's own columns can be asked of its periods, too.
-    one = Identifier("p" if listing.kind in THROUGH_PAYMENT else "t")
-    paid = listing.kind == "payment" or listing.kind in THROUGH_PAYMENT
-    product = SQL(_PRODUCT_OF_PAYMENT if paid else _PRODUCT).format(one=one)
-    return {
-        **listing.filters,
-        "customer_id": _OF_CUSTOMER,
-        "product_id": product.as_string(),
-    }
+def _then(filter_: Filter) -> str:
+    if filter_.then is None:
+        raise FilterError(filter_.name, "is not kept of the past: ask for it without as_of")
+    return filter_.then

@@ -7,6 +7,7 @@ from typing import Final
 from domain.aggregates.subscription import SubscriptionEntity
 from projections.listing import Listing
 from projections.read_model import of_entities
+from projections.read_models.filters import OWN_CUSTOMER, OWN_PRODUCT, common, flag
 
 SUBSCRIPTIONS = of_entities(
     "subscription", table="subscriptions", key=("subscription_id", "business_id")
@@ -20,9 +21,14 @@ LISTING = Listing(
     "subscriptions",
     SubscriptionEntity,
     "subscription_id",
-    filters={
-        "customer_id": "t.customer_id = %(customer_id)s",
-        "product_id": "t.product_id = %(product_id)s",
-        "active": f"coalesce({_GIVES_ACCESS}, false) = %(active)s",
-    },
+    filters=(
+        *common(OWN_CUSTOMER),
+        OWN_PRODUCT,
+        flag(
+            "active",
+            "Only those that give access (true), or do not (false): active ones, and past_due ones"
+            " until their grace ends, by now or by as_of.",
+            f"coalesce({_GIVES_ACCESS}, false)",
+        ),
+    ),
 )

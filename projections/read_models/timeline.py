@@ -94,7 +94,7 @@ def entries_after(rows: Iterable[Row], position: int) -> list[Entry]:
     return [read(row[_RANK:]).entry for row in rows if cast("int", row[_PLACE]) > position]
 
 
-class Cursor(NamedTuple):
+class TimelineKey(NamedTuple):
     """A place in a timeline: the order of facts, and the position to tell equals apart."""
 
     occurred_at: Moment
@@ -104,17 +104,17 @@ class Cursor(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line of a timeline. Only the facts of entities have a cursor by time: see `of_entity`."""
+    """A line of a timeline. Only the facts of entities have a key: see `of_entity`."""
 
     entry: Entry
     rank: int
 
     @property
-    def cursor(self) -> Cursor:
+    def key(self) -> TimelineKey:
         """The line's place, from which the next page goes on."""
         entry = self.entry
         assert entry.occurred_at is not None, "only a notice has no time"
-        return Cursor(entry.occurred_at, self.rank, entry.webhook_id, int(entry.position))
+        return TimelineKey(entry.occurred_at, self.rank, entry.webhook_id, int(entry.position))
 
 
 _SELECT: Final = (
@@ -139,7 +139,7 @@ _OF_CUSTOMER_THEN: Final = (
 )
 
 
-def of_entity(kind: str, entity_id: str, *, after: Cursor | None, limit: int) -> Statement:
+def of_entity(kind: str, entity_id: str, *, after: TimelineKey | None, limit: int) -> Statement:
     """Select the facts of one entity, in the order they occurred.
 
     Raises:
@@ -154,7 +154,7 @@ def of_entity(kind: str, entity_id: str, *, after: Cursor | None, limit: int) ->
 
 
 def of_customer(
-    customer_id: str, *, as_of: datetime | None, after: Cursor | None, limit: int
+    customer_id: str, *, as_of: datetime | None, after: TimelineKey | None, limit: int
 ) -> Statement:
     """Select the facts of everything that belongs to a customer, in the order they occurred.
 
@@ -191,7 +191,9 @@ def refusals(*, as_of: datetime | None, after: int, limit: int) -> Statement:
     )
 
 
-def rows_then(aggregate: Aggregate, kind: str, entity_id: str, after: Cursor | None) -> list[Row]:
+def rows_then(
+    aggregate: Aggregate, kind: str, entity_id: str, after: TimelineKey | None
+) -> list[Row]:
     """Give the rows that `of_entity` would select, were this aggregate all there is."""
     rows = [row[_RANK:] for row in _rows(aggregate)]
     lines = [(read(row), row) for row in rows]
@@ -199,7 +201,7 @@ def rows_then(aggregate: Aggregate, kind: str, entity_id: str, after: Cursor | N
         row
         for line, row in lines
         if (line.entry.kind, line.entry.id) == (kind, entity_id)
-        and (after is None or line.cursor > after)
+        and (after is None or line.key > after)
     ]
 
 
@@ -211,7 +213,9 @@ def read(row: Sequence[object]) -> Line:
     return Line(msgspec.convert(fields, Entry), cast("int", rank))
 
 
-def _page(where: str, params: dict[str, object], after: Cursor | None, limit: int) -> Statement:
+def _page(
+    where: str, params: dict[str, object], after: TimelineKey | None, limit: int
+) -> Statement:
     place = after._asdict() if after else {}
     sql = f"{_SELECT}{where}{_AFTER if after else ''}{_IN_ORDER}"
     return Statement(sql, {**params, **place, "limit": limit})

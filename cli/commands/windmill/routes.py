@@ -21,6 +21,6 @@ def add(command: ArgumentParser) -> None:
 
 
 def run(settings: Settings, args: Namespace) -> None:
-    """Answer it."""
+    """Print what the operation answers."""
     read_routes(settings)  # tells what is wrong with the file
     ask(settings, args)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 import pytest
 
-from api.http.parameters import Given
+from api.http.parameters import Arguments
 from api.queries.time_travel import AS_OF
 from api.resources.events import AGGREGATE, LOOKED_AT_MAX, TYPE, Span, select_events
 from tests.support.http_server import copied, served
@@ -70,7 +70,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def test_no_list_of_events_reads_more_of_the_log_than_it_needs(
     log: str, given: dict[Any, object], span: Span, rows_max: int
 ) -> None:
-    asked = Given({parameter.name: value for parameter, value in given.items()})
+    asked = Arguments({parameter.name: value for parameter, value in given.items()})
     statement = select_events(asked, span, LIMIT)
     explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}"
     with psycopg.connect(log) as conn:

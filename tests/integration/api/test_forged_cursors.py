@@ -45,7 +45,7 @@ ABSURD: Final[dict[type, list[object]]] = {
 }
 
 
-def cursor_of(operation: Operation[Any]) -> Cursor[Any] | None:
+def cursor_of(operation: Operation[Any, Any]) -> Cursor[Any] | None:
     """Return the cursor that an operation takes."""
     for parameter in operation.takes.query:
         if parameter.name == "cursor":
@@ -82,7 +82,7 @@ def server(cluster: str, template: str) -> Iterator[Served]:
         yield running
 
 
-def path_of(operation: Operation[Any], server: Served) -> str:
+def path_of(operation: Operation[Any, Any], server: Served) -> str:
     """Return the path of a list, which may be that of an object that there is."""
     resource = operation.path.split("/")[2]
     if "{id:path}" not in operation.path:
@@ -111,7 +111,7 @@ def test_every_list_is_meant() -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(data=st.data())
 def test_a_forged_cursor_is_no_defect(
-    operation: Operation[Any],
+    operation: Operation[Any, Any],
     data: st.DataObject,
     server: Served,
     paths: Mapping[str, str],
@@ -127,7 +127,7 @@ def test_a_forged_cursor_is_no_defect(
 
 @pytest.mark.parametrize("operation", LISTS, ids=lambda operation: operation.name)
 def test_what_no_database_can_compare_with_is_refused(
-    operation: Operation[Any], server: Served, paths: Mapping[str, str]
+    operation: Operation[Any, Any], server: Served, paths: Mapping[str, str]
 ) -> None:
     cursor = CURSORS[operation.name]
     for made in absurdities(cursor.key):

@@ -80,9 +80,9 @@ def test_each_list_holds_every_object_as_its_aggregate_knows_it(merchant: str) -
 def test_an_object_is_found_by_its_id(merchant: str) -> None:
     for resource, known in in_aggregates(merchant).items():
         listing, expected = LISTINGS[resource], known[-1]
-        (row,) = rows(merchant, listing.one(getattr(expected, listing.id_field)))
+        (row,) = rows(merchant, listing.by_id(getattr(expected, listing.id_field)))
         assert listing.read(row).entity == expected
-        assert rows(merchant, listing.one("nobody's")) == []
+        assert rows(merchant, listing.by_id("nobody's")) == []
 
 
 def test_a_list_is_filtered_by_each_of_its_filters(merchant: str) -> None:
@@ -167,7 +167,7 @@ def test_refunds_and_disputes_are_found_by_their_payments_customer_and_product(
             (one,) = pages(database, listing, dict(given))
             assert getattr(one, listing.id_field) == one_id
             assert (one.customer_id, one.business_id) == ("cus_1", "bus_1")
-    (row,) = rows(database, LISTINGS["refunds"].one("ref_1"))
+    (row,) = rows(database, LISTINGS["refunds"].by_id("ref_1"))
     assert LISTINGS["refunds"].read(row).entity.customer_id == "cus_1"
 
 
@@ -211,7 +211,7 @@ def lines(conninfo: str, select: Callable[..., Statement]) -> list[Entry]:
     after = None
     while page := [timeline.read(row) for row in rows(conninfo, select(after=after))]:
         found += [line.entry for line in page]
-        after = page[-1].cursor
+        after = page[-1].key
     return found
 
 

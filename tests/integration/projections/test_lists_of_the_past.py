@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 import pytest
@@ -13,15 +13,17 @@ from hypothesis import strategies as st
 from domain.aggregates.dispute import OPEN
 from domain.aggregates.subscription import gives_access
 from domain.delivery import read_envelope
+from projections.read_models.catalogue import LISTINGS
 from tests.support.histories import NOON, said
 from tests.support.http_server import Served, copied, served
 from tests.support.projected import UNTIL, project, record, simulated
 from tests.support.strategies import MINUTES, lives
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from domain.delivery import Delivery
+    from projections.listing import Filter
 
 KINDS: Final = {
     "subscriptions": "subscription_id",
@@ -104,48 +106,88 @@ def test_a_list_as_known_at_a_time_is_its_objects_as_known_then(
     assert everything(past.server, f"/v1/{resource}", **both) == expected
 
 
-@pytest.mark.parametrize("resource", sorted(KINDS))
-@pytest.mark.parametrize("days", [20, 60])
-def test_a_list_as_of_an_instant_is_filtered_by_what_was_true_then(
-    past: Past, resource: str, days: int
-) -> None:
-    then = {"as_of": text(UNTIL - timedelta(days=days))}
-    path, whole = f"/v1/{resource}", everything(past.server, f"/v1/{resource}", **then)
-    filters = {"status", "customer_id", "business_id", "product_id"}
-    for name in filters & set(whole[0]):
-        for value in {str(one[name]) for one in whole if one[name]}:
-            expected = [one for one in whole if one[name] == value]
-            assert everything(past.server, path, **then, **{name: value}) == expected
-    middle = whole[len(whole) // 2]["created_at"]
-    later = [one for one in whole if one["created_at"] >= middle]
-    assert everything(past.server, path, **then, created_at_gte=middle) == later
+Entities: TypeAlias = "dict[str, list[dict[str, Any]]]"
+"""The lists of one instant, whole, by resource."""
 
 
-def is_active(one: dict[str, Any], instant: datetime) -> bool:
+class Question(NamedTuple):
+    """A filter's value as it is asked for, of the lists of an instant."""
+
+    value: str
+    instant: datetime
+    lists: Entities
+
+
+def is_active(one: dict[str, Any], question: Question) -> bool:
     ends_at = one["past_due_ends_at"] and datetime.fromisoformat(one["past_due_ends_at"])
-    return gives_access(one["status"], ends_at, instant)
+    gives = gives_access(one["status"], ends_at, question.instant)
+    return gives is (question.value == "true")
 
 
-def is_open(one: dict[str, Any], _instant: datetime) -> bool:
-    return one["status"] in OPEN
+def is_open(one: dict[str, Any], question: Question) -> bool:
+    return (one["status"] in OPEN) is (question.value == "true")
 
 
-def test_active_and_open_are_asked_of_the_past(past: Past) -> None:
-    for resource, name, holds in (
-        ("subscriptions", "active", is_active),
-        ("disputes", "open", is_open),
-    ):
-        found = 0
-        for days in range(10, 300, 40):
-            instant = UNTIL - timedelta(days=days)
-            then = {"as_of": text(instant)}
-            whole = everything(past.server, f"/v1/{resource}", **then)
-            for asked in ("true", "false"):
-                expected = [one for one in whole if holds(one, instant) is (asked == "true")]
-                given_ = then | {name: asked}
+def is_for_product(one: dict[str, Any], question: Question) -> bool:
+    """Tell whether it says the product itself, or its payment does, or that one's subscription."""
+    if "product_id" in one:
+        return bool(one["product_id"] == question.value)
+    if "product_ids" not in one:
+        payments = question.lists["payments"]
+        (one,) = (each for each in payments if each["payment_id"] == one["payment_id"])
+    return question.value in one["product_ids"] or any(
+        each["subscription_id"] == one["subscription_id"] and is_for_product(each, question)
+        for each in question.lists["subscriptions"]
+    )
+
+
+MEANINGS: Final[dict[str, Callable[[dict[str, Any], Question], bool]]] = {
+    "product_id": is_for_product,
+    "created_at_gte": lambda one, question: one["created_at"] >= question.value,
+    "created_at_lte": lambda one, question: one["created_at"] <= question.value,
+    "active": is_active,
+    "open": is_open,
+}
+"""What the filters mean that are not just for the value of the field with their name."""
+
+
+def has_the_value(name: str) -> Callable[[dict[str, Any], Question], bool]:
+    return lambda one, question: bool(one[name] == question.value)
+
+
+def values_of(asked: Filter, resource: str, lists: Entities) -> set[str]:
+    """Return values to ask a filter for."""
+    if asked.type is bool:
+        return {"true", "false"}
+    if asked.type is datetime:
+        times = sorted(one["created_at"] for one in lists[resource])
+        return {times[len(times) // 3], times[-1]}
+    own = "subscriptions" if asked.name == "product_id" else resource
+    return set(sorted({str(one[asked.name]) for one in lists[own] if one[asked.name]})[:5])
+
+
+@pytest.mark.parametrize("days", [None, 10, 20, 60])
+def test_each_filter_of_each_list_means_the_same_of_today_and_of_the_past(
+    past: Past, days: int | None
+) -> None:
+    then = {} if days is None else {"as_of": text(UNTIL - timedelta(days=days))}
+    instant = datetime.now(UTC) if days is None else UNTIL - timedelta(days=days)
+    lists = {name: everything(past.server, f"/v1/{name}", **then) for name in LISTINGS}
+    for resource, listing in LISTINGS.items():
+        for asked in listing.filters:
+            meant = MEANINGS.get(asked.name) or has_the_value(asked.name)
+            found = []
+            for value in values_of(asked, resource, lists):
+                question = Question(value, instant, lists)
+                expected = [one for one in lists[resource] if meant(one, question)]
+                given_ = {asked.name: value, **then}
+                if then and asked.then is None:
+                    refused = past.server.refused(f"/v1/{resource}", **given_)
+                    assert refused == (400, "invalid_parameter")
+                    continue
                 assert everything(past.server, f"/v1/{resource}", **given_) == expected
-                found += len(expected)
-        assert found
+                found += expected
+            assert found or (then and asked.then is None), f"nothing is asked by {asked.name}"
 
 
 def test_grace_gives_access_until_it_ends_at_the_instant_that_is_asked_about(

@@ -15,7 +15,7 @@ import pytest
 
 from api.http.errors import ApiError
 from api.queries.database import Database
-from api.queries.snapshot_cache import Known
+from api.queries.snapshot_cache import SnapshotCache
 from projections.read_models.catalogue import LISTINGS, READ_MODELS
 from projections.rebuild import snapshots
 from tests.support.http_server import served
@@ -150,12 +150,12 @@ def _dropped(conninfo: str) -> bool:
 def test_who_does_not_want_to_wait_is_told_to_ask_again(merchant: str) -> None:
     async def ask() -> tuple[ApiError, list[Row]]:
         database = Database(merchant)
-        known = Known(merchant, database, wait_s=0.0)
-        now = await known.position(datetime.now(UTC))
+        snapshots = SnapshotCache(merchant, database, wait_s=0.0)
+        now = await snapshots.position(datetime.now(UTC))
         with pytest.raises(ApiError) as told:
-            await known.rows(LISTINGS["payments"].page({}, before=None, limit=5), now)
-        await known.stop()
-        patient = Known(merchant, database, wait_s=None)
+            await snapshots.rows(LISTINGS["payments"].page({}, before=None, limit=5), now)
+        await snapshots.stop()
+        patient = SnapshotCache(merchant, database, wait_s=None)
         found = await patient.rows(LISTINGS["payments"].page({}, before=None, limit=5), now)
         await patient.stop()
         await database.close()

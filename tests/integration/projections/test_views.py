@@ -132,7 +132,7 @@ def test_the_counts_and_totals_of_every_customer_are_those_of_its_objects(
             add_up(totals[customer_id], entity)
     assert len(counts) == 25
     for customer_id, count in counts.items():
-        (row,) = rows(database, customers.one(customer_id))
+        (row,) = rows(database, customers.by_id(customer_id))
         found = customers.read(row)
         assert found.subscriptions == count["subscription"]
         assert found.active_subscriptions == count["giving access"]
@@ -171,7 +171,7 @@ def test_a_customer_is_seen_from_the_first_to_the_last_of_its_objects(
     for customer_id, _, entity in known.of_customers():
         seen[customer_id].append(entity)
     for customer_id, entities in seen.items():
-        (row,) = rows(database, customers.one(customer_id))
+        (row,) = rows(database, customers.by_id(customer_id))
         found = customers.read(row)
         assert found.first_seen_at == min(entity.created_at for entity in entities)
         assert found.last_seen_at == max(entity.occurred_at for entity in entities)
@@ -216,7 +216,7 @@ def test_what_is_past_due_is_active_until_its_grace_ends(database: str) -> None:
     for active, expected in ((True, ["sub_unknown", "sub_running"]), (False, ["sub_over"])):
         found = rows(database, listing.page({"active": active}, before=None, limit=9))
         assert [listing.read(row).entity.subscription_id for row in found] == expected
-    (row,) = rows(database, customers.one("cus_1"))
+    (row,) = rows(database, customers.by_id("cus_1"))
     assert customers.read(row).active_subscriptions == 2
 
 
@@ -257,7 +257,7 @@ def test_an_end_that_dodo_contradicts_is_listed_and_the_subscription_gives_acces
     assert rows(database, select) == [("sub_1", "Dodo says active after cancelled, which is final")]
     (listed,) = rows(database, timeline.refusals(as_of=None, after=0, limit=9))
     assert timeline.read(listed).entry.verdict is Verdict.ANOMALY
-    (row,) = rows(database, customers.one("cus_1"))
+    (row,) = rows(database, customers.by_id("cus_1"))
     now = customers.read(row)
     assert (now.active_subscriptions, now.refused) == (1, 1)
     then = NOON + timedelta(minutes=1)
@@ -286,7 +286,7 @@ def test_refunds_and_disputes_without_a_customer_belong_to_their_payments(databa
     project(database)
     found = {}
     for customer_id in ("cus_1", "cus_2", "cus_3"):
-        (row,) = rows(database, customers.one(customer_id))
+        (row,) = rows(database, customers.by_id(customer_id))
         found[customer_id] = customers.read(row)
     assert [(one.payments, one.refunds, one.disputes) for one in found.values()] == [
         (1, 1, 1),
@@ -300,8 +300,8 @@ def test_refunds_and_disputes_without_a_customer_belong_to_their_payments(databa
 
 
 INDEXED = [
-    customers.one("cus_1"),
-    *(listing.one("id_1") for listing in LISTINGS.values()),
+    customers.by_id("cus_1"),
+    *(listing.by_id("id_1") for listing in LISTINGS.values()),
     *(
         listing.page({"customer_id": "cus_1"}, before=None, limit=50)
         for listing in LISTINGS.values()

@@ -58,7 +58,7 @@ def test_two_keys_at_once_are_refused() -> None:
 def test_a_refusal_does_not_quote_the_key() -> None:
     with pytest.raises(ApiError) as error:
         KeyGuard(KEY).check(scope(("authorization", f"Bearer {KEY}wrong")))
-    assert KEY.encode() not in error.value.answer().body
+    assert KEY.encode() not in error.value.response().body
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])

@@ -29,7 +29,7 @@ def test_every_operation_is_described_once() -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_what_stands_in_a_path_is_declared(operation: Operation[Any]) -> None:
+def test_what_stands_in_a_path_is_declared(operation: Operation[Any, Any]) -> None:
     declared = {parameter.name for parameter in operation.takes.path}
     assert declared == ({"id"} if "{id" in operation.path else set())
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from api.http.cursors import Cursor
 from api.http.errors import ApiError
 from api.http.parameters import (
+    Arguments,
     Declared,
-    Given,
     Parameter,
     flag,
     instant,
@@ -38,7 +38,7 @@ JOB_ID = uuid("job_id", "")
 TAKEN = Declared((ID,), (STATUS, LIMIT, ACTIVE, SINCE, AFTER, STATE, JOB_ID, CURSOR.parameter))
 
 
-def read(query: str, path: str = "pay_1") -> Given:
+def read(query: str, path: str = "pay_1") -> Arguments:
     """Read a query."""
     return TAKEN.read({"id": path}, query.encode())
 
@@ -84,24 +84,30 @@ def test_an_offset_is_the_same_instant_in_utc() -> None:
         (LIMIT, "1.0"),
         (LIMIT, ""),
         (LIMIT, "٣"),
+        (LIMIT, "+5"),
+        (LIMIT, " 5"),
         (LIMIT, "9" * 5_000),
         (ACTIVE, "yes"),
         (ACTIVE, "1"),
+        (ACTIVE, "TRUE"),
         (ACTIVE, "True"),
         (SINCE, "2026-01-31"),
         (SINCE, "2026-01-31T12:00:00"),
         (SINCE, "2026-01-31T12:00:00 02:00"),
         (SINCE, "0001-01-01T00:00:00+23:59"),
         (SINCE, "now"),
+        (SINCE, "1767225600"),
         (AFTER, "-1"),
         (AFTER, "9" * 19),
         (AFTER, "1e3"),
         (STATUS, ""),
         (STATUS, "a\0b"),
+        (STATUS, "a\n"),
         (STATUS, "x" * 201),
         (STATE, "lost"),
         (STATE, ""),
         (JOB_ID, "1"),
+        (JOB_ID, "123e4567-e89b-12d3-a456-426614174000\n"),
         (JOB_ID, "123e4567e89b12d3a456426614174000"),
         (JOB_ID, "123e4567-e89b-12d3-a456-42661417400g"),
         (CURSOR.parameter, "made-up"),

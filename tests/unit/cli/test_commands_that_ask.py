@@ -14,7 +14,7 @@ from api.resources.objects import OBJECTS
 from api.resources.timelines import LIST_REFUSALS
 from api.resources.workflows import ATTEMPTS_CURSOR, JOBS_CURSOR
 from api.resources.workflows import OPERATIONS as WINDMILL
-from cli.arguments import given_in
+from cli.arguments import arguments_of
 from cli.parser import parser
 from projections.read_models import timeline
 from projections.read_models.catalogue import LISTINGS
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from api.queries.read_side import ReadSide
 
 JOB_ID = "123e4567-e89b-12d3-a456-426614174000"
-COMMANDS = {"list": "list", "show": "one", "timeline": "timeline", "explain": "explain"}
+COMMANDS = {"list": "list", "show": "get", "timeline": "timeline", "explain": "explain"}
 
 
-def questions() -> Iterator[tuple[list[str], Operation[ReadSide]]]:
+def questions() -> Iterator[tuple[list[str], Operation[ReadSide, Any]]]:
     """Every command that asks, with the operation that it asks by."""
     for resource, objects in OBJECTS.items():
         for kind in (resource, LISTINGS[resource].kind):
@@ -58,10 +58,10 @@ def value_of(declared: Parameter[Any]) -> str:
 
 
 def a_cursor(declared: Parameter[Any]) -> str:
-    place = timeline.Cursor(NOON, 1, "msg_1", 1)
+    place = timeline.TimelineKey(NOON, 1, "msg_1", 1)
     made = [Cursor(resource, int).write(5) for resource in (*OBJECTS, "refusals")]
     kinds = [LISTINGS[resource].kind for resource in OBJECTS]
-    made += [Cursor(f"{kind} timeline", timeline.Cursor).write(place) for kind in kinds]
+    made += [Cursor(f"{kind} timeline", timeline.TimelineKey).write(place) for kind in kinds]
     made += [JOBS_CURSOR.write(5), ATTEMPTS_CURSOR.write(Last(NOON, JOB_ID, 1))]
     return next(cursor for cursor in made if is_taken(declared, cursor))
 
@@ -79,7 +79,7 @@ def is_taken(declared: Parameter[Any], value: str) -> bool:
     [pytest.param(*one, id=" ".join(one[0])) for one in questions()],
 )
 def test_a_command_takes_what_its_operation_takes_over_http(
-    command: list[str], operation: Operation[ReadSide]
+    command: list[str], operation: Operation[ReadSide, Any]
 ) -> None:
     path = {declared.name: "id/1" for declared in operation.takes.path}
     asked = [declared for declared in operation.takes.query if declared is not MIN_POSITION]
@@ -88,7 +88,7 @@ def test_a_command_takes_what_its_operation_takes_over_http(
         word for name, value in query.items() for word in (f"--{name.replace('_', '-')}", value)
     ]
     args = parser().parse_args([*command, *path.values(), *options])
-    typed = given_in(args, args.operation)
+    typed = arguments_of(args, args.operation)
     sent = operation.takes.read(path, urlencode(query).encode())
     assert args.operation is operation
     for declared in (*operation.takes.path, *asked):
@@ -98,7 +98,7 @@ def test_a_command_takes_what_its_operation_takes_over_http(
 def test_a_customer_is_asked_for_whole() -> None:
     args = parser().parse_args(["customer", "cus_1", "--as-of", "2026-05-01T00:00:00Z"])
     assert args.json is False
-    given = given_in(args, GET_CUSTOMER_LIFECYCLE)
+    given = arguments_of(args, GET_CUSTOMER_LIFECYCLE)
     assert [name for name in ("limit", "cursor", "min_position") if hasattr(args, name)] == []
     (customer_id,) = GET_CUSTOMER_LIFECYCLE.takes.path
     assert given[customer_id] == "cus_1"
