@@ -94,11 +94,11 @@ async def entity_then(
     """
     kind, then = listing.kind, await then_of(read_side, arguments)
     was = await aggregate_then(read_side, listing, object_id, then)
-    for known in was.entities():
-        if known.kind.name == kind and getattr(known.entity, known.kind.id_field) == object_id:
-            entity = await _with_customer(read_side, was, kind, known.entity, then)
-            return cast("AnyEntity", entity)
-    raise ApiError(404, "not_yet", f"nothing of this {spoken(kind)} was there at that time")
+    known = was.find(kind, object_id)
+    if known is None:
+        raise ApiError(404, "not_yet", f"nothing of this {spoken(kind)} was there at that time")
+    entity = await _with_customer(read_side, was, kind, known.entity, then)
+    return cast("AnyEntity", entity)
 
 
 async def in_parts(read_side: ReadSide, places: Sequence[Place]) -> list[list[Place]]:
@@ -138,14 +138,12 @@ async def entities_then(
 
 def _entities(kind: str, places: Sequence[Place], rows: list[Row], then: Then) -> list[Entity]:
     streams = {one.id: one.at(**then._asdict()) for one in history.read_all(rows)}
-    found = []
+    entities = []
     for place in places:
-        for known in streams[place.stream_id].entities():
-            entity = known.entity
-            if known.kind.name == kind and getattr(entity, known.kind.id_field) == place.id:
-                customer_id = entity.customer_id or place.customer_id
-                found.append(msgspec.structs.replace(entity, customer_id=customer_id))
-    return found
+        if known := streams[place.stream_id].find(kind, place.id):
+            customer_id = known.entity.customer_id or place.customer_id
+            entities.append(msgspec.structs.replace(known.entity, customer_id=customer_id))
+    return entities
 
 
 async def _with_customer(
@@ -157,6 +155,6 @@ async def _with_customer(
         return entity
     payment = stream_id("payment", parts_of(was.id)[1], payment_id)
     whole = history.read(await read_side.database.rows(history.of_stream(payment)))
-    known = whole.at(**then._asdict()).entities() if whole else []
-    customers = (one.entity.customer_id for one in known if one.kind.name == "payment")
-    return msgspec.structs.replace(entity, customer_id=next(customers, None))
+    known = whole.at(**then._asdict()).find("payment", payment_id) if whole else None
+    customer_id = known.entity.customer_id if known else None
+    return msgspec.structs.replace(entity, customer_id=customer_id)
