@@ -15,6 +15,7 @@ from psycopg.sql import SQL, Identifier, Literal
 from ledger.clock import Clocks, doubt, signing_times, stamp
 from ledger.integrity.hash_chain import GENESIS, Row, link
 from ledger.mapper import RecordedEvent, StoredDelivery
+from postgres.advisory_locks import AdvisoryLock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +29,6 @@ _log = logging.getLogger(__name__)
 
 WARN_EVERY_S: Final = 60.0
 """How often it is told at the most that the clocks disagree."""
-# Any number will do, as long as every writer takes the same. The table's own number goes with it,
-# so that the writers of other tables do not wait for ours.
-_LOCK: Final = 727_048_053
 _COPY_TYPES: Final = ("text", "int8", "text", "bytea", "int8", "text", "timestamptz", "bytea")
 
 _WRITABLE: Final = {"transaction_read_only": "off"}
@@ -80,7 +78,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             " ORDER BY notification_id DESC LIMIT 1) AS head ON true"
         ).format(
             timeout=datastore.lock_timeout,
-            lock=Literal(_LOCK),
+            lock=Literal(AdvisoryLock.APPEND.value),
             name=Literal(table.as_string()),
             table=table,
             channel=Identifier(self.channel_name),

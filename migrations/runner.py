@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import psycopg
 from psycopg.rows import tuple_row
 
+from postgres.advisory_locks import AdvisoryLock, lock, lock_in_transaction
 from postgres.connections import WORKING, connect
 from telemetry.errors import RaphusError
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path(__file__).parent
 _NAME = re.compile(r"(?P<version>[0-9]{4})_(?P<name>[a-z0-9_]+)\.sql")
-# Any number will do, as long as every starter takes the same.
-_LOCK: Final = 7_270_480_530_001
 _BOOKKEEPING: Final = """
     CREATE SCHEMA IF NOT EXISTS raphus;
     CREATE TABLE IF NOT EXISTS raphus.migrations (
@@ -89,8 +88,7 @@ def migrate(conninfo: str, folder: Path = FOLDER) -> list[str]:
     """
     migrations = read(folder)
     with connect(conninfo, WORKING, "raphus-migrate") as conn:
-        # Held by the session, so that the kernel frees it even if we are killed.
-        conn.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        lock(conn, AdvisoryLock.MIGRATE)
         conn.execute(_BOOKKEEPING)
         applied = _applied(conn)
         _refuse_changes(migrations, applied, "the database")
@@ -125,7 +123,7 @@ def make_as(conn: psycopg.Connection[Any], applied: Sequence[Applied], of: str) 
     """
     migrations = read()
     _refuse_changes(migrations, applied, of)
-    conn.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+    lock_in_transaction(conn, AdvisoryLock.MIGRATE)
     with conn.cursor(row_factory=tuple_row) as curs:
         if curs.execute(_ANYTHING).fetchone() is not None:
             raise NotEmptyError("the schema raphus of this database is not empty")

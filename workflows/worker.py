@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from postgres.advisory_locks import AdvisoryLock
 from postgres.connections import DATABASE_ERRORS
 from telemetry.incident import Trouble
 from telemetry.redaction import origin_of
@@ -39,8 +40,6 @@ NAME: Final = "raphus-windmill"
 POLL_S: Final = 1.0
 PAUSE_S: Final = 0.5
 """The pause after a failure: short, since the database may be back."""
-# Any number will do, as long as every sender of a database takes the same.
-_LOCK: Final = 7_270_480_530_006
 
 
 class Task(msgspec.Struct):
@@ -99,7 +98,7 @@ class _Sending:
             before, conninfo = self._leading, self._conninfo
             leading = await connected_within(stack, conninfo, NAME, instead_of=before)
             self._leading = leading
-            await lead(leading, _LOCK)
+            await lead(leading, AdvisoryLock.DISPATCH)
             filling, loading, recording, asking = [
                 await connected_within(stack, conninfo, NAME) for _ in range(4)
             ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from psycopg.sql import SQL, Identifier
 
 from ledger.following.pages import PAGE_EVENTS_MAX, LogError
+from postgres.advisory_locks import AdvisoryLock, try_lock
 from postgres.connections import DATABASE_ERRORS, FOLLOWING, connect
 from postgres.wakeup import Bell
 from projections.live.projector import ProjectionError, Projector
@@ -31,8 +32,6 @@ PAUSE_MAX_S: Final = 1.0
 """The pause after a failure doubles from the one to the other: the database may be back."""
 LEDGER_CHANNEL: Final = "ledger_events"
 """Where the ledger tells of each commit."""
-# Any number will do, as long as every follower of a database takes the same.
-_LOCK: Final = 7_270_480_530_002
 
 
 def _ignore(projected: Projected) -> None:
@@ -106,8 +105,7 @@ class Follower:
         return projected.events
 
     def _lead(self, conn: Connection) -> bool:
-        row = conn.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
-        self.leading = row == (True,)
+        self.leading = try_lock(conn, AdvisoryLock.FOLLOW)
         if self.leading:
             conn.execute(SQL("LISTEN {}").format(Identifier(LEDGER_CHANNEL)))
             _log.info("following the log from position %d", self._projector.position(conn))

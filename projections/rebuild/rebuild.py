@@ -17,6 +17,7 @@ from ledger.following.checkpoint import Checkpoint, ProjectionTracking
 from ledger.following.pages import PAGE_EVENTS_MAX, LogError, hash_at, next_page, rewritten
 from ledger.integrity.hash_chain import GENESIS
 from ledger.mapper import LedgerMapper
+from postgres.advisory_locks import AdvisoryLock, lock
 from postgres.connections import WORKING, connect
 from projections.live.follower import LEDGER_CHANNEL
 from projections.live.projector import Projector
@@ -39,8 +40,6 @@ FOLD: Final = "fold"
 """The phase that reads the log; its numbers are events."""
 INDEX, CATCH_UP, COMPARE, WRITE = "index", "catch up", "compare", "write"
 """The phases after it; their numbers are tables, but for the events to catch up with."""
-# Any number will do, as long as every rebuild of a database takes the same.
-_LOCK: Final = 7_270_480_530_003
 ALONE_AFTER_S: Final = 3
 """How long another rebuild is waited for, which may just be ending."""
 
@@ -105,7 +104,7 @@ def _be_alone(conn: psycopg.Connection[Any]) -> None:
     try:
         with conn.transaction():
             conn.execute(f"SET LOCAL lock_timeout = '{ALONE_AFTER_S}s'")
-            conn.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+            lock(conn, AdvisoryLock.REBUILD)
     except psycopg.errors.LockNotAvailable as error:
         raise RebuildError("another rebuild is running on this database") from error
 

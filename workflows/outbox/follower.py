@@ -13,6 +13,7 @@ from psycopg.sql import SQL, Identifier
 from ledger.following.checkpoint import ProjectionTracking
 from ledger.following.pages import LogError, histories, next_page
 from ledger.mapper import LedgerMapper
+from postgres.advisory_locks import AdvisoryLock, try_lock
 from postgres.connections import DATABASE_ERRORS, FOLLOWING, WRITING, connect
 from postgres.wakeup import Bell
 from projections.live.follower import LEDGER_CHANNEL
@@ -47,8 +48,6 @@ SETTLED_S: Final = 0.2
 empty it first."""
 POLL_S: Final = 1.0
 PAUSE_S: Final = 1.0
-# Any number will do, as long as every follower of the outbox takes the same.
-_LOCK: Final = 7_270_480_530_005
 
 
 class Outbox:
@@ -139,7 +138,7 @@ class Outbox:
             bell.wait(PAUSE_S)
 
     def _follow(self, conn: Connection[Any], bell: Bell) -> None:
-        while not _leads(conn):
+        while not try_lock(conn, AdvisoryLock.OUTBOX):
             self._trouble.end()
             bell.wait(POLL_S)
             if bell.rung:
@@ -171,11 +170,6 @@ def _is_being_written(path: Path) -> bool:
     except OSError:
         return False
     return 0 <= age_s < SETTLED_S
-
-
-def _leads(conn: Connection[Any]) -> bool:
-    row = conn.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
-    return row == (True,)
 
 
 def _due(

@@ -22,8 +22,8 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
 from ledger.integrity.hash_chain import GENESIS
-from migrations import runner
 from migrations.runner import FOLDER, MigrationError, migrate
+from postgres.advisory_locks import AdvisoryLock
 from tests.support.catalog import describe
 from tests.support.outages import beside
 from tests.support.samples import PROJECT
@@ -225,11 +225,11 @@ def sleepers(conn: psycopg.Connection, conninfo: str) -> int:
 
 def test_a_second_starter_waits_for_the_first(empty: str, folder: Path) -> None:
     with ThreadPoolExecutor(1) as thread, psycopg.connect(empty, autocommit=True) as first:
-        first.execute("SELECT pg_advisory_lock(%s)", [runner._LOCK])
+        first.execute("SELECT pg_advisory_lock(%s)", [AdvisoryLock.MIGRATE.value])
         second = thread.submit(migrate, empty, folder)
         until(lambda: waiting(first) == 1)
         assert tables(empty) == set()
-        first.execute("SELECT pg_advisory_unlock(%s)", [runner._LOCK])
+        first.execute("SELECT pg_advisory_unlock(%s)", [AdvisoryLock.MIGRATE.value])
         assert second.result() == ["0001_first", "0002_second"]
 
 
