@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from telemetry.backoff import backoff_s
 from workflows import worker_process as program
 
 if TYPE_CHECKING:
@@ -55,17 +56,15 @@ class Supervisor:
         self._thread.join()
 
     def _run(self) -> None:
-        pause_s = PAUSE_MIN_S
+        failures = 0
         while not self._stopping.is_set():
             began_s = time.monotonic()
             ended = self._run_once()
             if self._stopping.is_set():
                 return
             _log.error("the process that starts Windmill's jobs %s", ended)
-            if time.monotonic() - began_s > WELL_S:
-                pause_s = PAUSE_MIN_S
-            self._stopping.wait(pause_s)
-            pause_s = min(2 * pause_s, PAUSE_MAX_S)
+            failures = 1 if time.monotonic() - began_s > WELL_S else failures + 1
+            self._stopping.wait(backoff_s(failures, PAUSE_MIN_S, PAUSE_MAX_S))
 
     def _run_once(self) -> str:
         """Start the process, wait until it has ended, and tell how it did."""

@@ -12,7 +12,7 @@ import msgspec
 
 from postgres.advisory_locks import AdvisoryLock
 from postgres.connections import DATABASE_ERRORS
-from telemetry.incident import Trouble
+from telemetry.incident import Incident
 from telemetry.redaction import origin_of
 from workflows.dispatch.address import Windmill
 from workflows.dispatch.connecting import connected_within, lead
@@ -72,8 +72,8 @@ class _Sending:
         self._windmill = Windmill(task.base_url, task.workspace, task.token)
         self._routes = routes
         self._limits = limits
-        self._trouble = Trouble(_log, "no job is started")
-        self._routes_trouble = Trouble(_log, "the routes cannot be read")
+        self._incident = Incident(_log, "no job is started")
+        self._routes_incident = Incident(_log, "the routes cannot be read")
         self._leading: AsyncConnection | None = None
 
     async def run(self) -> None:
@@ -83,9 +83,9 @@ class _Sending:
                 await self._session()
             except* DATABASE_ERRORS as errors:
                 kind = type(next(_leaves(errors))).__name__
-                self._trouble.begin(f"the database is away: {kind}")
+                self._incident.begin(f"the database is away: {kind}")
             except* Exception as errors:  # noqa: BLE001 -- told, and tried again
-                self._trouble.begin(", ".join(sorted({origin_of(one) for one in _leaves(errors)})))
+                self._incident.begin(", ".join(sorted({origin_of(one) for one in _leaves(errors)})))
             await asyncio.sleep(PAUSE_S)
 
     async def _session(self) -> None:
@@ -106,7 +106,7 @@ class _Sending:
             stack.push_async_callback(client.close)
             transformer = Transformer()
             stack.push_async_callback(transformer.close)
-            self._trouble.end()
+            self._incident.end()
             async with asyncio.TaskGroup() as tasks:
                 recorder, loader = Recorder(), Loader()
                 courier = Courier(client, transformer, loader, recorder, self._limits)
@@ -122,10 +122,10 @@ class _Sending:
         routes = self._routes.current()
         sender.look_again(routes)
         if self._routes.problem is None:
-            self._routes_trouble.end()
+            self._routes_incident.end()
         else:
             so = "those of before stay" if routes else "nothing is started until they can"
-            self._routes_trouble.begin(f"{self._routes.problem}; {so}")
+            self._routes_incident.begin(f"{self._routes.problem}; {so}")
 
 
 async def _listen(conn: AsyncConnection, look_again: Callable[[], None]) -> None:

@@ -19,12 +19,12 @@ from ledger.backup.archive import BackupError, Reader
 from ledger.backup.load import load
 from ledger.following.checkpoint import ProjectionTracking
 from ledger.following.pages import LogError
+from ledger.following.taking import PageError
 from ledger.integrity.verify import verify
 from ledger.mapper import LedgerMapper
 from migrations.runner import MigrationError, NotEmptyError
 from postgres.connections import WORKING, connect
 from projections.live.follower import Follower
-from projections.live.projector import ProjectionError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -117,7 +117,7 @@ def _completed(conninfo: str, archive: Reader, progress: Progress) -> _Restored:
             )
             jobs: dict[str, int] = dict(conn.execute(_JOBS).fetchall())
         followed = _followed(conninfo, archive.head.position, progress)
-    except (psycopg.Error, LogError, ProjectionError) as error:
+    except (psycopg.Error, LogError, PageError) as error:
         reason = why(error) if isinstance(error, psycopg.Error) else str(error)
         raise BackupError(
             f"the log is restored, but not yet proved or shown: {reason}. raphus verify does the"

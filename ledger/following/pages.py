@@ -154,12 +154,23 @@ def histories(
 
     They come over the connection as they are taken: it is free again when the last one is, or
     when the generator is closed.
+
+    Raises:
+        LogError: behind the last stream: an event of the page is in none of them.
     """
     streams, versions = zip(*sorted(page.versions.items()), strict=True)
     parameters = [list(streams), list(versions)]
+    found = 0
     with (
         conn.cursor(binary=True) as curs,
         closing(_stream(curs, parameters)) as rows,
     ):
         for stream_id, of_stream in groupby(rows, key=itemgetter(0)):
-            yield stream_id, [mapper.decode(*row) for row in of_stream]
+            events = [mapper.decode(*row) for row in of_stream]
+            found += sum(page.after < (event.position or 0) <= page.last for event in events)
+            yield stream_id, events
+    if found != page.events:
+        raise LogError(
+            f"of the {page.events} events at positions {page.after + 1} to {page.last}, only"
+            f" {found} are in their streams' histories: raphus verify tells what was changed"
+        )

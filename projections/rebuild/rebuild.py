@@ -14,12 +14,12 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from ledger.following.checkpoint import Checkpoint, ProjectionTracking
+from ledger.following.leader import LEDGER_CHANNEL
 from ledger.following.pages import PAGE_EVENTS_MAX, LogError, hash_at, next_page, rewritten
 from ledger.integrity.hash_chain import GENESIS
 from ledger.mapper import LedgerMapper
 from postgres.advisory_locks import AdvisoryLock, lock
 from postgres.connections import WORKING, connect
-from projections.live.follower import LEDGER_CHANNEL
 from projections.live.projector import Projector
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.staging import SETTINGS, Staging
@@ -211,11 +211,11 @@ class _Run:
         if page is None:
             raise LogError(f"position {until} has been read, but the log ends before it")
         try:
-            events, _ = self._projector.write(self._conn, page)
+            self._projector.write(self._conn, page)
         except (LogError, psycopg.Error):
             raise
         except Exception as error:
             raise RebuildError(
                 f"positions {page.after + 1} to {page.last} cannot be folded: {origin_of(error)}"
             ) from error
-        self._at = Checkpoint(page.last, page.hash, at.events + events)
+        self._at = Checkpoint(page.last, page.hash, at.events + page.events)
