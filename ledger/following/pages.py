@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ledger.integrity.hash_chain import GENESIS
+from ledger.mapper import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -36,15 +37,15 @@ _PAGE: Final = """
 """
 _HASH: Final = "SELECT hash FROM raphus.ledger_events WHERE notification_id = %s"
 # OFFSET 0 keeps the planner at one index look-up a stream, whatever it thinks of the sizes.
-_HISTORIES: Final = """
+_HISTORIES: Final = f"""
     SELECT events.* FROM unnest(%s::text[], %s::bigint[]) AS touched (stream_id, version)
     CROSS JOIN LATERAL (
-        SELECT originator_id, originator_version, topic, state, notification_id, recorded_at
+        SELECT {COLUMNS}
         FROM raphus.ledger_events
         WHERE originator_id = touched.stream_id AND originator_version <= touched.version
         ORDER BY originator_version OFFSET 0
     ) AS events
-"""
+"""  # noqa: S608 -- constants
 
 
 class LogError(Exception):

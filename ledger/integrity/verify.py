@@ -45,11 +45,11 @@ _BY_INDEX: Final = """
     SET LOCAL max_parallel_workers_per_gather = 0
 """
 # A time beyond Python's years comes as NULL, which no row of the ledger's has.
-_WALK: Final = """
-    SELECT originator_id, originator_version, topic, state, notification_id, webhook_id,
+_WALK: Final = f"""
+    SELECT {", ".join(Row._fields[:-1])},
         CASE WHEN recorded_at BETWEEN '0001-01-01' AND '9999-12-31' THEN recorded_at END, hash
     FROM raphus.ledger_events ORDER BY notification_id
-"""
+"""  # noqa: S608 -- constants
 # The server sorts what would not fit into our memory. It groups by bytes: the same in every
 # locale, and faster.
 _STREAMS: Final = """
