@@ -12,6 +12,7 @@ from psycopg.rows import tuple_row
 
 from postgres.advisory_locks import AdvisoryLock, lock, lock_in_transaction
 from postgres.connections import WORKING, connect
+from postgres.failures import reason_of
 from telemetry.errors import RaphusError
 
 if TYPE_CHECKING:
@@ -164,4 +165,4 @@ def _apply(conn: psycopg.Connection[Any], migration: Migration) -> None:
             )
     except psycopg.Error as error:
         failed = f"{migration.version:04}_{migration.name}.sql failed, nothing of it is applied"
-        raise MigrationError(f"{failed}: {error}") from error
+        raise MigrationError(f"{failed}: {reason_of(error)}") from error

@@ -12,6 +12,7 @@ import msgspec
 
 from postgres.advisory_locks import AdvisoryLock
 from postgres.connections import DATABASE_ERRORS
+from postgres.failures import absence_of
 from telemetry.incident import Incident
 from telemetry.redaction import origin_of
 from workflows.dispatch.address import Windmill
@@ -82,8 +83,7 @@ class _Sending:
             try:
                 await self._session()
             except* DATABASE_ERRORS as errors:
-                kind = type(next(_leaves(errors))).__name__
-                self._incident.begin(f"the database is away: {kind}")
+                self._incident.begin(absence_of(next(_leaves(errors))))
             except* Exception as errors:  # noqa: BLE001 -- told, and tried again
                 self._incident.begin(", ".join(sorted({origin_of(one) for one in _leaves(errors)})))
             await asyncio.sleep(PAUSE_S)

@@ -13,6 +13,7 @@ from ledger.following.pages import LogError
 from ledger.following.taking import PageError
 from postgres.advisory_locks import try_lock
 from postgres.connections import DATABASE_ERRORS, FOLLOWING, connect
+from postgres.failures import absence_of
 from postgres.wakeup import Bell
 from telemetry.backoff import backoff_s
 from telemetry.incident import Incident
@@ -143,7 +144,7 @@ class Leader:
             try:
                 self._follow(bell)
             except DATABASE_ERRORS as error:
-                self._failed(f"the database is away: {type(error).__name__}")
+                self._failed(absence_of(error))
             except LogError as error:
                 self._failed(str(error))
             except PageError as error:

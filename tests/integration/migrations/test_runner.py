@@ -177,6 +177,14 @@ def test_a_failing_file_leaves_nothing_behind_and_is_named(
     assert migrate(empty, folder) == ["0002_second", "0003_third"]
 
 
+def test_a_failing_file_is_told_without_the_rows_that_it_met(empty: str, folder: Path) -> None:
+    twice = "INSERT INTO raphus.half VALUES ('jane@example.com'), ('jane@example.com')"
+    write(folder, "0002_second.sql", f"CREATE TABLE raphus.half (who text UNIQUE); {twice}")
+    with pytest.raises(MigrationError, match="duplicate key") as failed:
+        migrate(empty, folder)
+    assert "jane" not in str(failed.value)
+
+
 def test_a_starter_whose_backend_is_killed_leaves_no_lock_and_nothing_half_done(
     empty: str, folder: Path
 ) -> None:
