@@ -20,6 +20,7 @@ from ledger.integrity.hash_chain import GENESIS
 from ledger.mapper import LedgerMapper
 from postgres.advisory_locks import AdvisoryLock, lock
 from postgres.connections import WORKING, connect
+from postgres.snapshot import REPEATABLE_READ
 from projections.live.projector import Projector
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.staging import SETTINGS, Staging
@@ -150,7 +151,7 @@ class _Run:
     def compare(self) -> Rebuilt:
         """Compare in one snapshot, in which the live tables and their position agree."""
         with self._conn.transaction():
-            self._conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            self._conn.execute(REPEATABLE_READ)
             live = self._tracking.checkpoint(self._conn)
             self._catch_up(live)
             if len(self._staging.models) == len(READ_MODELS):
