@@ -10,6 +10,7 @@ import psycopg
 
 from migrations import runner
 from postgres.embedded import EmbeddedPostgres
+from postgres.failures import full_reason_of
 from telemetry.errors import RaphusError
 
 if TYPE_CHECKING:
@@ -54,13 +55,7 @@ def migrated(conninfo: str) -> list[str]:
     try:
         applied = runner.migrate(conninfo)
     except psycopg.OperationalError as error:
-        raise UnreachableError(f"the database cannot be used: {why(error)}") from error
+        raise UnreachableError(f"the database cannot be used: {full_reason_of(error)}") from error
     for name in applied:
         _log.info("migration %s is applied", name)
     return applied
-
-
-def why(error: psycopg.Error) -> str:
-    """Return what a person may read of an error: what PostgreSQL says, and no detail of a row."""
-    lines = str(error).splitlines()
-    return error.diag.message_primary or (lines[0] if lines else type(error).__name__)

@@ -24,6 +24,7 @@ from ledger.connection import ThreadConnection
 from ledger.mapper import LedgerMapper
 from ledger.recorder import LedgerRecorder
 from ledger.stream import Batch, Stream
+from postgres.failures import AWAY
 from telemetry.redaction import kind_of
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def reason(error: PersistenceError) -> str:
         return "the database is read-only"
     if isinstance(error.__cause__, LockNotAvailable):
         return "the log is locked"
-    return "the database is away"
+    return AWAY
 
 
 class LedgerFactory(PostgresFactory):

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
     from eventsourcing.domain import DomainEventProtocol
 
+COLUMNS: Final = "originator_id, originator_version, topic, state, notification_id, recorded_at"
+"""The columns of the log that `decode` takes, in its order."""
+COLUMN_TYPES: Final = ("text", "int8", "text", "bytea", "int8", "timestamptz")
+"""Their types, as a binary COPY must be told them."""
 _FORMAT: Final = 1
 _encode = msgspec.msgpack.Encoder().encode
 # A stored state begins with a byte that names its format; old formats stay readable for ever.
@@ -87,7 +91,11 @@ class LedgerMapper(Mapper[str]):
         position: int | None = None,
         recorded_at: datetime | None = None,
     ) -> Event:
-        """Decode the columns of one row of the log."""
+        """Decode one row of the log: its `COLUMNS`, the last two None before the commit.
+
+        Raises:
+            UnknownFormatError: the state is of a format that this release does not know.
+        """
         view = memoryview(state)
         try:
             delivery = _DECODERS[view[0]](view[1:])

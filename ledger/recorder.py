@@ -14,7 +14,8 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from ledger.clock import Clocks, doubt, signing_times, stamp
 from ledger.integrity.hash_chain import GENESIS, Row, link
-from ledger.mapper import RecordedEvent, StoredDelivery
+from ledger.mapper import COLUMNS, RecordedEvent, StoredDelivery
+from postgres.advisory_locks import AdvisoryLock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +29,6 @@ _log = logging.getLogger(__name__)
 
 WARN_EVERY_S: Final = 60.0
 """How often it is told at the most that the clocks disagree."""
-# Any number will do, as long as every writer takes the same. The table's own number goes with it,
-# so that the writers of other tables do not wait for ours.
-_LOCK: Final = 727_048_053
 _COPY_TYPES: Final = ("text", "int8", "text", "bytea", "int8", "text", "timestamptz", "bytea")
 
 _WRITABLE: Final = {"transaction_read_only": "off"}
@@ -80,7 +78,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             " ORDER BY notification_id DESC LIMIT 1) AS head ON true"
         ).format(
             timeout=datastore.lock_timeout,
-            lock=Literal(_LOCK),
+            lock=Literal(AdvisoryLock.APPEND.value),
             name=Literal(table.as_string()),
             table=table,
             channel=Identifier(self.channel_name),
@@ -91,14 +89,12 @@ class LedgerRecorder(PostgresApplicationRecorder):
         # What COPY takes: whoever holds the table against that holds every webhook back.
         self._lock_statement = SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(table)
         self._warn_again_at = 0.0
-        self._copy_statement = SQL(
-            "COPY {table} (originator_id, originator_version, topic, state, notification_id,"
-            " webhook_id, recorded_at, hash) FROM STDIN (FORMAT BINARY)"
-        ).format(table=table)
-        self._select_statement = SQL(
-            "SELECT originator_id, originator_version, topic, state, notification_id, recorded_at"
-            " FROM {table} AS recorded"
-        ).format(table=table)
+        self._copy_statement = SQL("COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)").format(
+            table=table, columns=SQL(", ").join(map(Identifier, (*Row._fields, "hash")))
+        )
+        self._select_statement = SQL(f"SELECT {COLUMNS} FROM {{table}} AS recorded").format(  # noqa: S608 -- constants
+            table=table
+        )
         # OFFSET 0 and the order of its columns keep the planner at one look-up a stream in the
         # primary key and one a webhook-id in its index, whatever it thinks of the sizes.
         self._select_ends_statement = SQL(

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import psycopg
 from psycopg.rows import tuple_row
 
+from postgres.advisory_locks import AdvisoryLock, lock, lock_in_transaction
 from postgres.connections import WORKING, connect
+from postgres.failures import reason_of
 from telemetry.errors import RaphusError
 
 if TYPE_CHECKING:
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path(__file__).parent
 _NAME = re.compile(r"(?P<version>[0-9]{4})_(?P<name>[a-z0-9_]+)\.sql")
-# Any number will do, as long as every starter takes the same.
-_LOCK: Final = 7_270_480_530_001
 _BOOKKEEPING: Final = """
     CREATE SCHEMA IF NOT EXISTS raphus;
     CREATE TABLE IF NOT EXISTS raphus.migrations (
@@ -89,8 +89,7 @@ def migrate(conninfo: str, folder: Path = FOLDER) -> list[str]:
     """
     migrations = read(folder)
     with connect(conninfo, WORKING, "raphus-migrate") as conn:
-        # Held by the session, so that the kernel frees it even if we are killed.
-        conn.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        lock(conn, AdvisoryLock.MIGRATE)
         conn.execute(_BOOKKEEPING)
         applied = _applied(conn)
         _refuse_changes(migrations, applied, "the database")
@@ -125,7 +124,7 @@ def make_as(conn: psycopg.Connection[Any], applied: Sequence[Applied], of: str) 
     """
     migrations = read()
     _refuse_changes(migrations, applied, of)
-    conn.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+    lock_in_transaction(conn, AdvisoryLock.MIGRATE)
     with conn.cursor(row_factory=tuple_row) as curs:
         if curs.execute(_ANYTHING).fetchone() is not None:
             raise NotEmptyError("the schema raphus of this database is not empty")
@@ -166,4 +165,4 @@ def _apply(conn: psycopg.Connection[Any], migration: Migration) -> None:
             )
     except psycopg.Error as error:
         failed = f"{migration.version:04}_{migration.name}.sql failed, nothing of it is applied"
-        raise MigrationError(f"{failed}: {error}") from error
+        raise MigrationError(f"{failed}: {reason_of(error)}") from error

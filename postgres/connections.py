@@ -160,11 +160,9 @@ class Connection(psycopg.Connection[Any]):
             UnansweredError: in vain; the connection is closed.
         """
         try:
-            wanted = next(gen)
+            heard = _heard(gen, self.served, self.give_up_at)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]  # the type of a generator's end
-        ask = self.served and self.served.is_working
-        heard = listening(gen, wanted, ask, self.give_up_at)
         try:
             return super().wait(heard, *args, **kwargs)
         except UnansweredError:
@@ -185,16 +183,25 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
             UnansweredError: in vain; the connection is closed.
         """
         try:
-            wanted = next(gen)
+            heard = _heard(gen, self.served, self.give_up_at)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]  # the type of a generator's end
-        ask = self.served and self.served.is_working
-        heard = listening(gen, wanted, ask, self.give_up_at)
         try:
             return await super().wait(heard, *args, **kwargs)
         except UnansweredError:
             await self.close()
             raise
+
+
+def _heard(
+    gen: Generator[Any, Any, T], served: Served | None, give_up_at: float | None
+) -> Generator[Any, Any, T]:
+    """Begin one of psycopg's generators, and return the rest of it, to be waited for.
+
+    Raises:
+        StopIteration: there is nothing to wait for.
+    """
+    return listening(gen, next(gen), served and served.is_working, give_up_at)
 
 
 def connect(

@@ -81,9 +81,8 @@ class _Fact(msgspec.Struct):
     to_status: str | None = None
 
 
-_OF_CUSTOMER: Final = """
-    SELECT e.originator_id, e.originator_version, e.topic, e.state, e.notification_id,
-        e.webhook_id, e.recorded_at, e.hash, before.hash,
+_OF_CUSTOMER: Final = f"""
+    SELECT {", ".join(f"e.{column}" for column in Row._fields)}, e.hash, before.hash,
         (SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM raphus.timeline AS t
             WHERE t.webhook_id = e.webhook_id AND t.stream_id = e.originator_id)
     FROM (
@@ -93,7 +92,7 @@ _OF_CUSTOMER: Final = """
     JOIN raphus.ledger_events AS e ON e.originator_id = streams.stream_id
     LEFT JOIN raphus.ledger_events AS before ON before.notification_id = e.notification_id - 1
     ORDER BY e.notification_id
-"""
+"""  # noqa: S608 -- constants
 
 
 def of_customer(customer_id: str) -> Statement:

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from domain.aggregates.factory import aggregate
-from ledger.mapper import LedgerMapper
+from ledger.mapper import COLUMNS, LedgerMapper
 from postgres.statement import Statement
 
 if TYPE_CHECKING:
@@ -16,10 +16,7 @@ if TYPE_CHECKING:
     from domain.aggregate import Aggregate
     from projections.listing import Listing
 
-_SELECT: Final = (
-    "SELECT originator_id, originator_version, topic, state, notification_id, recorded_at"
-    " FROM raphus.ledger_events"
-)
+_SELECT: Final = f"SELECT {COLUMNS} FROM raphus.ledger_events"  # noqa: S608 -- constants
 _EVENTS: Final = f"{_SELECT} WHERE originator_id = "
 _IN_ORDER: Final = " ORDER BY originator_version"
 _mapper: Final = LedgerMapper()

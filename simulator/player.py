@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from enum import Enum
@@ -14,6 +13,7 @@ import msgspec
 from standardwebhooks import Webhook
 
 from simulator.merchant import Occurrence
+from telemetry.backoff import spread_backoff_s
 
 if TYPE_CHECKING:
     import aiohttp
@@ -192,10 +192,8 @@ class Player:
         }
 
     def _backoff_s(self, attempt: int) -> float:
-        longest_s = min(
-            self._patience.backoff_max_s, self._patience.backoff_s * 2.0 ** (attempt - 1)
-        )
-        return longest_s * random.uniform(0.5, 1)
+        patience = self._patience
+        return spread_backoff_s(attempt, patience.backoff_s, patience.backoff_max_s)
 
 
 def _acknowledged(content: bytes) -> Answer:

@@ -1,1 +1,1 @@
-"""Telemetry: what the program tells of itself, and what must stay out of it."""
+"""Telemetry: what the program tells of itself and of its failures, and what stays out of it."""

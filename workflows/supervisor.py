@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import subprocess
-import sys
 import time
-from contextlib import suppress
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from telemetry import child
+from telemetry.backoff import backoff_s
 from workflows import worker_process as program
 
 if TYPE_CHECKING:
@@ -55,17 +55,15 @@ class Supervisor:
         self._thread.join()
 
     def _run(self) -> None:
-        pause_s = PAUSE_MIN_S
+        failures = 0
         while not self._stopping.is_set():
             began_s = time.monotonic()
             ended = self._run_once()
             if self._stopping.is_set():
                 return
             _log.error("the process that starts Windmill's jobs %s", ended)
-            if time.monotonic() - began_s > WELL_S:
-                pause_s = PAUSE_MIN_S
-            self._stopping.wait(pause_s)
-            pause_s = min(2 * pause_s, PAUSE_MAX_S)
+            failures = 1 if time.monotonic() - began_s > WELL_S else failures + 1
+            self._stopping.wait(backoff_s(failures, PAUSE_MIN_S, PAUSE_MAX_S))
 
     def _run_once(self) -> str:
         """Start the process, wait until it has ended, and tell how it did."""
@@ -73,38 +71,18 @@ class Supervisor:
             if self._stopping.is_set():
                 return "is not wanted any more"
             try:
-                self._process = process = _started(self._task, self._environ)
+                process = child.start(program.__name__, self._task, environ=self._environ)
+                self._process = process
             except OSError as error:
                 return f"cannot be started: {error.strerror}"
         _log.info("process %d starts Windmill's jobs", process.pid)
         process.wait()
-        _close(process)
+        child.opened(process.stdin).close()
         return f"has ended with {process.returncode}"
 
 
-def _started(task: bytes, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    # Without the working directory on its path, from which anything might be imported.
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", program.__name__],
-        bufsize=0,
-        stdin=subprocess.PIPE,
-        env=environ,
-        process_group=0,  # Ctrl-C is for the server, which ends it
-    )
-    assert process.stdin is not None
-    with suppress(BrokenPipeError):  # it has ended at once, which will be noticed
-        # Not as an argument, which everybody on the machine could read: it holds secrets.
-        process.stdin.write(task)
-    return process
-
-
-def _close(process: subprocess.Popen[bytes]) -> None:
-    assert process.stdin is not None
-    process.stdin.close()
-
-
 def _end(process: subprocess.Popen[bytes]) -> None:
-    _close(process)
+    child.opened(process.stdin).close()
     try:
         process.wait(END_S)
     except subprocess.TimeoutExpired:

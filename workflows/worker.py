@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from postgres.advisory_locks import AdvisoryLock
 from postgres.connections import DATABASE_ERRORS
-from telemetry.incident import Trouble
+from postgres.failures import absence_of
+from telemetry.incident import Incident
 from telemetry.redaction import origin_of
 from workflows.dispatch.address import Windmill
 from workflows.dispatch.connecting import connected_within, lead
@@ -39,8 +41,6 @@ NAME: Final = "raphus-windmill"
 POLL_S: Final = 1.0
 PAUSE_S: Final = 0.5
 """The pause after a failure: short, since the database may be back."""
-# Any number will do, as long as every sender of a database takes the same.
-_LOCK: Final = 7_270_480_530_006
 
 
 class Task(msgspec.Struct):
@@ -73,8 +73,8 @@ class _Sending:
         self._windmill = Windmill(task.base_url, task.workspace, task.token)
         self._routes = routes
         self._limits = limits
-        self._trouble = Trouble(_log, "no job is started")
-        self._routes_trouble = Trouble(_log, "the routes cannot be read")
+        self._incident = Incident(_log, "no job is started")
+        self._routes_incident = Incident(_log, "the routes cannot be read")
         self._leading: AsyncConnection | None = None
 
     async def run(self) -> None:
@@ -83,10 +83,9 @@ class _Sending:
             try:
                 await self._session()
             except* DATABASE_ERRORS as errors:
-                kind = type(next(_leaves(errors))).__name__
-                self._trouble.begin(f"the database is away: {kind}")
+                self._incident.begin(absence_of(next(_leaves(errors))))
             except* Exception as errors:  # noqa: BLE001 -- told, and tried again
-                self._trouble.begin(", ".join(sorted({origin_of(one) for one in _leaves(errors)})))
+                self._incident.begin(", ".join(sorted({origin_of(one) for one in _leaves(errors)})))
             await asyncio.sleep(PAUSE_S)
 
     async def _session(self) -> None:
@@ -99,7 +98,7 @@ class _Sending:
             before, conninfo = self._leading, self._conninfo
             leading = await connected_within(stack, conninfo, NAME, instead_of=before)
             self._leading = leading
-            await lead(leading, _LOCK)
+            await lead(leading, AdvisoryLock.DISPATCH)
             filling, loading, recording, asking = [
                 await connected_within(stack, conninfo, NAME) for _ in range(4)
             ]
@@ -107,7 +106,7 @@ class _Sending:
             stack.push_async_callback(client.close)
             transformer = Transformer()
             stack.push_async_callback(transformer.close)
-            self._trouble.end()
+            self._incident.end()
             async with asyncio.TaskGroup() as tasks:
                 recorder, loader = Recorder(), Loader()
                 courier = Courier(client, transformer, loader, recorder, self._limits)
@@ -123,10 +122,10 @@ class _Sending:
         routes = self._routes.current()
         sender.look_again(routes)
         if self._routes.problem is None:
-            self._routes_trouble.end()
+            self._routes_incident.end()
         else:
             so = "those of before stay" if routes else "nothing is started until they can"
-            self._routes_trouble.begin(f"{self._routes.problem}; {so}")
+            self._routes_incident.begin(f"{self._routes.problem}; {so}")
 
 
 async def _listen(conn: AsyncConnection, look_again: Callable[[], None]) -> None:

@@ -13,7 +13,7 @@ from api.http.operations import MIN_POSITION, Operation
 from api.http.pagination import LIMIT, Item, Page, page
 from api.http.parameters import Arguments, Declared, path_text, position, text
 from api.queries.time_travel import AS_OF, KNOWN_AT
-from ledger.mapper import LedgerMapper
+from ledger.mapper import COLUMNS, LedgerMapper
 from postgres.statement import Statement
 
 if TYPE_CHECKING:
@@ -70,9 +70,8 @@ _mapper = LedgerMapper()
 
 # The timelines tell which streams a webhook-id stands in: one, unless its bodies disagree.
 _SELECT_BODIES: Final = (
-    "SELECT originator_id, originator_version, topic, state, notification_id, recorded_at"
-    " FROM raphus.ledger_events AS e WHERE webhook_id = %(id)s AND originator_id IN"
-    " (SELECT stream_id FROM raphus.timeline WHERE webhook_id = %(id)s)"
+    f"SELECT {COLUMNS} FROM raphus.ledger_events AS e WHERE webhook_id = %(id)s"  # noqa: S608 -- constants
+    " AND originator_id IN (SELECT stream_id FROM raphus.timeline WHERE webhook_id = %(id)s)"
 )
 
 # The timelines tell when what a delivery says occurred; a notice may not say it.

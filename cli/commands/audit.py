@@ -16,6 +16,7 @@ from cli.rendering.terminal import write
 from ledger.integrity.signatures import StoredSignatures
 from postgres.connections import WORKING, connect
 from postgres.failures import reason_of
+from postgres.snapshot import READ_ONLY_SNAPSHOT
 from projections.audit import AuditError, of_customer, read
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 # Rows are held in memory by so many, and a delivery may have 1 MiB.
 _CHUNK_ROWS: Final = 16
-_SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
 class AuditingError(CommandError):
@@ -81,7 +81,7 @@ def _rows(settings: Settings, customer_id: str) -> Generator[tuple[Any, ...], No
         conn.transaction(),
         conn.cursor(binary=True) as cursor,
     ):
-        conn.execute(_SNAPSHOT)
+        conn.execute(READ_ONLY_SNAPSHOT)
         stream = cursor.stream(statement.sql.encode(), statement.params, size=_CHUNK_ROWS)
         with closing(cast("Generator[tuple[Any, ...], None, None]", stream)) as rows:
             yield from rows

@@ -12,7 +12,7 @@ import msgspec
 import psycopg
 
 from cli.arguments import add_json
-from cli.database import database, why
+from cli.database import database
 from cli.errors import CommandError
 from cli.rendering.progress import shown
 from cli.rendering.terminal import console
@@ -20,6 +20,7 @@ from ledger.backup.archive import BackupError
 from ledger.backup.dump import dump
 from ledger.backup.new_file import new_file
 from ledger.integrity.verify import Head
+from postgres.failures import full_reason_of
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -48,7 +49,7 @@ def run(settings: Settings, args: Namespace) -> None:
         ):
             header = dump(conninfo, file, progress)
     except psycopg.Error as error:
-        raise BackupError(f"nothing is backed up: {why(error)}") from error
+        raise BackupError(f"nothing is backed up: {full_reason_of(error)}") from error
     head = Head.parse(header.head)
     told = {"file": args.file, "events": head.position, "head": header.head}
     text = f"backed up {head.position} events to {args.file}\nhead: {header.head}"

@@ -11,7 +11,7 @@ import psycopg
 
 from cli.arguments import add_json
 from cli.commands.verify import as_text, told
-from cli.database import database, migrated, why
+from cli.database import database, migrated
 from cli.errors import CommandError
 from cli.rendering.progress import shown
 from cli.rendering.terminal import console
@@ -19,12 +19,13 @@ from ledger.backup.archive import BackupError, Reader
 from ledger.backup.load import load
 from ledger.following.checkpoint import ProjectionTracking
 from ledger.following.pages import LogError
+from ledger.following.taking import PageError
 from ledger.integrity.verify import verify
 from ledger.mapper import LedgerMapper
 from migrations.runner import MigrationError, NotEmptyError
 from postgres.connections import WORKING, connect
+from postgres.failures import full_reason_of
 from projections.live.follower import Follower
-from projections.live.projector import ProjectionError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -99,7 +100,7 @@ def _load(conninfo: str, archive: Reader, progress: Progress) -> None:
     except (BackupError, MigrationError) as error:
         raise BackupError(f"nothing is restored: {error}") from error
     except psycopg.Error as error:
-        raise BackupError(f"nothing is restored: {why(error)}") from error
+        raise BackupError(f"nothing is restored: {full_reason_of(error)}") from error
 
 
 def _completed(conninfo: str, archive: Reader, progress: Progress) -> _Restored:
@@ -117,8 +118,8 @@ def _completed(conninfo: str, archive: Reader, progress: Progress) -> _Restored:
             )
             jobs: dict[str, int] = dict(conn.execute(_JOBS).fetchall())
         followed = _followed(conninfo, archive.head.position, progress)
-    except (psycopg.Error, LogError, ProjectionError) as error:
-        reason = why(error) if isinstance(error, psycopg.Error) else str(error)
+    except (psycopg.Error, LogError, PageError) as error:
+        reason = full_reason_of(error) if isinstance(error, psycopg.Error) else str(error)
         raise BackupError(
             f"the log is restored, but not yet proved or shown: {reason}. raphus verify does the"
             " one, and raphus serve the other"

@@ -13,6 +13,7 @@ from ledger.backup.archive import FORMAT, BackupError, Header, Table, Writer
 from ledger.integrity.verify import head
 from migrations.runner import applied_to
 from postgres.connections import WORKING, connect
+from postgres.snapshot import BY_INDEX, READ_ONLY_SNAPSHOT
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -34,12 +35,6 @@ PHASE: Final = "back up"
 PROGRESS_ROWS: Final = 500
 # The log in order, through its index: to sort it would take its size in disk.
 _ORDER: Final[dict[str, LiteralString]] = {LOG: " ORDER BY notification_id"}
-_SNAPSHOT: Final = """
-    SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
-    SET LOCAL enable_seqscan = off;
-    SET LOCAL enable_bitmapscan = off;
-    SET LOCAL max_parallel_workers_per_gather = 0
-"""
 AS_TEXT: Final = """
     SET LOCAL client_encoding = 'UTF8'; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO';
     SET LOCAL IntervalStyle = 'postgres'; SET LOCAL bytea_output = 'hex'
@@ -73,7 +68,8 @@ def dump(conninfo: str, file: IO[bytes], progress: Progress) -> Header:
             raise BackupError("there is nothing to back up: the database has no tables of Raphus")
         names = [name for (name,) in conn.execute(_PRESENT, [list(TABLES)])]
         with conn.transaction():
-            conn.execute(_SNAPSHOT)
+            conn.execute(READ_ONLY_SNAPSHOT)
+            conn.execute(BY_INDEX)
             conn.execute(AS_TEXT)
             # Before the snapshot is taken, so that no migration changes them under it.
             conn.execute(_locked(names))

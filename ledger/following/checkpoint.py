@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = "raphus"
 TABLE: Final = "projections_tracking"
-POSITION: Final = Statement(
+_POSITION: Final = (
     "SELECT coalesce(max(notification_id), 0) FROM raphus.projections_tracking"
-    " WHERE application_name = %(application)s",
-    {"application": Ledger.name},
+    " WHERE application_name = %(application)s"
 )
+POSITION: Final = Statement(_POSITION, {"application": Ledger.name})
 """Selects the position up to which the read models have followed the log, 0 at first."""
 _CHECKPOINT: Final = (
     "SELECT notification_id, hash, events FROM raphus.projections_tracking"
@@ -58,6 +58,11 @@ class Checkpoint(NamedTuple):
     position: int
     hash: bytes
     events: int
+
+
+def position_of(name: str) -> Statement:
+    """Select the position of the checkpoint with a name, 0 where there is none."""
+    return Statement(_POSITION, {"application": name})
 
 
 class ProjectionTracking(PostgresTrackingRecorder):

@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ledger.integrity.hash_chain import GENESIS
+from ledger.mapper import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -36,15 +37,15 @@ _PAGE: Final = """
 """
 _HASH: Final = "SELECT hash FROM raphus.ledger_events WHERE notification_id = %s"
 # OFFSET 0 keeps the planner at one index look-up a stream, whatever it thinks of the sizes.
-_HISTORIES: Final = """
+_HISTORIES: Final = f"""
     SELECT events.* FROM unnest(%s::text[], %s::bigint[]) AS touched (stream_id, version)
     CROSS JOIN LATERAL (
-        SELECT originator_id, originator_version, topic, state, notification_id, recorded_at
+        SELECT {COLUMNS}
         FROM raphus.ledger_events
         WHERE originator_id = touched.stream_id AND originator_version <= touched.version
         ORDER BY originator_version OFFSET 0
     ) AS events
-"""
+"""  # noqa: S608 -- constants
 
 
 class LogError(Exception):
@@ -154,12 +155,23 @@ def histories(
 
     They come over the connection as they are taken: it is free again when the last one is, or
     when the generator is closed.
+
+    Raises:
+        LogError: behind the last stream: an event of the page is in none of them.
     """
     streams, versions = zip(*sorted(page.versions.items()), strict=True)
     parameters = [list(streams), list(versions)]
+    found = 0
     with (
         conn.cursor(binary=True) as curs,
         closing(_stream(curs, parameters)) as rows,
     ):
         for stream_id, of_stream in groupby(rows, key=itemgetter(0)):
-            yield stream_id, [mapper.decode(*row) for row in of_stream]
+            events = [mapper.decode(*row) for row in of_stream]
+            found += sum(page.after < (event.position or 0) <= page.last for event in events)
+            yield stream_id, events
+    if found != page.events:
+        raise LogError(
+            f"of the {page.events} events at positions {page.after + 1} to {page.last}, only"
+            f" {found} are in their streams' histories: raphus verify tells what was changed"
+        )

@@ -15,7 +15,7 @@ _pack: Final = struct.Struct(">qqqHHHI").pack
 
 
 class Row(NamedTuple):
-    """One row of the log, but for its hash; the columns in the order of the recorder's COPY."""
+    """One row of the log, but for its hash; its fields are the columns that are chained."""
 
     originator_id: str
     originator_version: int

@@ -12,6 +12,7 @@ from psycopg.rows import tuple_row
 from ledger.integrity.diagnosis import Entry, Fault, delivery_of, diagnose, linked
 from ledger.integrity.hash_chain import GENESIS, Row
 from ledger.integrity.signatures import Tally
+from postgres.snapshot import BY_INDEX, READ_ONLY_SNAPSHOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -32,24 +33,18 @@ _NOTHING: Final = Row("", 0, "", b"", 0, "", datetime.min.replace(tzinfo=UTC))
 
 # UTC, because times of one zone are compared by the clock on the wall, which goes back once a
 # year.
-_SNAPSHOT: Final = """
-    SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+_SNAPSHOT: Final = f"""
+    {READ_ONLY_SNAPSHOT};
     SET LOCAL TimeZone = 'UTC';
     SET LOCAL statement_timeout = 0;
     SET LOCAL work_mem = '64MB'
 """
-# To sort the log would take its size in disk; through the index, it comes in order.
-_BY_INDEX: Final = """
-    SET LOCAL enable_seqscan = off;
-    SET LOCAL enable_bitmapscan = off;
-    SET LOCAL max_parallel_workers_per_gather = 0
-"""
 # A time beyond Python's years comes as NULL, which no row of the ledger's has.
-_WALK: Final = """
-    SELECT originator_id, originator_version, topic, state, notification_id, webhook_id,
+_WALK: Final = f"""
+    SELECT {", ".join(Row._fields[:-1])},
         CASE WHEN recorded_at BETWEEN '0001-01-01' AND '9999-12-31' THEN recorded_at END, hash
     FROM raphus.ledger_events ORDER BY notification_id
-"""
+"""  # noqa: S608 -- constants
 # The server sorts what would not fit into our memory. It groups by bytes: the same in every
 # locale, and faster.
 _STREAMS: Final = """
@@ -165,7 +160,7 @@ def verify(
         events, misnumbered = _number_streams(conn)
         missing = _find(conn, against) if against else None
         corrections = _corrections(conn)
-        conn.execute(_BY_INDEX)
+        conn.execute(BY_INDEX)
         with closing(_entries(conn, events, progress)) as entries:
             last, broken = _walk(entries, corrections, tally)
     # The first wins; of two at one position, what the walk says is more to the point.

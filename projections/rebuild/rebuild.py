@@ -14,11 +14,13 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from ledger.following.checkpoint import Checkpoint, ProjectionTracking
+from ledger.following.leader import LEDGER_CHANNEL
 from ledger.following.pages import PAGE_EVENTS_MAX, LogError, hash_at, next_page, rewritten
 from ledger.integrity.hash_chain import GENESIS
 from ledger.mapper import LedgerMapper
+from postgres.advisory_locks import AdvisoryLock, lock
 from postgres.connections import WORKING, connect
-from projections.live.follower import LEDGER_CHANNEL
+from postgres.snapshot import REPEATABLE_READ
 from projections.live.projector import Projector
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.staging import SETTINGS, Staging
@@ -39,8 +41,6 @@ FOLD: Final = "fold"
 """The phase that reads the log; its numbers are events."""
 INDEX, CATCH_UP, COMPARE, WRITE = "index", "catch up", "compare", "write"
 """The phases after it; their numbers are tables, but for the events to catch up with."""
-# Any number will do, as long as every rebuild of a database takes the same.
-_LOCK: Final = 7_270_480_530_003
 ALONE_AFTER_S: Final = 3
 """How long another rebuild is waited for, which may just be ending."""
 
@@ -105,7 +105,7 @@ def _be_alone(conn: psycopg.Connection[Any]) -> None:
     try:
         with conn.transaction():
             conn.execute(f"SET LOCAL lock_timeout = '{ALONE_AFTER_S}s'")
-            conn.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+            lock(conn, AdvisoryLock.REBUILD)
     except psycopg.errors.LockNotAvailable as error:
         raise RebuildError("another rebuild is running on this database") from error
 
@@ -151,7 +151,7 @@ class _Run:
     def compare(self) -> Rebuilt:
         """Compare in one snapshot, in which the live tables and their position agree."""
         with self._conn.transaction():
-            self._conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            self._conn.execute(REPEATABLE_READ)
             live = self._tracking.checkpoint(self._conn)
             self._catch_up(live)
             if len(self._staging.models) == len(READ_MODELS):
@@ -212,11 +212,11 @@ class _Run:
         if page is None:
             raise LogError(f"position {until} has been read, but the log ends before it")
         try:
-            events, _ = self._projector.write(self._conn, page)
+            self._projector.write(self._conn, page)
         except (LogError, psycopg.Error):
             raise
         except Exception as error:
             raise RebuildError(
                 f"positions {page.after + 1} to {page.last} cannot be folded: {origin_of(error)}"
             ) from error
-        self._at = Checkpoint(page.last, page.hash, at.events + events)
+        self._at = Checkpoint(page.last, page.hash, at.events + page.events)

@@ -14,6 +14,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from ledger.following.pages import LogError
+from postgres.advisory_locks import AdvisoryLock, lock, try_lock
 from postgres.connections import WORKING, connect
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.staging import SETTINGS, Staging
@@ -30,8 +31,6 @@ FOLD: Final = "fold"
 _PREFIX: Final = "raphus_known_"
 _VIEWS: Final = ("customer_objects", "customers")
 """What queries read beside the tables, in the order in which one is made of the other."""
-# Any number will do, as long as whoever builds or drops one takes the same.
-_LOCK: Final = 7_270_480_530_004
 
 _USE: Final = """
     UPDATE raphus.snapshots SET used_at = clock_timestamp() WHERE position = %s RETURNING position
@@ -68,7 +67,7 @@ def provide(conninfo: str, position: int, progress: Progress) -> None:
         conn.execute(SETTINGS)
         if _use(conn, position):
             return
-        conn.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        lock(conn, AdvisoryLock.SNAPSHOTS)
         if _use(conn, position):  # somebody has built it meanwhile
             return
         staging = Staging(schema_at(position), READ_MODELS)
@@ -89,8 +88,7 @@ def drop_unused(conninfo: str) -> None:
     Where one is being built or dropped already, nothing is done.
     """
     with connect(conninfo, WORKING, "raphus-known") as conn:
-        row = conn.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
-        if row == (True,):
+        if try_lock(conn, AdvisoryLock.SNAPSHOTS):
             _drop_unused(conn)
 
 

@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier
 from psycopg.types.json import set_json_dumps
 
 from domain.aggregates.factory import aggregate
-from ledger.mapper import LedgerMapper
+from ledger.mapper import COLUMN_TYPES, COLUMNS, LedgerMapper
 from postgres.connections import WORKING, connect
 
 if TYPE_CHECKING:
@@ -24,11 +24,9 @@ if TYPE_CHECKING:
 
 _FLUSH_ROWS: Final = 2_000
 _REPORT_EVENTS: Final = 5_000
-_COLUMN_TYPES: Final = ("text", "int8", "text", "bytea", "int8", "timestamptz")
 # Streams one after the other, so that each aggregate is folded once and then forgotten.
 _LOG: Final = SQL(
-    "COPY (SELECT originator_id, originator_version, topic, state, notification_id, recorded_at"
-    " FROM raphus.ledger_events WHERE {condition}"
+    f"COPY (SELECT {COLUMNS} FROM raphus.ledger_events WHERE {{condition}}"  # noqa: S608 -- constants
     " AND (hashtext(originator_id) & 2147483647) % {parts} = {part}"
     " ORDER BY originator_id, originator_version) TO STDOUT (FORMAT BINARY)"
 )
@@ -140,7 +138,7 @@ def _aggregates(
 ) -> Iterator[Aggregate]:
     mapper, read = LedgerMapper(), 0
     with conn.cursor() as curs, curs.copy(statement) as copy:
-        copy.set_types(_COLUMN_TYPES)
+        copy.set_types(COLUMN_TYPES)
         for stream_id, rows in groupby(copy.rows(), key=itemgetter(0)):
             events = [mapper.decode(*row) for row in rows]
             read += len(events)

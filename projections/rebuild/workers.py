@@ -6,15 +6,16 @@ import gc
 import os
 import subprocess
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from selectors import EVENT_READ, DefaultSelector
-from typing import IO, TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 from psycopg.sql import SQL, Literal
 
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.staging import Staging
+from telemetry import child
 from telemetry.concealment import conceal
 from telemetry.redaction import origin_of
 
@@ -62,20 +63,10 @@ def fold_in_parts(conninfo: str, staging: Staging, until: int) -> Iterator[int]:
 
 
 def _start(stack: ExitStack, part: Part) -> subprocess.Popen[bytes]:
-    process = stack.enter_context(
-        subprocess.Popen(
-            # Without the working directory on its path, from which anything might be imported.
-            [sys.executable, "-P", "-m", __name__],
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            process_group=0,  # Ctrl-C is for us, who end it
-        )
-    )
+    process = child.start(__name__, msgspec.json.encode(part), stdout=subprocess.PIPE)
+    stack.enter_context(process)
     stack.callback(process.kill)
-    # Not as an argument, which everybody on the machine could read: it may hold a password.
-    with suppress(BrokenPipeError), _open(process.stdin) as told:  # it will be found dead
-        told.write(msgspec.json.encode(part))
+    child.opened(process.stdin).close()
     process.stdin = None
     return process
 
@@ -83,11 +74,11 @@ def _start(stack: ExitStack, part: Part) -> subprocess.Popen[bytes]:
 def _told(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[int]:
     with DefaultSelector() as selector:
         for process in processes:
-            selector.register(_open(process.stdout), EVENT_READ, process)
+            selector.register(child.opened(process.stdout), EVENT_READ, process)
         while selector.get_map():
             for key, _ in selector.select():
                 process = cast("subprocess.Popen[bytes]", key.data)
-                line = _open(process.stdout).readline().decode()
+                line = child.opened(process.stdout).readline().decode()
                 if line.strip().isdigit():
                     yield int(line)
                     continue
@@ -95,11 +86,6 @@ def _told(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[int]:
                 if process.wait() != 0:
                     reason = line.strip() or f"it ended with {process.returncode}"
                     raise FoldingError(f"a process that folds the log has failed: {reason}")
-
-
-def _open(pipe: IO[bytes] | None) -> IO[bytes]:
-    assert pipe is not None
-    return pipe
 
 
 def main() -> int:

@@ -15,6 +15,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from ledger.backup.new_file import UNFINISHED
+from postgres.advisory_locks import AdvisoryLock, lock
 from tests.e2e.test_rebuild_command import changed_program
 from tests.support.embedded_users import GUARD_S, home_of
 from tests.support.histories import said
@@ -295,7 +296,7 @@ def test_a_restore_that_dies_before_the_read_models_are_there_is_completed_by_a_
     project(database)
     done("backup", str(tmp_path / "backup"), env=env)
     with psycopg.connect(empty) as conn:
-        conn.execute("SELECT pg_advisory_lock(7270480530002)")  # nobody else may follow the log
+        lock(conn, AdvisoryLock.FOLLOW)  # nobody else may follow the log
         ended = raphus("restore", str(tmp_path / "backup"), env=into)
     assert ended.returncode == 1
     assert "the read models are not current: another process follows the log" in ended.stderr

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from telemetry.incident import Trouble
+from telemetry.backoff import spread_backoff_s
+from telemetry.incident import Incident
 from workflows.dispatch.limits import LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -22,11 +22,6 @@ class RetiredError(Exception):
     """What is behind the breaker is not to be asked any more."""
 
 
-def backoff_s(failures: int, most_s: float, least_s: float) -> float:
-    """Return how long to wait after the n-th failure: doubling, and never all at once."""
-    return min(most_s, least_s * 2.0 ** min(failures - 1, 32)) * random.uniform(0.5, 1.0)  # noqa: S311 -- no secret
-
-
 class Breaker:
     """Closed, everybody passes. Open, everybody waits but for one probe, now and then.
 
@@ -35,7 +30,7 @@ class Breaker:
 
     def __init__(self, route: str, limits: Limits = LIMITS) -> None:
         self._limits = limits
-        self._trouble = Trouble(_log, f"route {route}")
+        self._incident = Incident(_log, f"route {route}")
         self._failures = 0
         self._pauses = 0
         self._pause_ends_s = 0.0
@@ -86,7 +81,7 @@ class Breaker:
         """Tell that Windmill has answered as it should."""
         self._failures = self._pauses = 0
         self._pause_ends_s = 0.0
-        self._trouble.end()
+        self._incident.end()
 
     def started(self) -> None:
         """Tell that Windmill has taken a job: then it is not all of them that it refuses."""
@@ -115,8 +110,8 @@ class Breaker:
         if self.is_open and _now_s() >= self._pause_ends_s:
             self._pauses += 1
             least_s, most_s = self._limits.pause_min_s, self._limits.probe_max_s
-            pause_s = max(pause_s, backoff_s(self._pauses, most_s, least_s))
-            self._trouble.begin(f"Windmill is away ({why}), and is asked again now and then")
+            pause_s = max(pause_s, spread_backoff_s(self._pauses, least_s, most_s))
+            self._incident.begin(f"Windmill is away ({why}), and is asked again now and then")
         self._pause_ends_s = max(self._pause_ends_s, _now_s() + pause_s)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from postgres.advisory_locks import try_lock_async
 from postgres.connections import FOLLOWING, connect_async
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
+    from postgres.advisory_locks import AdvisoryLock
     from postgres.connections import AsyncConnection
 
 _LEAD_EVERY_S: Final = 0.5
@@ -29,14 +31,13 @@ async def connected_within(
     return conn
 
 
-async def lead(conn: AsyncConnection, lock: int) -> None:
+async def lead(conn: AsyncConnection, lock: AdvisoryLock) -> None:
     """Return once this connection has an advisory lock, however long it takes.
 
     Raises:
         psycopg.Error: the database went away.
     """
     while True:
-        cursor = await conn.execute("SELECT pg_try_advisory_lock(%s)", [lock])
-        if await cursor.fetchone() == (True,):
+        if await try_lock_async(conn, lock):
             return
         await asyncio.sleep(_LEAD_EVERY_S)

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from telemetry.incident import Trouble
+from telemetry.incident import Incident
 from telemetry.logs import Throttle
 from workflows.dispatch.address import Address, AddressError
 from workflows.dispatch.circuit_breaker import Breaker
@@ -58,7 +58,7 @@ class Sender:
         self._windmill = windmill
         self._limits = limits
         self._queues: dict[str, RouteQueue] = {}
-        self._nowhere: dict[str, Trouble] = {}
+        self._nowhere: dict[str, Incident] = {}
         self._wake = asyncio.Event()
         self._throttle = Throttle(_log)
 
@@ -99,15 +99,17 @@ class Sender:
         now = queue.to.route if queue.to else None
         if route == now:
             return
-        trouble = self._nowhere.setdefault(queue.name, Trouble(_log, "nothing is sent to Windmill"))
+        incident = self._nowhere.setdefault(
+            queue.name, Incident(_log, "nothing is sent to Windmill")
+        )
         to = None
         try:
             if route is not None:
                 address = Address.of(route, self._windmill)
                 to = Destination(route, address, Breaker(route.name, self._limits))
-                trouble.end()
+                incident.end()
         except AddressError as error:
-            trouble.begin(str(error))  # and its jobs wait
+            incident.begin(str(error))  # and its jobs wait
         if to is not None or queue.to is not None:
             queue.direct(to)
 

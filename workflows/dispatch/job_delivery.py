@@ -8,8 +8,9 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from telemetry.backoff import spread_backoff_s
 from telemetry.redaction import origin_of
-from workflows.dispatch.circuit_breaker import RetiredError, backoff_s
+from workflows.dispatch.circuit_breaker import RetiredError
 from workflows.dispatch.limits import LIMITS, Limits
 from workflows.dispatch.trigger_loader import UnjudgedError
 from workflows.dispatch.windmill_client import NoAnswerError
@@ -151,11 +152,11 @@ class _Patience:
         if meaning is Meaning.AWAY:
             # The breaker makes the longer pauses, for all jobs together.
             self._away += 1
-            return backoff_s(min(self._away, 3), most_s, least_s)
+            return spread_backoff_s(min(self._away, 3), least_s, most_s)
         self._failed += 1
         if meaning is Meaning.REFUSED or self._failed >= self._limits.tries_max:
             return None
-        return backoff_s(self._failed, most_s, least_s)
+        return spread_backoff_s(self._failed, least_s, most_s)
 
 
 def _tell(to: Destination, job: Job, attempt: Attempt) -> Attempt:

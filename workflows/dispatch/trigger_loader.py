@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from domain.aggregates.factory import aggregate
 from ledger.following.pages import FETCH_ROWS
-from ledger.mapper import LedgerMapper
+from ledger.mapper import COLUMNS, LedgerMapper
 from telemetry.redaction import origin_of
 from workflows.outbox import due_facts as judging
 from workflows.outbox import table as outbox
@@ -34,14 +34,14 @@ FOLDED_BYTES_MAX: Final = 2 * 2**20
 _NOT_THERE: Final = "the event is not in the log any more"
 
 # OFFSET 0 keeps the planner at one index look-up a stream, whatever it thinks of the sizes.
-_HISTORIES: Final = """
+_HISTORIES: Final = f"""
     SELECT events.* FROM unnest(%s::text[], %s::bigint[]) AS wanted (stream_id, known_position)
     CROSS JOIN LATERAL (
-        SELECT originator_id, originator_version, topic, state, notification_id, recorded_at
+        SELECT {COLUMNS}
         FROM raphus.ledger_events WHERE originator_id = wanted.stream_id
         AND notification_id <= wanted.known_position ORDER BY originator_version OFFSET 0
     ) AS events
-"""
+"""  # noqa: S608 -- constants
 
 
 class UnjudgedError(Exception):

@@ -9,6 +9,7 @@ import msgspec
 import psycopg
 
 from ledger.following.known_position import position_at
+from postgres.advisory_locks import AdvisoryLock, lock_in_transaction
 from postgres.connections import WORKING, connect
 from workflows.outbox import table as outbox
 from workflows.outbox.due_facts import Due
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 PHASE: Final = "replay"
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
-# Any number will do, as long as every replay takes the same.
-_LOCK: Final = 7_270_480_530_007
 _SETTINGS: Final = "SET enable_seqscan = off; SET jit = off"
 # Waits for the page that the outbox is taking: its routes may be those of before.
 _TAKEN: Final = """
@@ -108,7 +107,7 @@ def replay(conninfo: str, asked: Asked, *, dry_run: bool, progress: Progress) ->
         progress(PHASE, 0, length)
         with conn.transaction():
             if not dry_run:
-                conn.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+                lock_in_transaction(conn, AdvisoryLock.REPLAY)
             for page in pages(conn, asked.route, asked.wants_type, span):
                 chosen = list(_chosen(conn, asked, page.matches, done))
                 if not dry_run:

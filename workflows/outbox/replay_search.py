@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from domain.aggregates.factory import aggregate
 from ledger.following.pages import FETCH_ROWS
-from ledger.mapper import LedgerMapper
+from ledger.mapper import COLUMNS, LedgerMapper
 from workflows.outbox.due_facts import occasion
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ _PAGE: Final = """
         ) AS following
     ) AS measured WHERE coalesce(bytes_before, 0) < %s ORDER BY notification_id
 """
-_HISTORIES: Final = """
-    SELECT originator_id, originator_version, topic, state, notification_id, recorded_at
+_HISTORIES: Final = f"""
+    SELECT {COLUMNS}
     FROM raphus.ledger_events WHERE originator_id = ANY (%s) AND notification_id <= %s
     ORDER BY originator_id, originator_version
-"""
+"""  # noqa: S608 -- constants
 
 
 class Span(NamedTuple):

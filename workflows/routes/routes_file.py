@@ -6,6 +6,7 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from workflows.bounded_file import FileError, content_of
 from workflows.routes.parser import RoutesError, read_text
 from workflows.routes.route import Route, Routes, ShownRoute
 
@@ -94,10 +95,6 @@ def _seen(path: Path) -> _Seen | None:
 
 def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            content = file.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise RoutesError(f"{path.name}: {error.strerror}") from error
-    if len(content) > FILE_BYTES_MAX:
-        raise RoutesError(f"{path.name}: the file is larger than {FILE_BYTES_MAX} bytes")
-    return content
+        return content_of(path, FILE_BYTES_MAX)
+    except FileError as error:
+        raise RoutesError(str(error)) from error

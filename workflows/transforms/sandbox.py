@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from telemetry import child
 from workflows.transforms.sandbox_protocol import DEADLINE_S, LINE_BYTES_MAX, Answer
 
 if TYPE_CHECKING:
@@ -123,8 +124,7 @@ class Sandbox:
     async def _start(self) -> Process:
         try:
             process = await asyncio.create_subprocess_exec(
-                # Without the working directory on its path, from which anything might be imported.
-                *(sys.executable, "-P", "-m", _PROGRAM, self._language),
+                *child.command(_PROGRAM, self._language),
                 stdin=PIPE,
                 stdout=PIPE,
                 limit=LINE_BYTES_MAX,

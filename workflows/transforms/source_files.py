@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from workflows.bounded_file import FileError, content_of
 from workflows.transforms.sandbox_protocol import CallError
 
 if TYPE_CHECKING:
@@ -20,14 +21,9 @@ def read_source(path: Path) -> str:
         CallError: it cannot be read, or is no code.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(SOURCE_BYTES_MAX + 1)
-    except OSError as error:
-        raise CallError(f"{path.name}: {error.strerror}") from error
-    if len(content) > SOURCE_BYTES_MAX:
-        raise CallError(f"{path.name}: the file is larger than {SOURCE_BYTES_MAX} bytes")
-    try:
-        source = content.decode("utf-8-sig")
+        source = content_of(path, SOURCE_BYTES_MAX).decode("utf-8-sig")
+    except FileError as error:
+        raise CallError(str(error)) from error
     except UnicodeDecodeError as error:
         raise CallError(f"{path.name}: not a text file in UTF-8") from error
     if "\0" in source:

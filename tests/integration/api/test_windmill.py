@@ -82,7 +82,7 @@ def payments(begin: int, end: int) -> list[Delivery]:
 def read(database: str, routes: Path) -> None:
     """Let the outbox take what has been recorded, and nobody start it."""
     with psycopg.connect(database, autocommit=True) as conn:
-        assert Outbox(database, RoutesFile(routes)).take(conn, RoutesFile(routes).current())
+        assert Outbox(database, RoutesFile(routes)).take(conn, RoutesFile(routes).current()).events
 
 
 def states(database: str) -> list[str]:

@@ -14,9 +14,9 @@ from psycopg.rows import dict_row
 from ledger.application import Ledger
 from ledger.following.checkpoint import Checkpoint, ProjectionTracking
 from ledger.following.pages import LogError
+from ledger.following.taking import PageError
 from ledger.integrity.hash_chain import GENESIS
 from migrations.runner import FOLDER, migrate
-from projections.live.projector import ProjectionError
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.rebuild import rebuild
 from tests.support.deliveries import renewals
@@ -149,7 +149,7 @@ def test_a_page_that_is_rolled_back_counts_for_nothing(followed: str) -> None:
         "ALTER TABLE raphus.timeline ADD CONSTRAINT c CHECK (webhook_id <> 'msg_23')",
     )
     with following(followed) as follower:
-        with pytest.raises(ProjectionError):
+        with pytest.raises(PageError):
             follower.run_once()
         assert checkpoint(followed) == before
         execute(followed, "ALTER TABLE raphus.timeline DROP CONSTRAINT c")

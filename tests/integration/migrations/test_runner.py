@@ -22,8 +22,8 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
 from ledger.integrity.hash_chain import GENESIS
-from migrations import runner
 from migrations.runner import FOLDER, MigrationError, migrate
+from postgres.advisory_locks import AdvisoryLock
 from tests.support.catalog import describe
 from tests.support.outages import beside
 from tests.support.samples import PROJECT
@@ -177,6 +177,14 @@ def test_a_failing_file_leaves_nothing_behind_and_is_named(
     assert migrate(empty, folder) == ["0002_second", "0003_third"]
 
 
+def test_a_failing_file_is_told_without_the_rows_that_it_met(empty: str, folder: Path) -> None:
+    twice = "INSERT INTO raphus.half VALUES ('jane@example.com'), ('jane@example.com')"
+    write(folder, "0002_second.sql", f"CREATE TABLE raphus.half (who text UNIQUE); {twice}")
+    with pytest.raises(MigrationError, match="duplicate key") as failed:
+        migrate(empty, folder)
+    assert "jane" not in str(failed.value)
+
+
 def test_a_starter_whose_backend_is_killed_leaves_no_lock_and_nothing_half_done(
     empty: str, folder: Path
 ) -> None:
@@ -225,11 +233,11 @@ def sleepers(conn: psycopg.Connection, conninfo: str) -> int:
 
 def test_a_second_starter_waits_for_the_first(empty: str, folder: Path) -> None:
     with ThreadPoolExecutor(1) as thread, psycopg.connect(empty, autocommit=True) as first:
-        first.execute("SELECT pg_advisory_lock(%s)", [runner._LOCK])
+        first.execute("SELECT pg_advisory_lock(%s)", [AdvisoryLock.MIGRATE.value])
         second = thread.submit(migrate, empty, folder)
         until(lambda: waiting(first) == 1)
         assert tables(empty) == set()
-        first.execute("SELECT pg_advisory_unlock(%s)", [runner._LOCK])
+        first.execute("SELECT pg_advisory_unlock(%s)", [AdvisoryLock.MIGRATE.value])
         assert second.result() == ["0001_first", "0002_second"]
 
 

@@ -16,8 +16,9 @@ from ledger.application import Ledger
 from ledger.following import pages as log
 from ledger.following.checkpoint import Checkpoint, ProjectionTracking
 from ledger.following.pages import LogError
+from ledger.following.taking import PageError
 from ledger.integrity.hash_chain import GENESIS
-from projections.live.projector import CHANNEL, ProjectionError
+from projections.live.projector import CHANNEL
 from tests.support.deliveries import receipts, renewals
 from tests.support.histories import delivery, said
 from tests.support.outages import away, beside
@@ -243,7 +244,7 @@ def test_a_row_that_cannot_be_written_leaves_nothing_of_its_page(database: str) 
     with psycopg.connect(database) as conn:
         # The timeline is written last.
         conn.execute("ALTER TABLE raphus.timeline ADD CONSTRAINT c CHECK (webhook_id <> 'msg_19')")
-    with following(database) as follower, pytest.raises(ProjectionError, match="1 to 20"):
+    with following(database) as follower, pytest.raises(PageError, match="1 to 20"):
         follower.run_once()
     assert position(database) == 0
     assert not any(shown(database).values())

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from ledger.application import Ledger
-from projections.live.follower import LEDGER_CHANNEL
+from ledger.following.leader import LEDGER_CHANNEL
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.rebuild import COMPARE, rebuild
 from projections.rebuild.table_diff import Found

@@ -137,7 +137,11 @@ def test_a_database_that_was_away_is_gone_on_with(
             time.sleep(2)
         until(lambda: all_in(database, *STARTED, count=200))
         check(database, windmill, 200)
-    told = [one.getMessage() for one in caplog.records if one.name.startswith("workflows")]
+    told = [
+        one.getMessage()
+        for one in caplog.records
+        if one.name.startswith(("workflows", "ledger.following"))
+    ]
     assert len(told) == len(set(told)), "something is told again and again"
 
 

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.support import virtual_time
-from workflows.dispatch.circuit_breaker import Breaker, RetiredError, backoff_s
+from workflows.dispatch.circuit_breaker import Breaker, RetiredError
 from workflows.dispatch.limits import Limits
 
 if TYPE_CHECKING:
@@ -59,14 +57,6 @@ class Shop:
 async def many(count: int, lane: Callable[[], Coroutine[None, None, object]]) -> None:
     """Run so many lanes at once to their end."""
     await asyncio.gather(*(lane() for _ in range(count)))
-
-
-@given(st.integers(1, 60))
-def test_the_pause_doubles_up_to_its_limit_and_differs_by_chance(failures: int) -> None:
-    longest = min(300.0, 2.0 ** (failures - 1))
-    pauses = {backoff_s(failures, 300.0, 1.0) for _ in range(20)}
-    assert all(longest / 2 <= pause <= longest for pause in pauses)
-    assert len(pauses) > 1
 
 
 def test_closed_as_many_pass_as_there_are_slots() -> None:

@@ -1,0 +1,51 @@
+"""Children: processes of this program, told what to do where nobody else can read it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module of this program with this interpreter."""
+    # -P: without the working directory on its path, from which anything might be imported.
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def start(
+    module: str,
+    task: bytes,
+    *,
+    environ: Mapping[str, str] | None = None,
+    stdout: int | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a module, and write its task to its standard input, which stays open.
+
+    Arguments could be read by everybody on the machine, and a task may hold secrets. A child
+    that has ended before it was told is returned like any other: whoever waits for it finds out.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    process = subprocess.Popen(
+        command(module),
+        bufsize=0,
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        env=environ,
+        process_group=0,  # Ctrl-C in the terminal is for this process, which ends the child
+    )
+    with suppress(BrokenPipeError):
+        opened(process.stdin).write(task)
+    return process
+
+
+def opened(pipe: IO[bytes] | None) -> IO[bytes]:
+    """Return an end of a pipe that was asked for."""
+    assert pipe is not None
+    return pipe
