@@ -13,8 +13,9 @@ import pytest
 
 from api.webhooks.endpoint import PATH
 from postgres.embedded import EmbeddedPostgres
-from tests.support.embedded_users import GUARD_S, home_of, is_stopped
+from tests.support.embedded_users import home_of, is_stopped
 from tests.support.program import RAPHUS, Program, environment, raphus, serving
+from tests.support.waiting import GUARD_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

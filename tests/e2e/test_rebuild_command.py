@@ -14,12 +14,12 @@ import psycopg
 import pytest
 
 from migrations import runner
-from tests.support.embedded_users import GUARD_S
 from tests.support.histories import said
-from tests.support.program import RAPHUS, environment, raphus, until
+from tests.support.program import RAPHUS, environment, raphus
 from tests.support.projected import project, record, shown
 from tests.support.rebuilds import nothing_is_left, tamper
 from tests.support.samples import PROJECT
+from tests.support.waiting import GUARD_S, until
 
 if TYPE_CHECKING:
     from pathlib import Path

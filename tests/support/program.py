@@ -8,7 +8,6 @@ import signal
 import ssl
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,11 +16,12 @@ import httpx
 
 from api.webhooks.endpoint import PATH
 from cli.key_file import kept_in
-from tests.support.embedded_users import GUARD_S, is_stopped
+from tests.support.embedded_users import is_stopped
 from tests.support.http_server import SECRET, signed
+from tests.support.waiting import GUARD_S, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 RAPHUS: Final = Path(sys.executable).with_name("raphus")
 """The command that the project's installation makes."""
@@ -53,14 +53,6 @@ def raphus(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProce
         env=env,
         timeout=GUARD_S,
     )
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait until a condition is true; the limit only ends a test that hangs."""
-    give_up_at = time.monotonic() + GUARD_S
-    while not condition():
-        assert time.monotonic() < give_up_at, "it does not become true"
-        time.sleep(0.01)
 
 
 class Program:

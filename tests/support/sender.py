@@ -14,9 +14,9 @@ import httpx
 
 from api.webhooks.endpoint import PATH
 from simulator import as_dodo_delivers, merchant
-from tests.support.embedded_users import GUARD_S
 from tests.support.http_server import signed
-from tests.support.program import client, until
+from tests.support.program import client
+from tests.support.waiting import GUARD_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
