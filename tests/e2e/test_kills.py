@@ -64,7 +64,7 @@ KILLS: list[Callable[[Program, Path], None]] = [
 def test_what_was_acknowledged_is_there_once_whatever_is_killed(seed: int) -> None:
     chance = random.Random(seed)
     kills = chance.sample(KILLS, len(KILLS))
-    webhooks = simulated(40, seed)
+    webhooks = simulated(24, seed)
     with home_of(None) as home:
         with program(home) as server:
             server.start()

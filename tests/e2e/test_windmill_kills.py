@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 FAULTS: Final[dict[Fault, float]] = {
     "error": 0.02,
     "bad_gateway": 0.02,
-    "too_many": 0.003,
+    "too_many": 0.01,
     "unavailable": 0.02,
     "page": 0.02,
     "slow": 0.01,

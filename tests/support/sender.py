@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 UNTIL: Final = datetime(2026, 5, 1, tzinfo=UTC)
 THREADS: Final = 8
-PAUSE_S: Final = 0.02
+PAUSE_S: Final = 0.1
 NO_ANSWER: Final = 0
 """Stands for the status of a request that was not answered."""
 
