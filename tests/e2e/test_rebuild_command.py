@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
+from domain.aggregates.subscription import SubscriptionEntity
 from migrations import runner
 from tests.support.histories import said
 from tests.support.program import RAPHUS, environment, raphus
@@ -129,20 +132,31 @@ def test_a_read_model_is_changed_as_the_page_says(
     assert json.loads(rebuilt.stdout)["tables"]["subscriptions"]["changed"]["rows"] == 30
     with psycopg.connect(database) as conn:
         rows = conn.execute("SELECT subscription_id, brand_id FROM raphus.subscriptions").fetchall()
+        view = conn.execute("SELECT * FROM raphus.active_subscriptions").description or []
     assert sorted(rows) == sorted(about)
     assert run("rebuild", "--check").returncode == 0
+    fields = [*SubscriptionEntity.__struct_fields__, "brand_id"]
+    assert [column.name for column in view] == fields
 
 
 def changed_program(folder: Path) -> Path:
-    """Copy the program, and add a column to a read model there."""
-    for package in ("domain", "projections", "migrations", "api"):
+    """Copy the program, and add a column to a read model there, with the code of the page."""
+    for package in ("domain", "migrations"):
         shutil.copytree(PROJECT / package, folder / package)
-    entity = folder / "domain" / "subscription.py"
-    field = "    product_id: str | None\n"
+    entity = folder / "domain" / "aggregates" / "subscription.py"
+    last = "    anomaly: str | None\n"
     source = entity.read_text("utf-8")
-    assert source.count(field) == 1
-    entity.write_text(source.replace(field, f"{field}    brand_id: str | None\n"), "utf-8")
+    assert source.count(last) == 1
+    entity.write_text(source.replace(last, f"{last}    {on_the_page('python')}"), "utf-8")
     number = len(runner.read()) + 1
     migration = folder / "migrations" / f"{number:04}_subscription_brands.sql"
-    migration.write_text("ALTER TABLE raphus.subscriptions ADD COLUMN brand_id text;\n", "utf-8")
+    migration.write_text(on_the_page("sql"), "utf-8")
     return folder
+
+
+def on_the_page(language: str) -> str:
+    """Return the first code in a language on the page."""
+    page = (PROJECT / "docs" / "how-to-change-a-read-model.md").read_text("utf-8")
+    found = re.search(rf"^ *```{language}\n(.*?)^ *```$", page, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return textwrap.dedent(found[1])
