@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 import signal
 import subprocess
-import sys
-import textwrap
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -18,15 +14,15 @@ import pytest
 from domain.aggregates.subscription import SubscriptionEntity
 from migrations import runner
 from tests.support.histories import said
-from tests.support.program import RAPHUS, environment, raphus
+from tests.support.program import RAPHUS, code_on, copied_code, environment, raphus
 from tests.support.projected import project, record, shown
 from tests.support.rebuilds import nothing_is_left, tamper
-from tests.support.samples import PROJECT
 from tests.support.waiting import GUARD_S, until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+PAGE = "how-to-change-a-read-model.md"
 BLOCKED = """
     SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database()
     AND application_name = 'raphus-rebuild' AND wait_event_type = 'Lock'
@@ -116,14 +112,7 @@ def test_a_read_model_is_changed_as_the_page_says(
     changed = changed_program(tmp_path / "changed")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "cli", *arguments],
-            env=env | {"PYTHONPATH": str(changed)},
-            capture_output=True,
-            check=False,
-            encoding="utf-8",
-            timeout=GUARD_S,
-        )
+        return raphus(*arguments, env=env, code=changed)
 
     assert "subscription_brands" in run("migrate").stdout
     assert run("rebuild", "--check").returncode == 1
@@ -141,22 +130,13 @@ def test_a_read_model_is_changed_as_the_page_says(
 
 def changed_program(folder: Path) -> Path:
     """Copy the program, and add a column to a read model there, with the code of the page."""
-    for package in ("domain", "migrations"):
-        shutil.copytree(PROJECT / package, folder / package)
+    copied_code(folder, "domain", "migrations")
     entity = folder / "domain" / "aggregates" / "subscription.py"
     last = "    anomaly: str | None\n"
     source = entity.read_text("utf-8")
     assert source.count(last) == 1
-    entity.write_text(source.replace(last, f"{last}    {on_the_page('python')}"), "utf-8")
+    entity.write_text(source.replace(last, f"{last}    {code_on(PAGE, 'python')}"), "utf-8")
     number = len(runner.read()) + 1
     migration = folder / "migrations" / f"{number:04}_subscription_brands.sql"
-    migration.write_text(on_the_page("sql"), "utf-8")
+    migration.write_text(code_on(PAGE, "sql"), "utf-8")
     return folder
-
-
-def on_the_page(language: str) -> str:
-    """Return the first code in a language on the page."""
-    page = (PROJECT / "docs" / "how-to-change-a-read-model.md").read_text("utf-8")
-    found = re.search(rf"^ *```{language}\n(.*?)^ *```$", page, re.MULTILINE | re.DOTALL)
-    assert found is not None
-    return textwrap.dedent(found[1])
