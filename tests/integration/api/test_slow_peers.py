@@ -93,7 +93,7 @@ def test_a_request_that_ends_soon_after_its_answer_leaves_the_connection_as_it_w
 @pytest.fixture
 def impatient(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     """A server for which a connection is idle soon."""
-    monkeypatch.setattr("cli.commands.serving.KEEP_ALIVE_S", 1)
+    monkeypatch.setattr("api.http.server.KEEP_ALIVE_S", 1)
     with served(database) as running:
         yield running
 
