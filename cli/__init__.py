@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Nothing more can be written where the output goes: no defect."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,12 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except psycopg.Error as error:
         return _fail(reason_of(error), FAILED)
     except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forsake_output()
         return OK
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 -- a defect, of which a user sees what to do
-        return _fail(_defect(error, debug=args.debug), FAILED)
+    except Exception as error:  # noqa: BLE001 -- of a defect, too, a user sees what to do
+        return _fail(_unforeseen(error, debug=args.debug), FAILED)
     return OK
 
 
@@ -59,13 +62,21 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _forsake_output() -> None:
+    # What could not be written is still in its buffer, and would be tried again at the very end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _fail(message: str, code: int) -> int:
     print(f"raphus: {message}", file=sys.stderr)
     return code
 
 
-def _defect(error: Exception, *, debug: bool) -> str:
+def _unforeseen(error: Exception, *, debug: bool) -> str:
     """Say what happened without the text of the exception, which may quote a body or a secret."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        _forsake_output()
+        return str(error)
     if debug:
         return "".join(traceback.format_exception(error)).rstrip()
     return (

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 
-from tests.support.embedded_users import GUARD_S
 from tests.support.histories import said
 from tests.support.http_server import Served, copied, served
 from tests.support.program import RAPHUS, environment, raphus
 from tests.support.projected import record
+from tests.support.waiting import GUARD_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 from ledger.backup.new_file import UNFINISHED
 from postgres.advisory_locks import AdvisoryLock, lock
 from tests.e2e.test_rebuild_command import changed_program
-from tests.support.embedded_users import GUARD_S, home_of
+from tests.support.embedded_users import home_of
 from tests.support.histories import said
 from tests.support.log import lines
 from tests.support.program import (
@@ -28,12 +28,12 @@ from tests.support.program import (
     posted,
     raphus,
     serving,
-    until,
 )
 from tests.support.projected import project, record, shown
 from tests.support.projected import simulated as deliveries
 from tests.support.rebuilds import execute, replayed
 from tests.support.sender import sending, simulated
+from tests.support.waiting import GUARD_S, until
 from tests.support.windmill import outbox, write_routes
 from tests.support.windmill_stand_in import StandIn
 

@@ -13,8 +13,9 @@ import pytest
 
 from api.webhooks.endpoint import PATH
 from postgres.embedded import EmbeddedPostgres
-from tests.support.embedded_users import GUARD_S, home_of, is_stopped
+from tests.support.embedded_users import home_of, is_stopped
 from tests.support.program import RAPHUS, Program, environment, raphus, serving
+from tests.support.waiting import GUARD_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,9 +157,10 @@ def test_the_address_of_a_database_of_ones_own_is_not_printed(
 
 def test_a_stale_page_of_state_machines_is_found(tmp_path: Path) -> None:
     page = tmp_path / "pages" / "machines.md"
-    assert raphus("docs", "--write", "--path", str(page), env=environment(tmp_path)).returncode == 0
+    asked, env = ("docs", "--path", str(page)), environment(tmp_path)
+    assert raphus(*asked, "--write", env=env).returncode == 0
     page.write_text(page.read_text("utf-8") + "edited by hand\n", "utf-8")
-    ended = raphus("docs", "--check", "--path", str(page), env=environment(tmp_path))
+    ended = raphus(*asked, "--check", env=env)
     assert ended.returncode == 1
     assert "is stale" in ended.stderr
 

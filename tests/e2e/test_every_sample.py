@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.support.embedded_users import home_of
 from tests.support.mutations import FLOODED, bodies, flooded
-from tests.support.program import Program, asked, has_caught_up, posted, serving, until
+from tests.support.program import Program, asked, has_caught_up, posted, serving
 from tests.support.samples import rehearsals, samples
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,9 @@ from postgres.embedded import EmbeddedPostgres
 from tests.support.embedded_users import home_of, is_stopped, kill
 from tests.support.evidence import check_log, check_read_models, quoted
 from tests.support.http_server import SECRET
-from tests.support.program import has_caught_up, postmaster_of, program, until
+from tests.support.program import has_caught_up, postmaster_of, program
 from tests.support.sender import NO_ANSWER, sending, simulated
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,7 @@ KILLS: list[Callable[[Program, Path], None]] = [
 def test_what_was_acknowledged_is_there_once_whatever_is_killed(seed: int) -> None:
     chance = random.Random(seed)
     kills = chance.sample(KILLS, len(KILLS))
-    webhooks = simulated(40, seed)
+    webhooks = simulated(24, seed)
     with home_of(None) as home:
         with program(home) as server:
             server.start()

@@ -20,17 +20,9 @@ from tests.support.embedded_users import home_of, is_stopped
 from tests.support.evidence import check_log
 from tests.support.http_server import SECRET
 from tests.support.log import positions
-from tests.support.program import (
-    Program,
-    asked,
-    environment,
-    posted,
-    program,
-    raphus,
-    serving,
-    until,
-)
+from tests.support.program import Program, asked, environment, posted, program, raphus, serving
 from tests.support.sender import THREADS, Webhook, sending, simulated
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

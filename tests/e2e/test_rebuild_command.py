@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
+from domain.aggregates.subscription import SubscriptionEntity
 from migrations import runner
-from tests.support.embedded_users import GUARD_S
 from tests.support.histories import said
-from tests.support.program import RAPHUS, environment, raphus, until
+from tests.support.program import RAPHUS, code_on, copied_code, environment, raphus
 from tests.support.projected import project, record, shown
 from tests.support.rebuilds import nothing_is_left, tamper
-from tests.support.samples import PROJECT
+from tests.support.waiting import GUARD_S, until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+PAGE = "how-to-change-a-read-model.md"
 BLOCKED = """
     SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database()
     AND application_name = 'raphus-rebuild' AND wait_event_type = 'Lock'
@@ -113,14 +112,7 @@ def test_a_read_model_is_changed_as_the_page_says(
     changed = changed_program(tmp_path / "changed")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "cli", *arguments],
-            env=env | {"PYTHONPATH": str(changed)},
-            capture_output=True,
-            check=False,
-            encoding="utf-8",
-            timeout=GUARD_S,
-        )
+        return raphus(*arguments, env=env, code=changed)
 
     assert "subscription_brands" in run("migrate").stdout
     assert run("rebuild", "--check").returncode == 1
@@ -129,20 +121,22 @@ def test_a_read_model_is_changed_as_the_page_says(
     assert json.loads(rebuilt.stdout)["tables"]["subscriptions"]["changed"]["rows"] == 30
     with psycopg.connect(database) as conn:
         rows = conn.execute("SELECT subscription_id, brand_id FROM raphus.subscriptions").fetchall()
+        view = conn.execute("SELECT * FROM raphus.active_subscriptions").description or []
     assert sorted(rows) == sorted(about)
     assert run("rebuild", "--check").returncode == 0
+    fields = [*SubscriptionEntity.__struct_fields__, "brand_id"]
+    assert [column.name for column in view] == fields
 
 
 def changed_program(folder: Path) -> Path:
-    """Copy the program, and add a column to a read model there."""
-    for package in {*PROJECT.glob("*/__init__.py")} - {PROJECT / "tests" / "__init__.py"}:
-        shutil.copytree(package.parent, folder / package.parent.name)
+    """Copy the program, and add a column to a read model there, with the code of the page."""
+    copied_code(folder, "domain", "migrations")
     entity = folder / "domain" / "aggregates" / "subscription.py"
-    field = "    product_id: str | None\n"
+    last = "    anomaly: str | None\n"
     source = entity.read_text("utf-8")
-    assert source.count(field) == 1
-    entity.write_text(source.replace(field, f"{field}    brand_id: str | None\n"), "utf-8")
+    assert source.count(last) == 1
+    entity.write_text(source.replace(last, f"{last}    {code_on(PAGE, 'python')}"), "utf-8")
     number = len(runner.read()) + 1
     migration = folder / "migrations" / f"{number:04}_subscription_brands.sql"
-    migration.write_text("ALTER TABLE raphus.subscriptions ADD COLUMN brand_id text;\n", "utf-8")
+    migration.write_text(code_on(PAGE, "sql"), "utf-8")
     return folder

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from tests.support.crowd import crowded
-from tests.support.program import client, posted, program, until
+from tests.support.program import client, posted, program
 from tests.support.samples import samples
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,10 @@ import msgspec
 import pytest
 
 from tests.support.http_server import copied
-from tests.support.program import Program, asked, has_caught_up, posted, serving, until
+from tests.support.program import Program, asked, has_caught_up, posted, serving
 from tests.support.samples import rehearsals, samples
 from tests.support.sender import Webhook, simulated
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

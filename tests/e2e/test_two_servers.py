@@ -14,11 +14,12 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from postgres.embedded import EmbeddedPostgres
-from tests.support.embedded_users import GUARD_S, home_of
+from tests.support.embedded_users import home_of
 from tests.support.evidence import check_log, check_read_models
 from tests.support.log import positions
-from tests.support.program import Program, posted, program, until
+from tests.support.program import Program, posted, program
 from tests.support.sender import Acknowledgement, Webhook, sending, simulated
+from tests.support.waiting import GUARD_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

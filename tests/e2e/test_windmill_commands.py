@@ -9,8 +9,9 @@ import pytest
 
 from tests.support.histories import said
 from tests.support.http_server import copied
-from tests.support.program import Program, environment, posted, raphus, serving, until
+from tests.support.program import Program, environment, posted, raphus, serving
 from tests.support.projected import record
+from tests.support.waiting import until
 from tests.support.windmill import outbox
 from tests.support.windmill_stand_in import StandIn
 

@@ -19,8 +19,9 @@ from tests.support.embedded_users import home_of, is_stopped, kill
 from tests.support.evidence import check_log, quoted
 from tests.support.histories import aggregates, delivery
 from tests.support.http_server import SECRET
-from tests.support.program import postmaster_of, program, until
+from tests.support.program import postmaster_of, program
 from tests.support.sender import sending, simulated
+from tests.support.waiting import until
 from tests.support.windmill import outbox, overtaken
 from tests.support.windmill_stand_in import TOKEN, StandInProcess
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 FAULTS: Final[dict[Fault, float]] = {
     "error": 0.02,
     "bad_gateway": 0.02,
-    "too_many": 0.003,
+    "too_many": 0.01,
     "unavailable": 0.02,
     "page": 0.02,
     "slow": 0.01,

@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -20,9 +19,7 @@ import pytest
 
 from postgres.embedded import EmbeddedPostgres
 from postgres.embedded.locks import FileLock
-
-GUARD_S = 60.0
-"""Long enough for anything here on a busy machine; only a hang takes longer."""
+from tests.support.waiting import GUARD_S
 
 IS_ROOT = os.geteuid() == 0
 ACCOUNTS = [None, "nobody"] if IS_ROOT else [None]
@@ -149,14 +146,6 @@ def skip_unless_readable() -> None:
     for parent in Path((spec and spec.origin) or "/").parents:
         if not parent.stat().st_mode & 0o001:
             pytest.skip(f"only root may enter {parent}")
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait until a condition, asked again and again, is true."""
-    ends_at_s = time.monotonic() + GUARD_S
-    while not condition():
-        assert time.monotonic() < ends_at_s, "it did not come true"
-        time.sleep(0.005)
 
 
 def is_stopped(home: Path) -> bool:

@@ -9,7 +9,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from tests.support.embedded_users import GUARD_S
+from tests.support.waiting import GUARD_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import ssl
 import subprocess
 import sys
-import time
+import textwrap
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,11 +18,13 @@ import httpx
 
 from api.webhooks.endpoint import PATH
 from cli.key_file import kept_in
-from tests.support.embedded_users import GUARD_S, is_stopped
+from tests.support.embedded_users import is_stopped
 from tests.support.http_server import SECRET, signed
+from tests.support.samples import PROJECT
+from tests.support.waiting import GUARD_S, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 RAPHUS: Final = Path(sys.executable).with_name("raphus")
 """The command that the project's installation makes."""
@@ -43,24 +46,35 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
     return {name: value for name, value in given.items() if value}
 
 
-def raphus(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+def raphus(
+    *arguments: str, env: Mapping[str, str], code: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; with packages of a folder in place of the program's own."""
+    installed = [str(RAPHUS)]
+    changed = [sys.executable, "-P", "-m", "cli"]
     return subprocess.run(
-        [RAPHUS, *arguments],
+        [*(changed if code else installed), *arguments],
         capture_output=True,
         check=False,
         encoding="utf-8",
-        env=env,
+        env=env if code is None else {**env, "PYTHONPATH": str(code)},
         timeout=GUARD_S,
     )
 
 
-def until(condition: Callable[[], object]) -> None:
-    """Wait until a condition is true; the limit only ends a test that hangs."""
-    give_up_at = time.monotonic() + GUARD_S
-    while not condition():
-        assert time.monotonic() < give_up_at, "it does not become true"
-        time.sleep(0.01)
+def copied_code(folder: Path, *packages: str) -> Path:
+    """Copy packages of the program, to be changed; `raphus` takes them in place of its own."""
+    for package in packages:
+        shutil.copytree(PROJECT / package, folder / package)
+    return folder
+
+
+def code_on(page: str, language: str) -> str:
+    """Return the first code in a language on a page of the docs."""
+    text = (PROJECT / "docs" / page).read_text("utf-8")
+    found = re.search(rf"^ *```{language}\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return textwrap.dedent(found[1])
 
 
 class Program:

@@ -14,9 +14,9 @@ import httpx
 
 from api.webhooks.endpoint import PATH
 from simulator import as_dodo_delivers, merchant
-from tests.support.embedded_users import GUARD_S
 from tests.support.http_server import signed
-from tests.support.program import client, until
+from tests.support.program import client
+from tests.support.waiting import GUARD_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 UNTIL: Final = datetime(2026, 5, 1, tzinfo=UTC)
 THREADS: Final = 8
-PAUSE_S: Final = 0.02
+PAUSE_S: Final = 0.1
 NO_ANSWER: Final = 0
 """Stands for the status of a request that was not answered."""
 

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+GUARD_S: Final = 60.0
+"""Long enough for anything here on a busy machine; only a hang takes longer."""
+PAUSE_MIN_S: Final = 0.005
+PAUSE_MAX_S: Final = 0.2
 
-def until(condition: Callable[[], bool], *, limit_s: float = 30.0) -> None:
-    """Return when the condition holds; the limit only ends a test that hangs.
+
+def until(condition: Callable[[], object], *, limit_s: float = GUARD_S) -> None:
+    """Return when the condition is true; the limit only ends a test that hangs.
+
+    Between two looks it waits twice as long as a look takes: what is waited for needs the
+    processor too.
 
     Raises:
-        TimeoutError: it did not hold in time.
+        TimeoutError: it did not become true in time.
     """
     give_up_at = time.monotonic() + limit_s
-    while not condition():
-        if time.monotonic() > give_up_at:
+    while True:
+        began_at = time.monotonic()
+        if condition():
+            return
+        now = time.monotonic()
+        if now > give_up_at:
             raise TimeoutError
-        time.sleep(0.005)
+        time.sleep(min(max(PAUSE_MIN_S, 2 * (now - began_at)), PAUSE_MAX_S))

@@ -101,8 +101,14 @@ def attempts(conninfo: str, columns: str = "webhook_id, number, status") -> list
 
 def all_in(conninfo: str, *states: str, count: int | None = None) -> bool:
     """Tell whether there are jobs, so many if a count is given, and all are in these states."""
-    found = [state for (state,) in outbox(conninfo, "state")]
-    return bool(found) and set(found) <= set(states) and len(found) == (count or len(found))
+    with psycopg.connect(conninfo) as conn:
+        row = conn.execute(
+            "SELECT count(*), bool_and(state = ANY (%s)) FROM raphus.windmill_outbox",
+            [list(states)],
+        ).fetchone()
+    assert row is not None
+    jobs, are_in = row
+    return bool(are_in) and jobs == (count or jobs)
 
 
 def overtaken(conninfo: str, jobs: list[Job]) -> list[str]:

@@ -24,9 +24,9 @@ from tests.support.embedded_users import (
     is_stopped,
     launched,
     started,
-    until,
     user,
 )
+from tests.support.waiting import until
 
 
 @pytest.fixture

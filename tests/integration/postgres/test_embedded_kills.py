@@ -17,7 +17,6 @@ from postgres.embedded import EmbeddedPostgres, processes
 from postgres.embedded.processes import exists
 from tests.support.embedded_users import (
     ACCOUNTS,
-    GUARD_S,
     IS_ROOT,
     WRITE,
     home_of,
@@ -25,9 +24,9 @@ from tests.support.embedded_users import (
     kill,
     launched,
     started,
-    until,
     user,
 )
+from tests.support.waiting import GUARD_S, until
 
 CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children")
 """The kernel's list of a process's children."""

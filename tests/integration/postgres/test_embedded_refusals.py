@@ -21,7 +21,8 @@ from postgres.embedded.cluster import Cluster
 from postgres.embedded.endpoint import LOOPBACK, free_port
 from postgres.embedded.processes import exists
 from postgres.embedded.server import DETACH
-from tests.support.embedded_users import GUARD_S, home_of, is_stopped, until
+from tests.support.embedded_users import home_of, is_stopped
+from tests.support.waiting import GUARD_S, until
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,180 @@
+"""The docs name all that a user can set, ask, type, watch or write into a file of routes."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import pytest
+
+from api.routes import OPERATIONS
+from api.webhooks.endpoint import PATH as WEBHOOKS
+from cli.parser import parser
+from cli.settings import Settings
+from domain.aggregates.catalogue import KINDS
+from tests.support.samples import PROJECT
+from workflows.routes.schema import WHERE, readers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGES: Final = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+LINES: Final = [line for page in PAGES for line in page.read_text("utf-8").splitlines()]
+THEIRS: Final = {"XDG_DATA_HOME", "LOCALAPPDATA"}
+"""What the platform sets, and nobody for our sake."""
+
+
+class Command(NamedTuple):
+    """A command as the docs name it, with the options that it takes."""
+
+    name: str
+    options: frozenset[str]
+
+
+def commands(typed: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> Iterator[Command]:
+    """Every command there is; where a kind is named, KIND stands for all of them."""
+    options = set()
+    for action in typed._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for word, below in action.choices.items():
+                kind = word in {*KINDS, *(f"{name}s" for name in KINDS)}
+                yield from commands(below, (*words, "KIND" if kind else word))
+            return
+        if action.dest != "help" and action.help is not argparse.SUPPRESS:
+            options |= {option for option in action.option_strings if option.startswith("--")}
+    yield Command(" ".join(words), frozenset(options))
+
+
+def all_commands() -> dict[str, frozenset[str]]:
+    """The commands by name, each with the options that any of its kinds takes."""
+    found: dict[str, frozenset[str]] = {}
+    for command in commands(parser()):
+        found[command.name] = found.get(command.name, frozenset()) | command.options
+    return found
+
+
+def rows() -> dict[str, str]:
+    """The rows of tables that are about a command, by its name."""
+    starts = ((re.match(r"\| `raphus ([^`]+)`", line), line) for line in LINES)
+    return {match[1]: line for match, line in starts if match}
+
+
+def operations() -> list[str]:
+    """Every route as the docs name it: {kinds} stands for the kinds, {id} for an id."""
+    kinds = "|".join(f"{name}s" for name in KINDS)
+    found = [f"POST {WEBHOOKS}"]
+    for operation in OPERATIONS:
+        path = re.sub(rf"^/v1/({kinds})(?=/|$)", "/v1/{kinds}", operation.path)
+        found.append(f"{operation.method} {path.replace(':path', '')}")
+    return list(dict.fromkeys(found))
+
+
+def metrics() -> list[str]:
+    """Every metric that the sources of the API declare."""
+    calls = (
+        node
+        for file in sorted((PROJECT / "api").rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    )
+    return [
+        f"{call.args[0].value}_total" if call.func.id == "Counter" else str(call.args[0].value)
+        for call in calls
+        if isinstance(call.func, ast.Name)
+        and call.func.id in {"Counter", "Gauge", "Histogram", "Summary", "Info", "Enum"}
+        and isinstance(call.args[0], ast.Constant)
+    ]
+
+
+class Asked(dict[str, str]):
+    """An environment in which nothing is set, and that remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        self.names.add(name)
+        return default
+
+
+def settings() -> list[str]:
+    """Every variable of the environment that settings are read from."""
+    environ = Asked()
+    Settings.read(environ)
+    return sorted(environ.names - THEIRS - {"HOME"})
+
+
+def is_named(text: str) -> bool:
+    """Tell whether a text stands somewhere by itself, and not only within a longer one."""
+    alone = re.compile(rf"(?<![\w/-]){re.escape(text)}(?![\w/-])")
+    return any(alone.search(line) for line in LINES)
+
+
+@pytest.mark.parametrize("name", settings())
+def test_a_setting_is_documented(name: str) -> None:
+    file = name.removesuffix("_FILE")
+    assert any(f"`{file}`" in line for line in LINES), (
+        f"{name} is read from the environment: docs/operations.md needs a row under Settings"
+    )
+
+
+def test_the_settings_are_found() -> None:
+    assert {"DODO_PAYMENTS_WEBHOOK_KEY", "PORT", "WINDMILL_TOKEN_FILE"} < set(settings())
+
+
+@pytest.mark.parametrize("operation", operations())
+def test_a_route_is_documented(operation: str) -> None:
+    assert any(f"`{operation}`" in line for line in LINES), (
+        f"{operation} is answered: docs/operations.md needs a row under HTTP"
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_kinds_of_a_route_are_named(kind: str) -> None:
+    (line,) = [line for line in LINES if line.startswith("`{kinds}` is one of ")]
+    assert f"`{kind}s`" in line, f"{kind}s are answered: docs/operations.md must name them at HTTP"
+
+
+@pytest.mark.parametrize("name", all_commands())
+def test_a_command_is_documented_with_its_options(name: str) -> None:
+    row = rows().get(name)
+    assert row is not None, (
+        f"raphus {name} can be typed: docs/operations.md needs a row `raphus {name}` under"
+        " Commands, or docs/windmill.md where it is about Windmill"
+    )
+    missing = {
+        option for option in all_commands()[name] if not re.search(rf"`{option}(?=[ `])", row)
+    }
+    assert not missing, f"raphus {name} takes {sorted(missing)}: its row must have them"
+
+
+@pytest.mark.parametrize("name", rows())
+def test_no_row_is_about_a_command_or_an_option_that_is_gone(name: str) -> None:
+    assert name in all_commands(), f"there is no raphus {name} any more: its row must go"
+    gone = set(re.findall(r"`(--[a-z-]+)", rows()[name])) - all_commands()[name]
+    assert not gone, f"raphus {name} does not take {sorted(gone)}: its row must not say so"
+
+
+def test_what_every_command_takes_is_documented() -> None:
+    assert is_named("--debug"), "docs/operations.md must say under Commands what --debug is for"
+
+
+@pytest.mark.parametrize("name", metrics())
+def test_a_metric_is_documented(name: str) -> None:
+    assert is_named(name), f"{name} is counted: docs/operations.md must name it at GET /metrics"
+
+
+def test_the_metrics_are_found() -> None:
+    assert {"raphus_deliveries_total", "raphus_log_position"} < set(metrics())
+
+
+@pytest.mark.parametrize("key", [*readers(Path(os.curdir)), WHERE])
+def test_a_key_of_a_route_is_documented(key: str) -> None:
+    assert any(line.startswith("| ") and f"`{key}`" in line.split(" | ")[0] for line in LINES), (
+        f"{key} may stand in windmill.toml: docs/windmill.md needs a row under The file of routes"
+    )
