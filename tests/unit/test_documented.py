@@ -82,7 +82,7 @@ def metrics() -> list[str]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     )
     return [
-        f"{call.args[0].value}_total" if call.func.id == "Counter" else str(call.args[0].value)
+        str(call.args[0].value) + ("_total" if call.func.id == "Counter" else "")
         for call in calls
         if isinstance(call.func, ast.Name)
         and call.func.id in {"Counter", "Gauge", "Histogram", "Summary", "Info", "Enum"}
