@@ -82,11 +82,12 @@ def metrics() -> list[str]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     )
     return [
-        f"{call.args[0].value}_total" if call.func.id == "Counter" else str(call.args[0].value)
+        f"{name.value}_total" if call.func.id == "Counter" else name.value
         for call in calls
         if isinstance(call.func, ast.Name)
         and call.func.id in {"Counter", "Gauge", "Histogram", "Summary", "Info", "Enum"}
-        and isinstance(call.args[0], ast.Constant)
+        and isinstance(name := call.args[0], ast.Constant)
+        and isinstance(name.value, str)
     ]
 
 
