@@ -214,12 +214,3 @@ def test_nothing_is_defined_that_only_tests_use_or_nobody() -> None:
         if name not in read
     ]
     assert not forgotten, "\n".join(forgotten)
-
-
-def test_each_file_says_its_one_job_in_its_first_line() -> None:
-    silent = [
-        name
-        for name, file in modules().items()
-        if not (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "").partition("\n")[0]
-    ]
-    assert not silent
