@@ -82,11 +82,12 @@ def metrics() -> list[str]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     )
     return [
-        str(call.args[0].value) + ("_total" if call.func.id == "Counter" else "")
+        f"{name.value}_total" if call.func.id == "Counter" else name.value
         for call in calls
         if isinstance(call.func, ast.Name)
         and call.func.id in {"Counter", "Gauge", "Histogram", "Summary", "Info", "Enum"}
-        and isinstance(call.args[0], ast.Constant)
+        and isinstance(name := call.args[0], ast.Constant)
+        and isinstance(name.value, str)
     ]
 
 
@@ -178,3 +179,38 @@ def test_a_key_of_a_route_is_documented(key: str) -> None:
     assert any(line.startswith("| ") and f"`{key}`" in line.split(" | ")[0] for line in LINES), (
         f"{key} may stand in windmill.toml: docs/windmill.md needs a row under The file of routes"
     )
+
+
+LINKING: Final = sorted(
+    page.relative_to(PROJECT).as_posix()
+    for pattern in ("*.md", "docs/**/*.md", "windmill/*.md")
+    for page in PROJECT.glob(pattern)
+)
+
+
+@pytest.mark.parametrize("page", LINKING)
+def test_links_within_the_project_lead_to_what_is_there(page: str) -> None:
+    text = without_code((PROJECT / page).read_text("utf-8"))
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    wrong = [target for target in targets if "://" not in target and not leads(page, target)]
+    assert not wrong, f"{page} links to what is not there: {', '.join(wrong)}"
+
+
+def leads(page: str, target: str) -> bool:
+    """Tell whether a link of a page leads to a file, and to a heading of it where it names one."""
+    path, _, heading = target.partition("#")
+    file = PROJECT / page if not path else (PROJECT / page).parent / path
+    if not heading or not file.is_file():
+        return file.exists() and not heading
+    titles = re.findall(r"^#+ (.+)$", without_code(file.read_text("utf-8")), re.MULTILINE)
+    return heading in {anchor(title) for title in titles}
+
+
+def anchor(title: str) -> str:
+    """Return the name of a heading in links, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
+def without_code(text: str) -> str:
+    """Leave blocks of code out of a page: a comment of a shell is no heading."""
+    return re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
