@@ -12,13 +12,13 @@ from domain.aggregates.routing import route as stream_of
 from domain.delivery import Delivery
 from ledger.stream import Batch, Stream
 from simulator import PRESENT, merchant
-from workflows.outbox.due_facts import occasion
+from workflows.outbox.due_facts import trigger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from simulator import Occurrence
-    from workflows.trigger import Occasion
+    from workflows.trigger import Trigger
 
 CUSTOMERS: Final = 150
 """So many have lived through everything that the simulator knows."""
@@ -28,7 +28,7 @@ class NoSampleError(Exception):
     """There is no made-up event of a type; the message lists those that there are."""
 
 
-def sample(type_: str) -> Occasion:
+def sample(type_: str) -> Trigger:
     """Return the first event of a type in the life of a simulated merchant, with what led to it.
 
     It is always the same one.
@@ -41,7 +41,7 @@ def sample(type_: str) -> Occasion:
     if place is None:
         known = ", ".join(sorted({one.type for one in told}))
         raise NoSampleError(f"there is no sample of {type_!r}; there are {known}")
-    return _occasion(told[: place + 1])
+    return _trigger(told[: place + 1])
 
 
 @cache
@@ -49,7 +49,7 @@ def _told() -> list[Occurrence]:
     return merchant(1, customers=CUSTOMERS, until=PRESENT)
 
 
-def _occasion(told: Sequence[Occurrence]) -> Occasion:
+def _trigger(told: Sequence[Occurrence]) -> Trigger:
     """Return the last of these, as the stream that it belongs to stands then."""
     *before, last = [Delivery(one.webhook_id, "0", "", one.body) for one in told]
     to = stream_of(last)
@@ -62,6 +62,6 @@ def _occasion(told: Sequence[Occurrence]) -> Occasion:
         msgspec.structs.replace(event, position=number, recorded_at=PRESENT)
         for number, event in enumerate(batch.collect_events(), start=1)
     ]
-    found = occasion(aggregate(to.stream_id, events), last.webhook_id)
+    found = trigger(aggregate(to.stream_id, events), last.webhook_id)
     assert found is not None, "a simulated body can be read"
     return found

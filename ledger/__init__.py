@@ -1,1 +1,1 @@
-"""The ledger: deliveries kept for ever, each once, in an order that can be proved."""
+"""The ledger: every delivery, stored once and never changed, in an order that can be proved."""

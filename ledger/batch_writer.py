@@ -1,4 +1,4 @@
-"""The writer: one thread that commits whatever has queued up while the last commit ran."""
+"""A thread that commits, as one batch, what has queued up while the last commit ran."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Writer(Generic[Token]):
 
     @property
     def problem(self) -> str | None:
-        """Why a delivery would not be stored now, as anybody may read it; None where it would."""
+        """Why a delivery would not be stored now, in words for the public; None where it would."""
         since = self._busy_since
         if since is not None and time.monotonic() - since > SLOW_S:
             return self._problem or "the database does not answer"
@@ -130,7 +130,9 @@ class Writer(Generic[Token]):
             try:
                 self._resolve(settled, took_s)
             except Exception as error:  # noqa: BLE001 -- the next batch must have its answers
-                _log.error("%d answers went astray: %s", len(settled), origin_of(error))
+                _log.error(
+                    "%d webhooks are stored but not answered: %s", len(settled), origin_of(error)
+                )
 
     def _next_batch(self) -> list[tuple[Delivery, Token]]:
         batch: list[tuple[Delivery, Token]] = []
@@ -148,12 +150,12 @@ class Writer(Generic[Token]):
             try:
                 self._ledger.check()
             except PersistenceError as error:
-                self._tell(reason(error))
-            except Exception as error:  # noqa: BLE001 -- told, and looked for again
-                self._tell("a defect")
+                self._report(reason(error))
+            except Exception as error:  # noqa: BLE001 -- logged, and checked again
+                self._report("a defect")
                 _log.error("the database cannot be looked at: %s", origin_of(error))
             else:
-                self._tell(None)
+                self._report(None)
 
     def _commit(self, deliveries: list[Delivery]) -> list[Recording]:
         if self._stopping and self._problem:
@@ -161,9 +163,11 @@ class Writer(Generic[Token]):
         with self._busy():
             answers = self._record(deliveries)
         if any(isinstance(answer, Receipt) for answer in answers):
-            self._tell(None)
-        elif away := [one for one in answers if isinstance(one, PersistenceError) and is_away(one)]:
-            self._tell(reason(away[0]))
+            self._report(None)
+        elif outages := [
+            answer for answer in answers if isinstance(answer, PersistenceError) and is_away(answer)
+        ]:
+            self._report(reason(outages[0]))
         return answers
 
     @contextmanager
@@ -174,7 +178,7 @@ class Writer(Generic[Token]):
         finally:
             self._busy_since = None
 
-    def _tell(self, problem: str | None) -> None:
+    def _report(self, problem: str | None) -> None:
         if problem is None and self._problem is not None:
             _log.info("webhooks are stored again")
         elif problem is not None and self._problem is None:

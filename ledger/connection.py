@@ -1,6 +1,7 @@
 """Connection: the one that a thread works with the ledger on, in the place of the library's pool.
 
-A pool would try for ever rarer to reach a database that is away, and the ledger has one writer.
+A pool waits longer and longer before it tries a database that was away again; the ledger has one
+writer, which needs one connection.
 """
 
 from __future__ import annotations

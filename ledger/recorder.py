@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 WARN_EVERY_S: Final = 60.0
-"""How often it is told at the most that the clocks disagree."""
+"""How often at the most it is logged that the clocks disagree."""
 _COPY_TYPES: Final = ("text", "int8", "text", "bytea", "int8", "text", "timestamptz", "bytea")
 
 _WRITABLE: Final = {"transaction_read_only": "off"}
 
 
-class Head(NamedTuple):
+class LogHead(NamedTuple):
     """The end of the log while no other writer can append: what the next batch follows.
 
     `recorded_at` is None where the log is empty; `database_at` is the database's clock.
@@ -140,7 +140,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             conn.rollback()
 
     def _copy_events(
-        self, curs: Cursor[Any], head: Head, stored_events: Sequence[StoredDelivery]
+        self, curs: Cursor[Any], head: LogHead, stored_events: Sequence[StoredDelivery]
     ) -> list[int]:
         recorded_at, previous = self._time_of(curs, head, stored_events), head.hash
         positions = list(range(head.position + 1, head.position + 1 + len(stored_events)))
@@ -160,13 +160,13 @@ class LedgerRecorder(PostgresApplicationRecorder):
                 copy.write_row((*row, previous))
         return positions
 
-    def _begin(self, curs: Cursor[Any]) -> Head:
+    def _begin(self, curs: Cursor[Any]) -> LogHead:
         curs.execute(self._begin_statement)
         while curs.nextset():
             pass
         head: dict[str, Any] = curs.fetchone() or {}
         recorded_at: datetime | None = head["recorded_at"]
-        return Head(
+        return LogHead(
             head["position"] or 0,
             recorded_at and recorded_at.astimezone(UTC),
             head["hash"] or GENESIS,
@@ -174,7 +174,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         )
 
     def _time_of(
-        self, curs: Cursor[Any], head: Head, stored_events: Sequence[StoredDelivery]
+        self, curs: Cursor[Any], head: LogHead, stored_events: Sequence[StoredDelivery]
     ) -> datetime:
         """Tell the time of a batch, and note it where it is before that of the log's head."""
         signed_at = signing_times(stored.webhook_timestamp for stored in stored_events)

@@ -1,4 +1,4 @@
-"""The runner: applies the numbered SQL files, each once, each in a transaction of its own."""
+"""Applies the numbered SQL files, each once, each in a transaction of its own."""
 
 from __future__ import annotations
 

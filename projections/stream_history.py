@@ -1,4 +1,4 @@
-"""History: the events of the stream that an object belongs to, from which its past is folded."""
+"""The events of the stream that an object belongs to, from which its past is folded."""
 
 from __future__ import annotations
 

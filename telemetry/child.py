@@ -1,4 +1,4 @@
-"""Children: processes of this program, told what to do where nobody else can read it."""
+"""Child processes of this program, which read their task from standard input."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def start(
     """Start a module, and write its task to its standard input, which stays open.
 
     Arguments could be read by everybody on the machine, and a task may hold secrets. A child
-    that has ended before it was told is returned like any other: whoever waits for it finds out.
+    that has ended before it read its task is returned like any other; its exit status says so.
 
     Raises:
         OSError: it cannot be started.

@@ -56,7 +56,7 @@ def set_up(level: int) -> None:
     root.setLevel(level)
     for chatty in ("aiohttp", "asyncio", "eventsourcing", "psycopg", "psycopg.pool"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    # Below that it tells what `serve` tells in its own words, and a line a malformed request.
+    # Below that level it repeats what `serve` logs itself, and logs each malformed request.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     logging.getLogger("uvicorn.access").disabled = True
 

@@ -1,4 +1,4 @@
-"""Progress: who is told how far long work is."""
+"""Reports on how far long work is."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 
 
 def silent(_phase: str, _done: int, _total: int) -> None:
-    """Tell nobody."""
+    """Report nothing."""

@@ -1,4 +1,4 @@
-"""Defects: what may be said of an error in a log, where its text could quote a body or a row."""
+"""What may be said of an error in a log, where its text could quote a body or a row."""
 
 from __future__ import annotations
 

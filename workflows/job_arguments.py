@@ -1,4 +1,4 @@
-"""Transforming: a job's arguments, by a built-in transformation or the merchant's own."""
+"""A job's arguments, made by a built-in transformation or by the merchant's own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workflows.routes.routes_file import Route
     from workflows.transforms.built_in import Arguments
     from workflows.transforms.custom_code import Language, OwnCode
-    from workflows.trigger import Occasion
+    from workflows.trigger import Trigger
 
 REPLAY: Final = "raphus_replay"
 """The argument that tells a job it is started again, and for which time."""
@@ -43,12 +43,12 @@ class Transformer:
     def __init__(self, deadline_s: float = DEADLINE_S) -> None:
         self._sandboxes = {language: Sandbox(language, deadline_s) for language in LANGUAGES}
 
-    async def arguments(self, route: Route, occasion: Occasion) -> bytes:
+    async def arguments(self, route: Route, trigger: Trigger) -> bytes:
         """Return the job's arguments: a JSON object of `ARGUMENTS_BYTES_MAX` at the most.
 
         What the transformation gives may quote a buyer, so it is escaped; then the route's fixed
         arguments, which mean what they say, take the place of those of the same name. `REPLAY`
-        is there for an occasion that is replayed, and for no other reason but a fixed argument.
+        is there for a trigger that is replayed, and for no other reason but a fixed argument.
 
         Raises:
             TransformationError: there are none; the message names the line where one is known.
@@ -56,10 +56,10 @@ class Transformer:
             Cancelled: the transformation says that nothing is to be sent.
         """
         if route.own_code is None:
-            made = _built_in(TRANSFORMATIONS[route.transformation], occasion)
+            made = _built_in(TRANSFORMATIONS[route.transformation], trigger)
         else:
-            made = await self._own(route, route.own_code, occasion)
-        arguments = _arguments(route, made, occasion.replay)
+            made = await self._own(route, route.own_code, trigger)
+        arguments = _arguments(route, made, trigger.replay)
         if len(arguments) > ARGUMENTS_BYTES_MAX:
             raise TransformationError(oversize(len(arguments)))
         return arguments
@@ -69,8 +69,8 @@ class Transformer:
         for sandbox in self._sandboxes.values():
             await sandbox.close()
 
-    async def _own(self, route: Route, code: OwnCode, occasion: Occasion) -> bytes:
-        argument = _encoded(_INPUTS[code.language](route, occasion))
+    async def _own(self, route: Route, code: OwnCode, trigger: Trigger) -> bytes:
+        argument = _encoded(_INPUTS[code.language](route, trigger))
         call = Call(str(code.path), code.function, msgspec.Raw(argument))
         try:
             answer = await self._sandboxes[code.language].answer(call)
@@ -95,31 +95,31 @@ def _arguments(route: Route, made: bytes, replay: int) -> bytes:
     return msgspec.json.encode(values)
 
 
-def _webhook(route: Route, occasion: Occasion) -> Arguments:
+def _webhook(route: Route, trigger: Trigger) -> Arguments:
     """Make what Svix, which sends Dodo's webhooks, gives to a handler; the token stays here."""
     return {
         "method": "POST",
         "url": route.shown,
-        "eventType": occasion.type,
-        "payload": occasion.payload,
+        "eventType": trigger.type,
+        "payload": trigger.payload,
         "headers": {},
         "cancel": False,
     }
 
 
-def _fact(_: Route, occasion: Occasion) -> Arguments:
-    return {"type": occasion.type, "payload": occasion.payload, **state(occasion)}
+def _fact(_: Route, trigger: Trigger) -> Arguments:
+    return {"type": trigger.type, "payload": trigger.payload, **state(trigger)}
 
 
-_INPUTS: Final[Mapping[Language, Callable[[Route, Occasion], Arguments]]] = {
+_INPUTS: Final[Mapping[Language, Callable[[Route, Trigger], Arguments]]] = {
     "python": _fact,
     "javascript": _webhook,
 }
 
 
-def _built_in(transform: Callable[[Occasion], Arguments], occasion: Occasion) -> bytes:
+def _built_in(transform: Callable[[Trigger], Arguments], trigger: Trigger) -> bytes:
     try:
-        arguments = transform(occasion)
+        arguments = transform(trigger)
     except Exception as error:
         # Of a defect of ours, the text could quote the body.
         raise TransformationError(f"a built-in transformation failed: {kind_of(error)}") from error

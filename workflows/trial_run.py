@@ -1,4 +1,4 @@
-"""Trying: one made-up event sent to a route's workflow, outside the outbox, to see that it runs."""
+"""One made-up event sent to a route's workflow, outside the outbox, to see that it runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import uuid4
 import msgspec
 
 from workflows.dispatch.address import Address
-from workflows.dispatch.windmill_client import Client, WindmillError
+from workflows.dispatch.windmill_client import WindmillClient, WindmillError
 from workflows.job_arguments import Transformer
 from workflows.outbox.attempt import Meaning
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from workflows.dispatch.address import Windmill
     from workflows.routes.route import Route
-    from workflows.trigger import Occasion
+    from workflows.trigger import Trigger
 
 WAIT_S: Final = 30.0
 _ASK_EVERY_S: Final = 0.5
@@ -39,7 +39,7 @@ class Tried(msgspec.Struct, frozen=True):
     problem: str | None
 
 
-async def arguments(route: Route, occasion: Occasion) -> bytes:
+async def arguments(route: Route, trigger: Trigger) -> bytes:
     """Return the arguments that an event gives to a route's job.
 
     Raises:
@@ -47,7 +47,7 @@ async def arguments(route: Route, occasion: Occasion) -> bytes:
     """
     transformer = Transformer()
     try:
-        return await transformer.arguments(route, occasion)
+        return await transformer.arguments(route, trigger)
     finally:
         await transformer.close()
 
@@ -61,7 +61,7 @@ async def attempt(
         AddressError: it is not known where.
     """
     address, job_id = Address.of(route, windmill), uuid4()
-    client = Client(1)
+    client = WindmillClient(1)
     try:
         made = await client.start(address, job_id, given)
         outcome, problem = None, None
@@ -73,7 +73,7 @@ async def attempt(
 
 
 async def _outcome(
-    client: Client, address: Address, job_id: UUID, wait_s: float
+    client: WindmillClient, address: Address, job_id: UUID, wait_s: float
 ) -> tuple[str, str | None]:
     loop, problem = asyncio.get_running_loop(), None
     give_up_at = loop.time() + wait_s

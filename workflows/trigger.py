@@ -1,4 +1,4 @@
-"""Occasions: a recorded delivery with its verdict, as routes and transformations look at it."""
+"""A recorded delivery with its verdict, as routes and transformations look at it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from domain.state_machine import Verdict
 
 
-class Occasion(NamedTuple):
+class Trigger(NamedTuple):
     """One delivery in the log, read and judged by what had been recorded when it came.
 
     `kind` and `id` name what it is about: a notice, under its webhook-id, where no state machine

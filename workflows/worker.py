@@ -1,4 +1,4 @@
-"""Running: all that starts jobs, put together, for as long as the database is there; then anew."""
+"""All that starts jobs, put together; built anew after the database was away."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from telemetry.incident import Incident
 from telemetry.redaction import origin_of
 from workflows.dispatch.address import Windmill
 from workflows.dispatch.connecting import connected_within, lead
-from workflows.dispatch.dispatcher import Sender
-from workflows.dispatch.job_delivery import Courier
+from workflows.dispatch.dispatcher import Dispatcher
+from workflows.dispatch.job_delivery import JobDelivery
 from workflows.dispatch.limits import LIMITS, Limits
 from workflows.dispatch.outcome_poller import CONCURRENCY as ASKING
-from workflows.dispatch.outcome_poller import Outcomes
-from workflows.dispatch.progress_recorder import Recorder
-from workflows.dispatch.trigger_loader import Loader
-from workflows.dispatch.windmill_client import Client
+from workflows.dispatch.outcome_poller import OutcomePoller
+from workflows.dispatch.progress_recorder import ProgressRecorder
+from workflows.dispatch.trigger_loader import TriggerLoader
+from workflows.dispatch.windmill_client import WindmillClient
 from workflows.job_arguments import Transformer
 from workflows.outbox.follower import Outbox
 from workflows.outbox.table import CHANNEL
@@ -66,7 +66,7 @@ async def run(task: Task, limits: Limits = LIMITS) -> None:
 
 
 class _Sending:
-    """The sender and what it works with, in one session after the other."""
+    """The dispatcher and what it works with, in one session after the other."""
 
     def __init__(self, task: Task, routes: RoutesFile, limits: Limits) -> None:
         self._conninfo = task.conninfo
@@ -102,25 +102,25 @@ class _Sending:
             filling, loading, recording, asking = [
                 await connected_within(stack, conninfo, NAME) for _ in range(4)
             ]
-            client = Client(self._limits.concurrency + ASKING, self._limits.timeout_s)
+            client = WindmillClient(self._limits.concurrency + ASKING, self._limits.timeout_s)
             stack.push_async_callback(client.close)
             transformer = Transformer()
             stack.push_async_callback(transformer.close)
             self._incident.end()
             async with asyncio.TaskGroup() as tasks:
-                recorder, loader = Recorder(), Loader()
-                courier = Courier(client, transformer, loader, recorder, self._limits)
-                sender = Sender(tasks, courier, recorder, self._windmill, self._limits)
-                outcomes = Outcomes(client, self._routes.current, self._windmill, self._limits)
+                recorder, loader = ProgressRecorder(), TriggerLoader()
+                delivery = JobDelivery(client, transformer, loader, recorder, self._limits)
+                dispatcher = Dispatcher(tasks, delivery, recorder, self._windmill, self._limits)
+                outcomes = OutcomePoller(client, self._routes.current, self._windmill, self._limits)
                 tasks.create_task(outcomes.run(asking))
                 tasks.create_task(loader.run(loading))
-                tasks.create_task(sender.run(filling))
-                tasks.create_task(recorder.run(recording, sender.recorded))
-                await _listen(leading, lambda: self._look_again(sender))
+                tasks.create_task(dispatcher.run(filling))
+                tasks.create_task(recorder.run(recording, dispatcher.recorded))
+                await _listen(leading, lambda: self._look_again(dispatcher))
 
-    def _look_again(self, sender: Sender) -> None:
+    def _look_again(self, dispatcher: Dispatcher) -> None:
         routes = self._routes.current()
-        sender.look_again(routes)
+        dispatcher.look_again(routes)
         if self._routes.problem is None:
             self._routes_incident.end()
         else:

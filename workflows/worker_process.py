@@ -38,7 +38,7 @@ and by default the answers of Windmill would wait for it 5 ms each."""
 
 def main() -> int:
     """Read the task from the first line of standard input, and do it until that is closed."""
-    conceal()  # before it is told secrets
+    conceal()  # before it reads secrets
     logs.set_up(logging.INFO)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     line = sys.stdin.buffer.readline()

@@ -1,1 +1,1 @@
-"""Following: how whoever needs every event of the log reads it, and notes how far."""
+"""Following: how each follower of the log reads every event, in order, and records how far."""

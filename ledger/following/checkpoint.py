@@ -1,4 +1,4 @@
-"""Tracking: how far the read models have followed the log, kept as eventsourcing keeps it."""
+"""How far each follower has followed the log, stored as eventsourcing stores it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leading: a thread in which the elected one of all processes takes the log page by page."""
+"""A thread in which one process of all, holding a lock, takes the log page by page."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _log = logging.getLogger(__name__)
 LEDGER_CHANNEL: Final = "ledger_events"
 """Notified by every commit to the ledger."""
 POLL_S: Final = 1.0
-"""How often the leader looks for events that no notification told of, and how often the others
-try to become the leader."""
+"""How often the leader looks for events without a notification, and how often the others try to
+become the leader."""
 PAUSE_MIN_S: Final = 0.1
 PAUSE_MAX_S: Final = 1.0
 """The pause after a failure doubles from the one to the other: the database may be back."""

@@ -1,4 +1,4 @@
-"""Taking: a page of the log and the checkpoint behind it, committed in one transaction."""
+"""A page of the log taken: what follows from it and the checkpoint, in one transaction."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PageError(Exception):
         self.page = page
 
 
-class Limits(NamedTuple):
+class PageLimits(NamedTuple):
     """How much a page holds at the most, though always one event; without bytes, the default."""
 
     events_max: int
@@ -39,7 +39,7 @@ def take(
     conn: Connection[Any],
     tracking: ProjectionTracking,
     write: Callable[[Page], None],
-    limits: Limits,
+    limits: PageLimits,
 ) -> Page | None:
     """Take the next page; None at the end of the log, or while another holds the checkpoint.
 

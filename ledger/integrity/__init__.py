@@ -1,1 +1,1 @@
-"""Integrity: what proves that the log is whole, and tells what was done to it."""
+"""Integrity: what proves that the log is whole, or says how it was tampered with."""

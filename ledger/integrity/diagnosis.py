@@ -1,4 +1,4 @@
-"""Tampering: what was done to the log where its chain breaks, told by the rows around."""
+"""What was done to the log where its chain breaks, inferred from the rows around."""
 
 from __future__ import annotations
 
@@ -60,23 +60,23 @@ def delivery_of(row: Row) -> Delivery | str:
         return f"its state cannot be decoded: {error}"
 
 
-def diagnose(last: Entry, found: Entry, rest: Iterator[Entry]) -> Fault:
-    """Tell what was done to the log, where `found` does not follow the last row proved.
+def diagnose(last: Entry, suspect: Entry, rest: Iterator[Entry]) -> Fault:
+    """Tell what was done to the log, where `suspect` does not follow the last row proved.
 
     Reads on through `rest`, to the end of the log if need be, for the row that belongs here.
     """
     expected = last.position + 1
-    if found.position < expected:
+    if suspect.position < expected:
         before = "it stands before position 1: it was inserted there, or its position was changed"
-        return Fault(found.position, _TWICE if last.position else before)
-    if found.position > expected:
-        problem = _moved_away(last, chain([found], rest)) or _removed(expected, found.position)
+        return Fault(suspect.position, _TWICE if last.position else before)
+    if suspect.position > expected:
+        problem = _moved_away(last, chain([suspect], rest)) or _removed(expected, suspect.position)
         return Fault(expected, problem)
     following = next(rest, None)
     behind = chain([following], rest) if following else iter(())
-    column = _changed_column(last, found, following)
-    changed = f"its {column} was changed" if column else _displaced(last, found, behind)
-    return Fault(expected, changed or _replaced(found, following))
+    column = _changed_column(last, suspect, following)
+    changed = f"its {column} was changed" if column else _displaced(last, suspect, behind)
+    return Fault(expected, changed or _replaced(suspect, following))
 
 
 def _removed(first: int, end: int) -> str:
@@ -91,12 +91,12 @@ def _moved_away(last: Entry, entries: Iterator[Entry]) -> str | None:
     return None
 
 
-def _changed_column(last: Entry, found: Entry, following: Entry | None) -> str | None:
+def _changed_column(last: Entry, suspect: Entry, following: Entry | None) -> str | None:
     """Name the one column that was changed, where its true value can be had from elsewhere."""
-    for column, row in _restored(last, found.row, following):
-        if linked(last.hash, row) == found.hash:
+    for column, row in _restored(last, suspect.row, following):
+        if linked(last.hash, row) == suspect.hash:
             return column
-    genuine = linked(last.hash, found.row)
+    genuine = linked(last.hash, suspect.row)
     if following and genuine and linked(genuine, following.row) == following.hash:
         return "hash"
     return None
@@ -117,26 +117,26 @@ def _restored(last: Entry, row: Row, following: Entry | None) -> Iterator[tuple[
         yield "originator_version", row._replace(originator_version=version)
 
 
-def _displaced(last: Entry, found: Entry, behind: Iterator[Entry]) -> str | None:
-    """Look further on for the row that belongs where `found` stands."""
-    expected, before = last.position + 1, found
+def _displaced(last: Entry, suspect: Entry, behind: Iterator[Entry]) -> str | None:
+    """Look further on for the row that belongs where `suspect` stands."""
+    expected, before = last.position + 1, suspect
     for entry in behind:
         genuine = linked(last.hash, _at(expected, entry.row))
         # Rows are moved with their hashes, or their hashes are left where they were.
-        if genuine and genuine in {entry.hash, found.hash}:
+        if genuine and genuine in {entry.hash, suspect.hash}:
             true = Entry(_at(expected, entry.row), genuine)
-            return _reordered(true, found, before, entry) or _pushed(true, entry, behind)
+            return _reordered(true, suspect, before, entry) or _pushed(true, entry, behind)
         before = entry
     return None
 
 
-def _reordered(true: Entry, found: Entry, before: Entry, entry: Entry) -> str | None:
+def _reordered(true: Entry, suspect: Entry, before: Entry, entry: Entry) -> str | None:
     """Tell where the row that stands here belongs: at `entry`'s place, or at the next."""
     expected, now_at = true.position, entry.position
     previous = true.hash if now_at == expected + 1 else before.hash
-    if linked(previous, _at(now_at, found.row)) in {found.hash, entry.hash}:
+    if linked(previous, _at(now_at, suspect.row)) in {suspect.hash, entry.hash}:
         return f"this row and the one at position {now_at} have changed places: reordered"
-    if linked(true.hash, _at(expected + 1, found.row)) == found.hash:
+    if linked(true.hash, _at(expected + 1, suspect.row)) == suspect.hash:
         return f"its row was moved to position {now_at}, and those between moved up: reordered"
     return None
 
@@ -154,18 +154,18 @@ def _pushed(true: Entry, entry: Entry, behind: Iterator[Entry]) -> str:
     return f"the row that belongs here stands at position {now_at}: reordered"
 
 
-def _replaced(found: Entry, following: Entry | None) -> str:
+def _replaced(suspect: Entry, following: Entry | None) -> str:
     """Tell what is left to be said of a row whose true form is nowhere in the log."""
     if following is None:
         return "the last row was changed, or added by another hand than the ledger's"
-    if linked(found.hash, following.row) == following.hash:
+    if linked(suspect.hash, following.row) == following.hash:
         return (
             "the row was changed (its state, its recorded_at or several columns), or the rows"
             " before it were rewritten with new hashes"
         )
     for count in range(1, GUESSES_MAX + 1):
         shifted = _at(following.position + count, following.row)
-        if linked(found.hash, shifted) == following.hash:
+        if linked(suspect.hash, shifted) == following.hash:
             return f"{_rows(count)} removed here, and those behind renumbered"
     return "the row was replaced: it fits neither what precedes it nor what follows"
 

@@ -1,4 +1,4 @@
-"""The follower: the leader of the log's followers that keeps the read models up with it."""
+"""Keeps the read models up with the log, in one process of all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The projector: takes the next page of the log into the read models, in one transaction."""
+"""Takes the next page of the log into the read models, in one transaction."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from domain.aggregates.factory import aggregate
 from ledger.following.checkpoint import ProjectionTracking
 from ledger.following.pages import PAGE_EVENTS_MAX, histories
-from ledger.following.taking import Limits, take
+from ledger.following.taking import PageLimits, take
 from projections.live.upsert import Replacement
 from projections.read_models.catalogue import READ_MODELS
 from projections.read_models.timeline import TIMELINE, entries_after
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LIVE: Final = "raphus"
 """The schema of the tables that queries read."""
 CHANNEL: Final = "projections"
-"""Told the new position, as text, when a page has been committed."""
+"""Notified of the new position, as text, when a page is committed."""
 
 
 class Projected(NamedTuple):
@@ -70,7 +70,7 @@ class Projector:
             entries.extend(self.write(conn, page))
             conn.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(page.last)])
 
-        page = take(conn, self._tracking, write, Limits(events_max))
+        page = take(conn, self._tracking, write, PageLimits(events_max))
         if page is None:
             return None
         lag_s = (datetime.now(UTC) - page.recorded_at).total_seconds()

@@ -1,8 +1,8 @@
 """Rebuild: the read models written anew from history, compared, and made what history says.
 
 The server keeps serving. Everything is prepared in tables beside the live ones and compared in
-one snapshot, which nobody waits for. Only while what differs is written does the follower wait,
-in one transaction, so that whoever dies leaves the live tables as they were.
+one snapshot, while readers and the follower go on. Only while what differs is written does the
+follower wait, in one transaction: a rebuild that dies leaves the live tables as they were.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def rebuild(
 ) -> Rebuilt:
     """Write read models anew from the log, compare, and unless `check` make the live ones equal.
 
-    `progress` is told the phase, and how much of how much is done. It may raise, to cancel: up
-    to its last call nothing has changed.
+    `progress` is called with the phase, and how much of how much is done. It may raise, to
+    cancel: up to its last call nothing has changed.
 
     Raises:
         RebuildError: another rebuild runs, or a process that helps has died.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 KEPT_MAX: Final = 4
 """So many are kept at the most; the one that was not used for longest gives way."""
 KEPT_S: Final = 3_600
-"""One that nobody has used for so long is dropped."""
+"""One that was not used for so long is dropped."""
 FOLD: Final = "fold"
 _PREFIX: Final = "raphus_known_"
 _VIEWS: Final = ("customer_objects", "customers")

@@ -35,7 +35,7 @@ SETTINGS: Final = "SET jit = off; SET work_mem = '64MB'"
 
 
 class Staging:
-    """Unlogged tables in a schema of their own: quick to fill, and nobody's loss when we die."""
+    """Unlogged tables in a schema of their own: quick to fill, and dropped by the next run."""
 
     def __init__(self, schema: str, models: Sequence[ReadModel]) -> None:
         self.schema = schema
@@ -73,7 +73,7 @@ class Staging:
     ) -> None:
         """Fold the aggregates of one part (n-th of m) of the log, and write their rows.
 
-        `progress` is told how many events have been read since it was last told.
+        `progress` is called with how many events have been read since its last call.
         """
         statement = _LOG.format(condition=condition, part=part[0], parts=part[1])
         with _connected(conninfo) as source, _connected(conninfo) as target:
@@ -127,7 +127,7 @@ class _Writer:
 def _connected(conninfo: str) -> Connection[Any]:
     conn = connect(conninfo, WORKING, "raphus-rebuild")
     conn.execute(SETTINGS)
-    conn.execute("SET synchronous_commit = off")  # nobody has to find these rows after a crash
+    conn.execute("SET synchronous_commit = off")  # a crash empties unlogged tables anyway
     conn.autocommit = False
     set_json_dumps(msgspec.json.encode, conn)
     return conn

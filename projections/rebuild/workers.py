@@ -1,4 +1,4 @@
-"""Folding: processes of their own, a core each, that fold the log into staged tables."""
+"""Child processes, a core each, that fold the log into staged tables."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def fold_in_parts(conninfo: str, staging: Staging, until: int) -> Iterator[int]:
     parts = max(1, min(os.cpu_count() or 1, PARTS_MAX, until // PART_EVENTS_MIN))
     tables = [model.table for model in staging.models]
     with ExitStack() as stack:
-        yield from _told(
+        yield from _reports(
             [
                 _start(stack, Part(conninfo, staging.schema, tables, until, number, parts))
                 for number in range(parts)
@@ -71,7 +71,7 @@ def _start(stack: ExitStack, part: Part) -> subprocess.Popen[bytes]:
     return process
 
 
-def _told(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[int]:
+def _reports(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[int]:
     with DefaultSelector() as selector:
         for process in processes:
             selector.register(child.opened(process.stdout), EVENT_READ, process)
@@ -89,8 +89,8 @@ def _told(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[int]:
 
 
 def main() -> int:
-    """Fold the part that standard input describes, telling of each few thousand events."""
-    conceal()  # before it is told how to reach the database
+    """Fold the part that standard input describes, reporting every few thousand events."""
+    conceal()  # before it reads how to reach the database
     # Folding makes millions of small objects, and no cycles.
     gc.disable()
     part = msgspec.json.decode(sys.stdin.buffer.read(), type=Part)
@@ -99,9 +99,9 @@ def main() -> int:
     staging = Staging(part.schema, models)
     try:
         staging.load(part.conninfo, condition, (part.number, part.parts), _tell)
-    except BrokenPipeError:  # nobody waits for us any more: what we wrote is not committed
+    except BrokenPipeError:  # the rebuild has ended; what was written is not committed
         return 1
-    except Exception as error:  # noqa: BLE001 -- told to whoever waits
+    except Exception as error:  # noqa: BLE001 -- reported to the rebuild
         _say(origin_of(error))
         return 1
     return 0

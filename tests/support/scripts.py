@@ -15,8 +15,8 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from tests.support.histories import delivery
-from tests.support.occasions import occasion
 from tests.support.samples import PROJECT, Body, sample
+from tests.support.triggers import trigger
 from tests.support.windmill_stand_in import Worker
 from workflows.job_arguments import Transformer
 from workflows.routes.parser import read_text
@@ -60,7 +60,7 @@ def sent(transformation: str, *bodies: Body, replay: int = 0) -> dict[str, Any]:
     *earlier, last = recorded
     text = f'[[route]]\nname="x"\non=["*"]\nscript="f/a/b"\ntransformation="{transformation}"'
     (route,) = read_text(PROJECT / "windmill.toml", text.encode())
-    given = occasion(last, *earlier, replay=replay)
+    given = trigger(last, *earlier, replay=replay)
     arguments: dict[str, Any] = json.loads(asyncio.run(Transformer().arguments(route, given)))
     return arguments
 

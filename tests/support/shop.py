@@ -7,8 +7,8 @@ import json
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.support.occasions import occasion
 from tests.support.samples import sample
+from tests.support.triggers import trigger
 from workflows.job_arguments import Cancelled, TransformationError, Transformer
 from workflows.routes.routes_file import read_routes
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from workflows.routes.routes_file import Route
     from workflows.transforms.custom_code import Language
-    from workflows.trigger import Occasion
+    from workflows.trigger import Trigger
 
 GUARD_S: Final = 60.0
 """Against a hang; what is tested ends by itself."""
@@ -25,7 +25,7 @@ FINE: Final[dict[Language, str]] = {
     "javascript": "function handler(webhook) { return webhook; }",
     "python": "def shape(fact): return fact['payload']",
 }
-OPENED: Final = occasion({**sample("dispute.opened")})
+OPENED: Final = trigger({**sample("dispute.opened")})
 
 
 class Shop:
@@ -56,7 +56,7 @@ class Shop:
         return read_routes(declared)[0]
 
     def outcomes(
-        self, *given: tuple[Route, Occasion], deadline_s: float = GUARD_S
+        self, *given: tuple[Route, Trigger], deadline_s: float = GUARD_S
     ) -> list[bytes | Exception]:
         """Transform one after the other, by one transformer; what is raised stands in its place."""
 
@@ -75,7 +75,7 @@ class Shop:
 
         return asyncio.run(made())
 
-    def arguments(self, route: Route, given: Occasion = OPENED) -> dict[str, Any]:
+    def arguments(self, route: Route, given: Trigger = OPENED) -> dict[str, Any]:
         """Return the arguments of a job as its script gets them."""
         (made,) = self.outcomes((route, given))
         if isinstance(made, Exception):

@@ -1,1 +1,1 @@
-"""Sending: jobs brought to Windmill, once and in order, and what became of them."""
+"""Dispatch: jobs sent to Windmill, once and in order, and their outcomes."""

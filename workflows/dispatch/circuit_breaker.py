@@ -22,7 +22,7 @@ class RetiredError(Exception):
     """What is behind the breaker is not to be asked any more."""
 
 
-class Breaker:
+class CircuitBreaker:
     """Closed, everybody passes. Open, everybody waits but for one probe, now and then.
 
     It is a route's: what Windmill says of one token need not hold of another.
@@ -48,7 +48,7 @@ class Breaker:
     async def admission(self, slots: asyncio.Semaphore) -> AsyncIterator[None]:
         """Wait until a request may be sent, and there is a slot for it.
 
-        What has come of it is to be told within the block.
+        The caller reports the outcome within the block.
 
         Raises:
             RetiredError: nothing is to be sent here any more.
@@ -61,7 +61,7 @@ class Breaker:
                 await held.enter_async_context(slots)
                 if self._retired.is_set():
                     raise RetiredError
-                # Meanwhile it may have opened; or closed, so that nobody need be a probe.
+                # Meanwhile it may have opened; or closed, so that no probe is needed.
                 if is_probe == self.is_open and _now_s() >= self._pause_ends_s:
                     yield
                     return
@@ -74,22 +74,22 @@ class Breaker:
                     await self._retired.wait()
 
     def retire(self) -> None:
-        """Let nobody wait here any more, nor pass."""
+        """End every wait here; nothing is sent any more."""
         self._retired.set()
 
     def succeeded(self) -> None:
-        """Tell that Windmill has answered as it should."""
+        """Record that Windmill has answered as it should."""
         self._failures = self._pauses = 0
         self._pause_ends_s = 0.0
         self._incident.end()
 
     def started(self) -> None:
-        """Tell that Windmill has taken a job: then it is not all of them that it refuses."""
+        """Record that Windmill has accepted a job: it does not refuse all of them."""
         self._refused.clear()
         self.succeeded()
 
     def refuses_all(self, job_id: UUID, said: str) -> bool:
-        """Tell that Windmill refuses a job, and in which words.
+        """Record that Windmill refuses a job, and in which words.
 
         Return whether it is not about this job: it has refused others in the same words, and
         taken none since.
@@ -103,10 +103,10 @@ class Breaker:
         return len(self._refused) >= self._limits.alike_max
 
     def failed(self, why: str, retry_after_s: float | None = None) -> None:
-        """Tell that Windmill is away, why, and when it said to come again."""
+        """Record that Windmill is away, why, and after how many seconds it said to try again."""
         self._failures += 1
         pause_s = retry_after_s or 0.0
-        # Who fails during a pause was sent before it, and so tells nothing new.
+        # A failure during a pause is of a request sent before it: it says nothing new.
         if self.is_open and _now_s() >= self._pause_ends_s:
             self._pauses += 1
             least_s, most_s = self._limits.pause_min_s, self._limits.probe_max_s

@@ -1,4 +1,4 @@
-"""Connecting: the database connections of what starts jobs, for as long as it runs."""
+"""The database connections of the dispatcher, and the lock that lets one process dispatch."""
 
 from __future__ import annotations
 

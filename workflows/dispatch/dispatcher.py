@@ -1,4 +1,4 @@
-"""The sender: starts the jobs that wait, in order within an aggregate, many aggregates at once.
+"""Starts the jobs that wait, in order within an aggregate, for many aggregates at once.
 
 A job's id follows from the event and the route, and Windmill takes an id once. So whatever is
 sent again, by us after a crash or by two of us at once, starts nothing twice; and as the next
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from telemetry.incident import Incident
 from telemetry.logs import Throttle
 from workflows.dispatch.address import Address, AddressError
-from workflows.dispatch.circuit_breaker import Breaker
+from workflows.dispatch.circuit_breaker import CircuitBreaker
 from workflows.dispatch.limits import LIMITS, Limits
 from workflows.dispatch.route_queue import Destination, RouteQueue
 from workflows.outbox.table import waiting
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
     from workflows.dispatch.address import Windmill
-    from workflows.dispatch.job_delivery import Courier
-    from workflows.dispatch.progress_recorder import Recorder
-    from workflows.outbox.table import Progress
+    from workflows.dispatch.job_delivery import JobDelivery
+    from workflows.dispatch.progress_recorder import ProgressRecorder
+    from workflows.outbox.table import JobProgress
     from workflows.routes.route import Route, Routes
 
 _log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ CONCURRENCY: Final = LIMITS.concurrency
 _WHY: Final = "raphus windmill outbox --state parked tells why"
 
 
-class Sender:
+class Dispatcher:
     """The routes' queues, filled from the outbox and sent lane by lane.
 
     `tasks` are what its lanes run in: they end together, with whoever owns them.
@@ -47,13 +47,13 @@ class Sender:
     def __init__(
         self,
         tasks: asyncio.TaskGroup,
-        courier: Courier,
-        recorder: Recorder,
+        delivery: JobDelivery,
+        recorder: ProgressRecorder,
         windmill: Windmill,
         limits: Limits = LIMITS,
     ) -> None:
         self._tasks = tasks
-        self._courier = courier
+        self._delivery = delivery
         self._recorder = recorder
         self._windmill = windmill
         self._limits = limits
@@ -87,11 +87,11 @@ class Sender:
             for queue in tuple(self._queues.values()):
                 await self._fill(queue, conn)
 
-    def recorded(self, made: Iterable[Progress]) -> None:
+    def recorded(self, reports: Iterable[JobProgress]) -> None:
         """Let go of jobs of which the end has been recorded."""
-        for one in made:
-            if one.state != "waiting":
-                self._queues[one.route].recorded(one.job_id)
+        for progress in reports:
+            if progress.state != "waiting":
+                self._queues[progress.route].recorded(progress.job_id)
         if any(queue.wants_more for queue in self._queues.values()):
             self._wake.set()
 
@@ -106,7 +106,7 @@ class Sender:
         try:
             if route is not None:
                 address = Address.of(route, self._windmill)
-                to = Destination(route, address, Breaker(route.name, self._limits))
+                to = Destination(route, address, CircuitBreaker(route.name, self._limits))
                 incident.end()
         except AddressError as error:
             incident.begin(str(error))  # and its jobs wait
@@ -128,11 +128,11 @@ class Sender:
     async def _run(self, queue: RouteQueue, stream_id: str) -> None:
         """Send the jobs of a lane one after the other; let go of them when the route goes."""
         while (job := queue.first(stream_id)) is not None:
-            made = await self._courier.deliver(queue, job)
-            if made is None:
+            progress = await self._delivery.deliver(queue, job)
+            if progress is None:
                 break
-            if made.state == "parked":
+            if progress.state == "parked":
                 self._throttle.warning(f"route {queue.name}: a job is parked; {_WHY}")
-            await self._recorder.add(made)
+            await self._recorder.add(progress)
             queue.drop(stream_id)
         queue.end(stream_id)

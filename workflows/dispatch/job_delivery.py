@@ -1,4 +1,4 @@
-"""Delivering: one job, from its event in the log to where Windmill has it."""
+"""One job, from its event in the log until Windmill has accepted it."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from workflows.dispatch.trigger_loader import UnjudgedError
 from workflows.dispatch.windmill_client import NoAnswerError
 from workflows.job_arguments import Cancelled, SandboxUnavailable, TransformationError
 from workflows.outbox.attempt import Attempt, Meaning
-from workflows.outbox.table import HELD_BACK, NOTHING_SENT, Progress
+from workflows.outbox.table import HELD_BACK, NOTHING_SENT, JobProgress
 
 if TYPE_CHECKING:
-    from workflows.dispatch.progress_recorder import Recorder
+    from workflows.dispatch.progress_recorder import ProgressRecorder
     from workflows.dispatch.route_queue import Destination, RouteQueue
-    from workflows.dispatch.trigger_loader import Loader
-    from workflows.dispatch.windmill_client import Client
+    from workflows.dispatch.trigger_loader import TriggerLoader
+    from workflows.dispatch.windmill_client import WindmillClient
     from workflows.job_arguments import Transformer
     from workflows.outbox.table import Doubt, Job
 
 _log = logging.getLogger(__name__)
 
 
-class Courier:
-    """Brings jobs to Windmill, so many at once and no more; whatever one does hurts no other."""
+class JobDelivery:
+    """Sends jobs to Windmill, a limited number at once; the failure of one leaves the others be."""
 
     def __init__(
         self,
-        client: Client,
+        client: WindmillClient,
         transformer: Transformer,
-        loader: Loader,
-        recorder: Recorder,
+        loader: TriggerLoader,
+        recorder: ProgressRecorder,
         limits: Limits = LIMITS,
     ) -> None:
         self._client = client
@@ -47,37 +47,39 @@ class Courier:
         self._limits = limits
         self._slots = asyncio.Semaphore(limits.concurrency)
 
-    async def deliver(self, queue: RouteQueue, job: Job) -> Progress | None:
+    async def deliver(self, queue: RouteQueue, job: Job) -> JobProgress | None:
         """Try until a job is started, or cannot be; None when its route sends nothing any more.
 
         Each try goes by what the route declares then. What came of all but the last is recorded.
         """
-        made = Progress(job.job_id, job.route, "waiting", job.attempts)
+        progress = JobProgress(job.job_id, job.route, "waiting", job.attempts)
         try:
-            return await self._deliver(queue, job, made)
+            return await self._deliver(queue, job, progress)
         except Cancelled:
-            return made._replace(state="cancelled")
+            return progress._replace(state="cancelled")
         except (TransformationError, UnjudgedError) as error:
-            return made._replace(state="parked", problem=str(error))
-        except Exception as error:  # noqa: BLE001 -- told, and the other jobs go on
+            return progress._replace(state="parked", problem=str(error))
+        except Exception as error:  # noqa: BLE001 -- logged; the other jobs go on
             _log.error("route %s: a job is parked: %s", job.route, origin_of(error))
-            return made._replace(state="parked", problem=f"a defect: {origin_of(error)}")
+            return progress._replace(state="parked", problem=f"a defect: {origin_of(error)}")
 
-    async def _deliver(self, queue: RouteQueue, job: Job, made: Progress) -> Progress | None:
+    async def _deliver(
+        self, queue: RouteQueue, job: Job, progress: JobProgress
+    ) -> JobProgress | None:
         patience = _Patience(self._limits)
         while queue.to is not None:
             if time.monotonic() - job.since_s > self._limits.give_up_after_s:
-                return made._replace(state="parked", attempt=None, problem=_too_old(made))
-            tried = await self._try(queue, job._replace(attempts=made.attempts))
+                return progress._replace(state="parked", attempt=None, problem=_too_old(progress))
+            tried = await self._try(queue, job._replace(attempts=progress.attempts))
             if tried is None:
                 continue
-            made = tried.added_to(made)
+            progress = tried.added_to(progress)
             if tried.meaning is Meaning.STARTED:
-                return made._replace(state="started", problem=None)
+                return progress._replace(state="started", problem=None)
             pause_s = patience.pause_after(tried.meaning)
             if pause_s is None:
-                return made._replace(state="parked")
-            await self._recorder.add(made)
+                return progress._replace(state="parked")
+            await self._recorder.add(progress)
             await tried.to.breaker.rest(pause_s)
         return None
 
@@ -88,8 +90,8 @@ class Courier:
             if to is None:
                 return None
             try:
-                occasion, doubt = await self._loader.load(job)
-                arguments = await self._transformer.arguments(to.route, occasion)
+                trigger, doubt = await self._loader.load(job)
+                arguments = await self._transformer.arguments(to.route, trigger)
                 async with to.breaker.admission(self._slots):
                     attempt = await self._held_back(to, doubt)
                     if attempt is None:
@@ -133,9 +135,9 @@ class _Tried(NamedTuple):
     problem: str
     attempt: Attempt | None
 
-    def added_to(self, made: Progress) -> Progress:
-        attempts = made.attempts + (self.attempt is not None)
-        return made._replace(attempts=attempts, attempt=self.attempt, problem=self.problem)
+    def added_to(self, progress: JobProgress) -> JobProgress:
+        attempts = progress.attempts + (self.attempt is not None)
+        return progress._replace(attempts=attempts, attempt=self.attempt, problem=self.problem)
 
 
 class _Patience:
@@ -175,6 +177,6 @@ def _tell(to: Destination, job: Job, attempt: Attempt) -> Attempt:
     return attempt
 
 
-def _too_old(made: Progress) -> str:
-    last = f"; at last: {made.problem}" if made.problem else ""
+def _too_old(progress: JobProgress) -> str:
+    last = f"; at last: {progress.problem}" if progress.problem else ""
     return f"it has waited for too long{last}"

@@ -1,4 +1,4 @@
-"""Outcomes: Windmill is asked what became of the jobs that it started, and it is recorded."""
+"""Asks Windmill for the outcomes of the jobs that it has started, and records them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
     from workflows.dispatch.address import Windmill
-    from workflows.dispatch.windmill_client import Client
+    from workflows.dispatch.windmill_client import WindmillClient
     from workflows.routes.route import Routes
 
 PAGE: Final = 100
@@ -37,7 +37,7 @@ _ENDED: Final = """
     FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS new (job_id, state, problem)
     WHERE o.job_id = new.job_id AND CASE o.state WHEN 'started' THEN true ELSE false END
 """
-# Again after as long as it has been running: soon for the quick ones, and not for ever.
+# Asked again after as long as it has been running: quick jobs soon, and none without an end.
 _LATER: Final = """
     UPDATE raphus.windmill_outbox SET
         state = CASE WHEN started_at < clock_timestamp() - make_interval(secs => %(give_up_s)s)
@@ -61,12 +61,12 @@ class _Ended(NamedTuple):
     problem: str | None
 
 
-class Outcomes:
+class OutcomePoller:
     """Asks for the outcomes of started jobs, a few at a time, from young to old."""
 
     def __init__(
         self,
-        client: Client,
+        client: WindmillClient,
         routes: Callable[[], Routes],
         windmill: Windmill,
         limits: Limits = LIMITS,
@@ -94,8 +94,8 @@ class Outcomes:
     async def _ask(self, started: Sequence[_Started]) -> list[_Ended]:
         """Ask for the outcome of jobs; of nothing more of a route to which there is no answer."""
         addresses = self._addresses()
-        told = await asyncio.gather(*(self._outcome(addresses, one) for one in started))
-        return [one for one in told if one is not None]
+        outcomes = await asyncio.gather(*(self._outcome(addresses, job) for job in started))
+        return [outcome for outcome in outcomes if outcome is not None]
 
     def _addresses(self) -> dict[str, Address]:
         found = {}
@@ -106,24 +106,24 @@ class Outcomes:
                 continue  # it was known when the job was started, and may be again
         return found
 
-    async def _outcome(self, addresses: dict[str, Address], one: _Started) -> _Ended | None:
+    async def _outcome(self, addresses: dict[str, Address], job: _Started) -> _Ended | None:
         async with self._slots:
-            address = addresses.get(one.route)
+            address = addresses.get(job.route)
             if address is None:
                 return None
             try:
-                outcome = await self._client.outcome(address, one.job_id)
+                outcome = await self._client.outcome(address, job.job_id)
             except NoAnswerError:
-                addresses.pop(one.route, None)
+                addresses.pop(job.route, None)
                 return None
             except OversizeError as error:
-                return _Ended(one.job_id, "unknown", str(error))
+                return _Ended(job.job_id, "unknown", str(error))
             except WindmillError:
                 return None  # asked again later, for as long as it is worth while
         if outcome is None:
             return None
         problem = outcome.problem and storable(outcome.problem)
-        return _Ended(one.job_id, "succeeded" if outcome.succeeded else "failed", problem)
+        return _Ended(job.job_id, "succeeded" if outcome.succeeded else "failed", problem)
 
     async def _record(
         self, conn: AsyncConnection[Any], started: Sequence[_Started], ended: Sequence[_Ended]
@@ -131,8 +131,8 @@ class Outcomes:
         if ended:
             columns = map(list, zip(*ended, strict=True))
             await conn.execute(_ENDED, list(columns), prepare=True)
-        known = {one.job_id for one in ended}
-        later = [one.job_id for one in started if one.job_id not in known]
+        known = {job.job_id for job in ended}
+        later = [job.job_id for job in started if job.job_id not in known]
         if later:
             given = {"give_up_s": self._give_up_s, "most_s": AGAIN_MAX_S, "job_ids": later}
             await conn.execute(_LATER, given, prepare=True)

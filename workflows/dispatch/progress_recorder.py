@@ -1,4 +1,4 @@
-"""The recorder: writes what has come of jobs, as much at a time as waited meanwhile."""
+"""Writes the progress of jobs to the outbox, grouping what waited during the last write."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 
     from psycopg import AsyncConnection
 
-    from workflows.outbox.table import Progress
+    from workflows.outbox.table import JobProgress
 
 QUEUE_MAX: Final = 500
 
 
-class Recorder:
+class ProgressRecorder:
     """A queue of progress, and the loop that empties it; a full one lets the senders wait.
 
     What is in it when the process dies is found out again: Windmill knows the job's id.
     """
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[Progress] = asyncio.Queue(QUEUE_MAX)
+        self._queue: asyncio.Queue[JobProgress] = asyncio.Queue(QUEUE_MAX)
 
-    async def add(self, made: Progress) -> None:
+    async def add(self, made: JobProgress) -> None:
         """Put progress into the queue."""
         await self._queue.put(made)
 
     async def run(
-        self, conn: AsyncConnection[Any], on_recorded: Callable[[list[Progress]], None]
+        self, conn: AsyncConnection[Any], on_recorded: Callable[[list[JobProgress]], None]
     ) -> None:
         """Record, until it is cancelled, and tell of what has been.
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from workflows.dispatch.address import Address
-    from workflows.dispatch.circuit_breaker import Breaker
+    from workflows.dispatch.circuit_breaker import CircuitBreaker
     from workflows.dispatch.limits import Limits
     from workflows.outbox.table import Job
     from workflows.routes.route import Route
@@ -22,7 +22,7 @@ class Destination(NamedTuple):
 
     route: Route
     address: Address
-    breaker: Breaker
+    breaker: CircuitBreaker
 
 
 class RouteQueue:

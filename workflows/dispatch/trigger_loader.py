@@ -1,4 +1,4 @@
-"""Loading: what transformations look at, read for as many jobs at a time as ask meanwhile."""
+"""Reads the triggers of jobs from the log, grouping the jobs that asked during the last read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ledger.mapper import COLUMNS, LedgerMapper
 from telemetry.redaction import origin_of
 from workflows.outbox import due_facts as judging
 from workflows.outbox import table as outbox
-from workflows.trigger import Occasion
+from workflows.trigger import Trigger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from workflows.outbox.table import Doubt, Job
 
     Asked: TypeAlias = "tuple[Job, asyncio.Future[Loaded]]"
-    Found: TypeAlias = "dict[UUID, Occasion | UnjudgedError]"
+    Found: TypeAlias = "dict[UUID, Trigger | UnjudgedError]"
     Rows: TypeAlias = list[tuple[Any, ...]]
 
 TOGETHER_MAX: Final = 100
@@ -45,18 +45,18 @@ _HISTORIES: Final = f"""
 
 
 class UnjudgedError(Exception):
-    """It cannot be told how a delivery stands; the message tells why, and quotes nothing of it."""
+    """A delivery has no verdict; the message says why, and quotes nothing of it."""
 
 
 class Loaded(NamedTuple):
     """A job's delivery as it stood when the job fell due, and what is unclear of earlier tries."""
 
-    occasion: Occasion
+    trigger: Trigger
     doubt: Doubt | None
 
 
-class Loader:
-    """Answers what a job's delivery is, and how it stood when the job fell due."""
+class TriggerLoader:
+    """Reads a job's delivery, and the verdict on it when the job fell due."""
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[Asked] = asyncio.Queue()
@@ -104,11 +104,11 @@ class Loader:
             job.job_id: self._judge(job, rows) for rows in streams for job in by_stream[rows[0][0]]
         }
 
-    def _judge(self, job: Job, rows: Rows) -> Occasion | UnjudgedError:
+    def _judge(self, job: Job, rows: Rows) -> Trigger | UnjudgedError:
         try:
             events = [self._mapper.decode(*row) for row in rows if row[4] <= job.known_position]
             known = aggregate(job.stream_id, events)
-            found = judging.occasion(known, job.webhook_id, job.position)
+            found = judging.trigger(known, job.webhook_id, job.position)
         except Exception as error:  # noqa: BLE001 -- one event must not stop all others
             return UnjudgedError(f"the event cannot be judged: {origin_of(error)}")
         return found._replace(replay=job.replay) if found else UnjudgedError(_NOT_THERE)
@@ -145,7 +145,7 @@ async def _rows(
 
 
 def _settle(
-    loaded: asyncio.Future[Loaded], found: Occasion | UnjudgedError, doubt: Doubt | None
+    loaded: asyncio.Future[Loaded], found: Trigger | UnjudgedError, doubt: Doubt | None
 ) -> None:
     if isinstance(found, UnjudgedError):
         loaded.set_exception(found)

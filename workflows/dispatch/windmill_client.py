@@ -1,4 +1,4 @@
-"""The client: the three calls to Windmill, and what each answer means."""
+"""The three calls to Windmill's API, and what each answer means."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _MEANINGS: Final[Mapping[int, Meaning]] = {
 """What is not here has failed from 400 on; below it is not Windmill's. Of 400, see `start`."""
 
 
-class Client:
+class WindmillClient:
     """Talks to Windmill over a few connections that are kept open.
 
     It follows no redirect and keeps no cookie, and nothing of `.netrc` goes out. A proxy that the
@@ -122,14 +122,14 @@ class Client:
         if len(answer.body) > RESULT_BYTES_MAX:
             raise OversizeError(f"its result is larger than {RESULT_BYTES_MAX} bytes")
         try:
-            told = _decode_outcome(answer.body)
+            status = _decode_outcome(answer.body)
         except (msgspec.DecodeError, RecursionError) as error:
             raise WindmillError("Windmill's answer is not understood") from error
-        if not told.completed:
+        if not status.completed:
             return None
-        if told.success or await self._was_skipped(address, job_id):
+        if status.success or await self._was_skipped(address, job_id):
             return Outcome(succeeded=True, problem=None)
-        problem = address.masked(_problem(told.result))[:ANSWER_CHARS_MAX]
+        problem = address.masked(_problem(status.result))[:ANSWER_CHARS_MAX]
         return Outcome(succeeded=False, problem=problem)
 
     async def knows(self, address: Address, job_id: UUID, refusal: str = "") -> bool:
@@ -198,7 +198,7 @@ class Client:
         except TimeoutError as error:
             raise NoAnswerError(f"no answer within {self._timeout_s:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise NoAnswerError(_told(error)) from error
+            raise NoAnswerError(_described(error)) from error
         return _Answer(response.status, response.headers.get("retry-after", ""), body)
 
 
@@ -214,7 +214,7 @@ class _Answer(NamedTuple):
         return self.body.decode("utf-8", "replace")
 
 
-class _Told(msgspec.Struct):
+class _JobStatus(msgspec.Struct):
     completed: bool
     success: bool | None = None
     result: msgspec.Raw = msgspec.Raw(b"null")
@@ -228,7 +228,7 @@ class _Failure(msgspec.Struct):
     error: dict[str, Any]
 
 
-_decode_outcome: Final = msgspec.json.Decoder(_Told).decode
+_decode_outcome: Final = msgspec.json.Decoder(_JobStatus).decode
 _decode_shown: Final = msgspec.json.Decoder(_Shown).decode
 _decode_failure: Final = msgspec.json.Decoder(_Failure, float_hook=float).decode
 
@@ -258,7 +258,7 @@ def _retry_after_s(said: str) -> float | None:
     return min(max(wait_s, 0.0), RETRY_AFTER_MAX_S)
 
 
-def _told(error: Exception) -> str:
+def _described(error: Exception) -> str:
     # Of others, the text could quote what was to be sent.
     why = str(error) if isinstance(error, aiohttp.ClientConnectionError) else ""
     what = NOTHING_SENT if isinstance(error, aiohttp.ClientConnectorError) else "no answer"

@@ -1,1 +1,1 @@
-"""The outbox: the jobs that the log calls for, from when their events are read."""
+"""The outbox: the jobs that routes start for events of the log, until they have ended."""

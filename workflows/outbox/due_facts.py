@@ -1,4 +1,4 @@
-"""Judging: which deliveries fall due with an event, and how each stands by what is known then."""
+"""Which deliveries start jobs once an event is known, and the verdict on each by then."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from domain.aggregates.factory import aggregate
 from domain.delivery import UnreadableError, read_envelope
 from domain.state_machine import Verdict
-from workflows.trigger import Occasion
+from workflows.trigger import Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,9 +26,9 @@ _decode: Final = msgspec.json.Decoder(dict[str, Any], float_hook=float).decode
 
 
 class Due(NamedTuple):
-    """An occasion, and the position of the event that made it due."""
+    """A trigger, and the position of the event that made it due."""
 
-    occasion: Occasion
+    trigger: Trigger
     known_position: int
 
 
@@ -46,21 +46,21 @@ def fallen_due(
 
     That is each new fact; and a fact that was refused or an anomaly until then, and counts for
     more now: a missing one has come before it. `events` are all of the stream's, up to the last
-    that counts. Only occasions of wanted types are given, and each without its entity.
+    that counts. Only triggers of wanted types are yielded, each without its entity.
     """
     known = aggregate(stream_id, events)
     entries = _at_the_end(known, after)
     if entries is None:
-        found = _one_by_one(stream_id, events, after)
+        candidates = _one_by_one(stream_id, events, after)
     else:
-        found = ((known, entry, position) for position, entry in entries)
-    for stands, entry, position in found:
-        one = _occasion(stands, entry, wants_type)
-        if one is not None:
-            yield Due(one, position)
+        candidates = ((known, entry, position) for position, entry in entries)
+    for folded, entry, position in candidates:
+        new = _trigger(folded, entry, wants_type)
+        if new is not None:
+            yield Due(new, position)
 
 
-def occasion(known: Aggregate, webhook_id: str, position: int | None = None) -> Occasion | None:
+def trigger(known: Aggregate, webhook_id: str, position: int | None = None) -> Trigger | None:
     """Return how a delivery stands in an aggregate as it is known; None where it is not there.
 
     Should one webhook-id tell of several things, a position says which of them is meant.
@@ -68,8 +68,8 @@ def occasion(known: Aggregate, webhook_id: str, position: int | None = None) -> 
     own = [entry for entry in known.timeline() if entry.webhook_id == webhook_id]
     if not own:
         return None
-    entry = next((one for one in own if one.position == str(position)), own[0])
-    found = _occasion(known, entry, _any_type)
+    entry = next((entry for entry in own if entry.position == str(position)), own[0])
+    found = _trigger(known, entry, _any_type)
     return found and found._replace(entity=_entity(known, entry))
 
 
@@ -120,7 +120,7 @@ def _verdicts(known: Aggregate) -> Verdicts:
     return {(entry.kind, entry.id, entry.webhook_id): entry.verdict for entry in known.timeline()}
 
 
-def _occasion(known: Aggregate, entry: Entry, wants_type: Callable[[str], bool]) -> Occasion | None:
+def _trigger(known: Aggregate, entry: Entry, wants_type: Callable[[str], bool]) -> Trigger | None:
     position = int(entry.position)
     event = next(one for one in reversed(known.events) if one.position == position)
     try:
@@ -129,7 +129,7 @@ def _occasion(known: Aggregate, entry: Entry, wants_type: Callable[[str], bool])
         return None
     if not wants_type(envelope.type):
         return None
-    return Occasion(
+    return Trigger(
         webhook_id=entry.webhook_id,
         type=envelope.type,
         business_id=envelope.business_id,

@@ -1,4 +1,4 @@
-"""The outbox's follower: the leader that puts the jobs that the log calls for into the outbox."""
+"""Follows the log, and puts the jobs that routes start for its events into the outbox."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ledger.following.checkpoint import ProjectionTracking
 from ledger.following.leader import Duty, Leader, Step
 from ledger.following.pages import histories
-from ledger.following.taking import Limits, take
+from ledger.following.taking import PageLimits, take
 from ledger.mapper import LedgerMapper
 from postgres.advisory_locks import AdvisoryLock
 from postgres.connections import WRITING, connect
@@ -49,8 +49,8 @@ class Outbox(Leader):
     """Follows the log for the routes that there are when an event is read.
 
     Rows and checkpoint are written in one transaction, so an event is taken exactly once.
-    Nothing is read while it is not known what the log calls for: where the routes were never
-    right since the process began, or are just being written. `routes` are asked by its thread
+    Nothing is read while the routes are not known: they were never right since the process
+    began, or are just being written. `routes` are asked by its thread
     alone.
     """
 
@@ -75,7 +75,7 @@ class Outbox(Leader):
         def write(page: Page) -> None:
             outbox.add_all(conn, self._due(conn, page, routes))
 
-        page = take(conn, self._tracking, write, Limits(events_max, PAGE_BYTES_MAX))
+        page = take(conn, self._tracking, write, PageLimits(events_max, PAGE_BYTES_MAX))
         return Step(page.events, page.last) if page else Step()
 
     def _take_known(self, conn: Connection[Any], is_one: bool) -> Step:
@@ -141,6 +141,6 @@ def _due(
 
     for due in fallen_due(stream_id, events, after, wants_type):
         for route in wanting:
-            if route.wants(due.occasion):
+            if route.wants(due.trigger):
                 # Its payload has served its purpose, and a page of them would be large.
-                yield route.name, due._replace(occasion=due.occasion._replace(payload={}))
+                yield route.name, due._replace(trigger=due.trigger._replace(payload={}))

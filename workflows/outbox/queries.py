@@ -1,4 +1,4 @@
-"""Listing: what people see of the outbox, and how what is parked waits again."""
+"""What people see of the outbox, and how parked jobs are made to wait again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replaying: puts events of the past into the outbox, for a route that missed them or a new one."""
+"""Puts events of the past into the outbox, for a route that missed them or a new one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from postgres.connections import WORKING, connect
 from workflows.outbox import table as outbox
 from workflows.outbox.due_facts import Due
 from workflows.outbox.follower import NAME, begin
-from workflows.outbox.replay_search import Span, pages
+from workflows.outbox.replay_search import ReplaySpan, pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -116,7 +116,7 @@ def replay(conninfo: str, asked: Asked, *, dry_run: bool, progress: Progress) ->
     return done
 
 
-def _span(conn: psycopg.Connection[Any], asked: Asked) -> tuple[Span, int]:
+def _span(conn: psycopg.Connection[Any], asked: Asked) -> tuple[ReplaySpan, int]:
     """Return the events to look at, and how many more there are that the outbox will read."""
     taken = conn.execute(_TAKEN, [NAME]).fetchone()
     ((known,),) = conn.execute(_END).fetchall()
@@ -125,7 +125,7 @@ def _span(conn: psycopg.Connection[Any], asked: Asked) -> tuple[Span, int]:
     # What was recorded at that very instant counts.
     behind = max(asked.since or _BEGINNING, _BEGINNING) - timedelta(microseconds=1)
     after = min(end, _position(conn, behind))
-    return Span(after, end, known), until - end
+    return ReplaySpan(after, end, known), until - end
 
 
 def _position(conn: psycopg.Connection[Any], moment: datetime) -> int:
@@ -138,11 +138,11 @@ def _chosen(
     conn: psycopg.Connection[Any], asked: Asked, matches: Sequence[Match], done: Replayed
 ) -> Iterator[tuple[Match, UUID | None]]:
     """Yield what is to wait, with its job where that is parked; and count in `done`."""
-    ids = [one.occasion.webhook_id for one in matches]
+    ids = [one.trigger.webhook_id for one in matches]
     rows = conn.execute(_LATEST, [asked.route.name, ids]).fetchall() if ids else []
     latest = {(stream_id, webhook_id): _Latest(*rest) for stream_id, webhook_id, *rest in rows}
     for match in matches:
-        last = latest.get((match.stream_id, match.occasion.webhook_id))
+        last = latest.get((match.stream_id, match.trigger.webhook_id))
         done.matched += 1
         if last is not None and last.state == "parked":
             done.waiting_again += 1
@@ -150,7 +150,7 @@ def _chosen(
         elif last is None or (asked.again and last.state != "waiting"):
             done.queued += 1
             replay = 0 if last is None else last.replay + 1
-            yield match._replace(occasion=match.occasion._replace(replay=replay)), None
+            yield match._replace(trigger=match.trigger._replace(replay=replay)), None
         else:
             done.left += 1
 
@@ -163,9 +163,9 @@ def _queue(
 ) -> None:
     """Let events wait in this order, whether there is a job for them or not."""
     with conn.pipeline():
-        for (stream_id, occasion), job_id in chosen:
+        for (stream_id, trigger), job_id in chosen:
             if job_id is None:
-                outbox.add(conn, stream_id, [(route, Due(occasion, known))])
+                outbox.add(conn, stream_id, [(route, Due(trigger, known))])
             else:
                 conn.execute(_WAIT_AGAIN, [known, job_id])
         conn.execute("SELECT pg_notify(%s, '')", [outbox.CHANNEL])

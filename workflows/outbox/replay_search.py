@@ -1,4 +1,4 @@
-"""Matching: the events of the past that a route is for, by what is known of them now."""
+"""The events of the past that a route is for, by what is known of them now."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from domain.aggregates.factory import aggregate
 from ledger.following.pages import FETCH_ROWS
 from ledger.mapper import COLUMNS, LedgerMapper
-from workflows.outbox.due_facts import occasion
+from workflows.outbox.due_facts import trigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from psycopg.rows import TupleRow
 
     from workflows.routes.route import Route
-    from workflows.trigger import Occasion
+    from workflows.trigger import Trigger
 
 PAGE_EVENTS_MAX: Final = 500
 PAGE_BYTES_MAX: Final = 8 * 2**20
@@ -42,7 +42,7 @@ _HISTORIES: Final = f"""
 """  # noqa: S608 -- constants
 
 
-class Span(NamedTuple):
+class ReplaySpan(NamedTuple):
     """The events behind one position, up to another, as they stand by what is known at a third."""
 
     after: int
@@ -54,10 +54,10 @@ class Match(NamedTuple):
     """An event that a route is for."""
 
     stream_id: str
-    occasion: Occasion
+    trigger: Trigger
 
 
-class Page(NamedTuple):
+class MatchedPage(NamedTuple):
     """A part of the log: the position at which it ends, and what in it matches, in order."""
 
     last: int
@@ -72,8 +72,8 @@ class _Place(NamedTuple):
 
 
 def pages(
-    conn: Connection[Any], route: Route, wants_type: Callable[[str], bool], span: Span
-) -> Iterator[Page]:
+    conn: Connection[Any], route: Route, wants_type: Callable[[str], bool], span: ReplaySpan
+) -> Iterator[MatchedPage]:
     """Go through a part of the log; between two pages the connection is free."""
     after, mapper = span.after, LedgerMapper()
     while after < span.until:
@@ -85,7 +85,7 @@ def pages(
         after = places[-1].position
         wanted = [place for place in places if wants_type(place.type)]
         matches = list(_matches(conn, mapper, route, wanted, span.known)) if wanted else []
-        yield Page(after, sorted(matches, key=lambda match: match.occasion.position))
+        yield MatchedPage(after, sorted(matches, key=lambda match: match.trigger.position))
 
 
 def _matches(
@@ -100,10 +100,10 @@ def _matches(
         for stream_id, of_stream in groupby(rows, key=itemgetter(0)):
             stands = aggregate(stream_id, [mapper.decode(*row) for row in of_stream])
             for place in wanted[stream_id]:
-                one = occasion(stands, place.webhook_id, place.position)
+                matched = trigger(stands, place.webhook_id, place.position)
                 # A further body of a webhook-id is no further event.
-                if one and one.position == place.position and route.wants(one):
-                    yield Match(stream_id, one)
+                if matched and matched.position == place.position and route.wants(matched):
+                    yield Match(stream_id, matched)
 
 
 def _rows(curs: Cursor, stream_ids: list[str], known: int) -> Generator[TupleRow]:

@@ -1,4 +1,4 @@
-"""The outbox: the jobs that the log calls for, as they stand in their table."""
+"""The table of jobs: what is added, read and recorded there."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from workflows.outbox.due_facts import Due
 
 CHANNEL: Final = "windmill"
-"""Told when rows have been added, or wait again."""
+"""Notified when rows have been added, or wait again."""
 PROBLEM_CHARS_MAX: Final = 1_000
 NOTHING_SENT: Final = "nothing sent"
-"""Begins what is told of an attempt whose request did not go out."""
+"""Begins the `answer` of an attempt whose request did not go out."""
 HELD_BACK: Final = "held back"
-"""Begins what is told of an attempt that was not made: see `Doubt`."""
+"""Begins the `answer` of an attempt that was not made: see `Doubt`."""
 _WITNESSES_MAX: Final = 200
 # Any UUID will do, as long as it never changes: job ids are made from it.
 _NAMESPACE: Final = UUID("6f4b1c7e-2d2b-5a55-9d3c-8a1f5e0c7b42")
@@ -38,7 +38,7 @@ _ADD: Final = """
     ) ORDER BY place
     ON CONFLICT (job_id) DO NOTHING
 """
-# How long a job has waited is told by the clock that knows since when.
+# The database's clock wrote created_at, so the same clock says how long a job has waited.
 _WAITING: Final = """
     SELECT job_id, route, stream_id, webhook_id, position, known_position, replay, attempts,
         extract(epoch FROM clock_timestamp() - created_at)::float8
@@ -46,9 +46,9 @@ _WAITING: Final = """
     WHERE state = 'waiting' AND route = %s AND stream_id <> ALL (%s) ORDER BY due LIMIT %s
 """
 # One statement, so all or nothing. The join leaves out jobs that somebody has deleted meanwhile.
-# A job that is known to be started stays so, whoever else may have given it up; and one that was
-# given up waits again for nobody but `retry`. It is a CASE so that the planner, who may not know
-# yet how many jobs wait, cannot think of reading all of them by their own index.
+# A job that is known to be started stays so, even if another process has given it up; and one
+# that was given up waits again only after `retry`. It is a CASE so that the planner, which may not
+# know yet how many jobs wait, cannot read all of them by their own index.
 _RECORD: Final = """
     WITH recorded AS (
         INSERT INTO raphus.windmill_attempts
@@ -69,8 +69,8 @@ _RECORD: Final = """
     WHERE o.job_id = new.job_id AND CASE o.state
         WHEN 'waiting' THEN true WHEN 'parked' THEN new.state = 'started' ELSE false END
 """
-# Whatever is not a refusal leaves open whether the job was started. Who lets a job wait again that
-# was held back has been told so: what came before that is his to know.
+# Whatever is not a refusal leaves open whether the job was started. Who retries a job that was
+# held back was told why by then, so attempts before that one raise no doubt.
 _DOUBTS: Final = """
     SELECT unclear.job_id, unclear.since, witness.job_id
     FROM unnest(%(job_ids)s::uuid[]) AS asked (job_id)
@@ -124,7 +124,7 @@ class Doubt(NamedTuple):
     witness: UUID | None
 
 
-class Progress(NamedTuple):
+class JobProgress(NamedTuple):
     """What has come of a job: its state now, the attempt that led there, and what is wrong."""
 
     job_id: UUID
@@ -146,7 +146,7 @@ def add(conn: Connection[Any], stream_id: str, due: Iterable[tuple[str, Due]]) -
 
     One that is there already is left alone.
     """
-    add_all(conn, ((stream_id, route, one) for route, one in due))
+    add_all(conn, ((stream_id, route, due_job) for route, due_job in due))
 
 
 def add_all(conn: Connection[Any], due: Iterable[tuple[str, str, Due]]) -> None:
@@ -154,16 +154,16 @@ def add_all(conn: Connection[Any], due: Iterable[tuple[str, str, Due]]) -> None:
     rows = [
         {
             "place": place,
-            "job_id": job_id_of(route, stream_id, one.webhook_id, one.replay),
+            "job_id": job_id_of(route, stream_id, trigger.webhook_id, trigger.replay),
             "route": route,
             "stream_id": stream_id,
-            "webhook_id": one.webhook_id,
-            "type": one.type,
-            "position": one.position,
+            "webhook_id": trigger.webhook_id,
+            "type": trigger.type,
+            "position": trigger.position,
             "known_position": known_position,
-            "replay": one.replay,
+            "replay": trigger.replay,
         }
-        for place, (stream_id, route, (one, known_position)) in enumerate(due)
+        for place, (stream_id, route, (trigger, known_position)) in enumerate(due)
     ]
     if rows:
         conn.execute(_ADD, [msgspec.json.encode(rows).decode()])
@@ -194,28 +194,28 @@ async def doubts(conn: AsyncConnection[Any], job_ids: Sequence[UUID]) -> dict[UU
     return {job_id: Doubt(*rest) for job_id, *rest in await cursor.fetchall()}
 
 
-async def record(conn: AsyncConnection[Any], made: Sequence[Progress]) -> None:
+async def record(conn: AsyncConnection[Any], recorded: Sequence[JobProgress]) -> None:
     """Record what has come of jobs, all or nothing."""
     attempts = [
         {
-            "job_id": one.job_id,
-            "number": one.attempts,
-            "attempted_at": one.attempt.attempted_at,
-            "took_ms": one.attempt.took_ms,
-            "status": one.attempt.status,
-            "answer": storable(one.attempt.answer),
+            "job_id": progress.job_id,
+            "number": progress.attempts,
+            "attempted_at": progress.attempt.attempted_at,
+            "took_ms": progress.attempt.took_ms,
+            "status": progress.attempt.status,
+            "answer": storable(progress.attempt.answer),
         }
-        for one in made
-        if one.attempt
+        for progress in recorded
+        if progress.attempt
     ]
     states = [
         {
-            "job_id": one.job_id,
-            "attempts": one.attempts,
-            "state": one.state,
-            "problem": one.problem and storable(one.problem[:PROBLEM_CHARS_MAX]),
+            "job_id": progress.job_id,
+            "attempts": progress.attempts,
+            "state": progress.state,
+            "problem": progress.problem and storable(progress.problem[:PROBLEM_CHARS_MAX]),
         }
-        for one in {one.job_id: one for one in made}.values()
+        for progress in {progress.job_id: progress for progress in recorded}.values()
     ]
     rows = [msgspec.json.encode(some).decode() for some in (attempts, states)]
     await conn.execute(_RECORD, rows, prepare=True)

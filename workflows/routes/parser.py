@@ -1,4 +1,4 @@
-"""Reading: what the text of a file of routes declares, or at which line it is wrong, and how."""
+"""What the text of a file of routes declares, or what is wrong with it, and at which line."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from workflows.routes.conditions import Condition, Glob
     from workflows.routes.targets import Target
     from workflows.transforms.custom_code import OwnCode
-    from workflows.trigger import Occasion
+    from workflows.trigger import Trigger
 
 
 class ShownRoute(msgspec.Struct, frozen=True):
@@ -72,12 +72,12 @@ class Route:
         """Tell whether deliveries of a type may start something; no route that is off wants any."""
         return self.enabled and any(glob.matches(type_) for glob in self.on)
 
-    def wants(self, occasion: Occasion) -> bool:
+    def wants(self, trigger: Trigger) -> bool:
         """Tell whether a delivery is to start something."""
         return (
-            self.wants_type(occasion.type)
-            and (occasion.verdict or NO_VERDICT) in self.verdicts
-            and all(condition.holds(occasion.payload) for condition in self.conditions)
+            self.wants_type(trigger.type)
+            and (trigger.verdict or NO_VERDICT) in self.verdicts
+            and all(condition.holds(trigger.payload) for condition in self.conditions)
         )
 
     def show(self) -> ShownRoute:

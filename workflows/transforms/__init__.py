@@ -1,1 +1,1 @@
-"""Transforming: what a job is told, by a built-in transformation or by the merchant's own code."""
+"""Transforms: an event made into a job's arguments, built in or by the merchant's own code."""

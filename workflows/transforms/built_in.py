@@ -1,4 +1,4 @@
-"""Transformations: the arguments of a job, made of an occasion; those that are built in.
+"""Transformations: the arguments of a job, made of a trigger; those that are built in.
 
 `basic`, `subscription` and `dispute` give, to the byte, what the JavaScript in Dodo's
 documentation of its integration with Windmill gives: the same keys in the same order, and no key
@@ -18,58 +18,58 @@ from domain.money import decimal_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from workflows.trigger import Occasion
+    from workflows.trigger import Trigger
 
 Arguments: TypeAlias = dict[str, object]
 Data: TypeAlias = "Mapping[str, Any]"
 
 
-def envelope(occasion: Occasion) -> Arguments:
+def envelope(trigger: Trigger) -> Arguments:
     """Give Dodo's own body."""
-    return occasion.payload
+    return trigger.payload
 
 
-def state(occasion: Occasion) -> Arguments:
+def state(trigger: Trigger) -> Arguments:
     """Give the fact, its verdict, and the thing's state after it."""
     return {
         "event": {
-            "webhook_id": occasion.webhook_id,
-            "type": occasion.type,
-            "occurred_at": occasion.occurred_at,
-            "recorded_at": occasion.recorded_at,
-            "position": str(occasion.position),
+            "webhook_id": trigger.webhook_id,
+            "type": trigger.type,
+            "occurred_at": trigger.occurred_at,
+            "recorded_at": trigger.recorded_at,
+            "position": str(trigger.position),
         },
-        "verdict": occasion.verdict,
-        "reason": occasion.reason,
-        "gap": occasion.gap,
-        "kind": occasion.kind,
-        "id": occasion.id,
-        "state": to_builtins(occasion.entity),
-        "data": occasion.payload.get("data"),
+        "verdict": trigger.verdict,
+        "reason": trigger.reason,
+        "gap": trigger.gap,
+        "kind": trigger.kind,
+        "id": trigger.id,
+        "state": to_builtins(trigger.entity),
+        "data": trigger.payload.get("data"),
     }
 
 
-def basic(occasion: Occasion) -> Arguments:
+def basic(trigger: Trigger) -> Arguments:
     """Summarise a payment that succeeded; every other event passes as it is."""
-    return _documented(occasion, {"payment.succeeded": _payment_succeeded})
+    return _documented(trigger, {"payment.succeeded": _payment_succeeded})
 
 
-def subscription(occasion: Occasion) -> Arguments:
+def subscription(trigger: Trigger) -> Arguments:
     """Summarise a subscription's beginning and its end; every other event passes as it is."""
     cases = {
         "subscription.active": _subscription_started,
         "subscription.cancelled": _subscription_cancelled,
     }
-    return _documented(occasion, cases)
+    return _documented(trigger, cases)
 
 
-def dispute(occasion: Occasion) -> Arguments:
+def dispute(trigger: Trigger) -> Arguments:
     """Summarise what became of a dispute; every other event passes as it is."""
-    is_about_one = occasion.type.startswith("dispute.")
-    return _documented(occasion, {occasion.type: _dispute} if is_about_one else {})
+    is_about_one = trigger.type.startswith("dispute.")
+    return _documented(trigger, {trigger.type: _dispute} if is_about_one else {})
 
 
-TRANSFORMATIONS: Final[Mapping[str, Callable[[Occasion], Arguments]]] = {
+TRANSFORMATIONS: Final[Mapping[str, Callable[[Trigger], Arguments]]] = {
     "basic": basic,
     "subscription": subscription,
     "dispute": dispute,
@@ -80,25 +80,25 @@ TRANSFORMATIONS: Final[Mapping[str, Callable[[Occasion], Arguments]]] = {
 
 
 def _documented(
-    occasion: Occasion, cases: Mapping[str, Callable[[Occasion, Data], Arguments]]
+    trigger: Trigger, cases: Mapping[str, Callable[[Trigger, Data], Arguments]]
 ) -> Arguments:
-    case = cases.get(occasion.type)
+    case = cases.get(trigger.type)
     if case is None:
-        return occasion.payload
-    data = occasion.payload.get("data")
-    return _defined(case(occasion, data if isinstance(data, dict) else {}))
+        return trigger.payload
+    data = trigger.payload.get("data")
+    return _defined(case(trigger, data if isinstance(data, dict) else {}))
 
 
-def _payment_succeeded(occasion: Occasion, data: Data) -> Arguments:
+def _payment_succeeded(trigger: Trigger, data: Data) -> Arguments:
     return {
-        "event_type": occasion.type,
+        "event_type": trigger.type,
         "payment_id": data.get("payment_id", UNSET),
         "amount": _amount(data, "total_amount"),
         "currency": data.get("currency") or "USD",
         "customer_email": _of_customer(data, "email"),
         "customer_name": _of_customer(data, "name"),
         "payment_method": data.get("payment_method") or "unknown",
-        "timestamp": _timestamp(occasion),
+        "timestamp": _timestamp(trigger),
         "metadata": _defined(
             {
                 "business_id": data.get("business_id", UNSET),
@@ -108,7 +108,7 @@ def _payment_succeeded(occasion: Occasion, data: Data) -> Arguments:
     }
 
 
-def _subscription_started(occasion: Occasion, data: Data) -> Arguments:
+def _subscription_started(trigger: Trigger, data: Data) -> Arguments:
     return {
         "event_type": "subscription_started",
         "subscription_id": data.get("subscription_id", UNSET),
@@ -119,11 +119,11 @@ def _subscription_started(occasion: Occasion, data: Data) -> Arguments:
         "frequency": data.get("payment_frequency_interval", UNSET),
         "next_billing": data.get("next_billing_date", UNSET),
         "customer_id": _of_customer(data, "customer_id"),
-        "timestamp": _timestamp(occasion),
+        "timestamp": _timestamp(trigger),
     }
 
 
-def _subscription_cancelled(occasion: Occasion, data: Data) -> Arguments:
+def _subscription_cancelled(trigger: Trigger, data: Data) -> Arguments:
     return {
         "event_type": "subscription_cancelled",
         "subscription_id": data.get("subscription_id", UNSET),
@@ -131,22 +131,22 @@ def _subscription_cancelled(occasion: Occasion, data: Data) -> Arguments:
         "cancelled_at": data.get("cancelled_at", UNSET),
         "cancel_at_next_billing": data.get("cancel_at_next_billing_date", UNSET),
         "customer_id": _of_customer(data, "customer_id"),
-        "timestamp": _timestamp(occasion),
+        "timestamp": _timestamp(trigger),
     }
 
 
-def _dispute(occasion: Occasion, data: Data) -> Arguments:
+def _dispute(trigger: Trigger, data: Data) -> Arguments:
     return {
-        "event_type": occasion.type,
+        "event_type": trigger.type,
         "dispute_id": data.get("dispute_id", UNSET),
         "payment_id": data.get("payment_id", UNSET),
         "amount": _amount(data, "amount"),
         "status": data.get("dispute_status", UNSET),
         "stage": data.get("dispute_stage", UNSET),
         "remarks": data.get("remarks") or "",
-        "urgent": occasion.type == "dispute.opened",
+        "urgent": trigger.type == "dispute.opened",
         "business_id": data.get("business_id", UNSET),
-        "timestamp": _timestamp(occasion),
+        "timestamp": _timestamp(trigger),
     }
 
 
@@ -174,8 +174,8 @@ def _of_customer(data: Data, name: str) -> object:
     return customer.get(name, UNSET) if isinstance(customer, dict) else UNSET
 
 
-def _timestamp(occasion: Occasion) -> object:
-    return occasion.payload.get("timestamp", UNSET)
+def _timestamp(trigger: Trigger) -> object:
+    return trigger.payload.get("timestamp", UNSET)
 
 
 def _defined(values: Arguments) -> Arguments:

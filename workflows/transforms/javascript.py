@@ -64,7 +64,7 @@ _DRIVER: Final = r"""
 """
 
 
-class _Told(msgspec.Struct):
+class _Returned(msgspec.Struct):
     arguments: msgspec.Raw = NOTHING
     kind: str = ""
     is_cancelled: bool = False
@@ -72,7 +72,7 @@ class _Told(msgspec.Struct):
     stack: str = ""
 
 
-_decode: Final = msgspec.json.Decoder(_Told).decode
+_decode: Final = msgspec.json.Decoder(_Returned).decode
 
 
 def run(call: Call) -> bytes | None:
@@ -89,22 +89,22 @@ def run(call: Call) -> bytes | None:
     context.set_time_limit(TIME_S_MAX)
     driver = context.eval(_DRIVER)
     try:
-        told = _decode(driver(source, bytes(call.argument).decode()))
+        returned = _decode(driver(source, bytes(call.argument).decode()))
     except quickjs.JSException as error:
         what, _, stack = str(error).partition("\n")
         raise CallError(_said(path, what, stack)) from None
     except (UnicodeDecodeError, msgspec.DecodeError, TypeError):
         # It has changed what the driver stands on, to no one's harm but its own.
         raise CallError(_said(path, "it changes how errors are described", "")) from None
-    if told.problem:
-        raise CallError(_said(path, told.problem, told.stack))
-    if told.is_cancelled:
+    if returned.problem:
+        raise CallError(_said(path, returned.problem, returned.stack))
+    if returned.is_cancelled:
         return None
-    arguments = bytes(told.arguments)
+    arguments = bytes(returned.arguments)
     if not arguments.startswith(b"{"):
         raise CallError(
-            f"{path.name}: the payload that handler returned is {shortened(told.kind)}; it must be"
-            " an object, whose keys become the arguments"
+            f"{path.name}: the payload that handler returned is {shortened(returned.kind)}; it must"
+            " be an object, whose keys become the arguments"
         )
     return arguments
 

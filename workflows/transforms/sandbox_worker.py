@@ -50,18 +50,18 @@ def main() -> int:
     run = _runner(language)
     conceal()  # else what a call leaves running could read the ids of later ones
     renounce()
-    asked, told = _pipes()
-    # The end of the server's service is told to every process of it. A call is answered first;
-    # when the server has ended, or ends us, we learn it.
+    calls, answers = _pipes()
+    # A service manager sends SIGTERM to every process of the server. The call at hand is answered
+    # first: this process ends when its standard input does, or the server kills it.
     signal.signal(signal.SIGTERM, lambda *_: None)
     _limit(language)
-    _tell(told, Answer())
-    for line in asked:
+    _write(answers, Answer())
+    for line in calls:
         _alarm(2 * DEADLINE_S)
         call = msgspec.json.decode(line, type=Call)
         answer = _answer(run, call)
         answer.id = call.id
-        _tell(told, answer)
+        _write(answers, answer)
         _alarm(0)
         if answer.is_last:
             break
@@ -82,14 +82,14 @@ def _runner(language: Language) -> Callable[[Call], bytes | None]:
 def _pipes() -> tuple[BinaryIO, BinaryIO]:
     """Take standard input and output for the calls, and leave nothing in their place.
 
-    What the merchant's code prints, or reads, then disturbs nobody.
+    What the merchant's code prints, or reads, then disturbs no call.
     """
-    asked, told = os.dup(0), os.dup(1)
+    calls, answers = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDWR)
     for taken in (0, 1, 2):
         os.dup2(nothing, taken)
     os.close(nothing)
-    return os.fdopen(asked, "rb"), os.fdopen(told, "wb")
+    return os.fdopen(calls, "rb"), os.fdopen(answers, "wb")
 
 
 def _limit(language: Language) -> None:
@@ -123,9 +123,9 @@ def _answer(run: Callable[[Call], bytes | None], call: Call) -> Answer:
     return Answer(arguments=msgspec.Raw(arguments))
 
 
-def _tell(told: BinaryIO, answer: Answer) -> None:
-    told.write(msgspec.json.encode(answer) + b"\n")
-    told.flush()
+def _write(answers: BinaryIO, answer: Answer) -> None:
+    answers.write(msgspec.json.encode(answer) + b"\n")
+    answers.flush()
 
 
 if __name__ == "__main__":

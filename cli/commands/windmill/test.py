@@ -37,9 +37,9 @@ def run(settings: Settings, args: Namespace) -> None:
     """Transform the event, send it, and wait for what becomes of the job."""
     route = read_route(settings, args.route)
     try:
-        occasion = sample(args.event)
-        arguments = asyncio.run(trial_run.arguments(route, occasion))
-        if not route.wants(occasion):
+        trigger = sample(args.event)
+        arguments = asyncio.run(trial_run.arguments(route, trigger))
+        if not route.wants(trigger):
             show_unwanted(console(stderr=True), route)
         if args.dry_run:
             write(arguments + b"\n" if args.json else msgspec.json.format(arguments) + b"\n")

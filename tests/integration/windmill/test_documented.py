@@ -10,9 +10,9 @@ import pytest
 
 from domain.money import decimal_text, exponent
 from tests.support.histories import said
-from tests.support.occasions import occasion
 from tests.support.samples import rehearsals, samples
 from tests.support.shop import Shop
+from tests.support.triggers import trigger
 
 BODIES = samples() | rehearsals()
 
@@ -84,7 +84,7 @@ def test_the_built_in_ones_equal_the_documented_ones_byte_for_byte(
     shop: Shop, transformation: str
 ) -> None:
     names = sorted(BODIES)
-    given = [occasion(BODIES[name]) for name in names]
+    given = [trigger(BODIES[name]) for name in names]
     documented = shop.route("javascript", RETOLD[transformation])
     ours = shop.outcomes(*((shop.built_in(transformation), one) for one in given))
     theirs = shop.outcomes(*((documented, one) for one in given))
@@ -104,7 +104,7 @@ CARTS = [
 def test_carts_and_null_amounts_equal_those_of_the_documented_one(shop: Shop) -> None:
     data: dict[str, Any] = {"customer": {}, "currency": "USD", "total_amount": None}
     carts: list[dict[str, Any]] = [{"product_cart": cart} for cart in [*CARTS, None]]
-    given = [occasion(said("payment.succeeded", **data | cart)) for cart in [*carts, {}]]
+    given = [trigger(said("payment.succeeded", **data | cart)) for cart in [*carts, {}]]
     documented = shop.route("javascript", RETOLD["basic"])
     ours = shop.outcomes(*((shop.built_in("basic"), one) for one in given))
     assert ours == shop.outcomes(*((documented, one) for one in given))
@@ -120,7 +120,7 @@ def test_amounts_equal_those_of_javascript(shop: Shop) -> None:
           const texts = webhook.payload.data.amounts.map(amount => (amount / 100).toFixed(2));
           return {payload: {texts}};
         }"""
-    given = occasion(said("payout.success", amounts=amounts))
+    given = trigger(said("payout.success", amounts=amounts))
     made = shop.arguments(shop.route("javascript", source), given)
     assert exponent("USD") == 2
     assert made["texts"] == [decimal_text(amount, "USD") for amount in amounts]

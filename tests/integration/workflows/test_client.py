@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.windmill_stand_in import TOKEN, StandIn
 from workflows.dispatch.address import Address
-from workflows.dispatch.windmill_client import RETRY_AFTER_MAX_S, Client, _retry_after_s
+from workflows.dispatch.windmill_client import RETRY_AFTER_MAX_S, WindmillClient, _retry_after_s
 from workflows.outbox.attempt import Meaning
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def started(base_url: str) -> Attempt:
     """Start a job, and return what came of it."""
 
     async def run() -> Attempt:
-        client = Client(1, timeout_s=10.0)
+        client = WindmillClient(1, timeout_s=10.0)
         try:
             return await client.start(address_in(base_url), JOB, b"{}")
         finally:
@@ -43,7 +43,7 @@ def ended(base_url: str) -> Outcome | None:
     """Ask for the job's outcome."""
 
     async def run() -> Outcome | None:
-        client = Client(1, timeout_s=10.0)
+        client = WindmillClient(1, timeout_s=10.0)
         try:
             return await client.outcome(address_in(base_url), JOB)
         finally:

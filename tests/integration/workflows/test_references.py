@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.histories import said
-from tests.support.occasions import occasion
 from tests.support.projected import record
 from tests.support.shop import Shop
+from tests.support.triggers import trigger
 from tests.support.waiting import until
 from tests.support.windmill import STARTED, all_in, sending, task, write_routes
 from tests.support.windmill_stand_in import StandIn, Worker
@@ -46,7 +46,7 @@ def test_own_code_gives_text_and_fixed_arguments_give_references(
     fixed = 'script = "f/a/b"\narguments = { smtp = "$res:f/raphus/smtp" }'
     shop = Shop(tmp_path)
     route = shop.route(language, SPREAD[language], target=fixed)
-    given = occasion(HOSTILE)
+    given = trigger(HOSTILE)
     assert shop.arguments(route, given) == {
         "note": "$-res:f/raphus/smtp",
         "smtp": "$res:f/raphus/smtp",

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.occasions import occasion
 from tests.support.samples import sample
 from tests.support.scripts import WORKSPACE, script, sent
+from tests.support.triggers import trigger
 from workflows.job_arguments import REPLAY
 from workflows.routes.routes_file import read_routes
 
@@ -121,7 +121,7 @@ def test_a_route_gives_its_script_what_it_takes(name: str, tmp_path: Path) -> No
     (route,) = read_routes(file)
     assert route.path == f"run/p/f/raphus/{name}"
     bodies = [sample(type_) for type_ in ("subscription.on_hold", "dispute.opened")]
-    (wanted, *_) = [body for body in bodies if route.wants(occasion(body))]
+    (wanted, *_) = [body for body in bodies if route.wants(trigger(body))]
     given = sent(route.transformation, wanted)
     assert set(metadata(name)["schema"]["required"]) <= set(given)
 

@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.histories import said
-from tests.support.occasions import occasion
+from tests.support.triggers import trigger
 from tests.support.windmill_stand_in.worker import ArgumentsError, Worker
 from workflows.job_arguments import Transformer
 from workflows.routes.parser import read_text
@@ -183,7 +183,7 @@ def sent(route_more: str, type_: str, hostile: str) -> dict[str, Any]:
     data: dict[str, Any] = dict.fromkeys(about.split(), hostile)
     data["customer"] = {"customer_id": hostile, "email": hostile, hostile: [[[hostile]]]}
     data["metadata"] = {hostile: {"$interpolate": [{"$var": "f/a"}]}}
-    given_ = occasion(said(type_, **data))._replace(webhook_id=hostile, id=hostile)
+    given_ = trigger(said(type_, **data))._replace(webhook_id=hostile, id=hostile)
     found: dict[str, Any] = json.loads(asyncio.run(Transformer().arguments(route, given_)))
     return found
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.occasions import occasion
 from tests.support.samples import sample
+from tests.support.triggers import trigger
 from workflows.job_arguments import Transformer
 from workflows.routes.parser import read_text
 from workflows.routes.routes_file import Route, RoutesError
@@ -32,7 +32,7 @@ def one(text: str) -> Route:
 
 
 def arguments(route: Route, replay: int = 0) -> dict[str, Any]:
-    given = occasion({**sample("dispute.opened")}, replay=replay)
+    given = trigger({**sample("dispute.opened")}, replay=replay)
     found: dict[str, Any] = json.loads(asyncio.run(Transformer().arguments(route, given)))
     return found
 

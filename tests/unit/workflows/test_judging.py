@@ -14,7 +14,7 @@ from domain.aggregates.notice import Notice
 from domain.state_machine import Verdict
 from tests.support.histories import aggregates, delivery, of_one, said
 from tests.support.strategies import lives, recorded
-from workflows.outbox.due_facts import fallen_due, occasion
+from workflows.outbox.due_facts import fallen_due, trigger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,7 +47,7 @@ class Fell(NamedTuple):
 
 
 def fell(due: Due) -> Fell:
-    one = due.occasion
+    one = due.trigger
     return Fell((one.kind, one.id, one.webhook_id), one.verdict, due.known_position)
 
 
@@ -74,7 +74,7 @@ def by_the_book(known: Aggregate) -> list[Fell]:
 
 def first_not_refused(due: Sequence[Due]) -> list[str]:
     """Return what a route without `refused` starts: each event once, as the outbox has it once."""
-    firing = [one.occasion.webhook_id for one in due if one.occasion.verdict != Verdict.REFUSED]
+    firing = [one.trigger.webhook_id for one in due if one.trigger.verdict != Verdict.REFUSED]
     return list(dict.fromkeys(firing))
 
 
@@ -86,7 +86,7 @@ def test_an_anomaly_falls_due_again_when_it_turns_out_to_be_a_transition() -> No
         said("subscription.active", 0, "msg_3", subscription_id="sub_1", status="active"),
     ]
     due = list(in_pages(recorded(told), {0, 1, 2}))
-    assert [(one.occasion.webhook_id, one.occasion.verdict) for one in due] == [
+    assert [(one.trigger.webhook_id, one.trigger.verdict) for one in due] == [
         ("msg_1", Verdict.APPLIED),
         ("msg_2", Verdict.ANOMALY),
         ("msg_3", Verdict.APPLIED),
@@ -115,8 +115,8 @@ def test_each_event_that_is_not_refused_in_the_end_has_fallen_due_once(
     started = first_not_refused(due)
     assert accepted <= set(started)
     # With every event a route that takes refused ones as well starts exactly one job.
-    assert {one.occasion.webhook_id for one in due} == {one.webhook_id for one in arrivals}
-    new = Counter(fell(one).place for one in due if one.occasion.position == one.known_position)
+    assert {one.trigger.webhook_id for one in due} == {one.webhook_id for one in arrivals}
+    new = Counter(fell(one).place for one in due if one.trigger.position == one.known_position)
     assert set(new.values()) == {1}
 
 
@@ -126,7 +126,7 @@ def test_positions_never_go_back(arrivals: list[Delivery], splits: set[int]) -> 
     positions = [one.known_position for one in in_pages(known, splits)]
     assert positions == sorted(positions)
     assert all(
-        one.occasion.position <= one.known_position for one in fallen_due(known.id, known.events, 0)
+        one.trigger.position <= one.known_position for one in fallen_due(known.id, known.events, 0)
     )
 
 
@@ -135,7 +135,7 @@ def test_what_is_loaded_for_a_job_is_what_fell_due(arrivals: list[Delivery]) -> 
     known = recorded(arrivals)
     for one, position in fallen_due(known.id, known.events, 0):
         then = aggregate(known.id, [e for e in known.events if (e.position or 0) <= position])
-        loaded = occasion(then, one.webhook_id, one.position)
+        loaded = trigger(then, one.webhook_id, one.position)
         assert loaded is not None
         if (loaded.kind, loaded.id) == (one.kind, one.id):  # but where one event tells of two
             assert loaded._replace(entity=None) == one
@@ -150,7 +150,7 @@ def test_only_wanted_types_are_given(arrivals: list[Delivery], wanted: str) -> N
 
     everything = list(fallen_due(known.id, known.events, 0))
     some = list(fallen_due(known.id, known.events, 0, wants))
-    assert some == [one for one in everything if wants(one.occasion.type)]
+    assert some == [one for one in everything if wants(one.trigger.type)]
 
 
 def about_sub(type_: str, minute: int) -> Delivery:
@@ -212,6 +212,6 @@ def test_one_webhook_id_that_tells_of_two_things_is_loaded_as_the_one_that_fell_
         said("payment.succeeded", 0, "msg_1", payment_id="pay_1"),
         said("refund.succeeded", 1, "msg_1", payment_id="pay_1", refund_id="ref_1"),
     )
-    found = [occasion(known, "msg_1", position) for position in (1, 2)]
+    found = [trigger(known, "msg_1", position) for position in (1, 2)]
     assert [one and one.type for one in found] == ["payment.succeeded", "refund.succeeded"]
-    assert occasion(known, "msg_2") is None
+    assert trigger(known, "msg_2") is None

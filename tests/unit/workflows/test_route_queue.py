@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from workflows.dispatch.address import Address
-from workflows.dispatch.circuit_breaker import Breaker
+from workflows.dispatch.circuit_breaker import CircuitBreaker
 from workflows.dispatch.limits import Limits
 from workflows.dispatch.route_queue import Destination, RouteQueue
 from workflows.outbox.table import Job
@@ -38,7 +38,7 @@ class Outbox(RuleBasedStateMachine):
         self.to = Destination(
             Route("route", (Glob("*"),), Target("run/p/f/a/b")),
             Address("http://h/api/w/s", "run/p/f/a/b", "t"),
-            Breaker("route"),
+            CircuitBreaker("route"),
         )
         self.queue.direct(self.to)
         self.waiting: list[Job] = []

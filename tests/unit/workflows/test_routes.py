@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.histories import said
-from tests.support.occasions import occasion
 from tests.support.samples import sample
+from tests.support.triggers import trigger
 from workflows.routes.parser import ROUTES_MAX, read_text
 from workflows.routes.routes_file import (
     Route,
@@ -268,34 +268,34 @@ def test_a_route_wants_its_types() -> None:
     assert route.wants_type("dispute.opened")
     assert route.wants_type("payment.failed")
     assert not route.wants_type("payment.succeeded")
-    assert route.wants(occasion(sample("dispute.opened")))
-    assert not route.wants(occasion(sample("payment.succeeded")))
+    assert route.wants(trigger(sample("dispute.opened")))
+    assert not route.wants(trigger(sample("payment.succeeded")))
 
 
 def test_a_route_that_is_off_wants_nothing() -> None:
     route = wanting(enabled="false")
     assert not route.wants_type("dispute.opened")
-    assert not route.wants(occasion(sample("dispute.opened")))
+    assert not route.wants(trigger(sample("dispute.opened")))
 
 
 def test_a_refused_fact_is_wanted_only_by_who_says_so() -> None:
     cancelled = said("subscription.cancelled", 1, subscription_id="sub_1")
-    refused = occasion(said("subscription.renewed", 2, subscription_id="sub_1"), cancelled)
+    refused = trigger(said("subscription.renewed", 2, subscription_id="sub_1"), cancelled)
     assert refused.verdict == "refused"
     assert not wanting().wants(refused)
     assert wanting(verdicts='["refused"]').wants(refused)
-    assert not wanting(verdicts='["refused"]').wants(occasion(cancelled))
+    assert not wanting(verdicts='["refused"]').wants(trigger(cancelled))
 
 
 def test_a_delivery_of_which_no_machine_is_asked_is_wanted_unless_one_says_not() -> None:
-    notice = occasion(sample("payout.success"))
+    notice = trigger(sample("payout.success"))
     assert notice.verdict is None
     assert wanting().wants(notice)
     assert not wanting(verdicts='["applied", "unchanged", "refused"]').wants(notice)
 
 
 def test_all_conditions_must_hold() -> None:
-    opened = occasion(sample("dispute.opened"))  # of 49.00 USD
+    opened = trigger(sample("dispute.opened"))  # of 49.00 USD
     usd, large = '"data.currency" = "USD"', '"data.amount" = { min = 5000 }'
     assert wanting(where=f"{{ {usd} }}").wants(opened)
     assert not wanting(where=f"{{ {usd}, {large} }}").wants(opened)

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from domain.money import exponent
 from tests.support.histories import NOON, said
-from tests.support.occasions import occasion
 from tests.support.samples import PROJECT, rehearsals, sample, samples
+from tests.support.triggers import trigger
 from workflows.job_arguments import TransformationError, Transformer
 from workflows.routes.parser import read_text
 from workflows.transforms.built_in import TRANSFORMATIONS
 from workflows.transforms.sandbox_protocol import ARGUMENTS_BYTES_MAX
 
 if TYPE_CHECKING:
-    from workflows.trigger import Occasion
+    from workflows.trigger import Trigger
 
 BODIES = samples() | rehearsals()
 WITH_NO_DECIMALS = "BIF CLP DJF GNF JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split()
@@ -30,7 +30,7 @@ WITH_THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND".split()
 DOCUMENTED = ["basic", "subscription", "dispute"]
 
 
-def arguments(transformation: str, given: Occasion) -> bytes:
+def arguments(transformation: str, given: Trigger) -> bytes:
     """Return a job's arguments as they are sent."""
 
     async def made() -> bytes:
@@ -41,16 +41,16 @@ def arguments(transformation: str, given: Occasion) -> bytes:
     return asyncio.run(made())
 
 
-def transformed(transformation: str, given: Occasion) -> dict[str, Any]:
+def transformed(transformation: str, given: Trigger) -> dict[str, Any]:
     """Return a job's arguments as a script gets them."""
     read: dict[str, Any] = json.loads(arguments(transformation, given))
     return read
 
 
-def payment(**data: object) -> Occasion:
+def payment(**data: object) -> Trigger:
     """Make a succeeded payment of 52.50 USD, but for what is said otherwise."""
     known: dict[str, Any] = {"payment_id": "pay_1", "total_amount": 5250, "currency": "USD"}
-    return occasion(said("payment.succeeded", **known | {"business_id": "bus_1"} | data))
+    return trigger(said("payment.succeeded", **known | {"business_id": "bus_1"} | data))
 
 
 def test_a_payment_is_summarised_as_documented() -> None:
@@ -62,7 +62,7 @@ def test_a_payment_is_summarised_as_documented() -> None:
         '"timestamp":"2026-01-14T09:26:53.589793Z",'
         '"metadata":{"business_id":"bus_nVKDvwk64QyNvXXlkpDR55"}}'
     )
-    assert arguments("basic", occasion(body)).decode() == expected
+    assert arguments("basic", trigger(body)).decode() == expected
 
 
 def test_a_new_subscription_is_summarised_as_documented() -> None:
@@ -73,7 +73,7 @@ def test_a_new_subscription_is_summarised_as_documented() -> None:
         '"next_billing":"2026-02-14T09:26:11.204417Z","customer_id":"cus_Pc0LRWgjgpYpcz9t6e0pLV",'
         '"timestamp":"2026-01-14T09:26:53.589793Z"}'
     )
-    given = occasion({**sample("subscription.active")})
+    given = trigger({**sample("subscription.active")})
     assert arguments("subscription", given).decode() == expected
 
 
@@ -81,7 +81,7 @@ def test_a_cancelled_subscription_is_summarised_as_documented() -> None:
     body = sample("subscription.cancelled")
     data, customer = body["data"], body["data"]["customer"]
     assert isinstance(customer, dict)
-    assert list(transformed("subscription", occasion({**body})).items()) == [
+    assert list(transformed("subscription", trigger({**body})).items()) == [
         ("event_type", "subscription_cancelled"),
         ("subscription_id", data["subscription_id"]),
         ("customer_email", customer["email"]),
@@ -99,12 +99,12 @@ def test_a_dispute_is_summarised_as_documented() -> None:
         '"stage":"dispute","remarks":"","urgent":true,'
         '"business_id":"bus_nVKDvwk64QyNvXXlkpDR55","timestamp":"2026-02-02T10:20:30.405060Z"}'
     )
-    assert arguments("dispute", occasion({**sample("dispute.opened")})).decode() == expected
+    assert arguments("dispute", trigger({**sample("dispute.opened")})).decode() == expected
 
 
 @pytest.mark.parametrize("word", "challenged won lost accepted expired cancelled".split())
 def test_only_a_dispute_that_opens_is_urgent(word: str) -> None:
-    summary = transformed("dispute", occasion({**sample(f"dispute.{word}")}))
+    summary = transformed("dispute", trigger({**sample(f"dispute.{word}")}))
     assert (summary["event_type"], summary["urgent"]) == (f"dispute.{word}", False)
 
 
@@ -121,8 +121,8 @@ def test_only_a_dispute_that_opens_is_urgent(word: str) -> None:
 )
 def test_every_other_event_passes_unchanged(transformation: str, type_: str) -> None:
     body = BODIES[type_]
-    assert transformed(transformation, occasion(body)) == json.loads(body)
-    assert arguments(transformation, occasion(body)) == msgspec.json.format(body, indent=-1)
+    assert transformed(transformation, trigger(body)) == json.loads(body)
+    assert arguments(transformation, trigger(body)) == msgspec.json.format(body, indent=-1)
 
 
 def test_what_says_nothing_has_its_default() -> None:
@@ -143,7 +143,7 @@ def test_a_missing_customer_is_null(customer: dict[str, None]) -> None:
     assert summary["customer_email"] is summary["customer_name"] is None
     body = sample("subscription.active")
     del body["data"]["customer"]
-    started = transformed("subscription", occasion({**body}))
+    started = transformed("subscription", trigger({**body}))
     assert started["customer_email"] is started["customer_id"] is None
 
 
@@ -161,7 +161,7 @@ def test_an_amount_that_is_none_is_null(amount: object) -> None:
 
 
 def test_a_missing_amount_is_null() -> None:
-    given = occasion(said("dispute.opened", dispute_id="dp_1"))
+    given = trigger(said("dispute.opened", dispute_id="dp_1"))
     assert transformed("dispute", given)["amount"] is None
 
 
@@ -175,7 +175,7 @@ def test_a_missing_amount_is_null() -> None:
 )
 def test_an_amount_has_the_decimals_of_its_currency(currency: str, text: str) -> None:
     assert transformed("basic", payment(currency=currency))["amount"] == text
-    given = occasion(said("dispute.won", dispute_id="dp_1", currency=currency, amount="5250"))
+    given = trigger(said("dispute.won", dispute_id="dp_1", currency=currency, amount="5250"))
     assert transformed("dispute", given)["amount"] == text
 
 
@@ -187,7 +187,7 @@ def test_an_amount_has_the_decimals_of_its_currency(currency: str, text: str) ->
 def test_an_amount_can_be_read_back(amount_minor: int, currency: str, as_text: bool) -> None:
     written = str(amount_minor) if as_text and abs(amount_minor) < 10**18 else amount_minor
     opened = said("dispute.opened", dispute_id="dp_1", amount=written, currency=currency)
-    summary = TRANSFORMATIONS["dispute"](occasion(opened))
+    summary = TRANSFORMATIONS["dispute"](trigger(opened))
     assert Decimal(str(summary["amount"])).scaleb(exponent(currency)) == amount_minor
 
 
@@ -215,13 +215,13 @@ def test_a_payment_without_a_cart_names_no_product(without: dict[str, object]) -
 def test_the_envelope_is_the_body_as_it_came() -> None:
     body = b'{"z":1,"type":"payment.failed","timestamp":"2026-05-01T12:00:00Z","\xc3\xa9":[1.5],'
     body += b'"data":{"payment_id":"pay_1","total_amount":null},"business_id":"bus_1"}'
-    assert arguments("envelope", occasion(body)) == body
+    assert arguments("envelope", trigger(body)) == body
 
 
 def test_the_state_is_the_fact_and_what_is_known_after_it() -> None:
     active = said("subscription.active", 1, subscription_id="sub_1", status="active", quantity=2)
     held = said("subscription.on_hold", 2, "msg_2", subscription_id="sub_1", status="on_hold")
-    known = transformed("state", occasion(held, active))
+    known = transformed("state", trigger(held, active))
     assert known["event"] == {
         "webhook_id": "msg_2",
         "type": "subscription.on_hold",
@@ -238,9 +238,9 @@ def test_the_state_is_the_fact_and_what_is_known_after_it() -> None:
 
 def test_the_state_tells_why_a_fact_was_refused() -> None:
     expired = said("subscription.expired", 1, subscription_id="sub_1")
-    known = transformed("state", occasion(said("subscription.paused", 2, subscription_id="sub_1")))
+    known = transformed("state", trigger(said("subscription.paused", 2, subscription_id="sub_1")))
     assert (known["verdict"], known["gap"]) == ("applied", True)
-    late = occasion(said("subscription.paused", 2, subscription_id="sub_1"), expired)
+    late = trigger(said("subscription.paused", 2, subscription_id="sub_1"), expired)
     known = transformed("state", late)
     assert known["verdict"] == "refused"
     assert known["reason"] == "subscription.paused is not a valid transition from expired"
@@ -248,13 +248,13 @@ def test_the_state_tells_why_a_fact_was_refused() -> None:
 
 
 def test_the_state_of_what_no_machine_is_asked_of_is_null() -> None:
-    known = transformed("state", occasion({**sample("payout.success")}))
+    known = transformed("state", trigger({**sample("payout.success")}))
     assert (known["verdict"], known["state"], known["kind"]) == (None, None, "notice")
 
 
 @pytest.mark.parametrize("transformation", TRANSFORMATIONS)
 def test_a_replay_adds_its_number_to_every_transformation(transformation: str) -> None:
-    given = occasion({**sample("dispute.opened")})
+    given = trigger({**sample("dispute.opened")})
     first, again = (transformed(transformation, given._replace(replay=n)) for n in (0, 2))
     assert "raphus_replay" not in first
     assert again == {**first, "raphus_replay": 2}
@@ -264,7 +264,7 @@ def test_a_replay_adds_its_number_to_every_transformation(transformation: str) -
 @pytest.mark.parametrize("transformation", TRANSFORMATIONS)
 def test_no_sample_is_too_odd_to_be_transformed(transformation: str) -> None:
     for body in BODIES.values():
-        assert isinstance(transformed(transformation, occasion(body)), dict)
+        assert isinstance(transformed(transformation, trigger(body)), dict)
 
 
 JSON = st.recursive(
@@ -294,12 +294,12 @@ def test_no_data_is_too_odd_to_be_transformed(type_: str, data: object, is_alone
 
 @pytest.mark.parametrize("transformation", [*DOCUMENTED, "envelope"])
 def test_arguments_have_a_limit(transformation: str) -> None:
-    at_limit = occasion(said("payout.success", x=""))
+    at_limit = trigger(said("payout.success", x=""))
     spare = ARGUMENTS_BYTES_MAX - len(arguments(transformation, at_limit))
-    at_limit = occasion(said("payout.success", x="y" * spare))
+    at_limit = trigger(said("payout.success", x="y" * spare))
     assert len(arguments(transformation, at_limit)) == ARGUMENTS_BYTES_MAX
     with pytest.raises(TransformationError, match="the arguments are 1048577 bytes of JSON; at"):
-        arguments(transformation, occasion(said("payout.success", x="y" * (spare + 1))))
+        arguments(transformation, trigger(said("payout.success", x="y" * (spare + 1))))
 
 
 def test_what_cannot_be_written_is_an_error_that_quotes_nothing() -> None:

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING
 from domain.aggregates.routing import route
 from domain.delivery import Delivery
 from tests.support.histories import aggregates, delivery
-from workflows.outbox.due_facts import occasion as judged
+from workflows.outbox.due_facts import trigger as judged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from workflows.trigger import Occasion
+    from workflows.trigger import Trigger
 
 
-def occasion(
+def trigger(
     body: bytes | Mapping[str, object] | Delivery,
     *earlier: Delivery,
     replay: int = 0,
-) -> Occasion:
-    """Make the occasion of a body that is delivered after others, under the id `msg_this`.
+) -> Trigger:
+    """Make the trigger of a body that is delivered after others, under the id `msg_this`.
 
     Raises:
-        ValueError: the body is unreadable, and so no occasion.
+        ValueError: the body is unreadable, and so no trigger.
     """
     last = body if isinstance(body, Delivery) else delivery(body, "msg_this")
     known = aggregates([*earlier, last])[route(last).stream_id]
