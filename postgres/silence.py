@@ -60,7 +60,7 @@ class _Silence:
 
     def __init__(self, is_working: Callable[[], bool | None] | None) -> None:
         self._is_working = is_working
-        self._since = time.monotonic()
+        self._since = self._listens_since = time.monotonic()
         self._look: _Look | None = None
 
     def go_on(self, *, is_broken: bool) -> None:
@@ -70,12 +70,15 @@ class _Silence:
             UnansweredError: the server says that nothing will come.
         """
         now, look = time.monotonic(), self._look
+        listened_since, self._listens_since = self._listens_since, now
         if is_broken or (look and look.ended_at and look.is_working is not False):
             self._since, self._look = now, None
         elif look is None:
             if self._is_working is not None and now - self._since > SILENCE_S:
                 self._look = _Look(self._is_working)
-        elif look.ended_at and now - look.ended_at > GRACE_S:
+        # A server that has answered waits for us, too. We may not have run since: so what counts is
+        # that nothing has come when we began to listen only after its word.
+        elif look.ended_at and listened_since > look.ended_at + GRACE_S:
             raise UnansweredError("the database works for this connection no more")
 
 
