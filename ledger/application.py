@@ -159,11 +159,11 @@ class Ledger(Application[str]):
     def _open(self, routed: Sequence[Routed]) -> Batch:
         recorder = cast("LedgerRecorder", self.recorder)
         ends = recorder.select_ends([(to.stream_id, d.webhook_id) for d, to in routed])
-        known: dict[str, list[Event]] = defaultdict(list)
+        held: dict[str, list[Event]] = defaultdict(list)
         for stored in ends.held:
             event = cast("Event", self.mapper.to_domain_event(stored))
-            known[event.originator_id].append(event)
-        return Batch(Stream(name, n, known[name]) for name, n in ends.versions.items())
+            held[event.originator_id].append(event)
+        return Batch(Stream(name, n, held[name]) for name, n in ends.versions.items())
 
 
 def is_away(error: PersistenceError) -> bool:

@@ -76,8 +76,8 @@ def doubt(database_at: datetime, own_at: datetime, head_at: datetime | None) -> 
 
 def signing_times(timestamps: Iterable[str]) -> tuple[datetime, ...]:
     """Read `webhook-timestamp`s, seconds since 1970; what is none is left out."""
-    found = map(_signing_time, timestamps)
-    return tuple(at for at in found if at is not None)
+    times = map(_signing_time, timestamps)
+    return tuple(at for at in times if at is not None)
 
 
 def _signing_time(timestamp: str) -> datetime | None:

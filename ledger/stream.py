@@ -28,10 +28,10 @@ class Stream:
     under a known webhook-id is a further observation, and is appended.
     """
 
-    def __init__(self, stream_id: str, version: int, known: Iterable[Event] = ()) -> None:
+    def __init__(self, stream_id: str, version: int, held: Iterable[Event] = ()) -> None:
         self.id = stream_id
         self.version = version
-        self._known = {(e.delivery.webhook_id, e.delivery.body): e for e in known}
+        self._known = {(e.delivery.webhook_id, e.delivery.body): e for e in held}
 
     def take(self, delivery: Delivery, topic: str) -> Taken:
         """Append a delivery, or find it."""

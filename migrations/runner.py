@@ -70,15 +70,15 @@ def read(folder: Path = FOLDER) -> list[Migration]:
     Raises:
         MigrationError: a file is misnamed, or the numbers are not 1, 2, 3 ….
     """
-    found = []
+    migrations = []
     for path in sorted(folder.glob("*.sql")):
         match = _NAME.fullmatch(path.name)
         if match is None:
             raise MigrationError(f"{path.name}: expected a name like 0001_what_it_does.sql")
-        found.append(Migration(int(match["version"]), match["name"], path.read_text("utf-8")))
-    if [migration.version for migration in found] != list(range(1, len(found) + 1)):
+        migrations.append(Migration(int(match["version"]), match["name"], path.read_text("utf-8")))
+    if [migration.version for migration in migrations] != list(range(1, len(migrations) + 1)):
         raise MigrationError("the migration files are not numbered 1, 2, 3 … without a gap")
-    return found
+    return migrations
 
 
 def migrate(conninfo: str, folder: Path = FOLDER) -> list[str]:

@@ -79,8 +79,8 @@ async def _outcome(
     give_up_at = loop.time() + wait_s
     while True:
         try:
-            if found := await client.outcome(address, job_id):
-                return "succeeded" if found.succeeded else "failed", found.problem
+            if outcome := await client.outcome(address, job_id):
+                return "succeeded" if outcome.succeeded else "failed", outcome.problem
             problem = f"it has not ended in {wait_s:g} s"
         except WindmillError as error:
             problem = f"its outcome cannot be asked for: {error}"

@@ -66,8 +66,8 @@ def _store(
     conn: psycopg.Connection[Any], table: Table, rows: Generator[bytes, None, None]
 ) -> str | None:
     """Fill a table; return why it cannot be filled, if so."""
-    known = columns_of(conn, table.name) if table.name in TABLES else ()
-    if unknown := sorted(set(table.columns) - set(known)):
+    columns = columns_of(conn, table.name) if table.name in TABLES else ()
+    if unknown := sorted(set(table.columns) - set(columns)):
         return f"its table {table.name} has what this release does not know: {', '.join(unknown)}"
     try:
         with closing(rows), conn.cursor() as curs, curs.copy(_copy(table)) as copy:

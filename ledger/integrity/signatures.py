@@ -61,10 +61,10 @@ class StoredSignatures:
             body = delivery.body.decode()
         except UnicodeDecodeError:
             return "the body is not UTF-8"
-        given = list(_signatures(delivery.webhook_signature))
+        signatures = list(_signatures(delivery.webhook_signature))
         for webhook in self._webhooks:
             (expected,) = _signatures(webhook.sign(delivery.webhook_id, sent_at, body))
-            if any(hmac.compare_digest(expected, signature) for signature in given):
+            if any(hmac.compare_digest(expected, signature) for signature in signatures):
                 return None
         return "no signature matches the body under any of the secrets"
 

@@ -167,7 +167,9 @@ def verify(
     faults = [fault for fault in (broken, misnumbered) if fault]
     fault = min(faults, key=lambda fault: fault.position, default=None)
     counted = tally.result() if tally else None
-    proved = tuple(one for one in corrections.values() if one.position <= last.position)
+    proved = tuple(
+        correction for correction in corrections.values() if correction.position <= last.position
+    )
     return Verified(Head(last.position, last.hash), last.position, fault, missing, counted, proved)
 
 

@@ -53,10 +53,10 @@ class Replacement:
     def write(self, conn: Connection, rows: Iterable[Row], losing: Sequence[str] = ()) -> None:
         """Write rows in the caller's transaction, among them all of the streams that are losing."""
         objects = [dict(zip(self._names, row, strict=True)) for row in rows]
-        given = {"rows": _encode(objects).decode(), "streams": list(losing)}
+        parameters = {"rows": _encode(objects).decode(), "streams": list(losing)}
         if losing:
-            conn.execute(self._delete, given, prepare=True)
-        conn.execute(self._upsert, given, prepare=True)
+            conn.execute(self._delete, parameters, prepare=True)
+        conn.execute(self._upsert, parameters, prepare=True)
 
 
 def _list(names: Iterable[str], table: str = "") -> Composed:

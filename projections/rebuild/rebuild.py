@@ -111,7 +111,7 @@ def _be_alone(conn: psycopg.Connection[Any]) -> None:
 
 
 class _Run:
-    """One rebuild on its way; `_at` is how much of the log the staged tables show.
+    """One rebuild on its way; `_reached` is how much of the log the staged tables show.
 
     `missed` says how many events the read models had not taken when they were compared, if all
     of them are rebuilt.
@@ -124,13 +124,13 @@ class _Run:
         self._tracking = ProjectionTracking()
         self._projector = Projector(LedgerMapper(), staging.models, staging.schema)
         self._comparisons = [Comparison(staging.schema, model) for model in staging.models]
-        self._at = Checkpoint(0, GENESIS, 0)
+        self._reached = Checkpoint(0, GENESIS, 0)
         self.missed = 0
 
     def load(self, conninfo: str) -> None:
         """Fold what the live tables show: what comes later is caught up with while they stand."""
-        self._at = self._confirmed(self._tracking.checkpoint(self._conn))
-        until = self._at.position
+        self._reached = self._confirmed(self._tracking.checkpoint(self._conn))
+        until = self._reached.position
         self._progress(FOLD, 0, until)
         done = 0
         for events in fold_in_parts(conninfo, self._staging, until):
@@ -144,7 +144,7 @@ class _Run:
     def catch_up_from_afar(self) -> None:
         """Come as near to the live tables as one page, so that what follows is short."""
         until = self._tracking.checkpoint(self._conn)
-        while until.position - self._at.position > PAGE_EVENTS_MAX:
+        while until.position - self._reached.position > PAGE_EVENTS_MAX:
             self._catch_up(until)
             until = self._tracking.checkpoint(self._conn)
 
@@ -158,7 +158,7 @@ class _Run:
                 self.missed = live.position - live.events
             each = self._each(COMPARE, self._comparisons)
             differences = [comparison.compare(self._conn) for comparison in each]
-            return Rebuilt(self._at.position, differences)
+            return Rebuilt(self._reached.position, differences)
 
     def write(self, rebuilt: Rebuilt) -> None:
         """Write the rows that differed, as they are now, while the follower waits.
@@ -168,12 +168,12 @@ class _Run:
         """
         with self._conn.transaction():
             self._catch_up(self._tracking.hold(self._conn))
-            found = list(zip(self._comparisons, rebuilt.differences, strict=True))
-            for comparison, difference in self._each(WRITE, found):
+            compared = list(zip(self._comparisons, rebuilt.differences, strict=True))
+            for comparison, difference in self._each(WRITE, compared):
                 if not difference.none:
                     comparison.apply(self._conn)
             if self.missed:
-                self._tracking.correct(self._conn, self._at.hash, self.missed)
+                self._tracking.correct(self._conn, self._reached.hash, self.missed)
             # Wakes the follower, which has passed over what it could not have.
             self._conn.execute(SQL("NOTIFY {}").format(Identifier(LEDGER_CHANNEL)))
 
@@ -196,19 +196,19 @@ class _Run:
 
     def _catch_up(self, until: Checkpoint) -> None:
         """Take the events up to the live checkpoint into the staged tables."""
-        began = self._at.position
-        while self._at.position < until.position:
-            self._progress(CATCH_UP, self._at.position - began, until.position - began)
+        began = self._reached.position
+        while self._reached.position < until.position:
+            self._progress(CATCH_UP, self._reached.position - began, until.position - began)
             self._take(until.position)
-        if self._at.position > until.position:
+        if self._reached.position > until.position:
             raise LogError(f"the read models went back to position {until.position} meanwhile")
-        if until.events == until.position and until.hash != self._at.hash:
-            raise LogError(rewritten(until.position, self._at.hash))
+        if until.events == until.position and until.hash != self._reached.hash:
+            raise LogError(rewritten(until.position, self._reached.hash))
 
     def _take(self, until: int) -> None:
         """Take the next page, but nothing beyond a position."""
-        at = self._at
-        page = next_page(self._conn, at, min(PAGE_EVENTS_MAX, until - at.position))
+        reached = self._reached
+        page = next_page(self._conn, reached, min(PAGE_EVENTS_MAX, until - reached.position))
         if page is None:
             raise LogError(f"position {until} has been read, but the log ends before it")
         try:
@@ -219,4 +219,4 @@ class _Run:
             raise RebuildError(
                 f"positions {page.after + 1} to {page.last} cannot be folded: {origin_of(error)}"
             ) from error
-        self._at = Checkpoint(page.last, page.hash, at.events + page.events)
+        self._reached = Checkpoint(page.last, page.hash, reached.events + page.events)

@@ -50,7 +50,7 @@ class Staging:
         )
         indexes = SQL("INCLUDING INDEXES" if indexed else "")
         for model in self.models:
-            staged, live = (Identifier(one, model.table) for one in (self.schema, "raphus"))
+            staged, live = (Identifier(schema, model.table) for schema in (self.schema, "raphus"))
             conn.execute(statement.format(staged, live, indexes))
 
     def index(self, conn: Connection[Any], model: ReadModel) -> None:
@@ -78,11 +78,11 @@ class Staging:
         statement = _LOG.format(condition=condition, part=part[0], parts=part[1])
         with _connected(conninfo) as source, _connected(conninfo) as target:
             writers = [_Writer(target, self.schema, model) for model in self.models]
-            for one in _aggregates(source, statement, progress):
-                kind = one.id.partition("/")[0]
+            for folded in _aggregates(source, statement, progress):
+                kind = folded.id.partition("/")[0]
                 for writer in writers:
                     if kind in writer.model.streams:
-                        writer.add(writer.model.rows(one))
+                        writer.add(writer.model.rows(folded))
             for writer in writers:
                 writer.flush()
 

@@ -67,7 +67,7 @@ class Difference(NamedTuple):
     @property
     def none(self) -> bool:
         """Whether every value of every row is equal."""
-        return not any(found.rows for found in self.ways.values())
+        return not any(way.rows for way in self.ways.values())
 
 
 class Comparison:
@@ -106,8 +106,8 @@ class Comparison:
             conn.execute(self._sql("SELECT how, count(*) FROM {found} GROUP BY how")).fetchall()
         )
         ways = ("added", "removed", "changed")
-        found = [Found(counts.get(how, 0), self._examples(conn, how)) for how in ways]
-        return Difference(self.model.table, rows, *found)
+        differing = [Found(counts.get(how, 0), self._examples(conn, how)) for how in ways]
+        return Difference(self.model.table, rows, *differing)
 
     def apply(self, conn: Connection[Any]) -> None:
         """Make the live rows that differed what the rebuilt ones are now, and touch no others."""
