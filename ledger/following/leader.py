@@ -122,6 +122,7 @@ class Leader:
             lost = self._conn
             self._conn = connect(self._conninfo, FOLLOWING, self._duty.name, instead_of=lost)
         if not self.leading and not self._lead(self._conn):
+            self._one_by_one_until = 0  # what failed here is another process' to take now
             return _STANDING_BY
         step = self._take(self._conn, self._one_by_one_until > 0)
         # Where there is none, others have taken it meanwhile.
@@ -132,10 +133,10 @@ class Leader:
     def _lead(self, conn: Connection) -> bool:
         self.leading = try_lock(conn, self._duty.lock)
         if self.leading:
-            conn.execute(SQL("LISTEN {}").format(Identifier(LEDGER_CHANNEL)))
             sql, names = position_of(self._duty.checkpoint)
             ((position,),) = conn.execute(sql.encode(), names).fetchall()
             _log.info("%s follows the log from position %d", self._duty.name, position)
+            conn.execute(SQL("LISTEN {}").format(Identifier(LEDGER_CHANNEL)))
         return self.leading
 
     def _run(self, bell: Bell) -> None:

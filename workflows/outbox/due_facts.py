@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from domain.aggregate import Aggregate
-    from domain.entity import Entity
     from domain.event import Event
     from domain.timeline import Entry
 
@@ -70,7 +69,8 @@ def trigger(known: Aggregate, webhook_id: str, position: int | None = None) -> T
         return None
     entry = next((entry for entry in own if entry.position == str(position)), own[0])
     found = _trigger(known, entry, _any_type)
-    return found and found._replace(entity=_entity(known, entry))
+    thing = known.find(entry.kind, entry.id)
+    return found and found._replace(entity=thing.entity if thing else None)
 
 
 def _at_the_end(known: Aggregate, after: int) -> list[tuple[int, Entry]] | None:
@@ -143,11 +143,3 @@ def _trigger(known: Aggregate, entry: Entry, wants_type: Callable[[str], bool]) 
         reason=entry.reason,
         gap=entry.gap,
     )
-
-
-def _entity(known: Aggregate, entry: Entry) -> Entity | None:
-    for one in known.entities():
-        named = one.kind.name, getattr(one.entity, one.kind.id_field)
-        if named == (entry.kind, entry.id):
-            return one.entity
-    return None
