@@ -46,7 +46,7 @@ _DEEPER: Final = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 
 
 def read_envelope(body: bytes) -> Envelope:
-    """Read a body (dodo.md, sections 1 and 2: these four are required, and nothing else).
+    """Read a body (docs/dodo.md, sections 1 and 2: these four are required, and nothing else).
 
     Raises:
         UnreadableError: not JSON, or one of the four is missing, malformed or too long. The

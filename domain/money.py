@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# ISO 4217, as listed in dodo.md, section 2; every other currency has two decimals.
+# ISO 4217, as listed in docs/dodo.md, section 2; every other currency has two decimals.
 _EXPONENTS = dict.fromkeys(
     "BIF CLP DJF GNF JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split(), 0
 ) | dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3)

@@ -142,8 +142,8 @@ class Machine:
     def step(self, at: At, word: str, stage: str | None, observed: str | None = None) -> Step:
         """Judge a fact that says `word`, of a thing that its data places in `stage`.
 
-        An unknown or missing stage counts as the current one (dodo.md, section 5). `observed` is
-        the status that its own data says.
+        An unknown or missing stage counts as the current one (docs/dodo.md, section 5).
+        `observed` is the status that its own data says.
         """
         said = stage if stage in self.stages else at.stage
         if said is not None and at.stage is not None and said != at.stage:

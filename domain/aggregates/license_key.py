@@ -16,7 +16,7 @@ STATES = {
 }
 EVENTS = {"created": "The key was made."}
 RANKS = {"created": 60}
-# Source: dodo.md, sections 4 and 5. Dodo announces the creation only; what comes later is
+# Source: docs/dodo.md, sections 4 and 5. Dodo announces the creation only; what comes later is
 # seen in the data, so the status follows it in any direction.
 MACHINE = Machine(
     kind="license_key",

@@ -28,7 +28,7 @@ EVENTS = {
     "succeeded": "The charge was made.",
 }
 RANKS = {"processing": 0, "failed": 1, "cancelled": 2, "succeeded": 3}
-# Source: dodo.md, section 5; another attempt after a failure, and a success after a
+# Source: docs/dodo.md, section 5; another attempt after a failure, and a success after a
 # cancellation, are inferred there.
 MACHINE = Machine(
     kind="payment",

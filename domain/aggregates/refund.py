@@ -14,7 +14,7 @@ EVENTS = {
     "succeeded": "The money was given back.",
 }
 RANKS = {"failed": 10, "succeeded": 11}
-# Source: dodo.md, section 5; that a failed refund may succeed later is inferred there.
+# Source: docs/dodo.md, section 5; that a failed refund may succeed later is inferred there.
 MACHINE = Machine(
     kind="refund",
     states=STATES,
