@@ -43,12 +43,15 @@ def listening(
         UnansweredError: the server does not work for the connection any more, or it is past
             `give_up_at`, by the monotonic clock.
     """
-    silence = _Silence(is_working)
+    silence: _Silence | None = None
     while True:
         ready = yield wanted
         if give_up_at is not None and time.monotonic() > give_up_at:
             raise UnansweredError("the database did not answer in time")
-        silence.go_on(is_broken=bool(ready))
+        if not ready and silence is None:  # not before: nearly all that comes, comes at once
+            silence = _Silence(is_working)
+        if silence is not None:
+            silence.go_on(is_broken=bool(ready))
         try:
             wanted = gen.send(ready)
         except StopIteration as done:

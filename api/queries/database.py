@@ -146,6 +146,9 @@ class Database:
             self._free.release()
 
     async def _wait_for_room(self, began: float) -> None:
+        if not self._free.locked():
+            await self._free.acquire()  # at once: a time limit costs more than a short statement
+            return
         if self._waiting >= WAITING_MAX:
             raise _busy()
         self._waiting += 1
