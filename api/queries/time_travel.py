@@ -12,7 +12,7 @@ from api.http.errors import ApiError, never_seen
 from api.http.parameters import Parameter, instant
 from domain.aggregates.catalogue import THROUGH_PAYMENT
 from domain.entity import spoken
-from domain.stream_id import parts_of, stream_id
+from domain.stream_id import stream_id
 from projections import stream_history as history
 
 if TYPE_CHECKING:
@@ -146,6 +146,15 @@ def _entities(kind: str, places: Sequence[Place], rows: list[Row], then: Then) -
     return entities
 
 
+async def payment_then(
+    read_side: ReadSide, of: Aggregate, payment_id: str, then: Then
+) -> Aggregate | None:
+    """Return a payment of an aggregate's business as it was then; None if none has been seen."""
+    stream = stream_id("payment", of.business_id, payment_id)
+    whole = history.read(await read_side.database.rows(history.of_stream(stream)))
+    return whole.at(**then._asdict()) if whole else None
+
+
 async def _with_customer(
     read_side: ReadSide, was: Aggregate, kind: str, entity: Entity, then: Then
 ) -> Entity:
@@ -153,8 +162,7 @@ async def _with_customer(
     payment_id = getattr(entity, "payment_id", None)
     if entity.customer_id is not None or payment_id is None or kind not in THROUGH_PAYMENT:
         return entity
-    payment = stream_id("payment", parts_of(was.id)[1], payment_id)
-    whole = history.read(await read_side.database.rows(history.of_stream(payment)))
-    known = whole.at(**then._asdict()).find("payment", payment_id) if whole else None
+    payment = await payment_then(read_side, was, payment_id, then)
+    known = payment.find("payment", payment_id) if payment else None
     customer_id = known.entity.customer_id if known else None
     return msgspec.structs.replace(entity, customer_id=customer_id)

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 from api.http.errors import never_seen
 from api.http.operations import MIN_POSITION, Operation
 from api.http.parameters import Declared, choice, path_text
-from api.queries.time_travel import AS_OF, KNOWN_AT, Then, aggregate_then, then_of
+from api.queries.time_travel import (
+    AS_OF,
+    KNOWN_AT,
+    Then,
+    aggregate_then,
+    payment_then,
+    then_of,
+)
 from domain.entity import spoken
 from domain.explanation.explain import (
     Explanation,
@@ -16,8 +23,6 @@ from domain.explanation.explain import (
     explain,
     lacks_customer,
 )
-from domain.stream_id import parts_of, stream_id
-from projections import stream_history as history
 
 if TYPE_CHECKING:
     from api.http.parameters import Arguments
@@ -62,6 +67,5 @@ async def _by_payment(
     payment_id = explain(was, explanation.kind, explanation.id, "payment_id").value
     if not isinstance(payment_id, str):
         return explanation
-    payment = stream_id("payment", parts_of(was.id)[1], payment_id)
-    whole = history.read(await read_side.database.rows(history.of_stream(payment)))
-    return by_payment(explanation, whole.at(**then._asdict())) if whole else explanation
+    payment = await payment_then(read_side, was, payment_id, then)
+    return by_payment(explanation, payment) if payment else explanation
