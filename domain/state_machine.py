@@ -75,14 +75,14 @@ class Machine:
     """One state machine, declared as data.
 
     `ranks` order the events that share a timestamp, lowest first; where they are equal, the
-    webhook-ids decide. Timelines store them, so a rank that exists never changes. `grid` has a row
-    a state and a column an event; a cell is a state, `=`, `✗`, each with `?` where it is a gap, or
-    a state with `!` where it is an anomaly. `final` states are left by a fact only, never by an
-    observation alone. `observed_first` are statuses without an event, to be observed only before
-    any fact has been applied. `unannounced` names, for an event, the field of a fact's data that
-    says by `true` that nothing came before it: that is no gap. `observed_freely` lets the status
-    follow an observation in any direction. `stages`, in order: a fact of a later stage than the
-    current one opens the grid anew.
+    webhook-ids decide. Timelines store them, so a rank that exists never changes; they are spaced,
+    so that a new one goes between any two. `grid` has a row a state and a column an event; a cell
+    is a state, `=`, `✗`, each with `?` where it is a gap, or a state with `!` where it is an
+    anomaly. `final` states are left by a fact only, never by an observation alone. `observed_first`
+    are statuses without an event, to be observed only before any fact has been applied.
+    `unannounced` names, for an event, the field of a fact's data that says by `true` that nothing
+    came before it: that is no gap. `observed_freely` lets the status follow an observation in any
+    direction. `stages`, in order: a fact of a later stage than the current one opens the grid anew.
 
     Raises:
         ValueError: the grid, the ranks and the names contradict one another.
