@@ -62,6 +62,18 @@ def raphus(
     )
 
 
+def unread(*arguments: str, env: Mapping[str, str]) -> tuple[int, bytes]:
+    """Run a command whose reader has gone; return its exit code and what it says of it."""
+    with subprocess.Popen(
+        [RAPHUS, *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+        return process.wait(GUARD_S), said
+
+
 def copied_code(folder: Path, *packages: str) -> Path:
     """Copy packages of the program, to be changed; `raphus` takes them in place of its own."""
     for package in packages:
