@@ -155,7 +155,7 @@ def _joined(cart: object) -> object:
     if not isinstance(cart, list):
         return UNSET
     products = [line.get("product_id") for line in cart if isinstance(line, dict)]
-    return ", ".join(one if isinstance(one, str) else "" for one in products)
+    return ", ".join(product if isinstance(product, str) else "" for product in products)
 
 
 def _amount(data: Data, name: str) -> str | None:
