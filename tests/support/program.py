@@ -1,4 +1,4 @@
-"""The program itself: `raphus` as a user starts it, in an environment of its own."""
+"""`raphus` as a user starts it, in an environment of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses: where a route's jobs are started in Windmill, and where they are asked for."""
+"""Where a route's jobs are started in Windmill, and where they are asked for."""
 
 from __future__ import annotations
 

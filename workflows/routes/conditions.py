@@ -1,4 +1,4 @@
-"""Conditions: which deliveries a route is for, by globs over types and by values in payloads."""
+"""Which deliveries a route is for, by globs over types and by values in payloads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Declarations: the keys that a route may have, each with how its value is read.
+"""The keys that a route may have, each with how its value is read.
 
 A reader raises ValueError with what the value must be; who reads the file adds where it stands.
 """

@@ -1,4 +1,4 @@
-"""Targets: what a route starts in Windmill, a script or a flow, by its path or a whole URL."""
+"""What a route starts in Windmill, a script or a flow, by its path or a whole URL."""
 
 from __future__ import annotations
 

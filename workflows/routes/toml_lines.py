@@ -1,4 +1,4 @@
-"""Lines: where a route and its keys stand in the text of a TOML file, for messages."""
+"""Where a route and its keys stand in the text of a TOML file, for messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transformations: the arguments of a job, made of a trigger; those that are built in.
+"""The arguments of a job, made of a trigger by what is built in.
 
 `basic`, `subscription` and `dispute` give, to the byte, what the JavaScript in Dodo's
 documentation of its integration with Windmill gives: the same keys in the same order, and no key

@@ -1,4 +1,4 @@
-"""Escaping: texts that a worker of Windmill would replace are broken, so that they stay texts.
+"""Texts that a worker of Windmill would replace are broken, so that they stay texts.
 
 Before a job runs, a worker replaces a string argument that begins with `$var:`, `$jsonvar:`,
 `$res:` or `$encrypted:`, and an object `{"$interpolate": [...]}`, at any depth, by what they name,
