@@ -125,26 +125,26 @@ _COUNTS: Final = """
 """
 
 
-def jobs(filters: Mapping[str, object], *, before: int | None, limit: int) -> Statement:
+def jobs(given: Mapping[str, object], *, before: int | None, limit: int) -> Statement:
     """Select jobs that meet all filters, the last to fall due first, after a cursor."""
     behind = "" if before is None else " AND o.due < %(before)s"
-    sql = f"{_JOBS}{_where(filters)}{behind} ORDER BY o.due DESC LIMIT %(limit)s"
-    return Statement(sql, {**filters, "before": before, "limit": limit})
+    sql = f"{_JOBS}{_where(given)}{behind} ORDER BY o.due DESC LIMIT %(limit)s"
+    return Statement(sql, {**given, "before": before, "limit": limit})
 
 
-def attempts(filters: Mapping[str, object], *, before: Last | None, limit: int) -> Statement:
+def attempts(given: Mapping[str, object], *, before: Last | None, limit: int) -> Statement:
     """Select attempts of jobs that meet all filters, the last first, after a cursor."""
     behind = " AND (a.attempted_at, a.job_id, a.number) < (%(at)s, %(id)s::uuid, %(number)s)"
     order = " ORDER BY a.attempted_at DESC, a.job_id DESC, a.number DESC LIMIT %(limit)s"
     place = before._asdict() if before else {}
-    sql = f"{_ATTEMPTS}{_where(filters)}{behind if before else ''}{order}"
-    return Statement(sql, {**filters, **place, "limit": limit})
+    sql = f"{_ATTEMPTS}{_where(given)}{behind if before else ''}{order}"
+    return Statement(sql, {**given, **place, "limit": limit})
 
 
-def retry(filters: Mapping[str, object]) -> Statement:
+def retry(given: Mapping[str, object]) -> Statement:
     """Let parked jobs that meet all filters wait again, behind those that wait; count them."""
-    sql = _RETRY.format(where=_where(filters))
-    return Statement(sql, {**filters, "channel": CHANNEL})
+    sql = _RETRY.format(where=_where(given))
+    return Statement(sql, {**given, "channel": CHANNEL})
 
 
 def counts(routes: Sequence[str]) -> Statement:
@@ -167,5 +167,5 @@ def read_counts(rows: Iterable[Sequence[Any]]) -> dict[str, Count]:
     return {name: Count(*numbers) for name, *numbers in rows}
 
 
-def _where(filters: Mapping[str, object]) -> str:
-    return " AND ".join(["true", *(_FILTERS[name] for name in filters)])
+def _where(given: Mapping[str, object]) -> str:
+    return " AND ".join(["true", *(_FILTERS[name] for name in given)])
