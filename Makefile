@@ -11,7 +11,7 @@ CANDIDATES := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11
 WORKERS ?= 4
 # The rules without I/O, and a slice of what PostgreSQL and HTTP do with them.
 FAST := tests/unit $(addprefix tests/integration/,$(addsuffix .py,\
-	api/test_explain api/test_reads cli/test_asking ledger/test_ledger ledger/test_recorder \
+	api/test_explain api/test_reads cli/test_offline_queries ledger/test_ledger ledger/test_recorder \
 	ledger/test_tampering ledger/test_verification projections/test_audit projections/test_views \
 	simulator/test_player_over_http windmill/test_docs windmill/test_documented \
 	windmill/test_scripts))

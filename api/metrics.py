@@ -52,99 +52,126 @@ def type_of(body: bytes) -> str:
     return type_ if type_ in _TYPES else OTHER
 
 
-class Metrics:
-    """The counters of one server."""
+class _Counts:
+    """How often what has happened, by the type of the event."""
 
-    def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        self._deliveries = Counter(
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.deliveries = Counter(
             "raphus_deliveries",
             "Webhooks by type and by what became of them: recorded, duplicate, unverified,"
             " too_large, busy or failed.",
             ["type", "outcome"],
             registry=registry,
         )
-        self._facts = Counter(
+        self.facts = Counter(
             "raphus_facts",
             "Facts by type and verdict, each counted when it is first projected.",
             ["type", "verdict"],
             registry=registry,
         )
-        self._queue = Gauge(
+
+
+class _Writing:
+    """How deliveries get into the log."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.queue = Gauge(
             "raphus_queue_deliveries", "Deliveries that wait to be committed.", registry=registry
         )
-        self._batch = Histogram(
+        self.batch = Histogram(
             "raphus_batch_deliveries", "Deliveries a commit.", buckets=_SIZES, registry=registry
         )
-        self._commit = Histogram(
+        self.commit = Histogram(
             "raphus_commit_seconds", "Time a commit takes.", buckets=_SECONDS, registry=registry
         )
-        self._page_lag = Histogram(
+
+
+class _Following:
+    """How far the read models are behind the log, and whether they agree with it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.page_lag = Histogram(
             "raphus_projection_delay_seconds",
             "Time from the commit of an event until the read models show it, a page's oldest.",
             buckets=_SECONDS,
             registry=registry,
         )
-        self._lag = Gauge(
+        self.lag = Gauge(
             "raphus_projection_lag_seconds",
             "Age of the oldest event that the read models do not show yet.",
             registry=registry,
         )
-        self._log_position = Gauge(
+        self.log_position = Gauge(
             "raphus_log_position", "Position of the newest event.", registry=registry
         )
-        self._projected_position = Gauge(
+        self.projected_position = Gauge(
             "raphus_projected_position",
             "Position up to which the read models are written.",
             registry=registry,
         )
-        self._agrees = Gauge(
+        self.agrees = Gauge(
             "raphus_checkpoint_agrees",
             "1 where the log is what the read models have followed, event by event; else 0.",
             registry=registry,
         )
 
-        self._jobs = Gauge(
+
+class _Windmill:
+    """What Windmill has yet to start, and by which routes."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.jobs = Gauge(
             "raphus_windmill_jobs",
             "Jobs that Windmill has not started yet, by route and state: waiting or parked.",
             ["route", "state"],
             registry=registry,
         )
-        self._routes_read = Gauge(
+        self.routes_read = Gauge(
             "raphus_windmill_routes_read",
             "1 where the routes are those of their file; 0 where it is wrong, and they are older.",
             registry=registry,
         )
 
+
+class Metrics:
+    """The counters of one server."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._counts = _Counts(self.registry)
+        self._writing = _Writing(self.registry)
+        self._following = _Following(self.registry)
+        self._windmill = _Windmill(self.registry)
+
     def watch_queue(self, queued: Callable[[], int]) -> None:
         """Take the queue's length from here."""
-        self._queue.set_function(queued)
+        self._writing.queue.set_function(queued)
 
     def count_deliveries(self, type_: str, outcome: str, count: int = 1) -> None:
         """Count deliveries that have been answered."""
-        self._deliveries.labels(type_, outcome).inc(count)
+        self._counts.deliveries.labels(type_, outcome).inc(count)
 
     def count_batch(self, size: int, commit_s: float) -> None:
         """Count a commit."""
-        self._batch.observe(size)
-        self._commit.observe(commit_s)
+        self._writing.batch.observe(size)
+        self._writing.commit.observe(commit_s)
 
     def count_page(self, entries: Iterable[Entry], lag_s: float) -> None:
         """Count a page that the follower has written."""
-        self._page_lag.observe(lag_s)
+        self._following.page_lag.observe(lag_s)
         for entry in entries:
             type_ = entry.type if entry.type in _TYPES else OTHER
-            self._facts.labels(type_, entry.verdict or "none").inc()
+            self._counts.facts.labels(type_, entry.verdict or "none").inc()
 
     def show_progress(
         self, log_position: float, projected_position: float, lag_s: float, *, agrees: float
     ) -> None:
         """Take how far the log and the read models are, and whether they agree (0 or 1)."""
-        self._log_position.set(log_position)
-        self._projected_position.set(projected_position)
-        self._lag.set(lag_s)
-        self._agrees.set(agrees)
+        self._following.log_position.set(log_position)
+        self._following.projected_position.set(projected_position)
+        self._following.lag.set(lag_s)
+        self._following.agrees.set(agrees)
 
     def forget_progress(self) -> None:
         """Show that it is not known: a stale number would look like a healthy one."""
@@ -153,14 +180,14 @@ class Metrics:
 
     def show_jobs(self, counts: Mapping[str, Mapping[str, int]]) -> None:
         """Take how many jobs each route has in each state; what was shown before is forgotten."""
-        self._jobs.clear()
+        self._windmill.jobs.clear()
         for route, jobs in counts.items():
             for state, number in jobs.items():
-                self._jobs.labels(route, state).set(number)
+                self._windmill.jobs.labels(route, state).set(number)
 
     def show_routes(self, *, read: bool) -> None:
         """Take whether the routes are those of their file."""
-        self._routes_read.set(read)
+        self._windmill.routes_read.set(read)
 
     def exposition(self) -> bytes:
         """Return all of it as text."""

@@ -1,4 +1,4 @@
-"""Conninfo: the database that the settings mean, running while it is used."""
+"""The database that the settings mean, running while it is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors: what a command itself has to say when it fails."""
+"""What a command itself has to say when it fails."""
 
 from __future__ import annotations
 

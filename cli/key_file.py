@@ -1,4 +1,4 @@
-"""Key file: the API key that a server makes for itself where none is configured."""
+"""The API key that a server makes for itself where none is configured."""
 
 from __future__ import annotations
 

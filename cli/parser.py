@@ -1,4 +1,4 @@
-"""The parser: what can be typed behind `raphus`, found in the modules of `cli.commands`."""
+"""What can be typed behind `raphus`, found in the modules of `cli.commands`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sampling: a made-up event of a type, to try a route with."""
+"""A made-up event of a type, to try a route with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings: what the environment says, read once, checked, and never changed."""
+"""What the environment says, read once, checked, and never changed."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import msgspec
 from domain.delivery import read_envelope
 from domain.field_readers import identity, own_fields, reader_of, text
 from domain.payload import LINKS, Payload, PayloadReader
-from domain.state_machine import At, Machine
+from domain.state_machine import Machine, Standing
 
 
 class Drift(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
     """What one body's `data` says, true at or after the timestamp of its fact."""
 
     payload: Payload
-    at: At
+    standing: Standing
     body: bytes
 
     @property
@@ -123,8 +123,8 @@ class Kind:
         occurred_at, payload = self.payloads.read(body)
         status = text(getattr(payload, self.status_field))
         stage = text(getattr(payload, self.stage_field)) if self.stage_field else None
-        at = At(self.as_word(status) if status else None, stage)
-        return occurred_at, Observation(payload, at, body)
+        standing = Standing(self.as_word(status) if status else None, stage)
+        return occurred_at, Observation(payload, standing, body)
 
     def id_of(self, payload: Payload) -> str | None:
         """Return the entity's id, None where there is none."""

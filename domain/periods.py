@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from domain.aggregate import Aggregate
     from domain.entity import Kind
     from domain.payload import Payload
-    from domain.state_machine import At
+    from domain.state_machine import Standing
     from domain.timeline import Folded
 
 
@@ -115,13 +115,13 @@ class _Path:
         payload = folded.observations[0].payload
         said: object = None
         linked: dict[str, str | None] = dict.fromkeys(LINKED_BY)
-        observed: At | None = None
-        stood: tuple[At, At | None, At | None] | None = None
+        observed: Standing | None = None
+        stood: tuple[Standing, Standing | None, Standing | None] | None = None
         changed = False
-        for fact, at, led, observations in folded.steps():
+        for fact, standing, led, observations in folded.steps():
             left -= 1
             for observation in observations:
-                observed = observed if observation.at.status is None else observation.at
+                observed = observed if observation.standing.status is None else observation.standing
                 payload, before = observation.payload, said
                 said = self.watched(payload)
                 if said != before:
@@ -130,9 +130,9 @@ class _Path:
                         linked[name] = link(payload) or linked[name]
             if left and facts[-left].occurred_at == fact.occurred_at:
                 continue
-            if changed or stood != (at, led, observed):
-                changed, stood = False, (at, led, observed)
-                status = ahead(self.kind, at, led, observed).status
+            if changed or stood != (standing, led, observed):
+                changed, stood = False, (standing, led, observed)
+                status = ahead(self.kind, standing, led, observed).status
                 created_at = instant(payload.created_at) or facts[0].occurred_at
                 own = [read(payload) for read in self.readers]
                 yield fact.occurred_at, (status, created_at, *linked.values(), *own)

@@ -50,7 +50,7 @@ class Judgement(NamedTuple):
     claims: str | None = None
 
 
-class At(NamedTuple):
+class Standing(NamedTuple):
     """Where a machine stands. Only disputes have stages."""
 
     status: str | None = None
@@ -64,10 +64,10 @@ class Step(NamedTuple):
     """
 
     verdict: Verdict
-    to: At
+    to: Standing
     gap: bool
     reason: str | None
-    led: At | None = None
+    led: Standing | None = None
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,14 @@ class Machine:
     """One state machine, declared as data.
 
     `ranks` order the events that share a timestamp, lowest first; where they are equal, the
-    webhook-ids decide. Timelines store them, so a rank that exists never changes. `grid` has a row
-    a state and a column an event; a cell is a state, `=`, `✗`, each with `?` where it is a gap, or
-    a state with `!` where it is an anomaly. `final` states are left by a fact only, never by an
-    observation alone. `observed_first` are statuses without an event, to be observed only before
-    any fact has been applied. `unannounced` names, for an event, the field of a fact's data that
-    says by `true` that nothing came before it: that is no gap. `observed_freely` lets the status
-    follow an observation in any direction. `stages`, in order: a fact of a later stage than the
-    current one opens the grid anew.
+    webhook-ids decide. Timelines store them, so a rank that exists never changes; they are spaced,
+    so that a new one goes between any two. `grid` has a row a state and a column an event; a cell
+    is a state, `=`, `✗`, each with `?` where it is a gap, or a state with `!` where it is an
+    anomaly. `final` states are left by a fact only, never by an observation alone. `observed_first`
+    are statuses without an event, to be observed only before any fact has been applied.
+    `unannounced` names, for an event, the field of a fact's data that says by `true` that nothing
+    came before it: that is no gap. `observed_freely` lets the status follow an observation in any
+    direction. `stages`, in order: a fact of a later stage than the current one opens the grid anew.
 
     Raises:
         ValueError: the grid, the ranks and the names contradict one another.
@@ -139,27 +139,31 @@ class Machine:
         """Tell whether a fact's payload says that nothing came before it."""
         return word in self.unannounced and getattr(payload, self.unannounced[word]) is True
 
-    def step(self, at: At, word: str, stage: str | None, observed: str | None = None) -> Step:
+    def step(
+        self, standing: Standing, word: str, stage: str | None, observed: str | None = None
+    ) -> Step:
         """Judge a fact that says `word`, of a thing that its data places in `stage`.
 
         An unknown or missing stage counts as the current one (docs/dodo.md, section 5).
         `observed` is the status that its own data says.
         """
-        said = stage if stage in self.stages else at.stage
-        if said is not None and at.stage is not None and said != at.stage:
-            if self.stages.index(said) < self.stages.index(at.stage):
-                reason = f"stage {said} is earlier than {at.stage}, where the {self.kind} stands"
-                return Step(Verdict.REFUSED, at, gap=False, reason=reason)
+        said = stage if stage in self.stages else standing.stage
+        if said is not None and standing.stage is not None and said != standing.stage:
+            if self.stages.index(said) < self.stages.index(standing.stage):
+                reason = (
+                    f"stage {said} is earlier than {standing.stage}, where the {self.kind} stands"
+                )
+                return Step(Verdict.REFUSED, standing, gap=False, reason=reason)
             reached = self.judge(None, word).to
-            return Step(Verdict.APPLIED, At(reached, said), gap=False, reason=None)
-        verdict, to, gap, claims = self.judge(at.status, word)
+            return Step(Verdict.APPLIED, Standing(reached, said), gap=False, reason=None)
+        verdict, to, gap, claims = self.judge(standing.status, word)
         if verdict.is_valid:
-            return Step(verdict, At(to, said), gap, None)
-        reason = f"{self.kind}.{word} is not a valid transition from {at.status}"
+            return Step(verdict, Standing(to, said), gap, None)
+        reason = f"{self.kind}.{word} is not a valid transition from {standing.status}"
         if claims is None or not self._bears_out(claims, observed):
-            return Step(Verdict.REFUSED, at, gap, reason)
+            return Step(Verdict.REFUSED, standing, gap, reason)
         followed = f"{reason}, which is final; its own data says {observed}, and the status follows"
-        return Step(Verdict.ANOMALY, at, gap, followed, At(claims, at.stage))
+        return Step(Verdict.ANOMALY, standing, gap, followed, Standing(claims, standing.stage))
 
     def _bears_out(self, claimed: str, observed: str | None) -> bool:
         # Data is newer than its fact, so it may say what has come of the claimed state since.
@@ -171,14 +175,18 @@ class Machine:
         """Tell whether the status may follow an observation ahead of the facts."""
         return observed == state or observed in self._reachable[state]
 
-    def follows(self, at: At, observed: At) -> bool:
+    def follows(self, standing: Standing, observed: Standing) -> bool:
         """Tell the same as `reaches`, for a thing with a stage."""
-        if at.status is None or observed.status is None:
-            return observed.status is not None and self.reaches(at.status, observed.status)
-        if observed.stage in self.stages and at.stage is not None and observed.stage != at.stage:
-            later = self.stages.index(observed.stage) > self.stages.index(at.stage)
-            return later and at.status not in self.final and observed.status in self.states
-        return self.reaches(at.status, observed.status)
+        if standing.status is None or observed.status is None:
+            return observed.status is not None and self.reaches(standing.status, observed.status)
+        if (
+            observed.stage in self.stages
+            and standing.stage is not None
+            and observed.stage != standing.stage
+        ):
+            later = self.stages.index(observed.stage) > self.stages.index(standing.stage)
+            return later and standing.status not in self.final and observed.status in self.states
+        return self.reaches(standing.status, observed.status)
 
     def _read_grid(self) -> Iterator[tuple[tuple[str | None, str], Judgement]]:
         header, *rows = (line.split() for line in self.grid.strip().splitlines())

@@ -9,7 +9,7 @@ import msgspec
 
 from domain.entity import Drift, Entity, Kind, Observation
 from domain.field_readers import instant
-from domain.state_machine import At, Step, Verdict
+from domain.state_machine import Standing, Step, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -55,24 +55,24 @@ class Entry(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
 class Folded(NamedTuple):
     """An entity's facts, in order, folded through its machine.
 
-    `ats` tells where the machine stands after each fact, `leds` where an anomaly has led that no
-    valid fact has settled since, `observed` the last observation of a status with its fact.
+    `standings` tells where the machine stands after each fact, `leds` where an anomaly has led that
+    no valid fact has settled since, `observed` the last observation of a status with its fact.
     """
 
     facts: list[Fact]
     entries: list[Entry]
-    ats: list[At]
-    leds: list[At | None]
+    standings: list[Standing]
+    leds: list[Standing | None]
     observations: list[Observation]
-    observed: tuple[At, Fact] | None
+    observed: tuple[Standing, Fact] | None
 
     @property
-    def at(self) -> At:
+    def standing(self) -> Standing:
         """Where the machine stands after all facts."""
-        return self.ats[-1]
+        return self.standings[-1]
 
     @property
-    def led(self) -> At | None:
+    def led(self) -> Standing | None:
         """Where an anomaly has led, after all facts."""
         return self.leds[-1]
 
@@ -84,15 +84,15 @@ class Folded(NamedTuple):
     @property
     def history(self) -> Literal["complete", "partial"]:
         """Partial while a gap stands, or while nothing has set a state."""
-        partial = self.at.status is None or any(entry.gap for entry in self.entries)
+        partial = self.standing.status is None or any(entry.gap for entry in self.entries)
         return "partial" if partial else "complete"
 
-    def steps(self) -> Iterator[tuple[Fact, At, At | None, list[Observation]]]:
+    def steps(self) -> Iterator[tuple[Fact, Standing, Standing | None, list[Observation]]]:
         """Go from fact to fact: where machine and anomalies stand after it; its observations."""
         done = 0
-        for fact, at, led in zip(self.facts, self.ats, self.leds, strict=True):
+        for fact, standing, led in zip(self.facts, self.standings, self.leds, strict=True):
             begin, done = done, done + len(fact.observations)
-            yield fact, at, led, self.observations[begin:done]
+            yield fact, standing, led, self.observations[begin:done]
 
 
 def is_valid(entry: Entry) -> bool:
@@ -108,10 +108,10 @@ def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
     ordered = sorted(facts, key=lambda fact: fact[:3])
     entries: list[Entry] = []
     observations: list[Observation] = []
-    ats: list[At] = []
-    leds: list[At | None] = []
-    observed: tuple[At, Fact] | None = None
-    at, led = At(), None
+    standings: list[Standing] = []
+    leds: list[Standing | None] = []
+    observed: tuple[Standing, Fact] | None = None
+    standing, led = Standing(), None
     for fact in ordered:
         said = None
         oldest_first = fact.observations
@@ -119,53 +119,58 @@ def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
             oldest_first = tuple(sorted(oldest_first, key=_newness(kind)))
         for observation in oldest_first:
             observations.append(observation)
-            if observation.at.status is not None:
-                said = observation.at.status
-                observed = observation.at, fact
-        step = kind.machine.step(at, fact.word, fact.observations[0].at.stage, said)
+            if observation.standing.status is not None:
+                said = observation.standing.status
+                observed = observation.standing, fact
+        step = kind.machine.step(standing, fact.word, fact.observations[0].standing.stage, said)
         if step.gap and any(
             kind.machine.is_unannounced(fact.word, o.payload) for o in oldest_first
         ):
             step = step._replace(gap=False)
-        entries.append(_entry(kind, entity_id, fact, at, step))
-        at = step.to
+        entries.append(_entry(kind, entity_id, fact, standing, step))
+        standing = step.to
         if step.led is not None:
             led = step.led
         elif led is not None and step.verdict.is_valid and kind.machine.names_state(fact.word):
             led = None
-        ats.append(at)
+        standings.append(standing)
         leds.append(led)
-    return Folded(ordered, entries, ats, leds, observations, observed)
+    return Folded(ordered, entries, standings, leds, observations, observed)
 
 
-def follow(kind: Kind, folded: Folded) -> tuple[At, Drift | None]:
+def follow(kind: Kind, folded: Folded) -> tuple[Standing, Drift | None]:
     """Let the status follow the last observation where it may; tell where the two differ."""
-    at = folded.at
+    standing = folded.standing
     if folded.observed is None:
-        return at, None
+        return standing, None
     observed, fact = folded.observed
-    status, stage = seen = place(kind, at, observed)
-    if seen == at or status is None:
-        return at, None
-    drift = Drift(at.status, status, at.stage, stage, fact.occurred_at, fact.webhook_id)
-    return ahead(kind, at, folded.led, observed), drift
+    status, stage = seen = place(kind, standing, observed)
+    if seen == standing or status is None:
+        return standing, None
+    drift = Drift(standing.status, status, standing.stage, stage, fact.occurred_at, fact.webhook_id)
+    return ahead(kind, standing, folded.led, observed), drift
 
 
-def ahead(kind: Kind, at: At, led: At | None, observed: At | None) -> At:
-    """Return where a thing counts as standing whose facts lead to `at`, last seen at `observed`.
+def ahead(
+    kind: Kind, standing: Standing, led: Standing | None, observed: Standing | None
+) -> Standing:
+    """Return where a thing counts as standing whose facts lead to `standing`.
 
-    An anomaly that has `led` elsewhere counts from there on, until Dodo says `at` again.
+    It was last seen at `observed`. An anomaly that has `led` elsewhere counts from there on, until
+    Dodo says `standing` again.
     """
     if observed is None:
-        return at
-    seen = place(kind, at, observed)
-    origin = at if led is None or seen == at else led
+        return standing
+    seen = place(kind, standing, observed)
+    origin = standing if led is None or seen == standing else led
     return seen if seen != origin and kind.machine.follows(origin, seen) else origin
 
 
-def place(kind: Kind, at: At, observed: At) -> At:
+def place(kind: Kind, standing: Standing, observed: Standing) -> Standing:
     """Place an observation in a stage: one that is unknown or missing is the current one."""
-    return observed if observed.stage in kind.machine.stages else At(observed.status, at.stage)
+    if observed.stage in kind.machine.stages:
+        return observed
+    return Standing(observed.status, standing.stage)
 
 
 def describe(kind: Kind, business_id: str, entity_id: str, folded: Folded) -> Entity:
@@ -173,14 +178,14 @@ def describe(kind: Kind, business_id: str, entity_id: str, folded: Folded) -> En
 
     The derived fields have the values that they have where nothing tells another.
     """
-    at, drift = follow(kind, folded)
+    standing, drift = follow(kind, folded)
     newest_first = folded.observations[::-1]
     created_at = instant(newest_first[0].payload.created_at)
     make: Callable[..., Entity] = kind.entity
     return make(
         business_id=business_id,
-        status=at.status,
-        folded_status=folded.at.status,
+        status=standing.status,
+        folded_status=folded.standing.status,
         observed_status=folded.observed[0].status if folded.observed else None,
         drift=drift,
         history=folded.history,
@@ -199,7 +204,7 @@ def _newness(kind: Kind) -> Callable[[Observation], tuple[int, int, bytes]]:
     stages, states = kind.machine.stages, tuple(kind.machine.states)
 
     def key(observation: Observation) -> tuple[int, int, bytes]:
-        status, stage = observation.at
+        status, stage = observation.standing
         return (
             stages.index(stage) if stage in stages else -1,
             states.index(status) if status in states else -1,
@@ -209,7 +214,7 @@ def _newness(kind: Kind) -> Callable[[Observation], tuple[int, int, bytes]]:
     return key
 
 
-def _entry(kind: Kind, entity_id: str, fact: Fact, before: At, step: Step) -> Entry:
+def _entry(kind: Kind, entity_id: str, fact: Fact, before: Standing, step: Step) -> Entry:
     return Entry(
         kind=kind.name,
         id=entity_id,

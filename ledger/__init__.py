@@ -1,1 +1,1 @@
-"""The ledger: every delivery, stored once and never changed, in an order that can be proved."""
+"""Every delivery, stored once and never changed, in an order that can be proved."""

@@ -1,4 +1,4 @@
-"""The ledger: the eventsourcing application that records deliveries and gives aggregates back."""
+"""The eventsourcing application that records deliveries and gives aggregates back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clock: when a batch is recorded, agreed between clocks of which one may be wrong.
+"""When a batch is recorded, agreed between clocks of which one may be wrong.
 
 Three clocks are at hand: the database's, this process', and Dodo's, by the times that deliveries
 were signed at. A delivery is accepted only within `TOLERANCE` of this process' clock (its signature

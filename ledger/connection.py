@@ -1,4 +1,4 @@
-"""Connection: the one that a thread works with the ledger on, in the place of the library's pool.
+"""The connection that a thread works with the ledger on, in the place of the library's pool.
 
 A pool waits longer and longer before it tries a database that was away again; the ledger has one
 writer, which needs one connection.

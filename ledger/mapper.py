@@ -1,4 +1,4 @@
-"""The mapper: events to bytes and back; a body stays as it came, to the byte."""
+"""Events to bytes and back; a body stays as it came, to the byte."""
 
 from __future__ import annotations
 

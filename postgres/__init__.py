@@ -1,1 +1,1 @@
-"""PostgreSQL: how it is spoken to. Knows nothing of what is kept in it."""
+"""How PostgreSQL is spoken to. Knows nothing of what is kept in it."""

@@ -1,4 +1,4 @@
-"""Advisory locks: what only one process of all on a database does at a time, and their numbers.
+"""What only one process of all on a database does at a time, and the numbers of its locks.
 
 A session's lock is freed by the server when its connection ends, however the process ends.
 """

@@ -1,4 +1,4 @@
-"""Connections: every one there is to PostgreSQL, and how long it may wait for what.
+"""Every connection there is to PostgreSQL, and how long it may wait for what.
 
 A database can vanish without a word: packets are dropped, or whatever stands between goes on
 acknowledging them. So the server is told when to give up by itself, the kernel when to give up on

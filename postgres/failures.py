@@ -1,4 +1,4 @@
-"""Failures: why the database could not do something, in words that quote no row."""
+"""Why the database could not do something, in words that quote no row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Silence: when a connection on which nothing comes is given up.
+"""When a connection on which nothing comes is given up.
 
 A statement that takes long and a connection that is dead sound alike. So where nothing has come
 for a moment, the server is asked on another connection whether it still works for the silent one.

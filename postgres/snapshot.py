@@ -1,4 +1,4 @@
-"""Snapshots: what is read in one transaction, as all of it stood at one moment."""
+"""What is read in one transaction, as all of it stood at one moment."""
 
 from __future__ import annotations
 

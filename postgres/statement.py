@@ -1,4 +1,4 @@
-"""Statements: what a connection is given to run, and the rows that come back."""
+"""What a connection is given to run, and the rows that come back."""
 
 from __future__ import annotations
 

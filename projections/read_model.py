@@ -1,4 +1,4 @@
-"""Read models: tables whose rows are a pure function of one aggregate."""
+"""Tables whose rows are a pure function of one aggregate."""
 
 from __future__ import annotations
 

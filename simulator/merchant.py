@@ -1,4 +1,4 @@
-"""A merchant: the histories of many customers, as the webhooks that Dodo would send."""
+"""The histories of many customers, as the webhooks that Dodo would send."""
 
 from __future__ import annotations
 

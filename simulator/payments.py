@@ -1,4 +1,4 @@
-"""Charges: a payment is made, and succeeds, is declined, or is given up."""
+"""How a payment is made, and succeeds, is declined, or is given up."""
 
 from __future__ import annotations
 

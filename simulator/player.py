@@ -1,4 +1,4 @@
-"""The player: posts webhooks to a server, signed as Dodo signs them, and counts the answers."""
+"""Posts webhooks to a server, signed as Dodo signs them, and counts the answers."""
 
 from __future__ import annotations
 

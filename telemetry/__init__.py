@@ -1,1 +1,1 @@
-"""Telemetry: what the program tells of itself and of its failures, and what stays out of it."""
+"""What the program tells of itself and of its failures, and what stays out of it."""

@@ -1,4 +1,4 @@
-"""Backing off: how long to wait after failures in a row."""
+"""How long to wait after failures in a row."""
 
 from __future__ import annotations
 

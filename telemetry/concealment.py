@@ -1,4 +1,4 @@
-"""Concealment: programs of the same user cannot read what a process knows, nor what it began with.
+"""Programs of the same user cannot read what a process knows, nor what it began with.
 
 Linux lets every program of a user read the environment, the memory and the open files of all of
 that user's processes, but of those that are not "dumpable" (PR_SET_DUMPABLE in prctl(2), and

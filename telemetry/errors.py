@@ -1,4 +1,4 @@
-"""Errors that are expected: what their message tells a user is all that he needs."""
+"""What is expected to go wrong: the message tells a user all that he needs."""
 
 from __future__ import annotations
 

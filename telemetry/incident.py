@@ -1,4 +1,4 @@
-"""Incidents: what is wrong for a while is logged when it begins and when it ends, not between."""
+"""What is wrong for a while is logged when it begins and when it ends, not between."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logs: plain lines on stderr that hold no body, no secret and no e-mail address."""
+"""Plain lines on stderr that hold no body, no secret and no e-mail address."""
 
 from __future__ import annotations
 

@@ -58,3 +58,10 @@ def database(cluster: str, template: str) -> Iterator[str]:
     """Give a database of the test's own, with every table and no rows."""
     with copied(cluster, template) as conninfo:
         yield conninfo
+
+
+@pytest.fixture
+def empty(cluster: str) -> Iterator[str]:
+    """Give a database in which nothing is."""
+    with copied(cluster, "template0") as conninfo:
+        yield conninfo

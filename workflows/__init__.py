@@ -1,4 +1,4 @@
-"""Windmill: starts the merchant's workflows from the log, each of them exactly once.
+"""Starts the merchant's workflows from the log, each of them exactly once.
 
 `routes` says which deliveries start which workflow, `outbox` follows the log and keeps the jobs
 that follow from it, `transforms` and `job_arguments` make their arguments, `dispatch` sends them

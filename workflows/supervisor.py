@@ -1,4 +1,4 @@
-"""The supervisor: keeps the process that starts jobs running for as long as the server does."""
+"""Keeps the process that starts jobs running for as long as the server does."""
 
 from __future__ import annotations
 

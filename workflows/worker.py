@@ -85,7 +85,7 @@ class _Sending:
             except* DATABASE_ERRORS as errors:
                 self._incident.begin(absence_of(next(_leaves(errors))))
             except* Exception as errors:  # noqa: BLE001 -- told, and tried again
-                self._incident.begin(", ".join(sorted({origin_of(one) for one in _leaves(errors)})))
+                self._incident.begin(", ".join(sorted(set(map(origin_of, _leaves(errors))))))
             await asyncio.sleep(PAUSE_S)
 
     async def _session(self) -> None:

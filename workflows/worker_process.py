@@ -1,4 +1,4 @@
-"""The process that starts jobs: follows the log for the outbox, sends, and asks for outcomes.
+"""Follows the log for the outbox, sends, and asks for outcomes, in a process of its own.
 
 It is told what it needs on standard input, and ends when that is closed: with the server that
 started it, however the server ends.

@@ -16,6 +16,7 @@ from psycopg.sql import SQL, Identifier
 
 from api.http.errors import not_now
 from postgres.connections import DATABASE_ERRORS, READING, connect_async
+from postgres.failures import AWAY
 from projections.live.projector import LIVE
 
 if TYPE_CHECKING:
@@ -195,4 +196,4 @@ def _busy() -> ApiError:
 
 
 def _away() -> ApiError:
-    return not_now("unavailable", "the database is away")
+    return not_now("unavailable", AWAY)

@@ -11,6 +11,7 @@ import psycopg
 
 from api.http.errors import not_now
 from postgres.connections import READING, connect_async
+from postgres.failures import reason_of
 from projections.live.projector import CHANNEL
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Freshness:
                 await self._listen()
             except psycopg.Error as error:
                 if self._is_known:
-                    _log.warning("the position is not known for now: %s", type(error).__name__)
+                    _log.warning("the position is not known for now: %s", reason_of(error))
             self._is_known = False
             await asyncio.sleep(POLL_S)
 

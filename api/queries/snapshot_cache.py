@@ -13,6 +13,7 @@ import psycopg
 from api.http.errors import not_now
 from ledger.following.known_position import position_at
 from ledger.following.pages import LogError
+from postgres.failures import AWAY, reason_of
 from projections.rebuild import snapshots
 from projections.rebuild.workers import FoldingError
 from telemetry.progress import silent
@@ -121,7 +122,7 @@ class SnapshotCache:
         try:
             await asyncio.to_thread(snapshots.provide, self._conninfo, position, self._tell)
         except psycopg.Error:
-            return not_now("unavailable", "the database is away")
+            return not_now("unavailable", AWAY)
         except _StoppedError:
             return not_now("stopping", "the server stops")
         except (FoldingError, LogError) as error:
@@ -146,7 +147,7 @@ class SnapshotCache:
             try:
                 await asyncio.to_thread(snapshots.drop_unused, self._conninfo)
             except psycopg.Error as error:
-                _log.warning("snapshots are not dropped for now: %s", type(error).__name__)
+                _log.warning("snapshots are not dropped for now: %s", reason_of(error))
             await asyncio.sleep(TIDY_EVERY_S)
 
 

@@ -1,1 +1,1 @@
-"""Printing: answers as a person wants to read them on a terminal; times are in UTC."""
+"""Answers as a person wants to read them on a terminal; times are in UTC."""

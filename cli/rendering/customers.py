@@ -1,4 +1,4 @@
-"""Customers: who one is, what there is of it, and what happened, by time."""
+"""Who a customer is, what there is of it, and what happened, by time."""
 
 from __future__ import annotations
 

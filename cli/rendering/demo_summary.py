@@ -1,4 +1,4 @@
-"""Showing: what a database holds, as short tables for a terminal."""
+"""What a database holds, as short tables for a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explanations: why a field has its value, with the deliveries that say so."""
+"""Why a field has its value, with the deliveries that say so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects: a list of them as a table, and one with all that is known of it."""
+"""A list of objects as a table, and one with all that is known of it."""
 
 from __future__ import annotations
 

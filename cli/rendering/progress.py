@@ -1,4 +1,4 @@
-"""Progress: long work shown as a bar to a person, and as a line now and then to a log."""
+"""Long work shown as a bar to a person, and as a line now and then to a log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables: rows of text in columns, in which nothing is cut and nothing acts on the terminal."""
+"""Rows of text in columns, in which nothing is cut and nothing acts on the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The terminal: where commands write."""
+"""Where commands write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Timelines: what happened, a line a fact, with what is odd about it."""
+"""What happened, a line a fact, with what is odd about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windmill: routes, jobs and attempts as tables, and what was done about them in a line."""
+"""Routes, jobs and attempts as tables, and what was done about them in a line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words: how times, amounts, states and what is odd about them are written."""
+"""How times, amounts, states and what is odd about them are written."""
 
 from __future__ import annotations
 

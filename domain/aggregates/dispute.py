@@ -31,13 +31,13 @@ EVENTS = {
     "cancelled": "The bank no longer asks.",
 }
 RANKS = {
-    "opened": 40,
-    "challenged": 41,
-    "won": 42,
-    "lost": 42,
-    "accepted": 42,
-    "expired": 42,
-    "cancelled": 42,
+    "opened": 400,
+    "challenged": 410,
+    "won": 420,
+    "lost": 420,
+    "accepted": 420,
+    "expired": 420,
+    "cancelled": 420,
 }
 STAGES = ("pre_dispute", "dispute", "pre_arbitration")
 OPEN = ("opened", "challenged")

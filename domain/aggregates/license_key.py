@@ -15,7 +15,7 @@ STATES = {
     "expired": "Its time is over.",
 }
 EVENTS = {"created": "The key was made."}
-RANKS = {"created": 60}
+RANKS = {"created": 600}
 # Source: docs/dodo.md, sections 4 and 5. Dodo announces the creation only; what comes later is
 # seen in the data, so the status follows it in any direction.
 MACHINE = Machine(

@@ -27,7 +27,7 @@ EVENTS = {
     "cancelled": "The charge was given up.",
     "succeeded": "The charge was made.",
 }
-RANKS = {"processing": 0, "failed": 1, "cancelled": 2, "succeeded": 3}
+RANKS = {"processing": 10, "failed": 20, "cancelled": 30, "succeeded": 40}
 # Source: docs/dodo.md, section 5; another attempt after a failure, and a success after a
 # cancellation, are inferred there.
 MACHINE = Machine(

@@ -13,7 +13,7 @@ EVENTS = {
     "failed": "An attempt to give the money back failed.",
     "succeeded": "The money was given back.",
 }
-RANKS = {"failed": 10, "succeeded": 11}
+RANKS = {"failed": 100, "succeeded": 110}
 # Source: docs/dodo.md, section 5; that a failed refund may succeed later is inferred there.
 MACHINE = Machine(
     kind="refund",

@@ -27,7 +27,10 @@ _TAKEN: Final = {
 
 
 class Route(NamedTuple):
-    """Where a delivery goes. `problem` tells why a type that an aggregate takes went astray."""
+    """Where a delivery goes.
+
+    `problem` tells why a delivery of a type that an aggregate takes is a notice all the same.
+    """
 
     stream_id: str
     topic: str

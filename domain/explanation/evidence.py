@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from domain.field_readers import integer, text
-from domain.state_machine import At, Verdict
+from domain.state_machine import Standing, Verdict
 from domain.timeline import is_valid
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ class Judged(NamedTuple):
 
     fact: Fact
     entry: Entry
-    before: At
-    after: At
+    before: Standing
+    after: Standing
 
     @property
     def refused(self) -> bool:
@@ -132,7 +132,7 @@ class Evidence:
     @property
     def with_status(self) -> list[Seen]:
         """The observations that carry a status."""
-        return [seen for seen in self.seen if seen.observation.at.status is not None]
+        return [seen for seen in self.seen if seen.observation.standing.status is not None]
 
 
 def evidence(aggregate: Aggregate, known: Known) -> Evidence:
@@ -141,8 +141,8 @@ def evidence(aggregate: Aggregate, known: Known) -> Evidence:
     entity_id: str = getattr(entity, kind.id_field)
     folded = aggregate.folded()[kind.name, entity_id]
     events = {(e.delivery.webhook_id, e.delivery.body): e for e in aggregate.events}
-    befores = [At(), *folded.ats]
-    facts = map(Judged, folded.facts, folded.entries, befores, folded.ats)
+    befores = [Standing(), *folded.standings]
+    facts = map(Judged, folded.facts, folded.entries, befores, folded.standings)
     seen = [
         Seen(fact, events[fact.webhook_id, observation.body], observation)
         for fact, _, _, observations in folded.steps()

@@ -19,7 +19,7 @@ from domain.explanation.evidence import (
     shown,
 )
 from domain.field_readers import instant
-from domain.state_machine import At
+from domain.state_machine import Standing
 from domain.timeline import follow
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _observed_status(of: Evidence, _: str) -> Grounds:
 
 
 def _status_of(kind: Kind) -> Reading:
-    return Reading(lambda o: o.at.status, _shown(kind.status_field))
+    return Reading(lambda o: o.standing.status, _shown(kind.status_field))
 
 
 def _folded_status(of: Evidence, _: str) -> Grounds:
@@ -145,20 +145,20 @@ def _folded_status(of: Evidence, _: str) -> Grounds:
 
 
 def _status(of: Evidence, field: str) -> Grounds:
-    at, drift = follow(of.kind, of.folded)
+    standing, drift = follow(of.kind, of.folded)
     grounds = _folded_status(of, field)
     if drift is None:
         return grounds._replace(passed_over=_not_followed(of))
     lead = f"the facts lead to {drift.folded or 'no state'}"
-    if at == of.folded.led and at.status != drift.observed:
+    if standing == of.folded.led and standing.status != drift.observed:
         claims = [judged.source(f"anomaly: {judged.entry.reason}") for judged in of.anomalies[:1]]
-        note = f"Dodo last said {drift.observed}, which does not follow from {at.status}."
+        note = f"Dodo last said {drift.observed}, which does not follow from {standing.status}."
         return Grounds(claims, _not_followed(of, "it does not follow"), None, note)
-    if at != of.folded.at:
+    if standing != of.folded.standing:
         last = _status_of(of.kind).source(of.with_status[0], "it is the last observation")
         note = f"The status follows what Dodo last said, {drift.observed}, while {lead}."
         return Grounds([last], _not_followed(of), _unbroken(of), note)
-    why = _obstacle(of.kind, of.folded.at, At(drift.observed, drift.observed_stage))
+    why = _obstacle(of.kind, of.folded.standing, Standing(drift.observed, drift.observed_stage))
     note = f"Dodo last said {drift.observed}, while {lead}; it is not followed: {why}."
     return grounds._replace(passed_over=_not_followed(of, why), note=note)
 
@@ -176,22 +176,22 @@ def _drift(of: Evidence, _: str) -> Grounds:
 
 
 def _unbroken(of: Evidence) -> Source:
-    last = of.with_status[0].observation.at
-    first = first_of_run(of.with_status, last, lambda observation: observation.at)
+    last = of.with_status[0].observation.standing
+    first = first_of_run(of.with_status, last, lambda observation: observation.standing)
     return _status_of(of.kind).source(first, "since then Dodo has said nothing else")
 
 
-def _obstacle(kind: Kind, at: At, observed: At) -> str:
+def _obstacle(kind: Kind, standing: Standing, observed: Standing) -> str:
     machine, status = kind.machine, observed.status
     if status not in machine.states and status not in machine.observed_first:
         return f"{status} is not a status of a {kind.name}"
-    if at.status in machine.final:
-        return f"{at.status} is final, and only a fact leads out of it"
+    if standing.status in machine.final:
+        return f"{standing.status} is final, and only a fact leads out of it"
     if status in machine.observed_first:
         return f"{status} counts only before a fact has set a state"
-    if at.stage is not None and observed.stage != at.stage:
-        return f"stage {observed.stage} is earlier than {at.stage}"
-    return f"no valid transitions lead from {at.status or 'nothing'} to {status}"
+    if standing.stage is not None and observed.stage != standing.stage:
+        return f"stage {observed.stage} is earlier than {standing.stage}"
+    return f"no valid transitions lead from {standing.status or 'nothing'} to {status}"
 
 
 def _refused(of: Evidence) -> list[Source]:
@@ -208,7 +208,7 @@ def _not_followed(of: Evidence, obstacle: str | None = None) -> list[Source]:
     reasons = [obstacle] + ["a newer observation carries a status"] * len(of.with_status)
     passed = [(judged.fact[:3], _refused_fact(judged)) for judged in of.facts if judged.refused]
     for seen, reason in zip(of.with_status, reasons, strict=False):
-        if reason and (reason is obstacle or seen.observation.at.status != of.entity.status):
+        if reason and (reason is obstacle or seen.observation.standing.status != of.entity.status):
             passed.append((seen.fact[:3], reading.source(seen, reason)))
     return [source for _, source in sorted(passed, key=itemgetter(0), reverse=True)]
 
@@ -216,7 +216,7 @@ def _not_followed(of: Evidence, obstacle: str | None = None) -> list[Source]:
 def _history(of: Evidence, _: str) -> Grounds:
     why = "a gap: it is accepted, but what must have come before it was never seen"
     gaps = [judged.source(why) for judged in of.facts if judged.entry.gap]
-    if of.folded.at.status is None:
+    if of.folded.standing.status is None:
         return Grounds(gaps, _refused(of), note="No fact has set a state.")
     complete = None if gaps else "Every fact follows from those before it, or is refused."
     return Grounds(gaps, [], note=complete)
@@ -229,23 +229,27 @@ def _refused_count(of: Evidence, _: str) -> Grounds:
 
 
 def _stage(of: Evidence, _: str) -> Grounds:
-    reading = Reading(lambda o: o.at.stage, _shown(of.kind.stage_field))
-    at, _drift = follow(of.kind, of.folded)
+    reading = Reading(lambda o: o.standing.stage, _shown(of.kind.stage_field))
+    standing, _drift = follow(of.kind, of.folded)
     moves = [judged for judged in of.facts if judged.after.stage != judged.before.stage][:1]
     passed = [
         judged.source(_stage_obstacle(of.kind, judged), stage)
         for judged in of.facts
-        if (stage := judged.fact.observations[0].at.stage) is not None and stage != at.stage
+        if (stage := judged.fact.observations[0].standing.stage) is not None
+        and stage != standing.stage
     ]
-    if at.stage != of.folded.at.stage:
+    if standing.stage != of.folded.standing.stage:
         last = reading.source(of.with_status[0], "it is the last observation of a status")
         return Grounds([last], passed, last, "The stage follows what Dodo last said.")
-    said = [judged.source("it is the last fact that moved the stage", at.stage) for judged in moves]
+    said = [
+        judged.source("it is the last fact that moved the stage", standing.stage)
+        for judged in moves
+    ]
     return Grounds(said, passed, next(iter(said), None), None if said else "No fact has told it.")
 
 
 def _stage_obstacle(kind: Kind, judged: Judged) -> str:
-    stage = judged.fact.observations[0].at.stage
+    stage = judged.fact.observations[0].standing.stage
     if stage not in kind.machine.stages:
         return f"{stage} is not a stage that is known, so the current one counts"
     return (

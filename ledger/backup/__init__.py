@@ -1,1 +1,1 @@
-"""Backups: all that cannot be built anew, in a file, and back into an empty database."""
+"""All that cannot be built anew, in a file, and back into an empty database."""

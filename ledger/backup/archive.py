@@ -1,4 +1,4 @@
-"""The archive: what stands in the file of a backup, and how it shows that nothing is missing.
+"""What stands in the file of a backup, and how it shows that nothing is missing.
 
 It is gzip over text. Lines that begin with `-- ` are the archive's own: first what it is a backup
 of, then before each table its name and columns, and at last the SHA-256 of all lines before that

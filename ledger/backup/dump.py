@@ -1,4 +1,4 @@
-"""Dumping: everything that cannot be built anew, as it stands at one moment, into an archive."""
+"""Everything that cannot be built anew, as it stands at one moment, written into an archive."""
 
 from __future__ import annotations
 

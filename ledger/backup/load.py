@@ -1,4 +1,4 @@
-"""Loading: an archive into a database that has nothing of Raphus, all of it or nothing."""
+"""An archive read into a database that has nothing of Raphus, all of it or nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new file: it appears under its name when it is whole and on disk, and replaces no other."""
+"""A file that appears under its name when it is whole and on disk, and replaces no other."""
 
 from __future__ import annotations
 

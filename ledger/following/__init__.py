@@ -1,1 +1,1 @@
-"""Following: how each follower of the log reads every event, in order, and records how far."""
+"""How each follower of the log reads every event, in order, and records how far."""

@@ -1,4 +1,4 @@
-"""Known position: what a time that is asked about means, as a place in the log."""
+"""What a time that is asked about means, as a place in the log."""
 
 from __future__ import annotations
 

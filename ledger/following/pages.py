@@ -1,4 +1,4 @@
-"""Reading the log: the next page of it, and the events of the streams that the page touches."""
+"""The next page of the log, and the events of the streams that the page touches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embedded PostgreSQL: the database that Raphus runs itself where DATABASE_URL names none."""
+"""The database that Raphus runs itself where DATABASE_URL names none."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Live: the follower that keeps the read models up with the log."""
+"""The follower that keeps the read models up with the log."""

@@ -1,4 +1,4 @@
-"""Replacement: how the rows that follow from changed aggregates get into a read model's table."""
+"""How the rows that follow from changed aggregates get into a read model's table."""
 
 from __future__ import annotations
 

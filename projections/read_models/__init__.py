@@ -1,1 +1,1 @@
-"""Read models: one module a table, with its rows and the questions it answers."""
+"""One module a table, with its rows and the questions it answers."""

@@ -1,4 +1,4 @@
-"""The catalogue: every read model, and every list that is made of one."""
+"""Every read model, and every list that is made of one."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def page(
     through = listing.kind in THROUGH_PAYMENT
     select = (
         "SELECT t.first_position, t.stream_id, t.id,"  # noqa: S608 -- constants
-        f" {'coalesce(t.customer_id, p.customer_id)' if through else 't.customer_id'},"
+        f" {listing.columns.get('customer_id', 't.customer_id')},"
         " (SELECT max(originator_version) FROM raphus.ledger_events"
         " WHERE originator_id = t.stream_id)"
         f" FROM periods AS t{_OF_PAYMENT if through else ''}"

@@ -1,1 +1,1 @@
-"""Rebuild: read models written anew from history, live or as known at a time."""
+"""Read models written anew from history, live or as known at a time."""

@@ -1,4 +1,4 @@
-"""Rebuild: the read models written anew from history, compared, and made what history says.
+"""The read models written anew from history, compared, and made what history says.
 
 The server keeps serving. Everything is prepared in tables beside the live ones and compared in
 one snapshot, while readers and the follower go on. Only while what differs is written does the

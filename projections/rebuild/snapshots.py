@@ -1,4 +1,4 @@
-"""Snapshots: the read models as known at a position of the log, built once and kept for a while.
+"""The read models as known at a position of the log, built once and kept for a while.
 
 Each set of tables stands in a schema of its own, named after the position. Who asks for another
 one waits for it to be built, which costs about as much time and room as a rebuild of that part

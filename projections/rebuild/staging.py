@@ -1,4 +1,4 @@
-"""Staging: read models written anew, from the whole log, into tables beside the live ones."""
+"""Read models written anew, from the whole log, into tables beside the live ones."""
 
 from __future__ import annotations
 

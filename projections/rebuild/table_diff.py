@@ -1,4 +1,4 @@
-"""Difference: what a rebuilt table has that the live one has not, and the other way round."""
+"""What a rebuilt table has that the live one has not, and the other way round."""
 
 from __future__ import annotations
 

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from tests.support.histories import said
-from tests.support.http_server import Served, copied, served
-from tests.support.program import RAPHUS, environment, raphus
-from tests.support.projected import record
-from tests.support.waiting import GUARD_S
+from tests.support.program import raphus, unread
+from tests.support.two_ways import Shop, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SUBSCRIPTIONS: Final = 5
 HELD_AT: Final = "2026-05-01T12:01:00Z"
-
-
-class Shop(NamedTuple):
-    """A server for the answers of HTTP, and the environment in which commands find its database."""
-
-    server: Served
-    env: dict[str, str]
-    known_at: str
-    """When the subscriptions had begun, and nothing else was known."""
 
 
 @pytest.fixture(scope="module")
@@ -46,21 +34,9 @@ def shop(cluster: str, template: str, tmp_path_factory: pytest.TempPathFactory) 
         said("dispute.won", 4, "msg_dp", payment_id="pay_1", dispute_id="dp_1"),
         said("license_key.created", 5, "msg_lic", id="lic_1", status="disabled"),
     ]
-    with copied(cluster, template) as conninfo:
-        record(conninfo, begun)
-        record(conninfo, then)
-        with served(conninfo) as server:
-            server.get("/v1/refusals", min_position=str(len(begun + then)))
-            (last,) = server.get("/v1/events", after=str(SUBSCRIPTIONS - 1), limit=1)["items"]
-            env = environment(tmp_path_factory.mktemp("asking") / "home", DATABASE_URL=conninfo)
-            yield Shop(server, env, last["recorded_at"])
-
-
-def answered(shop: Shop, *arguments: str) -> str:
-    """Run a command that must succeed, and return what it prints."""
-    ended = raphus(*arguments, env=shop.env)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+    home = tmp_path_factory.mktemp("asking") / "home"
+    with opened(cluster, template, home, begun, then) as shop:
+        yield shop
 
 
 @pytest.mark.parametrize(
@@ -86,7 +62,7 @@ def test_the_json_is_that_of_http(
     options = [
         word for name, value in query.items() for word in (f"--{name.replace('_', '-')}", value)
     ]
-    told = answered(shop, *command.split(), *options, "--json")
+    told = shop.answered(*command.split(), *options, "--json")
     assert told == shop.server.client.get(f"/v1/{path}", params=query).text + "\n"
 
 
@@ -98,36 +74,36 @@ def test_a_list_as_known_then_is_built_and_the_progress_is_told(shop: Shop) -> N
     told = json.loads(ended.stdout)
     assert [one["status"] for one in told["items"]] == ["active"] * SUBSCRIPTIONS
     assert told == shop.server.get("/v1/subscriptions", known_at=shop.known_at)
-    plain = answered(shop, *asked)
+    plain = shop.answered(*asked)
     assert plain.splitlines()[0] == f"as known at {shop.known_at}"
 
 
 def test_a_list_is_a_table_that_is_read_on_by_its_cursor(shop: Shop) -> None:
-    first = answered(shop, "list", "subscriptions", "--limit", "3").splitlines()
+    first = shop.answered("list", "subscriptions", "--limit", "3").splitlines()
     *rows, more = first[2:]
     assert [row.split()[:6] for row in rows] == [
         [f"sub_{n}", "on_hold" if n == 1 else "active", "–", "19.99", "EUR", "2026-05-01"]
         for n in (4, 3, 2)
     ]
     cursor = more.removeprefix("There are more: --cursor ")
-    rest = answered(shop, "list", "subscriptions", "--limit", "3", "--cursor", cursor)
+    rest = shop.answered("list", "subscriptions", "--limit", "3", "--cursor", cursor)
     assert [line.split()[0] for line in rest.splitlines()[2:]] == ["sub_1", "sub_0"]
     assert "1 fact refused" in rest
 
 
 def test_an_object_is_told_field_by_field_and_what_is_odd_about_it(shop: Shop) -> None:
-    held = answered(shop, "show", "subscription", "sub_1", "--as-of", HELD_AT).splitlines()
+    held = shop.answered("show", "subscription", "sub_1", "--as-of", HELD_AT).splitlines()
     assert held[0] == f"subscription sub_1, as of {HELD_AT}"
     assert ["status", "on_hold"] in [line.split() for line in held]
     assert ["recurring_pre_tax_amount", "19.99", "EUR"] not in [line.split() for line in held]
-    now = answered(shop, "show", "subscription", "sub_1")
+    now = shop.answered("show", "subscription", "sub_1")
     assert "! 1 fact refused: its timeline says which, and why" in now.splitlines()
-    key = answered(shop, "show", "license_key", "lic_1")
+    key = shop.answered("show", "license_key", "lic_1")
     assert "! drift: Dodo last said disabled (msg_lic of 2026-05-01 12:05:00)" in key
 
 
 def test_a_timeline_is_a_line_a_fact(shop: Shop) -> None:
-    late, head, *facts = answered(shop, "timeline", "subscription", "sub_1").splitlines()
+    late, head, *facts = shop.answered("timeline", "subscription", "sub_1").splitlines()
     assert late.startswith("recorded afterwards in one stretch: 3 facts from 2026-05-01 12:00:00")
     assert head.split()[0] == "occurred"
     assert [" ".join(fact.split()) for fact in facts[:2]] == [
@@ -138,14 +114,14 @@ def test_a_timeline_is_a_line_a_fact(shop: Shop) -> None:
 
 
 def test_an_explanation_names_the_deliveries_and_why(shop: Shop) -> None:
-    told = answered(shop, "explain", "subscription", "sub_1").splitlines()
+    told = shop.answered("explain", "subscription", "sub_1").splitlines()
     assert told[0] == "subscription sub_1: status is on_hold"
     assert [(line.split()[0], "msg_on_hold" in line) for line in told[3:]] == [
         ("set", True),
         ("since", True),
         ("passed", False),
     ]
-    through = answered(shop, "explain", "refund", "ref_1", "--field", "customer_id")
+    through = shop.answered("explain", "refund", "ref_1", "--field", "customer_id")
     assert "it is its payment's (pay_1)." in through
 
 
@@ -172,11 +148,4 @@ def test_what_cannot_be_answered_is_told_with_an_exit_code(
 
 @pytest.mark.parametrize("command", ["list subscriptions", "timeline subscription sub_1"])
 def test_a_reader_that_has_seen_enough_is_no_failure(shop: Shop, command: str) -> None:
-    with subprocess.Popen(
-        [RAPHUS, *command.split()], env=shop.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.close()
-        said_ = process.stderr.read()
-        assert (process.wait(GUARD_S), said_) == (0, b"")
+    assert unread(*command.split(), env=shop.env) == (0, b"")

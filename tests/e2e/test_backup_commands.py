@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 
 from ledger.backup.new_file import UNFINISHED
 from postgres.advisory_locks import AdvisoryLock, lock
@@ -48,15 +47,6 @@ WAITING: Final = """
     WHERE datname = current_database() AND application_name = %s
     AND (wait_event_type = 'Lock' OR query LIKE 'COPY %%')
 """
-
-
-@pytest.fixture
-def empty(cluster: str) -> Iterator[str]:
-    """Give a database in which nothing is."""
-    with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute("CREATE DATABASE restored TEMPLATE template0")
-        yield make_conninfo(cluster, dbname="restored")
-        conn.execute("DROP DATABASE restored WITH (FORCE)")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from api.webhooks.endpoint import PATH
 from postgres.embedded import EmbeddedPostgres
 from tests.support.embedded_users import home_of, is_stopped
-from tests.support.program import RAPHUS, Program, environment, raphus, serving
+from tests.support.program import RAPHUS, Program, environment, raphus, serving, unread
 from tests.support.waiting import GUARD_S
 
 if TYPE_CHECKING:
@@ -83,17 +83,7 @@ def test_the_version_is_printed(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [RAPHUS, "version"],
-        env=environment(tmp_path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.close()
-        said = process.stderr.read()
-        assert (process.wait(GUARD_S), said) == (0, b"")
+    assert unread("version", env=environment(tmp_path)) == (0, b"")
 
 
 def test_what_is_simulated_twice_is_recorded_once(server: Program, home: Path) -> None:

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from tests.support.histories import said
-from tests.support.http_server import Served, copied, served
-from tests.support.program import environment, raphus
-from tests.support.projected import record
+from tests.support.program import raphus
+from tests.support.two_ways import Shop, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FACTS: Final = 107
-
-
-class Shop(NamedTuple):
-    """A server for the answers of HTTP, and the environment in which commands find its database."""
-
-    server: Served
-    env: dict[str, str]
-    known_at: str
-    """When the dispute had not been recorded yet."""
 
 
 @pytest.fixture(scope="module")
@@ -47,28 +37,17 @@ def shop(cluster: str, template: str, tmp_path_factory: pytest.TempPathFactory) 
     ]
     many = [said("subscription.updated", 10 + n, None, **whose, **bought) for n in range(FACTS - 6)]
     dispute = {"payment_id": "pay_1", "dispute_id": "dp_1", "amount": "1999", "currency": "EUR"}
-    with copied(cluster, template) as conninfo:
-        record(conninfo, told + many)
-        record(conninfo, [said("dispute.challenged", 6, None, **dispute)])
-        with served(conninfo) as server:
-            server.get("/v1/refusals", min_position=str(FACTS))
-            (last,) = server.get("/v1/events", after=str(FACTS - 2), limit=1)["items"]
-            env = environment(tmp_path_factory.mktemp("customer") / "home", DATABASE_URL=conninfo)
-            yield Shop(server, env, last["recorded_at"])
-
-
-def answered(shop: Shop, *arguments: str) -> str:
-    """Run a command that must succeed, and return what it prints."""
-    ended = raphus(*arguments, env=shop.env)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+    last = [said("dispute.challenged", 6, None, **dispute)]
+    home = tmp_path_factory.mktemp("customer") / "home"
+    with opened(cluster, template, home, told + many, last) as shop:
+        yield shop
 
 
 @pytest.mark.parametrize("then", [{}, {"as_of": "2026-05-01T12:20:00Z"}, {"known_at": ""}])
 def test_the_json_is_the_whole_lifecycle_as_http_tells_it(shop: Shop, then: dict[str, str]) -> None:
     query = {name: value or shop.known_at for name, value in then.items()}
     options = [w for n, value in query.items() for w in (f"--{n.replace('_', '-')}", value)]
-    told = json.loads(answered(shop, "customer", "cus_1", *options, "--json"))
+    told = json.loads(shop.answered("customer", "cus_1", *options, "--json"))
     path = "/v1/customers/cus_1/lifecycle"
     found = shop.server.get(path, limit=100, **query)
     while found["next"] is not None:
@@ -80,7 +59,7 @@ def test_the_json_is_the_whole_lifecycle_as_http_tells_it(shop: Shop, then: dict
 
 
 def test_a_person_reads_who_it_is_what_there_is_and_what_happened(shop: Shop) -> None:
-    told = answered(shop, "customer", "cus_1").splitlines()
+    told = shop.answered("customer", "cus_1").splitlines()
     lines = [" ".join(line.split()) for line in told]
     assert lines[0] == "customer cus_1 of bus_1"
     assert lines[2] == "paid 19.99 EUR, refunded 5.00 EUR"
@@ -106,7 +85,7 @@ def test_a_person_reads_who_it_is_what_there_is_and_what_happened(shop: Shop) ->
 def test_the_past_is_told_in_the_first_line(shop: Shop) -> None:
     then = "2026-05-01T12:02:00Z"
     asked = ("customer", "cus_1", "--as-of", then, "--known-at", shop.known_at)
-    told = answered(shop, *asked).splitlines()
+    told = shop.answered(*asked).splitlines()
     assert told[0] == f"customer cus_1 of bus_1, as of {then}, as known at {shop.known_at}"
     assert len(told[told.index("What happened") + 3 :]) == 2
 
@@ -119,7 +98,7 @@ def test_a_customer_who_was_never_seen_is_a_failure(shop: Shop, command: str) ->
 
 
 def test_an_audit_is_the_log_to_the_byte_and_this_log_has_it(shop: Shop) -> None:
-    written = answered(shop, "audit", "cus_1")
+    written = shop.answered("audit", "cus_1")
     lines = [json.loads(line) for line in written.splitlines()]
     assert [int(line["position"]) for line in lines] == list(range(1, FACTS + 1))
     for line in lines[:5] + lines[-1:]:
@@ -127,9 +106,9 @@ def test_an_audit_is_the_log_to_the_byte_and_this_log_has_it(shop: Shop) -> None
         assert (line["body"], line["recorded_at"]) == (event["body"], event["recorded_at"])
     assert "Customer 1 ✓" in lines[0]["body"]
     assert {line["signature_verified"] for line in lines} == {False}, "nobody has signed these"
-    assert answered(shop, "audit", "cus_1") == written
+    assert shop.answered("audit", "cus_1") == written
     head = f"{lines[-1]['position']}:{lines[-1]['hash']}"
-    assert answered(shop, "verify", "--against", head).startswith("the log is whole")
+    assert shop.answered("verify", "--against", head).startswith("the log is whole")
 
 
 def test_secrets_that_are_none_are_wrong_settings(shop: Shop) -> None:

@@ -1,4 +1,4 @@
-"""The ledger that most of these tests record with."""
+"""What most of these tests record with, and ask."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ledger.application import Ledger
+from tests.support.http_server import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.support.http_server import Served
 
 
 @pytest.fixture
@@ -17,3 +20,10 @@ def ledger(database: str) -> Iterator[Ledger]:
     """Open a ledger on the test's own database."""
     with Ledger(database) as opened:
         yield opened
+
+
+@pytest.fixture
+def server(database: str) -> Iterator[Served]:
+    """Serve the test's own database."""
+    with served(database) as running:
+        yield running

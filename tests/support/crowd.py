@@ -1,4 +1,4 @@
-"""A crowd: many peers that send as slowly as they can, take nothing, and come back when closed."""
+"""Many peers that send as slowly as they can, take nothing, and come back when closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence: what must hold of a database and a log once the programs have ended."""
+"""What must hold of a database and a log once the programs have ended."""
 
 from __future__ import annotations
 

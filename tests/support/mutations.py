@@ -1,4 +1,4 @@
-"""Mutations: bodies that are almost what Dodo sends, and bodies that are nothing like it."""
+"""Bodies that are almost what Dodo sends, and bodies that are nothing like it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plain proxy: forwards as nginx does with `proxy_pass` and nothing else said."""
+"""Forwards as nginx does with `proxy_pass` and nothing else said."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The program itself: `raphus` as a user starts it, in an environment of its own."""
+"""`raphus` as a user starts it, in an environment of its own."""
 
 from __future__ import annotations
 
@@ -60,6 +60,18 @@ def raphus(
         env=env if code is None else {**env, "PYTHONPATH": str(code)},
         timeout=GUARD_S,
     )
+
+
+def unread(*arguments: str, env: Mapping[str, str]) -> tuple[int, bytes]:
+    """Run a command whose reader has gone; return its exit code and what it says of it."""
+    with subprocess.Popen(
+        [RAPHUS, *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+        return process.wait(GUARD_S), said
 
 
 def copied_code(folder: Path, *packages: str) -> Path:

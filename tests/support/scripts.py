@@ -24,8 +24,13 @@ from workflows.routes.parser import read_text
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from tests.support.http_server import Served
+    from tests.support.outside import Web
+
 WORKSPACE: Final = PROJECT / "windmill"
 WORKER: Final = Worker()
+API_KEY: Final = "a key of sixteen characters"
+"""Which scripts ask Raphus with."""
 
 
 def script(name: str) -> ModuleType:
@@ -86,6 +91,26 @@ def began() -> Body:
 def held() -> Body:
     """Make the body that tells that sub_1 is on hold, since 1 May."""
     return subscription("on_hold", "2026-05-01T00:00:00Z", quantity=2)
+
+
+def dispute(type_: str = "opened", **data: Any) -> Body:  # noqa: ANN401 -- JSON
+    """Make a body of the dispute dp_1."""
+    about = {"dispute_id": "dp_1", "payment_id": "pay_1", "remarks": "Not <mine> & never was"}
+    return at(sample(f"dispute.{type_}"), "2026-05-01T12:00:00.5Z", **(about | data))
+
+
+def told(raphus: Served, *bodies: Body) -> dict[str, Any]:
+    """Deliver bodies; return the arguments of the job that the last one starts."""
+    position = [raphus.deliver(json.dumps(body).encode()) for body in bodies][-1]
+    arguments = sent("state", *bodies)
+    arguments["event"]["position"] = position
+    return arguments
+
+
+def by_slack(slack: Web, resource: dict[str, Any]) -> dict[str, Any]:
+    """Return what a script is given that tells it by Slack."""
+    url = f"{slack.url}/api/chat.postMessage"
+    return {"slack": {"token": "xoxb-1"}, "slack_url": url, "database": resource}
 
 
 def resource_of(database: str) -> dict[str, Any]:

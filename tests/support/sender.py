@@ -1,4 +1,4 @@
-"""The sender: posts webhooks from several threads, as Dodo does: again until acknowledged."""
+"""Posts webhooks from several threads, as Dodo does: again until acknowledged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A merchant's shop: a folder with transformations of its own, and what comes of them."""
+"""A folder with a merchant's own transformations, and what comes of them."""
 
 from __future__ import annotations
 

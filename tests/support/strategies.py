@@ -1,4 +1,4 @@
-"""Strategies: lives of one aggregate in which instants, ids and odd values coincide often."""
+"""Lives of one aggregate in which instants, ids and odd values coincide often."""
 
 from __future__ import annotations
 

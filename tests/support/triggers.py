@@ -1,4 +1,4 @@
-"""Occasions made in memory: a body delivered after others, and judged as the log would judge it."""
+"""A body delivered after others, in memory, and judged as the log would judge it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Virtual time: a loop in which every wait is over at once, in the order of time."""
+"""A loop in which every wait is over at once, in the order of time."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 
 from cli.settings import without_secrets
+from tests.support.histories import said
 from tests.support.windmill_stand_in import TOKEN, WORKSPACE
 from workflows.dispatch.limits import Limits
 from workflows.outbox.follower import begin
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from domain.delivery import Delivery
     from tests.support.windmill_stand_in import Job, StandIn
 
 ROUTE = """
@@ -41,6 +43,11 @@ def write_routes(folder: Path, *, name: str = "all", on: str = "*", more: str = 
     path = folder / "windmill.toml"
     path.write_text(ROUTE.format(name=name, on=on) + more, "utf-8")
     return path
+
+
+def event(number: int, about: str = "sub_1") -> Delivery:
+    """Make an event of a subscription; their order is that of their numbers."""
+    return said("subscription.updated", number, f"msg_{number}", subscription_id=about)
 
 
 def task(conninfo: str, routes: Path, stand_in: StandIn, token: str = TOKEN) -> Task:

@@ -1,1 +1,1 @@
-"""Dispatch: jobs sent to Windmill, once and in order, and their outcomes."""
+"""Jobs sent to Windmill, once and in order, and their outcomes."""

@@ -1,4 +1,4 @@
-"""Addresses: where a route's jobs are started in Windmill, and where they are asked for."""
+"""Where a route's jobs are started in Windmill, and where they are asked for."""
 
 from __future__ import annotations
 
@@ -77,15 +77,15 @@ class Address(NamedTuple):
     def _of_url(cls, url: str) -> Self:
         parts = urlsplit(url)
         match = _PATH.fullmatch(parts.path)
-        given = dict(parse_qsl(parts.query, keep_blank_values=True))
-        token = given.pop("token", "")
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        token = query.pop("token", "")
         # The id of a job is ours to give.
-        given.pop("job_id", None)
+        query.pop("job_id", None)
         if match is None or not token:
             raise AddressError("a route's url is …/api/w/<workspace>/jobs/run/…?token=…")
         root = f"{parts.scheme}://{parts.netloc}{match['base']}"
         workspace_url = f"{root}/api/w/{match['workspace']}"
-        return cls(workspace_url, match["target"], token, urlencode(given))
+        return cls(workspace_url, match["target"], token, urlencode(query))
 
     @property
     def headers(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The circuit breaker: while Windmill is away, one request at a time asks whether it is back."""
+"""While Windmill is away, one request at a time asks whether it is back."""
 
 from __future__ import annotations
 

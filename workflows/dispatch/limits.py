@@ -1,4 +1,4 @@
-"""Limits: how much is sent to Windmill at a time, and how long something is tried."""
+"""How much is sent to Windmill at a time, and how long something is tried."""
 
 from __future__ import annotations
 

@@ -98,13 +98,13 @@ class OutcomePoller:
         return [outcome for outcome in outcomes if outcome is not None]
 
     def _addresses(self) -> dict[str, Address]:
-        found = {}
+        addresses = {}
         for route in self._routes():
             try:
-                found[route.name] = Address.of(route, self._windmill)
+                addresses[route.name] = Address.of(route, self._windmill)
             except AddressError:
                 continue  # it was known when the job was started, and may be again
-        return found
+        return addresses
 
     async def _outcome(self, addresses: dict[str, Address], job: _Started) -> _Ended | None:
         async with self._slots:
@@ -131,8 +131,8 @@ class OutcomePoller:
         if ended:
             columns = map(list, zip(*ended, strict=True))
             await conn.execute(_ENDED, list(columns), prepare=True)
-        known = {job.job_id for job in ended}
-        later = [job.job_id for job in started if job.job_id not in known]
+        told = {job.job_id for job in ended}
+        later = [job.job_id for job in started if job.job_id not in told]
         if later:
-            given = {"give_up_s": self._give_up_s, "most_s": AGAIN_MAX_S, "job_ids": later}
-            await conn.execute(_LATER, given, prepare=True)
+            parameters = {"give_up_s": self._give_up_s, "most_s": AGAIN_MAX_S, "job_ids": later}
+            await conn.execute(_LATER, parameters, prepare=True)

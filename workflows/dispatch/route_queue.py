@@ -1,4 +1,4 @@
-"""A route's queue: its jobs that are in memory, in a lane for each aggregate, and where they go."""
+"""The jobs of a route that are in memory, in a lane for each aggregate, and where they go."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from workflows.outbox.table import Doubt, Job
 
     Asked: TypeAlias = "tuple[Job, asyncio.Future[Loaded]]"
-    Found: TypeAlias = "dict[UUID, Trigger | UnjudgedError]"
+    Judged: TypeAlias = "dict[UUID, Trigger | UnjudgedError]"
     Rows: TypeAlias = list[tuple[Any, ...]]
 
 TOGETHER_MAX: Final = 100
@@ -85,21 +85,21 @@ class TriggerLoader:
             await self._answer(conn, asked)
 
     async def _answer(self, conn: AsyncConnection[Any], asked: Sequence[Asked]) -> None:
-        found: Found = {}
+        judged: Judged = {}
         by_stream: dict[str, list[Job]] = defaultdict(list)
         for job, _ in asked:
             by_stream[job.stream_id].append(job)
         async with aclosing(_streams(conn, by_stream)) as parts:
             async for part in parts:
                 # Folding takes its time, in which answers come in.
-                found |= await asyncio.to_thread(self._judged, part, by_stream)
+                judged |= await asyncio.to_thread(self._judged, part, by_stream)
         doubts = await outbox.doubts(conn, [job.job_id for job, _ in asked if job.attempts])
         for job, loaded in asked:
             if not loaded.done():  # who asked may have gone
-                one = found.get(job.job_id, UnjudgedError(_NOT_THERE))
-                _settle(loaded, one, doubts.get(job.job_id))
+                trigger = judged.get(job.job_id, UnjudgedError(_NOT_THERE))
+                _settle(loaded, trigger, doubts.get(job.job_id))
 
-    def _judged(self, streams: Iterable[Rows], by_stream: Mapping[str, list[Job]]) -> Found:
+    def _judged(self, streams: Iterable[Rows], by_stream: Mapping[str, list[Job]]) -> Judged:
         return {
             job.job_id: self._judge(job, rows) for rows in streams for job in by_stream[rows[0][0]]
         }
@@ -107,11 +107,11 @@ class TriggerLoader:
     def _judge(self, job: Job, rows: Rows) -> Trigger | UnjudgedError:
         try:
             events = [self._mapper.decode(*row) for row in rows if row[4] <= job.known_position]
-            known = aggregate(job.stream_id, events)
-            found = judging.trigger(known, job.webhook_id, job.position)
+            stream = aggregate(job.stream_id, events)
+            trigger = judging.trigger(stream, job.webhook_id, job.position)
         except Exception as error:  # noqa: BLE001 -- one event must not stop all others
             return UnjudgedError(f"the event cannot be judged: {origin_of(error)}")
-        return found._replace(replay=job.replay) if found else UnjudgedError(_NOT_THERE)
+        return trigger._replace(replay=job.replay) if trigger else UnjudgedError(_NOT_THERE)
 
 
 async def _streams(
@@ -145,9 +145,9 @@ async def _rows(
 
 
 def _settle(
-    loaded: asyncio.Future[Loaded], found: Trigger | UnjudgedError, doubt: Doubt | None
+    loaded: asyncio.Future[Loaded], trigger: Trigger | UnjudgedError, doubt: Doubt | None
 ) -> None:
-    if isinstance(found, UnjudgedError):
-        loaded.set_exception(found)
+    if isinstance(trigger, UnjudgedError):
+        loaded.set_exception(trigger)
     else:
-        loaded.set_result(Loaded(found, doubt))
+        loaded.set_result(Loaded(trigger, doubt))

@@ -1,4 +1,4 @@
-"""An attempt: one request that was to start a job, and what its answer means for the job."""
+"""One request that was to start a job, and what its answer means for the job."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -47,40 +48,40 @@ def fallen_due(
     more now: a missing one has come before it. `events` are all of the stream's, up to the last
     that counts. Only triggers of wanted types are yielded, each without its entity.
     """
-    known = aggregate(stream_id, events)
-    entries = _at_the_end(known, after)
+    stream = aggregate(stream_id, events)
+    entries = _at_the_end(stream, after)
     if entries is None:
         candidates = _one_by_one(stream_id, events, after)
     else:
-        candidates = ((known, entry, position) for position, entry in entries)
+        candidates = ((stream, entry, position) for position, entry in entries)
     for folded, entry, position in candidates:
         new = _trigger(folded, entry, wants_type)
         if new is not None:
             yield Due(new, position)
 
 
-def trigger(known: Aggregate, webhook_id: str, position: int | None = None) -> Trigger | None:
+def trigger(stream: Aggregate, webhook_id: str, position: int | None = None) -> Trigger | None:
     """Return how a delivery stands in an aggregate as it is known; None where it is not there.
 
     Should one webhook-id tell of several things, a position says which of them is meant.
     """
-    own = [entry for entry in known.timeline() if entry.webhook_id == webhook_id]
+    own = [entry for entry in stream.timeline() if entry.webhook_id == webhook_id]
     if not own:
         return None
     entry = next((entry for entry in own if entry.position == str(position)), own[0])
-    found = _trigger(known, entry, _any_type)
-    thing = known.find(entry.kind, entry.id)
-    return found and found._replace(entity=thing.entity if thing else None)
+    due = _trigger(stream, entry, _any_type)
+    thing = stream.find(entry.kind, entry.id)
+    return due and due._replace(entity=thing.entity if thing else None)
 
 
-def _at_the_end(known: Aggregate, after: int) -> list[tuple[int, Entry]] | None:
+def _at_the_end(stream: Aggregate, after: int) -> list[tuple[int, Entry]] | None:
     """Return the entries of the new facts, if each came behind all that was known before.
 
     Then the new ones changed nothing of what had been judged, nor of each other: one folding
     tells what folding after each of them would. None if it is not so, or cannot be told.
     """
     new: list[tuple[int, Entry]] = []
-    for folded in known.folded().values():
+    for folded in stream.folded().values():
         last = after
         for fact, entry in zip(folded.facts, folded.entries, strict=True):
             if fact.position > last:
@@ -89,9 +90,9 @@ def _at_the_end(known: Aggregate, after: int) -> list[tuple[int, Entry]] | None:
             elif last > after:
                 return None
     # Another body under a known webhook-id is an event, and no fact.
-    if len(new) < sum((event.position or 0) > after for event in known.events):
+    if len(new) < sum((event.position or 0) > after for event in stream.events):
         return None
-    return sorted(new, key=lambda one: one[0])
+    return sorted(new, key=itemgetter(0))
 
 
 def _one_by_one(
@@ -101,12 +102,12 @@ def _one_by_one(
     old = sum((event.position or 0) <= after for event in events)
     before = _verdicts(aggregate(stream_id, events[:old]))
     for number, event in enumerate(events[old:], start=old + 1):
-        known = aggregate(stream_id, events[:number])
-        for entry in known.timeline():
+        stream = aggregate(stream_id, events[:number])
+        for entry in stream.timeline():
             place = entry.kind, entry.id, entry.webhook_id
             if place not in before or _settles(before[place], entry.verdict):
-                yield known, entry, event.position or 0
-        before = _verdicts(known)
+                yield stream, entry, event.position or 0
+        before = _verdicts(stream)
 
 
 def _settles(before: Verdict | None, now: Verdict | None) -> bool:
@@ -116,13 +117,13 @@ def _settles(before: Verdict | None, now: Verdict | None) -> bool:
     return now not in {before, Verdict.REFUSED}
 
 
-def _verdicts(known: Aggregate) -> Verdicts:
-    return {(entry.kind, entry.id, entry.webhook_id): entry.verdict for entry in known.timeline()}
+def _verdicts(stream: Aggregate) -> Verdicts:
+    return {(entry.kind, entry.id, entry.webhook_id): entry.verdict for entry in stream.timeline()}
 
 
-def _trigger(known: Aggregate, entry: Entry, wants_type: Callable[[str], bool]) -> Trigger | None:
+def _trigger(stream: Aggregate, entry: Entry, wants_type: Callable[[str], bool]) -> Trigger | None:
     position = int(entry.position)
-    event = next(one for one in reversed(known.events) if one.position == position)
+    event = next(event for event in reversed(stream.events) if event.position == position)
     try:
         envelope = read_envelope(event.delivery.body)
     except UnreadableError:

@@ -103,8 +103,8 @@ class Outbox(Leader):
         due: list[tuple[str, str, Due]] = []
         with closing(histories(conn, page, self._mapper)) as streams:
             for stream_id, events in streams:
-                due += [(stream_id, *one) for one in _due(routes, stream_id, events, page.after)]
-        return sorted(due, key=lambda one: one[2].known_position)
+                due += [(stream_id, *rest) for rest in _due(routes, stream_id, events, page.after)]
+        return sorted(due, key=lambda fallen: fallen[2].known_position)
 
 
 def begin(conninfo: str) -> None:

@@ -119,13 +119,13 @@ def replay(conninfo: str, asked: Asked, *, dry_run: bool, progress: Progress) ->
 def _span(conn: psycopg.Connection[Any], asked: Asked) -> tuple[ReplaySpan, int]:
     """Return the events to look at, and how many more there are that the outbox will read."""
     taken = conn.execute(_TAKEN, [NAME]).fetchone()
-    ((known,),) = conn.execute(_END).fetchall()
-    until = min(known, _position(conn, asked.until)) if asked.until else known
+    ((newest,),) = conn.execute(_END).fetchall()
+    until = min(newest, _position(conn, asked.until)) if asked.until else newest
     end = min(until, taken[0]) if taken else until
     # What was recorded at that very instant counts.
     behind = max(asked.since or _BEGINNING, _BEGINNING) - timedelta(microseconds=1)
     after = min(end, _position(conn, behind))
-    return ReplaySpan(after, end, known), until - end
+    return ReplaySpan(after, end, newest), until - end
 
 
 def _position(conn: psycopg.Connection[Any], moment: datetime) -> int:
@@ -138,7 +138,7 @@ def _chosen(
     conn: psycopg.Connection[Any], asked: Asked, matches: Sequence[Match], done: Replayed
 ) -> Iterator[tuple[Match, UUID | None]]:
     """Yield what is to wait, with its job where that is parked; and count in `done`."""
-    ids = [one.trigger.webhook_id for one in matches]
+    ids = [match.trigger.webhook_id for match in matches]
     rows = conn.execute(_LATEST, [asked.route.name, ids]).fetchall() if ids else []
     latest = {(stream_id, webhook_id): _Latest(*rest) for stream_id, webhook_id, *rest in rows}
     for match in matches:

@@ -78,8 +78,8 @@ def pages(
     after, mapper = span.after, LedgerMapper()
     while after < span.until:
         limits = [after, span.until, PAGE_EVENTS_MAX, PAGE_BYTES_MAX]
-        found = conn.execute(_PAGE, limits).fetchall()
-        places = [_Place._make(row) for row in found]
+        rows = conn.execute(_PAGE, limits).fetchall()
+        places = list(map(_Place._make, rows))
         if not places:
             return
         after = places[-1].position

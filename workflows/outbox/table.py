@@ -1,4 +1,4 @@
-"""The table of jobs: what is added, read and recorded there."""
+"""The statements that add jobs, read them, and record what became of them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Routing: which deliveries start which workflow, as a file declares it."""
+"""Which deliveries start which workflow, as a file declares it."""

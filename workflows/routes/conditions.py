@@ -1,4 +1,4 @@
-"""Conditions: which deliveries a route is for, by globs over types and by values in payloads."""
+"""Which deliveries a route is for, by globs over types and by values in payloads."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Glob:
         if not (type_.startswith(first) and type_.endswith(last)) or end < len(first):
             return False
         # The leftmost place for each piece leaves the most room for the next: no backtracking.
-        at = len(first)
+        behind = len(first)
         for piece in inner:
-            found = type_.find(piece, at, end)
-            if found < 0:
+            begin = type_.find(piece, behind, end)
+            if begin < 0:
                 return False
-            at = found + len(piece)
+            behind = begin + len(piece)
         return True
 
 
@@ -80,8 +80,8 @@ class Condition:
         value = _at(payload, self.place)
         return (
             (self.present is None or self.present == (value is not _ABSENT))
-            and (self.one_of is None or any(_equal(value, one) for one in self.one_of))
-            and not any(_equal(value, one) for one in self.none_of)
+            and (self.one_of is None or any(_equal(value, wanted) for wanted in self.one_of))
+            and not any(_equal(value, unwanted) for unwanted in self.none_of)
             and self._within(_number(value))
         )
 
@@ -123,7 +123,7 @@ def _scalars(value: object) -> tuple[Scalar, ...]:
     values = value if isinstance(value, list) else [value]
     if not 0 < len(values) <= VALUES_MAX:
         raise ValueError(f"must list 1 to {VALUES_MAX} values")
-    return tuple(_scalar(one) for one in values)
+    return tuple(map(_scalar, values))
 
 
 def _scalar(value: object) -> Scalar:

@@ -58,7 +58,7 @@ class Reading:
         tables = declared.pop("route", [])
         for key in declared:
             self._wrong(self._lines.of_top(key), f"unknown key {key!r}; expected is [[route]]")
-        if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             self._wrong(self._lines.of_top("route"), "a route is declared with [[route]]")
         if len(tables) > ROUTES_MAX:
             line = self._lines.of_route(ROUTES_MAX)
@@ -73,11 +73,11 @@ class Reading:
         return Routes(routes.values())
 
     def _route(self, number: int, table: dict[str, Any]) -> Route:
-        known = (*self._readers, WHERE)
+        keys = (*self._readers, WHERE)
         for key in table:
-            if key not in known:
+            if key not in keys:
                 line = self._lines.of_key(number, key)
-                self._wrong(line, f"unknown key {key!r}; expected are {', '.join(known)}")
+                self._wrong(line, f"unknown key {key!r}; expected are {', '.join(keys)}")
         read = {
             key: self._read(number, key, reader, table[key])
             for key, reader in self._readers.items()
@@ -90,9 +90,9 @@ class Reading:
                 )
         targets = [key for key in TARGETS if key in read]
         if len(targets) != 1:
-            given = " and ".join(targets) or "none"
+            named = " and ".join(targets) or "none"
             line = self._lines.of_key(number, *targets[1:])
-            self._wrong(line, f"exactly one of {', '.join(TARGETS)} is expected, not {given}")
+            self._wrong(line, f"exactly one of {', '.join(TARGETS)} is expected, not {named}")
         transformation, own_code = read.get("transformation", ("state", None))
         return Route(
             name=read["name"],

@@ -1,4 +1,4 @@
-"""Route: which deliveries start which workflow in Windmill."""
+"""Which deliveries start which workflow in Windmill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routes: the file that declares them, read again when it has changed."""
+"""The file that declares routes, read again when it has changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Declarations: the keys that a route may have, each with how its value is read.
+"""The keys that a route may have, each with how its value is read.
 
 A reader raises ValueError with what the value must be; who reads the file adds where it stands.
 """
@@ -32,7 +32,7 @@ FIXED_BYTES_MAX: Final = 64 * 1024
 NO_VERDICT: Final = "none"
 """Of deliveries of which no state machine is asked."""
 VERDICTS: Final = (*(verdict.value for verdict in Verdict), NO_VERDICT)
-VERDICTS_BY_DEFAULT: Final = tuple(one for one in VERDICTS if one != Verdict.REFUSED)
+VERDICTS_BY_DEFAULT: Final = tuple(verdict for verdict in VERDICTS if verdict != Verdict.REFUSED)
 REQUIRED: Final = ("name", "on")
 WHERE: Final = "where"
 _NAME: Final = re.compile("[a-z0-9][a-z0-9_-]{0,62}")
@@ -63,7 +63,7 @@ def _name(value: object) -> str:
 def _globs(value: object) -> tuple[Glob, ...]:
     if not isinstance(value, list) or not 0 < len(value) <= GLOBS_MAX:
         raise ValueError(f'must list 1 to {GLOBS_MAX} types, such as ["dispute.*"]')
-    return tuple(read_glob(one) for one in value)
+    return tuple(map(read_glob, value))
 
 
 def _transformation(folder: Path, value: object) -> tuple[str, OwnCode | None]:
@@ -101,6 +101,6 @@ def _enabled(value: object) -> bool:
 
 
 def _verdicts(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or any(one not in VERDICTS for one in value):
+    if not isinstance(value, list) or not value or any(word not in VERDICTS for word in value):
         raise ValueError(f"must list one or more of {', '.join(VERDICTS)}")
     return tuple(dict.fromkeys(value))

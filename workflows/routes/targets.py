@@ -1,4 +1,4 @@
-"""Targets: what a route starts in Windmill, a script or a flow, by its path or a whole URL."""
+"""What a route starts in Windmill, a script or a flow, by its path or a whole URL."""
 
 from __future__ import annotations
 
@@ -65,20 +65,20 @@ def _flow_version(value: object) -> Target:
 # The messages quote nothing of the value, which may hold a token.
 def _url(value: object) -> Target:
     parts = _split(value)
-    found = _RUNS.search(parts.path)
+    run = _RUNS.search(parts.path)
     if "/run_wait_result/" in parts.path:
         raise ValueError(
             "must be the asynchronous URL, with /jobs/run/ in it: one with /jobs/run_wait_result/"
             " does not tell whether a job has failed"
         )
-    if found is None:
+    if run is None:
         raise ValueError(
             "must be the webhook URL of a script or a flow, such as"
             " https://HOST/api/w/WORKSPACE/jobs/run/p/f/folder/name?token=TOKEN"
         )
     if "token" not in parse_qs(parts.query):
         raise ValueError("must end with its token, ?token=…; without one, use script or flow")
-    return Target(found[1], str(value))
+    return Target(run[1], str(value))
 
 
 def _split(value: object) -> SplitResult:

@@ -1,4 +1,4 @@
-"""Lines: where a route and its keys stand in the text of a TOML file, for messages."""
+"""Where a route and its keys stand in the text of a TOML file, for messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Lines:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._headers = [found.start() for found in _ROUTE.finditer(text)]
+        self._headers = [header.start() for header in _ROUTE.finditer(text)]
 
     def of_route(self, number: int) -> int:
         """Return the line of the n-th route's header, counted from 0."""
@@ -28,14 +28,14 @@ class Lines:
         for key in keys:
             quoted = re.escape(key)
             form = rf"""(?:^|[\s.{{,\[])(["']?){quoted}\1[ \t]*[=.\]]"""
-            if found := re.compile(form, re.MULTILINE).search(self._text, start, end):
-                return self._line(found.start(1))
+            if match := re.compile(form, re.MULTILINE).search(self._text, start, end):
+                return self._line(match.start(1))
         return self._line(start)
 
     def of_top(self, key: str) -> int:
         """Return the line of a key that is no route's."""
-        found = re.search(rf"""^[ \t\["']*{re.escape(key)}""", self._text, re.MULTILINE)
-        return self._line(found.end()) if found else 1
+        match = re.search(rf"""^[ \t\["']*{re.escape(key)}""", self._text, re.MULTILINE)
+        return self._line(match.end()) if match else 1
 
     def _section(self, number: int) -> tuple[int, int]:
         if number >= len(self._headers):  # written in another way, such as route = [{…}]

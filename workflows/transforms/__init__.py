@@ -1,1 +1,1 @@
-"""Transforms: an event made into a job's arguments, built in or by the merchant's own code."""
+"""An event made into a job's arguments, built in or by the merchant's own code."""

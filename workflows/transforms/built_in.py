@@ -1,4 +1,4 @@
-"""Transformations: the arguments of a job, made of a trigger; those that are built in.
+"""The arguments of a job, made of a trigger by what is built in.
 
 `basic`, `subscription` and `dispute` give, to the byte, what the JavaScript in Dodo's
 documentation of its integration with Windmill gives: the same keys in the same order, and no key
@@ -155,7 +155,7 @@ def _joined(cart: object) -> object:
     if not isinstance(cart, list):
         return UNSET
     products = [line.get("product_id") for line in cart if isinstance(line, dict)]
-    return ", ".join(one if isinstance(one, str) else "" for one in products)
+    return ", ".join(product if isinstance(product, str) else "" for product in products)
 
 
 def _amount(data: Data, name: str) -> str | None:

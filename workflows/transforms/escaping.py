@@ -1,4 +1,4 @@
-"""Escaping: texts that a worker of Windmill would replace are broken, so that they stay texts.
+"""Texts that a worker of Windmill would replace are broken, so that they stay texts.
 
 Before a job runs, a worker replaces a string argument that begins with `$var:`, `$jsonvar:`,
 `$res:` or `$encrypted:`, and an object `{"$interpolate": [...]}`, at any depth, by what they name,
@@ -38,7 +38,7 @@ class _Plain(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         folded = normalize("NFKD", chr(code)).casefold()
-        plain = " " if folded.isspace() else "".join(one for one in folded if "!" <= one <= "~")
+        plain = " " if folded.isspace() else "".join(char for char in folded if "!" <= char <= "~")
         if code < _REMEMBERED_MAX:
             self[code] = plain
         return plain
@@ -86,11 +86,11 @@ def escape(text: str) -> str:
     if not _DOLLAR.search(text):
         return text
     plain = text.translate(_PLAIN)
-    broken = [one[1] is not None for one in _REFERENCE.finditer(plain.replace(" ", ""))]
+    broken = [match[1] is not None for match in _REFERENCE.finditer(plain.replace(" ", ""))]
     if _NAME.fullmatch(plain.strip()):
         broken[0] = True
     marks = iter(broken)
-    return _DOLLAR.sub(lambda one: one[0] + MARK * next(marks), text)
+    return _DOLLAR.sub(lambda dollar: dollar[0] + MARK * next(marks), text)
 
 
 def _without_references(string: re.Match[bytes]) -> bytes:

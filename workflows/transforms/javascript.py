@@ -1,4 +1,4 @@
-"""JavaScript: calls `handler(webhook)` in an engine that is made for one call and thrown away.
+"""Calls `handler(webhook)` in an engine that is made for one call and thrown away.
 
 A context of QuickJS has an own heap, the language itself, and nothing else: no modules, files,
 network, timers or console. Nothing that a call does is left for the next one.

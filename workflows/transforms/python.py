@@ -1,4 +1,4 @@
-"""Python: calls the merchant's own function, whose file is read anew when it has changed."""
+"""Calls the merchant's own function, whose file is read anew when it has changed."""
 
 from __future__ import annotations
 

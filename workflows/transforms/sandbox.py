@@ -1,4 +1,4 @@
-"""Sandboxes: a process for the merchant's own code, started when asked, ended when it hangs."""
+"""A process for the merchant's own code, started when asked, ended when it hangs."""
 
 from __future__ import annotations
 

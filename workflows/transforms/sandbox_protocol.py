@@ -1,4 +1,4 @@
-"""Calls: what the server and a sandbox say to each other, a line of JSON each way; limits."""
+"""What the server and a sandbox say to each other, a line of JSON each way; limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sandbox worker: the process that the merchant's own code runs in, one call after the other."""
+"""The process that the merchant's own code runs in, one call after the other."""
 
 from __future__ import annotations
 

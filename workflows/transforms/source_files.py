@@ -1,4 +1,4 @@
-"""Sources: the merchant's files as they are read, and what is said of errors in them."""
+"""The merchant's files as they are read, and what is said of errors in them."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import pytest
@@ -12,45 +12,29 @@ from hypothesis import strategies as st
 
 from domain.lateness import Arrival, Stretch, lateness
 from tests.support.histories import NOON, said
-from tests.support.http_server import Served, copied, served
+from tests.support.past import Past, told_in_halves
 from tests.support.projected import UNTIL, record, simulated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.support.http_server import Served
 
 KINDS: Final = "subscriptions payments refunds disputes license_keys".split()
 WITH_A_SERVER = settings(deadline=None, max_examples=20)
 INSTANTS = st.integers(0, 400).map(lambda days: UNTIL - timedelta(days=days, seconds=1))
 
 
-class Shop(NamedTuple):
-    """A server whose log came in two halves; the first was known at `between`."""
-
-    server: Served
-    between: str
-    customers: list[str]
+@pytest.fixture(scope="module")
+def past(cluster: str, template: str) -> Iterator[Past]:
+    with told_in_halves(cluster, template, simulated(12)) as told:
+        yield told
 
 
 @pytest.fixture(scope="module")
-def shop(cluster: str, template: str) -> Iterator[Shop]:
-    with copied(cluster, template) as conninfo:
-        deliveries = simulated(12)
-        half = len(deliveries) // 2
-        record(conninfo, deliveries[:half])
-        with served(conninfo) as server:
-            recorded = int(server.get("/readyz")["log_position"])
-            (last,) = server.get("/v1/events", after=str(recorded - 1))["items"]
-            record(conninfo, deliveries[half:])
-            position = server.get("/readyz")["log_position"]
-            payments = server.get("/v1/payments", limit=100, min_position=position)["items"]
-            customers = sorted({one["customer_id"] for one in payments} - {None})
-            yield Shop(server, last["recorded_at"], customers)
-
-
-@pytest.fixture
-def server(database: str) -> Iterator[Served]:
-    with served(database) as running:
-        yield running
+def customers(past: Past) -> list[str]:
+    payments = past.server.get("/v1/payments", limit=100)["items"]
+    return sorted({one["customer_id"] for one in payments} - {None})
 
 
 def pages(server: Served, path: str, **query: str | int) -> list[dict[str, Any]]:
@@ -69,14 +53,14 @@ def arrival(entry: dict[str, Any]) -> Arrival:
 @WITH_A_SERVER
 @given(st.data())
 def test_it_has_what_the_customer_the_lists_and_the_timeline_have(
-    shop: Shop, data: st.DataObject
+    past: Past, customers: list[str], data: st.DataObject
 ) -> None:
-    server, customer_id = shop.server, data.draw(st.sampled_from(shop.customers))
+    server, customer_id = past.server, data.draw(st.sampled_from(customers))
     query: dict[str, str] = {}
     if data.draw(st.booleans()):
         query["as_of"] = data.draw(INSTANTS).isoformat().replace("+00:00", "Z")
     if data.draw(st.booleans()):
-        query["known_at"] = shop.between
+        query["known_at"] = past.between
     path = f"/v1/customers/{customer_id}"
     if server.client.get(path, params=query).status_code == 404:
         assert server.refused(f"{path}/lifecycle", **query)[0] == 404
@@ -98,8 +82,8 @@ def test_it_has_what_the_customer_the_lists_and_the_timeline_have(
         assert msgspec.convert(page["stretches"], list[Stretch]) == late.stretches
 
 
-def test_the_simulated_shop_has_something_of_each_kind(shop: Shop) -> None:
-    found = [shop.server.get(f"/v1/customers/{one}/lifecycle") for one in shop.customers]
+def test_the_simulated_shop_has_something_of_each_kind(past: Past, customers: list[str]) -> None:
+    found = [past.server.get(f"/v1/customers/{one}/lifecycle") for one in customers]
     for kind in KINDS:
         assert any(one[kind] for one in found)
         for one in found:
@@ -140,12 +124,12 @@ def test_what_is_loaded_afterwards_is_said_once(database: str, server: Served) -
     assert [one["facts"] for one in then["stretches"]] == [2]
 
 
-def test_who_was_never_seen_or_not_yet_has_no_lifecycle(shop: Shop) -> None:
-    path = f"/v1/customers/{shop.customers[0]}/lifecycle"
-    assert shop.server.refused("/v1/customers/cus_x/lifecycle") == (404, "not_found")
-    assert shop.server.refused(path, as_of="2020-01-01T00:00:00Z")[0] == 404
+def test_who_was_never_seen_or_not_yet_has_no_lifecycle(past: Past, customers: list[str]) -> None:
+    path = f"/v1/customers/{customers[0]}/lifecycle"
+    assert past.server.refused("/v1/customers/cus_x/lifecycle") == (404, "not_found")
+    assert past.server.refused(path, as_of="2020-01-01T00:00:00Z")[0] == 404
     for query in ({"as_of": "2099-01-01T00:00:00Z"}, {"cursor": "x"}, {"limit": 101}):
-        assert shop.server.refused(path, **query) == (400, "invalid_parameter")
+        assert past.server.refused(path, **query) == (400, "invalid_parameter")
 
 
 def test_an_id_may_hold_a_slash_and_the_word_itself(database: str, server: Served) -> None:

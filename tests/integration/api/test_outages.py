@@ -103,6 +103,15 @@ def test_all_say_that_the_database_is_away_and_all_are_back_when_it_is(
     assert [one.webhook_id for one in lines(database)].count("msg_meanwhile") == 1
 
 
+def test_the_log_says_in_plain_words_why_the_position_is_not_known(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    with served(line.conninfo) as server:
+        is_back(server)
+        line.cut()
+        until(lambda: "position is not known for now: the database is away" in caplog.text)
+
+
 def test_the_writers_first_attempt_after_an_outage_is_made_at_once(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.http_server import Served, served
+from tests.support.http_server import Served
 from tests.support.samples import sample
 
 SUBSCRIPTION = "/v1/subscriptions/sub_1"
-
-
-@pytest.fixture
-def server(database: str) -> Iterator[Served]:
-    with served(database) as running:
-        yield running
 
 
 def tell(server: Served, type_: str, at: str, **data: Any) -> str:  # noqa: ANN401 -- JSON

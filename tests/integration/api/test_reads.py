@@ -31,12 +31,6 @@ ID_FIELD = {
 }
 
 
-@pytest.fixture
-def server(database: str) -> Iterator[Served]:
-    with served(database) as running:
-        yield running
-
-
 @pytest.fixture(scope="module")
 def shop(cluster: str, template: str) -> Iterator[Served]:
     """A server that knows what happened to a small merchant; for tests that only read."""

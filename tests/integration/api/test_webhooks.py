@@ -27,12 +27,6 @@ OTHER_SECRET = "whsec_b3RoZXIgc2VjcmV0IG9mIHRlc3Rz"
 BODY = json.dumps(sample("payment.succeeded")).encode()
 
 
-@pytest.fixture
-def server(database: str) -> Iterator[Served]:
-    with served(database) as running:
-        yield running
-
-
 @pytest.fixture(scope="module")
 def shared(cluster: str, template: str) -> Iterator[tuple[Served, str]]:
     """A server and its database, for tests that look at their own webhook-ids only."""

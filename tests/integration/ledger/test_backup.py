@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
 from ledger.backup.archive import BackupError, Header, Reader, Table, Writer
@@ -24,8 +23,6 @@ from tests.support.rebuilds import execute, ignore, replayed
 from workflows.outbox.follower import begin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from telemetry.progress import Progress
 
 JOB: Final = """
@@ -56,15 +53,6 @@ def filled(database: str) -> str:
     for statement in (JOB, JOB, ATTEMPT):
         execute(database, statement)
     return database
-
-
-@pytest.fixture
-def empty(cluster: str) -> Iterator[str]:
-    """Give a database in which nothing is."""
-    with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute("CREATE DATABASE restored TEMPLATE template0")
-        yield make_conninfo(cluster, dbname="restored")
-        conn.execute("DROP DATABASE restored WITH (FORCE)")
 
 
 def dumped(database: str, progress: Progress = ignore) -> tuple[bytes, Header]:

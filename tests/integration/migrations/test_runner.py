@@ -17,7 +17,7 @@ from eventsourcing.postgres import (
     PostgresDatastore,
     PostgresTrackingRecorder,
 )
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
@@ -30,21 +30,11 @@ from tests.support.samples import PROJECT
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 NAMES = [path.stem for path in sorted(FOLDER.glob("*.sql"))]
 STARTERS = 6
 SLEEPING = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND query LIKE '%%pg_sleep(%%'"
-
-
-@pytest.fixture
-def empty(cluster: str) -> Iterator[str]:
-    """Give a database in which nothing is."""
-    with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute("CREATE DATABASE empty TEMPLATE template0 STRATEGY file_copy")
-        yield make_conninfo(cluster, dbname="empty")
-        conn.execute("DROP DATABASE empty WITH (FORCE)")
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import shutil
 import stat
 import sysconfig
 import tempfile
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -27,19 +26,6 @@ from tests.support.embedded_users import (
     user,
 )
 from tests.support.waiting import until
-
-
-@pytest.fixture
-def new_home() -> Iterator[Path]:
-    with home_of(None) as home:
-        yield home
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[Path]:
-    """One for all tests that do not care whether the cluster is new; none runs between them."""
-    with home_of(None) as home:
-        yield home
 
 
 def modes(path: Path) -> dict[Path, int]:

@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
@@ -30,19 +29,6 @@ from tests.support.waiting import GUARD_S, until
 
 CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children")
 """The kernel's list of a process's children."""
-
-
-@pytest.fixture
-def new_home() -> Iterator[Path]:
-    with home_of(None) as home:
-        yield home
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[Path]:
-    """One for all tests that do not care whether the cluster is new; none runs between them."""
-    with home_of(None) as home:
-        yield home
 
 
 def revived(database: EmbeddedPostgres, old_pid: int) -> int:

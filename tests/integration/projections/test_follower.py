@@ -32,11 +32,11 @@ from tests.support.projected import (
     shown,
     simulated,
 )
+from tests.support.rebuilds import replayed
 from tests.support.samples import rehearsals, samples
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from domain.delivery import Delivery
     from projections.live.projector import Projected
 
 TERMINATE = """
@@ -147,7 +147,7 @@ def test_of_two_followers_one_leads_and_the_other_takes_over(database: str) -> N
             until(lambda: second.leading and caught_up(database))
     assert pages_of_first
     assert without_gaps(pages_of_first + pages_of_second)
-    assert_as_replayed(database)
+    assert shown(database) == replayed(database)
 
 
 def test_a_leader_that_loses_its_connection_goes_on_and_skips_and_doubles_nothing(
@@ -162,7 +162,7 @@ def test_a_leader_that_loses_its_connection_goes_on_and_skips_and_doubles_nothin
     ends = [end for _, end in taken(pages)]
     assert ends == sorted(set(ends))
     assert_agrees(database)
-    assert_as_replayed(database)
+    assert shown(database) == replayed(database)
 
 
 def terminate_followers(conninfo: str, times: int) -> int:
@@ -212,7 +212,7 @@ def test_a_hole_in_the_log_stops_the_follower_until_it_is_filled(database: str) 
         assert position(database) == 0
         put_back(database, row)
         until(lambda: caught_up(database) and follower.problem is None)
-    assert_as_replayed(database)
+    assert shown(database) == replayed(database)
 
 
 def test_a_log_that_has_lost_what_was_followed_stops_the_follower(database: str) -> None:
@@ -236,7 +236,7 @@ def test_an_event_that_cannot_be_projected_is_named_and_not_skipped(
         spoil(database, 7, state)
         until(lambda: caught_up(database) and follower.problem is None)
         assert without_gaps(pages)
-    assert_as_replayed(database)
+    assert shown(database) == replayed(database)
 
 
 def test_a_row_that_cannot_be_written_leaves_nothing_of_its_page(database: str) -> None:
@@ -263,69 +263,7 @@ def test_a_page_is_bounded_by_bytes_and_by_history_but_never_empty(
     assert sum(sizes) == 30
     expected = {"PAGE_BYTES_MAX": [3] * 10, "PAGE_HISTORY_MAX": [12] + [1] * 18}
     assert sizes == expected[limit]
-    assert_as_replayed(database)
-
-
-def test_rows_that_stay_the_same_are_not_written_again(database: str) -> None:
-    paid = said("payment.succeeded", 0, payment_id="pay_1", currency="USD", total_amount=50)
-    record(database, [paid, refund("ref_1", 1)])
-    project(database)
-    before = versions(database)
-    record(database, [refund("ref_2", 2)])
-    project(database)
-    after = versions(database)
-    assert set(before["refunds"]) < set(after["refunds"])
-    assert set(before["timeline"]) < set(after["timeline"])
-    assert set(before["payments"]).isdisjoint(after["payments"]), "refunded_amount has changed"
-
-
-def refund(refund_id: str, minute: int) -> Delivery:
-    return said(
-        "refund.succeeded",
-        minute,
-        payment_id="pay_1",
-        refund_id=refund_id,
-        amount=5,
-        currency="USD",
-    )
-
-
-def test_a_fact_that_comes_late_corrects_the_lines_after_it(database: str) -> None:
-    about = {"subscription_id": "sub_1"}
-    cancelled = said("subscription.cancelled", 1, "msg_2", **about)
-    on_hold = said("subscription.on_hold", 2, "msg_3", **about)
-    revived = said("subscription.active", 3, "msg_4", **about)
-    record(database, [cancelled, on_hold, revived])
-    project(database)
-    record(database, [said("subscription.active", 0, "msg_1", **about)])
-    project(database)
-    record(database, [said("subscription.expired", 0, "msg_0", **about)])
-    project(database)
-    assert_as_replayed(database)
-
-
-def test_a_further_body_under_a_known_webhook_id_corrects_its_line(database: str) -> None:
-    about = {"dispute_id": "dp_1"}
-    first = said("dispute.opened", 1, "msg_1", **about, dispute_stage="dispute")
-    won = said("dispute.won", 2, "msg_2", **about)
-    record(database, [first, won])
-    project(database)
-    record(database, [said("dispute.opened", 3, "msg_1", **about, dispute_stage="pre_dispute")])
-    project(database)
-    record(database, [said("dispute.opened", 0, "msg_1", **about, dispute_stage="pre_dispute")])
-    project(database)
-    assert_as_replayed(database)
-
-
-def test_a_refund_that_two_payments_claim_stands_once_for_each(database: str) -> None:
-    claims = [
-        said("refund.succeeded", 0, f"msg_{payment}", refund_id="ref_1", payment_id=payment)
-        for payment in ("pay_1", "pay_2")
-    ]
-    record(database, claims)
-    project(database)
-    assert len(shown(database)["refunds"]) == 2
-    assert_as_replayed(database)
+    assert shown(database) == replayed(database)
 
 
 def test_the_position_goes_forward_only(database: str) -> None:
@@ -338,13 +276,6 @@ def test_the_position_goes_forward_only(database: str) -> None:
         with pytest.raises(IntegrityError):
             tracking.advance(conn, 9, b"8", 1)
         assert tracking.checkpoint(conn) == Checkpoint(9, b"9", 9)
-
-
-def assert_as_replayed(database: str) -> None:
-    followed = shown(database)
-    forget(database)
-    project(database)
-    assert shown(database) == followed
 
 
 def assert_agrees(database: str) -> None:
@@ -379,14 +310,3 @@ def spoil(database: str, at: int, state: bytes) -> bytes:
         conn.execute(f"UPDATE raphus.ledger_events SET state = %s {where}".encode(), [state, at])
     assert row is not None
     return bytes(row[0])
-
-
-def versions(database: str) -> dict[str, list[tuple[object, ...]]]:
-    """Where each row's newest version lies in its table, and who wrote it."""
-    with psycopg.connect(database, options="-c search_path=raphus") as conn:
-        return {
-            table: conn.execute(
-                f"SELECT ctid::text, xmin::text FROM raphus.{table}".encode()
-            ).fetchall()
-            for table in ("payments", "refunds", "timeline")
-        }

@@ -17,6 +17,7 @@ from projections.read_models import timeline
 from projections.read_models.catalogue import LISTINGS
 from tests.support.histories import NOON, said
 from tests.support.projected import project, record, rows, simulated
+from tests.support.rebuilds import execute, replayed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -226,6 +227,24 @@ def test_a_timeline_is_that_of_its_aggregate(merchant: str) -> None:
         one_id = expected[0].id
         select = partial(timeline.of_entity, kind, one_id, limit=3)
         assert lines(merchant, select) == [entry for entry in expected if entry.id == one_id]
+
+
+def test_a_cursor_of_a_build_whose_ranks_were_lower_skips_nothing(database: str) -> None:
+    words = ("updated", "active", "renewed", "on_hold")
+    record(
+        database,
+        [said(f"subscription.{word}", 0, f"msg_{word}", subscription_id="sub_1") for word in words],
+    )
+    project(database)
+    execute(database, "UPDATE raphus.timeline SET rank = rank / 10")
+    select = partial(timeline.of_entity, "subscription", "sub_1", limit=9)
+    earlier = [timeline.read(row) for row in rows(database, select(after=None))]
+    assert [line.entry.webhook_id for line in earlier] == [f"msg_{word}" for word in words]
+    replayed(database)
+    for number, line in enumerate(earlier, start=1):
+        rest = [timeline.read(row).entry for row in rows(database, select(after=line.key))]
+        left = [line.entry for line in earlier[number:]]
+        assert rest[len(rest) - len(left) :] == left
 
 
 def test_a_customers_timeline_is_everything_of_it_in_the_order_it_occurred(merchant: str) -> None:

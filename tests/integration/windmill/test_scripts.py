@@ -13,19 +13,12 @@ from tests.support.samples import sample
 from tests.support.scripts import (
     began,
     held,
-    resource_of,
     rows,
     run,
     script,
     sent,
     subscription,
 )
-
-
-@pytest.fixture
-def resource(database: str) -> dict[str, Any]:
-    return resource_of(database)
-
 
 # Rows for each customer and each subscription.
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-from tests.support.histories import said
 from tests.support.projected import record
 from tests.support.waiting import until
 from tests.support.windmill import (
@@ -17,6 +16,7 @@ from tests.support.windmill import (
     STARTED,
     all_in,
     attempts,
+    event,
     outbox,
     sending,
     task,
@@ -29,7 +29,6 @@ from workflows.outbox.follower import begin
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from domain.delivery import Delivery
 
 PATIENT: Final = QUICK._replace(tries_max=1_000_000)
 WITNESS: Final = """
@@ -42,10 +41,6 @@ LISTENS: Final = """
     SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
     AND application_name = 'raphus-outbox' AND query LIKE 'LISTEN%'
 """
-
-
-def event(number: int) -> Delivery:
-    return said("subscription.updated", number, f"msg_{number}", subscription_id="sub_1")
 
 
 def started_by(windmill: StandIn, script: str) -> list[str]:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-from tests.support.histories import said
 from tests.support.projected import record
 from tests.support.waiting import until
 from tests.support.windmill import (
     QUICK,
     STARTED,
     all_in,
+    event,
     outbox,
     overtaken,
     sending,
@@ -33,10 +33,6 @@ NARROW: Final = QUICK._replace(held_max=40, lane_max=5, prepared_max=4, concurre
 OWN_CODE: Final = """
 transformation = "python:ours.py:shape"
 """
-
-
-def event(number: int, about: str = "sub_1") -> Delivery:
-    return said("subscription.updated", number, f"msg_{number}", subscription_id=about)
 
 
 def backlog(database: str, routes: Path, events: list[Delivery]) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-from tests.support.histories import said
 from tests.support.outages import away, beside
 from tests.support.projected import record
 from tests.support.waiting import until
@@ -18,6 +17,7 @@ from tests.support.windmill import (
     QUICK,
     STARTED,
     all_in,
+    event,
     outbox,
     overtaken,
     sending,
@@ -54,10 +54,7 @@ LEADER: Final = """
 
 
 def events(count: int, aggregates: int) -> list[Delivery]:
-    return [
-        said("subscription.updated", n, f"msg_{n}", subscription_id=f"sub_{n % aggregates}")
-        for n in range(count)
-    ]
+    return [event(n, f"sub_{n % aggregates}") for n in range(count)]
 
 
 def terminated(database: str, statement: str, *parameters: object) -> int:

@@ -8,14 +8,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
 
+from postgres.embedded.processes import exists
 from tests.support.shop import FINE, GUARD_S, OPENED, Shop
+from tests.support.waiting import until
 from workflows.job_arguments import (
     Cancelled,
     SandboxUnavailable,
@@ -26,14 +27,9 @@ from workflows.transforms.sandbox_protocol import ARGUMENTS_BYTES_MAX
 from workflows.transforms.sandbox_worker import LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from workflows.transforms.custom_code import Language
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -96,27 +92,6 @@ def test_a_file_that_changes_is_read_again(shop: Shop, language: Language) -> No
 WHO = "import os\ndef shape(fact): return {'pid': os.getpid(), 'parent': os.getppid()}"
 
 
-def exists(process_id: int) -> bool:
-    """Tell whether a process is there, and is more than a name in the list of the dead."""
-    try:
-        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        try:
-            os.kill(process_id, 0)
-        except ProcessLookupError:
-            return False
-        return not Path("/proc/self").exists()
-    return state != "Z"
-
-
-def until(holds: Callable[[], bool]) -> bool:
-    """Wait until something holds."""
-    end = time.monotonic() + GUARD_S
-    while not holds() and time.monotonic() < end:
-        time.sleep(0.02)
-    return holds()
-
-
 def test_many_calls_at_once_share_one_process(shop: Shop) -> None:
     route = shop.route("python", WHO)
 
@@ -153,7 +128,7 @@ def test_what_a_dead_process_has_started_ends_with_it(shop: Shop) -> None:
         """
     assert "ended with exit code 1" in shop.problem("python", source)
     child = int(note.read_text())
-    assert until(lambda: not exists(child))
+    until(lambda: not exists(child))
 
 
 def test_a_call_is_answered_though_all_are_told_to_end(shop: Shop) -> None:
@@ -164,91 +139,6 @@ def test_a_call_is_answered_though_all_are_told_to_end(shop: Shop) -> None:
             return {"answered": True}
         """
     assert shop.arguments(shop.route("python", source)) == {"answered": True}
-
-
-FORGE = """
-    import json, os, sys, threading, time
-
-    def write(**answer):
-        os.write(4, json.dumps({"arguments": {"forged": True}, **answer}).encode() + b"\\n")
-
-    def id_of_this_call():
-        frame = sys._getframe()
-        while "call" not in frame.f_locals:
-            frame = frame.f_back
-        return frame.f_locals["call"].id
-
-    def shape(fact):
-        # The line below is what each test says.
-    """
-
-
-def forged(shop: Shop, line: str) -> list[object]:
-    """Return what comes of a function that writes answers itself, and of two calls after it."""
-    marker = "# The line below is what each test says.\n"
-    source = dedent(FORGE).replace(marker, f"{line}\n    return {{'own': True}}\n")
-    fine = shop.route("python", FINE["python"], "fine")
-    own = shop.route("python", source)
-    outcomes = shop.outcomes((fine, OPENED), (own, OPENED), *[(fine, OPENED)] * 2)
-    return [json.loads(one) if isinstance(one, bytes) else str(one) for one in outcomes]
-
-
-@pytest.mark.parametrize("written", ["write()", "write(id='')", "write(id='0' * 32)"])
-def test_an_answer_without_the_calls_id_fails_that_call_only(shop: Shop, written: str) -> None:
-    message = "ours.py: it disturbs what its process says"
-    assert forged(shop, written) == [OPENED.payload, message, OPENED.payload, OPENED.payload]
-
-
-def test_answers_that_are_left_answer_no_later_call(shop: Shop) -> None:
-    _, made, *later = forged(shop, "write(id=id_of_this_call())")
-    assert made == {"forged": True}
-    assert later == [OPENED.payload] * 2
-
-
-def test_what_is_written_between_two_calls_harms_neither(shop: Shop) -> None:
-    answered, written = shop.folder / "answered", shop.folder / "written"
-    late = f"""
-    def late():
-        while not os.path.exists({str(answered)!r}):
-            time.sleep(0.01)
-        write()
-        open({str(written)!r}, "w").close()
-    threading.Thread(target=late).start()
-    return {{"own": True}}
-"""
-    source = dedent(FORGE) + late
-    own, fine = shop.route("python", source), shop.route("python", FINE["python"], "fine")
-
-    async def made() -> list[bytes]:
-        transformer = Transformer(GUARD_S)
-        first = await transformer.arguments(own, OPENED)
-        answered.touch()
-        assert await asyncio.to_thread(until, written.exists)
-        rest = [await transformer.arguments(fine, OPENED) for _ in range(2)]
-        await transformer.close()
-        return [first, *rest]
-
-    first, *rest = asyncio.run(made())
-    assert json.loads(first) == {"own": True}
-    assert [json.loads(one) for one in rest] == [OPENED.payload] * 2
-
-
-def test_a_call_that_is_given_up_leaves_its_answer_to_nobody(shop: Shop) -> None:
-    slow = shop.route("python", "import time\ndef shape(fact): time.sleep(1); return {'slow': 1}")
-    fine = shop.route("python", FINE["python"], "fine")
-
-    async def made() -> bytes:
-        transformer = Transformer(GUARD_S)
-        call = asyncio.create_task(transformer.arguments(slow, OPENED))
-        await asyncio.sleep(0.5)
-        call.cancel()
-        await asyncio.gather(call, return_exceptions=True)
-        assert call.cancelled()
-        answer = await transformer.arguments(fine, OPENED)
-        await transformer.close()
-        return answer
-
-    assert json.loads(asyncio.run(made())) == OPENED.payload
 
 
 def test_closing_ends_a_call_that_runs_and_those_that_wait(shop: Shop) -> None:
@@ -262,7 +152,7 @@ def test_closing_ends_a_call_that_runs_and_those_that_wait(shop: Shop) -> None:
         calls = [
             asyncio.create_task(transformer.arguments(route, OPENED)) for route in (endless, fine)
         ]
-        assert await asyncio.to_thread(until, started.exists)
+        await asyncio.to_thread(until, started.exists)
         await transformer.close()
         return await asyncio.gather(*calls, return_exceptions=True)
 
@@ -323,4 +213,4 @@ def test_a_sandbox_ends_with_the_process_that_started_it(shop: Shop) -> None:
         sandbox = int(server.stdout.readline())
         assert exists(sandbox)
         server.send_signal(signal.SIGKILL)
-    assert until(lambda: not exists(sandbox))
+    until(lambda: not exists(sandbox))

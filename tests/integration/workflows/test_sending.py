@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
-from tests.support.histories import said
 from tests.support.projected import record
 from tests.support.waiting import until
 from tests.support.windmill import (
@@ -17,6 +16,7 @@ from tests.support.windmill import (
     STARTED,
     all_in,
     attempts,
+    event,
     outbox,
     sending,
     task,
@@ -29,7 +29,6 @@ from workflows.outbox.queries import retry
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from domain.delivery import Delivery
 
 PATIENT: Final = QUICK._replace(tries_max=1_000)
 SECOND: Final = """
@@ -38,11 +37,6 @@ name = "second"
 on = ["*"]
 script = "f/raphus/second"
 """
-
-
-def event(number: int, about: str = "sub_1") -> Delivery:
-    """Make an event of a subscription; their order is that of their numbers."""
-    return said("subscription.updated", number, f"msg_{number}", subscription_id=about)
 
 
 def states(database: str) -> dict[str, str]:

@@ -8,18 +8,18 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pytest
 
 from cli.settings import without_secrets
-from tests.support.histories import said
 from tests.support.projected import record
 from tests.support.waiting import until
 from tests.support.windmill import (
     STARTED,
     all_in,
     attempts,
+    event,
     outbox,
     sending,
     starting_jobs,
@@ -31,9 +31,6 @@ from workflows.outbox.follower import begin
 from workflows.supervisor import Supervisor
 from workflows.worker import Task
 
-if TYPE_CHECKING:
-    from domain.delivery import Delivery
-
 SECRET: Final = "wm-a-secret-that-shows-nowhere"
 URL_ROUTE: Final = """
 [[route]]
@@ -41,10 +38,6 @@ name = "by_url"
 on = ["*"]
 url = "{url}/api/w/shop/jobs/run/p/f/raphus/by_url?token={token}"
 """
-
-
-def event(number: int) -> Delivery:
-    return said("subscription.updated", number, f"msg_{number}", subscription_id="sub_1")
 
 
 def process_of(supervisor: Supervisor) -> subprocess.Popen[bytes]:

@@ -1,4 +1,4 @@
-"""HTTP on loopback: a door that can be shut, and connections that can be cut."""
+"""HTTP on loopback that can be shut, and connections that can be cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standing in: the stand-in in a thread or in a process of its own, and what tests do with it."""
+"""The stand-in in a thread or in a process of its own, and what tests do with it."""
 
 from __future__ import annotations
 

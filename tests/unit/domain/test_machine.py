@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from domain.state_machine import At, Judgement, Machine, Step, Verdict
+from domain.state_machine import Judgement, Machine, Standing, Step, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,21 +127,21 @@ def test_words_and_types_are_listed_lowest_rank_first() -> None:
 
 
 def test_a_refusal_tells_the_event_and_the_state() -> None:
-    step = DOOR.read().step(At("closed"), "open", None)
+    step = DOOR.read().step(Standing("closed"), "open", None)
     reason = "door.open is not a valid transition from closed"
-    assert step == Step(Verdict.REFUSED, At("closed"), gap=False, reason=reason)
+    assert step == Step(Verdict.REFUSED, Standing("closed"), gap=False, reason=reason)
 
 
 def test_a_stage_means_nothing_to_a_machine_without_stages() -> None:
-    step = DOOR.read().step(At("opened"), "close", "pre_dispute")
-    assert step == Step(Verdict.APPLIED, At("closed"), gap=False, reason=None)
+    step = DOOR.read().step(Standing("opened"), "close", "pre_dispute")
+    assert step == Step(Verdict.APPLIED, Standing("closed"), gap=False, reason=None)
 
 
 def test_a_refusal_by_stage_tells_both_stages() -> None:
     door = replace(DOOR, stages=("first", "second")).read()
-    step = door.step(At("opened", "second"), "close", "first")
+    step = door.step(Standing("opened", "second"), "close", "first")
     reason = "stage first is earlier than second, where the door stands"
-    assert step == Step(Verdict.REFUSED, At("opened", "second"), gap=False, reason=reason)
+    assert step == Step(Verdict.REFUSED, Standing("opened", "second"), gap=False, reason=reason)
 
 
 def test_an_observation_runs_ahead_over_several_steps_but_not_out_of_a_final_state() -> None:

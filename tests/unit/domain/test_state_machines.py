@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from domain.aggregates.catalogue import KINDS
-from domain.state_machine import At, Judgement, Machine, Verdict
+from domain.state_machine import Judgement, Machine, Standing, Verdict
 
 
 @dataclass(frozen=True)
@@ -300,10 +300,10 @@ def test_an_anomaly_is_one_only_where_its_own_data_bears_out_what_it_claims(
         if (kind_, from_) == (kind, claimed) and is_reached
     }
     borne_out = observed in reached - EXPECTED[kind].final | {claimed}
-    step = machine(kind).step(At(state), event, None, observed)
+    step = machine(kind).step(Standing(state), event, None, observed)
     assert step.verdict is (Verdict.ANOMALY if borne_out else Verdict.REFUSED)
-    assert step.to == At(state)
-    assert step.led == (At(claimed) if borne_out else None)
+    assert step.to == Standing(state)
+    assert step.led == (Standing(claimed) if borne_out else None)
     assert step.reason is not None
     assert step.reason.startswith(f"{kind}.{event} is not a valid transition from {state}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import msgspec
 import pytest
@@ -38,6 +38,7 @@ WITHOUT_HASTE = settings(
 )
 BY_ARRIVAL = {"first_position", "position"}
 """The columns that tell the order of arrival, and so may differ from order to order."""
+WEBHOOK_ID = [column.name for column in TIMELINE.columns].index("webhook_id")
 MODELS = {model.table: model for model in READ_MODELS}
 
 
@@ -173,6 +174,29 @@ def test_the_ranks_of_lines_keep_them_in_the_order_of_the_facts() -> None:
             lines, key=lambda line: (line["occurred_at"], line["rank"], line["webhook_id"])
         )
         assert [line["webhook_id"] for line in by_rank] == [line["webhook_id"] for line in lines]
+
+
+def test_lines_of_an_earlier_build_whose_ranks_were_lower_keep_their_order_beside_new_ones() -> (
+    None
+):
+    """So ranks may grow, and need no rebuild for the order of one stream's lines."""
+    mixed = 0
+    for stream in aggregates(deliveries()).values():
+        rows = TIMELINE.rows(stream)
+        for known in range(1, len(stream.events)):
+            before = TIMELINE.rows(type(stream)(stream.id, stream.events[:known]))
+            stored = {row[WEBHOOK_ID]: _place(row, shrunk_by=10) for row in before}
+            new = {event.delivery.webhook_id for event in stream.events[known:]}
+            written = {row[WEBHOOK_ID]: _place(row) for row in TIMELINE.touched(rows, new)}
+            stored |= written
+            assert sorted(stored, key=stored.__getitem__) == [row[WEBHOOK_ID] for row in rows]
+            mixed += len(written) < len(stored)
+    assert mixed
+
+
+def _place(row: Row, shrunk_by: int = 1) -> tuple[object, ...]:
+    line = named(TIMELINE, row)
+    return line["occurred_at"], cast("int", line["rank"]) // shrunk_by, line["webhook_id"]
 
 
 def test_the_facts_after_a_position_come_back_as_they_were() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.aggregates import dispute, license_key, payment, refund, subscription
-from domain.state_machine import At, Machine
+from domain.state_machine import Machine, Standing
 from simulator import Occurrence, merchant
 
 UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
@@ -54,15 +54,15 @@ def test_every_fact_is_a_valid_transition_without_a_gap_and_agrees_with_its_data
     history = merchant(seed, customers=25, until=UNTIL)
     for (kind, object_id), facts in facts_by_object(history).items():
         machine, _ = MACHINES[kind]
-        at = At()
+        standing = Standing()
         status = None
         for occurrence, word, data in in_timeline_order(machine, facts):
-            step = machine.step(at, word, data.get("dispute_stage"))
-            assert step.verdict.is_valid, (object_id, occurrence.type, at)
-            assert not step.gap, (object_id, occurrence.type, at)
-            at = step.to
+            step = machine.step(standing, word, data.get("dispute_stage"))
+            assert step.verdict.is_valid, (object_id, occurrence.type, standing)
+            assert not step.gap, (object_id, occurrence.type, standing)
+            standing = step.to
             status = (data.get("dispute_status") or data["status"]).removeprefix("dispute_")
-        assert at.status == status, (object_id, at)
+        assert standing.status == status, (object_id, standing)
 
 
 @given(seed=st.integers(min_value=0, max_value=2**32))

@@ -16,6 +16,7 @@ from domain.delivery import read_envelope
 from projections.read_models.catalogue import LISTINGS
 from tests.support.histories import NOON, said
 from tests.support.http_server import Served, copied, served
+from tests.support.past import Past, told_in_halves
 from tests.support.projected import UNTIL, project, record, simulated
 from tests.support.strategies import MINUTES, lives
 
@@ -37,26 +38,15 @@ WITH_A_SERVER = settings(deadline=None, max_examples=20)
 INSTANTS = st.integers(0, 400).map(lambda days: UNTIL - timedelta(days=days, seconds=1))
 
 
-class Past(NamedTuple):
-    """A server whose log came in two halves; the first was known at `between`."""
-
-    server: Served
-    between: str
-    deliveries: list[Delivery]
+@pytest.fixture(scope="module")
+def deliveries() -> list[Delivery]:
+    return simulated(CUSTOMERS)
 
 
 @pytest.fixture(scope="module")
-def past(cluster: str, template: str) -> Iterator[Past]:
-    with copied(cluster, template) as conninfo:
-        deliveries = simulated(CUSTOMERS)
-        half = len(deliveries) // 2
-        record(conninfo, deliveries[:half])
-        with served(conninfo) as server:
-            between = everything(server, "/v1/events")[-1]["recorded_at"]
-            record(conninfo, deliveries[half:])
-            last = everything(server, "/v1/events")[-1]["position"]
-            server.get("/v1/refusals", min_position=last)
-            yield Past(server, between, deliveries)
+def past(cluster: str, template: str, deliveries: list[Delivery]) -> Iterator[Past]:
+    with told_in_halves(cluster, template, deliveries) as told:
+        yield told
 
 
 def everything(server: Served, path: str, **query: str) -> list[Any]:
@@ -254,9 +244,13 @@ def test_a_product_is_asked_of_what_was_bought_then(database: str) -> None:
 @settings(deadline=None, max_examples=6)
 @given(INSTANTS)
 def test_a_customer_as_of_an_instant_is_the_customer_of_the_facts_up_to_it(
-    cluster: str, template: str, past: Past, instant: datetime
+    cluster: str,
+    template: str,
+    past: Past,
+    deliveries: list[Delivery],
+    instant: datetime,
 ) -> None:
-    occurred = [one for one in past.deliveries if read_envelope(one.body).timestamp <= instant]
+    occurred = [one for one in deliveries if read_envelope(one.body).timestamp <= instant]
     then = {"as_of": text(instant)}
     customers = {str(one["customer_id"]) for one in everything(past.server, "/v1/subscriptions")}
     with copied(cluster, template) as conninfo:
@@ -311,13 +305,15 @@ def test_a_customer_as_known_at_a_time_is_the_customer_of_what_was_recorded(past
         assert customer["last_seen_at"] == max(one["occurred_at"] for one in facts)
 
 
-def test_events_are_listed_by_when_they_occurred_and_were_recorded(past: Past) -> None:
+def test_events_are_listed_by_when_they_occurred_and_were_recorded(
+    past: Past, deliveries: list[Delivery]
+) -> None:
     known = everything(past.server, "/v1/events", known_at=past.between)
     assert known[-1]["recorded_at"] <= past.between
-    assert len(known) < len(past.deliveries)
+    assert len(known) < len(deliveries)
     instant = UNTIL - timedelta(days=100)
     occurred = everything(past.server, "/v1/events", as_of=text(instant))
-    expected = [one for one in past.deliveries if read_envelope(one.body).timestamp <= instant]
+    expected = [one for one in deliveries if read_envelope(one.body).timestamp <= instant]
     assert {one["webhook_id"] for one in occurred} == {one.webhook_id for one in expected}
     last = past.server.get("/v1/events", after=str(int(known[-1]["position"])))["items"][0]
     path = f"/v1/events/{last['webhook_id']}"
