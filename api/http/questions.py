@@ -34,15 +34,10 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Fresh(Query, frozen=True, kw_only=True):
     """Asks the read models, which may have to catch up first."""
 
-    min_position: (
-        Annotated[
-            Position,
-            Meta(
-                description="Wait until the read models show the log up to here, 5 s at the most."
-            ),
-        ]
-        | None
-    ) = None
+    min_position: Annotated[
+        Position | None,
+        Meta(description="Wait until the read models show the log up to here, 5 s at the most."),
+    ] = None
 
 
 class Past(Fresh, frozen=True, kw_only=True):
@@ -52,20 +47,13 @@ class Past(Fresh, frozen=True, kw_only=True):
         InvalidParameterError: a time lies in the future.
     """
 
-    as_of: (
-        Annotated[
-            Instant,
-            Meta(description="As it was true at this time, by what has been recorded since."),
-        ]
-        | None
-    ) = None
-    known_at: (
-        Annotated[
-            Instant,
-            Meta(description="From nothing but what had been recorded by this time."),
-        ]
-        | None
-    ) = None
+    as_of: Annotated[
+        Instant | None,
+        Meta(description="As it was true at this time, by what has been recorded since."),
+    ] = None
+    known_at: Annotated[
+        Instant | None, Meta(description="From nothing but what had been recorded by this time.")
+    ] = None
 
     def __post_init__(self) -> None:
         if self.as_of is not None:
@@ -74,8 +62,8 @@ class Past(Fresh, frozen=True, kw_only=True):
             _refuse_future("known_at", self.known_at)
 
     @property
-    def is_asked(self) -> bool:
-        """Whether it is the past that is asked for."""
+    def asks_past(self) -> bool:
+        """Whether it is the past that it asks for."""
         return self.as_of is not None or self.known_at is not None
 
 

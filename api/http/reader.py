@@ -183,12 +183,13 @@ def _own_first(takes: type[msgspec.Struct]) -> list[str]:
 
 def _field(declared: inspect.Field, schema: Json) -> Field:
     type_, extra = _bare(declared.type)
-    (schema,) = (each for each in schema.get("anyOf", [schema]) if each.get("type") != "null")
+    (made,) = (each for each in schema.get("anyOf", [schema]) if each.get("type") != "null")
     default = None if declared.required else declared.default
+    described = _described(extra.get("schema", made))
     return Field(
         name=declared.name,
-        description=schema.get("description", ""),
-        schema=_plain(extra.get("schema", schema), default),
+        description={**made, **schema}.get("description", ""),
+        schema=described if default is None else {**described, "default": default},
         default=default,
         must=extra["must"],
         lex=extra.get("lex") or _LEXERS.get(type(type_), str),
@@ -208,13 +209,16 @@ def _bare(type_: inspect.Type) -> tuple[inspect.Type, Json]:
     return type_, extra
 
 
-def _plain(schema: Json, default: object) -> Json:
-    """Return a schema as OpenAPI has it of a parameter, which says itself what it is for."""
-    plain = {"type": schema["type"], **schema}
-    plain.pop("description", None)
-    if "pattern" in plain:
-        plain["pattern"] = plain["pattern"].replace(r"\Z", "$")  # which in Python takes a line end
-    return plain if default is None else {**plain, "default": default}
+def _described(schema: Json) -> Json:
+    """Return a schema as a parameter has it in OpenAPI, which says itself what it is for."""
+    described = {key: schema[key] for key in ("type", *schema) if key in schema}
+    described.pop("description", None)
+    for key, value in described.items():
+        if isinstance(value, dict):
+            described[key] = _described(value)
+    if "pattern" in schema:  # where Python's $ would take a line's end, too
+        described["pattern"] = schema["pattern"].replace(r"\Z", "$")
+    return described
 
 
 def _lex_integer(text: str) -> int:

@@ -33,7 +33,7 @@ class CustomerPage(CustomerQuery, frozen=True, kw_only=True):
     """Asks for a page of what happened to everything of a customer."""
 
     limit: Limit = LIMIT
-    cursor: Annotated[timeline.TimelineKey, CURSOR.meta] | None = None
+    cursor: Annotated[timeline.TimelineKey | None, CURSOR.meta] = None
 
 
 async def _customer(read_side: ReadSide, query: CustomerQuery) -> customers.Customer:

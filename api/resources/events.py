@@ -61,22 +61,18 @@ class WholeEvent(msgspec.Struct, frozen=True):
 
 
 CURSOR: Final = Cursor("events", int)
+_StreamId = Annotated[str, text(STREAM_CHARS_MAX)]
 
 
 class EventsQuery(PastPage[int], frozen=True, kw_only=True):
     """Asks for a page of the log."""
 
-    type: Annotated[Text, Meta(description="Only events of this type.")] | None = None
-    aggregate_id: (
-        Annotated[
-            str,
-            text(STREAM_CHARS_MAX),
-            Meta(description="Only events of this aggregate, as an event names it."),
-        ]
-        | None
-    ) = None
-    after: Annotated[Position, Meta(description="Only events behind this position.")] | None = None
-    cursor: Annotated[int, CURSOR.meta] | None = None
+    type: Annotated[Text | None, Meta(description="Only events of this type.")] = None
+    aggregate_id: Annotated[
+        _StreamId | None, Meta(description="Only events of this aggregate, as an event names it.")
+    ] = None
+    after: Annotated[Position | None, Meta(description="Only events behind this position.")] = None
+    cursor: Annotated[int | None, CURSOR.meta] = None
 
 
 class EventQuery(Past, frozen=True, kw_only=True):

@@ -7,12 +7,13 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, NamedTuple, cast
 
 from msgspec import Meta
+from psycopg.types.json import Jsonb
 
 from api.http.cursors import Cursor
 from api.http.errors import InvalidParameterError, never_seen
 from api.http.operations import Operation
 from api.http.pagination import Item, Page, page
-from api.http.parameters import Flag, Instant, Text
+from api.http.parameters import Flag, Instant, Text, Texts
 from api.http.questions import PastPage, narrowed
 from api.queries.time_travel import entities_then, entity_then, in_parts, then_of
 from api.resources.explanations import FieldQuery, explanation_of
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 EVENTS_MAX: Final = 10_000
 """A page of the past is shorter where its objects have more events than this in all."""
-_TYPE_OF: Final[Mapping[type, Any]] = {str: Text, bool: Flag, datetime: Instant}
+_TYPE_OF: Final[Mapping[type, Any]] = {str: Text, bool: Flag, datetime: Instant, dict: Texts}
 
 
 class ListQuery(PastPage[int], frozen=True, kw_only=True):
@@ -71,7 +72,8 @@ def list_of(
         return Item(*listing.read(row))
 
     async def handle(read_side: ReadSide, query: ListQuery) -> Page[AnyEntity]:
-        values, limit, before = query.given(*filters), query.limit, query.cursor
+        values = {name: _storable(value) for name, value in query.given(*filters).items()}
+        limit, before = query.limit, query.cursor
         as_of, position = then = await then_of(read_side, query)
         if as_of is None:
             statement = listing.page(values, before=before, limit=limit + 1)
@@ -97,7 +99,7 @@ def list_of(
             ListQuery,
             f"list_{listing.resource}",
             **filters,
-            cursor=Annotated[int, cursor.meta] | None,
+            cursor=Annotated[int | None, cursor.meta],
         ),
         answers=_page_of(listing.entity),
     )
@@ -105,8 +107,12 @@ def list_of(
 
 def _asked(filter_: Filter) -> Any:  # noqa: ANN401 -- a type
     limits = " Not with as_of." if filter_.then is None else ""
-    type_ = _TYPE_OF[filter_.type]
-    return Annotated[type_, Meta(description=f"{filter_.description}{limits}")] | None
+    asked = _TYPE_OF[filter_.type] | None
+    return Annotated[asked, Meta(description=f"{filter_.description}{limits}")]
+
+
+def _storable(value: object) -> object:
+    return Jsonb(value) if isinstance(value, dict) else value
 
 
 def _page_of(entity: type[AnyEntity]) -> type[Page[AnyEntity]]:
@@ -126,7 +132,7 @@ def entity_of(listing: Listing[AnyEntity]) -> Operation[ReadSide, ObjectQuery, A
     kind = listing.kind
 
     async def handle(read_side: ReadSide, query: ObjectQuery) -> AnyEntity:
-        if query.is_asked:
+        if query.asks_past:
             return await entity_then(read_side, listing, query.id, query)
         row = await read_side.database.row(listing.by_id(query.id))
         if row is None:

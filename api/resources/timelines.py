@@ -32,7 +32,7 @@ class TimelineQuery(PastPage[timeline.TimelineKey], frozen=True, kw_only=True):
 class RefusalsQuery(PastPage[int], frozen=True, kw_only=True):
     """Asks for a page of what is refused."""
 
-    cursor: Annotated[int, REFUSALS_CURSOR.meta] | None = None
+    cursor: Annotated[int | None, REFUSALS_CURSOR.meta] = None
 
 
 def timeline_of(listing: Listing[Any]) -> Operation[ReadSide, TimelineQuery, Page[Entry]]:
@@ -42,7 +42,7 @@ def timeline_of(listing: Listing[Any]) -> Operation[ReadSide, TimelineQuery, Pag
 
     async def handle(read_side: ReadSide, query: TimelineQuery) -> Page[Entry]:
         limit, after = query.limit, query.cursor
-        if query.is_asked:
+        if query.asks_past:
             then = await then_of(read_side, query)
             was = await aggregate_then(read_side, listing, query.id, then)
             rows = timeline.rows_then(was, kind, query.id, after)[: limit + 1]
@@ -62,7 +62,7 @@ def timeline_of(listing: Listing[Any]) -> Operation[ReadSide, TimelineQuery, Pag
             TimelineQuery,
             f"{kind}_timeline",
             id=id_of(kind),
-            cursor=Annotated[timeline.TimelineKey, cursor.meta] | None,
+            cursor=Annotated[timeline.TimelineKey | None, cursor.meta],
         ),
         answers=Page[Entry],
         may_fail={404: f"No {spoken(kind)} with this id has been seen."},

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from api.queries.read_side import ReadSide
     from postgres.statement import Row
 
-_Route = Annotated[Text, Meta(description="Only of this route.")]
-_State = Annotated[State, one_of(STATES), Meta(description="Only of jobs in this state.")]
-_WebhookId = Annotated[Text, Meta(description="Only of this webhook.")]
-_JobId = Annotated[Uuid, Meta(description="Only of this job.")]
+_Route = Annotated[Text | None, Meta(description="Only of this route.")]
+_State = Annotated[State | None, one_of(STATES), Meta(description="Only of jobs in this state.")]
+_WebhookId = Annotated[Text | None, Meta(description="Only of this webhook.")]
+_JobId = Annotated[Uuid | None, Meta(description="Only of this job.")]
 JOBS_CURSOR: Final = Cursor("windmill outbox", int)
 ATTEMPTS_CURSOR: Final = Cursor("windmill attempts", Last)
 
 
 class _JobsQuery(Paged[Key], Generic[Key], frozen=True, kw_only=True):
-    route: _Route | None = None
-    state: _State | None = None
-    webhook_id: _WebhookId | None = None
-    job_id: _JobId | None = None
+    route: _Route = None
+    state: _State = None
+    webhook_id: _WebhookId = None
+    job_id: _JobId = None
 
     def filters(self) -> dict[str, object]:
         return self.given("route", "state", "webhook_id", "job_id")
@@ -42,21 +42,21 @@ class _JobsQuery(Paged[Key], Generic[Key], frozen=True, kw_only=True):
 class OutboxQuery(_JobsQuery[int], frozen=True, kw_only=True):
     """Asks for a page of the jobs."""
 
-    cursor: Annotated[int, JOBS_CURSOR.meta] | None = None
+    cursor: Annotated[int | None, JOBS_CURSOR.meta] = None
 
 
 class AttemptsQuery(_JobsQuery[Last], frozen=True, kw_only=True):
     """Asks for a page of the attempts."""
 
-    cursor: Annotated[Last, ATTEMPTS_CURSOR.meta] | None = None
+    cursor: Annotated[Last | None, ATTEMPTS_CURSOR.meta] = None
 
 
 class RetryQuery(Query, frozen=True, kw_only=True):
     """Says which jobs are meant."""
 
-    route: _Route | None = None
-    webhook_id: _WebhookId | None = None
-    job_id: _JobId | None = None
+    route: _Route = None
+    webhook_id: _WebhookId = None
+    job_id: _JobId = None
 
 
 class RouteNow(ShownRoute, frozen=True, kw_only=True):

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 class Recorded(Query, frozen=True, kw_only=True):
     """When what is meant was recorded."""
 
-    since: (
-        Annotated[Instant, Meta(description="Only what was recorded at this time or later.")] | None
-    ) = None
-    until: (
-        Annotated[Instant, Meta(description="Only what was recorded up to this time.")] | None
-    ) = None
+    since: Annotated[
+        Instant | None, Meta(description="Only what was recorded at this time or later.")
+    ] = None
+    until: Annotated[
+        Instant | None, Meta(description="Only what was recorded up to this time.")
+    ] = None
 
 
 RECORDED: Final = Reader(Recorded)
