@@ -18,7 +18,7 @@ AnyQuery = TypeVar("AnyQuery", bound="Query")
 Key = TypeVar("Key")
 
 LIMIT_MAX: Final = 100
-LIMIT: Final = 50
+LIMIT_DEFAULT: Final = 50
 Limit = Annotated[int, between(1, LIMIT_MAX), Meta(description="How many items a page has.")]
 
 
@@ -75,14 +75,14 @@ def _refuse_future(name: str, moment: datetime) -> None:
 class Paged(Query, Generic[Key], frozen=True, kw_only=True):
     """Asks for a page of a list. Which cursors it takes, each list says for itself."""
 
-    limit: Limit = LIMIT
+    limit: Limit = LIMIT_DEFAULT
     cursor: Key | None = None
 
 
 class PastPage(Past, Generic[Key], frozen=True, kw_only=True):
     """Asks for a page of a list of the past; a struct has one base only, so also `Paged`'s."""
 
-    limit: Limit = LIMIT
+    limit: Limit = LIMIT_DEFAULT
     cursor: Key | None = None
 
 

@@ -11,7 +11,7 @@ from api.http.errors import never_seen
 from api.http.operations import Operation
 from api.http.pagination import Page, page
 from api.http.parameters import Text
-from api.http.questions import LIMIT, Limit, Past
+from api.http.questions import LIMIT_DEFAULT, Limit, Past
 from api.resources.timelines import read_line
 from domain.timeline import Entry
 from projections.read_models import customers, timeline
@@ -32,7 +32,7 @@ class CustomerQuery(Past, frozen=True, kw_only=True):
 class CustomerPage(CustomerQuery, frozen=True, kw_only=True):
     """Asks for a page of what happened to everything of a customer."""
 
-    limit: Limit = LIMIT
+    limit: Limit = LIMIT_DEFAULT
     cursor: Annotated[timeline.TimelineKey | None, CURSOR.meta] = None
 
 
