@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from api.http.operations import MIN_POSITION
+from api.http.questions import Fresh
 from api.http.responses import response
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Endpoint:
     """Serves an operation (ASGI)."""
 
-    def __init__(self, operation: Operation[Services, object], services: Services) -> None:
+    def __init__(self, operation: Operation[Services, Any, object], services: Services) -> None:
         self._operation = operation
         self._services = services
 
@@ -26,9 +26,8 @@ class Endpoint:
         operation, services = self._operation, self._services
         if operation.secured:
             services.guard.check(scope)
-        arguments = operation.takes.read(scope["path_params"], scope["query_string"])
-        wanted = arguments[MIN_POSITION]
-        if wanted is not None:
-            await services.freshness.reach(wanted)
-        result = await operation.handle(services, arguments)
+        query = operation.reader.read(scope["path_params"], scope["query_string"])
+        if isinstance(query, Fresh) and query.min_position is not None:
+            await services.freshness.reach(query.min_position)
+        result = await operation.handle(services, query)
         await response(result).send(send)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from api.http.operations import Operation
-    from api.http.parameters import Parameter
+    from api.http.reader import Field
 
 Json: TypeAlias = "dict[str, Any]"  # a JSON document has no narrower type
 _REF: Final = "#/components/schemas/{name}"
@@ -39,7 +39,7 @@ _WEBHOOK_FAILURES: Final = {
 }
 
 
-def document(operations: Sequence[Operation[Any, Any]]) -> Json:
+def document(operations: Sequence[Operation[Any, Any, Any]]) -> Json:
     """Return the OpenAPI 3.1 document of these operations and of the way in."""
     answered = [operation.answers for operation in operations]
     structs = [Acknowledgement, ErrorBody, *(type_ for type_ in answered if type_ is not Content)]
@@ -66,7 +66,7 @@ def document(operations: Sequence[Operation[Any, Any]]) -> Json:
     }
 
 
-def _described(operation: Operation[Any, Any], answer: Json, error: Json) -> Json:
+def _described(operation: Operation[Any, Any, Any], answer: Json, error: Json) -> Json:
     failures = {status: _FAILURES[status] for status in _PUBLIC_FAILURES}
     if operation.secured:
         failures = _FAILURES
@@ -74,8 +74,8 @@ def _described(operation: Operation[Any, Any], answer: Json, error: Json) -> Jso
         "operationId": operation.name,
         "summary": operation.summary,
         "parameters": [
-            *(_parameter(parameter, "path") for parameter in operation.takes.path),
-            *(_parameter(parameter, "query") for parameter in operation.takes.query),
+            *(_parameter(field, "path") for field in operation.reader.path.values()),
+            *(_parameter(field, "query") for field in operation.reader.query.values()),
         ],
         "responses": {
             "200": {
@@ -109,13 +109,15 @@ def _webhook(answer: Json, error: Json) -> Json:
     }
 
 
-def _parameter(parameter: Parameter[Any], where: str) -> Json:
+def _parameter(field: Field, where: str) -> Json:
+    style = {"style": "deepObject", "explode": True} if field.is_mapping else {}
     return {
-        "name": parameter.name,
+        "name": field.name,
         "in": where,
         "required": where == "path",
-        "description": parameter.description,
-        "schema": parameter.schema,
+        "description": field.description,
+        **style,
+        "schema": field.schema,
     }
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.routing import Route
 
 from api.endpoint import Endpoint
 from api.http.operations import Operation
+from api.http.questions import Query
 from api.http.responses import JSON, Content, encode
 from api.openapi import document
 from api.resources.customers import GET_CUSTOMER, GET_CUSTOMER_TIMELINE
@@ -21,16 +22,18 @@ from api.resources.workflows import OPERATIONS as WINDMILL
 from api.webhooks.endpoint import PATH, Webhooks
 
 if TYPE_CHECKING:
-    from api.http.parameters import Arguments
+    from collections.abc import Iterable
+
     from api.services import Services
 
 
-async def _openapi(_services: Services, _arguments: Arguments) -> Content:
+async def _openapi(_services: Services, _query: Query) -> Content:
     return _DOCUMENT
 
 
-OPERATIONS: Final[tuple[Operation[Services, object], ...]] = (
-    *chain.from_iterable(OBJECTS.values()),
+_OF_OBJECTS: Final[Iterable[Any]] = chain.from_iterable(OBJECTS.values())
+OPERATIONS: Final[tuple[Operation[Services, Any, object], ...]] = (
+    *_OF_OBJECTS,
     # An id may hold a slash, so what is more than the customer comes before the customer.
     GET_CUSTOMER_TIMELINE,
     GET_CUSTOMER_LIFECYCLE,
@@ -42,7 +45,9 @@ OPERATIONS: Final[tuple[Operation[Services, object], ...]] = (
     HEALTHZ,
     READYZ,
     METRICS,
-    Operation("/openapi.json", "openapi", "Get this document.", _openapi, Content, secured=False),
+    Operation(
+        "/openapi.json", "openapi", "Get this document.", _openapi, Query, Content, secured=False
+    ),
 )
 _DOCUMENT: Final = Content(encode(document(OPERATIONS)), JSON)
 

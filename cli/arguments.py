@@ -5,18 +5,23 @@ from __future__ import annotations
 from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from api.http.operations import MIN_POSITION
-from api.http.parameters import Arguments
+from api.http.errors import InvalidParameterError
+from api.http.questions import Fresh
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container
 
-    from api.http.operations import Operation
-    from api.http.parameters import Parameter
+    from api.http.questions import AnyQuery
+    from api.http.reader import Field, Reader
 
 T = TypeVar("T")
-_METAVARS: Final = {"date-time": "TIME", "boolean": "true|false", "integer": "N"}
+_METAVARS: Final = {
+    "date-time": "TIME",
+    "boolean": "true|false",
+    "integer": "N",
+    "object": "KEY=VALUE",
+}
 
 
 def add_json(parser: ArgumentParser) -> None:
@@ -25,32 +30,60 @@ def add_json(parser: ArgumentParser) -> None:
 
 
 def add_taken(
-    parser: ArgumentParser, operation: Operation[Any, Any], without: Sequence[Parameter[Any]] = ()
+    parser: ArgumentParser, reader: Reader[Any], without: Container[str] = frozenset()
 ) -> None:
-    """Let it take what an operation takes over HTTP, but for waiting and for what is named."""
-    for declared in operation.takes.path:
-        help_ = _help(declared)
-        parser.add_argument(declared.name, type=parameter(declared), metavar="ID", help=help_)
-    for declared in operation.takes.query:
-        if declared not in (MIN_POSITION, *without):
+    """Let it take what is taken over HTTP, but for waiting and for what is named."""
+    add_path(parser, reader)
+    for field in reader.query.values():
+        if field.name not in Fresh.__struct_fields__ and field.name not in without:
             parser.add_argument(
-                f"--{declared.name.replace('_', '-')}",
-                type=parameter(declared),
-                metavar=_metavar(declared),
-                help=_help(declared),
+                f"--{field.name.replace('_', '-')}",
+                action="append" if field.is_mapping else "store",
+                type=checked(reader, field),
+                metavar=_metavar(field),
+                help=_help(field),
             )
 
 
-def arguments_of(args: Namespace, operation: Operation[Any, Any]) -> Arguments:
-    """Return what was given of what an operation takes."""
-    names = [declared.name for declared in (*operation.takes.path, *operation.takes.query)]
-    values = {name: getattr(args, name, None) for name in names}
-    return Arguments({name: value for name, value in values.items() if value is not None})
+def add_path(parser: ArgumentParser, reader: Reader[Any]) -> None:
+    """Let it take what over HTTP are the parts of a path."""
+    for field in reader.path.values():
+        parser.add_argument(
+            field.name, type=checked(reader, field), metavar="ID", help=_help(field)
+        )
 
 
-def parameter(declared: Parameter[T]) -> Callable[[str], T]:
-    """Read what is a parameter over HTTP too in the same way."""
-    return read_with(declared.read)
+def checked(reader: Reader[Any], field: Field) -> Callable[[str], str]:
+    """Let an argument be what the field may be over HTTP; it stays the text that was given."""
+
+    def check(text: str) -> str:
+        try:
+            reader.check(*_spelled(field, text))
+        except InvalidParameterError as error:
+            raise ArgumentTypeError(error.problem) from error
+        return text
+
+    return check
+
+
+def given(args: Namespace, reader: Reader[AnyQuery]) -> AnyQuery:
+    """Return what was given of what is taken over HTTP."""
+    query = []
+    for field in reader.query.values():
+        value = getattr(args, field.name, None)
+        texts = value if isinstance(value, list) else [value]
+        query += [_spelled(field, text) for text in texts if text is not None]
+    return reader.of({name: getattr(args, name) for name in reader.path}, query)
+
+
+def _spelled(field: Field, text: str) -> tuple[str, str]:
+    """Return a name and a value as they stand in a query."""
+    if not field.is_mapping:
+        return field.name, text
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ArgumentTypeError("must be KEY=VALUE")
+    return f"{field.name}[{key}]", value
 
 
 def port(value: str) -> int:
@@ -65,16 +98,16 @@ def integer(value: str, maximum: int) -> int:
     return int(value)
 
 
-def _metavar(declared: Parameter[Any]) -> str:
-    shape = declared.schema.get("format", declared.schema["type"])
-    return _METAVARS.get(str(shape), declared.name.upper())
+def _metavar(field: Field) -> str:
+    shape: str = field.schema.get("format") or field.schema["type"]
+    return _METAVARS.get(shape, field.name.upper())
 
 
-def _help(declared: Parameter[Any]) -> str:
-    among = declared.schema.get("enum")
-    options = f" One of {', '.join(among)}." if isinstance(among, list) else ""
-    default = "" if declared.default is None else f" Default: {declared.default}."
-    return f"{declared.description}{options}{default}".replace("%", "%%")
+def _help(field: Field) -> str:
+    among = field.schema.get("enum")
+    options = f" One of {', '.join(among)}." if among else ""
+    default = "" if field.default is None else f" Default: {field.default}."
+    return f"{field.description}{options}{default}".replace("%", "%%")
 
 
 def read_with(read: Callable[[str], T]) -> Callable[[str], T]:

@@ -12,7 +12,7 @@ from api.queries.read_side import ReadSide
 from api.queries.snapshot_cache import SnapshotCache
 from api.resources.objects import OBJECTS
 from cli import database as conninfo
-from cli.arguments import add_json, add_taken, arguments_of
+from cli.arguments import add_json, add_taken, given
 from cli.rendering.progress import shown
 from cli.rendering.terminal import console, wide_console, write
 from projections.read_models.catalogue import LISTINGS
@@ -26,28 +26,30 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from api.http.operations import Operation
-    from api.http.parameters import Arguments
+    from api.http.questions import Query
     from api.resources.objects import Objects
     from cli.settings import Settings
     from telemetry.progress import Progress
 
-    # Any: each shows what its own operation answers.
-    Show: TypeAlias = Callable[[Console, Any, Arguments], None]
+    # Any: each shows what its own operation answers, and is asked by.
+    Show: TypeAlias = Callable[[Console, Any, Any], None]
 
 T = TypeVar("T")
 
 
-def add_operation(command: ArgumentParser, operation: Operation[ReadSide, Any], show: Show) -> None:
+def add_operation(
+    command: ArgumentParser, operation: Operation[ReadSide, Any, Any], show: Show
+) -> None:
     """Let a command take what an operation takes, and show what it answers."""
     command.description = operation.summary
     command.set_defaults(operation=operation, show=show)
-    add_taken(command, operation)
+    add_taken(command, operation.reader)
     add_json(command)
 
 
 def add_kinds(
     command: ArgumentParser,
-    operation_of: Callable[[Objects[Any]], Operation[ReadSide, Any]],
+    operation_of: Callable[[Objects[Any]], Operation[ReadSide, Any, Any]],
     show: Show,
 ) -> None:
     """Let a command be about the objects of each kind, named as the resource or as the kind."""
@@ -65,14 +67,14 @@ def ask(settings: Settings, args: Namespace) -> None:
     Raises:
         ApiError, RaphusError: as for `answered`.
     """
-    operation: Operation[ReadSide, Any] = args.operation
+    operation: Operation[ReadSide, Any, Any] = args.operation
     show: Show = args.show
-    arguments = arguments_of(args, operation)
-    result = answered(settings, args, lambda read_side: operation.handle(read_side, arguments))
+    query: Query = given(args, operation.reader)
+    result = answered(settings, args, lambda read_side: operation.handle(read_side, query))
     if args.json:
         write(encode(result) + b"\n")
     else:
-        show(wide_console(), result, arguments)
+        show(wide_console(), result, query)
 
 
 def answered(

@@ -9,12 +9,12 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from api.http.parameters import Parameter
 from projections.listing import BigInt
 
 Key = TypeVar("Key")
 CHARS_MAX: Final = 1_200
 _CHECK_BYTES: Final = 8
+_PROBLEM: Final = "is not a cursor of this list: take `next` of the page before"
 
 
 class Cursor(Generic[Key]):
@@ -29,12 +29,15 @@ class Cursor(Generic[Key]):
         self.key = key
         self._name = list_name.encode()
         self._decoder: Any = msgspec.msgpack.Decoder(key if key is not int else BigInt)
-        self.parameter: Parameter[Key | None] = Parameter(
-            "cursor",
-            "Where to go on: `next` of the page before.",
-            {"type": "string", "pattern": f"^[A-Za-z0-9_-]{{1,{CHARS_MAX}}}$"},
-            self.read,
+        self.meta = msgspec.Meta(
+            description="Where to go on: `next` of the page before.",
+            extra={
+                "must": _PROBLEM,
+                "lex": self.read,
+                "schema": {"type": "string", "pattern": f"^[A-Za-z0-9_-]{{1,{CHARS_MAX}}}$"},
+            },
         )
+        """What is said of a field that takes such a cursor, and is the key."""
 
     def write(self, key: Key) -> str:
         """Return the cursor that goes on behind a row."""
@@ -50,16 +53,15 @@ class Cursor(Generic[Key]):
         Raises:
             ValueError: this list never gave it.
         """
-        problem = "is not a cursor of this list: take `next` of the page before"
         try:
             padded = cursor[:CHARS_MAX].encode("ascii") + b"=" * (-len(cursor) % 4)
             packed = base64.urlsafe_b64decode(padded)[_CHECK_BYTES:]
             key: Key = self._decoder.decode(packed)
             written = self.write(key)
         except (UnicodeError, OverflowError, binascii.Error, msgspec.DecodeError) as error:
-            raise ValueError(problem) from error
+            raise ValueError(_PROBLEM) from error
         if written != cursor:
-            raise ValueError(problem)
+            raise ValueError(_PROBLEM)
         return key
 
     def _check(self, packed: bytes) -> bytes:

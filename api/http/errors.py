@@ -54,6 +54,15 @@ class ApiError(RaphusError):
         return response(self.body, self.status, self.headers)
 
 
+class InvalidParameterError(ApiError):
+    """The parameter of this name has a value that it must not have."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(400, "invalid_parameter", f"{name} {problem}", {"parameter": name})
+        self.name = name
+        self.problem = problem
+
+
 def not_now(
     code: str, message: str, details: Mapping[str, Detail] | None = None, retry_s: int = 1
 ) -> ApiError:

@@ -3,42 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
-from api.http.parameters import Arguments, Declared, position
+from api.http.questions import AnyQuery
+from api.http.reader import Reader
 from api.http.responses import JSON
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-
-MIN_POSITION: Final = position(
-    "min_position",
-    "Wait until the read models show the log up to here, 5 s at the most.",
-)
-
-NOTHING: Final = Declared()
 Needs_contra = TypeVar("Needs_contra", contravariant=True)
 Result_co = TypeVar("Result_co", covariant=True)
 
 
 @dataclass(frozen=True)
-class Operation(Generic[Needs_contra, Result_co]):
+class Operation(Generic[Needs_contra, AnyQuery, Result_co]):
     """One GET, or POST that changes something: its path, what it takes, and who does it.
 
-    Its type arguments are what it is answered from, and what `handle` returns: a struct, of
-    which the response is the JSON, or `Content`, which goes out as it is. `answers` is the same
-    type as a value. `media_type` is as the document tells it, in short. `may_fail` maps a status
-    to what it means here, beyond what goes for all operations.
+    Its type arguments are what it is answered from, what it takes, and what `handle` returns: a
+    struct, of which the response is the JSON, or `Content`, which goes out as it is. `takes` and
+    `answers` are the same types as values; the fields that `path` names are its parts.
+    `media_type` is as the document tells it, in short. `may_fail` maps a status to what it means
+    here, beyond what goes for all operations.
     """
 
     path: str
     name: str
     summary: str
-    handle: Callable[[Needs_contra, Arguments], Awaitable[Result_co]]
+    handle: Callable[[Needs_contra, AnyQuery], Awaitable[Result_co]]
+    takes: type[AnyQuery]
     answers: type[Result_co]
     media_type: str = JSON.decode()
-    takes: Declared = NOTHING
     may_fail: dict[int, str] | None = None
     secured: bool = True
     method: Literal["GET", "POST"] = "GET"
+
+    @cached_property
+    def reader(self) -> Reader[AnyQuery]:
+        """Reads what it takes."""
+        return Reader(self.takes, self.path)

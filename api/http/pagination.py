@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import msgspec
-
-from api.http.parameters import integer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,11 +15,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-
-LIMIT_MAX: Final = 100
-LIMIT: Final = integer(
-    "limit", "How many items a page has.", minimum=1, maximum=LIMIT_MAX, default=50
-)
 
 
 class Page(msgspec.Struct, Generic[T]):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import msgspec
 
 from api.http.errors import ApiError, never_seen
-from api.http.parameters import Parameter, instant
 from domain.aggregates.catalogue import THROUGH_PAYMENT
 from domain.entity import spoken
 from domain.stream_id import stream_id
@@ -17,8 +15,9 @@ from projections import stream_history as history
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
-    from api.http.parameters import Arguments
+    from api.http.questions import Past
     from api.queries.read_side import ReadSide
     from domain.aggregate import Aggregate
     from domain.entity import Entity
@@ -26,27 +25,10 @@ if TYPE_CHECKING:
     from projections.listing import AnyEntity, Listing
     from projections.read_models.periods import Place
 
-
 PAGE_BYTES_MAX: Final = 64 * 2**20
 """A page of the past is shorter where its objects' streams have more bytes than this in all."""
 PART_BYTES_MAX: Final = 8 * 2**20
 """So much of it is in memory at once, or one stream."""
-
-
-def _gone_by(name: str, description: str) -> Parameter[datetime | None]:
-    declared = instant(name, description)
-
-    def read(value: str) -> datetime | None:
-        moment = declared.read(value)
-        if moment is not None and moment > datetime.now(UTC):
-            raise ValueError("must not lie in the future")
-        return moment
-
-    return Parameter(name, description, declared.schema, read)
-
-
-AS_OF: Final = _gone_by("as_of", "As it was true at this time, by what has been recorded since.")
-KNOWN_AT: Final = _gone_by("known_at", "From nothing but what had been recorded by this time.")
 
 
 class Then(NamedTuple):
@@ -56,18 +38,13 @@ class Then(NamedTuple):
     known_position: int | None
 
 
-async def then_of(read_side: ReadSide, arguments: Arguments) -> Then:
+async def then_of(read_side: ReadSide, query: Past) -> Then:
     """Return the place in the past that is asked for.
 
     Raises:
         ApiError: 503; the database is away.
     """
-    return Then(arguments[AS_OF], await read_side.snapshots.position(arguments[KNOWN_AT]))
-
-
-def is_asked(arguments: Arguments) -> bool:
-    """Tell whether the past is asked for."""
-    return arguments[AS_OF] is not None or arguments[KNOWN_AT] is not None
+    return Then(query.as_of, await read_side.snapshots.position(query.known_at))
 
 
 async def aggregate_then(
@@ -85,14 +62,14 @@ async def aggregate_then(
 
 
 async def entity_then(
-    read_side: ReadSide, listing: Listing[AnyEntity], object_id: str, arguments: Arguments
+    read_side: ReadSide, listing: Listing[AnyEntity], object_id: str, query: Past
 ) -> AnyEntity:
     """Return an object as it was at the times given.
 
     Raises:
         ApiError: 404; nothing of it had occurred, or been recorded, by then.
     """
-    kind, then = listing.kind, await then_of(read_side, arguments)
+    kind, then = listing.kind, await then_of(read_side, query)
     was = await aggregate_then(read_side, listing, object_id, then)
     known = was.find(kind, object_id)
     if known is None:

@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
+
+from msgspec import Meta
 
 from api.http.cursors import Cursor
 from api.http.errors import never_seen
-from api.http.operations import MIN_POSITION, Operation
-from api.http.pagination import LIMIT, Page, page
-from api.http.parameters import Declared, path_text
-from api.queries.time_travel import AS_OF, KNOWN_AT
+from api.http.operations import Operation
+from api.http.pagination import Page, page
+from api.http.parameters import Text
+from api.http.questions import LIMIT_DEFAULT, Limit, Past
 from api.resources.timelines import read_line
 from domain.timeline import Entry
 from projections.read_models import customers, timeline
 
 if TYPE_CHECKING:
-    from api.http.parameters import Arguments
     from api.queries.read_side import ReadSide
 
-CUSTOMER_ID: Final = path_text("id", "Dodo's id of the customer.")
 CURSOR: Final = Cursor("customer", timeline.TimelineKey)
 _NEVER_SEEN: Final = {404: "No customer with this id has been seen."}
 
 
-async def _customer(read_side: ReadSide, arguments: Arguments) -> customers.Customer:
-    customer_id, as_of = arguments[CUSTOMER_ID], arguments[AS_OF]
-    position = await read_side.snapshots.position(arguments[KNOWN_AT])
+class CustomerQuery(Past, frozen=True, kw_only=True):
+    """Asks for one customer."""
+
+    id: Annotated[Text, Meta(description="Dodo's id of the customer.")]
+
+
+class CustomerPage(CustomerQuery, frozen=True, kw_only=True):
+    """Asks for a page of what happened to everything of a customer."""
+
+    limit: Limit = LIMIT_DEFAULT
+    cursor: Annotated[timeline.TimelineKey | None, CURSOR.meta] = None
+
+
+async def _customer(read_side: ReadSide, query: CustomerQuery) -> customers.Customer:
+    customer_id, as_of = query.id, query.as_of
+    position = await read_side.snapshots.position(query.known_at)
     if as_of is None:
         rows = await read_side.snapshots.rows(customers.by_id(customer_id), position)
     else:
@@ -37,33 +50,32 @@ async def _customer(read_side: ReadSide, arguments: Arguments) -> customers.Cust
     return customers.add_up(customer_id, rows, as_of)
 
 
-async def _timeline(read_side: ReadSide, arguments: Arguments) -> Page[Entry]:
-    limit, after = arguments[LIMIT], arguments[CURSOR.parameter]
+async def _timeline(read_side: ReadSide, query: CustomerPage) -> Page[Entry]:
     statement = timeline.of_customer(
-        arguments[CUSTOMER_ID], as_of=arguments[AS_OF], after=after, limit=limit + 1
+        query.id, as_of=query.as_of, after=query.cursor, limit=query.limit + 1
     )
-    position = await read_side.snapshots.position(arguments[KNOWN_AT])
+    position = await read_side.snapshots.position(query.known_at)
     rows = await read_side.snapshots.rows(statement, position)
-    if not rows and after is None:
+    if not rows and query.cursor is None:
         raise never_seen("customer")
-    return page(rows, limit, read_line, CURSOR)
+    return page(rows, query.limit, read_line, CURSOR)
 
 
-GET_CUSTOMER: Final = Operation["ReadSide", customers.Customer](
+GET_CUSTOMER: Final = Operation["ReadSide", CustomerQuery, customers.Customer](
     path="/v1/customers/{id:path}",
     name="get_customer",
     summary="Get what a customer has, as counts and totals.",
     handle=_customer,
+    takes=CustomerQuery,
     answers=customers.Customer,
-    takes=Declared((CUSTOMER_ID,), (AS_OF, KNOWN_AT, MIN_POSITION)),
     may_fail=_NEVER_SEEN,
 )
-GET_CUSTOMER_TIMELINE: Final = Operation["ReadSide", Page[Entry]](
+GET_CUSTOMER_TIMELINE: Final = Operation["ReadSide", CustomerPage, Page[Entry]](
     path="/v1/customers/{id:path}/timeline",
     name="get_customer_timeline",
     summary="Get what happened to everything of a customer, in the order it occurred.",
     handle=_timeline,
+    takes=CustomerPage,
     answers=Page[Entry],
-    takes=Declared((CUSTOMER_ID,), (LIMIT, CURSOR.parameter, AS_OF, KNOWN_AT, MIN_POSITION)),
     may_fail=_NEVER_SEEN,
 )

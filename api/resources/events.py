@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, cast
 
 import msgspec
+from msgspec import Meta
 
 from api.http.cursors import Cursor
 from api.http.errors import ApiError
-from api.http.operations import MIN_POSITION, Operation
-from api.http.pagination import LIMIT, Item, Page, page
-from api.http.parameters import Arguments, Declared, path_text, position, text
-from api.queries.time_travel import AS_OF, KNOWN_AT
+from api.http.operations import Operation
+from api.http.pagination import Item, Page, page
+from api.http.parameters import Position, Text, text
+from api.http.questions import Past, PastPage
 from ledger.mapper import COLUMNS, LedgerMapper
 from postgres.statement import Statement
 
@@ -59,13 +60,27 @@ class WholeEvent(msgspec.Struct, frozen=True):
     other_bodies: list[AnotherBody]
 
 
-AFTER: Final = position("after", "Only events behind this position.")
-TYPE: Final = text("type", "Only events of this type.")
-AGGREGATE: Final = text(
-    "aggregate_id", "Only events of this aggregate, as an event names it.", STREAM_CHARS_MAX
-)
-WEBHOOK_ID: Final = path_text("id", "The webhook-id.")
 CURSOR: Final = Cursor("events", int)
+_StreamId = Annotated[str, text(STREAM_CHARS_MAX)]
+
+
+class EventsQuery(PastPage[int], frozen=True, kw_only=True):
+    """Asks for a page of the log."""
+
+    type: Annotated[Text | None, Meta(description="Only events of this type.")] = None
+    aggregate_id: Annotated[
+        _StreamId | None, Meta(description="Only events of this aggregate, as an event names it.")
+    ] = None
+    after: Annotated[Position | None, Meta(description="Only events behind this position.")] = None
+    cursor: Annotated[int | None, CURSOR.meta] = None
+
+
+class EventQuery(Past, frozen=True, kw_only=True):
+    """Asks for one webhook."""
+
+    id: Annotated[Text, Meta(description="The webhook-id.")]
+
+
 _mapper = LedgerMapper()
 
 # The timelines tell which streams a webhook-id stands in: one, unless its bodies disagree.
@@ -93,7 +108,7 @@ class Span(NamedTuple):
     until: int | None
 
 
-def select_events(arguments: Arguments, span: Span, limit: int) -> Statement:
+def select_events(query: EventsQuery, span: Span, limit: int) -> Statement:
     """Select events in the order of their positions.
 
     They are found by an index in that very order, so that no more is read than is wanted. A
@@ -102,22 +117,22 @@ def select_events(arguments: Arguments, span: Span, limit: int) -> Statement:
     conditions, order = ["notification_id > %(after)s"], "notification_id"
     if span.until is not None:
         conditions.append("notification_id <= %(until)s")
-    if arguments[AS_OF] is not None:
+    if query.as_of is not None:
         conditions.append(_OCCURRED)
-    if arguments[AGGREGATE] is not None:
+    if query.aggregate_id is not None:
         conditions.append("originator_id BETWEEN %(aggregate_id)s AND %(aggregate_id)s")
         # In a stream, versions follow each other as positions do.
         order = "originator_id, originator_version"
-        if arguments[TYPE] is not None:
+        if query.type is not None:
             conditions.append("topic = %(type)s")
-    elif arguments[TYPE] is not None:
+    elif query.type is not None:
         conditions.append("topic BETWEEN %(type)s AND %(type)s")
         order = "topic, notification_id"
     return Statement(
         "SELECT notification_id, webhook_id, topic, originator_id, recorded_at"  # noqa: S608 -- constants
         f" FROM raphus.ledger_events AS e WHERE {' AND '.join(conditions)}"
         f" ORDER BY {order} LIMIT %(limit)s",
-        {**arguments.among((TYPE, AGGREGATE, AS_OF)), **span._asdict(), "limit": limit},
+        {**query.given("type", "aggregate_id", "as_of"), **span._asdict(), "limit": limit},
     )
 
 
@@ -128,46 +143,44 @@ def read_event(row: Row) -> Item[int, LoggedEvent]:
     return Item(cast("int", place), msgspec.convert(fields, LoggedEvent))
 
 
-async def first_events(read_side: ReadSide, arguments: Arguments) -> list[LoggedEvent]:
+async def first_events(read_side: ReadSide, query: EventsQuery) -> list[LoggedEvent]:
     """Read the first events, `limit` of them if there are so many.
 
     Raises:
         ApiError: 503; the database is away.
     """
-    part = await _events(read_side, arguments)
+    part = await _events(read_side, query)
     events = part.items
-    while part.next is not None and len(events) < arguments[LIMIT]:
-        further = arguments.having(CURSOR.parameter, CURSOR.read(part.next))
+    while part.next is not None and len(events) < query.limit:
+        further = msgspec.structs.replace(query, cursor=CURSOR.read(part.next))
         part = await _events(read_side, further)
         events += part.items
-    return events[: arguments[LIMIT]]
+    return events[: query.limit]
 
 
-async def _events(read_side: ReadSide, arguments: Arguments) -> Page[LoggedEvent]:
-    after = max(arguments[AFTER] or 0, arguments[CURSOR.parameter] or 0)
-    until, limit = await read_side.snapshots.position(arguments[KNOWN_AT]), arguments[LIMIT]
-    if arguments[AS_OF] is None or arguments[AGGREGATE] is not None:
-        rows = await read_side.database.rows(
-            select_events(arguments, Span(after, until), limit + 1)
-        )
+async def _events(read_side: ReadSide, query: EventsQuery) -> Page[LoggedEvent]:
+    after = max(query.after or 0, query.cursor or 0)
+    until, limit = await read_side.snapshots.position(query.known_at), query.limit
+    if query.as_of is None or query.aggregate_id is not None:
+        rows = await read_side.database.rows(select_events(query, Span(after, until), limit + 1))
         return page(rows, limit, read_event, CURSOR)
     end = await read_side.database.row(_END) if until is None else (until,)
     last = int(str(end[0])) if end else 0
     span = Span(after, min(last, after + LOOKED_AT_MAX))
-    rows = await read_side.database.rows(select_events(arguments, span, limit + 1))
+    rows = await read_side.database.rows(select_events(query, span, limit + 1))
     if len(rows) > limit or span.until == last:
         return page(rows, limit, read_event, CURSOR)
     items = [read_event(row).value for row in rows]
     return Page(items, CURSOR.write(after + LOOKED_AT_MAX))
 
 
-async def _event(read_side: ReadSide, arguments: Arguments) -> WholeEvent:
-    until = await read_side.snapshots.position(arguments[KNOWN_AT])
-    asked = [_SELECT_BODIES, *[_OCCURRED] * (arguments[AS_OF] is not None)]
+async def _event(read_side: ReadSide, query: EventQuery) -> WholeEvent:
+    until = await read_side.snapshots.position(query.known_at)
+    asked = [_SELECT_BODIES, *[_OCCURRED] * (query.as_of is not None)]
     if until is not None:
         asked.append("notification_id <= %(until)s")
     statement = f"{' AND '.join(asked)} ORDER BY notification_id LIMIT {BODIES_MAX}"
-    params = {**arguments.among((WEBHOOK_ID, AS_OF)), "until": until}
+    params: dict[str, object] = {"id": query.id, "as_of": query.as_of, "until": until}
     rows = await read_side.database.rows(Statement(statement, params))
     if not rows:
         raise ApiError(404, "not_found", "no webhook with this id is recorded and projected")
@@ -196,23 +209,21 @@ def _whole(rows: list[Row]) -> WholeEvent:
     )
 
 
-LIST_EVENTS: Final = Operation["ReadSide", Page[LoggedEvent]](
+LIST_EVENTS: Final = Operation["ReadSide", EventsQuery, Page[LoggedEvent]](
     path="/v1/events",
     name="list_events",
     summary="List the log, oldest first; poll it with `after` to follow it. A page `as_of` a time"
     " may have fewer items than its limit, or none, while `next` leads on.",
     handle=_events,
+    takes=EventsQuery,
     answers=Page[LoggedEvent],
-    takes=Declared(
-        query=(TYPE, AGGREGATE, AFTER, LIMIT, CURSOR.parameter, AS_OF, KNOWN_AT, MIN_POSITION)
-    ),
 )
-GET_EVENT: Final = Operation["ReadSide", WholeEvent](
+GET_EVENT: Final = Operation["ReadSide", EventQuery, WholeEvent](
     path="/v1/events/{id:path}",
     name="get_event",
     summary="Get one webhook, with its body to the byte.",
     handle=_event,
+    takes=EventQuery,
     answers=WholeEvent,
-    takes=Declared(path=(WEBHOOK_ID,), query=(AS_OF, KNOWN_AT, MIN_POSITION)),
     may_fail={404: "No webhook with this id is recorded and projected."},
 )

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from msgspec import Meta
 
 from api.http.errors import never_seen
-from api.http.operations import MIN_POSITION, Operation
-from api.http.parameters import Declared, choice, path_text
-from api.queries.time_travel import (
-    AS_OF,
-    KNOWN_AT,
-    Then,
-    aggregate_then,
-    payment_then,
-    then_of,
-)
+from api.http.operations import Operation
+from api.http.parameters import one_of
+from api.http.questions import narrowed
+from api.queries.time_travel import Then, aggregate_then, payment_then, then_of
+from api.resources.object_query import ObjectQuery, id_of
 from domain.entity import spoken
 from domain.explanation.explain import (
     Explanation,
@@ -25,24 +22,30 @@ from domain.explanation.explain import (
 )
 
 if TYPE_CHECKING:
-    from api.http.parameters import Arguments
     from api.queries.read_side import ReadSide
     from domain.aggregate import Aggregate
     from projections.listing import Listing
 
 
-def explanation_of(listing: Listing[Any]) -> Operation[ReadSide, Explanation]:
+class FieldQuery(ObjectQuery, frozen=True, kw_only=True):
+    """Asks for why a field of one object has its value."""
+
+    field: str = "status"
+
+
+def explanation_of(listing: Listing[Any]) -> Operation[ReadSide, FieldQuery, Explanation]:
     """Return the operation that explains a field of one object of a kind."""
     kind = listing.kind
-    object_id = path_text("id", f"Dodo's id of the {spoken(kind)}.")
     names = listing.entity.__struct_fields__
-    field = choice("field", "The field to explain.", names, default="status")
+    of_kind: Any = Annotated[
+        Literal[names], one_of(names), Meta(description="The field to explain.")
+    ]
 
-    async def handle(read_side: ReadSide, arguments: Arguments) -> Explanation:
-        then = await then_of(read_side, arguments)
-        was = await aggregate_then(read_side, listing, arguments[object_id], then)
+    async def handle(read_side: ReadSide, query: FieldQuery) -> Explanation:
+        then = await then_of(read_side, query)
+        was = await aggregate_then(read_side, listing, query.id, then)
         try:
-            explanation = explain(was, kind, arguments[object_id], arguments[field])
+            explanation = explain(was, kind, query.id, query.field)
         except UnknownEntityError as error:
             raise never_seen(kind) from error
         return await _by_payment(read_side, was, explanation, then)
@@ -52,8 +55,8 @@ def explanation_of(listing: Listing[Any]) -> Operation[ReadSide, Explanation]:
         name=f"explain_{kind}",
         summary=f"Explain why a field of one {spoken(kind)} has its value.",
         handle=handle,
+        takes=narrowed(FieldQuery, f"explain_{kind}", id=id_of(kind), field=of_kind),
         answers=Explanation,
-        takes=Declared((object_id,), (field, AS_OF, KNOWN_AT, MIN_POSITION)),
         may_fail={404: f"No {spoken(kind)} with this id was there."},
     )
 

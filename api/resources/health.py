@@ -10,6 +10,7 @@ import psycopg
 
 from api.http.errors import ApiError, not_now
 from api.http.operations import Operation
+from api.http.questions import Query
 from api.http.responses import Content
 from api.metrics import MEDIA_TYPE
 from ledger.clock import doubt
@@ -21,7 +22,6 @@ from postgres.statement import Statement
 from workflows.outbox import queries as outbox
 
 if TYPE_CHECKING:
-    from api.http.parameters import Arguments
     from api.services import Services
 
 _MIGRATIONS: Final = len(runner.read())
@@ -105,11 +105,11 @@ async def _log_status(services: Services) -> LogStatus:
     return msgspec.convert(row, LogStatus)
 
 
-async def _healthz(_services: Services, _arguments: Arguments) -> Alive:
+async def _healthz(_services: Services, _query: Query) -> Alive:
     return Alive("ok")
 
 
-async def _readyz(services: Services, _arguments: Arguments) -> Ready:
+async def _readyz(services: Services, _query: Query) -> Ready:
     writer = services.writer
     # Without asking the database: it may be away, and many may ask us.
     _must_be_well(writer=writer.problem, queue="it is full" if writer.is_full else None)
@@ -133,7 +133,7 @@ def _must_be_well(**problems: str | None) -> None:
         raise not_now("not_ready", f"not ready: {', '.join(present)}", present, retry_s=5)
 
 
-async def _metrics(services: Services, _arguments: Arguments) -> Content:
+async def _metrics(services: Services, _query: Query) -> Content:
     metrics, routes = services.metrics, services.routes
     names = [route.name for route in routes.current()]
     metrics.show_routes(read=routes.problem is None)
@@ -160,27 +160,30 @@ async def _jobs(services: Services, routes: list[str]) -> dict[str, dict[str, in
     }
 
 
-HEALTHZ: Final = Operation["Services", Alive](
+HEALTHZ: Final = Operation["Services", Query, Alive](
     path="/healthz",
     name="healthz",
     summary="Tell that the process lives.",
     handle=_healthz,
+    takes=Query,
     answers=Alive,
     secured=False,
 )
-READYZ: Final = Operation["Services", Ready](
+READYZ: Final = Operation["Services", Query, Ready](
     path="/readyz",
     name="readyz",
     summary="Tell whether webhooks can be taken and reads be answered.",
     handle=_readyz,
+    takes=Query,
     answers=Ready,
     secured=False,
 )
-METRICS: Final = Operation["Services", Content](
+METRICS: Final = Operation["Services", Query, Content](
     path="/metrics",
     name="metrics",
     summary="Give the counters, in Prometheus' text format.",
     handle=_metrics,
+    takes=Query,
     answers=Content,
     media_type="text/plain",
 )

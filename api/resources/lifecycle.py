@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from api.http.operations import Operation
-from api.http.pagination import LIMIT, LIMIT_MAX
-from api.http.parameters import Arguments
-from api.queries.time_travel import AS_OF, KNOWN_AT
-from api.resources.customers import CURSOR, CUSTOMER_ID, GET_CUSTOMER, GET_CUSTOMER_TIMELINE
+from api.http.questions import LIMIT_MAX
+from api.resources.customers import CURSOR, GET_CUSTOMER, GET_CUSTOMER_TIMELINE, CustomerPage
 from api.resources.objects import OBJECTS
 from domain.aggregates.dispute import DisputeEntity
 from domain.aggregates.license_key import LicenseKeyEntity
@@ -63,7 +61,7 @@ class Lifecycle(msgspec.Struct):
     next: str | None
 
 
-async def lifecycle(read_side: ReadSide, arguments: Arguments, items_max: int = 0) -> Lifecycle:
+async def lifecycle(read_side: ReadSide, query: CustomerPage, items_max: int = 0) -> Lifecycle:
     """Read a customer's lifecycle, with the page of its timeline that is asked for.
 
     Further pages follow while there are any and fewer facts than `items_max`. `next` is null
@@ -72,13 +70,13 @@ async def lifecycle(read_side: ReadSide, arguments: Arguments, items_max: int = 
     Raises:
         ApiError: 404; no such customer has been seen, or was there at that time. 503.
     """
-    customer = await GET_CUSTOMER.handle(read_side, arguments)
-    objects = {resource: await _newest(read_side, resource, arguments) for resource in OBJECTS}
-    late = await _lateness(read_side, arguments)
-    page = await GET_CUSTOMER_TIMELINE.handle(read_side, arguments)
+    customer = await GET_CUSTOMER.handle(read_side, query)
+    objects = {resource: await _newest(read_side, resource, query) for resource in OBJECTS}
+    late = await _lateness(read_side, query)
+    page = await GET_CUSTOMER_TIMELINE.handle(read_side, query)
     entries = page.items
     while page.next is not None and len(entries) < items_max:
-        further = arguments.having(CURSOR.parameter, CURSOR.read(page.next))
+        further = msgspec.structs.replace(query, cursor=CURSOR.read(page.next))
         page = await GET_CUSTOMER_TIMELINE.handle(read_side, further)
         entries += page.items
     return Lifecycle(
@@ -95,42 +93,40 @@ async def lifecycle(read_side: ReadSide, arguments: Arguments, items_max: int = 
     )
 
 
-async def whole_lifecycle(read_side: ReadSide, arguments: Arguments, items_max: int) -> Lifecycle:
+async def whole_lifecycle(read_side: ReadSide, query: CustomerPage, items_max: int) -> Lifecycle:
     """Read a customer's lifecycle with its timeline to the end, or to `items_max` facts.
 
     Raises:
         ApiError: as for `lifecycle`.
     """
-    return await lifecycle(read_side, arguments.having(LIMIT, LIMIT_MAX), items_max)
+    return await lifecycle(read_side, msgspec.structs.replace(query, limit=LIMIT_MAX), items_max)
 
 
-async def _newest(read_side: ReadSide, resource: str, arguments: Arguments) -> list[Any]:
+async def _newest(read_side: ReadSide, resource: str, query: CustomerPage) -> list[Any]:
     """Read the customer's newest objects of a kind, as of the time that is asked about."""
-    asked = {
-        "customer_id": arguments[CUSTOMER_ID],
-        LIMIT.name: OBJECTS_MAX,
-        **arguments.among((AS_OF, KNOWN_AT)),
-    }
-    return (await OBJECTS[resource].list.handle(read_side, Arguments(asked))).items
-
-
-async def _lateness(read_side: ReadSide, arguments: Arguments) -> Lateness:
-    statement = timeline.arrivals(
-        arguments[CUSTOMER_ID], as_of=arguments[AS_OF], limit=ARRIVALS_MAX
+    objects = OBJECTS[resource].list
+    asked: Any = objects.takes
+    newest = asked(
+        customer_id=query.id, limit=OBJECTS_MAX, as_of=query.as_of, known_at=query.known_at
     )
+    return (await objects.handle(read_side, newest)).items
+
+
+async def _lateness(read_side: ReadSide, query: CustomerPage) -> Lateness:
+    statement = timeline.arrivals(query.id, as_of=query.as_of, limit=ARRIVALS_MAX)
     rows = await read_side.snapshots.rows(
-        statement, await read_side.snapshots.position(arguments[KNOWN_AT])
+        statement, await read_side.snapshots.position(query.known_at)
     )
     # Looking at many takes its time, in which the server takes webhooks.
     return await asyncio.to_thread(lateness, [timeline.read_arrival(row) for row in rows])
 
 
-GET_CUSTOMER_LIFECYCLE: Final = Operation["ReadSide", Lifecycle](
+GET_CUSTOMER_LIFECYCLE: Final = Operation["ReadSide", CustomerPage, Lifecycle](
     path="/v1/customers/{id:path}/lifecycle",
     name="get_customer_lifecycle",
     summary="Get all of a customer: counts and totals, the objects, and what happened to them.",
     handle=lifecycle,
+    takes=CustomerPage,
     answers=Lifecycle,
-    takes=GET_CUSTOMER_TIMELINE.takes,
     may_fail=GET_CUSTOMER.may_fail,
 )

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, NamedTuple, cast
+
+from msgspec import Meta
+from psycopg.types.json import Jsonb
 
 from api.http.cursors import Cursor
-from api.http.errors import never_seen
-from api.http.operations import MIN_POSITION, Operation
-from api.http.pagination import LIMIT, Item, Page, page
-from api.http.parameters import Declared, Parameter, flag, instant, invalid, path_text, text
-from api.queries.time_travel import (
-    AS_OF,
-    KNOWN_AT,
-    entities_then,
-    entity_then,
-    in_parts,
-    is_asked,
-    then_of,
-)
-from api.resources.explanations import explanation_of
-from api.resources.timelines import timeline_of
+from api.http.errors import InvalidParameterError, never_seen
+from api.http.operations import Operation
+from api.http.pagination import Item, Page, page
+from api.http.parameters import Flag, Instant, Text, Texts
+from api.http.questions import PastPage, narrowed
+from api.queries.time_travel import entities_then, entity_then, in_parts, then_of
+from api.resources.explanations import FieldQuery, explanation_of
+from api.resources.object_query import ObjectQuery, id_of
+from api.resources.timelines import TimelineQuery, timeline_of
 from domain.entity import spoken
 from projections.listing import AnyEntity, FilterError
 from projections.read_models import periods
 from projections.read_models.catalogue import LISTINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from api.http.parameters import Arguments
     from api.queries.read_side import ReadSide
     from domain.explanation.explain import Explanation
     from domain.timeline import Entry
@@ -40,11 +36,11 @@ if TYPE_CHECKING:
 
 EVENTS_MAX: Final = 10_000
 """A page of the past is shorter where its objects have more events than this in all."""
-_PARAMETER_OF: Final[Mapping[type, Callable[[str, str], Parameter[Any]]]] = {
-    str: text,
-    bool: flag,
-    datetime: instant,
-}
+_TYPE_OF: Final[Mapping[type, Any]] = {str: Text, bool: Flag, datetime: Instant, dict: Texts}
+
+
+class ListQuery(PastPage[int], frozen=True, kw_only=True):
+    """Asks for a page of the objects of a kind, which adds its filters."""
 
 
 class Objects(NamedTuple, Generic[AnyEntity]):
@@ -53,10 +49,10 @@ class Objects(NamedTuple, Generic[AnyEntity]):
     An id may hold a slash, so what is more than the object comes before the object.
     """
 
-    list: Operation[ReadSide, Page[AnyEntity]]
-    timeline: Operation[ReadSide, Page[Entry]]
-    explain: Operation[ReadSide, Explanation]
-    get: Operation[ReadSide, AnyEntity]
+    list: Operation[ReadSide, ListQuery, Page[AnyEntity]]
+    timeline: Operation[ReadSide, TimelineQuery, Page[Entry]]
+    explain: Operation[ReadSide, FieldQuery, Explanation]
+    get: Operation[ReadSide, ObjectQuery, AnyEntity]
 
 
 def _objects(listing: Listing[AnyEntity]) -> Objects[AnyEntity]:
@@ -65,25 +61,27 @@ def _objects(listing: Listing[AnyEntity]) -> Objects[AnyEntity]:
     )
 
 
-def list_of(listing: Listing[AnyEntity]) -> Operation[ReadSide, Page[AnyEntity]]:
+def list_of(
+    listing: Listing[AnyEntity],
+) -> Operation[ReadSide, ListQuery, Page[AnyEntity]]:
     """Return the operation that lists the objects of a kind."""
-    filters = tuple(_parameter(filter_) for filter_ in listing.filters)
+    filters = {filter_.name: _asked(filter_) for filter_ in listing.filters}
     cursor = Cursor(listing.resource, int)
 
     def read(row: Row) -> Item[int, AnyEntity]:
         return Item(*listing.read(row))
 
-    async def handle(read_side: ReadSide, arguments: Arguments) -> Page[AnyEntity]:
-        values, limit = arguments.among(filters), arguments[LIMIT]
-        before = arguments[cursor.parameter]
-        as_of, position = then = await then_of(read_side, arguments)
+    async def handle(read_side: ReadSide, query: ListQuery) -> Page[AnyEntity]:
+        values = {name: _storable(value) for name, value in query.given(*filters).items()}
+        limit, before = query.limit, query.cursor
+        as_of, position = then = await then_of(read_side, query)
         if as_of is None:
             statement = listing.page(values, before=before, limit=limit + 1)
             return page(await read_side.snapshots.rows(statement, position), limit, read, cursor)
         try:
             statement = periods.page(listing, values, as_of=as_of, before=before, limit=limit + 1)
         except FilterError as error:
-            raise invalid(error.name, error.problem) from error
+            raise InvalidParameterError(error.name, error.problem) from error
         rows = await read_side.snapshots.rows(statement, position)
         places = _foldable([periods.read(row) for row in rows[:limit]])
         parts = await in_parts(read_side, places)
@@ -97,14 +95,24 @@ def list_of(listing: Listing[AnyEntity]) -> Operation[ReadSide, Page[AnyEntity]]
         name=f"list_{listing.resource}",
         summary=f"List {spoken(listing.resource)}, the last to appear first.",
         handle=handle,
+        takes=narrowed(
+            ListQuery,
+            f"list_{listing.resource}",
+            **filters,
+            cursor=Annotated[int | None, cursor.meta],
+        ),
         answers=_page_of(listing.entity),
-        takes=Declared(query=(*filters, LIMIT, cursor.parameter, AS_OF, KNOWN_AT, MIN_POSITION)),
     )
 
 
-def _parameter(filter_: Filter) -> Parameter[Any]:
+def _asked(filter_: Filter) -> Any:  # noqa: ANN401 -- a type
     limits = " Not with as_of." if filter_.then is None else ""
-    return _PARAMETER_OF[filter_.type](filter_.name, f"{filter_.description}{limits}")
+    asked = _TYPE_OF[filter_.type] | None
+    return Annotated[asked, Meta(description=f"{filter_.description}{limits}")]
+
+
+def _storable(value: object) -> object:
+    return Jsonb(value) if isinstance(value, dict) else value
 
 
 def _page_of(entity: type[AnyEntity]) -> type[Page[AnyEntity]]:
@@ -119,15 +127,14 @@ def _foldable(places: list[Place]) -> list[Place]:
     ] or places[:1]
 
 
-def entity_of(listing: Listing[AnyEntity]) -> Operation[ReadSide, AnyEntity]:
+def entity_of(listing: Listing[AnyEntity]) -> Operation[ReadSide, ObjectQuery, AnyEntity]:
     """Return the operation that gives an object of a kind."""
     kind = listing.kind
-    object_id = path_text("id", f"Dodo's id of the {spoken(kind)}.")
 
-    async def handle(read_side: ReadSide, arguments: Arguments) -> AnyEntity:
-        if is_asked(arguments):
-            return await entity_then(read_side, listing, arguments[object_id], arguments)
-        row = await read_side.database.row(listing.by_id(arguments[object_id]))
+    async def handle(read_side: ReadSide, query: ObjectQuery) -> AnyEntity:
+        if query.asks_past:
+            return await entity_then(read_side, listing, query.id, query)
+        row = await read_side.database.row(listing.by_id(query.id))
         if row is None:
             raise never_seen(kind)
         return listing.read(row).entity
@@ -137,8 +144,8 @@ def entity_of(listing: Listing[AnyEntity]) -> Operation[ReadSide, AnyEntity]:
         name=f"get_{kind}",
         summary=f"Get one {spoken(kind)}.",
         handle=handle,
+        takes=narrowed(ObjectQuery, f"get_{kind}", id=id_of(kind)),
         answers=listing.entity,
-        takes=Declared(path=(object_id,), query=(AS_OF, KNOWN_AT, MIN_POSITION)),
         may_fail={404: f"No {spoken(kind)} with this id was there."},
     )
 

@@ -2,31 +2,61 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final, Generic
 
 import msgspec
+from msgspec import Meta
 
 from api.http.cursors import Cursor
 from api.http.errors import ApiError
 from api.http.operations import Operation
-from api.http.pagination import LIMIT, Item, Page, page
-from api.http.parameters import Declared, one_of, text, uuid
+from api.http.pagination import Item, Page, page
+from api.http.parameters import Text, Uuid, one_of
+from api.http.questions import Key, Paged, Query
 from workflows.outbox import queries as outbox
-from workflows.outbox.queries import STATES, Last, QueuedJob, RecordedAttempt
+from workflows.outbox.queries import STATES, Last, QueuedJob, RecordedAttempt, State
 from workflows.routes.route import ShownRoute
 
 if TYPE_CHECKING:
-    from api.http.parameters import Arguments
     from api.queries.read_side import ReadSide
     from postgres.statement import Row
 
-ROUTE: Final = text("route", "Only of this route.")
-STATE: Final = one_of("state", "Only of jobs in this state.", STATES)
-WEBHOOK_ID: Final = text("webhook_id", "Only of this webhook.")
-JOB_ID: Final = uuid("job_id", "Only of this job.")
-_FILTERS: Final = (ROUTE, STATE, WEBHOOK_ID, JOB_ID)
+_Route = Annotated[Text | None, Meta(description="Only of this route.")]
+_State = Annotated[State | None, one_of(STATES), Meta(description="Only of jobs in this state.")]
+_WebhookId = Annotated[Text | None, Meta(description="Only of this webhook.")]
+_JobId = Annotated[Uuid | None, Meta(description="Only of this job.")]
 JOBS_CURSOR: Final = Cursor("windmill outbox", int)
 ATTEMPTS_CURSOR: Final = Cursor("windmill attempts", Last)
+
+
+class _JobsQuery(Paged[Key], Generic[Key], frozen=True, kw_only=True):
+    route: _Route = None
+    state: _State = None
+    webhook_id: _WebhookId = None
+    job_id: _JobId = None
+
+    def filters(self) -> dict[str, object]:
+        return self.given("route", "state", "webhook_id", "job_id")
+
+
+class OutboxQuery(_JobsQuery[int], frozen=True, kw_only=True):
+    """Asks for a page of the jobs."""
+
+    cursor: Annotated[int | None, JOBS_CURSOR.meta] = None
+
+
+class AttemptsQuery(_JobsQuery[Last], frozen=True, kw_only=True):
+    """Asks for a page of the attempts."""
+
+    cursor: Annotated[Last | None, ATTEMPTS_CURSOR.meta] = None
+
+
+class RetryQuery(Query, frozen=True, kw_only=True):
+    """Says which jobs are meant."""
+
+    route: _Route = None
+    webhook_id: _WebhookId = None
+    job_id: _JobId = None
 
 
 class RouteNow(ShownRoute, frozen=True, kw_only=True):
@@ -58,7 +88,7 @@ class Retried(msgspec.Struct, frozen=True):
     retried: int
 
 
-async def _routes(read_side: ReadSide, _arguments: Arguments) -> Routes:
+async def _routes(read_side: ReadSide, _query: Query) -> Routes:
     routes, problem = read_side.routes.current(), read_side.routes.problem
     rows = await read_side.database.rows(outbox.counts([route.name for route in routes]))
     counts = outbox.read_counts(rows)
@@ -69,20 +99,20 @@ async def _routes(read_side: ReadSide, _arguments: Arguments) -> Routes:
     return Routes(items, problem)
 
 
-async def _outbox(read_side: ReadSide, arguments: Arguments) -> Page[QueuedJob]:
-    before, limit = arguments[JOBS_CURSOR.parameter], arguments[LIMIT]
-    statement = outbox.jobs(arguments.among(_FILTERS), before=before, limit=limit + 1)
+async def _outbox(read_side: ReadSide, query: OutboxQuery) -> Page[QueuedJob]:
+    before, limit = query.cursor, query.limit
+    statement = outbox.jobs(query.filters(), before=before, limit=limit + 1)
     return page(await read_side.database.rows(statement), limit, _read_job, JOBS_CURSOR)
 
 
-async def _attempts(read_side: ReadSide, arguments: Arguments) -> Page[RecordedAttempt]:
-    before, limit = arguments[ATTEMPTS_CURSOR.parameter], arguments[LIMIT]
-    statement = outbox.attempts(arguments.among(_FILTERS), before=before, limit=limit + 1)
+async def _attempts(read_side: ReadSide, query: AttemptsQuery) -> Page[RecordedAttempt]:
+    before, limit = query.cursor, query.limit
+    statement = outbox.attempts(query.filters(), before=before, limit=limit + 1)
     return page(await read_side.database.rows(statement), limit, _read_attempt, ATTEMPTS_CURSOR)
 
 
-async def _retry(read_side: ReadSide, arguments: Arguments) -> Retried:
-    asked = arguments.among((ROUTE, WEBHOOK_ID, JOB_ID))
+async def _retry(read_side: ReadSide, query: RetryQuery) -> Retried:
+    asked = query.given("route", "webhook_id", "job_id")
     if not asked:
         raise ApiError(400, "missing_parameter", "say which: route, webhook_id or job_id")
     ((retried, _),) = await read_side.database.change(outbox.retry(asked))
@@ -98,36 +128,37 @@ def _read_attempt(row: Row) -> Item[Last, RecordedAttempt]:
     return Item(Last(attempt.attempted_at, attempt.job_id, attempt.number), attempt)
 
 
-LIST_ROUTES: Final = Operation["ReadSide", Routes](
+LIST_ROUTES: Final = Operation["ReadSide", Query, Routes](
     path="/v1/windmill/routes",
     name="list_windmill_routes",
     summary="List the routes: which events start which workflow, and how their jobs fare.",
     handle=_routes,
+    takes=Query,
     answers=Routes,
 )
-LIST_OUTBOX: Final = Operation["ReadSide", Page[QueuedJob]](
+LIST_OUTBOX: Final = Operation["ReadSide", OutboxQuery, Page[QueuedJob]](
     path="/v1/windmill/outbox",
     name="list_windmill_outbox",
     summary="List the jobs that events call for, the last first.",
     handle=_outbox,
+    takes=OutboxQuery,
     answers=Page[QueuedJob],
-    takes=Declared(query=(*_FILTERS, LIMIT, JOBS_CURSOR.parameter)),
 )
-LIST_ATTEMPTS: Final = Operation["ReadSide", Page[RecordedAttempt]](
+LIST_ATTEMPTS: Final = Operation["ReadSide", AttemptsQuery, Page[RecordedAttempt]](
     path="/v1/windmill/attempts",
     name="list_windmill_attempts",
     summary="List the requests that were to start jobs, the last first.",
     handle=_attempts,
+    takes=AttemptsQuery,
     answers=Page[RecordedAttempt],
-    takes=Declared(query=(*_FILTERS, LIMIT, ATTEMPTS_CURSOR.parameter)),
 )
-RETRY: Final = Operation["ReadSide", Retried](
+RETRY: Final = Operation["ReadSide", RetryQuery, Retried](
     path="/v1/windmill/retry",
     name="retry_windmill_jobs",
     summary="Let parked jobs wait to be started again: of a route, of a webhook, or one.",
     handle=_retry,
+    takes=RetryQuery,
     answers=Retried,
-    takes=Declared(query=(ROUTE, WEBHOOK_ID, JOB_ID)),
     may_fail={400: "The query is not as declared, or says nothing of which jobs are meant."},
     method="POST",
 )

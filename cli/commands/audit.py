@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import psycopg
 
 from api.http.responses import encode
-from api.resources.customers import CUSTOMER_ID
-from cli.arguments import parameter
+from api.resources.customers import GET_CUSTOMER
+from cli.arguments import add_path
 from cli.database import database
 from cli.errors import CommandError
 from cli.rendering.terminal import write
@@ -35,9 +35,7 @@ class AuditingError(CommandError):
 
 def add(command: ArgumentParser) -> None:
     """Take the customer."""
-    command.add_argument(
-        "id", type=parameter(CUSTOMER_ID), metavar="ID", help=CUSTOMER_ID.description
-    )
+    add_path(command, GET_CUSTOMER.reader)
 
 
 def run(settings: Settings, args: Namespace) -> None:

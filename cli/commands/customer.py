@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from api.http.pagination import LIMIT
+from api.http.questions import Paged
 from api.http.responses import encode
-from api.resources.customers import CURSOR
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE, whole_lifecycle
-from cli.arguments import add_json, add_taken, arguments_of
+from cli.arguments import add_json, add_taken, given
 from cli.offline_queries import answered
 from cli.rendering.customers import show_customer
 from cli.rendering.pages import past_of
@@ -25,17 +24,17 @@ FACTS_MAX: Final = 10_000
 
 def add(command: ArgumentParser) -> None:
     """Take the customer and the times; pages are joined."""
-    add_taken(command, GET_CUSTOMER_LIFECYCLE, without=(LIMIT, CURSOR.parameter))
+    add_taken(command, GET_CUSTOMER_LIFECYCLE.reader, without=Paged.__struct_fields__)
     add_json(command)
 
 
 def run(settings: Settings, args: Namespace) -> None:
     """Print it, with all of its timeline."""
-    arguments = arguments_of(args, GET_CUSTOMER_LIFECYCLE)
+    query = given(args, GET_CUSTOMER_LIFECYCLE.reader)
     lifecycle = answered(
-        settings, args, lambda read_side: whole_lifecycle(read_side, arguments, FACTS_MAX)
+        settings, args, lambda read_side: whole_lifecycle(read_side, query, FACTS_MAX)
     )
     if args.json:
         write(encode(lifecycle) + b"\n")
     else:
-        show_customer(wide_console(), lifecycle, past_of(arguments))
+        show_customer(wide_console(), lifecycle, past_of(query))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from api.http.pagination import LIMIT
-from api.resources.events import CURSOR, LIST_EVENTS, first_events
-from cli.arguments import add_json, add_taken, arguments_of, parameter
+from api.http.questions import Paged
+from api.resources.events import LIST_EVENTS, first_events
+from cli.arguments import add_json, add_taken, checked, given
 from cli.offline_queries import answered
 
 if TYPE_CHECKING:
@@ -19,17 +19,16 @@ if TYPE_CHECKING:
 
 def add(command: ArgumentParser) -> None:
     """Take what HTTP takes, but for pages: `--limit` is all that limits it."""
-    add_taken(command, LIST_EVENTS, without=(LIMIT, CURSOR.parameter))
-    command.add_argument(
-        "--limit", type=parameter(LIMIT), default=LIMIT.default, help="at the most"
-    )
+    reader = LIST_EVENTS.reader
+    add_taken(command, reader, without=Paged.__struct_fields__)
+    command.add_argument("--limit", type=checked(reader, reader.query["limit"]), help="at the most")
     add_json(command)
 
 
 def run(settings: Settings, args: Namespace) -> None:
     """Print an event a line."""
-    arguments = arguments_of(args, LIST_EVENTS)
-    for event in answered(settings, args, lambda read_side: first_events(read_side, arguments)):
+    query = given(args, LIST_EVENTS.reader)
+    for event in answered(settings, args, lambda read_side: first_events(read_side, query)):
         if args.json:
             print(msgspec.json.encode(event).decode())
         else:

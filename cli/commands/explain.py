@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from api.http.parameters import Arguments
+    from api.http.questions import Past
     from cli.settings import Settings
     from domain.explanation.explain import Explanation
 
@@ -28,5 +28,5 @@ def run(settings: Settings, args: Namespace) -> None:
     ask(settings, args)
 
 
-def _show(console: Console, explanation: Explanation, arguments: Arguments) -> None:
-    show_explanation(console, explanation, past_of(arguments))
+def _show(console: Console, explanation: Explanation, query: Past) -> None:
+    show_explanation(console, explanation, past_of(query))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from api.http.parameters import Arguments
+    from api.http.questions import Past
     from cli.settings import Settings
     from domain.entity import Entity
 
@@ -28,5 +28,5 @@ def run(settings: Settings, args: Namespace) -> None:
     ask(settings, args)
 
 
-def _show(console: Console, entity: Entity, arguments: Arguments) -> None:
-    show_object(console, entity, past_of(arguments))
+def _show(console: Console, entity: Entity, query: Past) -> None:
+    show_object(console, entity, past_of(query))

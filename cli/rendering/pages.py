@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from api.queries.time_travel import AS_OF, KNOWN_AT
 from cli.rendering.objects import show_objects
 from cli.rendering.tables import show_line
 from cli.rendering.timelines import show_happenings, show_timeline
@@ -14,39 +13,39 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from api.http.pagination import Page
-    from api.http.parameters import Arguments
+    from api.http.questions import Past
     from domain.entity import Entity
     from domain.timeline import Entry
 
 
-def show_list_page(console: Console, page: Page[Entity], arguments: Arguments) -> None:
+def show_list_page(console: Console, page: Page[Entity], query: Past) -> None:
     """Show a page of objects."""
-    _show_head(console, arguments)
+    _show_head(console, query)
     show_objects(console, page.items)
     _show_next(console, page)
 
 
-def show_timeline_page(console: Console, page: Page[Entry], arguments: Arguments) -> None:
+def show_timeline_page(console: Console, page: Page[Entry], query: Past) -> None:
     """Show a page of an object's timeline."""
-    _show_head(console, arguments)
+    _show_head(console, query)
     show_timeline(console, page.items)
     _show_next(console, page)
 
 
-def show_refusals_page(console: Console, page: Page[Entry], arguments: Arguments) -> None:
+def show_refusals_page(console: Console, page: Page[Entry], query: Past) -> None:
     """Show a page of refused facts."""
-    _show_head(console, arguments)
+    _show_head(console, query)
     show_happenings(console, page.items, {})
     _show_next(console, page)
 
 
-def past_of(arguments: Arguments) -> str:
+def past_of(query: Past) -> str:
     """Tell which past was asked for; nothing for the present."""
-    return past(arguments[AS_OF], arguments[KNOWN_AT])
+    return past(query.as_of, query.known_at)
 
 
-def _show_head(console: Console, arguments: Arguments) -> None:
-    if which := past_of(arguments):
+def _show_head(console: Console, query: Past) -> None:
+    if which := past_of(query):
         show_line(console, which.removeprefix(", "))
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import psycopg
+from msgspec import Meta
 
 from api.http.errors import ApiError
-from api.http.parameters import instant
+from api.http.parameters import Instant
+from api.http.questions import Query
+from api.http.reader import Reader
 from api.http.responses import encode
-from cli.arguments import add_json, parameter, read_with
+from cli.arguments import add_json, add_taken, given, read_with
 from cli.database import database
 from cli.errors import CommandError
 from cli.rendering.progress import shown
@@ -25,20 +28,25 @@ if TYPE_CHECKING:
 
     from cli.settings import Settings
 
-SINCE: Final = instant("since", "Only what was recorded at this time or later.")
-UNTIL: Final = instant("until", "Only what was recorded up to this time.")
+
+class Recorded(Query, frozen=True, kw_only=True):
+    """When what is meant was recorded."""
+
+    since: Annotated[
+        Instant | None, Meta(description="Only what was recorded at this time or later.")
+    ] = None
+    until: Annotated[
+        Instant | None, Meta(description="Only what was recorded up to this time.")
+    ] = None
+
+
+RECORDED: Final = Reader(Recorded)
 
 
 def add(command: ArgumentParser) -> None:
     """Take the route, and which events."""
     command.add_argument("--route", required=True, help="for this route, an old or a new one")
-    for declared in (SINCE, UNTIL):
-        command.add_argument(
-            f"--{declared.name}",
-            type=parameter(declared),
-            metavar="TIME",
-            help=declared.description,
-        )
+    add_taken(command, RECORDED)
     command.add_argument(
         "--type",
         type=read_with(read_glob),
@@ -55,9 +63,10 @@ def run(settings: Settings, args: Namespace) -> None:
     route = read_route(settings, args.route)
     if not route.enabled:
         raise CommandError(f"the route {route.name} is off: enabled = false")
-    if args.since and args.until and args.until < args.since:
+    recorded = given(args, RECORDED)
+    if recorded.since and recorded.until and recorded.until < recorded.since:
         raise ApiError(400, "invalid_parameter", "until must not lie before since")
-    wanted = Asked(route, args.since, args.until, args.type, args.again)
+    wanted = Asked(route, recorded.since, recorded.until, args.type, args.again)
     try:
         with database(settings) as conninfo, shown(console(stderr=True)) as progress:
             done = replay(conninfo, wanted, dry_run=args.dry_run, progress=progress)

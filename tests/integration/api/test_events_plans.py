@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 import pytest
 
-from api.http.parameters import Arguments
-from api.queries.time_travel import AS_OF
-from api.resources.events import AGGREGATE, LOOKED_AT_MAX, TYPE, Span, select_events
+from api.resources.events import LOOKED_AT_MAX, EventsQuery, Span, select_events
 from tests.support.http_server import copied, served
 
 if TYPE_CHECKING:
@@ -50,27 +48,26 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("given", "span", "rows_max"),
+    ("asked", "span", "rows_max"),
     [
-        ({}, Span(0, None), LIMIT),
-        ({}, Span(EVENTS // 2, EVENTS - 100), LIMIT),
-        ({TYPE: RARE}, Span(0, None), LIMIT),
-        ({TYPE: RARE}, Span(0, EVENTS - 100), LIMIT),
-        ({TYPE: COMMON}, Span(EVENTS - 1_000, None), 1_000),
-        ({TYPE: "never.seen"}, Span(0, None), LIMIT),
-        ({AGGREGATE: STREAM}, Span(0, None), 101),
-        ({AGGREGATE: STREAM}, Span(EVENTS - 100, None), 101),
-        ({AGGREGATE: STREAM, TYPE: RARE}, Span(0, None), 101),
-        ({AGGREGATE: STREAM, AS_OF: BEFORE_ALL}, Span(0, None), 101),
-        ({AS_OF: BEFORE_ALL}, Span(0, LOOKED_AT_MAX), LOOKED_AT_MAX),
-        ({AS_OF: BEFORE_ALL, TYPE: COMMON}, Span(100, 100 + LOOKED_AT_MAX), LOOKED_AT_MAX),
-        ({AS_OF: BEFORE_ALL, TYPE: RARE}, Span(EVENTS - 10, EVENTS), LIMIT),
+        (EventsQuery(), Span(0, None), LIMIT),
+        (EventsQuery(), Span(EVENTS // 2, EVENTS - 100), LIMIT),
+        (EventsQuery(type=RARE), Span(0, None), LIMIT),
+        (EventsQuery(type=RARE), Span(0, EVENTS - 100), LIMIT),
+        (EventsQuery(type=COMMON), Span(EVENTS - 1_000, None), 1_000),
+        (EventsQuery(type="never.seen"), Span(0, None), LIMIT),
+        (EventsQuery(aggregate_id=STREAM), Span(0, None), 101),
+        (EventsQuery(aggregate_id=STREAM), Span(EVENTS - 100, None), 101),
+        (EventsQuery(aggregate_id=STREAM, type=RARE), Span(0, None), 101),
+        (EventsQuery(aggregate_id=STREAM, as_of=BEFORE_ALL), Span(0, None), 101),
+        (EventsQuery(as_of=BEFORE_ALL), Span(0, LOOKED_AT_MAX), LOOKED_AT_MAX),
+        (EventsQuery(as_of=BEFORE_ALL, type=COMMON), Span(100, 100 + LOOKED_AT_MAX), LOOKED_AT_MAX),
+        (EventsQuery(as_of=BEFORE_ALL, type=RARE), Span(EVENTS - 10, EVENTS), LIMIT),
     ],
 )
 def test_no_list_of_events_reads_more_of_the_log_than_it_needs(
-    log: str, given: dict[Any, object], span: Span, rows_max: int
+    log: str, asked: EventsQuery, span: Span, rows_max: int
 ) -> None:
-    asked = Arguments({parameter.name: value for parameter, value in given.items()})
     statement = select_events(asked, span, LIMIT)
     explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}"
     with psycopg.connect(log) as conn:

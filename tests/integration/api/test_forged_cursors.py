@@ -45,13 +45,12 @@ ABSURD: Final[dict[type, list[object]]] = {
 }
 
 
-def cursor_of(operation: Operation[Any, Any]) -> Cursor[Any] | None:
+def cursor_of(operation: Operation[Any, Any, Any]) -> Cursor[Any] | None:
     """Return the cursor that an operation takes."""
-    for parameter in operation.takes.query:
-        if parameter.name == "cursor":
-            read: Any = parameter.read
-            return cast("Cursor[Any]", read.__self__)
-    return None
+    if (field := operation.reader.query.get("cursor")) is None:
+        return None
+    read: Any = field.lex
+    return cast("Cursor[Any]", read.__self__)
 
 
 CURSORS: Final = {one.name: cursor for one in OPERATIONS if (cursor := cursor_of(one)) is not None}
@@ -82,7 +81,7 @@ def server(cluster: str, template: str) -> Iterator[Served]:
         yield running
 
 
-def path_of(operation: Operation[Any, Any], server: Served) -> str:
+def path_of(operation: Operation[Any, Any, Any], server: Served) -> str:
     """Return the path of a list, which may be that of an object that there is."""
     resource = operation.path.split("/")[2]
     if "{id:path}" not in operation.path:
@@ -111,7 +110,7 @@ def test_every_list_is_meant() -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(data=st.data())
 def test_a_forged_cursor_is_no_defect(
-    operation: Operation[Any, Any],
+    operation: Operation[Any, Any, Any],
     data: st.DataObject,
     server: Served,
     paths: Mapping[str, str],
@@ -120,14 +119,14 @@ def test_a_forged_cursor_is_no_defect(
     key = data.draw(forgeries(cursor.key))
     made = cursor.sealed(msgspec.msgpack.encode(key))
     for then in ({}, {"as_of": "2100-01-01T00:00:00Z"}):
-        if then.keys() <= {parameter.name for parameter in operation.takes.query}:
+        if then.keys() <= operation.reader.query.keys():
             answer = server.client.get(paths[operation.name], params={"cursor": made, **then})
             assert answer.status_code in {200, 400}, answer.text
 
 
 @pytest.mark.parametrize("operation", LISTS, ids=lambda operation: operation.name)
 def test_what_no_database_can_compare_with_is_refused(
-    operation: Operation[Any, Any], server: Served, paths: Mapping[str, str]
+    operation: Operation[Any, Any, Any], server: Served, paths: Mapping[str, str]
 ) -> None:
     cursor = CURSORS[operation.name]
     for made in absurdities(cursor.key):

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api.http.errors import ApiError
-from api.http.parameters import Arguments
-from api.resources.customers import CUSTOMER_ID
+from api.resources.customers import CustomerPage
 from api.resources.lifecycle import whole_lifecycle
 from cli.offline_queries import asked
 from cli.settings import Settings
@@ -34,10 +33,8 @@ def customers(database: str, tmp_path: Path) -> Settings:
 
 
 def lifecycle(settings: Settings, customer_id: str, items_max: int) -> Lifecycle:
-    arguments = Arguments({CUSTOMER_ID.name: customer_id})
-
     async def ask(read_side: ReadSide) -> Lifecycle:
-        return await whole_lifecycle(read_side, arguments, items_max)
+        return await whole_lifecycle(read_side, CustomerPage(id=customer_id), items_max)
 
     return asked(settings, ask, lambda _phase, _done, _total: None)
 

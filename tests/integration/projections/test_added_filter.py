@@ -39,13 +39,13 @@ def from_the_page() -> Filter:
     return added
 
 
-def refunds_by(added: Filter) -> Operation[ReadSide, Any]:
+def refunds_by(added: Filter) -> Operation[ReadSide, Any, Any]:
     """Return the operation that lists refunds, with one filter more."""
     listing = LISTINGS["refunds"]
     return list_of(dataclasses.replace(listing, filters=(*listing.filters, added)))
 
 
-def ask(conninfo: str, operation: Operation[ReadSide, Any], query: str) -> list[str]:
+def ask(conninfo: str, operation: Operation[ReadSide, Any, Any], query: str) -> list[str]:
     """Ask as over HTTP, and return the refunds' ids."""
 
     async def answer() -> list[str]:
@@ -53,7 +53,7 @@ def ask(conninfo: str, operation: Operation[ReadSide, Any], query: str) -> list[
         snapshots = SnapshotCache(conninfo, database)
         try:
             read_side = ReadSide(database, snapshots, RoutesFile(Path(os.devnull)))
-            given = operation.takes.read({}, query.encode())
+            given = operation.reader.read({}, query.encode())
             return [one.refund_id for one in (await operation.handle(read_side, given)).items]
         finally:
             await snapshots.stop()
@@ -93,6 +93,16 @@ def test_the_filter_of_the_page_is_documented_and_an_option_of_the_command() -> 
     assert command.parse_args(["--currency", "EUR"]).currency == "EUR"
 
 
+@pytest.mark.parametrize("then", ["", f"&as_of={LATER}"])
+def test_a_filter_of_texts_by_key_is_asked_of_today_and_of_the_past(
+    refunds: str, then: str
+) -> None:
+    holds = "jsonb_build_object('currency', t.currency, 'kind', 'refund') @> %(said)s"
+    operation = refunds_by(Filter("said", dict, "Only where that is said.", holds, holds))
+    assert ask(refunds, operation, f"said[currency]=EUR&said[kind]=refund{then}") == ["ref_0"]
+    assert ask(refunds, operation, f"said[kind]=payment{then}") == []
+
+
 def test_a_filter_that_the_past_cannot_answer_says_so(refunds: str) -> None:
     reason = Filter("reason", str, "Only for this reason.", now="t.reason IS NULL", then=None)
     operation = refunds_by(reason)
@@ -101,8 +111,7 @@ def test_a_filter_that_the_past_cannot_answer_says_so(refunds: str) -> None:
         ask(refunds, operation, f"reason=x&as_of={LATER}")
     assert error.value.status == 400
     assert error.value.body.error.details == {"parameter": "reason"}
-    (parameter,) = (each for each in operation.takes.query if each.name == "reason")
-    assert parameter.description == "Only for this reason. Not with as_of."
+    assert operation.reader.query["reason"].description == "Only for this reason. Not with as_of."
 
 
 def test_a_filter_on_a_column_that_the_periods_lack_cannot_be_declared() -> None:

@@ -29,9 +29,9 @@ def test_every_operation_is_described_once() -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_what_stands_in_a_path_is_declared(operation: Operation[Any, Any]) -> None:
-    declared = {parameter.name for parameter in operation.takes.path}
-    assert declared == ({"id"} if "{id" in operation.path else set())
+def test_what_stands_in_a_path_is_declared(operation: Operation[Any, Any, Any]) -> None:
+    assert operation.reader.path.keys() == ({"id"} if "{id" in operation.path else set())
+    assert "id" not in operation.reader.query
 
 
 def test_only_what_is_harmless_can_be_asked_without_the_key() -> None:

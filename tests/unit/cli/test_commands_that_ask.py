@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
 
 from api.http.cursors import Cursor
-from api.http.operations import MIN_POSITION
+from api.http.parameters import Texts
+from api.http.questions import Query
+from api.http.reader import Reader
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
 from api.resources.objects import OBJECTS
 from api.resources.timelines import LIST_REFUSALS
 from api.resources.workflows import ATTEMPTS_CURSOR, JOBS_CURSOR
 from api.resources.workflows import OPERATIONS as WINDMILL
-from cli.arguments import arguments_of
+from cli.arguments import add_taken, given
 from cli.parser import parser
 from projections.read_models import timeline
 from projections.read_models.catalogue import LISTINGS
@@ -25,14 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from api.http.operations import Operation
-    from api.http.parameters import Parameter
+    from api.http.reader import Field
     from api.queries.read_side import ReadSide
 
 JOB_ID = "123e4567-e89b-12d3-a456-426614174000"
 COMMANDS = {"list": "list", "show": "get", "timeline": "timeline", "explain": "explain"}
 
 
-def questions() -> Iterator[tuple[list[str], Operation[ReadSide, Any]]]:
+def questions() -> Iterator[tuple[list[str], Operation[ReadSide, Any, Any]]]:
     """Every command that asks, with the operation that it asks by."""
     for resource, objects in OBJECTS.items():
         for kind in (resource, LISTINGS[resource].kind):
@@ -43,7 +47,7 @@ def questions() -> Iterator[tuple[list[str], Operation[ReadSide, Any]]]:
         yield ["windmill", operation.path.rpartition("/")[2]], operation
 
 
-def value_of(declared: Parameter[Any]) -> str:
+def value_of(declared: Field) -> str:
     """A value that the parameter takes."""
     if declared.name == "cursor":
         return a_cursor(declared)
@@ -57,7 +61,7 @@ def value_of(declared: Parameter[Any]) -> str:
     return by_type[str(schema["type"])]
 
 
-def a_cursor(declared: Parameter[Any]) -> str:
+def a_cursor(declared: Field) -> str:
     place = timeline.TimelineKey(NOON, 1, "msg_1", 1)
     made = [Cursor(resource, int).write(5) for resource in (*OBJECTS, "refusals")]
     kinds = [LISTINGS[resource].kind for resource in OBJECTS]
@@ -66,9 +70,9 @@ def a_cursor(declared: Parameter[Any]) -> str:
     return next(cursor for cursor in made if is_taken(declared, cursor))
 
 
-def is_taken(declared: Parameter[Any], value: str) -> bool:
+def is_taken(declared: Field, value: str) -> bool:
     try:
-        declared.read(value)
+        declared.lex(value)
     except ValueError:
         return False
     return True
@@ -79,29 +83,48 @@ def is_taken(declared: Parameter[Any], value: str) -> bool:
     [pytest.param(*one, id=" ".join(one[0])) for one in questions()],
 )
 def test_a_command_takes_what_its_operation_takes_over_http(
-    command: list[str], operation: Operation[ReadSide, Any]
+    command: list[str], operation: Operation[ReadSide, Any, Any]
 ) -> None:
-    path = {declared.name: "id/1" for declared in operation.takes.path}
-    asked = [declared for declared in operation.takes.query if declared is not MIN_POSITION]
-    query = {declared.name: value_of(declared) for declared in asked}
+    reader = operation.reader
+    path = dict.fromkeys(reader.path, "id/1")
+    asked = [field for field in reader.query.values() if field.name != "min_position"]
+    query = {field.name: value_of(field) for field in asked}
     options = [
         word for name, value in query.items() for word in (f"--{name.replace('_', '-')}", value)
     ]
     args = parser().parse_args([*command, *path.values(), *options])
-    typed = arguments_of(args, args.operation)
-    sent = operation.takes.read(path, urlencode(query).encode())
     assert args.operation is operation
-    for declared in (*operation.takes.path, *asked):
-        assert typed[declared] == sent[declared] != declared.default
+    typed = given(args, reader)
+    assert typed == reader.read(path, urlencode(query).encode())
+    for field in (*reader.path.values(), *asked):
+        assert getattr(typed, field.name) != field.default
 
 
 def test_a_customer_is_asked_for_whole() -> None:
     args = parser().parse_args(["customer", "cus_1", "--as-of", "2026-05-01T00:00:00Z"])
     assert args.json is False
-    given = arguments_of(args, GET_CUSTOMER_LIFECYCLE)
     assert [name for name in ("limit", "cursor", "min_position") if hasattr(args, name)] == []
-    (customer_id,) = GET_CUSTOMER_LIFECYCLE.takes.path
-    assert given[customer_id] == "cus_1"
+    asked = given(args, GET_CUSTOMER_LIFECYCLE.reader)
+    assert (asked.id, asked.as_of) == ("cus_1", datetime(2026, 5, 1, tzinfo=UTC))
+
+
+class ByMetadata(Query, frozen=True, kw_only=True):
+    """Asks by texts that have keys."""
+
+    metadata: Texts | None = None
+
+
+def test_texts_by_key_are_given_one_option_each(capsys: pytest.CaptureFixture[str]) -> None:
+    command, reader = ArgumentParser(), Reader(ByMetadata)
+    add_taken(command, reader)
+    args = command.parse_args(["--metadata", "user_id=42", "--metadata", "plan=a=b"])
+    assert given(args, reader).metadata == {"user_id": "42", "plan": "a=b"}
+    assert given(command.parse_args([]), reader).metadata is None
+    assert "--metadata KEY=VALUE" in command.format_help()
+    for wrong, told in (("user_id", "must be KEY=VALUE"), ("user_id=", "must have keys")):
+        with pytest.raises(SystemExit):
+            command.parse_args(["--metadata", wrong])
+        assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
