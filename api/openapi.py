@@ -110,12 +110,15 @@ def _webhook(answer: Json, error: Json) -> Json:
 
 
 def _parameter(parameter: Parameter[Any], where: str) -> Json:
+    # As name[key]=value.
+    pairs = {"style": "deepObject", "explode": True}
     return {
         "name": parameter.name,
         "in": where,
         "required": where == "path",
         "description": parameter.description,
         "schema": parameter.schema,
+        **(pairs if parameter.schema.get("type") == "object" else {}),
     }
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from argparse import Action, ArgumentTypeError
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from api.http.operations import MIN_POSITION
 from api.http.parameters import Arguments
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from api.http.parameters import Parameter
 
 T = TypeVar("T")
-_METAVARS: Final = {"date-time": "TIME", "boolean": "true|false", "integer": "N"}
+_METAVARS: Final = {
+    "date-time": "TIME",
+    "boolean": "true|false",
+    "integer": "N",
+    "object": "KEY=VALUE",
+}
 
 
 def add_json(parser: ArgumentParser) -> None:
@@ -36,6 +41,7 @@ def add_taken(
             parser.add_argument(
                 f"--{declared.name.replace('_', '-')}",
                 type=parameter(declared),
+                action=_Pairs if _is_of_pairs(declared) else "store",
                 metavar=_metavar(declared),
                 help=_help(declared),
             )
@@ -63,6 +69,24 @@ def integer(value: str, maximum: int) -> int:
     if not (value.isascii() and value.isdigit()) or int(value[:10]) > maximum:
         raise ArgumentTypeError(f"must be an integer from 0 to {maximum}")
     return int(value)
+
+
+class _Pairs(Action):
+    """An option of pairs, which may be given several times, each with a key of its own."""
+
+    def __call__(
+        self, parser: ArgumentParser, namespace: Namespace, values: object, _option: object = None
+    ) -> None:
+        """Add a pair to those before it."""
+        pair = cast("dict[str, str]", values)
+        given = getattr(namespace, self.dest) or {}
+        if given.keys() & pair:
+            parser.error(f"argument {self.option_strings[0]}: a key is given more than once")
+        setattr(namespace, self.dest, given | pair)
+
+
+def _is_of_pairs(declared: Parameter[Any]) -> bool:
+    return declared.schema.get("type") == "object"
 
 
 def _metavar(declared: Parameter[Any]) -> str:

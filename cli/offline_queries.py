@@ -117,7 +117,8 @@ async def _reading(
     database = Database(conninfo_)
     snapshots = SnapshotCache(conninfo_, database, wait_s=None, progress=progress)
     try:
-        yield ReadSide(database, snapshots, settings.windmill.routes_file())
+        routes = settings.windmill.routes_file()
+        yield ReadSide(database, snapshots, routes, settings.external_id_keys)
     finally:
         await snapshots.stop()
         await database.close()

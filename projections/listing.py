@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Final, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
+from psycopg.types.json import Jsonb
 
 from domain.aggregates.catalogue import KINDS
 from domain.entity import Entity
@@ -43,8 +44,8 @@ class Filter:
     """A condition on a list, by a value that is asked for under a name.
 
     Over HTTP and on the command line it is a parameter with this name, description and type: a
-    text, true or false, or a time. The value is `%(name)s` in the conditions, and `as_of` the
-    instant that is asked about. `now` is the condition on the read model, `then` the one on its
+    text, true or false, a time, or pairs of texts. The value is `%(name)s` in the conditions, and
+    `as_of` the instant that is asked about. `now` is the condition on the read model, `then` the one on its
     periods; both are `t`, and what a listing joins has its name. `then` is None where the periods
     do not keep what it would need: with `as_of`, the filter is refused. `then_with` are the common
     table expressions that `then` rests on.
@@ -54,7 +55,7 @@ class Filter:
     """
 
     name: str
-    type: type[str] | type[bool] | type[datetime]
+    type: type[str] | type[bool] | type[datetime] | type[dict[str, str]]
     description: str
     now: str
     then: str | None
@@ -66,6 +67,13 @@ class Filter:
             columns = ", ".join(sorted(missing))
             problem = f"needs another `then`, or None: the periods do not keep {columns}"
             raise FilterError(self.name, problem)
+
+
+def parameters(values: Mapping[str, object]) -> dict[str, object]:
+    """Return the values of filters as PostgreSQL takes them: pairs are `jsonb`."""
+    return {
+        name: Jsonb(value) if isinstance(value, dict) else value for name, value in values.items()
+    }
 
 
 class Listed(NamedTuple, Generic[AnyEntity]):
@@ -127,7 +135,7 @@ class Listing(Generic[AnyEntity]):
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         return Statement(
             f"{self._select}{where} ORDER BY t.first_position DESC LIMIT %(limit)s",
-            {**values, "as_of": None, "before": before, "limit": limit},
+            {**parameters(values), "as_of": None, "before": before, "limit": limit},
         )
 
     def by_id(self, entity_id: str) -> Statement:

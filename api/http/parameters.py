@@ -16,6 +16,7 @@ import msgspec
 
 from api.http.errors import ApiError
 from domain.delivery import ID_CHARS_MAX, as_utc
+from domain.field_readers import KEY_CHARS_MAX, TEXT_CHARS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -91,10 +92,26 @@ class Declared:
             raise ApiError(400, "invalid_query", message) from error
         values: dict[str, object] = {}
         for name, value in pairs:
-            if name in values:
+            named, key = self._name_and_key(name)
+            if key is None and name in values:
                 raise invalid(name, "is given more than once")
-            values[name] = self._read_one(name, value)
+            if key is None:
+                values[name] = self._read_one(name, value)
+                continue
+            pairs_read = cast("dict[str, str]", values.setdefault(named, {}))
+            if key in pairs_read:
+                raise invalid(name if _is_text(name) else named, "is given more than once")
+            pairs_read |= cast("dict[str, str]", self._read_one(named, f"{key}={value}"))
         return values
+
+    def _name_and_key(self, name: str) -> tuple[str, str | None]:
+        """Part `name[key]`, where the name is of a parameter of pairs."""
+        named, bracket, rest = name.partition("[")
+        parameter = self._by_name.get(named)
+        if parameter is None or parameter.schema.get("type") != "object" or not bracket:
+            return name, None
+        # What cannot be a key is refused as one that is empty.
+        return named, rest.removesuffix("]") if rest.endswith("]") and "=" not in rest else ""
 
     def _read_one(self, name: str, value: str) -> object:
         parameter = self._by_name.get(name)
@@ -118,6 +135,27 @@ def text(name: str, description: str, chars_max: int = ID_CHARS_MAX) -> Paramete
             raise ValueError(f"must be 1 to {chars_max} characters, no control characters")
         return value
 
+    return Parameter(name, description, schema, read)
+
+
+def pairs(name: str, description: str) -> Parameter[dict[str, str] | None]:
+    """Declare texts by key: `name[key]=value` in a query, `key=value` on a command line."""
+    key, value = text(name, "", KEY_CHARS_MAX), text(name, "", TEXT_CHARS_MAX)
+
+    def read(pair: str) -> dict[str, str]:
+        before, equals, after = pair.partition("=")
+        try:
+            if not equals:
+                raise ValueError("no pair")
+            return {cast("str", key.read(before)): cast("str", value.read(after))}
+        except ValueError as error:
+            raise ValueError(
+                f"must be written {name}[key]=value: a key of 1 to {KEY_CHARS_MAX} characters, a"
+                f" value of 1 to {TEXT_CHARS_MAX}, without control characters"
+            ) from error
+
+    values = {"type": "string", "maxLength": TEXT_CHARS_MAX, "pattern": f"^{_TEXT}$"}
+    schema = {"type": "object", "additionalProperties": values}
     return Parameter(name, description, schema, read)
 
 

@@ -10,7 +10,7 @@ from api.http.cursors import Cursor
 from api.http.errors import never_seen
 from api.http.operations import MIN_POSITION, Operation
 from api.http.pagination import LIMIT, Item, Page, page
-from api.http.parameters import Declared, Parameter, flag, instant, invalid, path_text, text
+from api.http.parameters import Declared, Parameter, flag, instant, invalid, pairs, path_text, text
 from api.queries.time_travel import (
     AS_OF,
     KNOWN_AT,
@@ -40,10 +40,11 @@ if TYPE_CHECKING:
 
 EVENTS_MAX: Final = 10_000
 """A page of the past is shorter where its objects have more events than this in all."""
-_PARAMETER_OF: Final[Mapping[type, Callable[[str, str], Parameter[Any]]]] = {
+_PARAMETER_OF: Final[Mapping[object, Callable[[str, str], Parameter[Any]]]] = {
     str: text,
     bool: flag,
     datetime: instant,
+    dict[str, str]: pairs,
 }
 
 

@@ -1,4 +1,4 @@
-"""A view over the read models of what belongs to a customer, and its sums of the past."""
+"""Customers: a view over the read models of what belongs to each, and its sums of the past."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from domain.aggregates.dispute import OPEN
+from domain.aggregates.routing import NOTICE
 from domain.aggregates.subscription import gives_access
 from postgres.statement import Statement
 from projections.read_models.periods import OBJECTS_THEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from projections.read_models.identities import Said
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -24,10 +27,19 @@ class Totals(msgspec.Struct, frozen=True):
     refunded: int
 
 
+class Source(msgspec.Struct, frozen=True):
+    """The newest fact that says something."""
+
+    webhook_id: str
+    occurred_at: datetime
+
+
 class Customer(msgspec.Struct, frozen=True):
     """What a customer has, by count; `refused` counts refused facts, `totals` is by currency.
 
-    `active_subscriptions` are those that give access: past due within their grace, too.
+    `active_subscriptions` are those that give access: past due within their grace, too. `email`,
+    `name`, `phone_number` and `metadata`, the customer's own, are what the newest fact says that
+    says anything of it, and `sources` has that fact by the field's name. Buyers write them.
     """
 
     business_id: str
@@ -45,6 +57,11 @@ class Customer(msgspec.Struct, frozen=True):
     first_seen_at: datetime
     last_seen_at: datetime
     totals: dict[str, Totals]
+    email: str | None
+    name: str | None
+    phone_number: str | None
+    metadata: dict[str, str]
+    sources: dict[str, Source]
 
 
 _BY_ID: Final = (
@@ -60,8 +77,9 @@ _OBJECTS: Final = """
         FROM timeline AS t WHERE t.stream_id = o.stream_id AND t.kind = o.kind AND t.id = o.id
         AND t.occurred_at <= %(as_of)s
     ) AS facts
-    WHERE o.business_id = (SELECT min(business_id) FROM objects)
 """
+_TOLD: Final = ("email", "name", "phone_number", "metadata")
+"""The fields that are taken from what is said of a customer."""
 
 
 class _Object(NamedTuple):
@@ -93,13 +111,32 @@ def objects_then(customer_id: str, as_of: datetime) -> Statement:
     return Statement(OBJECTS_THEN + _OBJECTS, {"customer_id": customer_id, "as_of": as_of})
 
 
-def add_up(customer_id: str, rows: Sequence[Sequence[Any]], as_of: datetime) -> Customer:
-    """Add the rows of `objects_then` up, of which there is one at least, as the view does."""
-    objects = [_Object(*row) for row in rows]
+def add_up(
+    customer_id: str,
+    rows: Sequence[Sequence[Any]],
+    said: Sequence[Said],
+    as_of: datetime,
+    business_id: str | None = None,
+) -> Customer | None:
+    """Add up the rows of `objects_then` and what had been said by then, as the view does.
+
+    Of two tenants that share the id, the first counts, unless one is given. None where nothing
+    was there that named the customer.
+    """
+    every = [_Object(*row) for row in rows]
+    noticed = [one for one in said if one.kind == NOTICE]
+    there = {thing.business_id for thing in every} | {one.business_id for one in noticed}
+    tenant = min(there, default=None) if business_id is None else business_id
+    if tenant is None or tenant not in there:
+        return None
+    objects = [thing for thing in every if thing.business_id == tenant]
+    seen = [(thing.created_at, thing.last_seen_at) for thing in objects] or [
+        (one.valid_from, one.valid_from) for one in noticed if one.business_id == tenant
+    ]
     kinds = Counter(thing.kind for thing in objects)
     stands = Counter((thing.kind, thing.status) for thing in objects)
     return Customer(
-        business_id=objects[0].business_id,
+        business_id=tenant,
         customer_id=customer_id,
         subscriptions=kinds["subscription"],
         active_subscriptions=sum(
@@ -115,10 +152,26 @@ def add_up(customer_id: str, rows: Sequence[Sequence[Any]], as_of: datetime) -> 
         open_disputes=sum(stands["dispute", status] for status in OPEN),
         license_keys=kinds["license_key"],
         refused=sum(thing.refused for thing in objects),
-        first_seen_at=min(thing.created_at for thing in objects),
-        last_seen_at=max(thing.last_seen_at for thing in objects),
+        first_seen_at=min(first for first, _ in seen),
+        last_seen_at=max(last for _, last in seen),
         totals=_totals(objects),
+        **_newest([one for one in said if one.business_id == tenant]),
     )
+
+
+def _newest(said: Sequence[Said]) -> dict[str, Any]:
+    """Take each field from the first that says it, of what counts most first."""
+    telling = {
+        name: next((one for one in said if getattr(one, name) is not None), None) for name in _TOLD
+    }
+    values = {name: getattr(one, name, None) for name, one in telling.items()}
+    return {
+        **values,
+        "metadata": values["metadata"] or {},
+        "sources": {
+            name: Source(one.webhook_id, one.occurred_at) for name, one in telling.items() if one
+        },
+    }
 
 
 def _totals(objects: Iterable[_Object]) -> dict[str, Totals]:

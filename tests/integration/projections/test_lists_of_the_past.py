@@ -141,12 +141,18 @@ def is_for_product(one: dict[str, Any], question: Question) -> bool:
     )
 
 
+def has_the_pair(one: dict[str, Any], question: Question) -> bool:
+    key, _, value = question.value.partition("=")
+    return bool(one["metadata"].get(key) == value)
+
+
 MEANINGS: Final[dict[str, Callable[[dict[str, Any], Question], bool]]] = {
     "product_id": is_for_product,
     "created_at_gte": lambda one, question: one["created_at"] >= question.value,
     "created_at_lte": lambda one, question: one["created_at"] <= question.value,
     "active": is_active,
     "open": is_open,
+    "metadata": has_the_pair,
 }
 """What the filters mean that are not just for the value of the field with their name."""
 
@@ -162,8 +168,19 @@ def values_of(asked: Filter, resource: str, lists: Entities) -> set[str]:
     if asked.type is datetime:
         times = sorted(one["created_at"] for one in lists[resource])
         return {times[len(times) // 3], times[-1]}
+    if asked.name == "metadata":
+        pairs = {pair for one in lists[resource] for pair in one["metadata"].items()}
+        return {f"{key}={value}" for key, value in sorted(pairs)[:3] + sorted(pairs)[-3:]}
     own = "subscriptions" if asked.name == "product_id" else resource
     return set(sorted({str(one[asked.name]) for one in lists[own] if one[asked.name]})[:5])
+
+
+def as_asked(asked: Filter, value: str) -> dict[str, str]:
+    """Return the parameter that asks a filter for a value."""
+    if asked.type == dict[str, str]:
+        key, _, value = value.partition("=")
+        return {f"{asked.name}[{key}]": value}
+    return {asked.name: value}
 
 
 @pytest.mark.parametrize("days", [None, 10, 20, 60])
@@ -180,7 +197,7 @@ def test_each_filter_of_each_list_means_the_same_of_today_and_of_the_past(
             for value in values_of(asked, resource, lists):
                 question = Question(value, instant, lists)
                 expected = [one for one in lists[resource] if meant(one, question)]
-                given_ = {asked.name: value, **then}
+                given_ = as_asked(asked, value) | then
                 if then and asked.then is None:
                     refused = past.server.refused(f"/v1/{resource}", **given_)
                     assert refused == (400, "invalid_parameter")
