@@ -12,6 +12,7 @@ from api.http.operations import Operation
 from api.http.responses import JSON, Content, encode
 from api.openapi import document
 from api.resources.customers import GET_CUSTOMER, GET_CUSTOMER_TIMELINE
+from api.resources.customers_list import LIST_CUSTOMERS
 from api.resources.events import GET_EVENT, LIST_EVENTS
 from api.resources.health import HEALTHZ, METRICS, READYZ
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
@@ -32,6 +33,7 @@ async def _openapi(_services: Services, _arguments: Arguments) -> Content:
 OPERATIONS: Final[tuple[Operation[Services, object], ...]] = (
     *chain.from_iterable(OBJECTS.values()),
     # An id may hold a slash, so what is more than the customer comes before the customer.
+    LIST_CUSTOMERS,
     GET_CUSTOMER_TIMELINE,
     GET_CUSTOMER_LIFECYCLE,
     GET_CUSTOMER,

@@ -44,11 +44,11 @@ class Filter:
     """A condition on a list, by a value that is asked for under a name.
 
     Over HTTP and on the command line it is a parameter with this name, description and type: a
-    text, true or false, a time, or pairs of texts. The value is `%(name)s` in the conditions, and
-    `as_of` the instant that is asked about. `now` is the condition on the read model, `then` the one on its
-    periods; both are `t`, and what a listing joins has its name. `then` is None where the periods
-    do not keep what it would need: with `as_of`, the filter is refused. `then_with` are the common
-    table expressions that `then` rests on.
+    text, true or false, a time, or texts by key. The value is `%(name)s` in the conditions, `jsonb`
+    if it is texts by key, and `as_of` the instant that is asked about. `now` is the condition on
+    the read model, `then` the one on its periods; both are `t`, and what a listing joins has its
+    name. `then` is None where the periods do not keep what it would need: with `as_of`, the filter
+    is refused. `then_with` are the common table expressions that `then` rests on.
 
     Raises:
         FilterError: `then` asks for a column that the periods do not have.

@@ -12,11 +12,14 @@ from domain.aggregates.dispute import OPEN
 from domain.aggregates.routing import NOTICE
 from domain.aggregates.subscription import gives_access
 from postgres.statement import Statement
+from projections.read_models.claims import claims
+from projections.read_models.identities import NOW, THEN
 from projections.read_models.periods import OBJECTS_THEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from projections.read_models.claims import Asked
     from projections.read_models.identities import Said
 
 
@@ -27,7 +30,7 @@ class Totals(msgspec.Struct, frozen=True):
     refunded: int
 
 
-class Source(msgspec.Struct, frozen=True):
+class SaidBy(msgspec.Struct, frozen=True):
     """The newest fact that says something."""
 
     webhook_id: str
@@ -61,13 +64,29 @@ class Customer(msgspec.Struct, frozen=True):
     name: str | None
     phone_number: str | None
     metadata: dict[str, str]
-    sources: dict[str, Source]
+    sources: dict[str, SaidBy]
 
 
 _BY_ID: Final = (
     f"SELECT {', '.join(Customer.__struct_fields__)} FROM customers"  # noqa: S608 -- names
     " WHERE customer_id = %(customer_id)s ORDER BY business_id LIMIT 1"
 )
+_BY_IDS: Final = (
+    f"SELECT {', '.join(Customer.__struct_fields__)} FROM customers"  # noqa: S608 -- names
+    " WHERE customer_id = ANY (%(customer_ids)s)"
+)
+# At one moment a thing says one thing, so the place of its first event tells all rows apart.
+_PAGE: Final = """
+    SELECT i.first_position, i.business_id, i.customer_id FROM {source}
+    WHERE i.customer_id IS NOT NULL AND {holds} AND NOT EXISTS (
+        SELECT FROM identities AS e
+        WHERE e.customer_id = i.customer_id AND e.business_id = i.business_id
+        AND e.first_position < i.first_position AND {earlier_holds}
+    )
+    AND (%(business_id)s::text IS NULL OR i.business_id = %(business_id)s)
+    AND (%(before)s::bigint IS NULL OR i.first_position < %(before)s)
+    ORDER BY i.first_position DESC LIMIT %(limit)s
+"""
 _OBJECTS: Final = """
     SELECT o.business_id, o.kind, o.status, o.created_at, facts.last_seen_at, facts.refused,
         coalesce(o.currency, o.payment_currency), o.amount, o.past_due_ends_at
@@ -80,6 +99,14 @@ _OBJECTS: Final = """
 """
 _TOLD: Final = ("email", "name", "phone_number", "metadata")
 """The fields that are taken from what is said of a customer."""
+
+
+class Place(NamedTuple):
+    """Where a customer stands in the list: at the first event of all that names him."""
+
+    first_position: int
+    business_id: str
+    customer_id: str
 
 
 class _Object(NamedTuple):
@@ -99,6 +126,45 @@ class _Object(NamedTuple):
 def by_id(customer_id: str) -> Statement:
     """Select the customer with an id."""
     return Statement(_BY_ID, {"customer_id": customer_id})
+
+
+def by_ids(customer_ids: Sequence[str]) -> Statement:
+    """Select the customers with these ids, of every tenant."""
+    return Statement(_BY_IDS, {"customer_ids": list(customer_ids)})
+
+
+def page(
+    asked: Sequence[Asked],
+    *,
+    business_id: str | None,
+    as_of: datetime | None,
+    before: int | None,
+    limit: int,
+) -> Statement:
+    """Select the places of customers who claim all that is asked by, after the cursor `before`."""
+    moment = NOW if as_of is None else THEN
+    source = "identities AS i"
+    params: dict[str, object] = {}
+    for number, one in enumerate(asked):
+        every = claims(one, as_of)
+        own = {name: value for name, value in every.params.items() if value is not None}
+        params = {**every.params, **params, **own}
+        among = f"SELECT DISTINCT business_id, customer_id FROM ({every.sql}) AS c"  # noqa: S608 -- constants
+        source = (
+            f"({among}) AS a{number}"
+            f" JOIN {source} ON i.customer_id = a{number}.customer_id"
+            f" AND i.business_id = a{number}.business_id"
+        )
+    sql = _PAGE.format(
+        source=source, holds=moment.holds, earlier_holds=moment.holds.replace("i.", "e.")
+    )
+    place = {"business_id": business_id, "as_of": as_of, "before": before, "limit": limit}
+    return Statement(sql, {**params, **place})
+
+
+def read_place(row: Sequence[Any]) -> Place:
+    """Read a row of `page`."""
+    return Place(*row)
 
 
 def read(row: Sequence[object]) -> Customer:
@@ -169,7 +235,7 @@ def _newest(said: Sequence[Said]) -> dict[str, Any]:
         **values,
         "metadata": values["metadata"] or {},
         "sources": {
-            name: Source(one.webhook_id, one.occurred_at) for name, one in telling.items() if one
+            name: SaidBy(one.webhook_id, one.occurred_at) for name, one in telling.items() if one
         },
     }
 
