@@ -17,6 +17,7 @@ from api.resources.events import GET_EVENT, LIST_EVENTS
 from api.resources.health import HEALTHZ, METRICS, READYZ
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
 from api.resources.objects import OBJECTS
+from api.resources.persons import LIST_PERSONS
 from api.resources.timelines import LIST_REFUSALS
 from api.resources.workflows import OPERATIONS as WINDMILL
 from api.webhooks.endpoint import PATH, Webhooks
@@ -37,6 +38,7 @@ OPERATIONS: Final[tuple[Operation[Services, object], ...]] = (
     GET_CUSTOMER_TIMELINE,
     GET_CUSTOMER_LIFECYCLE,
     GET_CUSTOMER,
+    LIST_PERSONS,
     LIST_REFUSALS,
     LIST_EVENTS,
     GET_EVENT,

@@ -74,8 +74,8 @@ class Life:
         return {"user_id": self.user_id, "campaign": self._notes.choice(CAMPAIGNS)}
 
     def refund_metadata(self) -> dict[str, str]:
-        """What the merchant's support writes into a refund, or nothing."""
-        return {"ticket": f"T-{self._notes.randrange(10**6)}"} if self._notes.random() < 0.5 else {}
+        """What the merchant's support writes into a refund."""
+        return {"ticket": f"T-{self._notes.randrange(10**6)}"}
 
     def may_move(self, joined_at: datetime) -> None:
         """Let few customers have another e-mail address from some day on."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from api.queries.time_travel import Then
 
 PERSONS_MAX: Final = 100
-"""So many customers are found at the most: where there are as many, there may be more."""
+"""So many customers are told of at the most; one more is found, to tell that there are more."""
 CLAIMS_MAX: Final = 10
 """So many claims of each are told, of purchases before those of checkouts, the newest first."""
 _WAYS: Final = ("customer_id", "email", "external_id")
@@ -74,7 +74,8 @@ async def persons(
     """Return every customer who claims what is asked by, the first to appear first.
 
     Who was named by an abandoned checkout or another notice alone comes after those who have
-    bought something. None is an unknown person.
+    bought something. An empty list is an unknown person; one of more than `PERSONS_MAX` has been
+    cut behind the next.
 
     Raises:
         ApiError: 503; the database is away, or what was known then is still being prepared.
@@ -83,7 +84,7 @@ async def persons(
         asked,
         as_of=then.as_of,
         business_id=business_id,
-        persons_max=PERSONS_MAX,
+        persons_max=PERSONS_MAX + 1,
         claims_max=CLAIMS_MAX,
     )
     rows = await read_side.snapshots.rows(statement, then.known_position)

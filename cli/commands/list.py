@@ -18,7 +18,7 @@ def add(command: ArgumentParser) -> None:
     """Take a kind, and what is asked of it."""
     kinds = add_kinds(command, lambda objects: objects.list, show_list_page)
     summary = LIST_CUSTOMERS.summary
-    parser = kinds.add_parser("customers", aliases=["customer"], help=summary)
+    parser = kinds.add_parser("customers", help=summary)
     add_operation(parser, LIST_CUSTOMERS, show_customers_page)
 
 

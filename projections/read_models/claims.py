@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from projections.read_models.identities import Moment
 
-_COLUMNS: Final = "business_id, customer_id, kind, id, key, webhook_id, first_position"
 _OF_CUSTOMER: Final = """
     SELECT i.business_id, i.customer_id, i.kind, i.id, 'customer_id' AS key, {told}.webhook_id,
         i.first_position
@@ -57,7 +56,7 @@ _OF_THINGS: Final = """
         SELECT p.customer_id FROM identities AS p
         WHERE i.kind = 'refund' AND p.kind = 'payment' AND p.stream_id = i.stream_id
         AND {payment_holds} LIMIT 1
-    )), i.kind, i.id, 'metadata.' || claimed.key, {told}.webhook_id, i.first_position
+    )) AS customer_id, i.kind, i.id, 'metadata.' || claimed.key AS key, {told}.webhook_id, i.first_position
     FROM identities AS i {fact} {first_key}
     WHERE i.metadata @> ANY (%(pairs)s::jsonb[]) AND i.metadata <> '{{}}' AND {holds}
     AND i.metadata ->> claimed.key = %(external_id)s
@@ -77,7 +76,7 @@ _PAGE: Final = """
                     PARTITION BY business_id, customer_id
                     ORDER BY kind = 'notice', first_position DESC, key
                 ) AS nth
-            FROM ({claims}) AS claims ({columns})
+            FROM ({claims}) AS claims
             WHERE customer_id IS NOT NULL AND {among}
             WINDOW of_customer AS (PARTITION BY business_id, customer_id)
         ) AS counted
@@ -156,7 +155,7 @@ def page(
 ) -> Statement:
     """Select the customers that are meant, with so many claims each, who appeared first first."""
     every = claims(asked, as_of)
-    sql = _PAGE.format(claims=every.sql, columns=_COLUMNS, among=_AMONG)
+    sql = _PAGE.format(claims=every.sql, among=_AMONG)
     limits = {"business_id": business_id, "persons_max": persons_max, "claims_max": claims_max}
     return Statement(sql, every.params | limits)
 
