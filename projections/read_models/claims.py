@@ -56,7 +56,8 @@ _OF_THINGS: Final = """
         SELECT p.customer_id FROM identities AS p
         WHERE i.kind = 'refund' AND p.kind = 'payment' AND p.stream_id = i.stream_id
         AND {payment_holds} LIMIT 1
-    )) AS customer_id, i.kind, i.id, 'metadata.' || claimed.key AS key, {told}.webhook_id, i.first_position
+    )) AS customer_id, i.kind, i.id, 'metadata.' || claimed.key AS key, {told}.webhook_id,
+        i.first_position
     FROM identities AS i {fact} {first_key}
     WHERE i.metadata @> ANY (%(pairs)s::jsonb[]) AND i.metadata <> '{{}}' AND {holds}
     AND i.metadata ->> claimed.key = %(external_id)s

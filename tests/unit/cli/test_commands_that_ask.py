@@ -9,6 +9,7 @@ import pytest
 
 from api.http.cursors import Cursor
 from api.http.operations import MIN_POSITION
+from api.resources.customers_list import LIST_CUSTOMERS
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
 from api.resources.objects import OBJECTS
 from api.resources.timelines import LIST_REFUSALS
@@ -38,6 +39,7 @@ def questions() -> Iterator[tuple[list[str], Operation[ReadSide, Any]]]:
         for kind in (resource, LISTINGS[resource].kind):
             for command, part in COMMANDS.items():
                 yield [command, kind], getattr(objects, part)
+    yield ["list", "customers"], LIST_CUSTOMERS
     yield ["refusals"], LIST_REFUSALS
     for operation in WINDMILL:
         yield ["windmill", operation.path.rpartition("/")[2]], operation
@@ -53,13 +55,27 @@ def value_of(declared: Parameter[Any]) -> str:
         return str(schema["enum"][-1])
     if "format" in schema:
         return {"date-time": "2026-05-01T00:00:00Z", "uuid": JOB_ID}[str(schema["format"])]
+    if schema["type"] == "object":
+        return f"key=some-{declared.name}"
     by_type = {"boolean": "true", "integer": "7", "string": f"some-{declared.name}"}
     return by_type[str(schema["type"])]
 
 
+def as_sent(operation: Operation[ReadSide, Any], query: dict[str, str]) -> dict[str, str]:
+    """The same as a query over HTTP says it, where pairs have their keys in brackets."""
+    pairs = {one.name for one in operation.takes.query if one.schema.get("type") == "object"}
+    parts = {name: value.partition("=") for name, value in query.items()}
+    return {
+        (f"{name}[{parts[name][0]}]" if name in pairs else name): (
+            parts[name][2] if name in pairs else value
+        )
+        for name, value in query.items()
+    }
+
+
 def a_cursor(declared: Parameter[Any]) -> str:
     place = timeline.TimelineKey(NOON, 1, "msg_1", 1)
-    made = [Cursor(resource, int).write(5) for resource in (*OBJECTS, "refusals")]
+    made = [Cursor(resource, int).write(5) for resource in (*OBJECTS, "refusals", "customers")]
     kinds = [LISTINGS[resource].kind for resource in OBJECTS]
     made += [Cursor(f"{kind} timeline", timeline.TimelineKey).write(place) for kind in kinds]
     made += [JOBS_CURSOR.write(5), ATTEMPTS_CURSOR.write(Last(NOON, JOB_ID, 1))]
@@ -89,10 +105,16 @@ def test_a_command_takes_what_its_operation_takes_over_http(
     ]
     args = parser().parse_args([*command, *path.values(), *options])
     typed = arguments_of(args, args.operation)
-    sent = operation.takes.read(path, urlencode(query).encode())
+    sent = operation.takes.read(path, urlencode(as_sent(operation, query)).encode())
     assert args.operation is operation
     for declared in (*operation.takes.path, *asked):
         assert typed[declared] == sent[declared] != declared.default
+
+
+def test_pairs_may_be_given_several_times() -> None:
+    line = ["list", "payments", "--metadata", "plan=pro", "--metadata", "note=a=b c"]
+    args = parser().parse_args(line)
+    assert args.metadata == {"plan": "pro", "note": "a=b c"}
 
 
 def test_a_customer_is_asked_for_whole() -> None:
@@ -113,6 +135,9 @@ def test_a_customer_is_asked_for_whole() -> None:
         "list disputes --active true",
         "list payments --limit 101",
         "list payments --cursor abc",
+        "list payments --metadata abc",
+        "list payments --metadata a=1 --metadata a=2",
+        "list disputes --metadata a=1",
         "show subscription",
         "show plans x",
         "show payment pay_1 --as-of 2099-01-01T00:00:00Z",
