@@ -17,7 +17,7 @@ from tests.support.projected import project, record
 from tests.support.rebuilds import rebuilt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from domain.delivery import Delivery
     from tests.support.samples import Json
@@ -31,8 +31,8 @@ def server(database: str) -> Iterator[Served]:
         yield running
 
 
-def bought(number: int, minute: int, customer: dict[str, Json], **data: Json) -> Delivery:
-    about = {"payment_id": f"pay_{number}", "customer": customer, **data}
+def bought(number: int, minute: int, customer: Mapping[str, object], **data: Json) -> Delivery:
+    about: dict[str, object] = {"payment_id": f"pay_{number}", "customer": customer, **data}
     return said("payment.succeeded", minute, f"msg_{number}", **about)
 
 

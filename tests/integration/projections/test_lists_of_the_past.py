@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -104,6 +105,43 @@ def test_a_list_as_known_at_a_time_is_its_objects_as_known_then(
     both = known | {"as_of": text(instant)}
     expected = objects(past.server, resource, **both)
     assert everything(past.server, f"/v1/{resource}", **both) == expected
+
+
+@WITH_A_SERVER
+@given(INSTANTS, st.booleans())
+def test_the_list_of_customers_is_each_customer_as_of_the_time(
+    past: Past, instant: datetime, was_known: bool
+) -> None:
+    server = past.server
+    then = {"as_of": text(instant)} | ({"known_at": past.between} if was_known else {})
+    ids = [one["customer_id"] for one in everything(server, "/v1/customers")]
+    assert len(set(ids)) == len(ids) == CUSTOMERS
+    answers = [server.client.get(f"/v1/customers/{one}", params=then) for one in ids]
+    expected = [answer.json() for answer in answers if answer.status_code == 200]
+    listed = everything(server, "/v1/customers", **then)
+    by_id = itemgetter("customer_id")
+    assert sorted(listed, key=by_id) == sorted(expected, key=by_id)
+    if not was_known:
+        assert [by_id(one) for one in listed] == [one for one in ids if one in map(by_id, listed)]
+
+
+def test_the_view_and_the_sum_of_the_past_say_the_same_of_now(past: Past) -> None:
+    now = {"as_of": text(datetime.now(UTC))}
+    listed = everything(past.server, "/v1/customers")
+    assert everything(past.server, "/v1/customers", **now) == listed
+    assert {one["email"].partition("@")[2] for one in listed} == {"example.com", "example.org"}
+    claimed = {pair for one in everything(past.server, "/v1/payments") for pair in user(one)}
+    assert claimed
+    for customer_id, user_id in claimed:
+        found = everything(past.server, "/v1/customers", external_id=user_id)
+        assert [one["customer_id"] for one in found] == [customer_id]
+        assert everything(past.server, "/v1/customers", external_id=user_id, **now) == found
+
+
+def user(payment: dict[str, Any]) -> list[tuple[str, str]]:
+    """Who has paid, by Dodo's id and by the merchant's."""
+    pairs = payment["metadata"]
+    return [(payment["customer_id"], pairs["user_id"])] if "user_id" in pairs else []
 
 
 Entities: TypeAlias = "dict[str, list[dict[str, Any]]]"

@@ -197,5 +197,5 @@ def test_metadata_is_text_by_key(told: Json, read: dict[str, str]) -> None:
 
 
 def test_of_metadata_the_first_fifty_usable_pairs_are_read() -> None:
-    told: dict[str, Json] = {"no": None} | {f"k{number}": number for number in range(60)}
+    told = {"no": None, **{f"k{number}": number for number in range(60)}}
     assert metadata(told) == {f"k{number}": str(number) for number in range(50)}
