@@ -129,7 +129,7 @@ def test_the_view_and_the_sum_of_the_past_say_the_same_of_now(past: Past) -> Non
     now = {"as_of": text(datetime.now(UTC))}
     listed = everything(past.server, "/v1/customers")
     assert everything(past.server, "/v1/customers", **now) == listed
-    assert {one["email"].partition("@")[2] for one in listed} == {"example.com", "example.org"}
+    assert all(one["email"] and one["sources"]["email"] for one in listed)
     claimed = {pair for one in everything(past.server, "/v1/payments") for pair in user(one)}
     assert claimed
     for customer_id, user_id in claimed:
