@@ -20,6 +20,7 @@ from api.queries.snapshot_cache import SnapshotCache
 from api.routes import routes
 from api.services import Services
 from api.webhooks.endpoint import Acknowledger, Webhooks
+from domain.identities import EXTERNAL_ID_KEYS
 from ledger.application import Ledger
 from ledger.batch_writer import QUEUE_MAX, Writer
 from ledger.following.checkpoint import POSITION
@@ -44,6 +45,7 @@ def application(
     guard: Guard,
     routes_file: RoutesFile | None = None,
     *,
+    external_id_keys: tuple[str, ...] = EXTERNAL_ID_KEYS,
     queue_max: int = QUEUE_MAX,
 ) -> Starlette:
     """Make the server on a migrated database; its parts run from startup to shutdown."""
@@ -56,6 +58,7 @@ def application(
         database=database,
         snapshots=SnapshotCache(conninfo, database),
         routes=routes_file or RoutesFile(Path(os.devnull)),
+        external_id_keys=external_id_keys,
         guard=guard,
         freshness=Freshness(conninfo, POSITION),
         metrics=metrics,

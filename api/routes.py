@@ -13,10 +13,12 @@ from api.http.questions import Query
 from api.http.responses import JSON, Content, encode
 from api.openapi import document
 from api.resources.customers import GET_CUSTOMER, GET_CUSTOMER_TIMELINE
+from api.resources.customers_list import LIST_CUSTOMERS
 from api.resources.events import GET_EVENT, LIST_EVENTS
 from api.resources.health import HEALTHZ, METRICS, READYZ
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
 from api.resources.objects import OBJECTS
+from api.resources.persons import LIST_PERSONS
 from api.resources.timelines import LIST_REFUSALS
 from api.resources.workflows import OPERATIONS as WINDMILL
 from api.webhooks.endpoint import PATH, Webhooks
@@ -35,9 +37,11 @@ _OF_OBJECTS: Final[Iterable[Any]] = chain.from_iterable(OBJECTS.values())
 OPERATIONS: Final[tuple[Operation[Services, Any, object], ...]] = (
     *_OF_OBJECTS,
     # An id may hold a slash, so what is more than the customer comes before the customer.
+    LIST_CUSTOMERS,
     GET_CUSTOMER_TIMELINE,
     GET_CUSTOMER_LIFECYCLE,
     GET_CUSTOMER,
+    LIST_PERSONS,
     LIST_REFUSALS,
     LIST_EVENTS,
     GET_EVENT,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from projections.live.follower import Follower
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Services(ReadSide):
     """The parts of one running server."""
 

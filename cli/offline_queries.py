@@ -19,7 +19,7 @@ from projections.read_models.catalogue import LISTINGS
 from telemetry.progress import silent
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import ArgumentParser, Namespace, _SubParsersAction
     from collections.abc import AsyncIterator, Awaitable, Callable
     from typing import TypeAlias
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from cli.settings import Settings
     from telemetry.progress import Progress
 
+    # Generic in typeshed only.
+    KindParsers: TypeAlias = "_SubParsersAction[ArgumentParser]"
     # Any: each shows what its own operation answers, and is asked by.
     Show: TypeAlias = Callable[[Console, Any, Any], None]
 
@@ -51,14 +53,18 @@ def add_kinds(
     command: ArgumentParser,
     operation_of: Callable[[Objects[Any]], Operation[ReadSide, Any, Any]],
     show: Show,
-) -> None:
-    """Let a command be about the objects of each kind, named as the resource or as the kind."""
+) -> KindParsers:
+    """Let a command be about the objects of each kind, named as the resource or as the kind.
+
+    What it returns takes further kinds.
+    """
     kinds = command.add_subparsers(required=True, metavar="KIND")
     for resource, objects in OBJECTS.items():
         operation = operation_of(objects)
         alias = LISTINGS[resource].kind
         parser = kinds.add_parser(resource, aliases=[alias], help=operation.summary)
         add_operation(parser, operation, show)
+    return kinds
 
 
 def ask(settings: Settings, args: Namespace) -> None:
@@ -119,7 +125,8 @@ async def _reading(
     database = Database(conninfo_)
     snapshots = SnapshotCache(conninfo_, database, wait_s=None, progress=progress)
     try:
-        yield ReadSide(database, snapshots, settings.windmill.routes_file())
+        routes = settings.windmill.routes_file()
+        yield ReadSide(database, snapshots, routes, settings.external_id_keys)
     finally:
         await snapshots.stop()
         await database.close()

@@ -13,6 +13,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from api.webhooks.verifier import Verifier
+from domain.field_readers import KEY_CHARS_MAX
+from domain.identities import EXTERNAL_ID_KEYS
 from ledger.integrity.signatures import SecretError
 from telemetry.errors import RaphusError
 from workflows.routes.routes_file import RoutesFile
@@ -24,6 +26,7 @@ WEBHOOK_KEY: Final = "DODO_PAYMENTS_WEBHOOK_KEY"
 DATABASE_URL: Final = "DATABASE_URL"
 API_KEY: Final = "RAPHUS_API_KEY"
 HOME: Final = "RAPHUS_HOME"
+EXTERNAL_ID: Final = "RAPHUS_EXTERNAL_ID"
 HOST: Final = "HOST"
 PORT: Final = "PORT"
 
@@ -37,6 +40,7 @@ _SECRETS: Final = (WEBHOOK_KEY, DATABASE_URL, API_KEY, WINDMILL_TOKEN)
 API_KEY_CHARS_MIN: Final = 16
 """A shorter key can be guessed."""
 FILE_BYTES_MAX: Final = 64 * 1024
+EXTERNAL_ID_KEYS_MAX: Final = 20
 
 
 class SettingsError(RaphusError):
@@ -75,7 +79,8 @@ class Settings:
 
     `webhook_keys` are the secrets of the webhooks, newest first by habit; each of them is
     accepted. Without `database_url`, PostgreSQL is run under `home`; without `api_key`, one is
-    kept there. A `port` of 0 takes a free one.
+    kept there. A `port` of 0 takes a free one. `external_id_keys` are the keys of metadata that
+    hold the merchant's own ids, tried in order.
     """
 
     home: Path
@@ -85,6 +90,7 @@ class Settings:
     api_key: str | None = field(default=None, repr=False)
     webhook_keys: tuple[str, ...] = field(default=(), repr=False)
     windmill: WindmillSettings = WindmillSettings()
+    external_id_keys: tuple[str, ...] = EXTERNAL_ID_KEYS
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -102,6 +108,7 @@ class Settings:
             api_key=_api_key(environ),
             webhook_keys=tuple(key.strip() for key in keys.split(",")) if keys else (),
             windmill=_windmill(environ),
+            external_id_keys=_external_id_keys(environ.get(EXTERNAL_ID) or ""),
         )
 
     def verifier(self) -> Verifier:
@@ -172,6 +179,19 @@ def _database_url(environ: Mapping[str, str]) -> str | None:
 def _api_key(environ: Mapping[str, str]) -> str | None:
     key = _secret(environ, API_KEY)
     return None if key is None else checked_key(key, API_KEY)
+
+
+def _external_id_keys(text: str) -> tuple[str, ...]:
+    keys = tuple(dict.fromkeys(key.strip() for key in text.split(",")))
+    if not text.strip():
+        return EXTERNAL_ID_KEYS
+    fit = all(key.isprintable() and 0 < len(key) <= KEY_CHARS_MAX for key in keys)
+    if not fit or len(keys) > EXTERNAL_ID_KEYS_MAX:
+        raise SettingsError(
+            f"{EXTERNAL_ID} is not a list of 1 to {EXTERNAL_ID_KEYS_MAX} keys of metadata,"
+            f" separated by commas, each of 1 to {KEY_CHARS_MAX} characters: user_id,account_id"
+        )
+    return keys
 
 
 def _windmill(environ: Mapping[str, str]) -> WindmillSettings:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from math import isfinite
 from typing import TYPE_CHECKING, Final, get_args, get_type_hints
 
 import msgspec
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 TEXT_CHARS_MAX: Final = 500
 ITEMS_MAX: Final = 100
 INT64_MAX: Final = 2**63 - 1
+PAIRS_MAX: Final = 50
+"""Of metadata: Dodo takes no more (docs.dodopayments.com/api-reference/metadata)."""
+KEY_CHARS_MAX: Final = 100
+"""Of a key of metadata; Dodo's have 40 at the most."""
 _INTERVALS: Final = frozenset({"Day", "Week", "Month", "Year"})
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
@@ -74,12 +79,40 @@ def identities(value: object) -> tuple[str, ...]:
     return tuple(item for item in map(identity, items) if item is not None)
 
 
+def metadata(value: object) -> dict[str, str]:
+    """Read a merchant's own pairs, the first `PAIRS_MAX` that can be used; values are text.
+
+    A number or a boolean, which Dodo takes as well, is read as its JSON text: a merchant who
+    writes 42 finds it as "42". A key or value that is too long is left out with its pair: cut,
+    one person's id could become another's. Nothing, objects and lists are no values.
+    """
+    pairs: dict[str, str] = {}
+    for key, item in value.items() if isinstance(value, dict) else ():
+        read = _of_pair(item)
+        if read is not None and isinstance(key, str) and 0 < len(key) <= KEY_CHARS_MAX:
+            pairs.setdefault(key.replace("\0", "�"), read)
+        if len(pairs) == PAIRS_MAX:
+            break
+    return pairs
+
+
+def _of_pair(value: object) -> str | None:
+    if isinstance(value, str):
+        return value.replace("\0", "�") if len(value) <= TEXT_CHARS_MAX else None
+    if isinstance(value, bool) or (isinstance(value, int) and abs(value) <= INT64_MAX):
+        return msgspec.json.encode(value).decode()
+    if isinstance(value, float) and isfinite(value):
+        return msgspec.json.encode(value).decode()
+    return None
+
+
 _READERS: Final[dict[object, Callable[[object], object]]] = {
     str: text,
     int: integer,
     bool: boolean,
     datetime: instant,
     tuple[str, ...]: identities,
+    dict[str, str]: metadata,
 }
 
 
@@ -92,6 +125,8 @@ _READERS_OF_TEXT: Final[Mapping[str, Callable[[object], object]]] = {
 
 def declared_type(annotation: object) -> object:
     """Return the type that a field is read as: that of `int | None` is `int`."""
+    if annotation in _READERS:
+        return annotation
     return next((arg for arg in get_args(annotation) if arg in _READERS), annotation)
 
 

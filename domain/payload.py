@@ -8,6 +8,7 @@ holds more of a body than the readers would take.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeAlias, TypeVar, cast
 
@@ -17,16 +18,20 @@ from domain.delivery import ID_CHARS_MAX, as_utc, read_envelope
 from domain.field_readers import (
     INT64_MAX,
     ITEMS_MAX,
+    KEY_CHARS_MAX,
+    PAIRS_MAX,
     TEXT_CHARS_MAX,
     declared_type,
     identities,
     identity,
     instant,
+    metadata,
     reader_of,
+    text,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 Id: TypeAlias = Annotated[str, msgspec.Meta(max_length=ID_CHARS_MAX)]
 Ids: TypeAlias = Annotated[tuple[Id, ...], msgspec.Meta(max_length=ITEMS_MAX)]
@@ -36,12 +41,27 @@ Integer: TypeAlias = (
     | Annotated[str, msgspec.Meta(max_length=20)]
 )
 """An integer, also written as text: a dispute's amount is."""
+Metadata: TypeAlias = Annotated[
+    Mapping[
+        Annotated[str, msgspec.Meta(max_length=KEY_CHARS_MAX)],
+        Annotated[str, msgspec.Meta(max_length=TEXT_CHARS_MAX)]
+        | Annotated[int, msgspec.Meta(ge=-INT64_MAX, le=INT64_MAX)]
+        | float
+        | bool,
+    ],
+    msgspec.Meta(max_length=PAIRS_MAX),
+]
+"""A merchant's own pairs (docs.dodopayments.com/api-reference/metadata)."""
 
 
 class Customer(msgspec.Struct, frozen=True, gc=False):
-    """Who pays."""
+    """Who pays, as a body says it."""
 
     customer_id: Id | None = None
+    email: Text | None = None
+    name: Text | None = None
+    phone_number: Text | None = None
+    metadata: Metadata | None = None
 
 
 class CartLine(msgspec.Struct, frozen=True, gc=False):
@@ -59,6 +79,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     created_at: datetime | None = None
     customer: Customer | None = None
+    metadata: Metadata | None = None
     customer_id: Id | None = None
     payment_id: Id | None = None
     subscription_id: Id | None = None
@@ -85,7 +106,19 @@ _WIRE: Final[Mapping[object, object]] = {
 
 
 def _customer(value: object) -> Customer | None:
-    return Customer(identity(value.get("customer_id"))) if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return None
+    return Customer(
+        identity(value.get("customer_id")),
+        text(value.get("email")),
+        text(value.get("name")),
+        text(value.get("phone_number")),
+        _pairs(value.get("metadata")),
+    )
+
+
+def _pairs(value: object) -> Metadata | None:
+    return metadata(value) if isinstance(value, dict) else None
 
 
 def _cart(value: object) -> tuple[CartLine, ...] | None:
@@ -98,6 +131,7 @@ def _cart(value: object) -> tuple[CartLine, ...] | None:
 _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "created_at": instant,
     "customer": _customer,
+    "metadata": _pairs,
     "customer_id": identity,
     "payment_id": identity,
     "subscription_id": identity,
@@ -149,6 +183,11 @@ class PayloadReader:
         data = envelope.data
         fields = {name: read(data.get(name)) for name, read in self._readers.items()}
         return envelope.timestamp, self._make(**fields)
+
+
+def links_of(data: Mapping[str, object]) -> Payload:
+    """Read what the `data` of any body ties to others, field by field."""
+    return Payload(**{name: read(data.get(name)) for name, read in _READERS.items()})  # type: ignore[arg-type]  # each reads its own field
 
 
 def _customer_id(payload: Payload) -> str | None:

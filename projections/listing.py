@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Final, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
+from psycopg.types.json import Jsonb
 
 from domain.aggregates.catalogue import KINDS
 from domain.entity import Entity
@@ -67,6 +68,13 @@ class Filter:
             columns = ", ".join(sorted(missing))
             problem = f"needs another `then`, or None: the periods do not keep {columns}"
             raise FilterError(self.name, problem)
+
+
+def parameters(values: Mapping[str, object]) -> dict[str, object]:
+    """Return the values of filters as PostgreSQL takes them: pairs are `jsonb`."""
+    return {
+        name: Jsonb(value) if isinstance(value, dict) else value for name, value in values.items()
+    }
 
 
 class Listed(NamedTuple, Generic[AnyEntity]):
@@ -128,7 +136,7 @@ class Listing(Generic[AnyEntity]):
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         return Statement(
             f"{self._select}{where} ORDER BY t.first_position DESC LIMIT %(limit)s",
-            {**values, "as_of": None, "before": before, "limit": limit},
+            {**parameters(values), "as_of": None, "before": before, "limit": limit},
         )
 
     def by_id(self, entity_id: str) -> Statement:

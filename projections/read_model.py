@@ -38,6 +38,7 @@ _TYPES: Final[Mapping[object, str]] = {
     Drift: "jsonb",
     Verdict: "text",
     tuple[str, ...]: "text[]",
+    dict[str, str]: "jsonb",
 }
 
 

@@ -54,7 +54,7 @@ def new_subscription(life: Life, at: datetime) -> Subscription:
         meters=[],
         credit_entitlement_cart=[],
         meter_credit_entitlement_cart=[],
-        metadata={},
+        metadata=life.purchase_metadata(),
     )
     return life.as_released(subscription)
 

@@ -102,6 +102,7 @@ def new_payment_method(life: Life, subscription: Subscription) -> Story:
 
 def new_details(life: Life, subscription: Subscription) -> Story:
     """Something is edited that changes no state."""
-    subscription.metadata = {"note": f"changed {life.rng.randrange(1000)}"}
+    note = f"changed {life.rng.randrange(1000)}"
+    subscription.metadata = {**subscription.metadata, "note": note}
     yield "subscription.updated", moment_within(life, subscription), subscription
     yield from renewal(life, subscription)

@@ -21,6 +21,8 @@ Story: TypeAlias = Iterator[Happening]
 Episode: TypeAlias = Generator[Happening, None, datetime]
 """A part of a story, which returns when it ended."""
 
+CAMPAIGNS = ("launch", "newsletter", "affiliate")
+
 T = TypeVar("T")
 B = TypeVar("B", bound=Body)
 
@@ -39,6 +41,10 @@ class Life:
         self.asides: list[Story] = []
         self.charged_in = self.pick(CURRENCIES)
         self.priced_in = USD if self.charged_in is INR and self.chance(0.5) else self.charged_in
+        # What the merchant writes of a customer has luck of its own, so that stories stay theirs.
+        self._notes = Random(f"{seed}/{business_id}/{number}/notes")
+        self.user_id = f"user_{self._notes.getrandbits(64):016x}"
+        self.moves_at: datetime | None = None
         self.customer = self._customer(number)
         self.billing = Address(
             country=self.charged_in.country,
@@ -55,8 +61,32 @@ class Life:
             name=UNSET if self.chance(0.03) else f"Customer {number}",
             email=f"customer{number}@example.com",
             phone_number=UNSET if self.chance(0.1) else None,
-            metadata=UNSET if self.chance(0.5) else {},
+            metadata=UNSET if self.chance(0.5) else self._own_metadata(),
         )
+
+    def _own_metadata(self) -> dict[str, str]:
+        return {"user_id": self.user_id} if self._notes.random() < 0.3 else {}
+
+    def purchase_metadata(self) -> dict[str, str]:
+        """What the merchant's checkout writes into a purchase; a payment link writes nothing."""
+        if self._notes.random() < 0.1:
+            return {}
+        return {"user_id": self.user_id, "campaign": self._notes.choice(CAMPAIGNS)}
+
+    def refund_metadata(self) -> dict[str, str]:
+        """What the merchant's support writes into a refund."""
+        return {"ticket": f"T-{self._notes.randrange(10**6)}"}
+
+    def may_move(self, joined_at: datetime) -> None:
+        """Let few customers have another e-mail address from some day on."""
+        if self._notes.random() < 0.1:
+            self.moves_at = joined_at + timedelta(days=self._notes.uniform(5, 200))
+
+    def as_of(self, at: datetime) -> None:
+        """Let the customer be who he is at a time, for the bodies that tell of it."""
+        if self.moves_at is not None:
+            domain = "example.org" if at >= self.moves_at else "example.com"
+            self.customer.email = f"{self.customer.email.partition('@')[0]}@{domain}"
 
     def new_id(self, prefix: str) -> str:
         """A new opaque id, such as `pay_…`."""

@@ -53,6 +53,7 @@ def merchant(
     for number in range(1, customers + 1):
         life = Life(str(seed), number, business_id)
         joined_at = life.after(began_at, 0, HISTORY.total_seconds())
+        life.may_move(joined_at)
         occurrences.extend(_told(life, customer(life, joined_at), until))
     occurrences.sort(key=attrgetter("occurred_at"))
     return occurrences
@@ -66,6 +67,7 @@ def _told(life: Life, story: Story, until: datetime) -> Iterator[Occurrence]:
         for type_, at, body in life.asides.pop():
             if at >= until:
                 break
+            life.as_of(at)
             if life.chance(0.8):
                 text = encode(Envelope(life.business_id, type_, at, body))
             else:

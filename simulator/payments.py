@@ -65,6 +65,7 @@ def purchase_payment(life: Life, at: datetime, product_id: str, price_cents: int
     payment = _new_payment(life, at, price_cents)
     payment.product_cart = [CartItem(product_id, 1)]
     payment.checkout_session_id = life.new_id("cks")
+    payment.metadata = life.purchase_metadata()
     return life.as_released(payment)
 
 
@@ -76,6 +77,7 @@ def subscription_payment(
     payment.subscription_id = subscription.subscription_id
     payment.subscription_ids = [subscription.subscription_id]
     payment.charge_type = charge_type
+    payment.metadata = dict(subscription.metadata)
     payment.payment_method_id = subscription.payment_method_id
     if life.chance(0.3):
         payment.product_cart = [CartItem(subscription.product_id, subscription.quantity)]

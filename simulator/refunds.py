@@ -61,6 +61,6 @@ def _new_refund(life: Life, payment: Payment, at: datetime, amount_minor: int) -
             currency=payment.currency,
             is_partial=amount_minor < payment.total_amount,
             reason=life.pick(REASONS),
-            metadata={},
+            metadata=life.refund_metadata(),
         )
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from msgspec import Meta
 
 from domain.delivery import ID_CHARS_MAX
+from domain.field_readers import KEY_CHARS_MAX, TEXT_CHARS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,11 +82,11 @@ Uuid = Annotated[
     ),
 ]
 Texts = Annotated[
-    dict[Text, Text],
+    dict[Annotated[str, text(KEY_CHARS_MAX)], Annotated[str, text(TEXT_CHARS_MAX)]],
     Meta(
         extra={
-            "must": f"must have keys and values of 1 to {ID_CHARS_MAX} characters,"
-            " no control characters"
+            "must": f"must have keys of 1 to {KEY_CHARS_MAX} and values of 1 to {TEXT_CHARS_MAX}"
+            " characters, no control characters"
         }
     ),
 ]

@@ -12,9 +12,10 @@ from api.http.operations import Operation
 from api.http.pagination import Page, page
 from api.http.parameters import Text
 from api.http.questions import LIMIT_DEFAULT, Limit, Past
+from api.queries.time_travel import Then
 from api.resources.timelines import read_line
 from domain.timeline import Entry
-from projections.read_models import customers, timeline
+from projections.read_models import customers, identities, timeline
 
 if TYPE_CHECKING:
     from api.queries.read_side import ReadSide
@@ -37,17 +38,33 @@ class CustomerPage(CustomerQuery, frozen=True, kw_only=True):
 
 
 async def _customer(read_side: ReadSide, query: CustomerQuery) -> customers.Customer:
-    customer_id, as_of = query.id, query.as_of
     position = await read_side.snapshots.position(query.known_at)
-    if as_of is None:
-        rows = await read_side.snapshots.rows(customers.by_id(customer_id), position)
-    else:
-        rows = await read_side.snapshots.rows(customers.objects_then(customer_id, as_of), position)
+    if query.as_of is not None:
+        was = await customer_then(read_side, query.id, Then(query.as_of, position))
+        if was is None:
+            raise never_seen("customer")
+        return was
+    rows = await read_side.snapshots.rows(customers.by_id(query.id), position)
     if not rows:
         raise never_seen("customer")
-    if as_of is None:
-        return customers.read(rows[0])
-    return customers.add_up(customer_id, rows, as_of)
+    return customers.read(rows[0])
+
+
+async def customer_then(
+    read_side: ReadSide, customer_id: str, then: Then, business_id: str | None = None
+) -> customers.Customer | None:
+    """Return a customer as of an instant, of the tenant given or the first; None if none was there.
+
+    Raises:
+        ApiError: 503; the database is away, or what was known then is still being prepared.
+    """
+    assert then.as_of is not None
+    asked = customers.objects_then(customer_id, then.as_of)
+    objects = await read_side.snapshots.rows(asked, then.known_position)
+    asked = identities.said_then(customer_id, then.as_of)
+    said = await read_side.snapshots.rows(asked, then.known_position)
+    told = [identities.read_said(row) for row in said]
+    return customers.add_up(customer_id, objects, told, then.as_of, business_id)
 
 
 async def _timeline(read_side: ReadSide, query: CustomerPage) -> Page[Entry]:
@@ -57,7 +74,8 @@ async def _timeline(read_side: ReadSide, query: CustomerPage) -> Page[Entry]:
     position = await read_side.snapshots.position(query.known_at)
     rows = await read_side.snapshots.rows(statement, position)
     if not rows and query.cursor is None:
-        raise never_seen("customer")
+        # Nothing has happened to one whom only a notice names; of nobody else it is asked.
+        await _customer(read_side, query)
     return page(rows, query.limit, read_line, CURSOR)
 
 

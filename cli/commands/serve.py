@@ -69,7 +69,9 @@ def serve(settings: Settings) -> None:
     routes_file = settings.windmill.routes_file()
     api_key = settings.api_key or kept_key(settings.home)
     with listening(settings.host, settings.port) as sock, database(settings) as conninfo:
-        app = application(conninfo, verifier, KeyGuard(api_key), routes_file)
+        keys = settings.external_id_keys
+        guard = KeyGuard(api_key)
+        app = application(conninfo, verifier, guard, routes_file, external_id_keys=keys)
         server = Server(app, lambda: _announce(settings, sock))
         try:
             with _windmill(settings.windmill, conninfo):

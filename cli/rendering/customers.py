@@ -23,7 +23,7 @@ from domain.aggregates.dispute import OPEN
 from domain.entity import spoken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
@@ -54,8 +54,37 @@ def show_customer(console: Console, found: Lifecycle, past: str) -> None:
         show_line(console, f"Only the first {len(found.items)} facts are shown.")
 
 
+def show_customers(console: Console, customers: Sequence[Customer]) -> None:
+    """Print a list of customers, a row each."""
+    heads = "id", "e-mail", "name", "active", "payments", "paid", "seen from (UTC)", "to"
+    rows = [
+        (
+            one.customer_id,
+            one.email or NOTHING,
+            one.name or NOTHING,
+            str(one.active_subscriptions),
+            str(one.payments),
+            ", ".join(money(total.paid, currency) for currency, total in one.totals.items()),
+            moment(one.first_seen_at),
+            moment(one.last_seen_at),
+        )
+        for one in customers
+    ]
+    show_table(console, heads, rows)
+
+
 def _who(customer: Customer, past: str) -> Iterator[str]:
     yield f"customer {customer.customer_id} of {customer.business_id}{past}"
+    for name, value in (
+        ("e-mail", customer.email),
+        ("name", customer.name),
+        ("phone", customer.phone_number),
+    ):
+        if value is not None:
+            yield f"{name} {value}"
+    if customer.metadata:
+        pairs = (f"{key}={value}" for key, value in sorted(customer.metadata.items()))
+        yield f"metadata {', '.join(pairs)}"
     yield f"seen from {moment(customer.first_seen_at)} to {moment(customer.last_seen_at)} (UTC)"
     for currency, total in sorted(customer.totals.items()):
         yield f"paid {money(total.paid, currency)}, refunded {money(total.refunded, currency)}"

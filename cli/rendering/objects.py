@@ -78,7 +78,7 @@ def _row(entity: Entity) -> tuple[str, ...]:
 def _fields(entity: Entity) -> Iterator[tuple[str, str]]:
     for name in entity.__struct_fields__:
         value = getattr(entity, name)
-        if value is not None and value != () and name not in _SAID_APART:
+        if value not in (None, (), {}) and name not in _SAID_APART:
             yield name, _written(entity, name, value)
 
 

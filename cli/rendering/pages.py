@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cli.rendering.customers import show_customers
 from cli.rendering.objects import show_objects
 from cli.rendering.tables import show_line
 from cli.rendering.timelines import show_happenings, show_timeline
@@ -16,12 +17,20 @@ if TYPE_CHECKING:
     from api.http.questions import Past
     from domain.entity import Entity
     from domain.timeline import Entry
+    from projections.read_models.customers import Customer
 
 
 def show_list_page(console: Console, page: Page[Entity], query: Past) -> None:
     """Show a page of objects."""
     _show_head(console, query)
     show_objects(console, page.items)
+    _show_next(console, page)
+
+
+def show_customers_page(console: Console, page: Page[Customer], query: Past) -> None:
+    """Show a page of customers."""
+    _show_head(console, query)
+    show_customers(console, page.items)
     _show_next(console, page)
 
 

@@ -34,8 +34,12 @@ class Notice(Aggregate):
     @property
     def business_id(self) -> str:
         """The tenant, empty where the body does not say it."""
-        envelope = self._reading().envelope
-        return envelope.business_id if envelope else ""
+        return self.envelope.business_id if self.envelope else ""
+
+    @property
+    def envelope(self) -> Envelope | None:
+        """What the body says, None where it does not say what a delivery must say."""
+        return self._reading().envelope
 
     def append(self, event: Event) -> None:
         """Take the next event of the stream."""
@@ -55,7 +59,7 @@ class Notice(Aggregate):
         """Return all or none; what says no time occurred, at the latest, when it was recorded."""
         if not self.events:
             return []
-        envelope = self._reading().envelope
+        envelope = self.envelope
         occurred_at = envelope.timestamp if envelope else self.events[0].recorded_at
         return self.events if occurred_at is None or occurred_at <= instant else []
 

@@ -72,6 +72,7 @@ class PaymentEntity(Entity, kw_only=True):
     brand_id: str | None
     refunded_amount: int
     anomaly: str | None
+    metadata: dict[str, str]
 
 
 def _as_word(status: str) -> str:

@@ -40,6 +40,7 @@ class RefundEntity(Entity, kw_only=True):
     currency: str | None
     is_partial: bool | None
     reason: str | None
+    metadata: dict[str, str]
 
 
 REFUND = Kind(MACHINE, RefundEntity, "refund_id", stream_field="payment_id")

@@ -100,6 +100,7 @@ class SubscriptionEntity(Entity, kw_only=True):
     cancelled_at: datetime | None
     expires_at: datetime | None
     anomaly: str | None
+    metadata: dict[str, str]
 
 
 def gives_access(status: str | None, past_due_ends_at: datetime | None, at: datetime) -> bool:

@@ -93,6 +93,7 @@ class Projector:
                         staged[model.table] += model.touched(model.rows(folded), new)
                         losing[model.table] += [stream_id] * model.loses(folded, new)
         for replacement in self._replacements:
-            if rows := staged[replacement.model.table]:
-                replacement.write(conn, rows, losing[replacement.model.table])
+            table = replacement.model.table
+            if staged[table] or losing[table]:
+                replacement.write(conn, staged[table], losing[table])
         return entries_after(staged.get(TIMELINE.table, ()), page.after)

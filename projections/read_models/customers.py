@@ -1,4 +1,4 @@
-"""A view over the read models of what belongs to a customer, and its sums of the past."""
+"""Customers: a view over the read models of what belongs to each, and its sums of the past."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from domain.aggregates.dispute import OPEN
+from domain.aggregates.routing import NOTICE
 from domain.aggregates.subscription import gives_access
 from postgres.statement import Statement
+from projections.read_models.claims import claims
+from projections.read_models.identities import NOW, THEN
 from projections.read_models.periods import OBJECTS_THEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from projections.read_models.claims import Asked
+    from projections.read_models.identities import Said
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -24,10 +30,19 @@ class Totals(msgspec.Struct, frozen=True):
     refunded: int
 
 
+class SaidBy(msgspec.Struct, frozen=True):
+    """The newest fact that says something."""
+
+    webhook_id: str
+    occurred_at: datetime
+
+
 class Customer(msgspec.Struct, frozen=True):
     """What a customer has, by count; `refused` counts refused facts, `totals` is by currency.
 
-    `active_subscriptions` are those that give access: past due within their grace, too.
+    `active_subscriptions` are those that give access: past due within their grace, too. `email`,
+    `name`, `phone_number` and `metadata`, the customer's own, are what the newest fact says that
+    says anything of it, and `sources` has that fact by the field's name. Buyers write them.
     """
 
     business_id: str
@@ -45,12 +60,33 @@ class Customer(msgspec.Struct, frozen=True):
     first_seen_at: datetime
     last_seen_at: datetime
     totals: dict[str, Totals]
+    email: str | None
+    name: str | None
+    phone_number: str | None
+    metadata: dict[str, str]
+    sources: dict[str, SaidBy]
 
 
 _BY_ID: Final = (
     f"SELECT {', '.join(Customer.__struct_fields__)} FROM customers"  # noqa: S608 -- names
     " WHERE customer_id = %(customer_id)s ORDER BY business_id LIMIT 1"
 )
+_BY_IDS: Final = (
+    f"SELECT {', '.join(Customer.__struct_fields__)} FROM customers"  # noqa: S608 -- names
+    " WHERE customer_id = ANY (%(customer_ids)s)"
+)
+# At one moment a thing says one thing, so the place of its first event tells all rows apart.
+_PAGE: Final = """
+    SELECT i.first_position, i.business_id, i.customer_id FROM {source}
+    WHERE i.customer_id IS NOT NULL AND {holds} AND NOT EXISTS (
+        SELECT FROM identities AS e
+        WHERE e.customer_id = i.customer_id AND e.business_id = i.business_id
+        AND e.first_position < i.first_position AND {earlier_holds}
+    )
+    AND (%(business_id)s::text IS NULL OR i.business_id = %(business_id)s)
+    AND (%(before)s::bigint IS NULL OR i.first_position < %(before)s)
+    ORDER BY i.first_position DESC LIMIT %(limit)s
+"""
 _OBJECTS: Final = """
     SELECT o.business_id, o.kind, o.status, o.created_at, facts.last_seen_at, facts.refused,
         coalesce(o.currency, o.payment_currency), o.amount, o.past_due_ends_at
@@ -60,8 +96,17 @@ _OBJECTS: Final = """
         FROM timeline AS t WHERE t.stream_id = o.stream_id AND t.kind = o.kind AND t.id = o.id
         AND t.occurred_at <= %(as_of)s
     ) AS facts
-    WHERE o.business_id = (SELECT min(business_id) FROM objects)
 """
+_TOLD: Final = ("email", "name", "phone_number", "metadata")
+"""The fields that are taken from what is said of a customer."""
+
+
+class Place(NamedTuple):
+    """Where a customer stands in the list: at the first event of all that names him."""
+
+    first_position: int
+    business_id: str
+    customer_id: str
 
 
 class _Object(NamedTuple):
@@ -83,6 +128,45 @@ def by_id(customer_id: str) -> Statement:
     return Statement(_BY_ID, {"customer_id": customer_id})
 
 
+def by_ids(customer_ids: Sequence[str]) -> Statement:
+    """Select the customers with these ids, of every tenant."""
+    return Statement(_BY_IDS, {"customer_ids": list(customer_ids)})
+
+
+def page(
+    asked: Sequence[Asked],
+    *,
+    business_id: str | None,
+    as_of: datetime | None,
+    before: int | None,
+    limit: int,
+) -> Statement:
+    """Select the places of customers who claim all that is asked by, after the cursor `before`."""
+    moment = NOW if as_of is None else THEN
+    source = "identities AS i"
+    params: dict[str, object] = {}
+    for number, one in enumerate(asked):
+        every = claims(one, as_of)
+        own = {name: value for name, value in every.params.items() if value is not None}
+        params = {**every.params, **params, **own}
+        among = f"SELECT DISTINCT business_id, customer_id FROM ({every.sql}) AS c"  # noqa: S608 -- constants
+        source = (
+            f"({among}) AS a{number}"
+            f" JOIN {source} ON i.customer_id = a{number}.customer_id"
+            f" AND i.business_id = a{number}.business_id"
+        )
+    sql = _PAGE.format(
+        source=source, holds=moment.holds, earlier_holds=moment.holds.replace("i.", "e.")
+    )
+    place = {"business_id": business_id, "as_of": as_of, "before": before, "limit": limit}
+    return Statement(sql, {**params, **place})
+
+
+def read_place(row: Sequence[Any]) -> Place:
+    """Read a row of `page`."""
+    return Place(*row)
+
+
 def read(row: Sequence[object]) -> Customer:
     """Read a row of `by_id`; its times are in the connection's time zone."""
     return msgspec.convert(dict(zip(Customer.__struct_fields__, row, strict=True)), Customer)
@@ -93,13 +177,32 @@ def objects_then(customer_id: str, as_of: datetime) -> Statement:
     return Statement(OBJECTS_THEN + _OBJECTS, {"customer_id": customer_id, "as_of": as_of})
 
 
-def add_up(customer_id: str, rows: Sequence[Sequence[Any]], as_of: datetime) -> Customer:
-    """Add the rows of `objects_then` up, of which there is one at least, as the view does."""
-    objects = [_Object(*row) for row in rows]
+def add_up(
+    customer_id: str,
+    rows: Sequence[Sequence[Any]],
+    said: Sequence[Said],
+    as_of: datetime,
+    business_id: str | None = None,
+) -> Customer | None:
+    """Add up the rows of `objects_then` and what had been said by then, as the view does.
+
+    Of two tenants that share the id, the first counts, unless one is given. None where nothing
+    was there that named the customer.
+    """
+    every = [_Object(*row) for row in rows]
+    noticed = [one for one in said if one.kind == NOTICE]
+    there = {thing.business_id for thing in every} | {one.business_id for one in noticed}
+    tenant = min(there, default=None) if business_id is None else business_id
+    if tenant is None or tenant not in there:
+        return None
+    objects = [thing for thing in every if thing.business_id == tenant]
+    seen = [(thing.created_at, thing.last_seen_at) for thing in objects] or [
+        (one.valid_from, one.valid_from) for one in noticed if one.business_id == tenant
+    ]
     kinds = Counter(thing.kind for thing in objects)
     stands = Counter((thing.kind, thing.status) for thing in objects)
     return Customer(
-        business_id=objects[0].business_id,
+        business_id=tenant,
         customer_id=customer_id,
         subscriptions=kinds["subscription"],
         active_subscriptions=sum(
@@ -115,10 +218,26 @@ def add_up(customer_id: str, rows: Sequence[Sequence[Any]], as_of: datetime) -> 
         open_disputes=sum(stands["dispute", status] for status in OPEN),
         license_keys=kinds["license_key"],
         refused=sum(thing.refused for thing in objects),
-        first_seen_at=min(thing.created_at for thing in objects),
-        last_seen_at=max(thing.last_seen_at for thing in objects),
+        first_seen_at=min(first for first, _ in seen),
+        last_seen_at=max(last for _, last in seen),
         totals=_totals(objects),
+        **_newest([one for one in said if one.business_id == tenant]),
     )
+
+
+def _newest(said: Sequence[Said]) -> dict[str, Any]:
+    """Take each field from the first that says it, of what counts most first."""
+    telling = {
+        name: next((one for one in said if getattr(one, name) is not None), None) for name in _TOLD
+    }
+    values = {name: getattr(one, name, None) for name, one in telling.items()}
+    return {
+        **values,
+        "metadata": values["metadata"] or {},
+        "sources": {
+            name: SaidBy(one.webhook_id, one.occurred_at) for name, one in telling.items() if one
+        },
+    }
 
 
 def _totals(objects: Iterable[_Object]) -> dict[str, Totals]:

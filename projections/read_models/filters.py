@@ -60,3 +60,19 @@ def _alike(
 ) -> Filter:
     """Return a filter on columns that the read model and the periods have under one name."""
     return Filter(name, type_, description, condition, condition)
+
+
+METADATA: Final = Filter(
+    "metadata",
+    dict,
+    "Only with this value under this key of its own metadata, as `metadata[key]=value`; of several,"
+    " with all.",
+    # The second condition is the index's own.
+    now="(t.metadata @> %(metadata)s::jsonb AND t.metadata <> '{}')",
+    then="""(t.stream_id, t.kind, t.id) IN (
+        SELECT i.stream_id, i.kind, i.id FROM identities AS i
+        WHERE i.metadata @> %(metadata)s::jsonb AND i.metadata <> '{}'
+        AND i.valid @> %(as_of)s::timestamptz
+    )""",
+)
+"""For what has metadata of its own."""

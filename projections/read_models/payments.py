@@ -10,7 +10,7 @@ from psycopg.sql import Literal as SQLLiteral
 from domain.aggregates.payment import PaymentEntity
 from projections.listing import Filter, Listing
 from projections.read_model import of_entities
-from projections.read_models.filters import OWN_CUSTOMER, common, product
+from projections.read_models.filters import METADATA, OWN_CUSTOMER, common, product
 
 PAYMENTS = of_entities("payment", table="payments", key=("payment_id", "business_id"))
 
@@ -36,7 +36,10 @@ def _product_of(payment: Literal["t", "p"]) -> Filter:
 
 
 LISTING = Listing(
-    "payments", PaymentEntity, "payment_id", filters=(*common(OWN_CUSTOMER), _product_of("t"))
+    "payments",
+    PaymentEntity,
+    "payment_id",
+    filters=(*common(OWN_CUSTOMER), _product_of("t"), METADATA),
 )
 
 JOIN: Final = (

@@ -9,7 +9,7 @@ import msgspec
 from domain.aggregates.catalogue import STREAMS, THROUGH_PAYMENT
 from domain.periods import Period, periods
 from postgres.statement import Statement
-from projections.listing import FilterError
+from projections.listing import FilterError, parameters
 from projections.read_model import Column, ReadModel, columns_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def _rows(aggregate: Aggregate) -> list[Row]:
     return [(aggregate.id, *msgspec.structs.astuple(period)) for period in periods(aggregate)]
 
 
-def _may_lose(aggregate: Aggregate, webhook_ids: AbstractSet[str]) -> bool:
+def may_lose(aggregate: Aggregate, webhook_ids: AbstractSet[str]) -> bool:
     """Tell whether a new fact did not occur after all old ones, or has a further body.
 
     Otherwise periods are only added, behind the last one.
@@ -47,7 +47,7 @@ PERIODS: Final = ReadModel(
     columns=(Column("stream_id", "text"), *columns_of(Period)),
     rows=_rows,
     streams=frozenset(STREAMS),
-    loses=_may_lose,
+    loses=may_lose,
 )
 
 OBJECTS_THEN: Final = """
@@ -122,7 +122,13 @@ def page(
         "".join(filter_.then_with for filter_ in filters)
         + " AND ".join([select, *conditions])
         + " ORDER BY t.first_position DESC LIMIT %(limit)s",
-        {**values, "kind": listing.kind, "as_of": as_of, "before": before, "limit": limit},
+        {
+            **parameters(values),
+            "kind": listing.kind,
+            "as_of": as_of,
+            "before": before,
+            "limit": limit,
+        },
     )
 
 

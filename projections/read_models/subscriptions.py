@@ -7,7 +7,7 @@ from typing import Final
 from domain.aggregates.subscription import SubscriptionEntity
 from projections.listing import Listing
 from projections.read_model import of_entities
-from projections.read_models.filters import OWN_CUSTOMER, OWN_PRODUCT, common, flag
+from projections.read_models.filters import METADATA, OWN_CUSTOMER, OWN_PRODUCT, common, flag
 
 SUBSCRIPTIONS = of_entities(
     "subscription", table="subscriptions", key=("subscription_id", "business_id")
@@ -24,6 +24,7 @@ LISTING = Listing(
     filters=(
         *common(OWN_CUSTOMER),
         OWN_PRODUCT,
+        METADATA,
         flag(
             "active",
             "Only those that give access (true), or do not (false): active ones, and past_due ones"

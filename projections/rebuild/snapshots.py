@@ -29,7 +29,7 @@ KEPT_S: Final = 3_600
 """One that was not used for so long is dropped."""
 FOLD: Final = "fold"
 _PREFIX: Final = "raphus_known_"
-_VIEWS: Final = ("customer_objects", "customers")
+_VIEWS: Final = ("customer_objects", "customer_identities", "customers")
 """What queries read beside the tables, in the order in which one is made of the other."""
 
 _USE: Final = """

@@ -27,7 +27,18 @@ _FLAGS = st.sampled_from([True, False, "true", None])
 _INTEGERS = st.sampled_from([1, 2, 1.0, True, "1", None, 2**63])
 _IDS = st.sampled_from(["x_1", "x_2", "", None, 5])
 _INSTANTS = st.sampled_from(["2026-04-01T00:00:00Z", "2026-04-02T02:00:00+02:00", "never"])
-_CUSTOMERS = st.sampled_from([None, "x", {}, {"customer_id": "cus_1"}, {"customer_id": "cus_2"}])
+_METADATA = st.sampled_from(
+    [None, {}, {"user_id": "42"}, {"user_id": 42, "plan": "pro"}, {"user_id": [], "x": True}, "x"]
+)
+_CUSTOMERS = st.sampled_from([None, "x", {}, {"customer_id": "cus_1"}]) | st.fixed_dictionaries(
+    {"customer_id": st.sampled_from(["cus_1", "cus_2", None])},
+    optional={
+        "email": st.sampled_from(["a@example.com", "A@example.com", "b@example.com", None, 7]),
+        "name": st.sampled_from(["Ann", "Ben", None]),
+        "phone_number": st.sampled_from(["+491", None]),
+        "metadata": _METADATA,
+    },
+)
 _CURRENCIES = st.sampled_from(["USD", "EUR", None])
 _CARTS = st.sampled_from([None, [{"product_id": "pdt_1"}], [{"product_id": "pdt_2"}, 3]])
 _STAGES = st.sampled_from(["pre_dispute", "dispute", "pre_arbitration", "final", None])
@@ -48,6 +59,7 @@ _SUBJECTS: dict[str, dict[str, object]] = {
 }
 _LINKS = {
     "customer": _CUSTOMERS,
+    "metadata": _METADATA,
     "customer_id": _IDS,
     "payment_id": _IDS,
     "subscription_id": _IDS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -96,6 +97,43 @@ def test_a_list_as_known_at_a_time_is_its_objects_as_known_then(
     assert everything(past.server, f"/v1/{resource}", **both) == expected
 
 
+@WITH_A_SERVER
+@given(INSTANTS, st.booleans())
+def test_the_list_of_customers_is_each_customer_as_of_the_time(
+    past: Past, instant: datetime, was_known: bool
+) -> None:
+    server = past.server
+    then = {"as_of": text(instant)} | ({"known_at": past.between} if was_known else {})
+    ids = [one["customer_id"] for one in everything(server, "/v1/customers")]
+    assert len(set(ids)) == len(ids) == CUSTOMERS
+    answers = [server.client.get(f"/v1/customers/{one}", params=then) for one in ids]
+    expected = [answer.json() for answer in answers if answer.status_code == 200]
+    listed = everything(server, "/v1/customers", **then)
+    by_id = itemgetter("customer_id")
+    assert sorted(listed, key=by_id) == sorted(expected, key=by_id)
+    if not was_known:
+        assert [by_id(one) for one in listed] == [one for one in ids if one in map(by_id, listed)]
+
+
+def test_the_view_and_the_sum_of_the_past_say_the_same_of_now(past: Past) -> None:
+    now = {"as_of": text(datetime.now(UTC))}
+    listed = everything(past.server, "/v1/customers")
+    assert everything(past.server, "/v1/customers", **now) == listed
+    assert all(one["email"] and one["sources"]["email"] for one in listed)
+    claimed = {pair for one in everything(past.server, "/v1/payments") for pair in user(one)}
+    assert claimed
+    for customer_id, user_id in claimed:
+        found = everything(past.server, "/v1/customers", external_id=user_id)
+        assert [one["customer_id"] for one in found] == [customer_id]
+        assert everything(past.server, "/v1/customers", external_id=user_id, **now) == found
+
+
+def user(payment: dict[str, Any]) -> list[tuple[str, str]]:
+    """Who has paid, by Dodo's id and by the merchant's."""
+    pairs = payment["metadata"]
+    return [(payment["customer_id"], pairs["user_id"])] if "user_id" in pairs else []
+
+
 Entities: TypeAlias = "dict[str, list[dict[str, Any]]]"
 """The lists of one instant, whole, by resource."""
 
@@ -131,12 +169,18 @@ def is_for_product(one: dict[str, Any], question: Question) -> bool:
     )
 
 
+def has_the_pair(one: dict[str, Any], question: Question) -> bool:
+    key, _, value = question.value.partition("=")
+    return bool(one["metadata"].get(key) == value)
+
+
 MEANINGS: Final[dict[str, Callable[[dict[str, Any], Question], bool]]] = {
     "product_id": is_for_product,
     "created_at_gte": lambda one, question: one["created_at"] >= question.value,
     "created_at_lte": lambda one, question: one["created_at"] <= question.value,
     "active": is_active,
     "open": is_open,
+    "metadata": has_the_pair,
 }
 """What the filters mean that are not just for the value of the field with their name."""
 
@@ -152,8 +196,19 @@ def values_of(asked: Filter, resource: str, lists: Entities) -> set[str]:
     if asked.type is datetime:
         times = sorted(one["created_at"] for one in lists[resource])
         return {times[len(times) // 3], times[-1]}
+    if asked.name == "metadata":
+        pairs = {pair for one in lists[resource] for pair in one["metadata"].items()}
+        return {f"{key}={value}" for key, value in sorted(pairs)[:3] + sorted(pairs)[-3:]}
     own = "subscriptions" if asked.name == "product_id" else resource
     return set(sorted({str(one[asked.name]) for one in lists[own] if one[asked.name]})[:5])
+
+
+def as_asked(asked: Filter, value: str) -> dict[str, str]:
+    """Return the parameter that asks a filter for a value."""
+    if asked.type == dict[str, str]:
+        key, _, value = value.partition("=")
+        return {f"{asked.name}[{key}]": value}
+    return {asked.name: value}
 
 
 @pytest.mark.parametrize("days", [None, 10, 20, 60])
@@ -170,7 +225,7 @@ def test_each_filter_of_each_list_means_the_same_of_today_and_of_the_past(
             for value in values_of(asked, resource, lists):
                 question = Question(value, instant, lists)
                 expected = [one for one in lists[resource] if meant(one, question)]
-                given_ = {asked.name: value, **then}
+                given_ = as_asked(asked, value) | then
                 if then and asked.then is None:
                     refused = past.server.refused(f"/v1/{resource}", **given_)
                     assert refused == (400, "invalid_parameter")

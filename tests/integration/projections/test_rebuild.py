@@ -66,7 +66,7 @@ def test_an_empty_log_is_rebuilt_too(database: str) -> None:
         "INSERT INTO raphus.refunds SELECT (jsonb_populate_record(NULL::raphus.refunds,"
         ' \'{"stream_id": "s", "first_position": 1, "business_id": "b", "refused": 0,'
         ' "history": "complete", "occurred_at": "2026-05-01", "refund_id": "r",'
-        ' "created_at": "2026-05-01", "payment_id": "p"}\')).*',
+        ' "created_at": "2026-05-01", "payment_id": "p", "metadata": {}}\')).*',
     )
     assert differing(rebuilt(database)) == {"refunds": (NONE, Found(1, ["r/b/p"]), NONE)}
     assert not any(shown(database).values())
@@ -96,7 +96,7 @@ def test_what_differs_is_told_and_only_that_is_written(tampered: str) -> None:
     repaired = shown(tampered)
     changed = {table: len(set(repaired[table]) ^ set(rows)) for table, rows in tables.items()}
     assert changed == {"payments": 1, "subscriptions": 2, "timeline": 1} | dict.fromkeys(
-        ["refunds", "disputes", "license_keys", "periods"], 0
+        ["refunds", "disputes", "license_keys", "periods", "identities"], 0
     )
     assert len(set(versions(tampered)) - set(written)) == 2, "the rows added and changed"
     assert rebuilt(tampered, check=True).equal

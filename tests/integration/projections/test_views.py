@@ -18,7 +18,7 @@ from domain.state_machine import Verdict
 from ledger.application import Ledger
 from postgres.statement import Statement
 from projections.read_model import columns_of
-from projections.read_models import customers, periods, timeline
+from projections.read_models import customers, identities, periods, timeline
 from projections.read_models.catalogue import LISTINGS, READ_MODELS
 from projections.read_models.customers import Customer, Totals
 from tests.support.histories import NOON, said
@@ -262,7 +262,8 @@ def test_an_end_that_dodo_contradicts_is_listed_and_the_subscription_gives_acces
     assert (now.active_subscriptions, now.refused) == (1, 1)
     then = NOON + timedelta(minutes=1)
     was = rows(database, customers.objects_then("cus_1", then))
-    assert customers.add_up("cus_1", was, then) == now
+    told = map(identities.read_said, rows(database, identities.said_then("cus_1", then)))
+    assert customers.add_up("cus_1", was, list(told), then) == now
 
 
 def through_payment() -> list[Delivery]:

@@ -129,7 +129,8 @@ def test_an_offset_is_the_same_instant_in_utc() -> None:
         ("metadata[x]", ""),
         ("metadata[x]", "a\0b"),
         ("metadata[a\n]", "x"),
-        ("metadata[x]", "x" * 201),
+        ("metadata[x]", "x" * 501),
+        ("metadata[" + "x" * 101 + "]", "x"),
         ("cursor", "made-up"),
         ("cursor", "é"),
         ("cursor", ""),
@@ -209,7 +210,7 @@ def test_parameters_are_described_as_they_are_spelled() -> None:
     (metadata,) = (parameter for parameter in described if parameter["name"] == "metadata")
     assert (metadata["style"], metadata["explode"]) == ("deepObject", True)
     assert metadata["description"] == "Of those with all of these."
-    assert metadata["schema"]["additionalProperties"] == text
+    assert metadata["schema"]["additionalProperties"] == {**text, "maxLength": 500}
 
 
 def test_a_parameter_that_is_given_twice_is_refused() -> None:

@@ -13,6 +13,7 @@ from api.http.cursors import Cursor
 from api.http.parameters import Texts
 from api.http.questions import Query
 from api.http.reader import Reader
+from api.resources.customers_list import LIST_CUSTOMERS
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
 from api.resources.objects import OBJECTS
 from api.resources.timelines import LIST_REFUSALS
@@ -42,6 +43,7 @@ def questions() -> Iterator[tuple[list[str], Operation[ReadSide, Any, Any]]]:
         for kind in (resource, LISTINGS[resource].kind):
             for command, part in COMMANDS.items():
                 yield [command, kind], getattr(objects, part)
+    yield ["list", "customers"], LIST_CUSTOMERS
     yield ["refusals"], LIST_REFUSALS
     for operation in WINDMILL:
         yield ["windmill", operation.path.rpartition("/")[2]], operation
@@ -57,13 +59,15 @@ def value_of(declared: Field) -> str:
         return str(schema["enum"][-1])
     if "format" in schema:
         return {"date-time": "2026-05-01T00:00:00Z", "uuid": JOB_ID}[str(schema["format"])]
+    if declared.is_mapping:
+        return "some-text"
     by_type = {"boolean": "true", "integer": "7", "string": f"some-{declared.name}"}
     return by_type[str(schema["type"])]
 
 
 def a_cursor(declared: Field) -> str:
     place = timeline.TimelineKey(NOON, 1, "msg_1", 1)
-    made = [Cursor(resource, int).write(5) for resource in (*OBJECTS, "refusals")]
+    made = [Cursor(resource, int).write(5) for resource in (*OBJECTS, "refusals", "customers")]
     kinds = [LISTINGS[resource].kind for resource in OBJECTS]
     made += [Cursor(f"{kind} timeline", timeline.TimelineKey).write(place) for kind in kinds]
     made += [JOBS_CURSOR.write(5), ATTEMPTS_CURSOR.write(Last(NOON, JOB_ID, 1))]
@@ -88,9 +92,14 @@ def test_a_command_takes_what_its_operation_takes_over_http(
     reader = operation.reader
     path = dict.fromkeys(reader.path, "id/1")
     asked = [field for field in reader.query.values() if field.name != "min_position"]
-    query = {field.name: value_of(field) for field in asked}
+    query = {field.spelled.replace("[key]", "[some]"): value_of(field) for field in asked}
     options = [
-        word for name, value in query.items() for word in (f"--{name.replace('_', '-')}", value)
+        word
+        for field, value in zip(asked, query.values(), strict=True)
+        for word in (
+            f"--{field.name.replace('_', '-')}",
+            f"some={value}" if field.is_mapping else value,
+        )
     ]
     args = parser().parse_args([*command, *path.values(), *options])
     assert args.operation is operation
@@ -136,6 +145,8 @@ def test_texts_by_key_are_given_one_option_each(capsys: pytest.CaptureFixture[st
         "list disputes --active true",
         "list payments --limit 101",
         "list payments --cursor abc",
+        "list payments --metadata abc",
+        "list disputes --metadata a=1",
         "show subscription",
         "show plans x",
         "show payment pay_1 --as-of 2099-01-01T00:00:00Z",

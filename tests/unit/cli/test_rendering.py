@@ -182,7 +182,7 @@ def test_all_that_is_known_of_an_object_is_printed(arrivals: list[Delivery]) -> 
         told = printed(show_object, known.entity, "")
         named = {line.split()[0] for line in told.splitlines()[1:]}
         values = {name: getattr(known.entity, name) for name in known.entity.__struct_fields__}
-        unsaid = {name for name, value in values.items() if value is None or value == ()}
+        unsaid = {name for name, value in values.items() if value in (None, (), {})}
         assert named - {"!"} == values.keys() - unsaid - {"drift", "anomaly"}
         assert ("! drift" in told) == (known.entity.drift is not None)
         assert ("! history is partial" in told) == (known.entity.history == "partial")
@@ -225,7 +225,8 @@ def customer(**counts: int) -> Customer:
     totals = {"JPY": Totals(5000, 0), "EUR": Totals(1999, 500)}
     last = NOON + timedelta(days=9)
     return Customer("bus_1", "cus_1", **zeros | counts, first_seen_at=NOON, last_seen_at=last,
-                    totals=totals)  # fmt: skip
+                    totals=totals, email="ann@example.com", name=_ESCAPE, phone_number=None,
+                    metadata={"user_id": "42"}, sources={})  # fmt: skip
 
 
 def lifecycle(built: dict[str, Aggregate], **counts: int) -> Lifecycle:
@@ -265,9 +266,12 @@ LIFE = (
 def test_a_customers_life_is_told_from_who_it_is_to_what_happened() -> None:
     found = lifecycle(aggregates(LIFE), subscriptions=1, active_subscriptions=1, payments=12)
     told = printed(show_customer, found, ", as of then")
-    *lines, counts = told.splitlines()[:5]
+    *lines, counts = told.splitlines()[:8]
     assert lines == [
         "customer cus_1 of bus_1, as of then",
+        "e-mail ann@example.com",
+        f"name {words.plain(_ESCAPE)}",
+        "metadata user_id=42",
         "seen from 2026-05-01 12:00:00 to 2026-05-10 12:00:00 (UTC)",
         "paid 19.99 EUR, refunded 5.00 EUR",
         "paid 5000 JPY, refunded 0 JPY",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.settings import Settings, SettingsError
+from domain.identities import EXTERNAL_ID_KEYS
 
 SECRET = "whsec_" + "c2VjcmV0" * 4
 OTHER = "whsec_" + "b3RoZXI0" * 4
@@ -185,3 +186,26 @@ def test_a_token_that_cannot_be_sent_is_refused_unquoted(token: str) -> None:
     with pytest.raises(SettingsError, match="WINDMILL_TOKEN") as refused:
         Settings.read({"WINDMILL_TOKEN": token})
     assert token not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("", EXTERNAL_ID_KEYS),
+        ("  ", EXTERNAL_ID_KEYS),
+        ("account_id", ("account_id",)),
+        (" account_id , user-id,account_id", ("account_id", "user-id")),
+    ],
+)
+def test_the_keys_of_the_merchants_id_are_tried_in_their_order(
+    text: str, keys: tuple[str, ...]
+) -> None:
+    assert Settings.read({"RAPHUS_EXTERNAL_ID": text}).external_id_keys == keys
+
+
+@pytest.mark.parametrize(
+    "text", [",", "a,", "a,,b", "x" * 101, "a\nb", ",".join("abcdefghijklmnopqrstu")]
+)
+def test_what_is_no_list_of_keys_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"^RAPHUS_EXTERNAL_ID is not a list of 1 to 20 keys"):
+        Settings.read({"RAPHUS_EXTERNAL_ID": text})

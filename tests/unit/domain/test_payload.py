@@ -15,7 +15,7 @@ from domain.aggregates.catalogue import KINDS
 from domain.aggregates.payment import products
 from domain.aggregates.subscription import SUBSCRIPTION
 from domain.delivery import UnreadableError, read_envelope
-from domain.field_readers import text
+from domain.field_readers import metadata, text
 from domain.payload import PayloadReader
 from tests.support.mutations import FLOODED, flooded, mutated
 from tests.support.samples import rehearsals, sample, samples
@@ -24,7 +24,7 @@ from tests.support.strategies import lives
 if TYPE_CHECKING:
     from domain.delivery import Delivery
     from domain.entity import Kind
-    from domain.payload import Payload
+    from domain.payload import Customer, Payload
     from tests.support.samples import Json
 
 TYPES = {type_: kind for kind in KINDS.values() for type_ in kind.machine.types}
@@ -32,7 +32,7 @@ ABOUT = {
     name: body for name, body in (samples() | rehearsals()).items() if name.split("--")[0] in TYPES
 }
 ORDINARY = [name for name in samples() if name in TYPES]
-BYTES_MAX = 32 * 2**10
+BYTES_MAX = 96 * 2**10
 LARGE: dict[str, Json] = {
     "a text": "x" * 10**5,
     "ids": ["x" * 199] * 500,
@@ -41,8 +41,17 @@ LARGE: dict[str, Json] = {
     "a customer with a long id": {"customer_id": "x" * 10**5},
     "a line with a long id": [{"product_id": "x" * 10**5}],
     "a number": 10**4000,
+    "metadata": {f"{number:x>99}": "x" * 499 for number in range(300)},
+    "a customer with metadata": {
+        "email": "x" * 10**5,
+        "metadata": {f"{number:x>99}": "x" * 499 for number in range(300)},
+    },
 }
 ZONES = st.sampled_from([None, UTC, timezone(timedelta(hours=2)), timezone(-timedelta(hours=11))])
+KEYS = st.sampled_from(
+    [*"customer_id product_id email name phone_number metadata a\0b".split(), "x" * 101, ""]
+)
+MANY_PAIRS: dict[str, Json] = {f"key_{number}": number for number in range(60)}
 VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -50,12 +59,12 @@ VALUES = st.recursive(
     | st.floats()
     | st.text(max_size=4)
     | st.datetimes(timezones=ZONES).map(datetime.isoformat)
-    | st.sampled_from([2**63, -(2**63), "6100", "9" * 19, "Month", "month", "x" * 201, "x" * 501]),
+    | st.sampled_from([2**63, -(2**63), "6100", "9" * 19, "Month", "month", "x" * 201, "x" * 501])
+    | st.sampled_from(["a\0b", 1e400, -0.0, 1e300, 10**40]),
     lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["customer_id", "product_id"]), inner)
+        st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=6) | st.just(MANY_PAIRS)
     ),
-    max_leaves=5,
+    max_leaves=9,
 )
 """What JSON can say, near to what the fields should say."""
 
@@ -75,7 +84,21 @@ def _values(kind: Kind, told: tuple[datetime, Payload]) -> str:
     links = {name: link(payload) for name, link in kind.links.items()}
     begins = [machine.is_unannounced(word, payload) for word in machine.words]
     state = [text(getattr(payload, name, None)) for name in (kind.status_field, kind.stage_field)]
-    return repr((occurred_at, kind.id_of(payload), state, read, links, products(payload), begins))
+    own = {field: reader(getattr(payload, field)) for field, reader in READ_AGAIN.items()}
+    return repr(
+        (occurred_at, kind.id_of(payload), state, read, links, products(payload), begins, own)
+    )
+
+
+def _customer(customer: Customer | None) -> object:
+    if customer is None:
+        return None
+    told = customer.metadata
+    texts = [text(value) for value in (customer.email, customer.name, customer.phone_number)]
+    return *texts, None if told is None else metadata(told)
+
+
+READ_AGAIN = {"customer": _customer, "metadata": metadata}
 
 
 def _assert_read_alike(body: bytes) -> None:
@@ -141,6 +164,6 @@ def test_of_a_large_body_little_is_kept(kind: Kind, value: Json) -> None:
 def test_what_nobody_reads_is_not_kept_and_no_obstacle() -> None:
     body = sample("subscription.active")
     small = json.dumps(body).encode()
-    body["data"]["metadata"] = {"more": ["x" * 1_000] * 100, "quantity": "many"}
+    body["data"]["meters"] = {"more": ["x" * 1_000] * 100, "quantity": "many"}
     large = json.dumps(body).encode()
     assert SUBSCRIPTION.payloads.read(large) == SUBSCRIPTION.payloads.read(small)

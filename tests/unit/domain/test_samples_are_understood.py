@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.aggregates.notice import Notice
+from domain.identities import identities
 from tests.support.histories import aggregates, delivery, of_one
 from tests.support.samples import Json, rehearsals, samples
 
@@ -217,7 +218,8 @@ def _assert_kept_and_listed(*bodies: bytes) -> None:
     entities = [known.entity for stream in streams for known in stream.entities()]
     assert sorted(kept, key=attrgetter("webhook_id")) == delivered
     assert sorted(entry.webhook_id for entry in listed) == [d.webhook_id for d in delivered]
-    for thing in (*listed, *entities):
+    people = [identity for stream in streams for identity in identities(stream)]
+    for thing in (*listed, *entities, *people):
         _assert_storable(thing)
 
 
@@ -228,6 +230,10 @@ def _assert_storable(value: object) -> None:
     if isinstance(value, tuple):
         assert len(value) <= 100
         for part in value:
+            _assert_storable(part)
+    elif isinstance(value, dict):
+        assert len(value) <= 50
+        for part in (*value, *value.values()):
             _assert_storable(part)
     elif isinstance(value, str):
         assert len(value) <= 500

@@ -169,3 +169,19 @@ def test_a_history_needs_a_present_with_a_time_zone_and_a_number_of_customers() 
         merchant(1, customers=1, until=UNTIL.replace(tzinfo=None))
     with pytest.raises(ValueError, match="negative"):
         merchant(1, customers=-1, until=UNTIL)
+
+
+def test_purchases_carry_the_merchants_id_of_the_buyer_and_few_addresses_change() -> None:
+    ids: dict[str, set[str]] = defaultdict(set)
+    addresses: dict[str, list[str]] = defaultdict(list)
+    for one in merchant(1, customers=60, until=UNTIL):
+        data = msgspec.json.decode(one.body)["data"]
+        if isinstance(customer := data.get("customer"), dict):
+            addresses[customer["customer_id"]].append(customer["email"].partition("@")[2])
+            ids[customer["customer_id"]] |= {data.get("metadata", {}).get("user_id")} - {None}
+    assert len(set().union(*ids.values())) > 40
+    assert max(map(len, ids.values())) == 1
+    moved = [told for told in addresses.values() if len(set(told)) > 1]
+    assert 0 < len(moved) < 15
+    # By time of occurrence an address changes once.
+    assert all(sorted(told) == told for told in moved)

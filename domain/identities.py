@@ -1,0 +1,195 @@
+"""Who each thing says its customer is, and from when until when it said the same."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from domain.aggregates.catalogue import RANK_OF_NOTICES
+from domain.aggregates.notice import Notice
+from domain.aggregates.routing import NOTICE
+from domain.field_readers import metadata, text
+from domain.payload import LINKS, Customer, links_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from domain.aggregate import Aggregate
+    from domain.payload import Payload
+    from domain.timeline import Folded
+
+EXTERNAL_ID_KEYS: Final = (
+    "userId",
+    "user_id",
+    "clerk_user_id",
+    "clerkUserId",
+    "supabase_user_id",
+    "firebase_uid",
+    "external_id",
+    "externalId",
+    "referenceId",
+    "organizationId",
+    "organization_id",
+)
+"""The keys of metadata that merchants most use for their own ids (docs/customers.md tells why)."""
+EMAIL_CHARS_MAX: Final = 320
+"""A longer address is nobody's (RFC 3696, erratum 1690), and would not fit into an index."""
+
+
+class Identity(msgspec.Struct, frozen=True, gc=False):
+    """A span of occurrence time in which one thing said the same of its customer.
+
+    It begins with a fact at `valid_from` and holds up to, but not at, `valid_to`; None is until
+    now. `occurred_at`, `rank` and `webhook_id` are the newest fact in it that said so, in the
+    order of the timeline. Facts of one instant may say different things: each has its span, empty
+    but for the last, and `ordinal` counts those with one `valid_from`.
+
+    What the thing does not say is None, except that a customer once named stays named; `metadata`
+    is the thing's own and `customer_metadata` its customer's. `email_folded` is the address without
+    regard to case, None where none can be looked for. `first_position` is of the first event about
+    the thing, whenever it occurred.
+    """
+
+    kind: str
+    id: str
+    business_id: str
+    first_position: int
+    valid_from: datetime
+    ordinal: int
+    valid_to: datetime | None
+    occurred_at: datetime
+    rank: int
+    webhook_id: str
+    customer_id: str | None
+    email: str | None
+    email_folded: str | None
+    name: str | None
+    phone_number: str | None
+    customer_metadata: dict[str, str] | None
+    metadata: dict[str, str]
+
+
+def identities(aggregate: Aggregate) -> list[Identity]:
+    """Return what each thing that the stream is about says of its customer, in order.
+
+    A notice says something where its body names a customer.
+    """
+    if isinstance(aggregate, Notice):
+        return _of_notice(aggregate)
+    return [
+        identity
+        for (kind, entity_id), folded in aggregate.folded().items()
+        for identity in _of_entity(kind, entity_id, aggregate.business_id, folded)
+    ]
+
+
+def folded_email(email: str | None) -> str | None:
+    """Return an address as it is compared: two that differ in case alone are one.
+
+    By Unicode's full case folding, so that `ß` is `ss`. None where it is no address to look for.
+    """
+    folded = email.casefold() if email else ""
+    return folded if 0 < len(folded) <= EMAIL_CHARS_MAX else None
+
+
+class _Said(NamedTuple):
+    """What a body says of a customer: the fields of an identity from `customer_id` on."""
+
+    customer_id: str | None
+    email: str | None
+    email_folded: str | None
+    name: str | None
+    phone_number: str | None
+    customer_metadata: dict[str, str] | None
+    metadata: dict[str, str]
+
+
+class _Fact(NamedTuple):
+    occurred_at: datetime
+    rank: int
+    webhook_id: str
+
+
+class _Stretch(NamedTuple):
+    """Facts, next to one another in the timeline, whose bodies say the same."""
+
+    first: _Fact
+    last: _Fact
+    said: _Said
+
+
+_NOTHING: Final = _Said(None, None, None, None, None, None, {})
+
+
+def _of_notice(notice: Notice) -> list[Identity]:
+    envelope = notice.envelope
+    if envelope is None:
+        return []
+    said = _said(links_of(envelope.data), None)
+    if said.customer_id is None:
+        return []
+    first = notice.events[0]
+    webhook_id = first.delivery.webhook_id
+    fact = _Fact(envelope.timestamp, RANK_OF_NOTICES, webhook_id)
+    position = first.position or 0
+    return _spans(NOTICE, webhook_id, envelope.business_id, position, [_Stretch(fact, fact, said)])
+
+
+def _of_entity(kind: str, entity_id: str, business_id: str, folded: Folded) -> list[Identity]:
+    position = min(fact.position for fact in folded.facts)
+    return _spans(kind, entity_id, business_id, position, list(_stretches(folded)))
+
+
+def _stretches(folded: Folded) -> Iterator[_Stretch]:
+    stretch: _Stretch | None = None
+    told: object = None
+    for fact, _, _, observations in folded.steps():
+        here = _Fact(*fact[:3])
+        for observation in observations:
+            payload = observation.payload
+            before, told = told, (payload.customer, payload.customer_id, payload.metadata)
+            if stretch is None:
+                stretch = _Stretch(here, here, _said(payload, None))
+                continue
+            said = stretch.said
+            if told != before:
+                said = _said(payload, said.customer_id)
+            if said == stretch.said:
+                stretch = stretch._replace(last=here)
+            else:
+                yield stretch
+                stretch = _Stretch(here, here, said)
+    if stretch is not None:
+        yield stretch
+
+
+def _said(payload: Payload, customer_id: str | None) -> _Said:
+    customer = payload.customer or Customer()
+    email, own = text(customer.email), customer.metadata
+    return _Said(
+        LINKS["customer_id"](payload) or customer_id,
+        email,
+        folded_email(email),
+        text(customer.name),
+        text(customer.phone_number),
+        None if own is None else metadata(own),
+        metadata(payload.metadata),
+    )
+
+
+def _spans(
+    kind: str, thing_id: str, business_id: str, position: int, stretches: list[_Stretch]
+) -> list[Identity]:
+    named = kind, thing_id, business_id, position
+    make: Callable[..., Identity] = Identity
+    spans: list[Identity] = []
+    ordinal, before = 0, None
+    ends = [*(stretch.first.occurred_at for stretch in stretches[1:]), None]
+    for (first, last, said), end in zip(stretches, ends, strict=True):
+        valid_from = first.occurred_at
+        ordinal, before = (ordinal + 1 if valid_from == before else 0), valid_from
+        if said != _NOTHING:
+            spans.append(make(*named, valid_from, ordinal, end, *last, *said))
+    return spans

@@ -1,0 +1,310 @@
+"""Persons: found by the merchant's own id or an e-mail address, now and at any time of the past."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import psycopg
+import pytest
+
+from api.queries.persons import PERSONS_MAX
+from projections.read_models import customers
+from projections.read_models.claims import Asked, claims
+from tests.support.histories import said
+from tests.support.http_server import Served, served
+from tests.support.projected import project, record
+from tests.support.rebuilds import rebuilt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from domain.delivery import Delivery
+    from tests.support.samples import Json
+
+HOSTILE = ["50%", "%(x)s", "'; DROP TABLE x; --", '"', "\\", "😀 %s", "x" * 500]
+
+
+@pytest.fixture
+def server(database: str) -> Iterator[Served]:
+    with served(database) as running:
+        yield running
+
+
+def bought(number: int, minute: int, customer: Mapping[str, object], **data: Json) -> Delivery:
+    about: dict[str, object] = {"payment_id": f"pay_{number}", "customer": customer, **data}
+    return said("payment.succeeded", minute, f"msg_{number}", **about)
+
+
+def take(server: Served, database: str, *deliveries: Delivery) -> None:
+    """Record deliveries, and wait until the read models show them."""
+    record(database, deliveries)
+    server.get("/v1/refusals", min_position=server.get("/readyz")["log_position"])
+
+
+def found(server: Served, **asked: str) -> list[str]:
+    return [one["customer_id"] for one in server.get("/v1/customers", **asked)["items"]]
+
+
+def persons(server: Served, **asked: str) -> list[str]:
+    return [one["customer_id"] for one in server.get("/v1/persons", **asked)["persons"]]
+
+
+def at(minute: int) -> str:
+    return f"2026-05-01T12:{minute:02d}:00Z"
+
+
+def test_what_a_customer_is_comes_from_the_newest_fact_that_says_it(
+    server: Served, database: str
+) -> None:
+    new = {"customer_id": "cus_1", "email": "new@example.com", "name": None}
+    old = {"customer_id": "cus_1", "email": "old@example.com", "name": "Ann", "metadata": {"a": 1}}
+    take(server, database, bought(2, 9, new), bought(1, 5, old))
+    one = server.get("/v1/customers/cus_1")
+    assert (one["email"], one["name"], one["phone_number"]) == ("new@example.com", "Ann", None)
+    assert one["metadata"] == {"a": "1"}
+    assert {name: said_by["webhook_id"] for name, said_by in one["sources"].items()} == {
+        "email": "msg_2",
+        "name": "msg_1",
+        "metadata": "msg_1",
+    }
+    assert server.get("/v1/customers/cus_1", as_of=at(20)) == one
+    was = server.get("/v1/customers/cus_1", as_of=at(8))
+    assert (was["email"], was["sources"]["email"]["occurred_at"]) == ("old@example.com", at(5))
+    assert server.get("/v1/customers/cus_1/lifecycle")["customer"] == one
+    assert server.get("/v1/customers")["items"] == [one]
+    assert server.get("/v1/customers", as_of=at(8))["items"] == [was]
+
+
+def test_the_source_of_the_past_is_the_newest_fact_of_then(server: Served, database: str) -> None:
+    ann = {"customer_id": "cus_1", "email": "ann@example.com"}
+    ben = {"customer_id": "cus_1", "email": "ben@example.com"}
+    told = {"subscription_id": "sub_1"}
+    take(
+        server,
+        database,
+        said("subscription.active", 0, "msg_1", **told, customer=ann),
+        bought(2, 5, ben),
+        said("subscription.renewed", 9, "msg_3", **told, customer=ann),
+    )
+    assert server.get("/v1/customers/cus_1")["sources"]["email"]["webhook_id"] == "msg_3"
+    was = server.get("/v1/customers/cus_1", as_of=at(6))
+    assert (was["email"], was["sources"]["email"]["webhook_id"]) == ("ben@example.com", "msg_2")
+    assert persons(server, email="ann@example.com", as_of=at(6)) == []
+    assert persons(server, email="ann@example.com") == ["cus_1"]
+
+
+def test_an_address_finds_whoever_has_it_now_in_any_case(server: Served, database: str) -> None:
+    take(
+        server,
+        database,
+        bought(1, 1, {"customer_id": "cus_1", "email": "Straße@Example.com"}),
+        bought(2, 2, {"customer_id": "cus_2", "email": "İ@example.com"}),
+        bought(3, 3, {"customer_id": "cus_1", "email": "ann@example.com"}),
+        bought(4, 4, {"customer_id": "cus_3", "email": "STRASSE@example.com"}),
+    )
+    assert found(server, email="STRASSE@EXAMPLE.COM") == ["cus_3"]
+    assert found(server, email="straße@example.com") == ["cus_3"]
+    assert found(server, email="i̇@EXAMPLE.com") == ["cus_2"]
+    assert found(server, email="Ann@example.com") == persons(server, email="ANN@example.com")
+    assert found(server, email="STRASSE@EXAMPLE.COM", as_of=at(2)) == ["cus_1"]
+    assert found(server, email="x" * 500) == []
+
+
+def test_an_id_is_found_wherever_it_is_claimed(server: Served, database: str) -> None:
+    mine: dict[str, Json] = {"user_id": 42}
+    owner = {"customer_id": "cus_4", "metadata": mine}
+    take(
+        server,
+        database,
+        bought(1, 1, {"customer_id": "cus_1"}, metadata=mine),
+        said("subscription.active", 2, "msg_2", subscription_id="sub_1", customer_id="cus_2",
+             metadata=mine),
+        said("abandoned_checkout.detected", 3, "msg_3", customer_id="cus_3", metadata=mine),
+        bought(4, 4, owner),
+        bought(5, 5, {"customer_id": "cus_5"}),
+        said("refund.succeeded", 6, "msg_6", payment_id="pay_5", refund_id="ref_1", metadata=mine),
+        bought(7, 7, {"customer_id": "cus_6"}, metadata={"user_id": "421", "note": "42"}),
+    )  # fmt: skip
+    answer = server.get("/v1/persons", external_id="42")
+    keys = {one["customer_id"]: one["claims"] for one in answer["persons"]}
+    assert list(keys) == ["cus_1", "cus_2", "cus_4", "cus_5", "cus_3"]
+    assert (answer["several"], answer["more"]) == (True, False)
+    assert keys["cus_4"] == [
+        {
+            "kind": "payment",
+            "id": "pay_4",
+            "key": "customer.metadata.user_id",
+            "webhook_id": "msg_4",
+        }
+    ]
+    (refund,) = keys["cus_5"]
+    assert (refund["kind"], refund["key"]) == ("refund", "metadata.user_id")
+    assert found(server, external_id="42") == ["cus_5", "cus_4", "cus_3", "cus_2", "cus_1"]
+    assert found(server, external_id="42", as_of=at(2)) == ["cus_2", "cus_1"]
+    first = server.get("/v1/customers", external_id="42", limit=2)
+    rest = server.get("/v1/customers", external_id="42", limit=9, cursor=first["next"])
+    listed = [one["customer_id"] for one in first["items"] + rest["items"]]
+    assert listed == ["cus_5", "cus_4", "cus_3", "cus_2", "cus_1"]
+    checkout = server.get("/v1/customers/cus_3")
+    assert (checkout["payments"], checkout["first_seen_at"]) == (0, at(3))
+    assert server.get("/v1/customers/cus_3", as_of=at(9)) == checkout
+    assert server.get("/v1/customers/cus_3/timeline")["items"] == []
+
+
+def test_of_several_keys_the_first_that_is_there_is_the_claim(
+    server: Served, database: str
+) -> None:
+    take(
+        server,
+        database,
+        bought(1, 1, {"customer_id": "cus_1"}, metadata={"userId": "7", "organizationId": "org"}),
+        bought(2, 2, {"customer_id": "cus_2"}, metadata={"organizationId": "org"}),
+    )
+    assert persons(server, external_id="org") == ["cus_2"]
+    assert persons(server, external_id="7") == ["cus_1"]
+
+
+def test_what_is_said_no_more_is_claimed_no_more(server: Served, database: str) -> None:
+    take(
+        server,
+        database,
+        said("subscription.active", 1, "msg_1", subscription_id="sub_1", customer_id="cus_1",
+             metadata={"user_id": "42"}),
+        said("subscription.updated", 5, "msg_2", subscription_id="sub_1", customer_id="cus_1",
+             metadata={"user_id": "43"}),
+        bought(3, 6, {"customer_id": "cus_2", "metadata": {"user_id": "42"}}),
+        bought(4, 7, {"customer_id": "cus_2", "metadata": {}}),
+    )  # fmt: skip
+    assert persons(server, external_id="42") == []
+    assert persons(server, external_id="42", as_of=at(2)) == ["cus_1"]
+    assert persons(server, external_id="42", as_of=at(6)) == ["cus_2"]
+    assert persons(server, external_id="43") == ["cus_1"]
+
+
+def test_many_checkouts_with_anothers_id_push_nobody_out(server: Served, database: str) -> None:
+    mine: dict[str, Json] = {"user_id": "42"}
+    forged = [
+        said("abandoned_checkout.detected", 1, f"msg_x{number}", customer_id=f"cus_x{number}",
+             metadata=mine)
+        for number in range(PERSONS_MAX + 5)
+    ]  # fmt: skip
+    take(server, database, *forged, bought(1, 9, {"customer_id": "cus_1"}, metadata=mine))
+    answer = server.get("/v1/persons", external_id="42")
+    assert len(answer["persons"]) == PERSONS_MAX
+    assert answer["persons"][0]["customer_id"] == "cus_1"
+    assert answer["more"] is True
+
+
+def test_known_at_tells_what_was_known_then(server: Served, database: str) -> None:
+    one = {"customer_id": "cus_1", "email": "ann@example.com", "metadata": {"user_id": "42"}}
+    take(server, database, bought(1, 1, one))
+    (first,) = server.get("/v1/events")["items"]
+    late = {"customer_id": "cus_1", "email": "ben@example.com", "metadata": {"user_id": "43"}}
+    take(server, database, bought(2, 2, late))
+    then = {"known_at": first["recorded_at"]}
+    was = server.get("/v1/customers/cus_1", **then)
+    assert (was["email"], was["metadata"]) == ("ann@example.com", {"user_id": "42"})
+    assert found(server, external_id="42", **then) == ["cus_1"]
+    assert found(server, external_id="42") == []
+    assert persons(server, email="ann@example.com", **then) == ["cus_1"]
+    assert persons(server, email="ann@example.com", **then, as_of=at(0)) == []
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_buyers_write_is_found_as_it_is(server: Served, database: str, text: str) -> None:
+    pairs: dict[str, Json] = {"user_id": text, "other": "a\0b"}
+    take(server, database, bought(1, 1, {"customer_id": "cus_1", "email": text}, metadata=pairs))
+    assert found(server, external_id=text) == ["cus_1"]
+    (one,) = server.get("/v1/payments", **{"metadata[user_id]": text})["items"]
+    assert one["metadata"] == {"user_id": text, "other": "a�b"}
+    query = {"metadata[user_id]": text, "metadata[other]": "none"}
+    assert server.get("/v1/payments", **query)["items"] == []
+    assert server.get("/v1/payments", **{"metadata[%s]": text})["items"] == []
+
+
+def test_a_tenants_customers_are_its_own(server: Served, database: str) -> None:
+    mine = bought(1, 1, {"customer_id": "cus_1", "email": "a@x.com"}, metadata={"user_id": "42"})
+    theirs = msgspec.structs.replace(
+        mine, webhook_id="msg_2", body=mine.body.replace(b"bus_1", b"bus_2")
+    )
+    take(server, database, mine, theirs)
+    for asked in ({}, {"email": "a@x.com"}, {"external_id": "42"}):
+        one = server.get("/v1/customers", business_id="bus_1", **asked)["items"]
+        both = server.get("/v1/customers", **asked)["items"]
+        assert [each["business_id"] for each in one] == ["bus_1"]
+        assert [each["business_id"] for each in both] == ["bus_2", "bus_1"]
+        then = server.get("/v1/customers", as_of=at(9), **asked)["items"]
+        assert then == both
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"email": "a", "external_id": "b"}, {"customer_id": "a", "email": "b"}],
+)
+def test_who_is_asked_about_is_told_in_one_way(server: Served, asked: dict[str, str]) -> None:
+    answer = server.client.get("/v1/persons", params=asked)
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert error["details"] == {"expected": ["customer_id", "email", "external_id"]}
+    assert "exactly one of" in error["message"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "metadata=x",
+        "metadata[]=x",
+        "metadata[a=x",
+        "metadata[a%3Db]=x",
+        "metadata[a]=x&metadata[a]=y",
+        "metadata[a]=",
+        "metadata[a]=" + "x" * 501,
+        "metadata[" + "x" * 101 + "]=x",
+        "metadata[a]=%00",
+    ],
+)
+def test_pairs_that_are_none_are_refused(server: Served, query: str) -> None:
+    answer = server.client.get(f"/v1/payments?{query}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_parameter")
+
+
+def test_a_notice_whose_further_body_names_nobody_loses_its_customer(database: str) -> None:
+    about = {"customer_id": "cus_1", "metadata": {"user_id": "42"}}
+    named = said("abandoned_checkout.detected", 5, "msg_1", **about)
+    # The body that counts is the first by its bytes, whichever came first.
+    other = msgspec.structs.replace(
+        named, body=named.body.replace(b'"cus_1"', b"null").replace(b"{", b"{ ", 1)
+    )
+    assert other.body < named.body
+    record(database, [named])
+    project(database)
+    record(database, [other])
+    project(database)
+    with psycopg.connect(database) as conn:
+        assert conn.execute("SELECT count(*) FROM raphus.identities").fetchone() == (0,)
+    assert rebuilt(database, check=True).equal
+
+
+def test_persons_are_found_by_indexes(database: str) -> None:
+    keys = ("user_id", "userId")
+    statements: list[Any] = [
+        claims(asked, None)
+        for asked in (
+            Asked(customer_id="cus_1"),
+            Asked(email="a@example.com"),
+            Asked(external_id="42", keys=keys),
+        )
+    ]
+    statements += [
+        customers.page(asked, business_id=None, as_of=None, before=None, limit=9)
+        for asked in ([], [Asked(email="a")], [Asked(external_id="42", keys=keys)])
+    ]
+    statements += [customers.by_ids(["cus_1", "cus_2"])]
+    with psycopg.connect(database) as conn:
+        # The tables are small: what has an index at all is to be found out.
+        conn.execute("SET enable_seqscan = off; SET search_path = raphus")
+        for statement in statements:
+            plan = conn.execute(f"EXPLAIN {statement.sql}".encode(), statement.params).fetchall()
+            text = "\n".join(line for (line,) in plan)
+            assert "Seq Scan" not in text, f"{statement.sql}\n{text}"
