@@ -16,6 +16,7 @@ from api.http.errors import INTERNAL, ApiError
 from api.metrics import Metrics
 from api.queries.database import Database
 from api.queries.freshness import Freshness
+from api.queries.policy_file import PolicyFile
 from api.queries.snapshot_cache import SnapshotCache
 from api.routes import routes
 from api.services import Services
@@ -43,6 +44,7 @@ def application(
     verifier: Verifier,
     guard: Guard,
     routes_file: RoutesFile | None = None,
+    policy_file: PolicyFile | None = None,
     *,
     queue_max: int = QUEUE_MAX,
 ) -> Starlette:
@@ -56,6 +58,7 @@ def application(
         database=database,
         snapshots=SnapshotCache(conninfo, database),
         routes=routes_file or RoutesFile(Path(os.devnull)),
+        policy=policy_file or PolicyFile(Path(os.devnull)),
         guard=guard,
         freshness=Freshness(conninfo, POSITION),
         metrics=metrics,

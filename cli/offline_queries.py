@@ -117,7 +117,7 @@ async def _reading(
     database = Database(conninfo_)
     snapshots = SnapshotCache(conninfo_, database, wait_s=None, progress=progress)
     try:
-        yield ReadSide(database, snapshots, settings.windmill.routes_file())
+        yield ReadSide(database, snapshots, settings.windmill.routes_file(), settings.policy_file())
     finally:
         await snapshots.stop()
         await database.close()

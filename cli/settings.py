@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from api.queries.policy_file import PolicyFile
 from api.webhooks.verifier import Verifier
 from ledger.integrity.signatures import SecretError
 from telemetry.errors import RaphusError
@@ -32,6 +33,8 @@ WINDMILL_WORKSPACE: Final = "WINDMILL_WORKSPACE"
 WINDMILL_TOKEN: Final = "WINDMILL_TOKEN"  # noqa: S105 -- the variable's name
 WINDMILL_ROUTES: Final = "WINDMILL_ROUTES"
 ROUTES_BY_DEFAULT: Final = "windmill.toml"
+POLICY: Final = "RAPHUS_POLICY"
+POLICY_BY_DEFAULT: Final = "raphus.toml"
 
 _SECRETS: Final = (WEBHOOK_KEY, DATABASE_URL, API_KEY, WINDMILL_TOKEN)
 API_KEY_CHARS_MIN: Final = 16
@@ -75,7 +78,8 @@ class Settings:
 
     `webhook_keys` are the secrets of the webhooks, newest first by habit; each of them is
     accepted. Without `database_url`, PostgreSQL is run under `home`; without `api_key`, one is
-    kept there. A `port` of 0 takes a free one.
+    kept there. A `port` of 0 takes a free one. The file `policy` need not be there, unless it was
+    named (`policy_named`).
     """
 
     home: Path
@@ -85,6 +89,8 @@ class Settings:
     api_key: str | None = field(default=None, repr=False)
     webhook_keys: tuple[str, ...] = field(default=(), repr=False)
     windmill: WindmillSettings = WindmillSettings()
+    policy: Path = Path(POLICY_BY_DEFAULT)
+    policy_named: bool = False
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -102,7 +108,13 @@ class Settings:
             api_key=_api_key(environ),
             webhook_keys=tuple(key.strip() for key in keys.split(",")) if keys else (),
             windmill=_windmill(environ),
+            policy=Path(environ.get(POLICY) or POLICY_BY_DEFAULT).expanduser().absolute(),
+            policy_named=bool(environ.get(POLICY)),
         )
+
+    def policy_file(self) -> PolicyFile:
+        """Return the policy of access, which follows its file."""
+        return PolicyFile(self.policy, required=self.policy_named)
 
     def verifier(self) -> Verifier:
         """Return what checks the signatures of webhooks.

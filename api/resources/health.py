@@ -123,7 +123,9 @@ async def _readyz(services: Services, _arguments: Arguments) -> Ready:
     follower: Literal["leading", "standing by"]
     follower = "leading" if services.follower.leading else "standing by"
     shown = str(status.log_position), str(status.projected_position), status.lag_s
-    warnings = {"clock": problem} if (problem := status.doubt) else {}
+    services.policy.current()
+    warned = {"clock": status.doubt, "policy": services.policy.problem}
+    warnings = {about: problem for about, problem in warned.items() if problem}
     return Ready("ready", follower, writer.queued, *shown, warnings)
 
 

@@ -15,6 +15,7 @@ import pytest
 from api.http.errors import ApiError
 from api.openapi import document
 from api.queries.database import Database
+from api.queries.policy_file import PolicyFile
 from api.queries.read_side import ReadSide
 from api.queries.snapshot_cache import SnapshotCache
 from api.resources.objects import list_of
@@ -52,7 +53,12 @@ def ask(conninfo: str, operation: Operation[ReadSide, Any], query: str) -> list[
         database = Database(conninfo)
         snapshots = SnapshotCache(conninfo, database)
         try:
-            read_side = ReadSide(database, snapshots, RoutesFile(Path(os.devnull)))
+            read_side = ReadSide(
+                database,
+                snapshots,
+                RoutesFile(Path(os.devnull)),
+                PolicyFile(Path(os.devnull)),
+            )
             given = operation.takes.read({}, query.encode())
             return [one.refund_id for one in (await operation.handle(read_side, given)).items]
         finally:
