@@ -11,11 +11,13 @@ from api.endpoint import Endpoint
 from api.http.operations import Operation
 from api.http.responses import JSON, Content, encode
 from api.openapi import document
+from api.resources.access import GET_ACCESS
 from api.resources.customers import GET_CUSTOMER, GET_CUSTOMER_TIMELINE
 from api.resources.events import GET_EVENT, LIST_EVENTS
 from api.resources.health import HEALTHZ, METRICS, READYZ
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
 from api.resources.objects import OBJECTS
+from api.resources.state import GET_CUSTOMER_STATE, GET_EXTERNAL_STATE
 from api.resources.timelines import LIST_REFUSALS
 from api.resources.workflows import OPERATIONS as WINDMILL
 from api.webhooks.endpoint import PATH, Webhooks
@@ -34,7 +36,10 @@ OPERATIONS: Final[tuple[Operation[Services, object], ...]] = (
     # An id may hold a slash, so what is more than the customer comes before the customer.
     GET_CUSTOMER_TIMELINE,
     GET_CUSTOMER_LIFECYCLE,
+    GET_EXTERNAL_STATE,
+    GET_CUSTOMER_STATE,
     GET_CUSTOMER,
+    GET_ACCESS,
     LIST_REFUSALS,
     LIST_EVENTS,
     GET_EVENT,

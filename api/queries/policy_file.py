@@ -78,7 +78,8 @@ def read_policy(path: Path, content: bytes) -> Policy:
     declared = tables.get(TABLE, {})
     if not isinstance(declared, dict):
         _wrong(path, _line(text, TABLE), f"{TABLE} must be a table: [{TABLE}]")
-    return Policy(**{key: _read(path, text, key, declared[key]) for key in declared})
+    rules: dict[str, Any] = {key: _read(path, text, key, declared[key]) for key in declared}
+    return Policy(**rules)
 
 
 def _read(path: Path, text: str, key: str, value: object) -> object:

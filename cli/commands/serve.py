@@ -71,7 +71,8 @@ def serve(settings: Settings) -> None:
     read_policy(settings)  # tells what is wrong with the file
     api_key = settings.api_key or kept_key(settings.home)
     with listening(settings.host, settings.port) as sock, database(settings) as conninfo:
-        app = application(conninfo, verifier, KeyGuard(api_key), routes_file, settings.policy_file())
+        guard, policy_file = KeyGuard(api_key), settings.policy_file()
+        app = application(conninfo, verifier, guard, routes_file, policy_file)
         server = Server(app, lambda: _announce(settings, sock))
         try:
             with _windmill(settings.windmill, conninfo):

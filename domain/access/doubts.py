@@ -25,7 +25,7 @@ class Doubt(msgspec.Struct, frozen=True):
 
     kind: str
     id: str
-    code: Literal["drift", "partial", "refused", "anomaly", "overdue", "cut"]
+    code: Literal["drift", "partial", "refused", "anomaly", "overdue", "several", "cut"]
     text: str
 
 

@@ -1,0 +1,67 @@
+"""Whether somebody may in, until when, why, on what evidence, and how sure that is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from api.http.operations import MIN_POSITION, Operation
+from api.http.parameters import Declared, text
+from api.queries.holdings import PERSON, Customer, Freshness, gather
+from api.queries.time_travel import AS_OF, KNOWN_AT
+from domain.access.access import Access, access
+from domain.access.doubts import Doubt, doubts
+
+if TYPE_CHECKING:
+    from api.http.parameters import Arguments
+    from api.queries.read_side import ReadSide
+
+PRODUCT_ID: Final = text("product_id", "Access to this product; without it, to any.")
+
+
+class AccessAnswer(Access, frozen=True, kw_only=True):
+    """Whether there is access `at` an instant, by the policy in force.
+
+    `until` is the instant at which the answer changes by time alone; null where none is known.
+    `customers` are all who are, or claim to be, the person: what any of them has counts.
+    """
+
+    at: datetime
+    product_id: str | None
+    customers: list[Customer]
+    doubts: list[Doubt]
+    freshness: Freshness
+
+
+async def _access(read_side: ReadSide, arguments: Arguments) -> AccessAnswer:
+    asked = {name: str(value) for name, value in arguments.among(PERSON).items()}
+    found, product_id = await gather(read_side, asked, arguments), arguments[PRODUCT_ID]
+    policy = read_side.policy.current()
+    answer = access(found.holdings, found.at, policy, product_id, is_known=found.is_known)
+    # Of another product it may be doubted what it likes.
+    about = [
+        one
+        for one in found.holdings
+        if product_id is None or not one.product_ids or product_id in one.product_ids
+    ]
+    return AccessAnswer(
+        answer.access,
+        answer.until,
+        answer.reason,
+        answer.rests_on,
+        at=found.at,
+        product_id=product_id,
+        customers=found.customers,
+        doubts=[*found.doubts, *doubts(about, found.at)],
+        freshness=found.freshness,
+    )
+
+
+GET_ACCESS: Final = Operation["ReadSide", AccessAnswer](
+    path="/v1/access",
+    name="get_access",
+    summary="Tell whether somebody has access, until when, why, and on what evidence.",
+    handle=_access,
+    answers=AccessAnswer,
+    takes=Declared(query=(*PERSON, PRODUCT_ID, AS_OF, KNOWN_AT, MIN_POSITION)),
+)
