@@ -61,7 +61,7 @@ class Freshness(msgspec.Struct, frozen=True):
     last_webhooks: list[LastWebhook]
 
 
-class Customer(msgspec.Struct, frozen=True, order=True):
+class Claimant(msgspec.Struct, frozen=True, order=True):
     """A customer that is, or claims to be, the person asked about."""
 
     business_id: str
@@ -72,7 +72,7 @@ class Gathered(NamedTuple):
     """What all the customers have that are one person, as of `at`."""
 
     at: datetime
-    customers: list[Customer]
+    customers: list[Claimant]
     holdings: list[Holding]
     freshness: Freshness
     doubts: list[Doubt]
@@ -135,19 +135,19 @@ async def _rows(read_side: ReadSide, statement: Any, then: Then) -> list[Any]:  
     return await read_side.snapshots.rows(statement, then.known_position)
 
 
-def _customers(owners: Sequence[Owner], holdings: Iterable[Holding]) -> list[Customer]:
+def _customers(owners: Sequence[Owner], holdings: Iterable[Holding]) -> list[Claimant]:
     """Return the customers that were found, and those that are known by their claim."""
-    claimed = {Customer(o.business_id, o.customer_id) for o in owners if o.business_id is not None}
+    claimed = {Claimant(o.business_id, o.customer_id) for o in owners if o.business_id is not None}
     asked = {owner.customer_id for owner in owners}
     found = {
-        Customer(one.entity.business_id, one.entity.customer_id)
+        Claimant(one.entity.business_id, one.entity.customer_id)
         for one in holdings
         if one.entity.customer_id in asked and one.entity.customer_id is not None
     }
     return sorted(claimed | found)
 
 
-def _doubts(asked: Mapping[str, str], customers: list[Customer], *, is_cut: bool) -> list[Doubt]:
+def _doubts(asked: Mapping[str, str], customers: list[Claimant], *, is_cut: bool) -> list[Doubt]:
     found = []
     (name,) = asked
     if len(customers) > 1:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from api.http.operations import MIN_POSITION, Operation
 from api.http.parameters import Declared, text
-from api.queries.holdings import PERSON, Customer, Freshness, gather
+from api.queries.holdings import PERSON, Claimant, Freshness, gather
 from api.queries.time_travel import AS_OF, KNOWN_AT
 from domain.access.access import Access, access
 from domain.access.doubts import Doubt, doubts
@@ -28,7 +28,7 @@ class AccessAnswer(Access, frozen=True, kw_only=True):
 
     at: datetime
     product_id: str | None
-    customers: list[Customer]
+    customers: list[Claimant]
     doubts: list[Doubt]
     freshness: Freshness
 

@@ -13,7 +13,7 @@ from api.http.parameters import Arguments, Declared, path_text
 from api.queries.holdings import (
     CUSTOMER_ID,
     EXTERNAL_ID,
-    Customer,
+    Claimant,
     Freshness,
     Gathered,
     gather,
@@ -136,7 +136,7 @@ class State(msgspec.Struct, frozen=True):
     """
 
     at: datetime
-    customers: list[Customer]
+    customers: list[Claimant]
     access: Access
     active: list[HeldSubscription]
     in_grace: list[HeldSubscription]
