@@ -60,7 +60,7 @@ def read_rule(value: object) -> Rule:
     Raises:
         ValueError: it is none; the message tells what it must be.
     """
-    if value in {"yes", "no"}:
+    if value in ("yes", "no"):
         return YES if value == "yes" else NO
     if isinstance(value, str) and (found := _UNTIL.fullmatch(value)):
         return Rule(gives=True, until=found[1])
@@ -78,7 +78,7 @@ def read_yes_or_no(value: object) -> Rule:
     Raises:
         ValueError: it is neither; the message tells what it must be.
     """
-    if value not in {"yes", "no"}:
+    if value not in ("yes", "no"):
         raise ValueError('must be "yes" or "no"')
     return YES if value == "yes" else NO
 
@@ -89,8 +89,9 @@ def read_disputes(value: object) -> tuple[str, ...]:
     Raises:
         ValueError: it is no list of statuses; the message tells what it must be.
     """
-    if not isinstance(value, list) or any(one not in dispute.STATES for one in value):
-        raise ValueError(f"must list statuses of disputes, of {', '.join(dispute.STATES)}")
+    statuses = tuple(dispute.STATES)
+    if not isinstance(value, list) or any(one not in statuses for one in value):
+        raise ValueError(f"must list statuses of disputes, of {', '.join(statuses)}")
     return tuple(dict.fromkeys(value))
 
 

@@ -221,6 +221,20 @@ def test_a_licence_key_ends_with_the_purchase_that_it_came_with() -> None:
     assert not asked(key, payment(), said("refund.succeeded", 1, **REFUND)).access
 
 
+def test_a_licence_key_does_not_end_with_what_another_customer_has() -> None:
+    key = said("license_key.created", **KEY | {"subscription_id": "sub_1"})
+    others = subscription("expired", customer={"customer_id": "cus_2"})
+    assert asked(key, others).access
+
+
+def test_of_two_disputes_the_same_is_told_whichever_came_first() -> None:
+    lost = [
+        said("dispute.lost", 1, f"msg_{n}", dispute_id=f"dp_{n}", payment_id="pay_1")
+        for n in (1, 2)
+    ]
+    assert asked(payment(), *lost) == asked(payment(), *lost[::-1])
+
+
 def test_access_is_asked_for_a_product_or_for_any() -> None:
     bought = payment(product_cart=[{"product_id": "pdt_2"}])
     both = subscription("on_hold"), bought
