@@ -26,6 +26,7 @@ from ledger.batch_writer import QUEUE_MAX
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from api.queries.policy_file import PolicyFile
     from workflows.routes.routes_file import RoutesFile
 
 SECRET: Final = "whsec_" + base64.b64encode(b"a secret that tests know").decode()
@@ -99,11 +100,14 @@ def served(
     secrets: tuple[str, ...] = (SECRET,),
     api_key: str | None = None,
     routes_file: RoutesFile | None = None,
+    policy_file: PolicyFile | None = None,
     queue_max: int = QUEUE_MAX,
 ) -> Iterator[Served]:
     """Serve a migrated database on a free port, until the block ends."""
     guard = KeyGuard(api_key) if api_key else OpenOnLoopback()
-    app = application(conninfo, Verifier(secrets), guard, routes_file, queue_max=queue_max)
+    app = application(
+        conninfo, Verifier(secrets), guard, routes_file, policy_file, queue_max=queue_max
+    )
     with listening("127.0.0.1", 0) as sock, in_background(app, sock):
         url = url_of(sock)
         with httpx.Client(base_url=url, timeout=30, trust_env=False, verify=_NO_TLS) as client:
