@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -13,7 +14,6 @@ from api.http.parameters import text
 from api.queries.time_travel import in_parts, then_of
 from domain.access.doubts import Doubt
 from domain.access.holding import Holding, holdings_of
-from domain.aggregates.catalogue import KINDS
 from projections import stream_history as history
 from projections.read_models import holdings as table
 from projections.read_models.holdings import BUSINESS, FRESHNESS, Owner, Place
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from api.queries.time_travel import Then
 
 OBJECTS_MAX: Final = 1_000
-"""Of each kind, so many of a customer are looked at, the newest."""
+"""So many of a person's things are looked at, the newest."""
 CUSTOMERS_MAX: Final = 100
 """So many customers may claim to be somebody; of more, what the first ones have counts."""
 OBJECTS_MIN: Final = 100
-"""Where many customers claim to be somebody, still so many of each kind are looked at of each."""
+"""Where many customers claim to be one person, still so many of each are looked at."""
 
 CUSTOMER_ID: Final = text("customer_id", "Dodo's id of the customer.")
 EMAIL: Final = text("email", "The customer's e-mail address, in upper or lower case.")
@@ -100,7 +100,8 @@ async def gather(read_side: ReadSide, asked: Mapping[str, str], arguments: Argum
         statement = table.now(owners, limit + 1)
         found = [table.read(row) for row in await _rows(read_side, statement, then)]
         holdings = [table.holding(one) for one in found if one.kind not in (FRESHNESS, BUSINESS)]
-        freshness, is_cut = _freshness(found, then), _is_cut(holdings, limit)
+        counts = Counter(one.customer_id for one in found if one.customer_id is not None)
+        freshness, is_cut = _freshness(found, then), max(counts.values(), default=0) > limit
     else:
         holdings, is_cut = await _holdings_then(read_side, owners, then, limit)
         businesses = {one.entity.business_id for one in holdings}
@@ -179,14 +180,6 @@ class _Reached(msgspec.Struct):
     lag_s: float
 
 
-def _is_cut(holdings: Sequence[Holding], limit: int) -> bool:
-    counts: dict[tuple[str, str, str | None], int] = {}
-    for one in holdings:
-        named = one.kind, one.entity.business_id, one.entity.customer_id
-        counts[named] = counts.get(named, 0) + 1
-    return any(count > limit for count in counts.values())
-
-
 def _once(holdings: Iterable[Holding]) -> list[Holding]:
     named = {(one.kind, one.entity.business_id, one.id): one for one in holdings}
     return [named[name] for name in sorted(named)]
@@ -197,7 +190,6 @@ async def _holdings_then(
 ) -> tuple[list[Holding], bool]:
     """Fold what people had; the second tells whether there was more than is looked at."""
     assert then.as_of is not None
-    limit *= len(KINDS)
     rows = await _rows(read_side, table.then(owners, then.as_of, limit + 1), then)
     places = [table.read_place(row) for row in rows]
     streams = {one.stream_id: _stream(one) for one in places}

@@ -81,7 +81,12 @@ def decide(
     if denied:
         return Access(False, None, Reason(denied[0].code, denied[0].text), _evidence(denied))
     if not is_known:
-        return Access(False, None, Reason("unknown_person", "No webhook about such a person has been seen."), [])
+        return Access(
+            False,
+            None,
+            Reason("unknown_person", "No webhook about such a person has been seen."),
+            [],
+        )
     what = "Nothing" if product_id is None else f"Product {product_id}"
     return Access(False, None, Reason("never_bought", f"{what} was ever bought."), [])
 

@@ -43,16 +43,6 @@ class Holding(NamedTuple):
         return () if product_id is None else (product_id,)
 
 
-def began_at(entity: Entity, moved_at: datetime | None) -> datetime:
-    """Return when an entity's status began; `moved_at` is when a fact moved its state last.
-
-    A status that follows an observation began when that was seen last.
-    """
-    if entity.status != entity.folded_status and entity.drift is not None:
-        return entity.drift.observed_at
-    return moved_at or entity.created_at
-
-
 def holdings_of(aggregate: Aggregate) -> list[Holding]:
     """Return what the events of a stream are about."""
     return [_holding(aggregate, *named) for named in aggregate.folded()]
@@ -65,5 +55,12 @@ def _holding(aggregate: Aggregate, kind: str, entity_id: str) -> Holding:
     moved = [one.occurred_at for one in entries if one.verdict is Verdict.APPLIED]
     last = ([one for one in entries if one.verdict is not Verdict.REFUSED] or entries)[-1]
     assert last.occurred_at is not None, "only a notice has no time"
-    since = began_at(known.entity, moved[-1] if moved else None)
+    since = _began_at(known.entity, moved[-1] if moved else None)
     return Holding(kind, known.entity, since, last.webhook_id, last.occurred_at)
+
+
+def _began_at(entity: Entity, moved_at: datetime | None) -> datetime:
+    # A status that follows an observation began when that was seen last.
+    if entity.status != entity.folded_status and entity.drift is not None:
+        return entity.drift.observed_at
+    return moved_at or entity.created_at

@@ -1,24 +1,80 @@
-"""What customers have, of all kinds and in one statement, each with the fact that it rests on."""
+"""The read model of what customers have, of all kinds beside each other, and what it answers.
+
+Who has access is asked at every turn of a merchant's site: this finds all that counts, each thing
+with the fact that its status rests on, in one statement that searches one index.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from domain.access.holding import Holding, began_at
-from domain.aggregates.catalogue import KINDS
+from domain.access.holding import Holding, holdings_of
+from domain.aggregates.catalogue import KINDS, STREAMS
 from ledger.application import Ledger
 from postgres.statement import Statement
+from projections.read_model import Column, ReadModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+
+    from domain.aggregate import Aggregate
+    from projections.read_model import Row
 
 FRESHNESS: Final = "freshness"
 """The kind of the row that tells how far the read models are, the age of what they lack, in s."""
 BUSINESS: Final = "business"
 """The kind of the rows that tell the last webhook of each business."""
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def _rows(aggregate: Aggregate) -> list[Row]:
+    held = holdings_of(aggregate)
+    # A refund is a matter of the payment's customer, in whose stream it is.
+    payers = (one.entity.customer_id for one in held if one.kind == "payment")
+    payer = next(payers, None)
+    return [_row(aggregate, one, payer or one.entity.customer_id) for one in held]
+
+
+def _row(aggregate: Aggregate, one: Holding, customer_id: str | None) -> Row:
+    known = aggregate.find(one.kind, one.id)
+    assert known is not None, "it is held"
+    return (
+        aggregate.id,
+        known.first_position,
+        one.kind,
+        one.id,
+        one.entity.business_id,
+        customer_id,
+        getattr(one.entity, "payment_id", None),
+        one.webhook_id,
+        one.occurred_at,
+        one.since,
+        _encode(one.entity).decode(),
+    )
+
+
+HOLDINGS: Final = ReadModel(
+    table="holdings",
+    key=("stream_id", "kind", "id"),
+    columns=(
+        Column("stream_id", "text"),
+        Column("first_position", "bigint"),
+        Column("kind", "text"),
+        Column("id", "text"),
+        Column("business_id", "text"),
+        Column("customer_id", "text", nullable=True),
+        Column("payment_id", "text", nullable=True),
+        Column("webhook_id", "text"),
+        Column("occurred_at", "timestamptz"),
+        Column("since", "timestamptz"),
+        Column("entity", "text"),
+    ),
+    rows=_rows,
+    streams=frozenset(STREAMS),
+)
 
 
 class Owner(NamedTuple):
@@ -29,16 +85,17 @@ class Owner(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A row: a thing's read model as JSON, with its newest facts; or what a kind above says.
+    """A row of `now`: a holding, its entity as JSON; or what FRESHNESS and BUSINESS say.
 
-    `moved_at` is when a fact moved the thing's state last.
+    `customer_id` is that of the owner whose it is; None for what only stands against a payment.
     """
 
     kind: str
     row: str
     webhook_id: str | None
     occurred_at: datetime | None
-    moved_at: datetime | None
+    since: datetime | None
+    customer_id: str | None
 
 
 class Place(NamedTuple):
@@ -61,61 +118,25 @@ _OWNERS: Final = """
         SELECT * FROM unnest(%(business_ids)s::text[], %(customer_ids)s::text[])
             AS owner (business_id, customer_id)
     )"""
-
-
-def _own(table: str) -> str:
-    """Select the newest rows of a table that each owner has, by the index on the customer."""
-    return f"""
+# What stands against a payment counts whoever it names: it is no matter of the customer.
+_NOW: Final = """, own AS MATERIALIZED (
         SELECT o.* FROM owners CROSS JOIN LATERAL (
-            SELECT t.* FROM {table} AS t WHERE t.customer_id = owners.customer_id
+            SELECT t.kind, t.id, t.business_id, t.customer_id, t.webhook_id, t.occurred_at,
+                t.since, t.entity
+            FROM holdings AS t WHERE t.customer_id = owners.customer_id
             AND (owners.business_id IS NULL OR t.business_id = owners.business_id)
             ORDER BY t.first_position DESC LIMIT %(limit)s
-        ) AS o"""  # noqa: S608 -- names
-
-
-_NOW: Final = f""", bought AS MATERIALIZED (
-        {_own("payments")}
-    ), refunds_ AS (
-        {_own("refunds")}
-        UNION
-        (SELECT t.* FROM bought AS p JOIN refunds AS t ON t.stream_id = p.stream_id
-        ORDER BY t.first_position DESC LIMIT %(limit)s)
-    ), disputes_ AS (
-        {_own("disputes")}
-        UNION
-        (SELECT t.* FROM bought AS p JOIN disputes AS t
-            ON t.payment_id = p.payment_id AND t.business_id = p.business_id
-        ORDER BY t.first_position DESC LIMIT %(limit)s)
-    ), held AS MATERIALIZED (
-        SELECT 'subscription' AS kind, o.subscription_id AS id, o.stream_id, o.business_id,
-            row_to_json(o)::text AS row FROM ({_own("subscriptions")}) AS o
-        UNION ALL
-        SELECT 'payment', o.payment_id, o.stream_id, o.business_id, row_to_json(o)::text
-        FROM bought AS o
-        UNION ALL
-        SELECT 'refund', o.refund_id, o.stream_id, o.business_id, row_to_json(o)::text
-        FROM refunds_ AS o
-        UNION ALL
-        SELECT 'dispute', o.dispute_id, o.stream_id, o.business_id, row_to_json(o)::text
-        FROM disputes_ AS o
-        UNION ALL
-        SELECT 'license_key', o.id, o.stream_id, o.business_id, row_to_json(o)::text
-        FROM ({_own("license_keys")}) AS o
+        ) AS o
     ), businesses AS (
-        SELECT business_id FROM held UNION SELECT business_id FROM owners
+        SELECT business_id FROM own UNION SELECT business_id FROM owners
     )
-    SELECT held.kind, held.row, fact.webhook_id, fact.occurred_at, fact.moved_at
-    FROM held CROSS JOIN LATERAL (
-        SELECT
-            (array_agg(t.webhook_id ORDER BY t.verdict = 'refused', t.occurred_at DESC,
-                t.rank DESC, t.webhook_id COLLATE "C" DESC))[1] AS webhook_id,
-            (array_agg(t.occurred_at ORDER BY t.verdict = 'refused', t.occurred_at DESC))[1]
-                AS occurred_at,
-            max(t.occurred_at) FILTER (WHERE t.verdict = 'applied') AS moved_at
-        FROM timeline AS t
-        WHERE t.stream_id = held.stream_id AND t.kind = held.kind AND t.id = held.id
-    ) AS fact
-"""  # noqa: S608 -- constants
+    SELECT kind, entity AS row, webhook_id, occurred_at, since, customer_id FROM own
+    UNION ALL
+    (SELECT t.kind, t.entity, t.webhook_id, t.occurred_at, t.since, NULL
+    FROM own AS p JOIN holdings AS t ON t.payment_id = p.id AND t.business_id = p.business_id
+        AND t.kind = 'dispute'
+    WHERE p.kind = 'payment' LIMIT %(limit)s)
+"""
 _FRESHNESS: Final = """
     SELECT 'freshness' AS kind, json_build_object('position', shown.position, 'lag_s',
         coalesce((
@@ -123,7 +144,7 @@ _FRESHNESS: Final = """
             FROM raphus.ledger_events WHERE notification_id = shown.position + 1
         ), 0)
     )::text AS row, NULL::text AS webhook_id, NULL::timestamptz AS occurred_at,
-        NULL::timestamptz AS moved_at
+        NULL::timestamptz AS since, NULL::text AS customer_id
     FROM (
         SELECT coalesce(max(notification_id), 0) AS position FROM raphus.projections_tracking
         WHERE application_name = %(application)s
@@ -131,7 +152,7 @@ _FRESHNESS: Final = """
     UNION ALL
     SELECT 'business', json_build_object('business_id', last.business_id,
         'type', last.type, 'recorded_at', last.recorded_at)::text,
-        last.webhook_id, last.occurred_at, NULL
+        last.webhook_id, last.occurred_at, NULL, NULL
     FROM businesses CROSS JOIN LATERAL (
         SELECT t.* FROM timeline AS t WHERE t.business_id = businesses.business_id
         ORDER BY t.position DESC LIMIT 1
@@ -141,7 +162,6 @@ _BUSINESSES: Final = """
     WITH businesses AS (
         SELECT * FROM unnest(%(business_ids)s::text[]) AS asked (business_id)
     )"""
-# What stands against a payment counts whoever it names: it is no matter of the customer.
 _THEN: Final = """, own AS (
         SELECT t.kind, t.id, t.stream_id, t.business_id, t.first_position
         FROM owners CROSS JOIN LATERAL (
@@ -160,7 +180,7 @@ _THEN: Final = """, own AS (
 
 
 def now(owners: Sequence[Owner], limit: int) -> Statement:
-    """Select what owners have: of each kind, as many of an owner; and how fresh that is."""
+    """Select what owners have, as much of each, the newest; and how fresh that is."""
     return Statement(f"{_of(owners)}{_NOW} UNION ALL {_FRESHNESS}", _params(owners, limit))
 
 
@@ -174,7 +194,7 @@ def freshness(business_ids: Sequence[str]) -> Statement:
 
 
 def then(owners: Sequence[Owner], as_of: datetime, limit: int) -> Statement:
-    """Select where to find what owners had as of an instant; as many of an owner."""
+    """Select where to find what owners had as of an instant, as much of each."""
     return Statement(_of(owners) + _THEN, {**_params(owners, limit), "as_of": as_of})
 
 
@@ -193,8 +213,8 @@ def holding(found: Found) -> Holding:
     entity = _DECODERS[found.kind].decode(found.row)
     assert found.webhook_id is not None, "a thing is known by a fact"
     assert found.occurred_at is not None, "a fact of a thing has its time"
-    since = began_at(entity, found.moved_at)
-    return Holding(found.kind, entity, since, found.webhook_id, found.occurred_at)
+    assert found.since is not None, "a status has begun"
+    return Holding(found.kind, entity, found.since, found.webhook_id, found.occurred_at)
 
 
 _DECODERS: Final = {name: msgspec.json.Decoder(kind.entity) for name, kind in KINDS.items()}

@@ -144,7 +144,10 @@ def test_who_is_asked_about_in_no_way_or_in_two_is_told_what_is_expected(
 
 def test_of_nobody_there_is_no_access_and_no_state(shop: Shop) -> None:
     lines = answered(shop.env, "access", "--customer-id", "cus_x")
-    assert lines[:2] == ["no access", "unknown_person: No webhook about such a person has been seen."]
+    assert lines[:2] == [
+        "no access",
+        "unknown_person: No webhook about such a person has been seen.",
+    ]
     ended = raphus("state", "cus_x", env=shop.env)
     assert (ended.returncode, ended.stderr) == (
         1,
