@@ -9,10 +9,7 @@ CREATE TABLE raphus.holdings (
     business_id text NOT NULL,
     customer_id text,
     payment_id text,
-    webhook_id text NOT NULL,
-    occurred_at timestamptz NOT NULL,
-    since timestamptz NOT NULL,
-    entity text NOT NULL,
+    holding text NOT NULL,
     PRIMARY KEY (stream_id, kind, id)
 ) WITH (fillfactor = 85);
 
@@ -21,7 +18,7 @@ CREATE INDEX holdings_dispute_idx ON raphus.holdings (payment_id) WHERE kind = '
 CREATE INDEX timeline_business_idx ON raphus.timeline (business_id, position);
 
 COMMENT ON TABLE raphus.holdings IS
-    'What each customer has: the object as JSON, since when its status stands, and the newest fact about it that is not refused.';
+    'What each customer has, as JSON: the kind, the object, since when its status stands, and the newest fact about it that is not refused, with its time.';
 COMMENT ON VIEW raphus.active_subscriptions IS
     'The subscriptions that are active by status, or past due within the grace; access by the policy is asked at /v1/access.';
 COMMENT ON COLUMN raphus.customer_objects.gives_access IS

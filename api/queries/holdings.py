@@ -167,8 +167,7 @@ def _freshness(found: Iterable[table.Found], then: Then) -> Freshness:
         if one.kind == FRESHNESS:
             reached = msgspec.json.decode(one.row, type=_Reached)
         elif one.kind == BUSINESS:
-            webhook = {"webhook_id": one.webhook_id, "occurred_at": one.occurred_at}
-            last.append(msgspec.convert(msgspec.json.decode(one.row) | webhook, LastWebhook))
+            last.append(msgspec.json.decode(one.row, type=LastWebhook))
     if then.known_position is not None:  # all that had been recorded by then
         reached = _Reached(then.known_position, 0.0)
     last.sort(key=lambda one: one.business_id)

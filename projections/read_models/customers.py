@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from domain.aggregates.dispute import OPEN
-from domain.aggregates.subscription import gives_access
+from domain.aggregates.subscription import counts_as_active
 from postgres.statement import Statement
 from projections.read_models.periods import OBJECTS_THEN
 
@@ -27,7 +27,8 @@ class Totals(msgspec.Struct, frozen=True):
 class Customer(msgspec.Struct, frozen=True):
     """What a customer has, by count; `refused` counts refused facts, `totals` is by currency.
 
-    `active_subscriptions` are those that give access: past due within their grace, too.
+    `active_subscriptions` are active by status, or past due within their grace; whether the
+    customer has access is asked at /v1/access.
     """
 
     business_id: str
@@ -104,7 +105,7 @@ def add_up(customer_id: str, rows: Sequence[Sequence[Any]], as_of: datetime) -> 
         subscriptions=kinds["subscription"],
         active_subscriptions=sum(
             thing.kind == "subscription"
-            and gives_access(thing.status, thing.past_due_ends_at, as_of)
+            and counts_as_active(thing.status, thing.past_due_ends_at, as_of)
             for thing in objects
         ),
         payments=kinds["payment"],

@@ -7,7 +7,7 @@ with the fact that its status rests on, in one statement that searches one index
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -18,15 +18,17 @@ from postgres.statement import Statement
 from projections.read_model import Column, ReadModel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from domain.aggregate import Aggregate
+    from domain.entity import Entity
     from projections.read_model import Row
 
 FRESHNESS: Final = "freshness"
 """The kind of the row that tells how far the read models are, the age of what they lack, in s."""
 BUSINESS: Final = "business"
 """The kind of the rows that tell the last webhook of each business."""
+_Held: TypeAlias = "tuple[str, Entity, datetime, str, datetime]"
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -49,10 +51,7 @@ def _row(aggregate: Aggregate, one: Holding, customer_id: str | None) -> Row:
         one.entity.business_id,
         customer_id,
         getattr(one.entity, "payment_id", None),
-        one.webhook_id,
-        one.occurred_at,
-        one.since,
-        _encode(one.entity).decode(),
+        _encode(one).decode(),
     )
 
 
@@ -67,10 +66,7 @@ HOLDINGS: Final = ReadModel(
         Column("business_id", "text"),
         Column("customer_id", "text", nullable=True),
         Column("payment_id", "text", nullable=True),
-        Column("webhook_id", "text"),
-        Column("occurred_at", "timestamptz"),
-        Column("since", "timestamptz"),
-        Column("entity", "text"),
+        Column("holding", "text"),
     ),
     rows=_rows,
     streams=frozenset(STREAMS),
@@ -85,16 +81,13 @@ class Owner(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A row of `now`: a holding, its entity as JSON; or what FRESHNESS and BUSINESS say.
+    """A row of `now`: a holding in JSON; or what FRESHNESS and BUSINESS say.
 
     `customer_id` is that of the owner whose it is; None for what only stands against a payment.
     """
 
     kind: str
     row: str
-    webhook_id: str | None
-    occurred_at: datetime | None
-    since: datetime | None
     customer_id: str | None
 
 
@@ -109,8 +102,7 @@ class Place(NamedTuple):
 
 _ONE_OWNER: Final = """
     WITH owners AS MATERIALIZED (
-        SELECT (%(business_ids)s::text[])[1] AS business_id,
-            (%(customer_ids)s::text[])[1] AS customer_id
+        SELECT %(business_id)s::text AS business_id, %(customer_id)s::text AS customer_id
     )"""
 """For the planner: of one it knows that it is one, and then plans once for all of them."""
 _OWNERS: Final = """
@@ -121,8 +113,7 @@ _OWNERS: Final = """
 # What stands against a payment counts whoever it names: it is no matter of the customer.
 _NOW: Final = """, own AS MATERIALIZED (
         SELECT o.* FROM owners CROSS JOIN LATERAL (
-            SELECT t.kind, t.id, t.business_id, t.customer_id, t.webhook_id, t.occurred_at,
-                t.since, t.entity
+            SELECT t.kind, t.id, t.business_id, t.customer_id, t.holding
             FROM holdings AS t WHERE t.customer_id = owners.customer_id
             AND (owners.business_id IS NULL OR t.business_id = owners.business_id)
             ORDER BY t.first_position DESC LIMIT %(limit)s
@@ -130,10 +121,10 @@ _NOW: Final = """, own AS MATERIALIZED (
     ), businesses AS (
         SELECT business_id FROM own UNION SELECT business_id FROM owners
     )
-    SELECT kind, entity AS row, webhook_id, occurred_at, since, customer_id FROM own
+    SELECT kind, holding AS row, customer_id FROM own
     UNION ALL
-    (SELECT t.kind, t.entity, t.webhook_id, t.occurred_at, t.since, NULL
-    FROM own AS p JOIN holdings AS t ON t.payment_id = p.id AND t.business_id = p.business_id
+    (SELECT t.kind, t.holding, NULL FROM own AS p
+    JOIN holdings AS t ON t.payment_id = p.id AND t.business_id = p.business_id
         AND t.kind = 'dispute'
     WHERE p.kind = 'payment' LIMIT %(limit)s)
 """
@@ -143,16 +134,15 @@ _FRESHNESS: Final = """
             SELECT greatest(extract(epoch FROM clock_timestamp() - recorded_at)::float8, 0)
             FROM raphus.ledger_events WHERE notification_id = shown.position + 1
         ), 0)
-    )::text AS row, NULL::text AS webhook_id, NULL::timestamptz AS occurred_at,
-        NULL::timestamptz AS since, NULL::text AS customer_id
+    )::text AS row, NULL::text AS customer_id
     FROM (
         SELECT coalesce(max(notification_id), 0) AS position FROM raphus.projections_tracking
         WHERE application_name = %(application)s
     ) AS shown
     UNION ALL
     SELECT 'business', json_build_object('business_id', last.business_id,
-        'type', last.type, 'recorded_at', last.recorded_at)::text,
-        last.webhook_id, last.occurred_at, NULL, NULL
+        'webhook_id', last.webhook_id, 'type', last.type, 'occurred_at', last.occurred_at,
+        'recorded_at', last.recorded_at)::text, NULL
     FROM businesses CROSS JOIN LATERAL (
         SELECT t.* FROM timeline AS t WHERE t.business_id = businesses.business_id
         ORDER BY t.position DESC LIMIT 1
@@ -210,14 +200,13 @@ def read_place(row: Sequence[object]) -> Place:
 
 def holding(found: Found) -> Holding:
     """Read the holding that a row is about."""
-    entity = _DECODERS[found.kind].decode(found.row)
-    assert found.webhook_id is not None, "a thing is known by a fact"
-    assert found.occurred_at is not None, "a fact of a thing has its time"
-    assert found.since is not None, "a status has begun"
-    return Holding(found.kind, entity, found.since, found.webhook_id, found.occurred_at)
+    return Holding(*_DECODERS[found.kind].decode(found.row))
 
 
-_DECODERS: Final = {name: msgspec.json.Decoder(kind.entity) for name, kind in KINDS.items()}
+_DECODERS: Final[Mapping[str, msgspec.json.Decoder[_Held]]] = {
+    name: msgspec.json.Decoder(tuple[str, kind.entity, datetime, str, datetime])  # type: ignore[name-defined]
+    for name, kind in KINDS.items()
+}
 
 
 def _of(owners: Sequence[Owner]) -> str:
@@ -225,9 +214,11 @@ def _of(owners: Sequence[Owner]) -> str:
 
 
 def _params(owners: Sequence[Owner], limit: int) -> dict[str, object]:
+    asked: dict[str, object] = {"limit": limit, "application": Ledger.name}
+    if len(owners) == 1:
+        return {**asked, **owners[0]._asdict()}
     return {
+        **asked,
         "business_ids": [owner.business_id for owner in owners],
         "customer_ids": [owner.customer_id for owner in owners],
-        "limit": limit,
-        "application": Ledger.name,
     }
