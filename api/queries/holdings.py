@@ -128,8 +128,8 @@ async def _owners(read_side: ReadSide, asked: Mapping[str, str], then: Then) -> 
 
 async def _persons(_read_side: ReadSide, asked: Mapping[str, str], _then: Then) -> list[Owner]:
     (name,) = asked
-    message = f"nobody can be found by {name} yet: {CUSTOMER_ID.name} is expected"
-    raise ApiError(400, "invalid_parameter", message, {"parameter": name})
+    message = f"nobody can be found by {name} yet: ask by {CUSTOMER_ID.name}"
+    raise ApiError(404, "not_found", message)
 
 
 async def _rows(read_side: ReadSide, statement: Any, then: Then) -> list[Any]:  # noqa: ANN401

@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, settings
 from schemathesis import GenerationMode
 
 from api.openapi import document
+from api.queries.holdings import PERSON
+from api.resources.access import GET_ACCESS
 from api.resources.workflows import RETRY
 from api.routes import OPERATIONS
 from api.webhooks.endpoint import PATH
@@ -73,10 +75,19 @@ def _make_sense(case: Case) -> None:
             query[name] = "2026-05-01T00:00:00Z"  # those to come are refused
     if case.operation.path == RETRY.path and not query:
         case.query = {"route": "none"}  # without any it is refused
+    if case.operation.path == GET_ACCESS.path:
+        _name_one(case)
     asked = case.path_parameters.get("id") if case.path_parameters else None
     kind = case.operation.path.split("/")[2:3]
     if isinstance(asked, str) and len(asked) % 2 and kind[0] in KNOWN:
         case.path_parameters["id"] = KNOWN[kind[0]]
+
+
+def _name_one(case: Case) -> None:
+    """Ask about a person by one name: of several, or none, it is refused."""
+    others = {one.name for one in PERSON[1:]}
+    query = {name: value for name, value in (case.query or {}).items() if name not in others}
+    case.query = {PERSON[0].name: KNOWN["customers"]} | query
 
 
 def _sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
