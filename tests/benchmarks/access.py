@@ -97,7 +97,9 @@ def _fill(conninfo: str) -> None:
 
 def _deliveries() -> Iterator[Delivery]:
     for n in range(_CUSTOMERS):
-        whose = {"customer": {"customer_id": f"cus_{n}", "email": f"customer{n}@example.com"}}
+        whose: dict[str, object] = {
+            "customer": {"customer_id": f"cus_{n}", "email": f"customer{n}@example.com"}
+        }
         bought = {
             "subscription_id": f"sub_{n}",
             "product_id": f"pdt_{n % 5}",
@@ -109,11 +111,15 @@ def _deliveries() -> Iterator[Delivery]:
         }
         yield _said(n, "subscription.active", 0, whose | bought)
         for number in (1, 2):
-            paid = {"payment_id": f"pay_{n}_{number}", "subscription_id": f"sub_{n}"}
-            paid |= {"total_amount": 1_900, "currency": "USD"}
+            paid: dict[str, object] = {"payment_id": f"pay_{n}_{number}"}
+            paid |= {"subscription_id": f"sub_{n}", "total_amount": 1_900, "currency": "USD"}
             yield _said(n, "payment.succeeded", number, whose | paid)
         if n % 10 == 0:
-            key = {"id": f"lic_{n}", "customer_id": f"cus_{n}", "subscription_id": f"sub_{n}"}
+            key: dict[str, object] = {
+                "id": f"lic_{n}",
+                "customer_id": f"cus_{n}",
+                "subscription_id": f"sub_{n}",
+            }
             yield _said(n, "license_key.created", 3, key)
 
 

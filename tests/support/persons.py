@@ -60,7 +60,7 @@ def purchases(draw: DrawFn, customer_id: str = "cus_1") -> list[Delivery]:
         _drawn(draw, type_, number, customer)
         for number, type_ in enumerate(draw(st.lists(st.sampled_from(_TYPES), max_size=8)))
     ]
-    return [said(*one, **data) for *one, data in drawn]  # type: ignore[arg-type]
+    return [said(*one, **data) for *one, data in drawn]
 
 
 _TYPES = (
@@ -74,7 +74,7 @@ _TYPES = (
 def _drawn(draw: DrawFn, type_: str, number: int, customer: dict[str, Any]) -> list[Any]:
     kind = type_.partition(".")[0]
     mine = draw(st.sampled_from(["1", "2"]))
-    data = {
+    data_of: dict[str, dict[str, Any]] = {
         "subscription": {
             "subscription_id": f"sub_{mine}",
             "product_id": draw(_products),
@@ -106,9 +106,14 @@ def _drawn(draw: DrawFn, type_: str, number: int, customer: dict[str, Any]) -> l
             "status": draw(st.sampled_from(["active", "active", "disabled"])),
             "expires_at": draw(_days),
         },
-    }[kind]
+    }
     minute = draw(st.integers(0, 5))
-    return [type_, minute, f"msg_{number}_{customer['customer']['customer_id']}", data | customer]
+    return [
+        type_,
+        minute,
+        f"msg_{number}_{customer['customer']['customer_id']}",
+        data_of[kind] | customer,
+    ]
 
 
 def moments_before(until: datetime, at: datetime) -> list[datetime]:

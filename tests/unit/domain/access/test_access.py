@@ -99,7 +99,7 @@ def in_short(found: Access) -> tuple[bool, str, float | None]:
 def test_by_default_a_subscription_gives_access_as_dodo_documents_it(
     word: str, data: dict[str, object], expected: tuple[bool, str, float | None]
 ) -> None:
-    assert in_short(asked(subscription(word, **data))) == expected
+    assert in_short(asked(subscription(word, 0, **data))) == expected
 
 
 def test_a_policy_may_give_grace_to_a_hold_from_when_it_began() -> None:
