@@ -200,13 +200,24 @@ def read_place(row: Sequence[object]) -> Place:
 
 def holding(found: Found) -> Holding:
     """Read the holding that a row is about."""
-    return Holding(*_DECODERS[found.kind].decode(found.row))
+    try:
+        return Holding(*_DECODERS[found.kind].decode(found.row))
+    except msgspec.ValidationError:
+        return _of_before(found)
 
 
-_DECODERS: Final[Mapping[str, msgspec.json.Decoder[_Held]]] = {
-    name: msgspec.json.Decoder(tuple[str, kind.entity, datetime, str, datetime])  # type: ignore[name-defined]
+def _of_before(found: Found) -> Holding:
+    """Read what was written before its kind had all the fields that it has: they are null."""
+    kind, entity, *others = msgspec.json.decode(found.row)
+    fields = dict.fromkeys(KINDS[kind].entity.__struct_fields__) | entity
+    return Holding(*msgspec.convert([kind, fields, *others], _SHAPES[kind]))
+
+
+_SHAPES: Final[Mapping[str, type[_Held]]] = {
+    name: tuple[str, kind.entity, datetime, str, datetime]  # type: ignore[name-defined]
     for name, kind in KINDS.items()
 }
+_DECODERS: Final = {name: msgspec.json.Decoder(shape) for name, shape in _SHAPES.items()}
 
 
 def _of(owners: Sequence[Owner]) -> str:

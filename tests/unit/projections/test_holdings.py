@@ -21,6 +21,14 @@ def test_a_holding_is_read_as_it_was_kept(bought: list[Delivery]) -> None:
         assert read == holdings_of(each)
 
 
+def test_what_was_kept_before_there_was_a_field_lacks_it() -> None:
+    (bought,) = aggregates([said("subscription.active", subscription_id="sub_1")]).values()
+    (row,) = (dict(zip(NAMES, row, strict=True)) for row in HOLDINGS.rows(bought))
+    before = str(row["holding"]).replace('"quantity":null,', "")
+    assert before != row["holding"]
+    assert [holding(Found("subscription", before, None))] == holdings_of(bought)
+
+
 def test_a_refund_belongs_to_who_paid() -> None:
     told = [
         said("payment.succeeded", payment_id="pay_1", customer={"customer_id": "cus_1"}),
