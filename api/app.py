@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -16,17 +14,16 @@ from api.http.errors import INTERNAL, ApiError
 from api.metrics import Metrics
 from api.queries.database import Database
 from api.queries.freshness import Freshness
+from api.queries.read_side import Rules
 from api.queries.snapshot_cache import SnapshotCache
 from api.routes import routes
 from api.services import Services
 from api.webhooks.endpoint import Acknowledger, Webhooks
-from domain.identities import EXTERNAL_ID_KEYS
 from ledger.application import Ledger
 from ledger.batch_writer import QUEUE_MAX, Writer
 from ledger.following.checkpoint import POSITION
 from ledger.mapper import LedgerMapper
 from projections.live.follower import Follower
-from workflows.routes.routes_file import RoutesFile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -43,9 +40,8 @@ def application(
     conninfo: str,
     verifier: Verifier,
     guard: Guard,
-    routes_file: RoutesFile | None = None,
+    rules: Rules | None = None,
     *,
-    external_id_keys: tuple[str, ...] = EXTERNAL_ID_KEYS,
     queue_max: int = QUEUE_MAX,
 ) -> Starlette:
     """Make the server on a migrated database; its parts run from startup to shutdown."""
@@ -57,8 +53,7 @@ def application(
     services = Services(
         database=database,
         snapshots=SnapshotCache(conninfo, database),
-        routes=routes_file or RoutesFile(Path(os.devnull)),
-        external_id_keys=external_id_keys,
+        rules=rules or Rules(),
         guard=guard,
         freshness=Freshness(conninfo, POSITION),
         metrics=metrics,

@@ -12,6 +12,7 @@ from api.http.operations import Operation
 from api.http.questions import Query
 from api.http.responses import JSON, Content, encode
 from api.openapi import document
+from api.resources.access import GET_ACCESS
 from api.resources.customers import GET_CUSTOMER, GET_CUSTOMER_TIMELINE
 from api.resources.customers_list import LIST_CUSTOMERS
 from api.resources.events import GET_EVENT, LIST_EVENTS
@@ -19,6 +20,7 @@ from api.resources.health import HEALTHZ, METRICS, READYZ
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
 from api.resources.objects import OBJECTS
 from api.resources.persons import LIST_PERSONS
+from api.resources.state import GET_CUSTOMER_STATE, GET_EXTERNAL_STATE
 from api.resources.timelines import LIST_REFUSALS
 from api.resources.workflows import OPERATIONS as WINDMILL
 from api.webhooks.endpoint import PATH, Webhooks
@@ -40,8 +42,11 @@ OPERATIONS: Final[tuple[Operation[Services, Any, object], ...]] = (
     LIST_CUSTOMERS,
     GET_CUSTOMER_TIMELINE,
     GET_CUSTOMER_LIFECYCLE,
+    GET_EXTERNAL_STATE,
+    GET_CUSTOMER_STATE,
     GET_CUSTOMER,
     LIST_PERSONS,
+    GET_ACCESS,
     LIST_REFUSALS,
     LIST_EVENTS,
     GET_EVENT,

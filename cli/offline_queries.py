@@ -125,8 +125,7 @@ async def _reading(
     database = Database(conninfo_)
     snapshots = SnapshotCache(conninfo_, database, wait_s=None, progress=progress)
     try:
-        routes = settings.windmill.routes_file()
-        yield ReadSide(database, snapshots, routes, settings.external_id_keys)
+        yield ReadSide(database, snapshots, settings.rules())
     finally:
         await snapshots.stop()
         await database.close()

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from api.queries.policy_file import PolicyFile
+from api.queries.read_side import Rules
 from api.webhooks.verifier import Verifier
 from domain.field_readers import KEY_CHARS_MAX
 from domain.identities import EXTERNAL_ID_KEYS
@@ -35,6 +37,8 @@ WINDMILL_WORKSPACE: Final = "WINDMILL_WORKSPACE"
 WINDMILL_TOKEN: Final = "WINDMILL_TOKEN"  # noqa: S105 -- the variable's name
 WINDMILL_ROUTES: Final = "WINDMILL_ROUTES"
 ROUTES_BY_DEFAULT: Final = "windmill.toml"
+POLICY: Final = "RAPHUS_POLICY"
+POLICY_BY_DEFAULT: Final = "raphus.toml"
 
 _SECRETS: Final = (WEBHOOK_KEY, DATABASE_URL, API_KEY, WINDMILL_TOKEN)
 API_KEY_CHARS_MIN: Final = 16
@@ -80,7 +84,8 @@ class Settings:
     `webhook_keys` are the secrets of the webhooks, newest first by habit; each of them is
     accepted. Without `database_url`, PostgreSQL is run under `home`; without `api_key`, one is
     kept there. A `port` of 0 takes a free one. `external_id_keys` are the keys of metadata that
-    hold the merchant's own ids, tried in order.
+    hold the merchant's own ids, tried in order. The file `policy` need not be there, unless it was
+    named (`policy_named`).
     """
 
     home: Path
@@ -91,6 +96,8 @@ class Settings:
     webhook_keys: tuple[str, ...] = field(default=(), repr=False)
     windmill: WindmillSettings = WindmillSettings()
     external_id_keys: tuple[str, ...] = EXTERNAL_ID_KEYS
+    policy: Path = Path(POLICY_BY_DEFAULT)
+    policy_named: bool = False
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -109,7 +116,14 @@ class Settings:
             webhook_keys=tuple(key.strip() for key in keys.split(",")) if keys else (),
             windmill=_windmill(environ),
             external_id_keys=_external_id_keys(environ.get(EXTERNAL_ID) or ""),
+            policy=Path(environ.get(POLICY) or POLICY_BY_DEFAULT).expanduser().absolute(),
+            policy_named=bool(environ.get(POLICY)),
         )
+
+    def rules(self) -> Rules:
+        """Return what the merchant decides; routes and policy follow their files."""
+        policy = PolicyFile(self.policy, required=self.policy_named)
+        return Rules(self.windmill.routes_file(), policy, self.external_id_keys)
 
     def verifier(self) -> Verifier:
         """Return what checks the signatures of webhooks.

@@ -38,7 +38,7 @@ class Period(msgspec.Struct, frozen=True, gc=False):
     units of `currency`: a subscription's recurring amount before tax, for all of `quantity`,
     once every `payment_frequency_count` of `payment_frequency_interval`; a payment's total
     with tax; what a refund gives back; what a dispute is about. While a subscription is
-    past_due, it gives access until `past_due_ends_at`, be it within the period or behind it.
+    past_due, it counts as active until `past_due_ends_at`, within the period or behind it.
     """
 
     kind: str

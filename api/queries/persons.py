@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from api.http.errors import ApiError
+from api.http.parameters import Text, text
+from api.http.questions import Past
+from domain.field_readers import TEXT_CHARS_MAX
 from projections.read_models import claims
 from projections.read_models.claims import Asked
 
@@ -19,7 +23,30 @@ PERSONS_MAX: Final = 100
 """So many customers are told of at the most; one more is found, to tell that there are more."""
 CLAIMS_MAX: Final = 10
 """So many claims of each are told, of purchases before those of checkouts, the newest first."""
-_WAYS: Final = ("customer_id", "email", "external_id")
+WAYS: Final = ("customer_id", "email", "external_id")
+"""How a person is named: by one of them."""
+
+Email = Annotated[
+    str,
+    text(TEXT_CHARS_MAX),
+    Meta(description="Only with this e-mail address, in upper or lower case."),
+]
+ExternalId = Annotated[
+    str,
+    text(TEXT_CHARS_MAX),
+    Meta(
+        description="Only those who claim this id of yours: it stands in metadata under a key that"
+        " RAPHUS_EXTERNAL_ID names. Buyers can write metadata; there may be several."
+    ),
+]
+
+
+class PersonQuery(Past, frozen=True, kw_only=True):
+    """Asks about a person, who is named in exactly one of three ways."""
+
+    customer_id: Annotated[Text | None, Meta(description="Only this customer of Dodo's.")] = None
+    email: Email | None = None
+    external_id: ExternalId | None = None
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -47,25 +74,20 @@ class Person(msgspec.Struct, frozen=True):
     claims: list[Claim]
 
 
-def asked_by(
-    read_side: ReadSide,
-    *,
-    customer_id: str | None = None,
-    email: str | None = None,
-    external_id: str | None = None,
-) -> Asked:
+def asked_by(read_side: ReadSide, query: PersonQuery) -> Asked:
     """Return what is asked by.
 
     Raises:
         ApiError: 400; not exactly one is given.
     """
-    given = [value for value in (customer_id, email, external_id) if value is not None]
+    given = query.given(*WAYS)
     if len(given) != 1:
-        expected = f"exactly one of {', '.join(_WAYS[:-1])} and {_WAYS[-1]}"
+        expected = f"exactly one of {', '.join(WAYS[:-1])} and {WAYS[-1]}"
         told = "several are given" if given else "none is given"
         message = f"who is asked about is told by {expected}; {told}"
-        raise ApiError(400, "invalid_parameter", message, {"expected": list(_WAYS)})
-    return Asked(customer_id, email, external_id, read_side.external_id_keys)
+        raise ApiError(400, "invalid_parameter", message, {"expected": list(WAYS)})
+    keys = read_side.rules.external_id_keys
+    return Asked(query.customer_id, query.email, query.external_id, keys)
 
 
 async def persons(

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from api.queries.policy_file import PolicyFile
 from domain.identities import EXTERNAL_ID_KEYS
+from workflows.routes.routes_file import RoutesFile
 
 if TYPE_CHECKING:
     from api.queries.database import Database
     from api.queries.snapshot_cache import SnapshotCache
-    from workflows.routes.routes_file import RoutesFile
+
+_NOWHERE = Path(os.devnull)
 
 
 @dataclass(frozen=True)
-class ReadSide:
-    """What is true now, what was known then, and the routes that there are.
+class Rules:
+    """What the merchant decides: which workflows start, who gets access, where his ids stand.
 
     `external_id_keys` are the keys of metadata that hold the merchant's own ids, tried in order.
     """
 
+    routes: RoutesFile = field(default_factory=lambda: RoutesFile(_NOWHERE))
+    policy: PolicyFile = field(default_factory=lambda: PolicyFile(_NOWHERE))
+    external_id_keys: tuple[str, ...] = EXTERNAL_ID_KEYS
+
+
+@dataclass(frozen=True)
+class ReadSide:
+    """What is true now, what was known then, and the merchant's rules."""
+
     database: Database
     snapshots: SnapshotCache
-    routes: RoutesFile
-    external_id_keys: tuple[str, ...] = EXTERNAL_ID_KEYS
+    rules: Rules

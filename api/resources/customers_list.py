@@ -9,11 +9,11 @@ from msgspec import Meta
 from api.http.cursors import Cursor
 from api.http.operations import Operation
 from api.http.pagination import Page
-from api.http.parameters import Text, text
+from api.http.parameters import Text
 from api.http.questions import PastPage
+from api.queries.persons import Email, ExternalId
 from api.queries.time_travel import then_of
 from api.resources.customers import customer_then
-from domain.field_readers import TEXT_CHARS_MAX
 from projections.read_models import customers
 from projections.read_models.claims import Asked
 
@@ -22,19 +22,6 @@ if TYPE_CHECKING:
     from api.queries.time_travel import Then
     from projections.read_models.customers import Customer, Place
 
-Email = Annotated[
-    str,
-    text(TEXT_CHARS_MAX),
-    Meta(description="Only with this e-mail address, in upper or lower case."),
-]
-ExternalId = Annotated[
-    str,
-    text(TEXT_CHARS_MAX),
-    Meta(
-        description="Only those who claim this id of yours: it stands in metadata under a key that"
-        " RAPHUS_EXTERNAL_ID names. Buyers can write metadata; there may be several."
-    ),
-]
 BusinessId = Annotated[Text, Meta(description="Only of this business.")]
 CURSOR: Final = Cursor("customers", int)
 
@@ -49,7 +36,7 @@ class CustomersQuery(PastPage[int], frozen=True, kw_only=True):
 
 
 async def _list(read_side: ReadSide, query: CustomersQuery) -> Page[Customer]:
-    limit, keys = query.limit, read_side.external_id_keys
+    limit, keys = query.limit, read_side.rules.external_id_keys
     then = await then_of(read_side, query)
     asked = [Asked(email=query.email)] if query.email is not None else []
     if query.external_id is not None:

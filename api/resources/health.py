@@ -123,7 +123,10 @@ async def _readyz(services: Services, _query: Query) -> Ready:
     follower: Literal["leading", "standing by"]
     follower = "leading" if services.follower.leading else "standing by"
     shown = str(status.log_position), str(status.projected_position), status.lag_s
-    warnings = {"clock": problem} if (problem := status.doubt) else {}
+    policy = services.rules.policy
+    policy.current()
+    warned = {"clock": status.doubt, "policy": policy.problem}
+    warnings = {about: problem for about, problem in warned.items() if problem}
     return Ready("ready", follower, writer.queued, *shown, warnings)
 
 
@@ -134,7 +137,7 @@ def _must_be_well(**problems: str | None) -> None:
 
 
 async def _metrics(services: Services, _query: Query) -> Content:
-    metrics, routes = services.metrics, services.routes
+    metrics, routes = services.metrics, services.rules.routes
     names = [route.name for route in routes.current()]
     metrics.show_routes(read=routes.problem is None)
     try:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from msgspec import Meta
 
 from api.http.operations import Operation
-from api.http.parameters import Text
-from api.http.questions import Past
-from api.queries.persons import PERSONS_MAX, Person, asked_by, persons
+from api.queries.persons import PERSONS_MAX, Person, PersonQuery, asked_by, persons
 from api.queries.time_travel import then_of
-from api.resources.customers_list import BusinessId, Email, ExternalId
+from api.resources.customers_list import BusinessId
 
 if TYPE_CHECKING:
     from api.queries.read_side import ReadSide
 
 
-class PersonsQuery(Past, frozen=True, kw_only=True):
-    """Asks by exactly one of Dodo's id, an e-mail address and the merchant's own id."""
+class PersonsQuery(PersonQuery, frozen=True, kw_only=True):
+    """Asks for the customers that a person may be."""
 
-    customer_id: Annotated[Text | None, Meta(description="Only this customer of Dodo's.")] = None
-    email: Email | None = None
-    external_id: ExternalId | None = None
     business_id: BusinessId | None = None
 
 
@@ -40,12 +34,7 @@ class Persons(msgspec.Struct, frozen=True):
 
 
 async def _persons(read_side: ReadSide, query: PersonsQuery) -> Persons:
-    asked = asked_by(
-        read_side,
-        customer_id=query.customer_id,
-        email=query.email,
-        external_id=query.external_id,
-    )
+    asked = asked_by(read_side, query)
     then = await then_of(read_side, query)
     found = await persons(read_side, asked, then, query.business_id)
     return Persons(found[:PERSONS_MAX], len(found) > 1, len(found) > PERSONS_MAX)

@@ -89,7 +89,8 @@ class Retried(msgspec.Struct, frozen=True):
 
 
 async def _routes(read_side: ReadSide, _query: Query) -> Routes:
-    routes, problem = read_side.routes.current(), read_side.routes.problem
+    file = read_side.rules.routes
+    routes, problem = file.current(), file.problem
     rows = await read_side.database.rows(outbox.counts([route.name for route in routes]))
     counts = outbox.read_counts(rows)
     items = [

@@ -16,6 +16,7 @@ from api.http.server import Server, StartError, listening, url_of
 from cli.arguments import port
 from cli.database import UnreachableError, database
 from cli.key_file import kept_in, kept_key
+from cli.policy import read_policy
 from cli.settings import without_secrets
 from postgres.failures import reason_of
 from telemetry import logs
@@ -66,12 +67,10 @@ def serve(settings: Settings) -> None:
         UnreachableError, EmbeddedPostgresError, MigrationError: there is no usable database.
     """
     verifier = settings.verifier()
-    routes_file = settings.windmill.routes_file()
+    read_policy(settings)  # tells what is wrong with the file
     api_key = settings.api_key or kept_key(settings.home)
     with listening(settings.host, settings.port) as sock, database(settings) as conninfo:
-        keys = settings.external_id_keys
-        guard = KeyGuard(api_key)
-        app = application(conninfo, verifier, guard, routes_file, external_id_keys=keys)
+        app = application(conninfo, verifier, KeyGuard(api_key), settings.rules())
         server = Server(app, lambda: _announce(settings, sock))
         try:
             with _windmill(settings.windmill, conninfo):

@@ -68,12 +68,18 @@ def amount(entity: Entity) -> str:
 
 def price(subscription: SubscriptionEntity) -> str:
     """Write what a subscription costs, and how often."""
-    cost, unit = amount(subscription), subscription.payment_frequency_interval
-    if not cost or unit is None:
-        return cost
-    count = subscription.payment_frequency_count
-    often = f"a {unit.lower()}" if count in {None, 1} else f"every {count} {unit.lower()}s"
-    return f"{cost} {often}"
+    cost, count = amount(subscription), subscription.payment_frequency_count
+    return (
+        f"{cost} {often(count, subscription.payment_frequency_interval)}".rstrip() if cost else ""
+    )
+
+
+def often(count: int | None, interval: str | None) -> str:
+    """Write how often a period begins: once every so many intervals."""
+    if interval is None:
+        return ""
+    unit = interval.lower()
+    return f"a {unit}" if count in {None, 1} else f"every {count} {unit}s"
 
 
 def duration(seconds: int) -> str:

@@ -103,11 +103,12 @@ class SubscriptionEntity(Entity, kw_only=True):
     metadata: dict[str, str]
 
 
-def gives_access(status: str | None, past_due_ends_at: datetime | None, at: datetime) -> bool:
-    """Tell whether a subscription gives access at an instant.
+def counts_as_active(status: str | None, past_due_ends_at: datetime | None, at: datetime) -> bool:
+    """Tell whether a subscription counts as active at an instant: is so, or past due in its grace.
 
-    One that is past due does so until its grace ends; where that is not known, the status alone
-    decides. Source: docs.dodopayments.com/features/subscription, "Grace Period".
+    Where the end of the grace is not known, the status alone decides. Source:
+    docs.dodopayments.com/features/subscription, "Grace Period". Whether somebody has access is
+    another question, for which there is a policy: domain/access.
     """
     in_grace = status == "past_due" and (past_due_ends_at is None or at < past_due_ends_at)
     return status == "active" or in_grace

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from projections.read_models import disputes, license_keys, payments, refunds, subscriptions
+from projections.read_models.holdings import HOLDINGS
 from projections.read_models.identities import IDENTITIES
 from projections.read_models.periods import PERIODS
 from projections.read_models.timeline import TIMELINE
@@ -22,6 +23,7 @@ READ_MODELS: Final[tuple[ReadModel, ...]] = (
     TIMELINE,
     PERIODS,
     IDENTITIES,
+    HOLDINGS,
 )
 # Any: the lists are of different entities.
 LISTINGS: Final[dict[str, Listing[Any]]] = {

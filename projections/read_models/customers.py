@@ -10,7 +10,7 @@ import msgspec
 
 from domain.aggregates.dispute import OPEN
 from domain.aggregates.routing import NOTICE
-from domain.aggregates.subscription import gives_access
+from domain.aggregates.subscription import counts_as_active
 from postgres.statement import Statement
 from projections.read_models.claims import claims
 from projections.read_models.identities import NOW, THEN
@@ -40,9 +40,10 @@ class SaidBy(msgspec.Struct, frozen=True):
 class Customer(msgspec.Struct, frozen=True):
     """What a customer has, by count; `refused` counts refused facts, `totals` is by currency.
 
-    `active_subscriptions` are those that give access: past due within their grace, too. `email`,
-    `name`, `phone_number` and `metadata`, the customer's own, are what the newest fact says that
-    says anything of it, and `sources` has that fact by the field's name. Buyers write them.
+    `active_subscriptions` are active by status, or past due within their grace; whether the
+    customer has access is asked at /v1/access. `email`, `name`, `phone_number` and `metadata`, the
+    customer's own, are what the newest fact says that says anything of it, and `sources` has that
+    fact by the field's name. Buyers write them.
     """
 
     business_id: str
@@ -207,7 +208,7 @@ def add_up(
         subscriptions=kinds["subscription"],
         active_subscriptions=sum(
             thing.kind == "subscription"
-            and gives_access(thing.status, thing.past_due_ends_at, as_of)
+            and counts_as_active(thing.status, thing.past_due_ends_at, as_of)
             for thing in objects
         ),
         payments=kinds["payment"],

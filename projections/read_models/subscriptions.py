@@ -12,11 +12,11 @@ from projections.read_models.filters import METADATA, OWN_CUSTOMER, OWN_PRODUCT,
 SUBSCRIPTIONS = of_entities(
     "subscription", table="subscriptions", key=("subscription_id", "business_id")
 )
-_GIVES_ACCESS: Final = (
+_COUNTS_AS_ACTIVE: Final = (
     "(t.status = 'active' OR t.status = 'past_due'"
     " AND coalesce(t.past_due_ends_at > coalesce(%(as_of)s, now()), true))"
 )
-"""`gives_access` of the aggregate, in SQL: at the instant that is asked about, or now."""
+"""`counts_as_active` of the aggregate, in SQL: at the instant that is asked about, or now."""
 LISTING = Listing(
     "subscriptions",
     SubscriptionEntity,
@@ -27,9 +27,9 @@ LISTING = Listing(
         METADATA,
         flag(
             "active",
-            "Only those that give access (true), or do not (false): active ones, and past_due ones"
-            " until their grace ends, by now or by as_of.",
-            f"coalesce({_GIVES_ACCESS}, false)",
+            "Only those that are active by status, or past_due until their grace ends (true), or"
+            " neither (false), by now or by as_of. Access is asked at /v1/access.",
+            f"coalesce({_COUNTS_AS_ACTIVE}, false)",
         ),
     ),
 )

@@ -18,6 +18,7 @@ from rich.console import Console
 from migrations.runner import migrate
 from postgres.embedded import EmbeddedPostgres
 from tests.benchmarks import (
+    access,
     fold,
     ingest,
     lag,
@@ -47,6 +48,7 @@ BENCHMARKS: tuple[Callable[[str], Result | list[Result]], ...] = (
     rebuild.of_ten_times_the_events,
     verification.against_copy_out,
     past.active_on_a_date,
+    access.of_one_of_many_customers,
     windmill.against_the_endpoints_limit,
     windmill.from_webhook_to_job,
 )

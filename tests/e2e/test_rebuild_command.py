@@ -116,7 +116,7 @@ def test_a_read_model_is_changed_as_the_page_says(
 
     assert "subscription_brands" in run("migrate").stdout
     assert run("rebuild", "--check").returncode == 1
-    rebuilt = run("rebuild", "subscriptions", "--json")
+    rebuilt = run("rebuild", "subscriptions", "holdings", "--json")
     assert rebuilt.returncode == 0, rebuilt.stderr
     assert json.loads(rebuilt.stdout)["tables"]["subscriptions"]["changed"]["rows"] == 30
     with psycopg.connect(database) as conn:

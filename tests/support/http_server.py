@@ -26,7 +26,7 @@ from ledger.batch_writer import QUEUE_MAX
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workflows.routes.routes_file import RoutesFile
+    from api.queries.read_side import Rules
 
 SECRET: Final = "whsec_" + base64.b64encode(b"a secret that tests know").decode()
 # A client trusts nobody, and so is made at once.
@@ -98,12 +98,12 @@ def served(
     *,
     secrets: tuple[str, ...] = (SECRET,),
     api_key: str | None = None,
-    routes_file: RoutesFile | None = None,
+    rules: Rules | None = None,
     queue_max: int = QUEUE_MAX,
 ) -> Iterator[Served]:
     """Serve a migrated database on a free port, until the block ends."""
     guard = KeyGuard(api_key) if api_key else OpenOnLoopback()
-    app = application(conninfo, Verifier(secrets), guard, routes_file, queue_max=queue_max)
+    app = application(conninfo, Verifier(secrets), guard, rules, queue_max=queue_max)
     with listening("127.0.0.1", 0) as sock, in_background(app, sock):
         url = url_of(sock)
         with httpx.Client(base_url=url, timeout=30, trust_env=False, verify=_NO_TLS) as client:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
+from workflows.bounded_file import FileError
 from workflows.routes.conditions import read_condition
 from workflows.routes.route import Route, Routes
 from workflows.routes.schema import (
@@ -18,6 +17,7 @@ from workflows.routes.schema import (
 )
 from workflows.routes.targets import TARGETS
 from workflows.routes.toml_lines import Lines
+from workflows.toml_text import TextError, decoded, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +28,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 ROUTES_MAX: Final = 200
 PROBLEM_CHARS_MAX: Final = 500
-_PLACE: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
-class RoutesError(Exception):
+class RoutesError(FileError):
     """The file of the routes is wrong; the message names it, the line, and what is expected."""
 
 
@@ -50,11 +49,15 @@ class Reading:
     def __init__(self, path: Path, content: bytes) -> None:
         self._file = path.name
         self._readers = readers(path.parent)
-        self._text = self._decoded(content)
-        self._lines = Lines(self._text)
+        try:
+            text = decoded(content)
+            self._declared = parsed(text)
+        except TextError as error:
+            self._wrong(error.line, str(error))
+        self._lines = Lines(text)
 
     def routes(self) -> Routes:
-        declared = self._parsed()
+        declared = dict(self._declared)
         tables = declared.pop("route", [])
         for key in declared:
             self._wrong(self._lines.of_top(key), f"unknown key {key!r}; expected is [[route]]")
@@ -126,26 +129,6 @@ class Reading:
             return read(value)
         except ValueError as error:
             self._wrong(self._lines.of_key(number, key, WHERE), f"{key} {error}")
-
-    def _decoded(self, content: bytes) -> str:
-        try:
-            return content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            self._wrong(line, "not text in UTF-8")
-
-    def _parsed(self) -> dict[str, Any]:
-        try:
-            return tomllib.loads(self._text)
-        except RecursionError:
-            self._wrong(1, "nested too deeply")
-        except tomllib.TOMLDecodeError as error:
-            place = _PLACE.search(str(error))
-            last = self._text.rstrip().count("\n") + 1
-            line = int(place[1]) if place and place[1] else last
-            self._wrong(line, f"not TOML: {_PLACE.sub('', str(error))}")
-        except ValueError:
-            self._wrong(1, "some number in it has too many digits")
 
     def _wrong(self, line: int, problem: str) -> NoReturn:
         raise RoutesError(f"{self._file}:{line}: {problem[:PROBLEM_CHARS_MAX]}") from None

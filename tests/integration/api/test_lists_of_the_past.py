@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.aggregates.dispute import OPEN
-from domain.aggregates.subscription import gives_access
+from domain.aggregates.subscription import counts_as_active
 from domain.delivery import read_envelope
 from projections.read_models.catalogue import LISTINGS
 from tests.support.histories import NOON, said
@@ -148,7 +148,7 @@ class Question(NamedTuple):
 
 def is_active(one: dict[str, Any], question: Question) -> bool:
     ends_at = one["past_due_ends_at"] and datetime.fromisoformat(one["past_due_ends_at"])
-    gives = gives_access(one["status"], ends_at, question.instant)
+    gives = counts_as_active(one["status"], ends_at, question.instant)
     return gives is (question.value == "true")
 
 

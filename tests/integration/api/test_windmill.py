@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 import pytest
 
+from api.queries.read_side import Rules
 from tests.support.histories import said
 from tests.support.http_server import Served, copied, served
 from tests.support.outages import away
@@ -50,7 +51,7 @@ def shop(database: str, tmp_path: Path) -> Iterator[Shop]:
     """A server that has read its routes, and starts nothing."""
     routes = write_routes(tmp_path)
     begin(database)
-    with served(database, routes_file=RoutesFile(routes, required=True)) as server:
+    with served(database, rules=Rules(RoutesFile(routes, required=True))) as server:
         yield Shop(server, routes, database)
 
 
@@ -70,7 +71,7 @@ def busy(cluster: str, template: str, tmp_path_factory: pytest.TempPathFactory) 
             until(lambda: tuple(states(database)) == STATES[:4])
         record(database, payments(4, 6))
         read(database, routes)
-        with served(database, routes_file=RoutesFile(routes, required=True)) as server:
+        with served(database, rules=Rules(RoutesFile(routes, required=True))) as server:
             yield Shop(server, routes, database)
 
 

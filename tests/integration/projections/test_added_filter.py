@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import os
 import re
 from argparse import ArgumentParser
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from api.http.errors import ApiError
 from api.openapi import document
 from api.queries.database import Database
-from api.queries.read_side import ReadSide
+from api.queries.read_side import ReadSide, Rules
 from api.queries.snapshot_cache import SnapshotCache
 from api.resources.objects import list_of
 from cli.offline_queries import add_operation
@@ -23,7 +22,6 @@ from projections.listing import Filter, FilterError
 from projections.read_models.catalogue import LISTINGS
 from tests.support.histories import said
 from tests.support.projected import project, record
-from workflows.routes.routes_file import RoutesFile
 
 if TYPE_CHECKING:
     from api.http.operations import Operation
@@ -52,7 +50,7 @@ def ask(conninfo: str, operation: Operation[ReadSide, Any, Any], query: str) -> 
         database = Database(conninfo)
         snapshots = SnapshotCache(conninfo, database)
         try:
-            read_side = ReadSide(database, snapshots, RoutesFile(Path(os.devnull)))
+            read_side = ReadSide(database, snapshots, Rules())
             given = operation.reader.read({}, query.encode())
             return [one.refund_id for one in (await operation.handle(read_side, given)).items]
         finally:

@@ -13,7 +13,7 @@ import pytest
 from domain.aggregates.dispute import OPEN
 from domain.aggregates.payment import PaymentEntity
 from domain.aggregates.refund import RefundEntity
-from domain.aggregates.subscription import SubscriptionEntity, gives_access
+from domain.aggregates.subscription import SubscriptionEntity, counts_as_active
 from domain.state_machine import Verdict
 from ledger.application import Ledger
 from postgres.statement import Statement
@@ -152,7 +152,7 @@ def test_the_counts_and_totals_of_every_customer_are_those_of_its_objects(
 
 
 def is_active(entity: Entity) -> bool:
-    return isinstance(entity, SubscriptionEntity) and gives_access(
+    return isinstance(entity, SubscriptionEntity) and counts_as_active(
         entity.status, entity.past_due_ends_at, datetime.now(UTC)
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -30,8 +31,9 @@ def test_every_operation_is_described_once() -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_what_stands_in_a_path_is_declared(operation: Operation[Any, Any, Any]) -> None:
-    assert operation.reader.path.keys() == ({"id"} if "{id" in operation.path else set())
-    assert "id" not in operation.reader.query
+    parts = set(re.findall(r"{(\w+)(?::path)?}", operation.path))
+    assert operation.reader.path.keys() == parts
+    assert not parts & operation.reader.query.keys()
 
 
 def test_only_what_is_harmless_can_be_asked_without_the_key() -> None:

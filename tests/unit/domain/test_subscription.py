@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
-from domain.aggregates.subscription import SubscriptionEntity, gives_access
+from domain.aggregates.subscription import SubscriptionEntity, counts_as_active
 from tests.support.histories import NOON, aggregates, delivery, of_one, said
 from tests.support.samples import samples
 
@@ -375,7 +375,7 @@ def test_a_subscription_gives_access_while_active_and_past_due_until_its_grace_e
     status: str | None, ends_after_s: int | None, *, gives: bool
 ) -> None:
     ends_at = None if ends_after_s is None else NOON + timedelta(seconds=ends_after_s)
-    assert gives_access(status, ends_at, NOON) is gives
+    assert counts_as_active(status, ends_at, NOON) is gives
 
 
 def test_occurred_at_is_the_newest_facts_even_if_it_was_refused() -> None:

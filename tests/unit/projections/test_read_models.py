@@ -122,7 +122,7 @@ def test_no_two_aggregates_share_a_key() -> None:
 def test_every_kind_of_entity_has_one_read_model_and_one_list() -> None:
     entities = {kind.entity for kind in KINDS.values()}
     assert {listing.entity for listing in LISTINGS.values()} == entities
-    others = {"timeline", "periods", "identities"}
+    others = {"timeline", "periods", "identities", "holdings"}
     assert {f"{kind}s" for kind in KINDS} == set(LISTINGS) == set(MODELS) - others
     assert {listing.kind for listing in LISTINGS.values()} == set(KINDS)
 

@@ -1,6 +1,7 @@
 """Sum up a day: active subscriptions, open disputes, failed payments, refused facts.
 
-Active are the subscriptions that give access now: those in their grace, too.
+Active are the subscriptions that are active by status, or past due within their grace. Who has
+access is another question, for which Raphus has /v1/access.
 
 It asks Raphus, returns the numbers, and tells them to a Slack channel if one is given (an
 incoming webhook as `slack_url` has a channel of its own: give that). Started by the schedule

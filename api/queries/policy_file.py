@@ -1,0 +1,102 @@
+"""The policy file: who gets access, as the table `[access]` of `raphus.toml` says."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from domain.access.policy import (
+    KEYS,
+    STATUSES,
+    Policy,
+    read_disputes,
+    read_rule,
+    read_yes_or_no,
+)
+from telemetry.incident import Incident
+from workflows.bounded_file import FileError
+from workflows.followed_file import FollowedFile
+from workflows.toml_text import TextError, decoded, parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+TABLE: Final = "access"
+PROBLEM_CHARS_MAX: Final = 500
+_READERS: Final[Mapping[str, Callable[[object], Any]]] = {
+    **dict.fromkeys(STATUSES, read_rule),
+    "bought_once": read_yes_or_no,
+    "license_key": read_yes_or_no,
+    "disputes": read_disputes,
+}
+
+
+class PolicyError(FileError):
+    """The policy file is wrong; the message names it, the line, and what is expected."""
+
+
+class PolicyFile(FollowedFile[Policy]):
+    """The policy that a file has, read again when it changes; the default where there is none.
+
+    A wrong file leaves the policy that was right last, and is told in the log. One that was never
+    right leaves the default: whoever makes a server or a command of it looks at `problem` first.
+    """
+
+    def __init__(self, path: Path, *, required: bool = False, retry_s: float = 1.0) -> None:
+        super().__init__(path, read_policy, Policy(), required=required, retry_s=retry_s)
+        self._incident = Incident(_log, "the policy of access cannot be read anew")
+
+    def current(self) -> Policy:
+        """Return the policy in force."""
+        policy = super().current()
+        if self.problem is None:
+            self._incident.end()
+        elif self._was_right:
+            self._incident.begin(f"{self.problem}; that of before stays")
+        return policy
+
+
+def read_policy(path: Path, content: bytes) -> Policy:
+    """Read the content of a policy file; what it does not say is as by default.
+
+    Raises:
+        PolicyError: something in it is wrong.
+    """
+    try:
+        text = decoded(content)
+        tables = parsed(text)
+    except TextError as error:
+        _wrong(path, error.line, str(error))
+    for name in tables:
+        if name != TABLE:
+            line = _line(text, rf"[\[\s]*[\"']?{re.escape(name)}")
+            _wrong(path, line, f"unknown key {name!r}; expected is [{TABLE}]")
+    declared = tables.get(TABLE, {})
+    if not isinstance(declared, dict):
+        _wrong(path, _line(text, TABLE), f"{TABLE} must be a table: [{TABLE}]")
+    rules: dict[str, Any] = {key: _read(path, text, key, declared[key]) for key in declared}
+    return Policy(**rules)
+
+
+def _read(path: Path, text: str, key: str, value: object) -> object:
+    line = _line(text, rf"(?:{TABLE}\s*\.\s*)?[\"']?{re.escape(key)}[\"']?\s*=")
+    if key not in _READERS:
+        _wrong(path, line, f"unknown key {key!r}; expected are {', '.join(KEYS)}")
+    try:
+        return _READERS[key](value)
+    except ValueError as error:
+        _wrong(path, line, f"{key} {error}")
+
+
+def _line(text: str, beginning: str) -> int:
+    """Return the line that begins so: by its looks, since the parser does not tell."""
+    found = re.search(rf"^[ \t]*{beginning}", text, re.MULTILINE)
+    return text.count("\n", 0, found.end() if found else 0) + 1
+
+
+def _wrong(path: Path, line: int, problem: str) -> NoReturn:
+    raise PolicyError(f"{path.name}:{line}: {problem[:PROBLEM_CHARS_MAX]}") from None

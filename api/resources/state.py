@@ -1,0 +1,336 @@
+"""The state of a person in one answer: what there is, what may be had, and how sure that is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from api.http.errors import never_seen
+from api.http.operations import Operation
+from api.http.parameters import Text, text
+from api.http.questions import Past
+from api.queries.holdings import Claimant, Freshness, Gathered, gather
+from api.queries.persons import PersonQuery
+from domain.access.access import Access, decide, products
+from domain.access.doubts import Doubt, doubts
+from domain.access.judgement import Judgement, judge
+from domain.aggregates.dispute import OPEN, DisputeEntity
+from domain.aggregates.license_key import LicenseKeyEntity
+from domain.aggregates.payment import PaymentEntity
+from domain.aggregates.subscription import SubscriptionEntity
+from domain.field_readers import TEXT_CHARS_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from api.queries.read_side import ReadSide
+    from domain.access.holding import Holding
+    from domain.access.policy import Policy
+
+
+class CustomerStateQuery(Past, frozen=True, kw_only=True):
+    """Asks for the state of a customer."""
+
+    id: Annotated[Text, Meta(description="Dodo's id of the customer.")]
+
+
+class ExternalStateQuery(Past, frozen=True, kw_only=True):
+    """Asks for the state of a person by the merchant's own id."""
+
+    external_id: Annotated[
+        str,
+        text(TEXT_CHARS_MAX),
+        Meta(description="Your own id of the person, from the metadata."),
+    ]
+
+
+class Price(msgspec.Struct, frozen=True):
+    """What is charged before tax, in minor units of the currency, once every so many intervals."""
+
+    amount: int | None
+    currency: str | None
+    quantity: int | None
+    every: int | None
+    interval: str | None
+
+
+class HeldSubscription(msgspec.Struct, frozen=True):
+    """A subscription, and whether it gives access by the policy.
+
+    `access_until` is when that ends by time alone. `next_charge_at` is null where none is due:
+    the subscription ends, or stands still.
+    """
+
+    subscription_id: str
+    product_id: str | None
+    status: str | None
+    access: bool
+    access_until: datetime | None
+    reason: str
+    price: Price
+    next_charge_at: datetime | None
+    next_billing_date: datetime | None
+    cancel_at_next_billing_date: bool | None
+    past_due_ends_at: datetime | None
+    created_at: datetime
+
+
+class HeldPurchase(msgspec.Struct, frozen=True):
+    """A payment for something that is bought once; amounts in minor units."""
+
+    payment_id: str
+    product_ids: tuple[str, ...]
+    access: bool
+    reason: str
+    total_amount: int | None
+    refunded_amount: int
+    currency: str | None
+    created_at: datetime
+
+
+class HeldKey(msgspec.Struct, frozen=True):
+    """A licence key, without the key itself."""
+
+    id: str
+    product_id: str | None
+    status: str | None
+    access: bool
+    access_until: datetime | None
+    reason: str
+    activations_limit: int | None
+    instances_count: int | None
+    expires_at: datetime | None
+
+
+class OpenDispute(msgspec.Struct, frozen=True):
+    """A dispute that is not decided yet; `amount` in minor units."""
+
+    dispute_id: str
+    payment_id: str | None
+    status: str | None
+    stage: str | None
+    amount: int | None
+    currency: str | None
+    created_at: datetime
+
+
+class Unpaid(msgspec.Struct, frozen=True):
+    """A payment that failed, after which no other of its subscription succeeded."""
+
+    payment_id: str
+    subscription_id: str | None
+    product_ids: tuple[str, ...]
+    total_amount: int | None
+    currency: str | None
+    error_code: str | None
+    created_at: datetime
+
+
+class ProductAccess(Access, frozen=True, kw_only=True):
+    """The access to one product."""
+
+    product_id: str
+
+
+class State(msgspec.Struct, frozen=True):
+    """All that counts of a person, `at` an instant.
+
+    `customers` are all who are, or claim to be, the person. Of subscriptions, `active` are those
+    of this status; `in_grace` the others that give access, each until its `access_until`; and
+    `without_access` the rest. `access` is to any product, `products` has each one.
+    """
+
+    at: datetime
+    customers: list[Claimant]
+    access: Access
+    active: list[HeldSubscription]
+    in_grace: list[HeldSubscription]
+    without_access: list[HeldSubscription]
+    bought_once: list[HeldPurchase]
+    license_keys: list[HeldKey]
+    open_disputes: list[OpenDispute]
+    unpaid: list[Unpaid]
+    products: list[ProductAccess]
+    doubts: list[Doubt]
+    freshness: Freshness
+
+
+async def state(read_side: ReadSide, query: PersonQuery) -> State:
+    """Tell the state of a person.
+
+    Raises:
+        ApiError: 404, nothing of the person was there at that time; 400; 503.
+    """
+    found = await gather(read_side, query)
+    if not found.is_known:
+        raise never_seen("customer")
+    return _state(found, read_side.rules.policy.current())
+
+
+def _state(found: Gathered, policy: Policy) -> State:
+    judgements = judge(found.holdings, found.at, policy)
+    subscriptions = [
+        _subscription(one, one.holding.entity)
+        for one in judgements
+        if isinstance(one.holding.entity, SubscriptionEntity)
+    ]
+    others = [one for one in subscriptions if one.status != "active"]
+    return State(
+        at=found.at,
+        customers=found.customers,
+        access=decide(judgements, None),
+        active=[one for one in subscriptions if one.status == "active"],
+        in_grace=[one for one in others if one.access],
+        without_access=[one for one in others if not one.access],
+        bought_once=[
+            _purchase(one, one.holding.entity)
+            for one in judgements
+            if isinstance(one.holding.entity, PaymentEntity)
+            and one.holding.entity.status == "succeeded"
+            and one.holding.entity.subscription_id is None
+        ],
+        license_keys=[
+            _key(one, one.holding.entity)
+            for one in judgements
+            if isinstance(one.holding.entity, LicenseKeyEntity)
+        ],
+        open_disputes=[
+            _dispute(one.entity)
+            for one in found.holdings
+            if isinstance(one.entity, DisputeEntity) and one.entity.status in OPEN
+        ],
+        unpaid=_unpaid(found.holdings),
+        products=[
+            _product(product_id, decide(judgements, product_id))
+            for product_id in products(found.holdings)
+        ],
+        doubts=[*found.doubts, *doubts(found.holdings, found.at)],
+        freshness=found.freshness,
+    )
+
+
+def _subscription(judged: Judgement, entity: SubscriptionEntity) -> HeldSubscription:
+    goes_on = entity.status == "active" and not entity.cancel_at_next_billing_date
+    return HeldSubscription(
+        subscription_id=entity.subscription_id,
+        product_id=entity.product_id,
+        status=entity.status,
+        access=judged.gives,
+        access_until=judged.until,
+        reason=judged.text,
+        price=Price(
+            entity.recurring_pre_tax_amount,
+            entity.currency,
+            entity.quantity,
+            entity.payment_frequency_count,
+            entity.payment_frequency_interval,
+        ),
+        next_charge_at=entity.next_billing_date if goes_on and not entity.on_demand else None,
+        next_billing_date=entity.next_billing_date,
+        cancel_at_next_billing_date=entity.cancel_at_next_billing_date,
+        past_due_ends_at=entity.past_due_ends_at,
+        created_at=entity.created_at,
+    )
+
+
+def _purchase(judged: Judgement, entity: PaymentEntity) -> HeldPurchase:
+    return HeldPurchase(
+        payment_id=entity.payment_id,
+        product_ids=entity.product_ids,
+        access=judged.gives,
+        reason=judged.text,
+        total_amount=entity.total_amount,
+        refunded_amount=entity.refunded_amount,
+        currency=entity.currency,
+        created_at=entity.created_at,
+    )
+
+
+def _key(judged: Judgement, entity: LicenseKeyEntity) -> HeldKey:
+    return HeldKey(
+        id=entity.id,
+        product_id=entity.product_id,
+        status=entity.status,
+        access=judged.gives,
+        access_until=judged.until,
+        reason=judged.text,
+        activations_limit=entity.activations_limit,
+        instances_count=entity.instances_count,
+        expires_at=entity.expires_at,
+    )
+
+
+def _dispute(entity: DisputeEntity) -> OpenDispute:
+    return OpenDispute(
+        dispute_id=entity.dispute_id,
+        payment_id=entity.payment_id,
+        status=entity.status,
+        stage=entity.stage,
+        amount=entity.amount,
+        currency=entity.currency,
+        created_at=entity.created_at,
+    )
+
+
+def _unpaid(holdings: Iterable[Holding]) -> list[Unpaid]:
+    payments = [one.entity for one in holdings if isinstance(one.entity, PaymentEntity)]
+    payments.sort(key=lambda one: (one.created_at, one.payment_id))
+    paid_at = {one.subscription_id: one.created_at for one in payments if one.status == "succeeded"}
+    return [
+        Unpaid(
+            payment_id=one.payment_id,
+            subscription_id=one.subscription_id,
+            product_ids=one.product_ids,
+            total_amount=one.total_amount,
+            currency=one.currency,
+            error_code=one.error_code,
+            created_at=one.created_at,
+        )
+        for one in payments
+        if one.status == "failed" and not _was_paid_later(one, paid_at)
+    ]
+
+
+def _was_paid_later(payment: PaymentEntity, paid_at: Mapping[str | None, datetime]) -> bool:
+    later = paid_at.get(payment.subscription_id) if payment.subscription_id else None
+    return later is not None and later >= payment.created_at
+
+
+def _product(product_id: str, found: Access) -> ProductAccess:
+    return ProductAccess(
+        found.access, found.until, found.reason, found.rests_on, product_id=product_id
+    )
+
+
+async def _of_customer(read_side: ReadSide, query: CustomerStateQuery) -> State:
+    person = PersonQuery(customer_id=query.id, as_of=query.as_of, known_at=query.known_at)
+    return await state(read_side, person)
+
+
+async def _of_external(read_side: ReadSide, query: ExternalStateQuery) -> State:
+    person = PersonQuery(external_id=query.external_id, as_of=query.as_of, known_at=query.known_at)
+    return await state(read_side, person)
+
+
+_NEVER_SEEN: Final = {404: "Nothing of such a customer was there."}
+GET_CUSTOMER_STATE: Final = Operation["ReadSide", CustomerStateQuery, State](
+    path="/v1/customers/{id:path}/state",
+    name="get_customer_state",
+    summary="Get all that counts of a customer now: what there is, access, and how sure that is.",
+    handle=_of_customer,
+    takes=CustomerStateQuery,
+    answers=State,
+    may_fail=_NEVER_SEEN,
+)
+GET_EXTERNAL_STATE: Final = Operation["ReadSide", ExternalStateQuery, State](
+    path="/v1/customers/external/{external_id:path}/state",
+    name="get_customer_state_by_external_id",
+    summary="Get all that counts of a person by your own id of theirs.",
+    handle=_of_external,
+    takes=ExternalStateQuery,
+    answers=State,
+    may_fail=_NEVER_SEEN,
+)

@@ -1,0 +1,69 @@
+"""Doubts: what makes an answer less sure than the webhooks that it rests on."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from domain.aggregates.subscription import SubscriptionEntity
+from domain.entity import spoken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from domain.access.holding import Holding
+    from domain.entity import Entity
+
+OVERDUE_AFTER: Final = timedelta(hours=28)
+"""Dodo sends a webhook again for about 27 hours (docs/dodo.md, section 1): then it is missing."""
+
+
+class Doubt(msgspec.Struct, frozen=True):
+    """What is doubtful of a thing: a `code` for programs, a `text` for people."""
+
+    kind: str
+    id: str
+    code: Literal["drift", "partial", "refused", "anomaly", "overdue", "several", "cut"]
+    text: str
+
+
+def doubts(holdings: Iterable[Holding], at: datetime) -> list[Doubt]:
+    """Tell what is doubtful at an instant, in the order of the holdings."""
+    return [doubt for one in holdings for doubt in _of(one, at)]
+
+
+def _of(one: Holding, at: datetime) -> Iterator[Doubt]:
+    entity, named = one.entity, f"{spoken(one.kind).capitalize()} {one.id}"
+    if entity.drift is not None:
+        last, folded = entity.drift.observed, entity.drift.folded or "no state"
+        text = f"{named}: Dodo last said {last}, while its webhooks lead to {folded}."
+        yield Doubt(one.kind, one.id, "drift", text)
+    if entity.history == "partial":
+        text = f"{named}: a webhook that must have come before was never seen."
+        yield Doubt(one.kind, one.id, "partial", text)
+    if entity.refused:
+        count = (
+            "1 fact is no valid transition"
+            if entity.refused == 1
+            else (f"{entity.refused} facts are no valid transitions")
+        )
+        yield Doubt(one.kind, one.id, "refused", f"{named}: {count}.")
+    if (anomaly := getattr(entity, "anomaly", None)) is not None:
+        yield Doubt(one.kind, one.id, "anomaly", f"{named}: {anomaly}.")
+    if (due := overdue(entity, at)) is not None:
+        text = f"{named}: nothing was heard of what was due {due:%Y-%m-%d %H:%M:%S} UTC."
+        yield Doubt(one.kind, one.id, "overdue", text)
+
+
+def overdue(entity: Entity, at: datetime) -> datetime | None:
+    """Return the instant by which a webhook about a subscription should have come, and has not."""
+    if not isinstance(entity, SubscriptionEntity):
+        return None
+    due = None
+    if entity.status == "active" and not entity.on_demand:
+        due = entity.next_billing_date
+    elif entity.status == "past_due":
+        due = entity.past_due_ends_at
+    return due if due is not None and at - due > OVERDUE_AFTER else None

@@ -1,0 +1,66 @@
+"""Holdings: what somebody has, each with the fact that its status rests on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from domain.aggregates.catalogue import KINDS
+from domain.aggregates.payment import PaymentEntity
+from domain.state_machine import Verdict
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.aggregate import Aggregate
+    from domain.entity import Entity
+
+
+class Holding(NamedTuple):
+    """A thing that somebody has, as it is known.
+
+    `since` is when its status began. `webhook_id` and `occurred_at` are of the newest fact about it
+    that is not refused.
+    """
+
+    kind: str
+    entity: Entity
+    since: datetime
+    webhook_id: str
+    occurred_at: datetime
+
+    @property
+    def id(self) -> str:
+        """Dodo's id."""
+        found: str = getattr(self.entity, KINDS[self.kind].id_field)
+        return found
+
+    @property
+    def product_ids(self) -> tuple[str, ...]:
+        """The products that it is for, as far as it says so itself."""
+        if isinstance(self.entity, PaymentEntity):
+            return self.entity.product_ids
+        product_id: str | None = getattr(self.entity, "product_id", None)
+        return () if product_id is None else (product_id,)
+
+
+def holdings_of(aggregate: Aggregate) -> list[Holding]:
+    """Return what the events of a stream are about."""
+    return [_holding(aggregate, *named) for named in aggregate.folded()]
+
+
+def _holding(aggregate: Aggregate, kind: str, entity_id: str) -> Holding:
+    known = aggregate.find(kind, entity_id)
+    assert known is not None, "it has been folded"
+    entries = aggregate.folded()[kind, entity_id].entries
+    moved = [one.occurred_at for one in entries if one.verdict is Verdict.APPLIED]
+    last = ([one for one in entries if one.verdict is not Verdict.REFUSED] or entries)[-1]
+    assert last.occurred_at is not None, "only a notice has no time"
+    since = _began_at(known.entity, moved[-1] if moved else None)
+    return Holding(kind, known.entity, since, last.webhook_id, last.occurred_at)
+
+
+def _began_at(entity: Entity, moved_at: datetime | None) -> datetime:
+    # A status that follows an observation began when that was seen last.
+    if entity.status != entity.folded_status and entity.drift is not None:
+        return entity.drift.observed_at
+    return moved_at or entity.created_at

@@ -1,0 +1,121 @@
+"""Persons: what one has bought, as webhooks tell it, and what it adds up to."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+
+from domain.access.holding import Holding, holdings_of
+from domain.access.policy import ENDS, NO, YES, Policy, Rule
+from domain.aggregates.dispute import STATES
+from tests.support.histories import NOON, aggregates, said
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hypothesis.strategies import DrawFn
+
+    from domain.delivery import Delivery
+
+DAYS = 40
+"""Within so many days of the first webhook everything ends that ends."""
+
+
+def held(deliveries: Iterable[Delivery]) -> list[Holding]:
+    """Give what deliveries, taken in this order, say that somebody has."""
+    return [one for each in aggregates(deliveries).values() for one in holdings_of(each)]
+
+
+def in_days(days: float) -> str:
+    """Write an instant so many days after noon."""
+    return (NOON + timedelta(days=days)).isoformat().replace("+00:00", "Z")
+
+
+instants = st.integers(-10, DAYS * 24 * 60).map(lambda minute: NOON + timedelta(minutes=minute))
+_days = st.none() | st.integers(-2, DAYS).map(in_days)
+_products = st.sampled_from(["pdt_1", "pdt_2", None])
+_rules = st.one_of(
+    st.sampled_from([YES, NO, *(Rule(gives=True, until=field) for field in ENDS)]),
+    st.integers(1, DAYS).map(lambda days: Rule(gives=True, days=days)),
+)
+_plain = st.sampled_from([YES, NO])
+policies = st.just(Policy()) | st.builds(
+    Policy,
+    **dict.fromkeys(
+        "active past_due on_hold paused cancelled failed expired pending".split(), _rules
+    ),
+    bought_once=_plain,
+    license_key=_plain,
+    disputes=st.lists(st.sampled_from(list(STATES)), unique=True).map(tuple),
+)
+
+
+@st.composite
+def purchases(draw: DrawFn, customer_id: str = "cus_1") -> list[Delivery]:
+    """Draw what a customer does: few ids, instants and products, so that things meet often."""
+    customer = {"customer": {"customer_id": customer_id}}
+    drawn = [
+        _drawn(draw, type_, number, customer)
+        for number, type_ in enumerate(draw(st.lists(st.sampled_from(_TYPES), max_size=8)))
+    ]
+    return [said(*one, **data) for *one, data in drawn]
+
+
+_TYPES = (
+    *(f"subscription.{word}" for word in "active past_due on_hold paused cancelled failed".split()),
+    *("subscription.expired", "subscription.updated", "payment.succeeded", "payment.succeeded"),
+    *("payment.failed", "payment.processing", "refund.succeeded", "dispute.opened"),
+    *("dispute.lost", "dispute.accepted", "dispute.won", "license_key.created"),
+)
+
+
+def _drawn(draw: DrawFn, type_: str, number: int, customer: dict[str, Any]) -> list[Any]:
+    kind = type_.partition(".")[0]
+    mine = draw(st.sampled_from(["1", "2"]))
+    data_of: dict[str, dict[str, Any]] = {
+        "subscription": {
+            "subscription_id": f"sub_{mine}",
+            "product_id": draw(_products),
+            "next_billing_date": draw(_days),
+            "previous_billing_date": draw(_days),
+            "past_due_ends_at": draw(_days),
+            "status": draw(st.sampled_from([None, None, "pending", "active"])),
+        },
+        "payment": {
+            "payment_id": f"pay_{mine}",
+            "subscription_id": draw(st.sampled_from([None, "sub_1", "sub_2"])),
+            "product_cart": [{"product_id": draw(_products)}],
+            "total_amount": draw(st.sampled_from([500, 0, None])),
+            "currency": "USD",
+        },
+        "refund": {
+            "refund_id": f"ref_{number}",
+            "payment_id": f"pay_{mine}",
+            "amount": draw(st.sampled_from([200, 500])),
+            "currency": "USD",
+            "is_partial": draw(st.booleans()),
+        },
+        "dispute": {"dispute_id": f"dp_{number}", "payment_id": f"pay_{mine}"},
+        "license_key": {
+            "id": f"lic_{mine}",
+            "product_id": draw(_products),
+            "payment_id": draw(st.sampled_from([None, "pay_1"])),
+            "subscription_id": draw(st.sampled_from([None, "sub_1"])),
+            "status": draw(st.sampled_from(["active", "active", "disabled"])),
+            "expires_at": draw(_days),
+        },
+    }
+    minute = draw(st.integers(0, 5))
+    return [
+        type_,
+        minute,
+        f"msg_{number}_{customer['customer']['customer_id']}",
+        data_of[kind] | customer,
+    ]
+
+
+def moments_before(until: datetime, at: datetime) -> list[datetime]:
+    """Give some instants from one on, up to just before another."""
+    return [at, at + (until - at) / 2, until - timedelta(microseconds=1)]
