@@ -12,6 +12,7 @@ from api.http.operations import Operation
 from api.http.responses import JSON, Content, encode
 from api.openapi import document
 from api.resources.customers import GET_CUSTOMER, GET_CUSTOMER_TIMELINE
+from api.resources.erasures import ERASE, LIST_ERASURES
 from api.resources.events import GET_EVENT, LIST_EVENTS
 from api.resources.health import HEALTHZ, METRICS, READYZ
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
@@ -34,10 +35,12 @@ OPERATIONS: Final[tuple[Operation[Services, object], ...]] = (
     # An id may hold a slash, so what is more than the customer comes before the customer.
     GET_CUSTOMER_TIMELINE,
     GET_CUSTOMER_LIFECYCLE,
+    ERASE,
     GET_CUSTOMER,
     LIST_REFUSALS,
     LIST_EVENTS,
     GET_EVENT,
+    LIST_ERASURES,
     *WINDMILL,
     HEALTHZ,
     READYZ,

@@ -195,7 +195,8 @@ def describe(kind: Kind, business_id: str, entity_id: str, folded: Folded) -> En
 
 def _newness(kind: Kind) -> Callable[[Observation], tuple[int, int, bytes]]:
     # Bodies under one webhook-id share their timestamp. A retry carries the later status, so
-    # the machine's own order of stages and states decides; the bytes make it a total order.
+    # the machine's own order of stages and states decides; a hash makes it a total order, which
+    # stays when the bodies are emptied.
     stages, states = kind.machine.stages, tuple(kind.machine.states)
 
     def key(observation: Observation) -> tuple[int, int, bytes]:
@@ -203,7 +204,7 @@ def _newness(kind: Kind) -> Callable[[Observation], tuple[int, int, bytes]]:
         return (
             stages.index(stage) if stage in stages else -1,
             states.index(status) if status in states else -1,
-            observation.body,
+            observation.delivery.body_hash,
         )
 
     return key

@@ -24,7 +24,7 @@ Result_co = TypeVar("Result_co", covariant=True)
 
 @dataclass(frozen=True)
 class Operation(Generic[Needs_contra, Result_co]):
-    """One GET, or POST that changes something: its path, what it takes, and who does it.
+    """One GET, or POST or DELETE that changes something: its path, what it takes, and who does it.
 
     Its type arguments are what it is answered from, and what `handle` returns: a struct, of
     which the response is the JSON, or `Content`, which goes out as it is. `answers` is the same
@@ -41,4 +41,4 @@ class Operation(Generic[Needs_contra, Result_co]):
     takes: Declared = NOTHING
     may_fail: dict[int, str] | None = None
     secured: bool = True
-    method: Literal["GET", "POST"] = "GET"
+    method: Literal["GET", "POST", "DELETE"] = "GET"
