@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -28,10 +29,12 @@ from projections.rebuild import snapshots
 from projections.rebuild.rebuild import rebuild
 from telemetry.progress import silent
 from tests.support.deliveries import receipts
+from tests.support.erasures import killed
 from tests.support.histories import delivery, said
 from tests.support.log import lines
 from tests.support.projected import project, record, running, shown
-from workflows.erasure import Forgotten, forget, look
+from tests.support.waiting import until
+from workflows.erasure import STEPS, Forgotten, forget, look
 
 if TYPE_CHECKING:
     pass
@@ -407,3 +410,93 @@ def test_a_webhook_that_calls_itself_an_erasure_is_a_notice(database: str) -> No
     with psycopg.connect(database) as conn:
         assert verify(conn).erasures == ()
     project(database)
+
+
+@pytest.mark.parametrize("step", range(1, STEPS + 1))
+def test_who_is_killed_at_any_step_has_done_nothing(projected: str, step: int) -> None:
+    snapshots.provide(projected, 5, silent)
+    before = everything(projected)
+    assert killed(projected, "cus_1", step) == -signal.SIGKILL
+    with psycopg.connect(projected, autocommit=True) as conn:
+        until(lambda: others(conn) == 0)
+    assert everything(projected) == before
+    assert erase(projected).position == len(life()) + 1
+
+
+def others(conn: psycopg.Connection) -> int:
+    """Count the processes of the server that still work for somebody who was killed."""
+    ((count,),) = conn.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name LIKE 'raphus%'"
+    ).fetchall()
+    return int(count)
+
+
+def test_what_jobs_were_told_is_emptied_and_how_they_stand_is_not(projected: str) -> None:
+    with psycopg.connect(projected) as conn:
+        conn.execute(
+            "INSERT INTO raphus.windmill_outbox"
+            " (job_id, route, stream_id, webhook_id, type, position, known_position, state,"
+            " problem)"
+            " SELECT gen_random_uuid(), 'r', originator_id, webhook_id, topic, notification_id,"
+            " notification_id, 'parked', 'no such user: jane@example.com'"
+            " FROM raphus.ledger_events"
+        )
+        conn.execute(
+            "INSERT INTO raphus.windmill_attempts"
+            " SELECT job_id, n, now(), 5, 400, CASE n WHEN 1 THEN 'nothing sent: Jane Doe'"
+            " ELSE 'jane@example.com is wrong' END"
+            " FROM raphus.windmill_outbox CROSS JOIN generate_series(1, 2) AS n"
+        )
+    assert look(projected, "cus_1", None).jobs > len(OF_HIS)
+    erase(projected)
+    assert look(projected, "cus_1", None).jobs == 0
+    with psycopg.connect(projected) as conn:
+        told = conn.execute(
+            "SELECT o.position, o.problem, a.answer FROM raphus.windmill_outbox AS o"
+            " JOIN raphus.windmill_attempts AS a USING (job_id)"
+        ).fetchall()
+    his = {(problem, answer) for position, problem, answer in told if position in OF_HIS}
+    assert his == {("erased", "nothing sent"), ("erased", "")}
+    assert ("no such user: jane@example.com", "jane@example.com is wrong") in {
+        (problem, answer) for position, problem, answer in told if position == 3
+    }
+
+
+def test_a_stream_that_a_late_webhook_makes_his_is_rewritten_too(
+    projected: str,
+) -> None:
+    # Nobody is named at first. That it is his is heard of while he is being forgotten.
+    nameless = said("subscription.active", 0, "n_1", subscription_id="sub_n", tax_id="DE123456789")
+    record(projected, [nameless])
+    project(projected)
+    naming = said("subscription.renewed", 1, "n_2", subscription_id="sub_n", customer=HIS)
+
+    def progress(_phase: str, done: int, _total: int) -> None:
+        if done == STEPS - 1:
+            record(projected, [naming])
+
+    forget(projected, Request("cus_1", None, "he asked", None), progress)
+    left = everything(projected)
+    assert [text for text in PERSONAL if text in left] == []
+    project(projected)
+    assert rebuild(projected, READ_MODELS, check=True, progress=silent).equal
+
+
+def test_a_follower_an_outbox_and_writers_do_not_block_each_other(database: str) -> None:
+    record(database, life())
+    further = [
+        said("payment.processing", n, f"m_{n}", payment_id=f"pay_{n}", customer=HIS)
+        for n in range(400)
+    ]
+    with running(database), Ledger(database) as ledger, ThreadPoolExecutor(3) as threads:
+        erasing = [threads.submit(erase, database) for _ in range(3)]
+        for first in range(0, 400, 20):
+            receipts(ledger.record(further[first : first + 20]))
+        for one in erasing:
+            one.result(timeout=60)
+    with psycopg.connect(database) as conn:
+        found = verify(conn)
+    assert found.fault is None
+    assert 1 <= len(found.erasures) <= 3
+    assert found.events == len(life()) + 400 + len(found.erasures)
