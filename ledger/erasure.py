@@ -64,7 +64,7 @@ _ROWS: Final = f"""
 """  # noqa: S608 -- constants
 _EMPTY: Final = """
     UPDATE raphus.ledger_events AS e SET state = new.state, content_hash = new.content_hash
-    FROM unnest(%s::bigint[], %s::bytea[], %s::bytea[]) AS new (position, state, content_hash)
+    FROM unnest(%b::bigint[], %b::bytea[], %b::bytea[]) AS new (position, state, content_hash)
     WHERE e.notification_id = new.position
 """
 _END: Final = "SELECT coalesce(max(notification_id), 0) FROM raphus.ledger_events"

@@ -48,6 +48,7 @@ _ROWS = st.builds(
     notification_id=st.integers(1, 3),
     webhook_id=_TEXTS,
     recorded_at=st.datetimes(timezones=st.just(UTC)),
+    content_hash=st.none(),
 )
 
 
