@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
+from domain.personal_data import order_of
 from domain.stream_id import parts_of
 from domain.timeline import Entry, Fact, Folded, describe, fold
 
@@ -33,9 +34,9 @@ class Saying(NamedTuple):
     event: Event
 
     @property
-    def order(self) -> tuple[datetime, int, bytes]:
+    def order(self) -> tuple[datetime, int, tuple[bytes, bytes]]:
         """The place among the bodies of a webhook-id, which emptying a body does not change."""
-        return self.occurred_at, self.rank, self.event.delivery.body_hash
+        return self.occurred_at, self.rank, order_of(self.event.delivery)
 
 
 class Aggregate:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from domain.aggregate import Aggregate
 from domain.aggregates.routing import NOTICE, route
 from domain.delivery import Delivery, Envelope, UnreadableError, read_envelope
+from domain.personal_data import order_of
 from domain.state_machine import Verdict
 from domain.timeline import Entry
 
@@ -45,7 +46,8 @@ class Notice(Aggregate):
         if self._first is None:
             readings = [_read(event.delivery) for event in self.events]
             # Where one webhook-id has several bodies, which of them came first must not matter.
-            self._first = min(readings, key=_order, default=None)
+            alone = len(readings) == 1
+            self._first = readings[0] if alone else min(readings, key=_order, default=None)
         return self._first
 
     def occurred_by(self, instant: datetime) -> list[Event]:
@@ -96,5 +98,5 @@ def _read(delivery: Delivery) -> _Reading:
         return _Reading(delivery, None)
 
 
-def _order(reading: _Reading) -> tuple[bool, bytes]:
-    return reading.envelope is None, reading.delivery.body_hash
+def _order(reading: _Reading) -> tuple[bool, tuple[bytes, bytes]]:
+    return reading.envelope is None, order_of(reading.delivery)
