@@ -15,6 +15,7 @@ from api.openapi import document
 from api.resources.access import GET_ACCESS
 from api.resources.customers import GET_CUSTOMER, GET_CUSTOMER_TIMELINE
 from api.resources.customers_list import LIST_CUSTOMERS
+from api.resources.erasures import ERASE, LIST_ERASURES
 from api.resources.events import GET_EVENT, LIST_EVENTS
 from api.resources.health import HEALTHZ, METRICS, READYZ
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
@@ -42,6 +43,7 @@ OPERATIONS: Final[tuple[Operation[Services, Any, object], ...]] = (
     LIST_CUSTOMERS,
     GET_CUSTOMER_TIMELINE,
     GET_CUSTOMER_LIFECYCLE,
+    ERASE,
     GET_EXTERNAL_STATE,
     GET_CUSTOMER_STATE,
     GET_CUSTOMER,
@@ -50,6 +52,7 @@ OPERATIONS: Final[tuple[Operation[Services, Any, object], ...]] = (
     LIST_REFUSALS,
     LIST_EVENTS,
     GET_EVENT,
+    LIST_ERASURES,
     *WINDMILL,
     HEALTHZ,
     READYZ,

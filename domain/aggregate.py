@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
+from domain.personal_data import order_of
 from domain.stream_id import parts_of
 from domain.timeline import Entry, Fact, Folded, describe, fold
 
@@ -24,14 +25,18 @@ class Known(NamedTuple):
 
 
 class Saying(NamedTuple):
-    """One event as its body reads. The first three fields order the bodies of a webhook-id."""
+    """One event as its body reads."""
 
     occurred_at: datetime
     rank: int
-    body: bytes
     word: str
     observation: Observation
     event: Event
+
+    @property
+    def order(self) -> tuple[datetime, int, tuple[bytes, bytes]]:
+        """The place among the bodies of a webhook-id, which emptying a body does not change."""
+        return self.occurred_at, self.rank, order_of(self.event.delivery)
 
 
 class Aggregate:
@@ -149,10 +154,10 @@ class Aggregate:
     def _sayings(self) -> dict[tuple[str, str], dict[str, list[Saying]]]:
         sayings: dict[tuple[str, str], dict[str, list[Saying]]] = {}
         for event in self.events:
-            (kind, word), body = self._words[event.topic], event.delivery.body
-            occurred_at, observation = kind.observe(body)
+            kind, word = self._words[event.topic]
+            occurred_at, observation = kind.observe(event.delivery)
             rank, entity_id = kind.machine.ranks[word], kind.id_of(observation.payload) or ""
-            saying = Saying(occurred_at, rank, body, word, observation, event)
+            saying = Saying(occurred_at, rank, word, observation, event)
             of_entity = sayings.setdefault((kind.name, entity_id), {})
             of_entity.setdefault(event.delivery.webhook_id, []).append(saying)
         return sayings
@@ -162,7 +167,7 @@ def _fact(sayings: list[Saying]) -> Fact:
     ordered, event = sayings, sayings[0].event
     if len(sayings) > 1:
         # Several bodies under one webhook-id: which of them came first must not matter.
-        ordered = sorted(sayings, key=lambda saying: saying[:3])
+        ordered = sorted(sayings, key=lambda saying: saying.order)
         event = min(
             (saying.event for saying in sayings), key=lambda event: event.originator_version
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,6 +23,36 @@ class Delivery(msgspec.Struct, frozen=True, array_like=True, gc=False):
     webhook_timestamp: str
     webhook_signature: str
     body: bytes
+
+    @property
+    def body_hash(self) -> bytes:
+        """The SHA-256 of the body as it came, also where it has been emptied since."""
+        return hashlib.sha256(self.body).digest()
+
+
+class ErasedDelivery(Delivery, frozen=True, array_like=True, gc=False):
+    """A delivery whose body was emptied of what identified a person.
+
+    `came_as` is the SHA-256 of the body as it came, by which a retry is known. `erased_by` is the
+    webhook-id of the erasure.
+    """
+
+    came_as: bytes
+    erased_by: str
+
+    @property
+    def body_hash(self) -> bytes:
+        """The SHA-256 of the body as it came."""
+        return self.came_as
+
+
+def is_same(one: Delivery, other: Delivery) -> bool:
+    """Tell whether two deliveries came as the same: by webhook-id and body, to the byte."""
+    if one.webhook_id != other.webhook_id:
+        return False
+    if isinstance(one, ErasedDelivery) or isinstance(other, ErasedDelivery):
+        return one.body_hash == other.body_hash
+    return one.body == other.body
 
 
 class UnreadableError(ValueError):
@@ -52,7 +83,7 @@ def read_envelope(body: bytes) -> Envelope:
         UnreadableError: not JSON, or one of the four is missing, malformed or too long. The
             message quotes nothing of the body.
     """
-    if _nests_too_deep(body):
+    if nests_too_deep(body):
         raise UnreadableError("the body is nested too deeply")
     try:
         envelope = _decode(body)
@@ -72,7 +103,8 @@ def read_envelope(body: bytes) -> Envelope:
     return msgspec.structs.replace(envelope, timestamp=occurred_at)
 
 
-def _nests_too_deep(body: bytes) -> bool:
+def nests_too_deep(body: bytes) -> bool:
+    """Tell whether a body is nested deeper than any that is parsed."""
     # How deep the parser itself can go depends on who calls it, and so must not decide.
     if body.count(b"[") + body.count(b"{") <= DEPTH_MAX:
         return False

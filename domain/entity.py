@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from domain.delivery import read_envelope
+from domain.delivery import Delivery, read_envelope
 from domain.field_readers import identity, own_fields, reader_of, text
 from domain.payload import LINKS, Payload, PayloadReader
 from domain.state_machine import Machine, Standing
@@ -51,12 +51,12 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
 
     payload: Payload
     standing: Standing
-    body: bytes
+    delivery: Delivery
 
     @property
     def data(self) -> dict[str, Any]:
         """The `data` as it stands in the body, decoded anew: to show what it says, not to fold."""
-        return read_envelope(self.body).data
+        return read_envelope(self.delivery.body).data
 
 
 def _as_it_comes(status: str) -> str:
@@ -114,17 +114,17 @@ class Kind:
         declared = own_fields(self.entity)
         return {name: declared[name] for name in declared if name not in self.derived}
 
-    def observe(self, body: bytes) -> tuple[datetime, Observation]:
+    def observe(self, delivery: Delivery) -> tuple[datetime, Observation]:
         """Read when a body says that something happened, in UTC, and what it says of the state.
 
         Raises:
             UnreadableError: the body does not say what a delivery must say.
         """
-        occurred_at, payload = self.payloads.read(body)
+        occurred_at, payload = self.payloads.read(delivery.body)
         status = text(getattr(payload, self.status_field))
         stage = text(getattr(payload, self.stage_field)) if self.stage_field else None
         standing = Standing(self.as_word(status) if status else None, stage)
-        return occurred_at, Observation(payload, standing, body)
+        return occurred_at, Observation(payload, standing, delivery)
 
     def id_of(self, payload: Payload) -> str | None:
         """Return the entity's id, None where there is none."""

@@ -9,6 +9,7 @@ import msgspec
 
 from domain.entity import Drift, Entity, Kind, Observation
 from domain.field_readers import instant
+from domain.personal_data import order_of
 from domain.state_machine import Standing, Step, Verdict
 
 if TYPE_CHECKING:
@@ -198,17 +199,18 @@ def describe(kind: Kind, business_id: str, entity_id: str, folded: Folded) -> En
     )
 
 
-def _newness(kind: Kind) -> Callable[[Observation], tuple[int, int, bytes]]:
+def _newness(kind: Kind) -> Callable[[Observation], tuple[int, int, tuple[bytes, bytes]]]:
     # Bodies under one webhook-id share their timestamp. A retry carries the later status, so
-    # the machine's own order of stages and states decides; the bytes make it a total order.
+    # the machine's own order of stages and states decides; the bytes make it a total order, which
+    # stays when the bodies are emptied.
     stages, states = kind.machine.stages, tuple(kind.machine.states)
 
-    def key(observation: Observation) -> tuple[int, int, bytes]:
+    def key(observation: Observation) -> tuple[int, int, tuple[bytes, bytes]]:
         status, stage = observation.standing
         return (
             stages.index(stage) if stage in stages else -1,
             states.index(status) if status in states else -1,
-            observation.body,
+            order_of(observation.delivery),
         )
 
     return key

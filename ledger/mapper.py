@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 import msgspec
 from eventsourcing.persistence import JSONTranscoder, Mapper, Notification, StoredEvent
 
-from domain.delivery import Delivery
+from domain.delivery import Delivery, ErasedDelivery
 from domain.event import Event
 
 if TYPE_CHECKING:
@@ -22,10 +22,12 @@ COLUMNS: Final = "originator_id, originator_version, topic, state, notification_
 COLUMN_TYPES: Final = ("text", "int8", "text", "bytea", "int8", "timestamptz")
 """Their types, as a binary COPY must be told them."""
 _FORMAT: Final = 1
+_ERASED_FORMAT: Final = 2
 _encode = msgspec.msgpack.Encoder().encode
 # A stored state begins with a byte that names its format; old formats stay readable for ever.
 _DECODERS: Final[dict[int, Callable[[memoryview], Delivery]]] = {
-    1: msgspec.msgpack.Decoder(Delivery).decode,
+    _FORMAT: msgspec.msgpack.Decoder(Delivery).decode,
+    _ERASED_FORMAT: msgspec.msgpack.Decoder(ErasedDelivery).decode,
 }
 
 
@@ -51,6 +53,12 @@ class UnknownFormatError(ValueError):
     """A state was stored by a newer release; run that release."""
 
 
+def encode(delivery: Delivery) -> bytes:
+    """Return the state that is stored of a delivery."""
+    format_ = _ERASED_FORMAT if isinstance(delivery, ErasedDelivery) else _FORMAT
+    return bytes((format_,)) + _encode(delivery)
+
+
 class LedgerMapper(Mapper[str]):
     """Maps a delivery to msgpack: its body is one binary string, whatever its bytes are."""
 
@@ -64,7 +72,7 @@ class LedgerMapper(Mapper[str]):
             event.originator_id,
             event.originator_version,
             event.topic,
-            bytes((_FORMAT,)) + _encode(event.delivery),
+            encode(event.delivery),
             event.delivery.webhook_id,
             event.delivery.webhook_timestamp,
         )

@@ -13,7 +13,7 @@ from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Identifier, Literal
 
 from ledger.clock import Clocks, doubt, signing_times, stamp
-from ledger.integrity.hash_chain import GENESIS, Row, link
+from ledger.integrity.hash_chain import GENESIS, RECORDED, Row, link
 from ledger.mapper import COLUMNS, RecordedEvent, StoredDelivery
 from postgres.advisory_locks import AdvisoryLock
 
@@ -68,8 +68,8 @@ class LedgerRecorder(PostgresApplicationRecorder):
         # `_lock_table` in eventsourcing.postgres for what readers miss without it. The library's
         # lock of the table itself would wait for VACUUM. What is selected is seen after the lock
         # is had, as READ COMMITTED takes a snapshot for each statement.
-        self._begin_statement = SQL(
-            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '{timeout}s';"
+        self._head_statement = SQL(
+            "SET LOCAL lock_timeout = '{timeout}s';"
             " SELECT pg_advisory_xact_lock({lock}, {name}::regclass::oid::int4);"
             " NOTIFY {channel};"
             " SELECT notification_id AS position, hash, recorded_at,"
@@ -83,6 +83,8 @@ class LedgerRecorder(PostgresApplicationRecorder):
             table=table,
             channel=Identifier(self.channel_name),
         )
+        begin = SQL("BEGIN ISOLATION LEVEL READ COMMITTED; ")
+        self._begin_statement = begin + self._head_statement
         self._correct_statement = SQL(
             "INSERT INTO {} (position, wrong_at, recorded_at) VALUES (%s, %s, %s)"
         ).format(Identifier(datastore.schema, "clock_corrections"))
@@ -90,7 +92,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         self._lock_statement = SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(table)
         self._warn_again_at = 0.0
         self._copy_statement = SQL("COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)").format(
-            table=table, columns=SQL(", ").join(map(Identifier, (*Row._fields, "hash")))
+            table=table, columns=SQL(", ").join(map(Identifier, (*RECORDED, "hash")))
         )
         self._select_statement = SQL(f"SELECT {COLUMNS} FROM {{table}} AS recorded").format(  # noqa: S608 -- constants
             table=table
@@ -125,6 +127,23 @@ class LedgerRecorder(PostgresApplicationRecorder):
             self._insert_events(curs, stored_events, **kwargs)
             return self._copy_events(curs, head, cast("Sequence[StoredDelivery]", stored_events))
 
+    def close_end(self, curs: Cursor[Any]) -> LogHead:
+        """Let nobody else append until the caller's transaction, READ COMMITTED, ends.
+
+        Raises:
+            LockNotAvailable: others have appended for all of the writers' patience.
+        """
+        return self._head(curs, self._head_statement)
+
+    def append(self, curs: Cursor[Any], head: LogHead, stored: StoredDelivery) -> int:
+        """Append one event behind an end that is closed; return its position.
+
+        Raises:
+            IntegrityError: its stream has an event of this version.
+        """
+        (position,) = self._copy_events(curs, head, [stored])
+        return position
+
     def check(self) -> None:
         """Begin as a batch does, and end without one.
 
@@ -157,11 +176,15 @@ class LedgerRecorder(PostgresApplicationRecorder):
                     recorded_at,
                 )
                 previous = link(previous, row)
-                copy.write_row((*row, previous))
+                copy.write_row((*row[: len(RECORDED)], previous))
         return positions
 
     def _begin(self, curs: Cursor[Any]) -> LogHead:
-        curs.execute(self._begin_statement)
+        return self._head(curs, self._begin_statement)
+
+    @staticmethod
+    def _head(curs: Cursor[Any], statement: Composed) -> LogHead:
+        curs.execute(statement)
         while curs.nextset():
             pass
         head: dict[str, Any] = curs.fetchone() or {}

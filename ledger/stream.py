@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
+from domain.delivery import is_same
 from domain.event import Event
 
 if TYPE_CHECKING:
@@ -24,23 +26,27 @@ class Stream:
     """A stream's version, and what it holds of the webhook-ids that are about to arrive.
 
     Writing needs no state machine, since nothing verified is refused; it needs to know what is
-    there already. A webhook-id and a body that are both known are a duplicate. Another body
-    under a known webhook-id is a further observation, and is appended.
+    there already. A webhook-id and a body that are both known are a duplicate, also where the
+    body has been emptied since. Another body under a known webhook-id is a further observation,
+    and is appended.
     """
 
     def __init__(self, stream_id: str, version: int, held: Iterable[Event] = ()) -> None:
         self.id = stream_id
         self.version = version
-        self._known = {(e.delivery.webhook_id, e.delivery.body): e for e in held}
+        self._known: defaultdict[str, list[Event]] = defaultdict(list)
+        for event in held:
+            self._known[event.delivery.webhook_id].append(event)
 
     def take(self, delivery: Delivery, topic: str) -> Taken:
         """Append a delivery, or find it."""
-        key = delivery.webhook_id, delivery.body
-        if key in self._known:
-            return Taken(self._known[key], duplicate=True)
+        known = self._known[delivery.webhook_id]
+        for event in known:
+            if is_same(event.delivery, delivery):
+                return Taken(event, duplicate=True)
         self.version += 1
         event = Event(self.id, self.version, topic, delivery)
-        self._known[key] = event
+        known.append(event)
         return Taken(event, duplicate=False)
 
 

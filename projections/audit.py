@@ -5,10 +5,11 @@ one after the other:
 
 - `previous_hash`, the hash of the event at the position before (zeros before position 1);
 - big-endian, in 8 bytes each, `position`, `recorded_at` as microseconds since 1970, `version`;
-- in 2 bytes each the lengths of `stream`, `type` and `webhook_id`, in 4 that of the state;
+- in 2 bytes each the lengths of `stream`, `type` and `webhook_id`;
 - `stream`, `type` and `webhook_id` in UTF-8;
-- the state: a byte 1 and the msgpack array of `webhook_id`, `webhook_timestamp` and
-  `webhook_signature` as strings and `body` as binary.
+- `content_hash`, the SHA-256 of the state as it was recorded: a byte 1 and the msgpack array of
+  `webhook_id`, `webhook_timestamp` and `webhook_signature` as strings and `body` as binary. Where
+  the body has been emptied since, by the erasure `erased_by`, the line proves all but its body.
 
 That a log still contains it, `raphus verify --against POSITION:HASH` proves. What follows from
 the log, `kind` to `to`, and `signature_verified` are not covered: they are worked out anew.
@@ -17,11 +18,13 @@ the log, `kind` to `to`, and `signature_verified` are not covered: they are work
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from domain.aggregates.factory import aggregate
+from domain.delivery import ErasedDelivery
 from domain.event import Event
 from domain.state_machine import Verdict
 from ledger.integrity.diagnosis import delivery_of
@@ -43,7 +46,7 @@ class Audited(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     """One delivery; from `kind` to `to`, the fact that it tells of.
 
     `verdict` to `to` are null where the read models do not show the fact yet, and
-    `signature_verified` is where no secret is in hand.
+    `signature_verified` is where no secret is in hand, or the body was emptied.
     """
 
     position: str
@@ -55,6 +58,7 @@ class Audited(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     webhook_signature: str
     type: str
     body: str
+    content_hash: str
     hash: str
     previous_hash: str | None
     kind: str
@@ -66,6 +70,7 @@ class Audited(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     from_: str | None
     to: str | None
     signature_verified: bool | None
+    erased_by: str | None
 
 
 class _Fact(msgspec.Struct):
@@ -111,6 +116,7 @@ def read(row: Sequence[Any], check: Check | None) -> Audited:
     delivery = delivery_of(recorded)
     if isinstance(delivery, str):
         raise AuditError(f"position {recorded.notification_id}: {delivery}")
+    erased_by = delivery.erased_by if isinstance(delivery, ErasedDelivery) else None
     previous = GENESIS if recorded.notification_id == 1 else before
     fact = _fact(recorded, delivery, facts)
     return Audited(
@@ -123,6 +129,7 @@ def read(row: Sequence[Any], check: Check | None) -> Audited:
         webhook_signature=delivery.webhook_signature,
         type=recorded.topic,
         body=delivery.body.decode(),
+        content_hash=(recorded.content_hash or sha256(recorded.state).digest()).hex(),
         hash=hash_.hex(),
         previous_hash=None if previous is None else previous.hex(),
         kind=fact.kind,
@@ -133,13 +140,14 @@ def read(row: Sequence[Any], check: Check | None) -> Audited:
         gap=fact.gap,
         from_=fact.from_status,
         to=fact.to_status,
-        signature_verified=check(delivery) is None if check else None,
+        signature_verified=check(delivery) is None if check and erased_by is None else None,
+        erased_by=erased_by,
     )
 
 
 def _fact(recorded: Row, delivery: Delivery, facts: object) -> _Fact:
     """Find the fact that a delivery tells of, among those of its webhook-id."""
-    stream, version, topic, _, position, _, recorded_at = recorded
+    stream, version, topic, _, position, _, recorded_at, _ = recorded
     event = Event(stream, version, topic, delivery, position, recorded_at)
     try:
         (alone,) = aggregate(stream, [event]).timeline()

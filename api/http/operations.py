@@ -19,7 +19,7 @@ Result_co = TypeVar("Result_co", covariant=True)
 
 @dataclass(frozen=True)
 class Operation(Generic[Needs_contra, AnyQuery, Result_co]):
-    """One GET, or POST that changes something: its path, what it takes, and who does it.
+    """One GET, or POST or DELETE that changes something: its path, what it takes, and who does it.
 
     Its type arguments are what it is answered from, what it takes, and what `handle` returns: a
     struct, of which the response is the JSON, or `Content`, which goes out as it is. `takes` and
@@ -37,7 +37,7 @@ class Operation(Generic[Needs_contra, AnyQuery, Result_co]):
     media_type: str = JSON.decode()
     may_fail: dict[int, str] | None = None
     secured: bool = True
-    method: Literal["GET", "POST"] = "GET"
+    method: Literal["GET", "POST", "DELETE"] = "GET"
 
     @cached_property
     def reader(self) -> Reader[AnyQuery]:

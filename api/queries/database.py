@@ -62,6 +62,11 @@ class Database:
         self._idle: list[tuple[AsyncConnection, float]] = []
         """The one used last comes last, with when that was, by the monotonic clock."""
 
+    @property
+    def conninfo(self) -> str:
+        """Where it is, for work that needs a connection of its own."""
+        return self._conninfo
+
     async def close(self) -> None:
         """Disconnect; nothing may be under way."""
         await self._forget(len(self._idle))

@@ -14,11 +14,16 @@ from api.http.operations import Operation
 from api.http.pagination import Item, Page, page
 from api.http.parameters import Position, Text, text
 from api.http.questions import Past, PastPage
+from domain.aggregates.erasure import ERASURE
+from domain.delivery import ErasedDelivery
 from ledger.mapper import COLUMNS, LedgerMapper
 from postgres.statement import Statement
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from api.queries.read_side import ReadSide
+    from domain.event import Event
     from postgres.statement import Row
 
 STREAM_CHARS_MAX: Final = 1_300
@@ -35,6 +40,14 @@ class LoggedEvent(msgspec.Struct, frozen=True):
     recorded_at: datetime
 
 
+class ErasedBy(msgspec.Struct, frozen=True):
+    """By which erasure, and when, a body was emptied of what identified a person."""
+
+    webhook_id: str
+    position: str
+    erased_at: datetime
+
+
 class AnotherBody(msgspec.Struct, frozen=True):
     """A later delivery of the same webhook-id with another body."""
 
@@ -42,11 +55,13 @@ class AnotherBody(msgspec.Struct, frozen=True):
     recorded_at: datetime
     webhook_timestamp: str
     body: str
+    erased: ErasedBy | None
 
 
 class WholeEvent(msgspec.Struct, frozen=True):
     """A recorded delivery with its `body`, the text as it came; `webhook_timestamp` as sent.
 
+    Where `erased` is not null, the body was emptied since, and its signature cannot be checked.
     Of other bodies there are the first nine.
     """
 
@@ -57,6 +72,7 @@ class WholeEvent(msgspec.Struct, frozen=True):
     recorded_at: datetime
     webhook_timestamp: str
     body: str
+    erased: ErasedBy | None
     other_bodies: list[AnotherBody]
 
 
@@ -93,6 +109,10 @@ _SELECT_BODIES: Final = (
 _OCCURRED: Final = (
     "EXISTS (SELECT FROM raphus.timeline AS t WHERE t.webhook_id = e.webhook_id"
     " AND t.stream_id = e.originator_id AND coalesce(t.occurred_at, t.recorded_at) <= %(as_of)s)"
+)
+_ERASURES: Final = (
+    "SELECT webhook_id, notification_id, recorded_at FROM raphus.ledger_events"  # noqa: S608 -- constants
+    f" WHERE webhook_id = ANY (%(ids)s) AND starts_with(originator_id, '{ERASURE}/')"
 )
 _END: Final = Statement("SELECT coalesce(max(notification_id), 0) FROM raphus.ledger_events", {})
 BODIES_MAX: Final = 10
@@ -184,11 +204,27 @@ async def _event(read_side: ReadSide, query: EventQuery) -> WholeEvent:
     rows = await read_side.database.rows(Statement(statement, params))
     if not rows:
         raise ApiError(404, "not_found", "no webhook with this id is recorded and projected")
-    return _whole(rows)
+    events = [_mapper.decode(*row) for row in rows]  # type: ignore[arg-type]  # the columns
+    return _whole(events, await _erasures(read_side, events))
 
 
-def _whole(rows: list[Row]) -> WholeEvent:
-    first, *others = (_mapper.decode(*row) for row in rows)  # type: ignore[arg-type]  # the columns
+async def _erasures(read_side: ReadSide, events: list[Event]) -> dict[str, ErasedBy]:
+    """Return the erasures that have emptied events, by their webhook-ids."""
+    ids = [
+        event.delivery.erased_by for event in events if isinstance(event.delivery, ErasedDelivery)
+    ]
+    rows = await read_side.database.rows(Statement(_ERASURES, {"ids": ids})) if ids else []
+    found = [ErasedBy(str(id_), str(place), cast("datetime", at)) for id_, place, at in rows]
+    return {one.webhook_id: one for one in found}
+
+
+def _erased(event: Event, erasures: Mapping[str, ErasedBy]) -> ErasedBy | None:
+    delivery = event.delivery
+    return erasures.get(delivery.erased_by) if isinstance(delivery, ErasedDelivery) else None
+
+
+def _whole(events: list[Event], erasures: Mapping[str, ErasedBy]) -> WholeEvent:
+    first, *others = events
     return WholeEvent(
         str(first.position),
         first.delivery.webhook_id,
@@ -197,12 +233,14 @@ def _whole(rows: list[Row]) -> WholeEvent:
         cast("datetime", first.recorded_at),
         first.delivery.webhook_timestamp,
         first.delivery.body.decode(),
+        _erased(first, erasures),
         [
             AnotherBody(
                 str(other.position),
                 cast("datetime", other.recorded_at),
                 other.delivery.webhook_timestamp,
                 other.delivery.body.decode(),
+                _erased(other, erasures),
             )
             for other in others
         ],

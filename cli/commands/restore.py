@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from telemetry.progress import Progress
 
 STANDARD: Final = "-"
+_RECHAINS: Final = "_content_hashes"
+"""How the name of the migration ends that chains the log anew."""
 _FILE: Final = "what raphus backup has written; - for standard input"
 _ELSEWHERE: Final = (
     "a backup is restored into an empty one only. Set RAPHUS_HOME to a new directory, or"
@@ -111,9 +113,11 @@ def _completed(conninfo: str, archive: Reader, progress: Progress) -> _Restored:
     try:
         applied = migrated(conninfo)
         with connect(conninfo, WORKING, "raphus-restore") as conn:
+            rechained = any(name.endswith(_RECHAINS) for name in applied)
             verified = verify(
                 conn,
-                against=archive.head,
+                # Its head was of the chain as it was before: the migration has proved that.
+                against=None if rechained else archive.head,
                 progress=lambda done, total: progress("verify", done, total),
             )
             jobs: dict[str, int] = dict(conn.execute(_JOBS).fetchall())
@@ -161,6 +165,7 @@ def _as_text(restored: _Restored) -> Iterator[str]:
     yield f"restored what was backed up at {restored.made_at:%Y-%m-%d %H:%M:%S} UTC"
     yield from (f"applied {name}" for name in restored.applied)
     yield from as_text(restored.verified)
+    yield "who was forgotten after that is not: raphus forget has to be run again for each"
     yield f"read models: up to position {restored.shown}"
     jobs = ", ".join(f"{count} {state}" for state, count in restored.jobs.items())
     yield f"Windmill's outbox: {jobs or 'no jobs'}"

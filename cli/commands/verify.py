@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import psycopg
@@ -19,13 +19,16 @@ from postgres.failures import reason_of
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
     from cli.settings import Settings
     from ledger.integrity.diagnosis import Fault
     from ledger.integrity.verify import Verified
+
+RANGES_SHOWN_MAX: Final = 20
+"""So many ranges of emptied positions are printed of an erasure; `--json` has all."""
 
 
 class VerifyingError(CommandError):
@@ -118,7 +121,24 @@ def told(found: Verified) -> dict[str, object]:
         "clock_corrections": [
             {**one._asdict(), "position": str(one.position)} for one in found.corrections
         ],
+        "erasures": [
+            {
+                "position": str(one.position),
+                "customer_id": one.erasure.customer_id,
+                "events": one.erasure.count,
+                "positions": one.erasure.positions,
+            }
+            for one in found.erasures
+        ],
     }
+
+
+def _ranges(positions: Sequence[tuple[int, int]]) -> str:
+    shown = [
+        str(first) if first == last else f"{first}-{last}"
+        for first, last in positions[:RANGES_SHOWN_MAX]
+    ]
+    return ", ".join([*shown, "…"] if len(positions) > RANGES_SHOWN_MAX else shown)
 
 
 def _spoken(wrong: Fault | None) -> dict[str, str] | None:
@@ -141,7 +161,13 @@ def as_text(found: Verified) -> Iterator[str]:
             f"position {one.position}: the clock was corrected, from {one.wrong_at.isoformat()}"
             f" back to {one.recorded_at.isoformat()}"
         )
+    for erased in found.erasures:
+        yield (
+            f"position {erased.position}: erased what identified {erased.erasure.customer_id}, in"
+            f" {erased.erasure.count} events: {_ranges(erased.erasure.positions)}"
+        )
     if (signatures := found.signatures) is not None:
-        yield f"signatures: {signatures.verified} verified, {signatures.unverified} not"
+        erased_too = f", {signatures.erased} erased: cannot be checked" * bool(signatures.erased)
+        yield f"signatures: {signatures.verified} verified, {signatures.unverified} not{erased_too}"
         for unverified in signatures.first_unverified:
             yield f"  position {unverified.position}: {unverified.reason}"

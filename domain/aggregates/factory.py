@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from domain.aggregates.catalogue import STREAMS
+from domain.aggregates.erasure import ERASURE, Erasures
 from domain.aggregates.notice import Notice
 from domain.aggregates.routing import NOTICE
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from domain.aggregate import Aggregate
     from domain.event import Event
 
-AGGREGATES: Final[dict[str, type[Aggregate]]] = {**STREAMS, NOTICE: Notice}
+AGGREGATES: Final[dict[str, type[Aggregate]]] = {**STREAMS, NOTICE: Notice, ERASURE: Erasures}
 
 
 def aggregate(stream_id: str, events: Iterable[Event]) -> Aggregate:

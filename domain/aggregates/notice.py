@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
 from domain.aggregate import Aggregate
 from domain.aggregates.routing import NOTICE, route
-from domain.delivery import Envelope, UnreadableError, read_envelope
+from domain.delivery import Delivery, Envelope, UnreadableError, read_envelope
+from domain.personal_data import order_of
 from domain.state_machine import Verdict
 from domain.timeline import Entry
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 class _Reading(NamedTuple):
     """A body as it reads; None where it does not say what a delivery must say."""
 
-    body: bytes
+    delivery: Delivery
     envelope: Envelope | None
 
 
@@ -39,27 +38,29 @@ class Notice(Aggregate):
     @property
     def envelope(self) -> Envelope | None:
         """What the body says, None where it does not say what a delivery must say."""
-        return self._reading().envelope
+        reading = self._reading()
+        return reading.envelope if reading else None
 
     def append(self, event: Event) -> None:
         """Take the next event of the stream."""
         super().append(event)
         self._first = None
 
-    def _reading(self) -> _Reading:
-        """Return the body that counts, read once for a set of events."""
+    def _reading(self) -> _Reading | None:
+        """Return the body that counts, read once for a set of events; None where there are none."""
         if self._first is None:
+            readings = [_read(event.delivery) for event in self.events]
             # Where one webhook-id has several bodies, which of them came first must not matter.
-            readings = (_read(event.delivery.body) for event in self.events)
-            unread = _Reading(b"", None)
-            self._first = min(readings, key=lambda r: (r.envelope is None, r.body), default=unread)
+            alone = len(readings) == 1
+            self._first = readings[0] if alone else min(readings, key=_order, default=None)
         return self._first
 
     def occurred_by(self, instant: datetime) -> list[Event]:
         """Return all or none; what says no time occurred, at the latest, when it was recorded."""
-        if not self.events:
+        reading = self._reading()
+        if reading is None:
             return []
-        envelope = self.envelope
+        envelope = reading.envelope
         occurred_at = envelope.timestamp if envelope else self.events[0].recorded_at
         return self.events if occurred_at is None or occurred_at <= instant else []
 
@@ -69,11 +70,11 @@ class Notice(Aggregate):
 
     def timeline(self) -> list[Entry]:
         """Return one line: refused where it should have told of an aggregate, else no verdict."""
-        if not self.events:
+        reading = self._reading()
+        if reading is None:
             return []
         event = self.events[0]
-        body, envelope = self._reading()
-        delivery = msgspec.structs.replace(event.delivery, body=body)
+        delivery, envelope = reading
         if event.recorded_at is None:
             raise ValueError("only recorded events can be listed")
         _, topic, problem = route(delivery)
@@ -95,8 +96,12 @@ class Notice(Aggregate):
         ]
 
 
-def _read(body: bytes) -> _Reading:
+def _read(delivery: Delivery) -> _Reading:
     try:
-        return _Reading(body, read_envelope(body))
+        return _Reading(delivery, read_envelope(delivery.body))
     except UnreadableError:
-        return _Reading(body, None)
+        return _Reading(delivery, None)
+
+
+def _order(reading: _Reading) -> tuple[bool, tuple[bytes, bytes]]:
+    return reading.envelope is None, order_of(reading.delivery)

@@ -140,11 +140,11 @@ def evidence(aggregate: Aggregate, known: Known) -> Evidence:
     kind, entity = known.kind, known.entity
     entity_id: str = getattr(entity, kind.id_field)
     folded = aggregate.folded()[kind.name, entity_id]
-    events = {(e.delivery.webhook_id, e.delivery.body): e for e in aggregate.events}
+    events = {(e.delivery.webhook_id, e.delivery.body_hash): e for e in aggregate.events}
     befores = [Standing(), *folded.standings]
     facts = map(Judged, folded.facts, folded.entries, befores, folded.standings)
     seen = [
-        Seen(fact, events[fact.webhook_id, observation.body], observation)
+        Seen(fact, events[fact.webhook_id, observation.delivery.body_hash], observation)
         for fact, _, _, observations in folded.steps()
         for observation in observations
     ]

@@ -109,6 +109,8 @@ def _restored(last: Entry, row: Row, following: Entry | None) -> Iterator[tuple[
         yield "webhook_id", row._replace(webhook_id=delivery.webhook_id)
         yield "originator_id", row._replace(originator_id=to.stream_id)
         yield "topic", row._replace(topic=to.topic)
+    if row.content_hash is not None:
+        yield "content_hash", row._replace(content_hash=None)
     # A batch has one time, so a neighbour's is often the row's own.
     yield "recorded_at", row._replace(recorded_at=last.row.recorded_at)
     if following:

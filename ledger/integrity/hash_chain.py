@@ -1,4 +1,7 @@
-"""The chain: every event's hash covers what was stored of it and all that came before it."""
+"""The chain: every event's hash covers what was stored of it and all that came before it.
+
+Of a state it covers the hash, so that a state can be emptied while the chain still holds.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,15 @@ GENESIS: Final = bytes(hashlib.sha256().digest_size)
 """What the first event is chained to."""
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_pack: Final = struct.Struct(">qqqHHHI").pack
+_pack: Final = struct.Struct(">qqqHHH").pack
 
 
 class Row(NamedTuple):
-    """One row of the log, but for its hash; its fields are the columns that are chained."""
+    """One row of the log, but for its hash; its fields are the columns that are chained.
+
+    `content_hash` is None as long as the state is as it was recorded. Where the state was emptied
+    since, it is the SHA-256 of the state that was recorded, and is chained in its place.
+    """
 
     originator_id: str
     originator_version: int
@@ -24,15 +31,23 @@ class Row(NamedTuple):
     notification_id: int
     webhook_id: str
     recorded_at: datetime
+    content_hash: bytes | None = None
+
+
+RECORDED: Final = Row._fields[:-1]
+"""The columns that a row is recorded with."""
 
 
 def link(previous: bytes, row: Row) -> bytes:
-    """Return the row's hash: SHA-256 over the hash before it and every column.
+    """Return the row's hash: SHA-256 over the hash before it and every column, by hash the state.
 
     Lengths precede the texts, so that no two rows read alike.
     """
     texts = row.originator_id.encode(), row.topic.encode(), row.webhook_id.encode()
     recorded_us = (row.recorded_at - _EPOCH) // _MICROSECOND
     numbers = row.notification_id, recorded_us, row.originator_version
-    header = _pack(*numbers, *map(len, texts), len(row.state))
-    return hashlib.sha256(b"".join((previous, header, *texts, row.state))).digest()
+    header = _pack(*numbers, *map(len, texts))
+    content = row.content_hash
+    if content is None:
+        content = hashlib.sha256(row.state).digest()
+    return hashlib.sha256(b"".join((previous, header, *texts, content))).digest()

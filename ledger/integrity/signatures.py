@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from standardwebhooks import Webhook
 
+from domain.delivery import ErasedDelivery
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -84,6 +86,8 @@ class Signatures(NamedTuple):
 
     verified: int
     unverified: int
+    erased: int
+    """How many bodies were emptied, of which the signature cannot be checked any more."""
     first_unverified: tuple[Unverified, ...]
     """The first 20."""
 
@@ -93,11 +97,14 @@ class Tally:
 
     def __init__(self, check: Check) -> None:
         self._check = check
-        self._verified = self._unverified = 0
+        self._verified = self._unverified = self._erased = 0
         self._first: list[Unverified] = []
 
     def take(self, position: int, delivery: Delivery) -> None:
         """Check one delivery."""
+        if isinstance(delivery, ErasedDelivery):
+            self._erased += 1
+            return
         reason = self._check(delivery)
         if reason is None:
             self._verified += 1
@@ -108,7 +115,7 @@ class Tally:
 
     def result(self) -> Signatures:
         """Return what was counted."""
-        return Signatures(self._verified, self._unverified, tuple(self._first))
+        return Signatures(self._verified, self._unverified, self._erased, tuple(self._first))
 
 
 def _signatures(header: str) -> Iterator[bytes]:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from psycopg.rows import tuple_row
 
+from domain.aggregates.erasure import is_erasure
 from ledger.integrity.diagnosis import Entry, Fault, delivery_of, diagnose, linked
-from ledger.integrity.hash_chain import GENESIS, Row
+from ledger.integrity.emptied_rows import EmptiedRows
+from ledger.integrity.hash_chain import GENESIS, RECORDED, Row
 from ledger.integrity.signatures import Tally
 from postgres.snapshot import BY_INDEX, READ_ONLY_SNAPSHOT
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
+    from ledger.integrity.emptied_rows import FoundErasure
     from ledger.integrity.signatures import Check, Signatures
 
     Progress: TypeAlias = Callable[[int, int], None]
@@ -41,8 +44,9 @@ _SNAPSHOT: Final = f"""
 """
 # A time beyond Python's years comes as NULL, which no row of the ledger's has.
 _WALK: Final = f"""
-    SELECT {", ".join(Row._fields[:-1])},
-        CASE WHEN recorded_at BETWEEN '0001-01-01' AND '9999-12-31' THEN recorded_at END, hash
+    SELECT {", ".join(RECORDED[:-1])},
+        CASE WHEN recorded_at BETWEEN '0001-01-01' AND '9999-12-31' THEN recorded_at END,
+        content_hash, hash
     FROM raphus.ledger_events ORDER BY notification_id
 """  # noqa: S608 -- constants
 # The server sorts what would not fit into our memory. It groups by bytes: the same in every
@@ -109,7 +113,8 @@ class Verified(NamedTuple):
 
     `head` and `events` are of the part of the log that the walk has proved: all of it, or what
     precedes the row where the chain breaks. `missing` tells of a head that was kept elsewhere,
-    and that the log, whole in itself or not, does not contain. `corrections` are of the part that
+    and that the log, whole in itself or not, does not contain. `corrections` and
+    `erasures` are of the part that
     is proved, too.
     """
 
@@ -119,6 +124,7 @@ class Verified(NamedTuple):
     missing: Fault | None = None
     signatures: Signatures | None = None
     corrections: tuple[Correction, ...] = ()
+    erasures: tuple[FoundErasure, ...] = ()
 
 
 def head(conn: Connection[Any]) -> Head:
@@ -140,7 +146,8 @@ def verify(
     Whole means: positions are 1, 2, 3 …; every hash covers its row and the hash before;
     `recorded_at` never goes back, but where it is noted that a clock was corrected; in every
     stream versions are 1, 2, 3 … in order of position;
-    every state can be decoded and is the delivery whose webhook-id stands beside it. Which
+    every state can be decoded and is the delivery whose webhook-id stands beside it; of a state
+    that was emptied, an erasure in the log names the row and what stands there since. Which
     stream and topic a body leads to is not compared: a later release may route it elsewhere.
 
     A log is a proof of itself only up to what can be recomputed: whoever can write to the table
@@ -160,9 +167,10 @@ def verify(
         events, misnumbered = _number_streams(conn)
         missing = _find(conn, against) if against else None
         corrections = _corrections(conn)
+        emptied = EmptiedRows.read(conn)
         conn.execute(BY_INDEX)
         with closing(_entries(conn, events, progress)) as entries:
-            last, broken = _walk(entries, corrections, tally)
+            last, broken = _walk(entries, corrections, emptied, tally)
     # The first wins; of two at one position, what the walk says is more to the point.
     faults = [fault for fault in (broken, misnumbered) if fault]
     fault = min(faults, key=lambda fault: fault.position, default=None)
@@ -170,7 +178,9 @@ def verify(
     proved = tuple(
         correction for correction in corrections.values() if correction.position <= last.position
     )
-    return Verified(Head(last.position, last.hash), last.position, fault, missing, counted, proved)
+    reached = Head(last.position, last.hash)
+    erasures = emptied.by_erasure(last.position)
+    return Verified(reached, last.position, fault, missing, counted, proved, erasures)
 
 
 @contextmanager
@@ -226,7 +236,10 @@ def _silent(done: int, events: int) -> None:
 
 
 def _walk(
-    entries: Iterator[Entry], corrections: Mapping[int, Correction], tally: Tally | None
+    entries: Iterator[Entry],
+    corrections: Mapping[int, Correction],
+    emptied: EmptiedRows,
+    tally: Tally | None,
 ) -> tuple[Entry, Fault | None]:
     last = Entry(_NOTHING, GENESIS)
     for entry in entries:
@@ -241,7 +254,9 @@ def _walk(
             return last, Fault(position, "its webhook_id is not its delivery's")
         if problem := _untimely(last.row, row, corrections.get(position)):
             return last, Fault(position, problem)
-        if tally:
+        if problem := emptied.problem(row):
+            return last, Fault(position, problem)
+        if tally and not is_erasure(row.originator_id):
             tally.take(position, delivery)
         last = entry
     beyond = [position for position in corrections if position > last.position]

@@ -6,10 +6,13 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from psycopg.rows import tuple_row
+
 from domain.aggregates.factory import aggregate
 from ledger.following.checkpoint import ProjectionTracking
 from ledger.following.pages import PAGE_EVENTS_MAX, histories
 from ledger.following.taking import PageLimits, take
+from ledger.mapper import COLUMNS
 from projections.live.upsert import Replacement
 from projections.read_models.catalogue import READ_MODELS
 from projections.read_models.timeline import TIMELINE, entries_after
@@ -26,6 +29,11 @@ if TYPE_CHECKING:
 
 LIVE: Final = "raphus"
 """The schema of the tables that queries read."""
+_REWRITTEN_AT_ONCE: Final = 200
+_STREAM: Final = f"""
+    SELECT {COLUMNS} FROM raphus.ledger_events
+    WHERE originator_id = %s AND notification_id <= %s ORDER BY originator_version
+"""  # noqa: S608 -- constants
 CHANNEL: Final = "projections"
 """Notified of the new position, as text, when a page is committed."""
 
@@ -97,3 +105,24 @@ class Projector:
             if staged[table] or losing[table]:
                 replacement.write(conn, staged[table], losing[table])
         return entries_after(staged.get(TIMELINE.table, ()), page.after)
+
+    def rewrite(self, conn: Connection[Any], streams: Sequence[str], until: int) -> None:
+        """Write all rows of streams anew, from what stands in the log up to a position.
+
+        It is for streams whose events have been emptied, in the same transaction; the checkpoint
+        is held, and is the position.
+        """
+        for first in range(0, len(streams), _REWRITTEN_AT_ONCE):
+            self._rewrite(conn, streams[first : first + _REWRITTEN_AT_ONCE], until)
+
+    def _rewrite(self, conn: Connection[Any], streams: Sequence[str], until: int) -> None:
+        staged: dict[str, list[Row]] = {model.table: [] for model in self._models}
+        with conn.cursor(row_factory=tuple_row, binary=True) as curs:
+            for stream_id in streams:
+                rows = curs.execute(_STREAM, [stream_id, until]).fetchall()
+                folded = aggregate(stream_id, [self._mapper.decode(*row) for row in rows])
+                for model in self._models:
+                    if stream_id.partition("/")[0] in model.streams:
+                        staged[model.table] += model.rows(folded)
+        for replacement in self._replacements:
+            replacement.write(conn, staged[replacement.model.table], streams)

@@ -8,6 +8,7 @@ import msgspec
 from psycopg.sql import SQL, Identifier
 
 from domain.aggregates.catalogue import KINDS, RANK_OF_NOTICES, STREAMS
+from domain.aggregates.erasure import ERASURE
 from domain.aggregates.routing import NOTICE
 from domain.lateness import Arrival
 from domain.timeline import Entry
@@ -82,7 +83,7 @@ TIMELINE = ReadModel(
     key=("webhook_id", "position"),
     columns=(*_BEFORE_ENTRY, *_OF_ENTRY),
     rows=_rows,
-    streams=frozenset({*STREAMS, NOTICE}),
+    streams=frozenset({*STREAMS, NOTICE, ERASURE}),
     touched=_touched,
 )
 _NAMES: Final = [column.name for column in TIMELINE.columns]

@@ -100,6 +100,11 @@ def rebuild(
                 staging.drop(conn)
 
 
+def drop_leftovers(conn: psycopg.Connection[Any]) -> None:
+    """Drop what a rebuild that was killed has left; the caller holds the lock of rebuilds."""
+    Staging(SCHEMA, ()).drop(conn)
+
+
 def _be_alone(conn: psycopg.Connection[Any]) -> None:
     # One that has just ended, or was killed, is gone once its server process has noticed.
     try:
@@ -107,7 +112,7 @@ def _be_alone(conn: psycopg.Connection[Any]) -> None:
             conn.execute(f"SET LOCAL lock_timeout = '{ALONE_AFTER_S}s'")
             lock(conn, AdvisoryLock.REBUILD)
     except psycopg.errors.LockNotAvailable as error:
-        raise RebuildError("another rebuild is running on this database") from error
+        raise RebuildError("another rebuild, or an erasure, is running on this database") from error
 
 
 class _Run:

@@ -8,6 +8,7 @@ empties both together.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
@@ -46,6 +47,12 @@ _LEFT: Final = """
         SELECT position FROM raphus.snapshots
     )
 """
+
+_TABLES: Final = """
+    SELECT relname FROM pg_class
+    WHERE relnamespace = to_regnamespace(quote_ident(%s)) AND relkind IN ('r', 'v')
+"""
+_PAUSE_S: Final = 0.05
 
 
 def schema_at(position: int) -> str:
@@ -90,6 +97,38 @@ def drop_unused(conninfo: str) -> None:
     with connect(conninfo, WORKING, "raphus-known") as conn:
         if try_lock(conn, AdvisoryLock.SNAPSHOTS):
             _drop_unused(conn)
+
+
+def drop_all(conn: psycopg.Connection[Any], wait_s: float) -> None:
+    """Drop every snapshot, finished or not, in the transaction of a caller who holds their lock.
+
+    Readers are waited for with nothing of theirs held, so that no two wait for each other.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: they read for all of the time.
+    """
+    conn.execute("DELETE FROM raphus.snapshots")
+    give_up_at = time.monotonic() + wait_s
+    for (schema,) in conn.execute(_LEFT, {"prefix": _PREFIX}).fetchall():
+        while not _is_taken(conn, schema):
+            if time.monotonic() > give_up_at:
+                raise psycopg.errors.LockNotAvailable
+            time.sleep(_PAUSE_S)
+        conn.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(schema)))
+
+
+def _is_taken(conn: psycopg.Connection[Any], schema: str) -> bool:
+    """Lock all tables of a schema, unless one of them is in use."""
+    names = [Identifier(schema, name) for (name,) in conn.execute(_TABLES, [schema])]
+    if not names:
+        return True
+    try:
+        with conn.transaction():
+            statement = SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE NOWAIT")
+            conn.execute(statement.format(SQL(", ").join(names)))
+    except psycopg.errors.LockNotAvailable:
+        return False
+    return True
 
 
 def _use(conn: psycopg.Connection[Any], position: int) -> bool:

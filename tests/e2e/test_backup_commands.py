@@ -162,6 +162,7 @@ def test_a_person_is_told_what_there_is(
     assert re.fullmatch(
         r"restored what was backed up at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n"
         rf"the log is whole: {events} events\nhead: {head}\n"
+        r"who was forgotten after that is not: raphus forget has to be run again for each\n"
         rf"read models: up to position {events}\nWindmill's outbox: no jobs\n",
         ended.stdout,
     )

@@ -44,7 +44,7 @@ def plain_proxy(upstream: str) -> Iterator[str]:
             finally:
                 conn.close()
 
-        do_GET = do_POST = _forward  # noqa: N815 -- the names in http.server
+        do_GET = do_POST = do_DELETE = _forward  # noqa: N815 -- the names in http.server
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- its name there
             pass

@@ -24,6 +24,8 @@ NOTHING_SENT: Final = "nothing sent"
 """Begins the `answer` of an attempt whose request did not go out."""
 HELD_BACK: Final = "held back"
 """Begins the `answer` of an attempt that was not made: see `Doubt`."""
+ERASED: Final = "erased"
+"""Stands for a problem that may have quoted a body which was emptied since."""
 _WITNESSES_MAX: Final = 200
 # Any UUID will do, as long as it never changes: job ids are made from it.
 _NAMESPACE: Final = UUID("6f4b1c7e-2d2b-5a55-9d3c-8a1f5e0c7b42")
@@ -97,6 +99,23 @@ _DOUBTS: Final = """
     ) AS witness ON true
     WHERE unclear.since IS NOT NULL
 """
+_TOLD: Final = f"""
+    SELECT count(*) FROM raphus.windmill_outbox AS o WHERE o.stream_id = ANY (%s)
+    AND (o.problem <> '{ERASED}' OR EXISTS (
+        SELECT FROM raphus.windmill_attempts AS a WHERE a.job_id = o.job_id AND a.answer <> ''
+    ))
+"""  # noqa: S608 -- constants
+# What an answer begins with tells whether a job may have been started: that stays.
+_EMPTY_ANSWERS: Final = f"""
+    UPDATE raphus.windmill_attempts AS a SET answer = CASE
+        WHEN starts_with(a.answer, '{NOTHING_SENT}') THEN '{NOTHING_SENT}'
+        WHEN starts_with(a.answer, '{HELD_BACK}') THEN '{HELD_BACK}' ELSE '' END
+    FROM raphus.windmill_outbox AS o WHERE o.job_id = a.job_id AND o.stream_id = ANY (%s)
+"""  # noqa: S608 -- constants
+_EMPTY_PROBLEMS: Final = f"""
+    UPDATE raphus.windmill_outbox SET problem = '{ERASED}'
+    WHERE stream_id = ANY (%s) AND problem <> '{ERASED}'
+"""  # noqa: S608 -- constants
 
 
 class Job(NamedTuple):
@@ -168,6 +187,26 @@ def add_all(conn: Connection[Any], due: Iterable[tuple[str, str, Due]]) -> None:
     if rows:
         conn.execute(_ADD, [msgspec.json.encode(rows).decode()])
         conn.execute("SELECT pg_notify(%s, '')", [CHANNEL])
+
+
+def told(conn: Connection[Any], stream_ids: Sequence[str]) -> int:
+    """Count the jobs of streams of which a problem or an answer is kept, which may quote bodies."""
+    ((jobs,),) = conn.execute(_TOLD, [list(stream_ids)]).fetchall()
+    return int(jobs)
+
+
+def lock(conn: Connection[Any]) -> None:
+    """Let nobody else write here until the caller's transaction ends; all may read.
+
+    Whoever records an attempt waits for this table before he has touched any row.
+    """
+    conn.execute("LOCK TABLE raphus.windmill_outbox IN SHARE ROW EXCLUSIVE MODE")
+
+
+def empty(conn: Connection[Any], stream_ids: Sequence[str]) -> None:
+    """Empty what is kept of problems and answers of the jobs of streams; the table is locked."""
+    conn.execute(_EMPTY_ANSWERS, [list(stream_ids)])
+    conn.execute(_EMPTY_PROBLEMS, [list(stream_ids)])
 
 
 async def waiting(

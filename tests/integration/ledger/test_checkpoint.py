@@ -19,6 +19,7 @@ from ledger.integrity.hash_chain import GENESIS
 from migrations.runner import FOLDER, migrate
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.rebuild import rebuild
+from tests.support import old_chain
 from tests.support.deliveries import renewals
 from tests.support.http_server import served
 from tests.support.log import lines
@@ -372,7 +373,7 @@ def older(cluster: str, tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("position", [0, 7, FOLLOWED])
 def test_the_migration_takes_the_count_and_the_hash_from_the_log(older: str, position: int) -> None:
-    record(older, renewals(range(FOLLOWED), streams=STREAMS))
+    old_chain.record(older, renewals(range(FOLLOWED), streams=STREAMS), followed=False)
     execute(older, f"{TRACKING} notification_id = {position} {LEDGER}")
     migrate(older)
     hash_ = lines(older)[position - 1].hash if position else GENESIS

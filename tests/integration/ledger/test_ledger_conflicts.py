@@ -15,7 +15,7 @@ from eventsourcing.persistence import PersistenceError
 from domain.aggregates.routing import route
 from domain.event import Event
 from ledger.application import Ledger, Receipt
-from ledger.integrity.hash_chain import Row, link
+from ledger.integrity.hash_chain import RECORDED, Row, link
 from ledger.mapper import LedgerMapper
 from tests.support.deliveries import receipts, renewals
 from tests.support.log import Line, broken_links, lines, positions
@@ -94,7 +94,7 @@ def append(conn: psycopg.Connection, delivery: Delivery, *, after: Line) -> None
     conn.execute(
         "INSERT INTO raphus.ledger_events (originator_id, originator_version, topic, state,"
         " notification_id, webhook_id, recorded_at, hash) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-        [*row, link(after.hash, row)],
+        [*row[: len(RECORDED)], link(after.hash, row)],
     )
 
 

@@ -204,7 +204,7 @@ def test_two_rows_with_one_position_are_found_where_the_index_is_gone(
         ("recorded_at = '2020-01-01'", "its recorded_at is before that of the row before it"),
         (r"state = '\x01'", "its state cannot be decoded"),
         ("state = ''", "its state cannot be decoded"),
-        (r"state = '\x02' || substr(state, 2)", "this release cannot read its state"),
+        (r"state = '\x03' || substr(state, 2)", "this release cannot read its state"),
     ],
 )
 def test_what_the_ledger_never_writes_shows_under_new_hashes_too(

@@ -201,7 +201,7 @@ def test_signatures_are_counted_and_the_first_that_fail_are_named(
     assert (counted.signatures.verified, counted.signatures.unverified) == (20, 30)
     named = [unverified.position for unverified in counted.signatures.first_unverified]
     assert named == [*range(11, 11 + UNVERIFIED_MAX)]
-    assert both == (50, 0, ())
+    assert both == (50, 0, 0, ())
 
 
 def test_a_forged_event_under_new_hashes_is_not_signed(log: str) -> None:

@@ -244,7 +244,7 @@ OURS = ("ledger_events", "projections_tracking", "stored_event", "es_insert_even
 """How the names begin of what the library's recorders create under the names we gave them."""
 
 
-def test_the_ledgers_tables_are_the_librarys_and_five_columns_and_two_indexes(
+def test_the_ledgers_tables_are_the_librarys_and_six_columns_and_two_indexes(
     database: str,
 ) -> None:
     create_the_librarys(database, "stock")
@@ -260,6 +260,7 @@ def test_the_ledgers_tables_are_the_librarys_and_five_columns_and_two_indexes(
         'ledger_events.webhook_id: no. 6, text, not null, storage x, collation "default"',
         "ledger_events.recorded_at: no. 7, timestamp with time zone, not null, storage p",
         "ledger_events.hash: no. 8, bytea, not null, storage x",
+        "ledger_events.content_hash: no. 9, bytea, storage x",
         "projections_tracking.events: no. 3, bigint, not null, default 0, storage p",
         f"projections_tracking.hash: no. 4, bytea, not null, default {genesis}, storage x",
         "ledger_events_topic_idx is of kind i, p, btree",

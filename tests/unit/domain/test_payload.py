@@ -17,6 +17,7 @@ from domain.aggregates.subscription import SUBSCRIPTION
 from domain.delivery import UnreadableError, read_envelope
 from domain.field_readers import metadata, text
 from domain.payload import PayloadReader
+from tests.support.histories import delivery as told
 from tests.support.mutations import FLOODED, flooded, mutated
 from tests.support.samples import rehearsals, sample, samples
 from tests.support.strategies import lives
@@ -144,7 +145,7 @@ def test_a_body_as_dodo_documents_it_is_decoded_only_once(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(PayloadReader, "read_leniently")
-    occurred_at, observation = TYPES[name].observe(ABOUT[name])
+    occurred_at, observation = TYPES[name].observe(told(ABOUT[name]))
     assert occurred_at == read_envelope(ABOUT[name]).timestamp
     assert TYPES[name].id_of(observation.payload)
 

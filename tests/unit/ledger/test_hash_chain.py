@@ -29,6 +29,7 @@ CHANGED = (
     ROW._replace(notification_id=8),
     ROW._replace(webhook_id="msg_2"),
     ROW._replace(recorded_at=ROW.recorded_at + timedelta(microseconds=1)),
+    ROW._replace(content_hash=bytes(32)),
 )
 # What stands at the border of two columns, moved across it.
 SHIFTED = (
@@ -47,6 +48,7 @@ _ROWS = st.builds(
     notification_id=st.integers(1, 3),
     webhook_id=_TEXTS,
     recorded_at=st.datetimes(timezones=st.just(UTC)),
+    content_hash=st.none(),
 )
 
 
@@ -60,14 +62,14 @@ def test_the_first_row_is_chained_to_32_zero_bytes() -> None:
 
 def test_a_hash_covers_the_hash_before_it_and_every_column_so_old_logs_stay_verifiable() -> None:
     # By hand: 7, then 2026-05-01T12:00:00.25Z in microseconds, then 2, eight bytes each; the
-    # lengths of the three texts in two bytes each and of the state in four; then the four.
+    # lengths of the three texts in two bytes each; then the three, and the state's hash.
     header = (
         b"\x00\x00\x00\x00\x00\x00\x00\x07"
         + (1_777_636_800_250_000).to_bytes(8, "big")
         + b"\x00\x00\x00\x00\x00\x00\x00\x02"
-        + b"\x00\x13\x00\x11\x00\x05\x00\x00\x00\x06"
+        + b"\x00\x13\x00\x11\x00\x05"
     )
-    said = b"payment/bus_1/pay_1payment.succeededmsg_1\x01state"
+    said = b"payment/bus_1/pay_1payment.succeededmsg_1" + hashlib.sha256(b"\x01state").digest()
     assert link(GENESIS, ROW) == hashlib.sha256(bytes(32) + header + said).digest()
 
 
@@ -85,6 +87,12 @@ def test_moving_text_from_a_column_to_its_neighbour_changes_the_hash(shifted: Ro
 @given(_ROWS, _ROWS)
 def test_two_rows_have_one_hash_only_if_they_are_the_same_row(one: Row, other: Row) -> None:
     assert (link(GENESIS, one) == link(GENESIS, other)) == (one == other)
+
+
+def test_an_emptied_state_is_chained_as_what_it_was() -> None:
+    was = hashlib.sha256(ROW.state).digest()
+    assert link(GENESIS, ROW._replace(state=b"\x02emptied", content_hash=was)) == link(GENESIS, ROW)
+    assert link(GENESIS, ROW._replace(state=b"\x02emptied")) != link(GENESIS, ROW)
 
 
 def test_changing_the_hash_before_changes_the_hash() -> None:

@@ -86,5 +86,5 @@ def test_an_event_has_a_position_and_a_time_once_it_is_committed() -> None:
 
 
 def test_a_format_of_a_later_release_is_refused_and_names_the_position() -> None:
-    with pytest.raises(UnknownFormatError, match="format 2 of position 17"):
-        MAPPER.decode("payment/bus_1/pay_1", 3, "payment.succeeded", b"\x02" + STORED[1:], 17)
+    with pytest.raises(UnknownFormatError, match="format 3 of position 17"):
+        MAPPER.decode("payment/bus_1/pay_1", 3, "payment.succeeded", b"\x03" + STORED[1:], 17)
