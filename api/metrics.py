@@ -71,6 +71,12 @@ class Metrics:
             ["type", "verdict"],
             registry=registry,
         )
+        self._refused = Counter(
+            "raphus_refused_requests",
+            "Questions that are refused for who asks, by the code of the error.",
+            ["code"],
+            registry=registry,
+        )
         self._queue = Gauge(
             "raphus_queue_deliveries", "Deliveries that wait to be committed.", registry=registry
         )
@@ -124,6 +130,10 @@ class Metrics:
     def count_deliveries(self, type_: str, outcome: str, count: int = 1) -> None:
         """Count deliveries that have been answered."""
         self._deliveries.labels(type_, outcome).inc(count)
+
+    def count_refused(self, code: str) -> None:
+        """Count a question that is refused for who asks."""
+        self._refused.labels(code).inc()
 
     def count_batch(self, size: int, commit_s: float) -> None:
         """Count a commit."""

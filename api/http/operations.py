@@ -11,6 +11,8 @@ from api.http.responses import JSON
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from api.http.scopes import Scope
+
 
 MIN_POSITION: Final = position(
     "min_position",
@@ -29,7 +31,8 @@ class Operation(Generic[Needs_contra, Result_co]):
     Its type arguments are what it is answered from, and what `handle` returns: a struct, of
     which the response is the JSON, or `Content`, which goes out as it is. `answers` is the same
     type as a value. `media_type` is as the document tells it, in short. `may_fail` maps a status
-    to what it means here, beyond what goes for all operations.
+    to what it means here, beyond what goes for all operations. A key needs `scope` to ask it, and
+    where it is `of_all`, about the whole instance, must not be bound to one business.
     """
 
     path: str
@@ -42,3 +45,5 @@ class Operation(Generic[Needs_contra, Result_co]):
     may_fail: dict[int, str] | None = None
     secured: bool = True
     method: Literal["GET", "POST"] = "GET"
+    scope: Scope = "read"
+    of_all: bool = False

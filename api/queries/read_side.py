@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,3 +18,5 @@ class ReadSide:
     database: Database
     snapshots: SnapshotCache
     routes: RoutesFile
+    business_id: str | None = field(default=None, kw_only=True)
+    """The business of which alone may be told; None: of all."""

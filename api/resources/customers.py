@@ -27,9 +27,10 @@ async def _customer(read_side: ReadSide, arguments: Arguments) -> customers.Cust
     customer_id, as_of = arguments[CUSTOMER_ID], arguments[AS_OF]
     position = await read_side.snapshots.position(arguments[KNOWN_AT])
     if as_of is None:
-        rows = await read_side.snapshots.rows(customers.by_id(customer_id), position)
+        statement = customers.by_id(customer_id, read_side.business_id)
     else:
-        rows = await read_side.snapshots.rows(customers.objects_then(customer_id, as_of), position)
+        statement = customers.objects_then(customer_id, as_of, read_side.business_id)
+    rows = await read_side.snapshots.rows(statement, position)
     if not rows:
         raise never_seen("customer")
     if as_of is None:
@@ -40,7 +41,11 @@ async def _customer(read_side: ReadSide, arguments: Arguments) -> customers.Cust
 async def _timeline(read_side: ReadSide, arguments: Arguments) -> Page[Entry]:
     limit, after = arguments[LIMIT], arguments[CURSOR.parameter]
     statement = timeline.of_customer(
-        arguments[CUSTOMER_ID], as_of=arguments[AS_OF], after=after, limit=limit + 1
+        arguments[CUSTOMER_ID],
+        as_of=arguments[AS_OF],
+        after=after,
+        limit=limit + 1,
+        business_id=read_side.business_id,
     )
     position = await read_side.snapshots.position(arguments[KNOWN_AT])
     rows = await read_side.snapshots.rows(statement, position)

@@ -183,4 +183,5 @@ METRICS: Final = Operation["Services", Content](
     handle=_metrics,
     answers=Content,
     media_type="text/plain",
+    of_all=True,
 )

@@ -116,7 +116,10 @@ async def _newest(read_side: ReadSide, resource: str, arguments: Arguments) -> l
 
 async def _lateness(read_side: ReadSide, arguments: Arguments) -> Lateness:
     statement = timeline.arrivals(
-        arguments[CUSTOMER_ID], as_of=arguments[AS_OF], limit=ARRIVALS_MAX
+        arguments[CUSTOMER_ID],
+        as_of=arguments[AS_OF],
+        limit=ARRIVALS_MAX,
+        business_id=read_side.business_id,
     )
     rows = await read_side.snapshots.rows(
         statement, await read_side.snapshots.position(arguments[KNOWN_AT])

@@ -78,10 +78,19 @@ def list_of(listing: Listing[AnyEntity]) -> Operation[ReadSide, Page[AnyEntity]]
         before = arguments[cursor.parameter]
         as_of, position = then = await then_of(read_side, arguments)
         if as_of is None:
-            statement = listing.page(values, before=before, limit=limit + 1)
+            statement = listing.page(
+                values, before=before, limit=limit + 1, business_id=read_side.business_id
+            )
             return page(await read_side.snapshots.rows(statement, position), limit, read, cursor)
         try:
-            statement = periods.page(listing, values, as_of=as_of, before=before, limit=limit + 1)
+            statement = periods.page(
+                listing,
+                values,
+                as_of=as_of,
+                before=before,
+                limit=limit + 1,
+                business_id=read_side.business_id,
+            )
         except FilterError as error:
             raise invalid(error.name, error.problem) from error
         rows = await read_side.snapshots.rows(statement, position)
@@ -127,7 +136,8 @@ def entity_of(listing: Listing[AnyEntity]) -> Operation[ReadSide, AnyEntity]:
     async def handle(read_side: ReadSide, arguments: Arguments) -> AnyEntity:
         if is_asked(arguments):
             return await entity_then(read_side, listing, arguments[object_id], arguments)
-        row = await read_side.database.row(listing.by_id(arguments[object_id]))
+        statement = listing.by_id(arguments[object_id], read_side.business_id)
+        row = await read_side.database.row(statement)
         if row is None:
             raise never_seen(kind)
         return listing.read(row).entity

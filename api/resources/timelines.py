@@ -36,7 +36,13 @@ def timeline_of(listing: Listing[Any]) -> Operation[ReadSide, Page[Entry]]:
             was = await aggregate_then(read_side, listing, arguments[object_id], then)
             rows = timeline.rows_then(was, kind, arguments[object_id], after)[: limit + 1]
         else:
-            statement = timeline.of_entity(kind, arguments[object_id], after=after, limit=limit + 1)
+            statement = timeline.of_entity(
+                kind,
+                arguments[object_id],
+                after=after,
+                limit=limit + 1,
+                business_id=read_side.business_id,
+            )
             rows = await read_side.database.rows(statement)
         if not rows and after is None:
             raise never_seen(kind)
@@ -55,7 +61,9 @@ def timeline_of(listing: Listing[Any]) -> Operation[ReadSide, Page[Entry]]:
 
 async def _refusals(read_side: ReadSide, arguments: Arguments) -> Page[Entry]:
     limit, after = arguments[LIMIT], arguments[REFUSALS_CURSOR.parameter] or 0
-    statement = timeline.refusals(as_of=arguments[AS_OF], after=after, limit=limit + 1)
+    statement = timeline.refusals(
+        as_of=arguments[AS_OF], after=after, limit=limit + 1, business_id=read_side.business_id
+    )
     position = await read_side.snapshots.position(arguments[KNOWN_AT])
     rows = await read_side.snapshots.rows(statement, position)
     return page(rows, limit, _read_refusal, REFUSALS_CURSOR)

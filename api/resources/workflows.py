@@ -71,13 +71,15 @@ async def _routes(read_side: ReadSide, _arguments: Arguments) -> Routes:
 
 async def _outbox(read_side: ReadSide, arguments: Arguments) -> Page[QueuedJob]:
     before, limit = arguments[JOBS_CURSOR.parameter], arguments[LIMIT]
-    statement = outbox.jobs(arguments.among(_FILTERS), before=before, limit=limit + 1)
+    given, business_id = arguments.among(_FILTERS), read_side.business_id
+    statement = outbox.jobs(given, before=before, limit=limit + 1, business_id=business_id)
     return page(await read_side.database.rows(statement), limit, _read_job, JOBS_CURSOR)
 
 
 async def _attempts(read_side: ReadSide, arguments: Arguments) -> Page[RecordedAttempt]:
     before, limit = arguments[ATTEMPTS_CURSOR.parameter], arguments[LIMIT]
-    statement = outbox.attempts(arguments.among(_FILTERS), before=before, limit=limit + 1)
+    given, business_id = arguments.among(_FILTERS), read_side.business_id
+    statement = outbox.attempts(given, before=before, limit=limit + 1, business_id=business_id)
     return page(await read_side.database.rows(statement), limit, _read_attempt, ATTEMPTS_CURSOR)
 
 
@@ -85,7 +87,8 @@ async def _retry(read_side: ReadSide, arguments: Arguments) -> Retried:
     asked = arguments.among((ROUTE, WEBHOOK_ID, JOB_ID))
     if not asked:
         raise ApiError(400, "missing_parameter", "say which: route, webhook_id or job_id")
-    ((retried, _),) = await read_side.database.change(outbox.retry(asked))
+    statement = outbox.retry(asked, read_side.business_id)
+    ((retried, _),) = await read_side.database.change(statement)
     return Retried(int(str(retried)))
 
 
@@ -104,6 +107,7 @@ LIST_ROUTES: Final = Operation["ReadSide", Routes](
     summary="List the routes: which events start which workflow, and how their jobs fare.",
     handle=_routes,
     answers=Routes,
+    of_all=True,
 )
 LIST_OUTBOX: Final = Operation["ReadSide", Page[QueuedJob]](
     path="/v1/windmill/outbox",
@@ -130,5 +134,6 @@ RETRY: Final = Operation["ReadSide", Retried](
     takes=Declared(query=(ROUTE, WEBHOOK_ID, JOB_ID)),
     may_fail={400: "The query is not as declared, or says nothing of which jobs are meant."},
     method="POST",
+    scope="admin",
 )
 OPERATIONS: Final = (LIST_ROUTES, LIST_OUTBOX, LIST_ATTEMPTS, RETRY)

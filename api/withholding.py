@@ -1,0 +1,139 @@
+"""What is withheld from answers: what names a person, and what is about the whole instance.
+
+Handlers answer with all there is. Here, at the edge, what the caller may not see becomes null, so
+an answer keeps its shape; a header tells that something is withheld.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from api.resources.events import AnotherBody, WholeEvent
+from api.resources.health import Ready
+from api.resources.workflows import RouteNow
+from domain.aggregates.catalogue import KINDS
+from domain.aggregates.dispute import DisputeEntity
+from domain.aggregates.refund import RefundEntity
+from domain.explanation.evidence import Source
+from domain.explanation.explain import Explanation
+from workflows.outbox.queries import QueuedJob, RecordedAttempt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from api.http.scopes import Caller
+
+HEADER: Final = b"raphus-withheld"
+PERSONAL: Final = "personal"
+"""What names a person: told to a key with the scope of this name."""
+INSTANCE: Final = "instance"
+"""What is about all businesses: told to a key that reads and is bound to none."""
+
+NAMES: Final = frozenset(
+    {
+        "billing",
+        "business_name",
+        "card_last_four",
+        "custom_field_responses",
+        "customer_email",
+        "customer_metadata",
+        "customer_name",
+        "email",
+        "metadata",
+        "name",
+        "phone_number",
+        "tax_id",
+    }
+)
+"""The fields that name a person, wherever they stand."""
+_OTHER_NAMES: Final[Mapping[type, frozenset[str]]] = {RouteNow: frozenset({"name"})}
+"""Fields of these names that do not."""
+# A body has everything; people write what they like as a reason; an error of a job quotes what it
+# was about.
+_ALSO: Final[Mapping[type, frozenset[str]]] = {
+    WholeEvent: frozenset({"body"}),
+    AnotherBody: frozenset({"body"}),
+    RefundEntity: frozenset({"reason"}),
+    DisputeEntity: frozenset({"reason", "remarks"}),
+    QueuedJob: frozenset({"problem"}),
+    RecordedAttempt: frozenset({"answer"}),
+}
+_OF_INSTANCE: Final[Mapping[type, frozenset[str]]] = {
+    Ready: frozenset(Ready.__struct_fields__) - {"status"}
+}
+_QUOTED: Final[Mapping[type, frozenset[str]]] = {
+    Explanation: frozenset({"value", "note"}),
+    Source: frozenset({"said"}),
+}
+"""What quotes the field that is explained: withheld where that field is."""
+
+
+class Shown(NamedTuple):
+    """An answer as its caller may see it, and why what is null in it may be withheld."""
+
+    answer: object
+    withheld: list[str]
+
+
+@cache
+def withheld_fields(struct: type, why: str) -> frozenset[str]:
+    """Return the fields of a struct that are withheld for a reason; not what quotes others."""
+    if why == INSTANCE:
+        return _OF_INSTANCE.get(struct, frozenset())
+    named = NAMES & set(getattr(struct, "__struct_fields__", ()))
+    return named - _OTHER_NAMES.get(struct, frozenset()) | _ALSO.get(struct, frozenset())
+
+
+def nullable_fields(struct: type) -> frozenset[str]:
+    """Return all fields of a struct that may be withheld."""
+    quoted = _QUOTED.get(struct, frozenset())
+    return withheld_fields(struct, PERSONAL) | withheld_fields(struct, INSTANCE) | quoted
+
+
+def tells_of_instance(answers: type) -> bool:
+    """Tell whether an answer has anything that is about the whole instance."""
+    return answers in _OF_INSTANCE
+
+
+def shown_to(caller: Caller, answer: object) -> Shown:
+    """Return what a caller may see of an answer, which itself stays as it is."""
+    hidden = [] if caller.sees_persons else [PERSONAL]
+    hidden += [] if caller.sees_all else [INSTANCE]
+    if not hidden:
+        return Shown(answer, [])
+    withheld: set[str] = set()
+    shown = _shown(answer, hidden, withheld, frozenset())
+    return Shown(shown, sorted(withheld))
+
+
+def _shown(value: Any, hidden: list[str], withheld: set[str], quoted: frozenset[type]) -> Any:  # noqa: ANN401
+    """Go through a value; `quoted` are the structs of which what quotes is withheld."""
+    if isinstance(value, list | tuple) and value and isinstance(value[0], msgspec.Struct):
+        return [_shown(item, hidden, withheld, quoted) for item in value]
+    if isinstance(value, dict):
+        return {key: _shown(item, hidden, withheld, quoted) for key, item in value.items()}
+    if not isinstance(value, msgspec.Struct):
+        return value
+    struct = type(value)
+    if isinstance(value, Explanation):
+        quoted = _quoted_by(value) if PERSONAL in hidden else frozenset()
+    changed: dict[str, object] = {}
+    for name in struct.__struct_fields__:
+        before = getattr(value, name)
+        why = [one for one in hidden if name in withheld_fields(struct, one)]
+        why += [PERSONAL] if struct in quoted and name in _QUOTED[struct] else []
+        if why:
+            withheld.update(why)
+            changed[name] = None
+        elif (after := _shown(before, hidden, withheld, quoted)) is not before:
+            changed[name] = after
+    return msgspec.structs.replace(value, **changed) if changed else value
+
+
+def _quoted_by(explanation: Explanation) -> frozenset[type]:
+    kind = KINDS.get(explanation.kind)
+    personal = NAMES if kind is None else withheld_fields(kind.entity, PERSONAL)
+    return frozenset(_QUOTED) if explanation.field in personal else frozenset()
