@@ -67,7 +67,7 @@ def document(operations: Sequence[Operation[Any, Any]]) -> Json:
         },
         "paths": paths,
         "components": {
-            "schemas": _mended(components, _structs(structs)),
+            "schemas": _mended(components, structs_of(structs)),
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": _of_keys()}
             },
@@ -148,7 +148,7 @@ def _plain(path: str) -> str:
     return re.sub(r":[a-z]+}", "}", path)
 
 
-def _structs(roots: Iterable[object]) -> Iterator[type[msgspec.Struct]]:
+def structs_of(roots: Iterable[object]) -> Iterator[type[msgspec.Struct]]:
     """Yield every struct that these are made of."""
     seen: set[object] = set()
     waiting = list(roots)

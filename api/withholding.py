@@ -49,11 +49,11 @@ NAMES: Final = frozenset(
     }
 )
 """The fields that name a person, wherever they stand."""
-_OTHER_NAMES: Final[Mapping[type, frozenset[str]]] = {RouteNow: frozenset({"name"})}
+OTHER_NAMES: Final[Mapping[type, frozenset[str]]] = {RouteNow: frozenset({"name"})}
 """Fields of these names that do not."""
 # A body has everything; people write what they like as a reason; an error of a job quotes what it
 # was about.
-_ALSO: Final[Mapping[type, frozenset[str]]] = {
+ALSO: Final[Mapping[type, frozenset[str]]] = {
     WholeEvent: frozenset({"body"}),
     AnotherBody: frozenset({"body"}),
     RefundEntity: frozenset({"reason"}),
@@ -61,7 +61,7 @@ _ALSO: Final[Mapping[type, frozenset[str]]] = {
     QueuedJob: frozenset({"problem"}),
     RecordedAttempt: frozenset({"answer"}),
 }
-_OF_INSTANCE: Final[Mapping[type, frozenset[str]]] = {
+OF_INSTANCE: Final[Mapping[type, frozenset[str]]] = {
     Ready: frozenset(Ready.__struct_fields__) - {"status"}
 }
 _QUOTED: Final[Mapping[type, frozenset[str]]] = {
@@ -82,9 +82,9 @@ class Shown(NamedTuple):
 def withheld_fields(struct: type, why: str) -> frozenset[str]:
     """Return the fields of a struct that are withheld for a reason; not what quotes others."""
     if why == INSTANCE:
-        return _OF_INSTANCE.get(struct, frozenset())
+        return OF_INSTANCE.get(struct, frozenset())
     named = NAMES & set(getattr(struct, "__struct_fields__", ()))
-    return named - _OTHER_NAMES.get(struct, frozenset()) | _ALSO.get(struct, frozenset())
+    return named - OTHER_NAMES.get(struct, frozenset()) | ALSO.get(struct, frozenset())
 
 
 def nullable_fields(struct: type) -> frozenset[str]:
@@ -95,7 +95,7 @@ def nullable_fields(struct: type) -> frozenset[str]:
 
 def tells_of_instance(answers: type) -> bool:
     """Tell whether an answer has anything that is about the whole instance."""
-    return answers in _OF_INSTANCE
+    return answers in OF_INSTANCE
 
 
 def shown_to(caller: Caller, answer: object) -> Shown:

@@ -40,7 +40,7 @@ class Question(NamedTuple):
     @property
     def scope(self) -> str:
         """The scope that it needs."""
-        ((scope,),) = (self.operation["security"][0].values(),)
+        ((scope,),) = self.operation["security"][0].values()
         return str(scope)
 
     def ask(self, client: httpx.Client, **query: str) -> httpx.Response:

@@ -8,17 +8,15 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain, groupby, islice, zip_longest
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import httpx
 import psycopg
 import pytest
 
-from api.keys import table
-from api.keys.secret import new_key
 from domain.aggregates.routing import NOTICE, route
 from simulator import merchant
 from tests.support.driven import Known, Question, questions
 from tests.support.histories import delivery, said
 from tests.support.http_server import copied, served
+from tests.support.keys import client_with, made
 from tests.support.projected import project, record
 from tests.support.windmill import outbox, write_routes
 from workflows.outbox.follower import Outbox, begin
@@ -27,6 +25,8 @@ from workflows.routes.routes_file import RoutesFile
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import httpx
 
     from api.http.scopes import Scope
     from domain.delivery import Delivery
@@ -54,7 +54,7 @@ JOBS: Final = """
 def told_by(business_id: str) -> list[Delivery]:
     """All that Dodo says of a business; of the second in other words, at other times."""
     customers = BUSINESSES[business_id]
-    made = []
+    said_of_it = []
     # The simulated ids depend on the business: both take those of a third one.
     occurrences = merchant(1, customers=customers, until=UNTIL, business_id="bus_0")
     payouts = [one for one in occurrences if one.type.startswith("payout.")]
@@ -67,9 +67,8 @@ def told_by(business_id: str) -> list[Delivery]:
             body |= {"timestamp": at.isoformat(), "data": foreign(body["data"])}
             is_notice = route(one).stream_id.startswith(f"{NOTICE}/")
             one = delivery(body, f"{one.webhook_id}{'_too' * is_notice}")
-        made.append(one)
-    made.append(strange(business_id))
-    return made
+        said_of_it.append(one)
+    return [*said_of_it, strange(business_id)]
 
 
 def strange(business_id: str) -> Delivery:
@@ -106,27 +105,17 @@ def instance(conninfo: str, deliveries: list[Delivery], routes: Path) -> Iterato
         while Outbox(conninfo, RoutesFile(routes)).take(conn, RoutesFile(routes).current()).events:
             pass
         conn.execute(JOBS)
-        keys = {business: new_key() for business in (*BUSINESSES, None)}
-        for business, key in keys.items():
-            conn.execute(*encoded(table.create(key, f"of_{business}", ALL, business)))
+    keys = {
+        business: made(conninfo, f"of_{business}", *ALL, business_id=business)
+        for business in (*BUSINESSES, None)
+    }
     routes_file = RoutesFile(routes, required=True)
     with served(conninfo, api_key=OWN, routes_file=routes_file) as server, ExitStack() as stack:
         clients = {
-            business: stack.enter_context(
-                httpx.Client(
-                    base_url=server.url,
-                    headers={"authorization": f"Bearer {key}"},
-                    timeout=60,
-                    trust_env=False,
-                )
-            )
+            business: stack.enter_context(client_with(key, server.url))
             for business, key in keys.items()
         }
         yield Instance(conninfo, clients)
-
-
-def encoded(statement: Any) -> tuple[bytes, dict[str, object]]:  # noqa: ANN401 -- Statement
-    return statement.sql.encode(), statement.params
 
 
 @pytest.fixture(scope="module")
@@ -236,14 +225,12 @@ def test_of_the_past_as_it_was_known_it_is_the_same(shared: Instance, known: Kno
 def test_a_key_of_all_reads_what_the_key_of_everything_reads(
     shared: Instance, known: Known
 ) -> None:
-    made = shared.clients[None]
-    with httpx.Client(
-        base_url=made.base_url, headers={"authorization": f"Bearer {OWN}"}, trust_env=False
-    ) as owner:
-        document = made.get("/openapi.json").json()
-        for question in few(questions(document, known), made):
+    of_all = shared.clients[None]
+    with client_with(OWN, str(of_all.base_url)) as owner:
+        document = of_all.get("/openapi.json").json()
+        for question in few(questions(document, known), of_all):
             if "/v1/" in question.path:
-                assert question.ask(made).content == question.ask(owner).content, question
+                assert question.ask(of_all).content == question.ask(owner).content, question
 
 
 def test_the_log_is_followed_over_stretches_that_are_anothers(
