@@ -7,7 +7,15 @@ an answer keeps its shape; a header tells that something is withheld.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    NamedTuple,
+    TypeVar,
+    get_args,
+    get_type_hints,
+)
 
 import msgspec
 
@@ -100,8 +108,8 @@ def tells_of_instance(answers: type) -> bool:
 
 def shown_to(caller: Caller, answer: object) -> Shown:
     """Return what a caller may see of an answer, which itself stays as it is."""
-    hidden = [] if caller.sees_persons else [PERSONAL]
-    hidden += [] if caller.sees_all else [INSTANCE]
+    hidden: tuple[str, ...] = () if caller.sees_persons else (PERSONAL,)
+    hidden += () if caller.sees_all else (INSTANCE,)
     if not hidden:
         return Shown(answer, [])
     withheld: set[str] = set()
@@ -109,28 +117,55 @@ def shown_to(caller: Caller, answer: object) -> Shown:
     return Shown(shown, sorted(withheld))
 
 
-def _shown(value: Any, hidden: list[str], withheld: set[str], quoted: frozenset[type]) -> Any:  # noqa: ANN401
-    """Go through a value; `quoted` are the structs of which what quotes is withheld."""
-    if isinstance(value, list | tuple) and value and isinstance(value[0], msgspec.Struct):
-        return [_shown(item, hidden, withheld, quoted) for item in value]
+def _shown(
+    value: Any,  # noqa: ANN401 -- any part of an answer
+    hidden: tuple[str, ...],
+    withheld: set[str],
+    quoting: frozenset[type],
+) -> Any:  # noqa: ANN401
+    """Go through a value; `quoting` are the structs of which what quotes is withheld, too."""
+    if isinstance(value, msgspec.Struct):
+        return _shown_struct(value, hidden, withheld, quoting)
     if isinstance(value, dict):
-        return {key: _shown(item, hidden, withheld, quoted) for key, item in value.items()}
-    if not isinstance(value, msgspec.Struct):
-        return value
+        return {key: _shown(item, hidden, withheld, quoting) for key, item in value.items()}
+    if isinstance(value, list | tuple) and value and isinstance(value[0], msgspec.Struct):
+        return [_shown(item, hidden, withheld, quoting) for item in value]
+    return value
+
+
+def _shown_struct(
+    value: msgspec.Struct, hidden: tuple[str, ...], withheld: set[str], quoting: frozenset[type]
+) -> msgspec.Struct:
     struct = type(value)
-    if isinstance(value, Explanation):
-        quoted = _quoted_by(value) if PERSONAL in hidden else frozenset()
-    changed: dict[str, object] = {}
-    for name in struct.__struct_fields__:
-        before = getattr(value, name)
-        why = [one for one in hidden if name in withheld_fields(struct, one)]
-        why += [PERSONAL] if struct in quoted and name in _QUOTED[struct] else []
-        if why:
-            withheld.update(why)
-            changed[name] = None
-        elif (after := _shown(before, hidden, withheld, quoted)) is not before:
-            changed[name] = after
+    if isinstance(value, Explanation) and PERSONAL in hidden:
+        quoting = _quoted_by(value)
+    reasons = _reasons(struct, hidden, quoted=struct in quoting)
+    withheld.update(reasons.values())
+    changed: dict[str, object] = dict.fromkeys(reasons)
+    for name in _parts(struct) - reasons.keys():
+        part = getattr(value, name)
+        if part is not None:
+            changed[name] = _shown(part, hidden, withheld, quoting)
     return msgspec.structs.replace(value, **changed) if changed else value
+
+
+@cache
+def _parts(struct: type) -> frozenset[str]:
+    """Return the fields of a struct that may hold structs."""
+    return frozenset(name for name, hint in get_type_hints(struct).items() if _may_hold(hint))
+
+
+def _may_hold(hint: object) -> bool:
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return True
+    return hint is Any or isinstance(hint, TypeVar) or any(map(_may_hold, get_args(hint)))
+
+
+@cache
+def _reasons(struct: type, hidden: tuple[str, ...], *, quoted: bool) -> Mapping[str, str]:
+    """Return the fields of a struct that are withheld, each with why."""
+    reasons = {name: why for why in hidden for name in withheld_fields(struct, why)}
+    return {**reasons, **dict.fromkeys(_QUOTED[struct] if quoted else (), PERSONAL)}
 
 
 def _quoted_by(explanation: Explanation) -> frozenset[type]:

@@ -131,7 +131,7 @@ def words_about_persons() -> set[str]:
         customer = customer.get("customer") if isinstance(customer, dict) else None
         if isinstance(customer, dict):
             values = (customer.get(name) for name in ("email", "name", "phone_number"))
-            found |= {value for value in values if is_word(value)}
+            found |= {str(value) for value in values if is_word(value)}
     return found
 
 
