@@ -21,7 +21,7 @@ class Cursor(Generic[Key]):
     """The cursors of one list, whose rows are sorted by a key of this type.
 
     The check is against mistakes, not against malice: whoever may read a list may read all of
-    it, so a made-up cursor could show nothing new. What its type allows is therefore all that a
+    it that his key is shown, so a made-up cursor could show nothing new. What its type allows is therefore all that a
     key may be, and must be what the list can be asked for.
     """
 
