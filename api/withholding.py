@@ -78,6 +78,8 @@ _QUOTED: Final[Mapping[type, frozenset[str]]] = {
 }
 """What quotes the field that is explained: withheld where that field is."""
 
+_WITH_PARTS: Final = (msgspec.Struct, dict, list)
+
 
 class Shown(NamedTuple):
     """An answer as its caller may see it, and why what is null in it may be withheld."""
@@ -128,7 +130,7 @@ def _shown(
         return _shown_struct(value, hidden, withheld, quoting)
     if isinstance(value, dict):
         return {key: _shown(item, hidden, withheld, quoting) for key, item in value.items()}
-    if isinstance(value, list | tuple) and value and isinstance(value[0], msgspec.Struct):
+    if isinstance(value, list | tuple) and value and isinstance(value[0], _WITH_PARTS):
         return [_shown(item, hidden, withheld, quoting) for item in value]
     return value
 
