@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response as StarletteResponse
 
 from api.http.errors import INTERNAL, ApiError
+from api.keys.key_ring import KeyRing
 from api.metrics import Metrics
 from api.queries.database import Database
 from api.queries.freshness import Freshness
@@ -55,6 +56,7 @@ def application(
         snapshots=SnapshotCache(conninfo, database),
         rules=rules or Rules(),
         guard=guard,
+        keys=KeyRing(database),
         freshness=Freshness(conninfo, POSITION),
         metrics=metrics,
         writer=writer,
@@ -78,6 +80,7 @@ def _lifespan(
             # Stopped in reverse: first the writer, which commits what is queued.
             stack.callback(ledger.close)
             stack.push_async_callback(services.database.close)
+            stack.push_async_callback(services.keys.stop)
             services.freshness.start()
             stack.push_async_callback(services.freshness.stop)
             services.snapshots.start()

@@ -1,16 +1,21 @@
-"""Serves an operation as it declares itself, and encodes what it answers."""
+"""Serves an operation as it declares itself: to whom it may, and of the answer what he may see."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from api.http.errors import ApiError
 from api.http.questions import Fresh
 from api.http.responses import response
+from api.http.scopes import EVERYBODY
+from api.withholding import HEADER, shown_to, tells_of_instance
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from api.http.operations import Operation
+    from api.http.scopes import Caller
     from api.services import Services
 
 
@@ -20,14 +25,37 @@ class Endpoint:
     def __init__(self, operation: Operation[Services, Any, object], services: Services) -> None:
         self._operation = operation
         self._services = services
+        # A public operation asks for no key, unless there is more to tell with one.
+        self._asks_who = operation.secured or tells_of_instance(operation.answers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        operation, services = self._operation, self._services
-        if operation.secured:
-            services.guard.check(scope)
+        operation = self._operation
+        caller = await self._caller(scope)
         query = operation.reader.read(scope["path_params"], scope["query_string"])
         if isinstance(query, Fresh) and query.min_position is not None:
-            await services.freshness.reach(query.min_position)
-        result = await operation.handle(services, query)
-        await response(result).send(send)
+            await self._services.freshness.reach(query.min_position)
+        result = await operation.handle(self._for(caller), query)
+        shown, withheld = shown_to(caller, result)
+        headers = {HEADER: ", ".join(withheld).encode()} if withheld else None
+        await response(shown, headers=headers).send(send)
+
+    async def _caller(self, scope: Scope) -> Caller:
+        services, operation = self._services, self._operation
+        if not self._asks_who:
+            return EVERYBODY
+        try:
+            caller = await services.guard.check(scope, services.keys)
+            if operation.secured:
+                caller.check(operation.scope, of_all=operation.of_all)
+        except ApiError as error:
+            if not operation.secured:
+                return EVERYBODY
+            services.metrics.count_refused(error.body.error.code)
+            raise
+        return caller
+
+    def _for(self, caller: Caller) -> Services:
+        if caller.business_id is None:
+            return self._services
+        return replace(self._services, business_id=caller.business_id)

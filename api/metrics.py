@@ -69,6 +69,12 @@ class _Counts:
             ["type", "verdict"],
             registry=registry,
         )
+        self.refused = Counter(
+            "raphus_refused_requests",
+            "Questions that are refused for who asks, by the code of the error.",
+            ["code"],
+            registry=registry,
+        )
 
 
 class _Writing:
@@ -151,6 +157,10 @@ class Metrics:
     def count_deliveries(self, type_: str, outcome: str, count: int = 1) -> None:
         """Count deliveries that have been answered."""
         self._counts.deliveries.labels(type_, outcome).inc(count)
+
+    def count_refused(self, code: str) -> None:
+        """Count a question that is refused for who asks."""
+        self._counts.refused.labels(code).inc()
 
     def count_batch(self, size: int, commit_s: float) -> None:
         """Count a commit."""

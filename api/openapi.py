@@ -12,8 +12,10 @@ import msgspec
 
 from api.http.errors import ErrorBody
 from api.http.responses import Content
+from api.http.scopes import MEANINGS
 from api.webhooks.endpoint import PATH, Acknowledgement
 from api.webhooks.request_body import BODY_BYTES_MAX
+from api.withholding import INSTANCE, PERSONAL, nullable_fields, withheld_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,10 +27,15 @@ Json: TypeAlias = "dict[str, Any]"  # a JSON document has no narrower type
 _REF: Final = "#/components/schemas/{name}"
 _FAILURES: Final = {
     400: "The query is not as declared.",
-    401: "The key is missing, or wrong.",
-    403: "A page of another site asks.",
+    401: "The key is missing, wrong or revoked.",
+    403: "The key may not ask this, or a page of another site asks.",
     503: "Not now; try again after `Retry-After` seconds.",
 }
+_KEY: Final = (
+    "A key has scopes: {scopes}. It may be bound to one business: then what is of any other is"
+    " answered as what was never seen. What a key may not see is null, and the header"
+    " `raphus-withheld` says why: `personal` or `instance`."
+)
 _PUBLIC_FAILURES: Final = (400, 503)
 _WEBHOOK_FAILURES: Final = {
     400: "That is not an HTTP request.",
@@ -60,8 +67,10 @@ def document(operations: Sequence[Operation[Any, Any, Any]]) -> Json:
         },
         "paths": paths,
         "components": {
-            "schemas": _mended(components, _structs(structs)),
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "schemas": _mended(components, structs_of(structs)),
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": _of_keys()}
+            },
         },
     }
 
@@ -85,7 +94,15 @@ def _described(operation: Operation[Any, Any, Any], answer: Json, error: Json) -
             **_failures({**failures, **(operation.may_fail or {})}, error),
         },
     }
-    return {**described, "security": [{"key": []}] if operation.secured else []}
+    if not operation.secured:
+        return {**described, "security": []}
+    whole = ", not bound to a business" if operation.of_all else ""
+    needs = f"Needs a key with the scope `{operation.scope}`{whole}."
+    return {**described, "description": needs, "security": [{"key": [operation.scope]}]}
+
+
+def _of_keys() -> str:
+    return _KEY.format(scopes="; ".join(f"`{name}` {said}" for name, said in MEANINGS.items()))
 
 
 def _webhook(answer: Json, error: Json) -> Json:
@@ -133,7 +150,7 @@ def _plain(path: str) -> str:
     return re.sub(r":[a-z]+}", "}", path)
 
 
-def _structs(roots: Iterable[object]) -> Iterator[type[msgspec.Struct]]:
+def structs_of(roots: Iterable[object]) -> Iterator[type[msgspec.Struct]]:
     """Yield every struct that these are made of."""
     seen: set[object] = set()
     waiting = list(roots)
@@ -149,10 +166,14 @@ def _structs(roots: Iterable[object]) -> Iterator[type[msgspec.Struct]]:
 
 
 def _mended(components: Json, structs: Iterable[type[msgspec.Struct]]) -> Json:
-    """Add what msgspec leaves out: that times are times, and where a docstring's lines begin."""
+    """Add what msgspec leaves out.
+
+    That times are times, what may be withheld, and where a docstring's lines begin.
+    """
     for struct in structs:
         for schema in _times(struct, components[struct.__name__]):
             schema["format"] = "date-time"
+        _tell_withheld(struct, components[struct.__name__])
     for schema in components.values():
         if "description" in schema:
             schema["description"] = inspect.cleandoc(schema["description"])
@@ -168,3 +189,16 @@ def _times(struct: type[msgspec.Struct], schema: Json) -> Iterator[Json]:
             described = schema["properties"][encoded]
             options = described.get("anyOf", [described])
             yield from (option for option in options if option["type"] == "string")
+
+
+def _tell_withheld(struct: type[msgspec.Struct], schema: Json) -> None:
+    """Let what may be withheld be null, and say from whom it is."""
+    encoded = dict(zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True))
+    for name in nullable_fields(struct):
+        described = schema["properties"][encoded[name]]
+        options = described.get("anyOf", [described])
+        if {"type": "null"} not in options:
+            options = [*options, {"type": "null"}]
+        why = INSTANCE if name in withheld_fields(struct, INSTANCE) else PERSONAL
+        told = f"Null where `raphus-withheld` says `{why}`."
+        schema["properties"][encoded[name]] = {"anyOf": options, "description": told}

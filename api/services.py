@@ -9,6 +9,7 @@ from api.queries.read_side import ReadSide
 
 if TYPE_CHECKING:
     from api.http.auth import Guard
+    from api.keys.key_ring import KeyRing
     from api.metrics import Metrics
     from api.queries.freshness import Freshness
     from api.webhooks.endpoint import Waiting
@@ -21,6 +22,7 @@ class Services(ReadSide):
     """The parts of one running server."""
 
     guard: Guard
+    keys: KeyRing
     freshness: Freshness
     metrics: Metrics
     writer: Writer[Waiting]

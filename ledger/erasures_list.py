@@ -23,8 +23,11 @@ _SINCE: Final = """
         AS asked (position, customer_id, business_id)
     LEFT JOIN LATERAL (
         SELECT e.notification_id FROM (
-            SELECT DISTINCT o.stream_id FROM raphus.customer_objects AS o
+            SELECT o.stream_id FROM raphus.customer_objects AS o
             WHERE o.customer_id = asked.customer_id AND o.business_id = asked.business_id
+            UNION
+            SELECT i.stream_id FROM raphus.identities AS i
+            WHERE i.customer_id = asked.customer_id AND i.business_id = asked.business_id
         ) AS his JOIN raphus.ledger_events AS e ON e.originator_id = his.stream_id
         WHERE e.notification_id > asked.position AND e.content_hash IS NULL
     ) AS later ON true
@@ -46,13 +49,25 @@ class ListedErasure(NamedTuple):
     events: int
 
 
-def erasures(*, before: int | None, limit: int, customer_id: str | None = None) -> Statement:
-    """Select erasures, the last first, before a position; of one customer, or of all."""
+def erasures(
+    *,
+    before: int | None,
+    limit: int,
+    customer_id: str | None = None,
+    business_id: str | None = None,
+) -> Statement:
+    """Select erasures, the last first, before a position; of one customer or business, or all."""
     behind = "" if before is None else " AND notification_id < %(before)s"
     his = "" if customer_id is None else " AND split_part(originator_id, '/', 3) = %(customer)s"
+    of = "" if business_id is None else " AND split_part(originator_id, '/', 2) = %(business)s"
     return Statement(
-        f"{_SELECT}{behind}{his} ORDER BY topic DESC, notification_id DESC LIMIT %(limit)s",
-        {"before": before, "limit": limit, "customer": customer_id and stream_id(customer_id)},
+        f"{_SELECT}{behind}{his}{of} ORDER BY topic DESC, notification_id DESC LIMIT %(limit)s",
+        {
+            "before": before,
+            "limit": limit,
+            "customer": customer_id and stream_id(customer_id),
+            "business": business_id and stream_id(business_id),
+        },
     )
 
 

@@ -15,6 +15,7 @@ from domain.aggregates.catalogue import KINDS
 from domain.entity import Entity
 from domain.periods import Period
 from postgres.statement import Statement
+from projections.bound import of_business
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,8 +122,17 @@ class Listing(Generic[AnyEntity]):
         by_name = {filter_.name: filter_ for filter_ in self.filters}
         return [by_name[name] for name in values]
 
-    def page(self, values: Mapping[str, object], *, before: int | None, limit: int) -> Statement:
+    def page(
+        self,
+        values: Mapping[str, object],
+        *,
+        before: int | None,
+        limit: int,
+        business_id: str | None = None,
+    ) -> Statement:
         """Select what meets the filters for all these values, after the cursor `before`.
+
+        Where a business is given, nothing of others is selected, whatever the filters ask.
 
         An entity keeps its place when it changes, so no page repeats or misses one that was
         there when the first page was read.
@@ -133,17 +143,19 @@ class Listing(Generic[AnyEntity]):
         conditions = [filter_.now for filter_ in self.filters_of(values)]
         if before is not None:
             conditions.append("t.first_position < %(before)s")
-        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        where = f" WHERE {' AND '.join(['true', *conditions])}{of_business('t', business_id)}"
+        asked = {"as_of": None, "before": before, "limit": limit, "bound_to": business_id}
         return Statement(
             f"{self._select}{where} ORDER BY t.first_position DESC LIMIT %(limit)s",
-            {**parameters(values), "as_of": None, "before": before, "limit": limit},
+            {**parameters(values), **asked},
         )
 
-    def by_id(self, entity_id: str) -> Statement:
+    def by_id(self, entity_id: str, business_id: str | None = None) -> Statement:
         """Select the entity with an id: the one first seen, should two tenants share the id."""
-        where = f" WHERE t.{self.id_field} = %(id)s"
+        where = f" WHERE t.{self.id_field} = %(id)s{of_business('t', business_id)}"
         return Statement(
-            f"{self._select}{where} ORDER BY t.first_position LIMIT 1", {"id": entity_id}
+            f"{self._select}{where} ORDER BY t.first_position LIMIT 1",
+            {"id": entity_id, "bound_to": business_id},
         )
 
     def read(self, row: Sequence[object]) -> Listed[AnyEntity]:

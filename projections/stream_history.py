@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from domain.aggregates.factory import aggregate
 from ledger.mapper import COLUMNS, LedgerMapper
 from postgres.statement import Statement
+from projections.bound import of_business
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,13 +23,14 @@ _IN_ORDER: Final = " ORDER BY originator_version"
 _mapper: Final = LedgerMapper()
 
 
-def of_object(listing: Listing[Any], object_id: str) -> Statement:
+def of_object(listing: Listing[Any], object_id: str, business_id: str | None = None) -> Statement:
     """Select the events of an object's stream: of the one first seen, should two share the id."""
     stream = (
-        f"(SELECT stream_id FROM raphus.{listing.resource} WHERE {listing.id_field} = %(id)s"  # noqa: S608 -- names
-        " ORDER BY first_position LIMIT 1)"
+        f"(SELECT stream_id FROM raphus.{listing.resource} AS t WHERE {listing.id_field} = %(id)s"  # noqa: S608 -- names
+        f"{of_business('t', business_id)} ORDER BY first_position LIMIT 1)"
     )
-    return Statement(_EVENTS + stream + _IN_ORDER, {"id": object_id})
+    asked: dict[str, object] = {"id": object_id, "bound_to": business_id}
+    return Statement(_EVENTS + stream + _IN_ORDER, asked)
 
 
 def of_stream(stream_id: str) -> Statement:

@@ -1,4 +1,4 @@
-"""Who may read, and that no page of another site asks in a reader's name."""
+"""Who asks, and that no page of another site asks in a reader's name."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
 from api.http.errors import ApiError
+from api.http.scopes import OWNER
 
 if TYPE_CHECKING:
     from starlette.types import Scope
+
+    from api.http.scopes import Caller
 
 # A proxy or a tunnel on this machine may add one of these, and need not.
 _FORWARDED: Final = frozenset(
@@ -22,38 +25,55 @@ _PORTS: Final = {"http": 80, "https": 443}
 _CHALLENGE: Final = {"www-authenticate": 'Bearer realm="raphus"'}
 
 
-class Guard(Protocol):
-    """Lets a request pass, or raises `ApiError`."""
+class Keys(Protocol):
+    """The keys that have been made."""
 
-    def check(self, scope: Scope) -> None:
-        """Refuse a request that may not read.
+    async def find(self, key: bytes) -> Caller | None:
+        """Return whose key it is; None for what is no key.
 
         Raises:
-            ApiError: 401 or 403.
+            ApiError: 503; it cannot be told now.
+        """
+
+
+class Guard(Protocol):
+    """Tells who asks, or raises `ApiError`."""
+
+    async def check(self, scope: Scope, keys: Keys) -> Caller:
+        """Return who asks; refuse who may not ask anything.
+
+        Raises:
+            ApiError: 401 or 403; 503, it cannot be told now.
         """
 
 
 class KeyGuard:
-    """Lets pass who shows the key, from wherever it comes."""
+    """Lets pass who shows the key of everything, or one that was made, from wherever it comes."""
 
     def __init__(self, api_key: str) -> None:
         self._key = api_key.encode()
 
-    def check(self, scope: Scope) -> None:
-        """Refuse a request that may not read.
+    async def check(self, scope: Scope, keys: Keys) -> Caller:
+        """Return whose key the request shows.
 
         Raises:
-            ApiError: 403 for a page of another site, 401 without the key.
+            ApiError: 403 for a page of another site, 401 without a key; 503, the database is
+                away, which has all keys but the one of everything.
         """
         _check_site(scope)
         given = _values(scope, b"authorization")
         scheme, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
         if scheme.lower() != b"bearer":
-            message = "send the header Authorization: Bearer, with the server's API key behind it"
+            message = "send the header Authorization: Bearer, with an API key behind it"
             raise ApiError(401, "unauthorized", message, headers=_CHALLENGE)
-        if not hmac.compare_digest(token.strip(), self._key):
-            message = "that is not the server's API key"
+        key = token.strip()
+        if hmac.compare_digest(key, self._key):
+            return OWNER
+        caller = await keys.find(key)
+        if caller is None:
+            message = "that is no API key of this server, or it was revoked"
             raise ApiError(401, "unauthorized", message, headers=_CHALLENGE)
+        return caller
 
 
 class OpenOnLoopback:
@@ -63,8 +83,8 @@ class OpenOnLoopback:
     program that asks for itself, so this protects nothing that is worth it.
     """
 
-    def check(self, scope: Scope) -> None:
-        """Refuse a request that may not read.
+    async def check(self, scope: Scope, keys: Keys) -> Caller:
+        """Let this machine ask everything.
 
         Raises:
             ApiError: 403 for a page of another site, and from another machine.
@@ -78,6 +98,7 @@ class OpenOnLoopback:
         if forwarded or client is None or not is_loopback(client[0]) or not named_locally:
             message = "only programs on the server's own machine are answered"
             raise ApiError(403, "loopback_only", message)
+        return OWNER
 
 
 def is_loopback(host: str) -> bool:

@@ -21,8 +21,8 @@ class Cursor(Generic[Key]):
     """The cursors of one list, whose rows are sorted by a key of this type.
 
     The check is against mistakes, not against malice: whoever may read a list may read all of
-    it, so a made-up cursor could show nothing new. What its type allows is therefore all that a
-    key may be, and must be what the list can be asked for.
+    it that his API key is shown, so a made-up cursor could show nothing new. What its type allows
+    is therefore all that a key may be, and must be what the list can be asked for.
     """
 
     def __init__(self, list_name: str, key: type[Key]) -> None:

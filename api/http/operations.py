@@ -13,6 +13,8 @@ from api.http.responses import JSON
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from api.http.scopes import Scope
+
 Needs_contra = TypeVar("Needs_contra", contravariant=True)
 Result_co = TypeVar("Result_co", covariant=True)
 
@@ -25,7 +27,8 @@ class Operation(Generic[Needs_contra, AnyQuery, Result_co]):
     struct, of which the response is the JSON, or `Content`, which goes out as it is. `takes` and
     `answers` are the same types as values; the fields that `path` names are its parts.
     `media_type` is as the document tells it, in short. `may_fail` maps a status to what it means
-    here, beyond what goes for all operations.
+    here, beyond what goes for all operations. A key needs `scope` to ask it, and where it is
+    `of_all`, about the whole instance, must not be bound to one business.
     """
 
     path: str
@@ -38,6 +41,8 @@ class Operation(Generic[Needs_contra, AnyQuery, Result_co]):
     may_fail: dict[int, str] | None = None
     secured: bool = True
     method: Literal["GET", "POST", "DELETE"] = "GET"
+    scope: Scope = "read"
+    of_all: bool = False
 
     @cached_property
     def reader(self) -> Reader[AnyQuery]:

@@ -100,7 +100,8 @@ async def gather(read_side: ReadSide, query: PersonQuery) -> Gathered:
         rows = await _rows(read_side, statement, then)
         freshness = _freshness([table.read(row) for row in rows], then)
     held = _once(holdings)
-    customers = _customers(owners, held)
+    claimed = [] if query.customer_id is not None else owners
+    customers = _customers(owners, claimed, held)
     return Gathered(at, customers, held, freshness, _doubts(query, customers, is_cut=is_cut))
 
 
@@ -108,8 +109,8 @@ async def _owners(read_side: ReadSide, query: PersonQuery, then: Then) -> list[O
     """Return the customers that a person is."""
     asked = asked_by(read_side, query)
     if query.customer_id is not None:
-        return [Owner(None, query.customer_id)]
-    found = await persons(read_side, asked, then)
+        return [Owner(read_side.business_id, query.customer_id)]
+    found = await persons(read_side, asked, then, read_side.business_id)
     return [Owner(one.business_id, one.customer_id) for one in found[:PERSONS_MAX]]
 
 
@@ -117,9 +118,15 @@ async def _rows(read_side: ReadSide, statement: Any, then: Then) -> list[Any]:  
     return await read_side.snapshots.rows(statement, then.known_position)
 
 
-def _customers(owners: Sequence[Owner], holdings: Iterable[Holding]) -> list[Claimant]:
+def _customers(
+    owners: Sequence[Owner], claiming: Sequence[Owner], holdings: Iterable[Holding]
+) -> list[Claimant]:
     """Return the customers that were found, and those that are known by their claim."""
-    claimed = {Claimant(o.business_id, o.customer_id) for o in owners if o.business_id is not None}
+    claimed = {
+        Claimant(one.business_id, one.customer_id)
+        for one in claiming
+        if one.business_id is not None
+    }
     asked = {owner.customer_id for owner in owners}
     found = {
         Claimant(one.entity.business_id, one.entity.customer_id)

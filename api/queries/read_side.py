@@ -37,3 +37,9 @@ class ReadSide:
     database: Database
     snapshots: SnapshotCache
     rules: Rules
+    business_id: str | None = field(default=None, kw_only=True)
+    """The business of which alone may be told; None: of all."""
+
+    def may_tell_of(self, business_id: str | None) -> bool:
+        """Tell whether anything of a business may be told; None stands for any that may."""
+        return self.business_id is None or business_id in (None, self.business_id)

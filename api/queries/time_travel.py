@@ -55,7 +55,8 @@ async def aggregate_then(
     Raises:
         ApiError: 404; no such object has been seen.
     """
-    whole = history.read(await read_side.database.rows(history.of_object(listing, object_id)))
+    statement = history.of_object(listing, object_id, read_side.business_id)
+    whole = history.read(await read_side.database.rows(statement))
     if whole is None:
         raise never_seen(listing.kind)
     return whole.at(**then._asdict())

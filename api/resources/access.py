@@ -70,4 +70,5 @@ GET_ACCESS: Final = Operation["ReadSide", AccessQuery, AccessAnswer](
     handle=_access,
     takes=AccessQuery,
     answers=AccessAnswer,
+    scope="access",
 )

@@ -39,12 +39,15 @@ class CustomerPage(CustomerQuery, frozen=True, kw_only=True):
 
 async def _customer(read_side: ReadSide, query: CustomerQuery) -> customers.Customer:
     position = await read_side.snapshots.position(query.known_at)
+    business_id = read_side.business_id
     if query.as_of is not None:
-        was = await customer_then(read_side, query.id, Then(query.as_of, position))
+        then = Then(query.as_of, position)
+        was = await customer_then(read_side, query.id, then, business_id)
         if was is None:
             raise never_seen("customer")
         return was
-    rows = await read_side.snapshots.rows(customers.by_id(query.id), position)
+    statement = customers.by_id(query.id, business_id)
+    rows = await read_side.snapshots.rows(statement, position)
     if not rows:
         raise never_seen("customer")
     return customers.read(rows[0])
@@ -69,7 +72,11 @@ async def customer_then(
 
 async def _timeline(read_side: ReadSide, query: CustomerPage) -> Page[Entry]:
     statement = timeline.of_customer(
-        query.id, as_of=query.as_of, after=query.cursor, limit=query.limit + 1
+        query.id,
+        as_of=query.as_of,
+        after=query.cursor,
+        limit=query.limit + 1,
+        business_id=read_side.business_id,
     )
     position = await read_side.snapshots.position(query.known_at)
     rows = await read_side.snapshots.rows(statement, position)

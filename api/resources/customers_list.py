@@ -36,6 +36,8 @@ class CustomersQuery(PastPage[int], frozen=True, kw_only=True):
 
 
 async def _list(read_side: ReadSide, query: CustomersQuery) -> Page[Customer]:
+    if not read_side.may_tell_of(query.business_id):
+        return Page([], None)
     limit, keys = query.limit, read_side.rules.external_id_keys
     then = await then_of(read_side, query)
     asked = [Asked(email=query.email)] if query.email is not None else []
@@ -43,7 +45,7 @@ async def _list(read_side: ReadSide, query: CustomersQuery) -> Page[Customer]:
         asked.append(Asked(external_id=query.external_id, keys=keys))
     statement = customers.page(
         asked,
-        business_id=query.business_id,
+        business_id=query.business_id or read_side.business_id,
         as_of=then.as_of,
         before=query.cursor,
         limit=limit + 1,

@@ -97,7 +97,12 @@ async def erasures(
     Raises:
         ApiError: 503; the database is away.
     """
-    statement = erasures_list.erasures(before=before, limit=limit + 1, customer_id=customer_id)
+    statement = erasures_list.erasures(
+        before=before,
+        limit=limit + 1,
+        customer_id=customer_id,
+        business_id=read_side.business_id,
+    )
     listed = [erasures_list.read(row) for row in await read_side.database.rows(statement)]
     shown = listed[:limit]
     rows = await read_side.database.rows(erasures_list.arrived_since(shown)) if shown else []
@@ -129,7 +134,10 @@ async def _erase(read_side: ReadSide, query: ErasureQuery) -> Erased:
     reason = (query.reason or "").strip()
     if not reason:
         raise ApiError(400, "missing_parameter", "say why it is erased: reason")
-    request = Request(query.id, query.business_id, reason, query.requested_by)
+    if not read_side.may_tell_of(query.business_id):
+        raise ApiError(404, "not_found", str(UnknownCustomerError()))
+    business_id = query.business_id or read_side.business_id
+    request = Request(query.id, business_id, reason, query.requested_by)
     try:
         return told(await asyncio.to_thread(forget, read_side.database.conninfo, request))
     except UnknownCustomerError as error:
@@ -156,6 +164,7 @@ ERASE: Final = Operation["ReadSide", ErasureQuery, Erased](
         404: "No webhook names a customer with this id.",
     },
     method="DELETE",
+    scope="admin",
 )
 LIST_ERASURES: Final = Operation["ReadSide", ErasuresQuery, Page[ListedErasure]](
     path="/v1/erasures",

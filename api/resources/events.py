@@ -16,8 +16,10 @@ from api.http.parameters import Position, Text, text
 from api.http.questions import Past, PastPage
 from domain.aggregates.erasure import ERASURE
 from domain.delivery import ErasedDelivery
+from ledger.following.checkpoint import POSITION as PROJECTED
 from ledger.mapper import COLUMNS, LedgerMapper
 from postgres.statement import Statement
+from projections.bound import events_of_business
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,7 +130,9 @@ class Span(NamedTuple):
     until: int | None
 
 
-def select_events(query: EventsQuery, span: Span, limit: int) -> Statement:
+def select_events(
+    query: EventsQuery, span: Span, limit: int, business_id: str | None = None
+) -> Statement:
     """Select events in the order of their positions.
 
     They are found by an index in that very order, so that no more is read than is wanted. A
@@ -151,8 +155,13 @@ def select_events(query: EventsQuery, span: Span, limit: int) -> Statement:
     return Statement(
         "SELECT notification_id, webhook_id, topic, originator_id, recorded_at"  # noqa: S608 -- constants
         f" FROM raphus.ledger_events AS e WHERE {' AND '.join(conditions)}"
-        f" ORDER BY {order} LIMIT %(limit)s",
-        {**query.given("type", "aggregate_id", "as_of"), **span._asdict(), "limit": limit},
+        f"{events_of_business('e', business_id)} ORDER BY {order} LIMIT %(limit)s",
+        {
+            **query.given("type", "aggregate_id", "as_of"),
+            **span._asdict(),
+            "limit": limit,
+            "bound_to": business_id,
+        },
     )
 
 
@@ -181,17 +190,27 @@ async def first_events(read_side: ReadSide, query: EventsQuery) -> list[LoggedEv
 async def _events(read_side: ReadSide, query: EventsQuery) -> Page[LoggedEvent]:
     after = max(query.after or 0, query.cursor or 0)
     until, limit = await read_side.snapshots.position(query.known_at), query.limit
-    if query.as_of is None or query.aggregate_id is not None:
-        rows = await read_side.database.rows(select_events(query, Span(after, until), limit + 1))
-        return page(rows, limit, read_event, CURSOR)
-    end = await read_side.database.row(_END) if until is None else (until,)
-    last = int(str(end[0])) if end else 0
+    business_id = read_side.business_id
+    if business_id is not None:
+        # Whose an event is the read models tell: what they do not show yet would be passed over.
+        shown = await _position(read_side, PROJECTED)
+        until = shown if until is None else min(until, shown)
+    searched = query.as_of is not None or business_id is not None
+    if not searched or query.aggregate_id is not None:
+        statement = select_events(query, Span(after, until), limit + 1, business_id)
+        return page(await read_side.database.rows(statement), limit, read_event, CURSOR)
+    last = await _position(read_side, _END) if until is None else until
     span = Span(after, min(last, after + LOOKED_AT_MAX))
-    rows = await read_side.database.rows(select_events(query, span, limit + 1))
+    rows = await read_side.database.rows(select_events(query, span, limit + 1, business_id))
     if len(rows) > limit or span.until == last:
         return page(rows, limit, read_event, CURSOR)
     items = [read_event(row).value for row in rows]
     return Page(items, CURSOR.write(after + LOOKED_AT_MAX))
+
+
+async def _position(read_side: ReadSide, statement: Statement) -> int:
+    row = await read_side.database.row(statement)
+    return int(str(row[0])) if row else 0
 
 
 async def _event(read_side: ReadSide, query: EventQuery) -> WholeEvent:
@@ -199,8 +218,14 @@ async def _event(read_side: ReadSide, query: EventQuery) -> WholeEvent:
     asked = [_SELECT_BODIES, *[_OCCURRED] * (query.as_of is not None)]
     if until is not None:
         asked.append("notification_id <= %(until)s")
-    statement = f"{' AND '.join(asked)} ORDER BY notification_id LIMIT {BODIES_MAX}"
-    params: dict[str, object] = {"id": query.id, "as_of": query.as_of, "until": until}
+    bound = events_of_business("e", read_side.business_id)
+    statement = f"{' AND '.join(asked)}{bound} ORDER BY notification_id LIMIT {BODIES_MAX}"
+    params: dict[str, object] = {
+        "id": query.id,
+        "as_of": query.as_of,
+        "until": until,
+        "bound_to": read_side.business_id,
+    }
     rows = await read_side.database.rows(Statement(statement, params))
     if not rows:
         raise ApiError(404, "not_found", "no webhook with this id is recorded and projected")
@@ -250,8 +275,9 @@ def _whole(events: list[Event], erasures: Mapping[str, ErasedBy]) -> WholeEvent:
 LIST_EVENTS: Final = Operation["ReadSide", EventsQuery, Page[LoggedEvent]](
     path="/v1/events",
     name="list_events",
-    summary="List the log, oldest first; poll it with `after` to follow it. A page `as_of` a time"
-    " may have fewer items than its limit, or none, while `next` leads on.",
+    summary="List the log, oldest first; poll it with `after` to follow it. A page `as_of` a time,"
+    " or for a key of one business, may have fewer items than its limit, or none, while `next`"
+    " leads on.",
     handle=_events,
     takes=EventsQuery,
     answers=Page[LoggedEvent],

@@ -189,4 +189,5 @@ METRICS: Final = Operation["Services", Query, Content](
     takes=Query,
     answers=Content,
     media_type="text/plain",
+    of_all=True,
 )

@@ -113,7 +113,9 @@ async def _newest(read_side: ReadSide, resource: str, query: CustomerPage) -> li
 
 
 async def _lateness(read_side: ReadSide, query: CustomerPage) -> Lateness:
-    statement = timeline.arrivals(query.id, as_of=query.as_of, limit=ARRIVALS_MAX)
+    statement = timeline.arrivals(
+        query.id, as_of=query.as_of, limit=ARRIVALS_MAX, business_id=read_side.business_id
+    )
     rows = await read_side.snapshots.rows(
         statement, await read_side.snapshots.position(query.known_at)
     )

@@ -76,10 +76,19 @@ def list_of(
         limit, before = query.limit, query.cursor
         as_of, position = then = await then_of(read_side, query)
         if as_of is None:
-            statement = listing.page(values, before=before, limit=limit + 1)
+            statement = listing.page(
+                values, before=before, limit=limit + 1, business_id=read_side.business_id
+            )
             return page(await read_side.snapshots.rows(statement, position), limit, read, cursor)
         try:
-            statement = periods.page(listing, values, as_of=as_of, before=before, limit=limit + 1)
+            statement = periods.page(
+                listing,
+                values,
+                as_of=as_of,
+                before=before,
+                limit=limit + 1,
+                business_id=read_side.business_id,
+            )
         except FilterError as error:
             raise InvalidParameterError(error.name, error.problem) from error
         rows = await read_side.snapshots.rows(statement, position)
@@ -134,7 +143,8 @@ def entity_of(listing: Listing[AnyEntity]) -> Operation[ReadSide, ObjectQuery, A
     async def handle(read_side: ReadSide, query: ObjectQuery) -> AnyEntity:
         if query.asks_past:
             return await entity_then(read_side, listing, query.id, query)
-        row = await read_side.database.row(listing.by_id(query.id))
+        statement = listing.by_id(query.id, read_side.business_id)
+        row = await read_side.database.row(statement)
         if row is None:
             raise never_seen(kind)
         return listing.read(row).entity

@@ -36,7 +36,10 @@ class Persons(msgspec.Struct, frozen=True):
 async def _persons(read_side: ReadSide, query: PersonsQuery) -> Persons:
     asked = asked_by(read_side, query)
     then = await then_of(read_side, query)
-    found = await persons(read_side, asked, then, query.business_id)
+    if not read_side.may_tell_of(query.business_id):
+        return Persons([], several=False, more=False)
+    business_id = query.business_id or read_side.business_id
+    found = await persons(read_side, asked, then, business_id)
     return Persons(found[:PERSONS_MAX], len(found) > 1, len(found) > PERSONS_MAX)
 
 

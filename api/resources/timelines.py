@@ -47,7 +47,9 @@ def timeline_of(listing: Listing[Any]) -> Operation[ReadSide, TimelineQuery, Pag
             was = await aggregate_then(read_side, listing, query.id, then)
             rows = timeline.rows_then(was, kind, query.id, after)[: limit + 1]
         else:
-            statement = timeline.of_entity(kind, query.id, after=after, limit=limit + 1)
+            statement = timeline.of_entity(
+                kind, query.id, after=after, limit=limit + 1, business_id=read_side.business_id
+            )
             rows = await read_side.database.rows(statement)
         if not rows and after is None:
             raise never_seen(kind)
@@ -71,7 +73,9 @@ def timeline_of(listing: Listing[Any]) -> Operation[ReadSide, TimelineQuery, Pag
 
 async def _refusals(read_side: ReadSide, query: RefusalsQuery) -> Page[Entry]:
     limit, after = query.limit, query.cursor or 0
-    statement = timeline.refusals(as_of=query.as_of, after=after, limit=limit + 1)
+    statement = timeline.refusals(
+        as_of=query.as_of, after=after, limit=limit + 1, business_id=read_side.business_id
+    )
     position = await read_side.snapshots.position(query.known_at)
     rows = await read_side.snapshots.rows(statement, position)
     return page(rows, limit, _read_refusal, REFUSALS_CURSOR)

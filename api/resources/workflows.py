@@ -102,13 +102,17 @@ async def _routes(read_side: ReadSide, _query: Query) -> Routes:
 
 async def _outbox(read_side: ReadSide, query: OutboxQuery) -> Page[QueuedJob]:
     before, limit = query.cursor, query.limit
-    statement = outbox.jobs(query.filters(), before=before, limit=limit + 1)
+    statement = outbox.jobs(
+        query.filters(), before=before, limit=limit + 1, business_id=read_side.business_id
+    )
     return page(await read_side.database.rows(statement), limit, _read_job, JOBS_CURSOR)
 
 
 async def _attempts(read_side: ReadSide, query: AttemptsQuery) -> Page[RecordedAttempt]:
     before, limit = query.cursor, query.limit
-    statement = outbox.attempts(query.filters(), before=before, limit=limit + 1)
+    statement = outbox.attempts(
+        query.filters(), before=before, limit=limit + 1, business_id=read_side.business_id
+    )
     return page(await read_side.database.rows(statement), limit, _read_attempt, ATTEMPTS_CURSOR)
 
 
@@ -116,7 +120,8 @@ async def _retry(read_side: ReadSide, query: RetryQuery) -> Retried:
     asked = query.given("route", "webhook_id", "job_id")
     if not asked:
         raise ApiError(400, "missing_parameter", "say which: route, webhook_id or job_id")
-    ((retried, _),) = await read_side.database.change(outbox.retry(asked))
+    statement = outbox.retry(asked, read_side.business_id)
+    ((retried, _),) = await read_side.database.change(statement)
     return Retried(int(str(retried)))
 
 
@@ -136,6 +141,7 @@ LIST_ROUTES: Final = Operation["ReadSide", Query, Routes](
     handle=_routes,
     takes=Query,
     answers=Routes,
+    of_all=True,
 )
 LIST_OUTBOX: Final = Operation["ReadSide", OutboxQuery, Page[QueuedJob]](
     path="/v1/windmill/outbox",
@@ -162,5 +168,6 @@ RETRY: Final = Operation["ReadSide", RetryQuery, Retried](
     answers=Retried,
     may_fail={400: "The query is not as declared, or says nothing of which jobs are meant."},
     method="POST",
+    scope="admin",
 )
 OPERATIONS: Final = (LIST_ROUTES, LIST_OUTBOX, LIST_ATTEMPTS, RETRY)

@@ -29,6 +29,7 @@ TABLES: Final = (
     "projections_tracking",
     "windmill_outbox",
     "windmill_attempts",
+    "api_keys",
 )
 """What a backup holds, each after those that it refers to. The read models follow from the log."""
 PHASE: Final = "back up"
@@ -66,7 +67,7 @@ def dump(conninfo: str, file: IO[bytes], progress: Progress) -> Header:
         applied = applied_to(conn)
         if not applied:
             raise BackupError("there is nothing to back up: the database has no tables of Raphus")
-        names = [name for (name,) in conn.execute(_PRESENT, [list(TABLES)])]
+        names = present(conn)
         with conn.transaction():
             conn.execute(READ_ONLY_SNAPSHOT)
             conn.execute(BY_INDEX)
@@ -85,6 +86,11 @@ def dump(conninfo: str, file: IO[bytes], progress: Progress) -> Header:
                     writer.add(table, rows)
             writer.end()
             return header
+
+
+def present(conn: psycopg.Connection[Any]) -> list[str]:
+    """Return those of `TABLES` that the migrations have made so far."""
+    return [name for (name,) in conn.execute(_PRESENT, [list(TABLES)])]
 
 
 def columns_of(conn: psycopg.Connection[Any], table: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import psycopg
 from psycopg.sql import SQL, Composed, Identifier
 
 from ledger.backup.archive import BackupError
-from ledger.backup.dump import AS_TEXT, PROGRESS_ROWS, SCHEMA, TABLES, columns_of
+from ledger.backup.dump import AS_TEXT, PROGRESS_ROWS, SCHEMA, columns_of, present
 from ledger.following.checkpoint import ProjectionTracking
 from ledger.integrity.verify import head
 from migrations.runner import make_as
@@ -47,7 +47,7 @@ def load(conninfo: str, archive: Reader, progress: Progress) -> None:
         conn.execute(_SETTINGS)
         conn.execute(AS_TEXT)
         make_as(conn, archive.header.migrations, "the backup")
-        for name in TABLES:
+        for name in present(conn):
             # What the migrations have put there.
             conn.execute(SQL("DELETE FROM {}").format(Identifier(SCHEMA, name)))
         tables = archive.tables()
@@ -66,7 +66,7 @@ def _store(
     conn: psycopg.Connection[Any], table: Table, rows: Generator[bytes, None, None]
 ) -> str | None:
     """Fill a table; return why it cannot be filled, if so."""
-    columns = columns_of(conn, table.name) if table.name in TABLES else ()
+    columns = columns_of(conn, table.name) if table.name in present(conn) else ()
     if unknown := sorted(set(table.columns) - set(columns)):
         return f"its table {table.name} has what this release does not know: {', '.join(unknown)}"
     try:

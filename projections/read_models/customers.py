@@ -12,6 +12,7 @@ from domain.aggregates.dispute import OPEN
 from domain.aggregates.routing import NOTICE
 from domain.aggregates.subscription import counts_as_active
 from postgres.statement import Statement
+from projections.bound import of_business
 from projections.read_models.claims import claims
 from projections.read_models.identities import NOW, THEN
 from projections.read_models.periods import OBJECTS_THEN
@@ -70,7 +71,7 @@ class Customer(msgspec.Struct, frozen=True):
 
 _BY_ID: Final = (
     f"SELECT {', '.join(Customer.__struct_fields__)} FROM customers"  # noqa: S608 -- names
-    " WHERE customer_id = %(customer_id)s ORDER BY business_id LIMIT 1"
+    " AS c WHERE customer_id = %(customer_id)s"
 )
 _BY_IDS: Final = (
     f"SELECT {', '.join(Customer.__struct_fields__)} FROM customers"  # noqa: S608 -- names
@@ -124,9 +125,10 @@ class _Object(NamedTuple):
     past_due_ends_at: datetime | None
 
 
-def by_id(customer_id: str) -> Statement:
-    """Select the customer with an id."""
-    return Statement(_BY_ID, {"customer_id": customer_id})
+def by_id(customer_id: str, business_id: str | None = None) -> Statement:
+    """Select the customer with an id: of this business, or of the first that has one."""
+    sql = f"{_BY_ID}{of_business('c', business_id)} ORDER BY business_id LIMIT 1"
+    return Statement(sql, {"customer_id": customer_id, "bound_to": business_id})
 
 
 def by_ids(customer_ids: Sequence[str]) -> Statement:
@@ -173,9 +175,10 @@ def read(row: Sequence[object]) -> Customer:
     return msgspec.convert(dict(zip(Customer.__struct_fields__, row, strict=True)), Customer)
 
 
-def objects_then(customer_id: str, as_of: datetime) -> Statement:
+def objects_then(customer_id: str, as_of: datetime, business_id: str | None = None) -> Statement:
     """Select what belonged to a customer as of an instant, an object a row."""
-    return Statement(OBJECTS_THEN + _OBJECTS, {"customer_id": customer_id, "as_of": as_of})
+    asked = {"customer_id": customer_id, "as_of": as_of, "bound_to": business_id}
+    return Statement(OBJECTS_THEN + _OBJECTS, asked)
 
 
 def add_up(

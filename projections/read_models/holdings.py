@@ -13,6 +13,7 @@ import msgspec
 
 from domain.access.holding import Holding, holdings_of
 from domain.aggregates.catalogue import KINDS, STREAMS
+from domain.aggregates.erasure import ERASURE
 from ledger.application import Ledger
 from postgres.statement import Statement
 from projections.read_model import Column, ReadModel
@@ -144,10 +145,11 @@ _FRESHNESS: Final = """
         'webhook_id', last.webhook_id, 'type', last.type, 'occurred_at', last.occurred_at,
         'recorded_at', last.recorded_at)::text, NULL
     FROM businesses CROSS JOIN LATERAL (
-        SELECT t.* FROM timeline AS t WHERE t.business_id = businesses.business_id
+        SELECT t.* FROM timeline AS t
+        WHERE t.business_id = businesses.business_id AND t.kind <> '{erasure}'
         ORDER BY t.position DESC LIMIT 1
     ) AS last
-"""
+""".replace("{erasure}", ERASURE)
 _BUSINESSES: Final = """
     WITH businesses AS (
         SELECT * FROM unnest(%(business_ids)s::text[]) AS asked (business_id)

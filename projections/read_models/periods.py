@@ -9,6 +9,7 @@ import msgspec
 from domain.aggregates.catalogue import STREAMS, THROUGH_PAYMENT
 from domain.periods import Period, periods
 from postgres.statement import Statement
+from projections.bound import of_business
 from projections.listing import FilterError, parameters
 from projections.read_model import Column, ReadModel, columns_of
 
@@ -94,10 +95,12 @@ def page(
     as_of: datetime,
     before: int | None,
     limit: int,
+    business_id: str | None = None,
 ) -> Statement:
     """Select what met the filters for all these values as of an instant, after the cursor `before`.
 
     The order is that of the list of today, by the first event to arrive, whenever it occurred.
+    Where a business is given, nothing of others is selected, whatever the filters ask.
 
     Raises:
         KeyError: there is no such filter.
@@ -121,6 +124,7 @@ def page(
     return Statement(
         "".join(filter_.then_with for filter_ in filters)
         + " AND ".join([select, *conditions])
+        + of_business("t", business_id)
         + " ORDER BY t.first_position DESC LIMIT %(limit)s",
         {
             **parameters(values),
@@ -128,6 +132,7 @@ def page(
             "as_of": as_of,
             "before": before,
             "limit": limit,
+            "bound_to": business_id,
         },
     )
 

@@ -13,6 +13,7 @@ from domain.aggregates.routing import NOTICE
 from domain.lateness import Arrival
 from domain.timeline import Entry
 from postgres.statement import Statement
+from projections.bound import lines_of_business, of_business
 from projections.listing import BigInt, Moment, StorableText
 from projections.read_model import Column, ReadModel, columns_of
 from projections.read_models.disputes import DISPUTES
@@ -140,7 +141,14 @@ _OF_CUSTOMER_THEN: Final = (
 )
 
 
-def of_entity(kind: str, entity_id: str, *, after: TimelineKey | None, limit: int) -> Statement:
+def of_entity(
+    kind: str,
+    entity_id: str,
+    *,
+    after: TimelineKey | None,
+    limit: int,
+    business_id: str | None = None,
+) -> Statement:
     """Select the facts of one entity, in the order they occurred.
 
     Raises:
@@ -148,31 +156,52 @@ def of_entity(kind: str, entity_id: str, *, after: TimelineKey | None, limit: in
     """
     model = _ENTITIES[kind]
     stream = SQL(
-        " WHERE t.stream_id = (SELECT stream_id FROM {table} WHERE {id} = %(id)s"
+        " WHERE t.stream_id = (SELECT stream_id FROM {table} AS e WHERE {id} = %(id)s{bound}"
         " ORDER BY first_position LIMIT 1) AND t.kind = %(kind)s AND t.id = %(id)s"
-    ).format(table=Identifier(model.table), id=Identifier(model.key[0]))
-    return _page(stream.as_string(), {"kind": kind, "id": entity_id}, after, limit)
+    ).format(
+        table=Identifier(model.table),
+        id=Identifier(model.key[0]),
+        bound=SQL(of_business("e", business_id)),
+    )
+    asked: dict[str, object] = {"kind": kind, "id": entity_id, "bound_to": business_id}
+    return _page(stream.as_string(), asked, after, limit)
 
 
 def of_customer(
-    customer_id: str, *, as_of: datetime | None, after: TimelineKey | None, limit: int
+    customer_id: str,
+    *,
+    as_of: datetime | None,
+    after: TimelineKey | None,
+    limit: int,
+    business_id: str | None = None,
 ) -> Statement:
     """Select the facts of everything that belongs to a customer, in the order they occurred.
 
     Of the past it is what belonged to the customer `as_of` an instant, and had occurred by then.
     """
+    bound = of_business("o", business_id)
+    asked: dict[str, object] = {"customer_id": customer_id, "bound_to": business_id}
     if as_of is None:
-        return _page(_OF_CUSTOMER, {"customer_id": customer_id}, after, limit)
-    asked = {"customer_id": customer_id, "as_of": as_of}
-    page = _page(_OF_CUSTOMER_THEN, asked, after, limit)
+        return _page(f"{_OF_CUSTOMER}{bound}", asked, after, limit)
+    page = _page(f"{_OF_CUSTOMER_THEN}{bound}", {**asked, "as_of": as_of}, after, limit)
     return page._replace(sql=OBJECTS_THEN + page.sql)
 
 
-def arrivals(customer_id: str, *, as_of: datetime | None, limit: int) -> Statement:
+def arrivals(
+    customer_id: str, *, as_of: datetime | None, limit: int, business_id: str | None = None
+) -> Statement:
     """Select when the facts of a customer occurred and were recorded, the last recorded first."""
     select = "SELECT t.position, t.occurred_at, t.recorded_at FROM timeline AS t"
-    last_first = " AND t.occurred_at IS NOT NULL ORDER BY t.position DESC LIMIT %(limit)s"
-    asked: dict[str, object] = {"customer_id": customer_id, "as_of": as_of, "limit": limit}
+    last_first = (
+        f" AND t.occurred_at IS NOT NULL{of_business('o', business_id)}"
+        " ORDER BY t.position DESC LIMIT %(limit)s"
+    )
+    asked: dict[str, object] = {
+        "customer_id": customer_id,
+        "as_of": as_of,
+        "limit": limit,
+        "bound_to": business_id,
+    }
     if as_of is None:
         return Statement(f"{select}{_OF_CUSTOMER}{last_first}", asked)
     return Statement(f"{OBJECTS_THEN}{select}{_OF_CUSTOMER_THEN}{last_first}", asked)
@@ -183,12 +212,15 @@ def read_arrival(row: Sequence[object]) -> Arrival:
     return Arrival(*cast("tuple[int, datetime, datetime]", tuple(row)))
 
 
-def refusals(*, as_of: datetime | None, after: int, limit: int) -> Statement:
+def refusals(
+    *, as_of: datetime | None, after: int, limit: int, business_id: str | None = None
+) -> Statement:
     """Select what is no valid transition, of what had occurred by `as_of`, after a position."""
     where = " WHERE t.verdict IN ('refused', 'anomaly') AND t.position > %(after)s"
+    bound = lines_of_business("t", business_id)
     return Statement(
-        f"{_SELECT}{where}{_BY if as_of else ''} ORDER BY t.position LIMIT %(limit)s",
-        {"as_of": as_of, "after": after, "limit": limit},
+        f"{_SELECT}{where}{bound}{_BY if as_of else ''} ORDER BY t.position LIMIT %(limit)s",
+        {"as_of": as_of, "after": after, "limit": limit, "bound_to": business_id},
     )
 
 

@@ -61,7 +61,8 @@ def record(conninfo: str, deliveries: Sequence[Delivery], *, followed: bool = Tr
             conn.execute(_INSERT, [*row, previous[-1]])
         if followed:
             conn.execute(
-                "UPDATE raphus.projections_tracking SET notification_id = %s, events = %s, hash = %s"
+                "UPDATE raphus.projections_tracking"
+                " SET notification_id = %s, events = %s, hash = %s"
                 " WHERE application_name = 'ledger'",
                 [len(deliveries) - 1, len(deliveries) - 1, previous[-2]],
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, ge
 import msgspec
 
 from postgres.statement import Statement
+from projections.bound import events_of_business
 from projections.listing import BigInt, Moment
 from workflows.outbox.table import CHANNEL
 
@@ -125,26 +126,30 @@ _COUNTS: Final = """
 """
 
 
-def jobs(given: Mapping[str, object], *, before: int | None, limit: int) -> Statement:
+def jobs(
+    given: Mapping[str, object], *, before: int | None, limit: int, business_id: str | None = None
+) -> Statement:
     """Select jobs that meet all filters, the last to fall due first, after a cursor."""
     behind = "" if before is None else " AND o.due < %(before)s"
-    sql = f"{_JOBS}{_where(given)}{behind} ORDER BY o.due DESC LIMIT %(limit)s"
-    return Statement(sql, {**given, "before": before, "limit": limit})
+    sql = f"{_JOBS}{_where(given, business_id)}{behind} ORDER BY o.due DESC LIMIT %(limit)s"
+    return Statement(sql, {**given, "before": before, "limit": limit, "bound_to": business_id})
 
 
-def attempts(given: Mapping[str, object], *, before: Last | None, limit: int) -> Statement:
+def attempts(
+    given: Mapping[str, object], *, before: Last | None, limit: int, business_id: str | None = None
+) -> Statement:
     """Select attempts of jobs that meet all filters, the last first, after a cursor."""
     behind = " AND (a.attempted_at, a.job_id, a.number) < (%(at)s, %(id)s::uuid, %(number)s)"
     order = " ORDER BY a.attempted_at DESC, a.job_id DESC, a.number DESC LIMIT %(limit)s"
     place = before._asdict() if before else {}
-    sql = f"{_ATTEMPTS}{_where(given)}{behind if before else ''}{order}"
-    return Statement(sql, {**given, **place, "limit": limit})
+    sql = f"{_ATTEMPTS}{_where(given, business_id)}{behind if before else ''}{order}"
+    return Statement(sql, {**given, **place, "limit": limit, "bound_to": business_id})
 
 
-def retry(given: Mapping[str, object]) -> Statement:
+def retry(given: Mapping[str, object], business_id: str | None = None) -> Statement:
     """Let parked jobs that meet all filters wait again, behind those that wait; count them."""
-    sql = _RETRY.format(where=_where(given))
-    return Statement(sql, {**given, "channel": CHANNEL})
+    sql = _RETRY.format(where=_where(given, business_id))
+    return Statement(sql, {**given, "channel": CHANNEL, "bound_to": business_id})
 
 
 def counts(routes: Sequence[str]) -> Statement:
@@ -167,5 +172,6 @@ def read_counts(rows: Iterable[Sequence[Any]]) -> dict[str, Count]:
     return {name: Count(*numbers) for name, *numbers in rows}
 
 
-def _where(given: Mapping[str, object]) -> str:
-    return " AND ".join(["true", *(_FILTERS[name] for name in given)])
+def _where(given: Mapping[str, object], business_id: str | None) -> str:
+    own = events_of_business("o", business_id, stream="stream_id")
+    return " AND ".join(["true", *(_FILTERS[name] for name in given)]) + own

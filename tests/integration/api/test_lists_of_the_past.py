@@ -205,7 +205,7 @@ def values_of(asked: Filter, resource: str, lists: Entities) -> set[str]:
 
 def as_asked(asked: Filter, value: str) -> dict[str, str]:
     """Return the parameter that asks a filter for a value."""
-    if asked.type == dict[str, str]:
+    if asked.type is dict:
         key, _, value = value.partition("=")
         return {f"{asked.name}[{key}]": value}
     return {asked.name: value}

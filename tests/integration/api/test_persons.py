@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from api.queries.persons import PERSONS_MAX
+from domain.personal_data import order_of
 from projections.read_models import customers
 from projections.read_models.claims import Asked, claims
 from tests.support.histories import said
@@ -276,10 +277,8 @@ def test_a_notice_whose_further_body_names_nobody_loses_its_customer(database: s
     about = {"customer_id": "cus_1", "metadata": {"user_id": "42"}}
     named = said("abandoned_checkout.detected", 5, "msg_1", **about)
     # The body that counts is the first by its bytes, whichever came first.
-    other = msgspec.structs.replace(
-        named, body=named.body.replace(b'"cus_1"', b"null").replace(b"{", b"{ ", 1)
-    )
-    assert other.body < named.body
+    other = msgspec.structs.replace(named, body=named.body.replace(b'"cus_1"', b'""'))
+    assert order_of(other) < order_of(named)
     record(database, [named])
     project(database)
     record(database, [other])

@@ -36,6 +36,10 @@ ATTEMPT: Final = """
     INSERT INTO raphus.windmill_attempts
     SELECT job_id, 1, clock_timestamp(), 7, NULL, '' FROM raphus.windmill_outbox
 """
+KEY: Final = """
+    INSERT INTO raphus.api_keys (name, prefix, hash, scopes)
+    VALUES ('web', 'raphus_abcdef', decode(repeat('ab', 32), 'hex'), ARRAY['read', 'admin'])
+"""
 CORRECTION: Final = """
     INSERT INTO raphus.clock_corrections
     SELECT max(notification_id) + 1, max(recorded_at) + interval '1 hour', max(recorded_at)
@@ -50,7 +54,7 @@ def filled(database: str) -> str:
     record(database, simulated(6))
     project(database)
     begin(database)
-    for statement in (JOB, JOB, ATTEMPT):
+    for statement in (JOB, JOB, ATTEMPT, KEY):
         execute(database, statement)
     return database
 
@@ -265,3 +269,17 @@ def test_the_tables_can_be_written_to_while_they_are_backed_up(filled: str) -> N
                 conn.execute(SQL("VACUUM {}").format(Identifier("raphus", table)))
 
         dumped(filled, vacuum)
+
+
+def test_a_backup_of_an_earlier_build_is_restored_without_the_tables_that_it_had_not(
+    filled: str, empty: str
+) -> None:
+    with psycopg.connect(filled, autocommit=True) as conn:
+        conn.execute("DROP TABLE raphus.api_keys")
+        newest = "SELECT max(version) FROM raphus.migrations WHERE name = 'api_keys'"
+        ((version,),) = conn.execute(newest).fetchall()
+        conn.execute("DELETE FROM raphus.migrations WHERE version >= %s", [version])
+    backup, header = dumped(filled)
+    assert header.migrations[-1].version == version - 1
+    loaded(empty, backup)
+    assert lines(empty) == lines(filled)

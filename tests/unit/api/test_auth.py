@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
 from api.http.auth import KeyGuard, OpenOnLoopback, is_loopback
 from api.http.errors import ApiError
+from api.http.scopes import OWNER, Caller
 
 if TYPE_CHECKING:
     from api.http.auth import Guard
@@ -23,17 +25,37 @@ def scope(*headers: tuple[str, str], peer: str | None = "127.0.0.1") -> dict[str
     }
 
 
+class Made:
+    """The keys that were made: one, which may ask about access."""
+
+    async def find(self, key: bytes) -> Caller | None:
+        return GUEST if key == b"a-key-that-was-made" else None
+
+
+GUEST = Caller.with_scopes(["access"], "bus_1")
+
+
+def check(guard: Guard, request: dict[str, object]) -> Caller:
+    """Check a request that must pass, and return who asks."""
+    return asyncio.run(guard.check(request, Made()))
+
+
 def refused(guard: Guard, *headers: tuple[str, str], peer: str | None = "127.0.0.1") -> int:
     """Check a request that must be refused, and return the status."""
     with pytest.raises(ApiError) as error:
-        guard.check(scope(*headers, peer=peer))
+        check(guard, scope(*headers, peer=peer))
     return error.value.status
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_who_shows_the_key_may_read_from_anywhere(scheme: str) -> None:
     headers = ("authorization", f"{scheme} {KEY}"), ("x-forwarded-for", "192.0.2.1")
-    KeyGuard(KEY).check(scope(*headers, peer="192.0.2.7"))
+    assert check(KeyGuard(KEY), scope(*headers, peer="192.0.2.7")) is OWNER
+
+
+def test_a_key_that_was_made_tells_who_asks() -> None:
+    made = ("authorization", "Bearer a-key-that-was-made")
+    assert check(KeyGuard(KEY), scope(made, peer="192.0.2.7")) is GUEST
 
 
 @pytest.mark.parametrize(
@@ -46,7 +68,7 @@ def test_anything_but_the_key_is_refused_even_on_this_machine(value: str) -> Non
 
 def test_without_the_header_it_is_told_which_one_to_send() -> None:
     with pytest.raises(ApiError, match="Authorization: Bearer") as error:
-        KeyGuard(KEY).check(scope())
+        check(KeyGuard(KEY), scope())
     assert error.value.headers[b"www-authenticate"].startswith(b"Bearer")
 
 
@@ -57,14 +79,14 @@ def test_two_keys_at_once_are_refused() -> None:
 
 def test_a_refusal_does_not_quote_the_key() -> None:
     with pytest.raises(ApiError) as error:
-        KeyGuard(KEY).check(scope(("authorization", f"Bearer {KEY}wrong")))
+        check(KeyGuard(KEY), scope(("authorization", f"Bearer {KEY}wrong")))
     assert KEY.encode() not in error.value.response().body
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "[::1]:8000"])
 def test_the_demo_is_open_to_this_machine(peer: str, host: str) -> None:
-    OpenOnLoopback().check(scope(("host", host), peer=peer))
+    check(OpenOnLoopback(), scope(("host", host), peer=peer))
 
 
 @pytest.mark.parametrize("peer", ["192.0.2.1", "10.0.0.1", "2001:db8::1", "", None])
@@ -93,7 +115,7 @@ HERE = ("host", "localhost:8000")
 def test_pages_of_the_server_itself_may_ask(guard: Guard, site: str) -> None:
     # A proxy changed the name by which the browser knows us: what the browser says still counts.
     origin = ("origin", "https://raphus.example")
-    guard.check(scope(AUTHORIZED, HERE, origin, ("sec-fetch-site", site)))
+    check(guard, scope(AUTHORIZED, HERE, origin, ("sec-fetch-site", site)))
 
 
 @GUARDS
@@ -119,7 +141,7 @@ def test_pages_of_other_sites_are_refused_whatever_they_know(guard: Guard, site:
 def test_where_the_browser_does_not_say_it_the_origin_must_be_the_host(
     guard: Guard, origin: str, host: str
 ) -> None:
-    guard.check(scope(AUTHORIZED, ("host", host), ("origin", origin)))
+    check(guard, scope(AUTHORIZED, ("host", host), ("origin", origin)))
 
 
 @GUARDS

@@ -41,15 +41,39 @@ def test_only_what_is_harmless_can_be_asked_without_the_key() -> None:
     assert public == {"/healthz", "/readyz", "/openapi.json"}
 
 
-def test_what_changes_something_is_posted() -> None:
-    posted = {
-        path: described for path, described in DOCUMENT["paths"].items() if "post" in described
+def test_what_changes_something_is_posted_or_deleted() -> None:
+    changing = {
+        path: described for path, described in DOCUMENT["paths"].items() if "get" not in described
     }
-    assert posted.keys() == {"/webhooks/dodo", "/v1/windmill/retry"}
-    (operation,) = posted["/v1/windmill/retry"].values()
-    assert operation["security"] == [{"key": []}]
-    assert {"400", "401", "403", "503"} < operation["responses"].keys()
-    assert "requestBody" not in operation
+    forgetting = "/v1/customers/{id}/personal-data"
+    assert changing.keys() == {"/webhooks/dodo", "/v1/windmill/retry", forgetting}
+    for operation in (changing["/v1/windmill/retry"]["post"], changing[forgetting]["delete"]):
+        assert operation["security"] == [{"key": ["admin"]}]
+        assert {"400", "401", "403", "503"} < operation["responses"].keys()
+        assert "requestBody" not in operation
+
+
+def test_each_operation_tells_the_scope_that_it_needs() -> None:
+    told = {
+        described["operationId"]: described
+        for path in DOCUMENT["paths"].values()
+        for described in path.values()
+    }
+    scheme = DOCUMENT["components"]["securitySchemes"]["key"]["description"]
+    for operation in OPERATIONS:
+        needed = [{"key": [operation.scope]}] if operation.secured else []
+        assert told[operation.name]["security"] == needed
+        assert f"`{operation.scope}`" in scheme
+    assert "bound" in told["metrics"]["description"]
+    assert "bound" not in told["list_payments"]["description"]
+
+
+def test_what_may_be_withheld_may_be_null_and_says_so() -> None:
+    body = DOCUMENT["components"]["schemas"]["WholeEvent"]["properties"]["body"]
+    assert body["anyOf"] == [{"type": "string"}, {"type": "null"}]
+    assert "`personal`" in body["description"]
+    lag = DOCUMENT["components"]["schemas"]["Ready"]["properties"]["lag_s"]
+    assert "`instance`" in lag["description"]
 
 
 def test_an_object_is_described_field_by_field() -> None:

@@ -1,0 +1,178 @@
+"""What is withheld from answers: what names a person, and what is about the whole instance.
+
+Handlers answer with all there is. Here, at the edge, what the caller may not see becomes null, so
+an answer keeps its shape; a header tells that something is withheld.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    NamedTuple,
+    TypeVar,
+    get_args,
+    get_type_hints,
+)
+
+import msgspec
+
+from api.resources.erasures import ListedErasure
+from api.resources.events import AnotherBody, WholeEvent
+from api.resources.health import Ready
+from api.resources.workflows import RouteNow
+from domain.aggregates.catalogue import KINDS
+from domain.aggregates.dispute import DisputeEntity
+from domain.aggregates.refund import RefundEntity
+from domain.explanation.evidence import Source
+from domain.explanation.explain import Explanation
+from workflows.outbox.queries import QueuedJob, RecordedAttempt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from api.http.scopes import Caller
+
+HEADER: Final = b"raphus-withheld"
+PERSONAL: Final = "personal"
+"""What names a person: told to a key with the scope of this name."""
+INSTANCE: Final = "instance"
+"""What is about all businesses: told to a key that reads and is bound to none."""
+
+NAMES: Final = frozenset(
+    {
+        "billing",
+        "business_name",
+        "card_last_four",
+        "custom_field_responses",
+        "customer_email",
+        "customer_metadata",
+        "customer_name",
+        "email",
+        "metadata",
+        "name",
+        "phone_number",
+        "tax_id",
+    }
+)
+"""The fields that name a person, wherever they stand."""
+OTHER_NAMES: Final[Mapping[type, frozenset[str]]] = {RouteNow: frozenset({"name"})}
+"""Fields of these names that do not."""
+# A body has everything; people write what they like as a reason; an error of a job quotes what it
+# was about.
+ALSO: Final[Mapping[type, frozenset[str]]] = {
+    WholeEvent: frozenset({"body"}),
+    AnotherBody: frozenset({"body"}),
+    RefundEntity: frozenset({"reason"}),
+    ListedErasure: frozenset({"reason", "requested_by"}),
+    DisputeEntity: frozenset({"reason", "remarks"}),
+    QueuedJob: frozenset({"problem"}),
+    RecordedAttempt: frozenset({"answer"}),
+}
+OF_INSTANCE: Final[Mapping[type, frozenset[str]]] = {
+    Ready: frozenset(Ready.__struct_fields__) - {"status"}
+}
+_QUOTED: Final[Mapping[type, frozenset[str]]] = {
+    Explanation: frozenset({"value", "note"}),
+    Source: frozenset({"said"}),
+}
+"""What quotes the field that is explained: withheld where that field is."""
+
+_WITH_PARTS: Final = (msgspec.Struct, dict, list)
+
+
+class Shown(NamedTuple):
+    """An answer as its caller may see it, and why what is null in it may be withheld."""
+
+    answer: object
+    withheld: list[str]
+
+
+@cache
+def withheld_fields(struct: type, why: str) -> frozenset[str]:
+    """Return the fields of a struct that are withheld for a reason; not what quotes others."""
+    if why == INSTANCE:
+        return OF_INSTANCE.get(struct, frozenset())
+    named = NAMES & set(getattr(struct, "__struct_fields__", ()))
+    return named - OTHER_NAMES.get(struct, frozenset()) | ALSO.get(struct, frozenset())
+
+
+def nullable_fields(struct: type) -> frozenset[str]:
+    """Return all fields of a struct that may be withheld."""
+    quoted = _QUOTED.get(struct, frozenset())
+    return withheld_fields(struct, PERSONAL) | withheld_fields(struct, INSTANCE) | quoted
+
+
+def tells_of_instance(answers: type) -> bool:
+    """Tell whether an answer has anything that is about the whole instance."""
+    return answers in OF_INSTANCE
+
+
+def shown_to(caller: Caller, answer: object) -> Shown:
+    """Return what a caller may see of an answer, which itself stays as it is."""
+    hidden: tuple[str, ...] = () if caller.sees_persons else (PERSONAL,)
+    hidden += () if caller.sees_all else (INSTANCE,)
+    if not hidden:
+        return Shown(answer, [])
+    withheld: set[str] = set()
+    shown = _shown(answer, hidden, withheld, frozenset())
+    return Shown(shown, sorted(withheld))
+
+
+def _shown(
+    value: Any,  # noqa: ANN401 -- any part of an answer
+    hidden: tuple[str, ...],
+    withheld: set[str],
+    quoting: frozenset[type],
+) -> Any:  # noqa: ANN401
+    """Go through a value; `quoting` are the structs of which what quotes is withheld, too."""
+    if isinstance(value, msgspec.Struct):
+        return _shown_struct(value, hidden, withheld, quoting)
+    if isinstance(value, dict):
+        return {key: _shown(item, hidden, withheld, quoting) for key, item in value.items()}
+    if isinstance(value, list | tuple) and value and isinstance(value[0], _WITH_PARTS):
+        return [_shown(item, hidden, withheld, quoting) for item in value]
+    return value
+
+
+def _shown_struct(
+    value: msgspec.Struct, hidden: tuple[str, ...], withheld: set[str], quoting: frozenset[type]
+) -> msgspec.Struct:
+    struct = type(value)
+    if isinstance(value, Explanation) and PERSONAL in hidden:
+        quoting = _quoted_by(value)
+    reasons = _reasons(struct, hidden, quoted=struct in quoting)
+    withheld.update(reasons.values())
+    changed: dict[str, object] = dict.fromkeys(reasons)
+    for name in _parts(struct) - reasons.keys():
+        part = getattr(value, name)
+        if part is not None:
+            changed[name] = _shown(part, hidden, withheld, quoting)
+    return msgspec.structs.replace(value, **changed) if changed else value
+
+
+@cache
+def _parts(struct: type) -> frozenset[str]:
+    """Return the fields of a struct that may hold structs."""
+    return frozenset(name for name, hint in get_type_hints(struct).items() if _may_hold(hint))
+
+
+def _may_hold(hint: object) -> bool:
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return True
+    return hint is Any or isinstance(hint, TypeVar) or any(map(_may_hold, get_args(hint)))
+
+
+@cache
+def _reasons(struct: type, hidden: tuple[str, ...], *, quoted: bool) -> Mapping[str, str]:
+    """Return the fields of a struct that are withheld, each with why."""
+    reasons = {name: why for why in hidden for name in withheld_fields(struct, why)}
+    return {**reasons, **dict.fromkeys(_QUOTED[struct] if quoted else (), PERSONAL)}
+
+
+def _quoted_by(explanation: Explanation) -> frozenset[type]:
+    kind = KINDS.get(explanation.kind)
+    personal = NAMES if kind is None else withheld_fields(kind.entity, PERSONAL)
+    return frozenset(_QUOTED) if explanation.field in personal else frozenset()

@@ -1,0 +1,132 @@
+"""Questions made from the OpenAPI document, so that an operation is asked without being named."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import httpx
+
+AS_OF: Final = "2026-03-01T00:00:00Z"
+_PER_PREFIX: Final = 4
+"""So many ids of a kind are asked for in a path, from both ends of the alphabet."""
+_PER_NAME: Final = 3
+_ALWAYS: Final = {"limit": "100", "reason": "asked for"}
+"""What is given with every question that takes it."""
+_NEVER: Final = {"min_position", "cursor", "after", *_ALWAYS}
+"""What is about the log's positions, or is given with every question."""
+
+
+class Question(NamedTuple):
+    """One request. `operation` is as the document describes it."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    operation: dict[str, Any]
+
+    @property
+    def is_public(self) -> bool:
+        """Whether no key is needed."""
+        return not self.operation["security"]
+
+    @property
+    def is_of_all(self) -> bool:
+        """Whether it is about the whole instance."""
+        return "not bound to a business" in self.operation.get("description", "")
+
+    @property
+    def scope(self) -> str:
+        """The scope that it needs."""
+        ((scope,),) = self.operation["security"][0].values()
+        return str(scope)
+
+    def ask(self, client: httpx.Client, **query: str) -> httpx.Response:
+        """Send it."""
+        return client.request(self.method, self.path, params={**self.query, **query})
+
+
+def words(node: Any, name: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401 -- JSON
+    """Yield every text of a tree with the name of its field."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from words(value, key)
+    elif isinstance(node, list):
+        for value in node:
+            yield from words(value, name)
+    elif isinstance(node, str):
+        yield name, node
+
+
+class Known:
+    """Texts to ask with, by the names of the fields in which they stand."""
+
+    def __init__(self, trees: Iterable[Any], *, ids: Iterable[str] = ()) -> None:
+        self._by_name: dict[str, set[str]] = defaultdict(set)
+        self._ids: dict[str, set[str]] = defaultdict(set)
+        for tree in trees:
+            for name, value in words(tree):
+                self._by_name[name].add(value)
+                if name == "id" or name.endswith("_id"):
+                    self._ids[value.partition("_")[0]].add(value)
+        for value in ids:
+            self._ids[value.partition("_")[0]].add(value)
+
+    @property
+    def ids(self) -> list[str]:
+        """Some ids of every kind."""
+        return [value for values in self._ids.values() for value in _ends(values, _PER_PREFIX)]
+
+    def of(self, name: str) -> list[str]:
+        """Some values of a field."""
+        return _ends(self._by_name[name], _PER_NAME)
+
+
+def _ends(values: set[str], count: int) -> list[str]:
+    ordered = sorted(values)
+    return list(dict.fromkeys([*ordered[: count - count // 2], *ordered[-(count // 2) :]]))
+
+
+def questions(document: Mapping[str, Any], known: Known) -> list[Question]:
+    """Make questions to every operation but the way in; what changes something comes last."""
+    made = [
+        question
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if operation["operationId"] != "receive_webhook"
+        for question in _of(method.upper(), path, operation, known)
+    ]
+    return sorted(made, key=lambda question: question.method != "GET")
+
+
+def _of(method: str, path: str, operation: dict[str, Any], known: Known) -> Iterator[Question]:
+    declared = [one for one in operation["parameters"] if one["in"] == "query"]
+    names = {one["name"] for one in declared}
+    always = {name: value for name, value in _ALWAYS.items() if name in names}
+    paths = [re.sub(r"{\w+}", value, path) for value in known.ids] if "{" in path else [path]
+    for number, whole in enumerate(paths):
+        yield Question(method, whole, always, operation)
+        if "as_of" in names:
+            yield Question(method, whole, {**always, "as_of": AS_OF}, operation)
+        for one in declared:
+            # One id is enough for all values of what can be asked of each.
+            for value in _values(one, known) if number < 2 or len(paths) == 1 else []:
+                asked = {**always, one["name"]: value}
+                yield Question(method, whole, asked, operation)
+                if "as_of" in names and one["name"] != "as_of":
+                    yield Question(method, whole, {**asked, "as_of": AS_OF}, operation)
+
+
+def _values(declared: dict[str, Any], known: Known) -> list[str]:
+    name, schema = declared["name"], declared["schema"]
+    if name in _NEVER:
+        return []
+    if "enum" in schema:
+        return list(schema["enum"])
+    if schema.get("type") == "boolean":
+        return ["true", "false"]
+    return known.of(name)
