@@ -13,6 +13,7 @@ from schemathesis import GenerationMode
 from api.openapi import document
 from api.queries.persons import WAYS
 from api.resources.access import GET_ACCESS
+from api.resources.erasures import ERASE
 from api.resources.persons import LIST_PERSONS
 from api.resources.workflows import RETRY
 from api.routes import OPERATIONS
@@ -34,6 +35,10 @@ DOCUMENT: Final = document(OPERATIONS)
 schema = schemathesis.openapi.from_dict(DOCUMENT)
 # An id of each kind, of which the samples tell.
 KNOWN: Final[dict[str, str]] = {}
+WITHOUT_IT_IS_REFUSED: Final = {
+    ERASE.path: {"reason": "asked for"},
+    RETRY.path: {"route": "none"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +71,7 @@ def _learn(server: Served) -> None:
 
 def _make_sense(case: Case) -> None:
     """Turn what fits the document into what means something here; what does not stays."""
-    query: dict[str, Any] = case.query or {}
+    query: dict[str, Any] = WITHOUT_IT_IS_REFUSED.get(case.operation.path, {}) | (case.query or {})
     if re.fullmatch("[A-Za-z0-9_-]{1,1200}", str(query.get("cursor", ""))):
         del query["cursor"]  # nobody but the server can make one
     if re.fullmatch("[0-9]{1,18}", str(query.get("min_position", ""))):
@@ -74,8 +79,7 @@ def _make_sense(case: Case) -> None:
     for name in {"as_of", "known_at"} & query.keys():
         if re.fullmatch("[0-9]{4}-.*T.*", str(query[name])):
             query[name] = "2026-05-01T00:00:00Z"  # those to come are refused
-    if case.operation.path == RETRY.path and not query:
-        case.query = {"route": "none"}  # without any it is refused
+    case.query = query
     if case.operation.path in (GET_ACCESS.path, LIST_PERSONS.path):
         _name_one(case)
     asked = case.path_parameters.get("id") if case.path_parameters else None

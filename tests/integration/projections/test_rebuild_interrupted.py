@@ -81,7 +81,7 @@ def test_two_at_once_are_one_too_many(tampered: str, monkeypatch: pytest.MonkeyP
 
     def second() -> None:
         nonlocal refusals
-        with pytest.raises(RebuildError, match="another rebuild is running"):
+        with pytest.raises(RebuildError, match="another rebuild, or an erasure, is running"):
             rebuilt(tampered)
         refusals += 1
 

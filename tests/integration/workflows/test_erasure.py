@@ -163,6 +163,20 @@ def without_reasons(tables: dict[str, list[str]]) -> dict[str, list[str]]:
     }
 
 
+def impersonal(tables: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Leave out what an erasure may change: who a customer is, metadata, and what he wrote."""
+    return {
+        table: sorted(re.sub(MAY_CHANGE, "", row) for row in rows)
+        for table, rows in without_reasons(tables).items()
+        if table != "identities"
+    }
+
+
+# As PostgreSQL writes rows: a text, the last column, and parts of a column of JSON.
+MAY_CHANGE = (
+    r',"?\{[^}]*\}"?(?=\)$)|""metadata"":\{[^}]*\}'
+    r'|""(reason|remarks)"":(null|""I moved"")|"I moved"'
+)
 OF_HIS = {1, 2, 4, 5, 6, 7, 8, 10}
 
 
@@ -214,12 +228,12 @@ def test_ids_amounts_times_and_states_stay_and_history_says_the_same(projected: 
     erase(projected)
     now = shown(projected)
     written = {table: "".join(rows).count("I moved") for table, rows in before.items()}
-    assert {table for table, count in written.items() if count} == {"refunds", "disputes"}
-    before = {
-        table: sorted(row.replace('"I moved"', "") for row in rows)
-        for table, rows in before.items()
+    assert {table for table, count in written.items() if count} == {
+        "refunds",
+        "disputes",
+        "holdings",
     }
-    assert without_reasons(now) == without_reasons(before)
+    assert impersonal(now) == impersonal(before)
     project(projected)
     assert rebuild(projected, READ_MODELS, check=True, progress=silent).equal
 
