@@ -47,7 +47,7 @@ def _parameters(document: Json) -> Iterator[_Use]:
 
 def _responses(document: Json) -> Iterator[_Use]:
     for path, operation in _operations(document):
-        for status in operation["responses"]:
+        for status in sorted(operation["responses"].keys() - {"200"}):
             name = HTTPStatus(int(status)).phrase.title().replace(" ", "")
             yield _Use(operation["responses"], status, name, _resource(path))
 

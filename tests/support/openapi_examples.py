@@ -21,6 +21,7 @@ from domain.identities import EXTERNAL_ID_KEYS
 from migrations.runner import migrate
 from postgres.embedded import EmbeddedPostgres
 from projections.read_models.catalogue import LISTINGS
+from tests.support.histories import said
 from tests.support.http_server import served
 from tests.support.projected import UNTIL, project, record, simulated
 from tests.support.waiting import until
@@ -59,6 +60,9 @@ def examples(conninfo: str, folder: Path) -> Json:
     routes = write_routes(folder, name="disputes", on="dispute.opened", more=ROUTES)
     (folder / "own.py").write_text(OWN, "utf-8")
     *deliveries, last = simulated(3, seed=15)
+    for minute, word in enumerate(("expired", "on_hold"), start=-1_500):  # of which one is refused
+        at_end = said(f"subscription.{word}", minute, f"msg_{word}", subscription_id="sub_1")
+        deliveries.append(at_end)
     with StandIn() as windmill, starting_jobs(conninfo, routes, windmill):
         record(conninfo, deliveries)
         project(conninfo)
@@ -80,30 +84,30 @@ def written(found: Json) -> str:
 
 
 class _Asked:
-    """What operations are asked with: about a customer with a dispute, and what is his."""
+    """What operations are asked with: about a customer with access, and what is his."""
 
     def __init__(self, server: Served) -> None:
-        (dispute,) = server.get("/v1/disputes", limit=1)["items"]
-        customer_id = dispute["customer_id"]
+        as_of = UNTIL.isoformat().replace("+00:00", "Z")
+        active = server.get("/v1/subscriptions", active="true", as_of=as_of)["items"]
+        customer_id = active[0]["customer_id"]
         self._ids = {"customers": customer_id}
         for resource, listing in LISTINGS.items():
             path = f"/v1/{resource}"
             items = server.get(path, customer_id=customer_id)["items"] or server.get(path)["items"]
             self._ids[resource] = items[0][listing.id_field]
-        subscription = server.get(f"/v1/subscriptions/{self._ids['subscriptions']}")
         timeline = server.get(f"/v1/customers/{customer_id}/timeline", limit=1)["items"]
         self._ids["events"] = timeline[0]["webhook_id"]
         every = server.get("/v1/subscriptions")["items"]
         pairs = {key: value for one in every for key, value in one["metadata"].items()}
         self._by_name = {
             "external_id": next(pairs[key] for key in EXTERNAL_ID_KEYS if key in pairs),
-            "as_of": UNTIL.isoformat().replace("+00:00", "Z"),
+            "as_of": as_of,
             "limit": 1,
             "field": "status",
         }
         person = {"customer_id": customer_id}
         self._more: Json = {
-            "get_access": {**person, "product_id": subscription["product_id"]},
+            "get_access": {**person, "product_id": active[0]["product_id"]},
             "list_persons": person,
             "list_erasures": person,
             "retry_windmill_jobs": {"route": "refunds"},
