@@ -8,6 +8,7 @@ import socket
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import pytest
 
 import api.client
@@ -17,6 +18,7 @@ from domain.aggregates.payment import PaymentEntity
 from domain.aggregates.subscription import SubscriptionEntity
 from domain.customer import Customer
 from tests.support.http_server import copied, served
+from tests.support.keys import made
 from tests.support.odd_server import answer, odd_server
 from tests.support.projected import project, record, simulated
 from tests.support.samples import samples
@@ -30,14 +32,26 @@ KEY: Final = "a-key-of-thirty-two-characters-0"
 
 
 @pytest.fixture(scope="module")
-def shop(cluster: str, template: str) -> Iterator[Served]:
-    """A server with a key that knows a merchant's customers; for tests that only read."""
+def known(cluster: str, template: str) -> Iterator[str]:
+    """A database that knows a merchant's customers; for tests that only read."""
     with copied(cluster, template) as conninfo:
         record(conninfo, simulated(12, seed=5))
         project(conninfo)
-        with served(conninfo, api_key=KEY) as running:
-            running.client.headers["authorization"] = f"Bearer {KEY}"
-            yield running
+        yield conninfo
+
+
+@pytest.fixture(scope="module")
+def shop(known: str) -> Iterator[Served]:
+    """A server with a key."""
+    with served(known, api_key=KEY) as running:
+        running.client.headers["authorization"] = f"Bearer {KEY}"
+        yield running
+
+
+@pytest.fixture(scope="module")
+def reading_key(known: str) -> str:
+    """A key that reads all but what names a person."""
+    return made(known, "reader", "read")
 
 
 @pytest.fixture
@@ -47,8 +61,8 @@ def raphus(shop: Served) -> Iterator[Raphus]:
 
 
 def a_subscription(raphus: Raphus) -> SubscriptionEntity:
-    """The newest subscription whose customer is known."""
-    return next(one for one in raphus.list(SubscriptionEntity) if one.customer_id)
+    """The newest subscription with a customer and metadata."""
+    return next(one for one in raphus.list(SubscriptionEntity) if one.customer_id and one.metadata)
 
 
 def test_the_example_of_the_package_runs(
@@ -138,6 +152,23 @@ def test_an_answer_may_wait_for_a_webhook(server: Served) -> None:
     with Raphus(server.url) as raphus:
         (payment,) = raphus.list(PaymentEntity, min_position=position)
     assert payment.status == "succeeded"
+
+
+def test_what_a_key_may_not_see_is_empty_and_all_else_is_told(
+    raphus: Raphus, shop: Served, reading_key: str
+) -> None:
+    whole = a_subscription(raphus)
+    customer = raphus.customer(str(whole.customer_id))
+    assert whole.metadata
+    assert customer.email
+    with Raphus(shop.url, api_key=reading_key) as reader:
+        seen = reader.get(SubscriptionEntity, whole.subscription_id)
+        assert msgspec.structs.replace(whole, metadata={}) == seen
+        assert seen in list(reader.list(SubscriptionEntity))
+        told = reader.customer(customer.customer_id)
+        assert (told.email, told.metadata) == (None, {})
+        assert (told.totals, told.sources) == (customer.totals, customer.sources)
+        assert reader.webhook(customer.sources["email"].webhook_id).body == ""
 
 
 def test_a_refusal_says_what_the_server_says(shop: Served, raphus: Raphus) -> None:

@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 from api.openapi import document
 from api.openapi_examples import PATH
 from api.routes import OPERATIONS
+from tests.support.openapi_references import operations
 from tests.support.samples import PROJECT
 
 if TYPE_CHECKING:
@@ -27,15 +28,7 @@ DESCRIBED: Final = {
     for path in DOCUMENT["paths"].values()
     for operation in path.values()
 }
-
-
-def resolved(described: dict[str, Any]) -> dict[str, Any]:
-    """Follow a reference into the components, where it is one."""
-    if "$ref" not in described:
-        return described
-    _, components, section, name = described["$ref"].split("/")
-    found: dict[str, Any] = DOCUMENT[components][section][name]
-    return found
+WHOLE: Final = {operation["operationId"]: operation for _, _, operation in operations(DOCUMENT)}
 
 
 def references(value: object) -> Iterator[str]:
@@ -108,22 +101,18 @@ def test_what_is_shared_has_its_plain_name() -> None:
 def test_sharing_changes_nothing_of_what_an_operation_takes_and_how_it_fails(
     operation: Any,  # noqa: ANN401
 ) -> None:
-    described = DESCRIBED[operation.name]
-    taken = [resolved(parameter) for parameter in described["parameters"]]
+    described = WHOLE[operation.name]
+    taken = described["parameters"]
     assert [one["name"] for one in taken] == [*operation.reader.path, *operation.reader.query]
-    alone = {
-        described["operationId"]: described
-        for path in document([operation])["paths"].values()
-        for described in path.values()
-    }[operation.name]
+    (alone,) = document([operation])["paths"][re.sub(":path}", "}", operation.path)].values()
     assert taken == alone["parameters"]
     assert described["responses"].keys() == alone["responses"].keys()
 
 
 @pytest.mark.parametrize("name", DESCRIBED)
 def test_an_operation_has_an_example_that_is_as_it_says(name: str) -> None:
-    operation = DESCRIBED[name]
-    for parameter in map(resolved, operation["parameters"]):
+    operation = WHOLE[name]
+    for parameter in operation["parameters"]:
         assert not parameter["required"] or "example" in parameter
         if "example" in parameter:
             assert is_valid(parameter["example"], parameter["schema"]), parameter["name"]
