@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -81,12 +81,11 @@ def _moved(uses: Iterable[_Use], section: str) -> Json:
 def _names(firsts: Iterable[_Use]) -> dict[bytes, str]:
     """Name each: what is used most has its plain name, the others that of a resource with it."""
     names: dict[bytes, str] = {}
-    taken: Counter[str] = Counter()
+    taken: set[str] = set()
     for first in firsts:
         plain = first.name not in taken and first.name != "id"
         name = first.name if plain else f"{first.resource}.{first.name}"
-        taken[first.name] += 1
-        taken[name] += 1
         assert name not in names.values(), name
+        taken.add(first.name)
         names[first.identity] = name
     return names

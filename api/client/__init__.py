@@ -10,7 +10,12 @@
 
 from __future__ import annotations
 
-from api.client.clients import AsyncRaphus, Raphus
+try:
+    from api.client.clients import AsyncRaphus, Raphus
+except ModuleNotFoundError as error:
+    if error.name != "httpx":
+        raise
+    raise ImportError("the client needs httpx: pip install 'httpx>=0.28,<1'") from error
 from api.client.failures import RequestFailed, Unavailable
 
 __all__ = ["AsyncRaphus", "Raphus", "RequestFailed", "Unavailable"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
+import httpx
+
 from api.client import questions
-from api.client.exchange import LOST, Server, answer_to, failures, httpx
+from api.client.exchange import LOST, Server, answer_to, failures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

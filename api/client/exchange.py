@@ -11,16 +11,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Generic, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
+import httpx
 import msgspec
 
 from api.client.failures import RequestFailed, Unavailable
 from api.client.withheld import HEADER, read_withheld
 from api.http.errors import ErrorBody
-
-try:
-    import httpx
-except ImportError as error:
-    raise ImportError("the client needs httpx: pip install 'httpx>=0.28,<1'") from error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +54,7 @@ class Asked(TypedDict):
     """What their `get` is called with."""
 
     url: str
-    params: list[tuple[str, str]]
+    params: tuple[tuple[str, str], ...]
     timeout: httpx.Timeout
 
 
@@ -142,7 +138,8 @@ def answer_to(question: Question[T], response: httpx.Response) -> T:
     try:
         if HEADER in response.headers:
             return read_withheld(response.content, question.answer)
-        answer: T = _decoder(question.answer).decode(response.content)
+        type_: Any = question.answer
+        answer: T = _decoder(type_).decode(response.content)
     except msgspec.DecodeError as error:
         message = "the answer is not one of Raphus, or of a newer one than this client knows"
         raise RequestFailed("unreadable", message, status=200) from error

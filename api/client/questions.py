@@ -50,7 +50,7 @@ class Question(Generic[T]):
     """A GET of a path, by a query, which a server answers with JSON of a type."""
 
     path: str
-    query: Mapping[str, Value]
+    query: Mapping[str, object]
     answer: type[T]
 
     @property
@@ -59,9 +59,9 @@ class Question(Generic[T]):
         return self.query.get("min_position") is not None
 
     @property
-    def pairs(self) -> list[tuple[str, str]]:
+    def pairs(self) -> tuple[tuple[str, str], ...]:
         """The query as it is sent, without what is None."""
-        return [pair for name, value in self.query.items() for pair in _pairs(name, value)]
+        return tuple(pair for name, value in self.query.items() for pair in _pairs(name, value))
 
     def at(self, cursor: str) -> Question[T]:
         """Return the question for the page behind a cursor."""
@@ -129,7 +129,7 @@ def _part(id_: str) -> str:
     return quote(id_, safe="").replace(".", "%2E")
 
 
-def _pairs(name: str, value: Value) -> list[tuple[str, str]]:
+def _pairs(name: str, value: object) -> list[tuple[str, str]]:
     match value:
         case None:
             return []

@@ -70,7 +70,7 @@ def test_the_example_of_the_package_runs(
 ) -> None:
     monkeypatch.setenv("RAPHUS_URL", shop.url)
     monkeypatch.setenv("RAPHUS_API_KEY", KEY)
-    lines = inspect.getdoc(api.client).splitlines()
+    lines = (inspect.getdoc(api.client) or "").splitlines()
     example = [line[4:] for line in lines if line.startswith("    ") or not line]
     code = "\n".join(example).strip()
     assert len([line for line in code.splitlines() if line]) == 3

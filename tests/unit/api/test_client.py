@@ -122,12 +122,12 @@ def test_values_are_spelled_as_the_server_reads_them() -> None:
         "status": None,
         "metadata": {"order": "17"},
     }
-    assert ask.listed(PaymentEntity, filters).pairs == [
+    assert ask.listed(PaymentEntity, filters).pairs == (
         ("as_of", "2026-05-01T00:00:00+00:00"),
         ("open", "true"),
         ("limit", "2"),
         ("metadata[order]", "17"),
-    ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,6 +145,6 @@ def test_an_id_is_one_part_of_a_path_whatever_it_holds(id_: str, path: str) -> N
 def test_state_is_asked_by_one_name() -> None:
     assert ask.state(customer_id="cus/1").path == "/v1/customers/cus%2F1/state"
     assert ask.state(external_id="42").path == "/v1/customers/external/42/state"
-    for names in ({}, {"customer_id": "a", "external_id": "b"}):
+    for customer_id, external_id in ((None, None), ("a", "b")):
         with pytest.raises(ValueError, match="exactly one of customer_id and external_id"):
-            ask.state(**names)
+            ask.state(customer_id=customer_id, external_id=external_id)
