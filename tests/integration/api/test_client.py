@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.http_server import Served
+    from tests.support.odd_server import Odd
 
 KEY: Final = "a-key-of-thirty-two-characters-0"
 
@@ -215,6 +216,17 @@ def test_where_the_connection_is_lost_a_question_is_asked_once_more() -> None:
         with pytest.raises(Unavailable) as failed:
             [*raphus.list(PaymentEntity)]
         assert (failed.value.code, len(odd.requests)) == ("unreachable", 2)
+
+
+def test_who_awaits_asks_once_more_too() -> None:
+    async def asked(odd: Odd) -> list[PaymentEntity]:
+        async with AsyncRaphus(odd.url) as raphus:
+            return [one async for one in raphus.list(PaymentEntity)]
+
+    page = answer("200 OK", b'{"items": [], "next": null}')
+    with odd_server(b"", page) as odd:
+        assert asyncio.run(asked(odd)) == []
+        assert len(odd.requests) == 2
 
 
 def test_where_a_server_has_answered_it_is_not_asked_again() -> None:
