@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from datetime import datetime
-from importlib.metadata import version
+from importlib.metadata import metadata, version
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args, get_type_hints
 
 import msgspec
@@ -13,6 +13,8 @@ import msgspec
 from api.http.errors import ErrorBody
 from api.http.responses import Content
 from api.http.scopes import MEANINGS
+from api.openapi_components import share
+from api.openapi_examples import add_examples
 from api.webhooks.endpoint import PATH, Acknowledgement
 from api.webhooks.request_body import BODY_BYTES_MAX
 from api.withholding import INSTANCE, PERSONAL, nullable_fields, withheld_fields
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = "dict[str, Any]"  # a JSON document has no narrower type
 _REF: Final = "#/components/schemas/{name}"
+_LICENSE: Final = metadata("raphus")["License-Expression"]  # of SPDX, as is OpenAPI's identifier
 _FAILURES: Final = {
     400: "The query is not as declared.",
     401: "The key is missing, wrong or revoked.",
@@ -58,13 +61,16 @@ def document(operations: Sequence[Operation[Any, Any, Any]]) -> Json:
         answer = schema_of.get(operation.answers, {})
         described = _described(operation, answer, error)
         paths[_plain(operation.path)] = {operation.method.lower(): described}
-    return {
+    add_examples(paths)
+    whole = {
         "openapi": "3.1.0",
         "info": {
             "title": "Raphus",
             "version": version("raphus"),
             "description": "Keeps what Dodo Payments says happened, and says what is true.",
+            "license": {"name": _LICENSE, "identifier": _LICENSE},
         },
+        "servers": [{"url": "/", "description": "Where this document was read."}],
         "paths": paths,
         "components": {
             "schemas": _mended(components, structs_of(structs)),
@@ -73,6 +79,8 @@ def document(operations: Sequence[Operation[Any, Any, Any]]) -> Json:
             },
         },
     }
+    share(whole)
+    return whole
 
 
 def _described(operation: Operation[Any, Any, Any], answer: Json, error: Json) -> Json:

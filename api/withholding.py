@@ -19,8 +19,8 @@ from typing import (
 
 import msgspec
 
+from api.answers.events import AnotherBody, WholeEvent
 from api.resources.erasures import ListedErasure
-from api.resources.events import AnotherBody, WholeEvent
 from api.resources.health import Ready
 from api.resources.workflows import RouteNow
 from domain.aggregates.catalogue import KINDS

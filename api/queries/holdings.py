@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from api.answers.access import Claimant, Freshness, LastWebhook
 from api.queries.persons import PERSONS_MAX, WAYS, PersonQuery, asked_by, persons
 from api.queries.time_travel import in_parts, then_of
 from domain.access.doubts import Doubt
@@ -28,34 +29,6 @@ OBJECTS_MAX: Final = 1_000
 """So many of a person's things are looked at, the newest."""
 OBJECTS_MIN: Final = 100
 """Where many customers claim to be one person, still so many of each are looked at."""
-
-
-class LastWebhook(msgspec.Struct, frozen=True):
-    """The newest webhook of a business that the answer knows of."""
-
-    business_id: str
-    webhook_id: str
-    type: str
-    occurred_at: datetime | None
-    recorded_at: datetime
-
-
-class Freshness(msgspec.Struct, frozen=True):
-    """How far the answer knows the log: to a position, and the age in s of what it lacks.
-
-    `lag_s` is 0 where it lacks nothing. `last_webhooks` has one of each business concerned.
-    """
-
-    position: str
-    lag_s: float
-    last_webhooks: list[LastWebhook]
-
-
-class Claimant(msgspec.Struct, frozen=True, order=True):
-    """A customer that is, or claims to be, the person asked about."""
-
-    business_id: str
-    customer_id: str
 
 
 class Gathered(NamedTuple):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta
 
+from api.answers.access import AccessAnswer
 from api.http.operations import Operation
 from api.http.parameters import Text
-from api.queries.holdings import Claimant, Freshness, gather
+from api.queries.holdings import gather
 from api.queries.persons import PersonQuery
-from domain.access.access import Access, access
-from domain.access.doubts import Doubt, doubts
+from domain.access.access import access
+from domain.access.doubts import doubts
 
 if TYPE_CHECKING:
     from api.queries.read_side import ReadSide
@@ -24,20 +24,6 @@ class AccessQuery(PersonQuery, frozen=True, kw_only=True):
     product_id: Annotated[
         Text | None, Meta(description="Access to this product; without it, to any.")
     ] = None
-
-
-class AccessAnswer(Access, frozen=True, kw_only=True):
-    """Whether there is access `at` an instant, by the policy in force.
-
-    `until` is the instant at which the answer changes by time alone; null where none is known.
-    `customers` are all who are, or claim to be, the person: what any of them has counts.
-    """
-
-    at: datetime
-    product_id: str | None
-    customers: list[Claimant]
-    doubts: list[Doubt]
-    freshness: Freshness
 
 
 async def _access(read_side: ReadSide, query: AccessQuery) -> AccessAnswer:

@@ -14,6 +14,7 @@ from api.http.parameters import Text
 from api.http.questions import LIMIT_DEFAULT, Limit, Past
 from api.queries.time_travel import Then
 from api.resources.timelines import read_line
+from domain.customer import Customer
 from domain.timeline import Entry
 from projections.read_models import customers, identities, timeline
 
@@ -37,7 +38,7 @@ class CustomerPage(CustomerQuery, frozen=True, kw_only=True):
     cursor: Annotated[timeline.TimelineKey | None, CURSOR.meta] = None
 
 
-async def _customer(read_side: ReadSide, query: CustomerQuery) -> customers.Customer:
+async def _customer(read_side: ReadSide, query: CustomerQuery) -> Customer:
     position = await read_side.snapshots.position(query.known_at)
     business_id = read_side.business_id
     if query.as_of is not None:
@@ -55,7 +56,7 @@ async def _customer(read_side: ReadSide, query: CustomerQuery) -> customers.Cust
 
 async def customer_then(
     read_side: ReadSide, customer_id: str, then: Then, business_id: str | None = None
-) -> customers.Customer | None:
+) -> Customer | None:
     """Return a customer as of an instant, of the tenant given or the first; None if none was there.
 
     Raises:
@@ -86,13 +87,13 @@ async def _timeline(read_side: ReadSide, query: CustomerPage) -> Page[Entry]:
     return page(rows, query.limit, read_line, CURSOR)
 
 
-GET_CUSTOMER: Final = Operation["ReadSide", CustomerQuery, customers.Customer](
+GET_CUSTOMER: Final = Operation["ReadSide", CustomerQuery, Customer](
     path="/v1/customers/{id:path}",
     name="get_customer",
     summary="Get what a customer has, as counts and totals.",
     handle=_customer,
     takes=CustomerQuery,
-    answers=customers.Customer,
+    answers=Customer,
     may_fail=_NEVER_SEEN,
 )
 GET_CUSTOMER_TIMELINE: Final = Operation["ReadSide", CustomerPage, Page[Entry]](

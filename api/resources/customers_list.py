@@ -14,13 +14,14 @@ from api.http.questions import PastPage
 from api.queries.persons import Email, ExternalId
 from api.queries.time_travel import then_of
 from api.resources.customers import customer_then
+from domain.customer import Customer
 from projections.read_models import customers
 from projections.read_models.claims import Asked
 
 if TYPE_CHECKING:
     from api.queries.read_side import ReadSide
     from api.queries.time_travel import Then
-    from projections.read_models.customers import Customer, Place
+    from projections.read_models.customers import Place
 
 BusinessId = Annotated[Text, Meta(description="Only of this business.")]
 CURSOR: Final = Cursor("customers", int)
@@ -56,9 +57,7 @@ async def _list(read_side: ReadSide, query: CustomersQuery) -> Page[Customer]:
     return Page(await _customers(read_side, places, then), following)
 
 
-async def _customers(
-    read_side: ReadSide, places: list[Place], then: Then
-) -> list[customers.Customer]:
+async def _customers(read_side: ReadSide, places: list[Place], then: Then) -> list[Customer]:
     if then.as_of is None:
         statement = customers.by_ids([place.customer_id for place in places])
         rows = await read_side.snapshots.rows(statement, then.known_position)
@@ -74,11 +73,11 @@ async def _customers(
     return [one for one in listed if one is not None]
 
 
-LIST_CUSTOMERS: Final = Operation["ReadSide", CustomersQuery, Page[customers.Customer]](
+LIST_CUSTOMERS: Final = Operation["ReadSide", CustomersQuery, Page[Customer]](
     path="/v1/customers",
     name="list_customers",
     summary="List customers, the last to appear first.",
     handle=_list,
     takes=CustomersQuery,
-    answers=Page[customers.Customer],
+    answers=Page[Customer],
 )

@@ -16,10 +16,10 @@ from domain.aggregates.license_key import LicenseKeyEntity
 from domain.aggregates.payment import PaymentEntity
 from domain.aggregates.refund import RefundEntity
 from domain.aggregates.subscription import SubscriptionEntity
+from domain.customer import Customer
 from domain.lateness import Lateness, Stretch, lateness
 from domain.timeline import Entry
 from projections.read_models import timeline
-from projections.read_models.customers import Customer
 
 if TYPE_CHECKING:
     from api.queries.read_side import ReadSide

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from api.answers.state import State
 from api.http.operations import Operation
 from api.queries.persons import PersonQuery
 from api.queries.read_side import ReadSide
-from api.resources.state import State, state
+from api.resources.state import state
 from cli.arguments import add_json, add_taken, checked
 from cli.offline_queries import ask
 from cli.policy import read_policy

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from api.answers.access import AccessAnswer, Claimant, Freshness
     from api.http.questions import Past
-    from api.queries.holdings import Claimant, Freshness
-    from api.resources.access import AccessAnswer
     from domain.access.access import Access, Evidence
     from domain.access.doubts import Doubt
     from domain.access.policy import Policy

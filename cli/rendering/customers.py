@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from api.resources.lifecycle import Lifecycle
     from domain.aggregates.subscription import SubscriptionEntity
+    from domain.customer import Customer
     from domain.entity import Entity
-    from projections.read_models.customers import Customer
 
 
 def show_customer(console: Console, found: Lifecycle, past: str) -> None:

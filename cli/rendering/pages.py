@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from api.http.pagination import Page
     from api.http.questions import Past
+    from domain.customer import Customer
     from domain.entity import Entity
     from domain.timeline import Entry
-    from projections.read_models.customers import Customer
 
 
 def show_list_page(console: Console, page: Page[Entity], query: Past) -> None:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from api.answers.state import HeldSubscription, Price, State
     from api.http.questions import Past
-    from api.resources.state import HeldSubscription, Price, State
 
 
 def show_state(console: Console, found: State, query: Past) -> None:

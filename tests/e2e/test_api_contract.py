@@ -9,6 +9,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import unsupported_method
 
 from api.openapi import document
 from api.queries.persons import WAYS
@@ -35,8 +36,9 @@ DOCUMENT: Final = document(OPERATIONS)
 schema = schemathesis.openapi.from_dict(DOCUMENT)
 # An id of each kind, of which the samples tell.
 KNOWN: Final[dict[str, str]] = {}
+ERASING: Final = ERASE.path.replace(":path", "")
 WITHOUT_IT_IS_REFUSED: Final = {
-    ERASE.path.replace(":path", ""): {"reason": "asked for"},
+    ERASING: {"reason": "asked for"},
     RETRY.path: {"route": "none"},
 }
 
@@ -83,7 +85,8 @@ def _make_sense(case: Case) -> None:
     if case.operation.path in (GET_ACCESS.path, LIST_PERSONS.path):
         _name_one(case)
     asked = case.path_parameters.get("id") if case.path_parameters else None
-    kind = case.operation.path.split("/")[2:3]
+    # Who is known is not erased: what was known then would be prepared anew.
+    kind = case.operation.path.split("/")[2:3] if case.operation.path != ERASING else [""]
     if isinstance(asked, str) and len(asked) % 2 and kind[0] in KNOWN:
         case.path_parameters["id"] = KNOWN[kind[0]]
 
@@ -113,4 +116,8 @@ def test_an_operation_keeps_to_the_document(case: Case, program: Served) -> None
     _make_sense(case)
     meant_well = case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE
     sign = _sign if meant_well and case.operation.path == PATH else None
-    case.call_and_validate(base_url=program.url, headers=AUTHORIZED, auth=sign)
+    # What is asked for there by another method is a customer: an id may hold slashes.
+    unfit = [unsupported_method] if case.operation.path == ERASING else []
+    case.call_and_validate(
+        base_url=program.url, headers=AUTHORIZED, auth=sign, excluded_checks=unfit
+    )

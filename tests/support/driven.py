@@ -6,6 +6,8 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tests.support.openapi_references import operations
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -95,8 +97,7 @@ def questions(document: Mapping[str, Any], known: Known) -> list[Question]:
     """Make questions to every operation but the way in; what changes something comes last."""
     made = [
         question
-        for path, methods in document["paths"].items()
-        for method, operation in methods.items()
+        for method, path, operation in operations(document)
         if operation["operationId"] != "receive_webhook"
         for question in _of(method.upper(), path, operation, known)
     ]

@@ -29,6 +29,7 @@ FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in room
 MAY_KNOW = {
     "aiohttp": {"simulator", "workflows"},
     "eventsourcing": {"ledger"},
+    "httpx": {"api"},
     "prometheus_client": {"api"},
     "psycopg": {*FLOOR_OF} - {"domain", "simulator"},
     "psycopg_pool": {"api"},

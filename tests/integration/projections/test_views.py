@@ -14,13 +14,13 @@ from domain.aggregates.dispute import OPEN
 from domain.aggregates.payment import PaymentEntity
 from domain.aggregates.refund import RefundEntity
 from domain.aggregates.subscription import SubscriptionEntity, counts_as_active
+from domain.customer import Customer, Totals
 from domain.state_machine import Verdict
 from ledger.application import Ledger
 from postgres.statement import Statement
 from projections.read_model import columns_of
 from projections.read_models import customers, identities, periods, timeline
 from projections.read_models.catalogue import LISTINGS, READ_MODELS
-from projections.read_models.customers import Customer, Totals
 from tests.support.histories import NOON, said
 from tests.support.projected import project, record, rows, simulated
 

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from api.answers.events import AnotherBody, WholeEvent
 from api.http.pagination import Page
 from api.http.scopes import EVERYBODY, OWNER, Caller
 from api.openapi import structs_of
-from api.resources.events import AnotherBody, WholeEvent
 from api.resources.health import Ready
 from api.routes import OPERATIONS
 from api.withholding import ALSO, INSTANCE, OF_INSTANCE, OTHER_NAMES, PERSONAL, shown_to

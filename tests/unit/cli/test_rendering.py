@@ -20,9 +20,9 @@ from cli.rendering.objects import kind_of, show_object, show_objects
 from cli.rendering.tables import show_fields, show_line, show_lines, show_table
 from cli.rendering.timelines import show_timeline
 from domain.aggregates.subscription import SubscriptionEntity
+from domain.customer import Customer, Totals
 from domain.explanation.explain import explain
 from domain.lateness import Stretch
-from projections.read_models.customers import Customer, Totals
 from tests.support.histories import NOON, aggregates, of_one, said
 from tests.support.strategies import lives, recorded
 
