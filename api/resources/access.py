@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from api.http.operations import Operation
 from api.http.parameters import Text
-from api.queries.holdings import Claimant, Freshness, gather
-from api.queries.persons import PersonQuery
+from api.queries.holdings import Freshness, gather
+from api.queries.persons import Person, PersonQuery
 from domain.access.access import Access, access
 from domain.access.doubts import Doubt, doubts
 
@@ -30,18 +30,19 @@ class AccessAnswer(Access, frozen=True, kw_only=True):
     """Whether there is access `at` an instant, by the policy in force.
 
     `until` is the instant at which the answer changes by time alone; null where none is known.
-    `customers` are all who are, or claim to be, the person: what any of them has counts.
+    `customers` are all who are, or claim to be, the person, who bought first first: what any of
+    them has counts.
     """
 
     at: datetime
     product_id: str | None
-    customers: list[Claimant]
+    customers: list[Person]
     doubts: list[Doubt]
     freshness: Freshness
 
 
 async def _access(read_side: ReadSide, query: AccessQuery) -> AccessAnswer:
-    found, product_id = await gather(read_side, query), query.product_id
+    found, product_id = await gather(read_side, query, Person), query.product_id
     policy = read_side.rules.policy.current()
     answer = access(found.holdings, found.at, policy, product_id, is_known=found.is_known)
     # Of another product it may be doubted what it likes.

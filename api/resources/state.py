@@ -12,8 +12,8 @@ from api.http.errors import never_seen
 from api.http.operations import Operation
 from api.http.parameters import Text, text
 from api.http.questions import Past
-from api.queries.holdings import Claimant, Freshness, Gathered, gather
-from api.queries.persons import PersonQuery
+from api.queries.holdings import Freshness, Gathered, gather
+from api.queries.persons import Identified, PersonQuery
 from domain.access.access import Access, decide, products
 from domain.access.doubts import Doubt, doubts
 from domain.access.judgement import Judgement, judge
@@ -138,13 +138,14 @@ class ProductAccess(Access, frozen=True, kw_only=True):
 class State(msgspec.Struct, frozen=True):
     """All that counts of a person, `at` an instant.
 
-    `customers` are all who are, or claim to be, the person. Of subscriptions, `active` are those
-    of this status; `in_grace` the others that give access, each until its `access_until`; and
-    `without_access` the rest. `access` is to any product, `products` has each one.
+    `customers` are all who are, or claim to be, the person, who bought first first. Of
+    subscriptions, `active` are those of this status; `in_grace` the others that give access, each
+    until its `access_until`; and `without_access` the rest. `access` is to any product, `products`
+    has each one.
     """
 
     at: datetime
-    customers: list[Claimant]
+    customers: list[Identified]
     access: Access
     active: list[HeldSubscription]
     in_grace: list[HeldSubscription]
@@ -164,13 +165,13 @@ async def state(read_side: ReadSide, query: PersonQuery) -> State:
     Raises:
         ApiError: 404, nothing of the person was there at that time; 400; 503.
     """
-    found = await gather(read_side, query)
+    found = await gather(read_side, query, Identified)
     if not found.is_known:
         raise never_seen("customer")
     return _state(found, read_side.rules.policy.current())
 
 
-def _state(found: Gathered, policy: Policy) -> State:
+def _state(found: Gathered[Identified], policy: Policy) -> State:
     judgements = judge(found.holdings, found.at, policy)
     subscriptions = [
         _subscription(one, one.holding.entity)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from api.http.questions import Past
-    from api.queries.holdings import Claimant, Freshness
+    from api.queries.holdings import Freshness
+    from api.queries.persons import Person
     from api.resources.access import AccessAnswer
     from domain.access.access import Access, Evidence
     from domain.access.doubts import Doubt
@@ -46,7 +47,7 @@ def in_short(access: Access) -> str:
     return "access" if access.until is None else f"access until {moment(access.until)} (UTC)"
 
 
-def who(customers: Sequence[Claimant]) -> Iterable[str]:
+def who(customers: Sequence[Person]) -> Iterable[str]:
     """Write which customers the person is."""
     for one in customers:
         yield f"customer {one.customer_id} of {one.business_id}"
