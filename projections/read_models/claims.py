@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from psycopg.types.json import Jsonb
@@ -93,18 +94,27 @@ _PERSONS: Final = """
                 OR p.kind = 'license_key'
             )
         ) AS bought
-    ), persons AS MATERIALIZED (
+    ), {told}
+"""
+_PLACED: Final = (
+    "SELECT claims.*, placed.place FROM claims JOIN placed USING (business_id, customer_id)"
+)
+# Of one id there is one customer to each business.
+_BY_BUSINESS: Final = """
+    SELECT claims.*, dense_rank() OVER (ORDER BY business_id) AS place
+    FROM ({claims}) AS claims WHERE {bound}
+"""
+_TOLD: Final = """
+    persons AS MATERIALIZED (
         SELECT place, business_id, customer_id, json_agg(
             json_build_object('kind', kind, 'id', id, 'key', key, 'webhook_id', webhook_id)
             ORDER BY nth
         ) AS claims
         FROM (
-            SELECT claims.*, placed.place, row_number() OVER (
-                PARTITION BY placed.place
-                ORDER BY claims.kind = 'notice', claims.first_position DESC, claims.key
+            SELECT *, row_number() OVER (
+                PARTITION BY place ORDER BY kind = 'notice', first_position DESC, key
             ) AS nth
-            FROM claims JOIN placed USING (business_id, customer_id)
-            WHERE placed.place <= %(persons_max)s
+            FROM ({placed}) AS placed WHERE place <= %(persons_max)s
         ) AS numbered
         WHERE nth <= %(claims_max)s
         GROUP BY place, business_id, customer_id
@@ -123,6 +133,13 @@ class Asked(NamedTuple):
     external_id: str | None = None
     keys: tuple[str, ...] = ()
 
+    @property
+    def by(self) -> str:
+        """What is asked by: the name of the one that is given."""
+        if self.customer_id is not None:
+            return "customer_id"
+        return "external_id" if self.email is None else "email"
+
 
 def claims(asked: Asked, as_of: datetime | None) -> Statement:
     """Select every claim of what is asked by: whose, of which thing, and where it stands.
@@ -130,12 +147,20 @@ def claims(asked: Asked, as_of: datetime | None) -> Statement:
     `key` is `metadata.…`, `customer.metadata.…`, `customer.email` or `customer_id`; `webhook_id` is
     of the newest fact that says so.
     """
-    moment = NOW if as_of is None else THEN
     params: dict[str, object] = {**asked._asdict(), "keys": list(asked.keys), "as_of": as_of}
-    if asked.customer_id is not None:
-        return Statement(_OF_CUSTOMER.format(**_parts(moment)), params)
     if asked.email is not None:
-        sql = _of_field(
+        params["email"] = folded_email(asked.email)
+    if asked.external_id is not None:
+        params["pairs"] = Jsonb([{key: asked.external_id} for key in asked.keys])
+    return Statement(_claims(asked.by, NOW if as_of is None else THEN), params)
+
+
+@cache
+def _claims(by: str, moment: Moment) -> str:
+    if by == "customer_id":
+        return _OF_CUSTOMER.format(**_parts(moment))
+    if by == "email":
+        return _of_field(
             moment,
             "email",
             "'customer.email'",
@@ -143,8 +168,6 @@ def claims(asked: Asked, as_of: datetime | None) -> Statement:
             "",
             "n.email_folded = %(email)s",
         )
-        return Statement(sql, params | {"email": folded_email(asked.email)})
-    params["pairs"] = Jsonb([{key: asked.external_id} for key in asked.keys])
     things = _OF_THINGS.format(
         **_parts(moment),
         payment_holds=moment.holds.replace("i.", "p."),
@@ -159,7 +182,7 @@ def claims(asked: Asked, as_of: datetime | None) -> Statement:
         _FIRST_KEY.format(pairs="n.customer_metadata"),
         "n.customer_metadata ->> claimed.key = %(external_id)s",
     )
-    return Statement(f"{things} UNION ALL {customers}", params)
+    return f"{things} UNION ALL {customers}"
 
 
 def persons(
@@ -172,13 +195,24 @@ def persons(
 ) -> Statement:
     """Begin a statement with `persons`: the customers that are meant, with so many claims each.
 
-    They are numbered by `place`, the first buyer first.
+    They are numbered by `place`, the first buyer first; where a customer's id is asked by, which
+    several businesses may have, by business.
     """
-    moment, every = NOW if as_of is None else THEN, claims(asked, as_of)
-    period_holds = moment.holds.replace("i.", "p.")
-    sql = _PERSONS.format(claims=every.sql, bound=_BOUND, period_holds=period_holds)
+    every = claims(asked, as_of)
     limits = {"business_id": business_id, "persons_max": persons_max, "claims_max": claims_max}
+    sql = _persons(asked.by, NOW if as_of is None else THEN)
     return Statement(sql, every.params | limits)
+
+
+@cache
+def _persons(by: str, moment: Moment) -> str:
+    period_holds = moment.holds.replace("i.", "p.")
+    every = _claims(by, moment)
+    if by == "customer_id":
+        placed = _BY_BUSINESS.format(claims=every, bound=_BOUND)
+        return f"WITH {_TOLD.format(placed=placed)}"
+    told = _TOLD.format(placed=_PLACED)
+    return _PERSONS.format(claims=every, bound=_BOUND, period_holds=period_holds, told=told)
 
 
 def _of_field(moment: Moment, field: str, key: str, among: str, joined: str, condition: str) -> str:

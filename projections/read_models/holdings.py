@@ -7,6 +7,7 @@ with the fact that its status rests on, in one statement that searches one index
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -113,9 +114,10 @@ _OWNED: Final = """, owners AS MATERIALIZED (
         ORDER BY owners.place LIMIT %(all_max)s
     )
 """
-_NOW: Final = (
-    _OWNED.format(table="holdings", columns="t.kind, t.id, t.business_id, t.holding", holds="true")
-    + """, businesses AS (
+_OWNED_NOW: Final = _OWNED.format(
+    table="holdings", columns="t.kind, t.id, t.business_id, t.holding", holds="true"
+)
+_NOW: Final = """, businesses AS (
         SELECT DISTINCT business_id FROM owners
     )
     SELECT kind, holding AS row, place FROM own
@@ -125,15 +127,13 @@ _NOW: Final = (
         AND t.kind = 'dispute'
     WHERE p.kind = 'payment' LIMIT %(all_max)s)
     UNION ALL
-"""  # noqa: S608 -- constants
+"""
+_OWNED_THEN: Final = _OWNED.format(
+    table="periods",
+    columns="t.kind, t.id, t.stream_id, t.business_id, t.first_position",
+    holds="t.valid @> %(as_of)s::timestamptz",
 )
-_THEN: Final = (
-    _OWNED.format(
-        table="periods",
-        columns="t.kind, t.id, t.stream_id, t.business_id, t.first_position",
-        holds="t.valid @> %(as_of)s::timestamptz",
-    )
-    + """
+_THEN: Final = """
     SELECT 'place' AS kind,
         json_build_array(kind, id, stream_id, first_position)::text AS row, place
     FROM own
@@ -144,8 +144,7 @@ _THEN: Final = (
         AND t.kind IN ('refund', 'dispute') AND t.valid @> %(as_of)s::timestamptz
     WHERE p.kind = 'payment' LIMIT %(all_max)s)
     UNION ALL
-"""  # noqa: S608 -- constants
-)
+"""
 _PERSONS: Final = """
     SELECT 'person' AS kind, json_build_object('business_id', p.business_id,
         'customer_id', p.customer_id, 'claims', p.claims)::text AS row, p.place
@@ -187,6 +186,11 @@ _BUSINESSES: Final = """
     )"""
 
 
+_PERSONS_NOW: Final = f"{_OWNED_NOW}{_NOW}{_PERSONS} UNION ALL {_FRESHNESS}"
+_IDENTIFIED_NOW: Final = f"{_OWNED_NOW}{_NOW}{_IDENTIFIED} UNION ALL {_FRESHNESS}"
+_PERSONS_THEN: Final = f"{_OWNED_THEN}{_THEN}{_PERSONS}"
+
+
 class Limits(NamedTuple):
     """How much is selected at the most: of persons, of those whose things count, of things."""
 
@@ -202,8 +206,7 @@ def now(asked: Asked, limits: Limits, business_id: str | None, *, identified: bo
 
     Who is `identified` is told with what names him.
     """
-    whose = _IDENTIFIED if identified else _PERSONS
-    return _of(asked, None, limits, business_id, f"{_NOW}{whose} UNION ALL {_FRESHNESS}")
+    return _of(asked, None, limits, business_id, _IDENTIFIED_NOW if identified else _PERSONS_NOW)
 
 
 def freshness(business_ids: Sequence[str]) -> Statement:
@@ -217,7 +220,7 @@ def freshness(business_ids: Sequence[str]) -> Statement:
 
 def then(asked: Asked, as_of: datetime, limits: Limits, business_id: str | None) -> Statement:
     """Select who was meant as of an instant, and where to find what they had."""
-    return _of(asked, as_of, limits, business_id, _THEN + _PERSONS)
+    return _of(asked, as_of, limits, business_id, _PERSONS_THEN)
 
 
 def _of(
@@ -231,7 +234,13 @@ def _of(
         claims_max=limits.claims_max,
     )
     params = {**begin.params, **limits._asdict(), "application": Ledger.name}
-    return Statement(begin.sql + rest, params)
+    return Statement(_together(begin.sql, rest), params)
+
+
+@cache
+def _together(begin: str, rest: str) -> str:
+    # psycopg keeps what it has parsed of statements up to 4,096 characters.
+    return " ".join(f"{begin}{rest}".split())
 
 
 def read(row: Sequence[object]) -> Found:
