@@ -32,9 +32,14 @@ def may_lose(aggregate: Aggregate, webhook_ids: AbstractSet[str]) -> bool:
     Otherwise periods are only added, behind the last one.
     """
     for folded in aggregate.folded().values():
-        new = [fact for fact in folded.facts if fact.webhook_id in webhook_ids]
-        old = [fact for fact in folded.facts if fact.webhook_id not in webhook_ids]
-        if new and old and new[0].occurred_at <= old[-1].occurred_at:
+        facts = folded.facts
+        begin = len(facts)
+        while begin and facts[begin - 1].webhook_id in webhook_ids:
+            begin -= 1
+        old, new = facts[:begin], facts[begin:]
+        if old and new and new[0].occurred_at <= old[-1].occurred_at:
+            return True
+        if any(fact.webhook_id in webhook_ids for fact in old):
             return True
         if any(len(fact.observations) > 1 for fact in new):
             return True
