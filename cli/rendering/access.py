@@ -48,9 +48,12 @@ def in_short(access: Access) -> str:
 
 
 def who(customers: Sequence[Person]) -> Iterable[str]:
-    """Write which customers the person is."""
+    """Write which customers the person is, and by which claim."""
     for one in customers:
-        yield f"customer {one.customer_id} of {one.business_id}"
+        claim = one.claims[0]
+        by = f", by {claim.key} of {spoken(claim.kind)} {claim.id} ({claim.webhook_id})"
+        is_claimed = claim.key != "customer_id"
+        yield f"customer {one.customer_id} of {one.business_id}{by if is_claimed else ''}"
 
 
 def show_sureness(console: Console, doubts: Sequence[Doubt], freshness: Freshness) -> None:
