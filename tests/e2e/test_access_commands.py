@@ -139,7 +139,7 @@ def test_who_is_asked_about_in_no_way_or_in_two_is_told_what_is_expected(
 ) -> None:
     ended = raphus(*command.split(), env=shop.env)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert "exactly one of customer_id, email, external_id is expected" in ended.stderr
+    assert "exactly one of customer_id, email and external_id" in ended.stderr
 
 
 def test_of_nobody_there_is_no_access_and_no_state(shop: Shop) -> None:
