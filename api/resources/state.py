@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -173,6 +174,10 @@ async def state(read_side: ReadSide, query: PersonQuery) -> State:
 
 def _state(found: Gathered[Identified], policy: Policy) -> State:
     judgements = judge(found.holdings, found.at, policy)
+    of_product: dict[str, list[Judgement]] = defaultdict(list)
+    for one in judgements:
+        for product_id in one.holding.product_ids:
+            of_product[product_id].append(one)
     subscriptions = [
         _subscription(one, one.holding.entity)
         for one in judgements
@@ -205,7 +210,7 @@ def _state(found: Gathered[Identified], policy: Policy) -> State:
         ],
         unpaid=_unpaid(found.holdings),
         products=[
-            _product(product_id, decide(judgements, product_id))
+            _product(product_id, decide(of_product[product_id], product_id))
             for product_id in products(found.holdings)
         ],
         doubts=[*found.doubts, *doubts(found.holdings, found.at)],
