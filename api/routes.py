@@ -20,7 +20,6 @@ from api.resources.events import GET_EVENT, LIST_EVENTS
 from api.resources.health import HEALTHZ, METRICS, READYZ
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
 from api.resources.objects import OBJECTS
-from api.resources.persons import LIST_PERSONS
 from api.resources.state import GET_CUSTOMER_STATE, GET_EXTERNAL_STATE
 from api.resources.timelines import LIST_REFUSALS
 from api.resources.workflows import OPERATIONS as WINDMILL
@@ -47,7 +46,6 @@ OPERATIONS: Final[tuple[Operation[Services, Any, object], ...]] = (
     GET_EXTERNAL_STATE,
     GET_CUSTOMER_STATE,
     GET_CUSTOMER,
-    LIST_PERSONS,
     GET_ACCESS,
     LIST_REFUSALS,
     LIST_EVENTS,

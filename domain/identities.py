@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -81,7 +82,13 @@ def identities(aggregate: Aggregate) -> list[Identity]:
     return [
         identity
         for (kind, entity_id), folded in aggregate.folded().items()
-        for identity in _of_entity(kind, entity_id, aggregate.business_id, folded)
+        for identity in _spans(
+            kind,
+            entity_id,
+            aggregate.business_id,
+            min(fact.position for fact in folded.facts),
+            list(_stretches(folded)),
+        )
     ]
 
 
@@ -137,32 +144,25 @@ def _of_notice(notice: Notice) -> list[Identity]:
     return _spans(NOTICE, webhook_id, envelope.business_id, position, [_Stretch(fact, fact, said)])
 
 
-def _of_entity(kind: str, entity_id: str, business_id: str, folded: Folded) -> list[Identity]:
-    position = min(fact.position for fact in folded.facts)
-    return _spans(kind, entity_id, business_id, position, list(_stretches(folded)))
-
-
 def _stretches(folded: Folded) -> Iterator[_Stretch]:
-    stretch: _Stretch | None = None
+    first = last = folded.facts[0]
+    said: _Said | None = None
     told: object = None
-    for fact, _, _, observations in folded.steps():
-        here = _Fact(*fact[:3])
-        for observation in observations:
+    observations = iter(folded.observations)
+    for fact in folded.facts:
+        for observation in islice(observations, len(fact.observations)):
             payload = observation.payload
+            # Facts that say the same, as most do, cost no more than this comparison.
             before, told = told, (payload.customer, payload.customer_id, payload.metadata)
-            if stretch is None:
-                stretch = _Stretch(here, here, _said(payload, None))
-                continue
-            said = stretch.said
-            if told != before:
-                said = _said(payload, said.customer_id)
-            if said == stretch.said:
-                stretch = stretch._replace(last=here)
-            else:
-                yield stretch
-                stretch = _Stretch(here, here, said)
-    if stretch is not None:
-        yield stretch
+            if told != before or said is None:
+                now = _said(payload, said.customer_id if said else None)
+                if said is not None and now != said:
+                    yield _Stretch(_Fact(*first[:3]), _Fact(*last[:3]), said)
+                    first = fact
+                said = now
+            last = fact
+    if said is not None:
+        yield _Stretch(_Fact(*first[:3]), _Fact(*last[:3]), said)
 
 
 def _said(payload: Payload, customer_id: str | None) -> _Said:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+from api.answers.persons import Person
 from domain.access.access import Access
 from domain.access.doubts import Doubt
 
@@ -31,22 +32,16 @@ class Freshness(msgspec.Struct, frozen=True):
     last_webhooks: list[LastWebhook]
 
 
-class Claimant(msgspec.Struct, frozen=True, order=True):
-    """A customer that is, or claims to be, the person asked about."""
-
-    business_id: str
-    customer_id: str
-
-
 class AccessAnswer(Access, frozen=True, kw_only=True):
     """Whether there is access `at` an instant, by the policy in force.
 
     `until` is the instant at which the answer changes by time alone; null where none is known.
-    `customers` are all who are, or claim to be, the person: what any of them has counts.
+    `customers` are all who are, or claim to be, the person, who bought first first: what any of
+    them has counts.
     """
 
     at: datetime
     product_id: str | None
-    customers: list[Claimant]
+    customers: list[Person]
     doubts: list[Doubt]
     freshness: Freshness

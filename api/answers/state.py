@@ -6,7 +6,8 @@ from datetime import datetime
 
 import msgspec
 
-from api.answers.access import Claimant, Freshness
+from api.answers.access import Freshness
+from api.answers.persons import Identified
 from domain.access.access import Access
 from domain.access.doubts import Doubt
 
@@ -102,13 +103,14 @@ class ProductAccess(Access, frozen=True, kw_only=True):
 class State(msgspec.Struct, frozen=True):
     """All that counts of a person, `at` an instant.
 
-    `customers` are all who are, or claim to be, the person. Of subscriptions, `active` are those
-    of this status; `in_grace` the others that give access, each until its `access_until`; and
-    `without_access` the rest. `access` is to any product, `products` has each one.
+    `customers` are all who are, or claim to be, the person, who bought first first. Of
+    subscriptions, `active` are those of this status; `in_grace` the others that give access, each
+    until its `access_until`; and `without_access` the rest. `access` is to any product, `products`
+    has each one.
     """
 
     at: datetime
-    customers: list[Claimant]
+    customers: list[Identified]
     access: Access
     active: list[HeldSubscription]
     in_grace: list[HeldSubscription]

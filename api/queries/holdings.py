@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Self, TypeVar, cast
 
 import msgspec
 
-from api.answers.access import Claimant, Freshness, LastWebhook
-from api.queries.persons import PERSONS_MAX, WAYS, PersonQuery, asked_by, persons
+from api.answers.access import Freshness, LastWebhook
+from api.answers.persons import Identified, Person
+from api.queries.persons import CLAIMS_MAX, PERSONS_MAX, WAYS, PersonQuery, asked_by
 from api.queries.time_travel import in_parts, then_of
 from domain.access.doubts import Doubt
 from domain.access.holding import Holding, holdings_of
 from projections import stream_history as history
 from projections.read_models import holdings as table
-from projections.read_models.holdings import BUSINESS, FRESHNESS, Owner, Place
+from projections.read_models import identities
+from projections.read_models.customers import newest
+from projections.read_models.holdings import BUSINESS, FRESHNESS, PERSON, Limits, Place
 from projections.read_models.periods import Place as StreamPlace
 
 if TYPE_CHECKING:
@@ -24,18 +27,21 @@ if TYPE_CHECKING:
 
     from api.queries.read_side import ReadSide
     from api.queries.time_travel import Then
+    from postgres.statement import Row, Statement
+
+AnyPerson = TypeVar("AnyPerson", bound=Person)
 
 OBJECTS_MAX: Final = 1_000
-"""So many of a person's things are looked at, the newest."""
-OBJECTS_MIN: Final = 100
-"""Where many customers claim to be one person, still so many of each are looked at."""
+"""So many things of a person are looked at: subscriptions and licence keys first, the newest."""
+OBJECTS_OF_ALL_MAX: Final = 10_000
+"""Where many customers claim to be one person, so many of all; who bought first comes first."""
 
 
-class Gathered(NamedTuple):
-    """What all the customers have that are one person, as of `at`."""
+class Gathered(NamedTuple, Generic[AnyPerson]):
+    """What all the customers have that are one person, as of `at`; who bought first comes first."""
 
     at: datetime
-    customers: list[Claimant]
+    customers: list[AnyPerson]
     holdings: list[Holding]
     freshness: Freshness
     doubts: list[Doubt]
@@ -47,88 +53,114 @@ class Gathered(NamedTuple):
         return bool(self.customers)
 
 
-async def gather(read_side: ReadSide, query: PersonQuery) -> Gathered:
-    """Gather what a person has at the time that is asked for.
+async def gather(
+    read_side: ReadSide, query: PersonQuery, whose: type[AnyPerson]
+) -> Gathered[AnyPerson]:
+    """Gather what a person has at the time that is asked for; of now in one round trip.
 
-    Of now it takes one round trip where the person is named by a customer's id.
+    `whose` tells how much is told of the customers: `Person`, or `Identified`.
 
     Raises:
         ApiError: 400, none or several of the names are given; 503.
     """
-    then = await then_of(read_side, query)
-    owners = await _owners(read_side, query, then)
-    limit = max(OBJECTS_MIN, OBJECTS_MAX // max(len(owners), 1))
-    at = then.as_of or datetime.now(UTC)
-    if then.as_of is None:
-        statement = table.now(owners, limit + 1)
-        found = [table.read(row) for row in await _rows(read_side, statement, then)]
-        holdings = [table.holding(one) for one in found if one.kind not in (FRESHNESS, BUSINESS)]
-        counts = Counter(one.customer_id for one in found if one.customer_id is not None)
-        freshness, is_cut = _freshness(found, then), max(counts.values(), default=0) > limit
-    else:
-        holdings, is_cut = await _holdings_then(read_side, owners, then, limit)
-        businesses = {one.entity.business_id for one in holdings}
-        businesses |= {owner.business_id for owner in owners if owner.business_id is not None}
-        statement = table.freshness(sorted(businesses))
-        rows = await _rows(read_side, statement, then)
-        freshness = _freshness([table.read(row) for row in rows], then)
-    held = _once(holdings)
-    claimed = [] if query.customer_id is not None else owners
-    customers = _customers(owners, claimed, held)
-    return Gathered(at, customers, held, freshness, _doubts(query, customers, is_cut=is_cut))
-
-
-async def _owners(read_side: ReadSide, query: PersonQuery, then: Then) -> list[Owner]:
-    """Return the customers that a person is."""
     asked = asked_by(read_side, query)
-    if query.customer_id is not None:
-        return [Owner(read_side.business_id, query.customer_id)]
-    found = await persons(read_side, asked, then, read_side.business_id)
-    return [Owner(one.business_id, one.customer_id) for one in found[:PERSONS_MAX]]
+    then = await then_of(read_side, query)
+    limits = Limits(PERSONS_MAX + 1, CLAIMS_MAX, PERSONS_MAX, OBJECTS_MAX + 1, OBJECTS_OF_ALL_MAX)
+    if then.as_of is None:
+        at = datetime.now(UTC)
+        statement = table.now(asked, limits, read_side.business_id, identified=whose is Identified)
+        found = _Found.read(await _rows(read_side, statement, then))
+        holdings, is_cut = list(map(table.holding, found.holdings)), found.is_cut
+        everybody = found.persons(whose)
+    else:
+        at = then.as_of
+        statement = table.then(asked, then.as_of, limits, read_side.business_id)
+        found = _Found.read(await _rows(read_side, statement, then))
+        holdings, is_cut = await _holdings_then(read_side, found, then)
+        everybody = await _persons_then(read_side, found, whose, then)
+        businesses = sorted({one.business_id for one in everybody})
+        found = _Found.read(await _rows(read_side, table.freshness(businesses), then))
+    customers = everybody[:PERSONS_MAX]
+    doubts = _doubts(query, everybody, is_cut=is_cut)
+    return Gathered(at, customers, _once(holdings), _freshness(found, then), doubts)
 
 
-async def _rows(read_side: ReadSide, statement: Any, then: Then) -> list[Any]:  # noqa: ANN401
+class _Found(NamedTuple):
+    """The rows of a statement, by what they tell."""
+
+    holdings: list[table.Found]
+    """Or where to find them."""
+    others: dict[str, list[table.Found]]
+
+    @classmethod
+    def read(cls, rows: Iterable[Sequence[object]]) -> Self:
+        found = cls([], {FRESHNESS: [], BUSINESS: [], PERSON: []})
+        for one in map(table.read, rows):
+            found.others.get(one.kind, found.holdings).append(one)
+        return found
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there was more than is looked at."""
+        counts = Counter(one.place for one in self.holdings if one.place is not None)
+        of_all = counts.total()
+        return max(counts.values(), default=0) > OBJECTS_MAX or of_all >= OBJECTS_OF_ALL_MAX
+
+    def persons(self, whose: type[AnyPerson]) -> list[AnyPerson]:
+        """Return who is meant, who bought first first."""
+        in_order = sorted(self.others[PERSON], key=lambda one: one.place or 0)
+        return [msgspec.json.decode(one.row, type=whose) for one in in_order]
+
+
+async def _rows(read_side: ReadSide, statement: Statement, then: Then) -> list[Row]:
     return await read_side.snapshots.rows(statement, then.known_position)
 
 
-def _customers(
-    owners: Sequence[Owner], claiming: Sequence[Owner], holdings: Iterable[Holding]
-) -> list[Claimant]:
-    """Return the customers that were found, and those that are known by their claim."""
-    claimed = {
-        Claimant(one.business_id, one.customer_id)
-        for one in claiming
-        if one.business_id is not None
-    }
-    asked = {owner.customer_id for owner in owners}
-    found = {
-        Claimant(one.entity.business_id, one.entity.customer_id)
-        for one in holdings
-        if one.entity.customer_id in asked and one.entity.customer_id is not None
-    }
-    return sorted(claimed | found)
+async def _persons_then(
+    read_side: ReadSide, found: _Found, whose: type[AnyPerson], then: Then
+) -> list[AnyPerson]:
+    persons = found.persons(Person)
+    if whose is not Identified or not persons:
+        return cast("list[AnyPerson]", persons)
+    assert then.as_of is not None
+    statement = identities.said_then([one.customer_id for one in persons], then.as_of)
+    said = defaultdict(list)
+    for one in map(identities.read_said, await _rows(read_side, statement, then)):
+        said[one.business_id, one.customer_id].append(one)
+    identified = [
+        Identified(
+            one.business_id,
+            one.customer_id,
+            one.claims,
+            **newest(said[one.business_id, one.customer_id]),
+        )
+        for one in persons
+    ]
+    return cast("list[AnyPerson]", identified)
 
 
-def _doubts(query: PersonQuery, customers: list[Claimant], *, is_cut: bool) -> list[Doubt]:
+def _doubts(query: PersonQuery, everybody: Sequence[Person], *, is_cut: bool) -> list[Doubt]:
     found = []
     (name,) = query.given(*WAYS)
-    if len(customers) > 1:
-        text_ = f"{len(customers)} customers have this {name}: what any of them has counts."
-        found.append(Doubt("customer", customers[0].customer_id, "several", text_))
+    first = everybody[0].customer_id if everybody else ""
+    if len(everybody) > PERSONS_MAX:
+        text_ = f"More than {PERSONS_MAX} customers have this {name}: what any of them has counts."
+        found.append(Doubt("customer", first, "several", text_))
+        text_ = f"Of the customers, the first {PERSONS_MAX} count: who bought first comes first."
+        found.append(Doubt("customer", first, "cut", text_))
+    elif len(everybody) > 1:
+        text_ = f"{len(everybody)} customers have this {name}: what any of them has counts."
+        found.append(Doubt("customer", first, "several", text_))
     if is_cut:
-        text_ = "There is more than is looked at: only the newest counts."
-        id_ = customers[0].customer_id if customers else ""
-        found.append(Doubt("customer", id_, "cut", text_))
+        text_ = "There is more than is looked at: of payments, only the newest count."
+        found.append(Doubt("customer", first, "cut", text_))
     return found
 
 
-def _freshness(found: Iterable[table.Found], then: Then) -> Freshness:
-    reached, last = _Reached(0, 0.0), []
-    for one in found:
-        if one.kind == FRESHNESS:
-            reached = msgspec.json.decode(one.row, type=_Reached)
-        elif one.kind == BUSINESS:
-            last.append(msgspec.json.decode(one.row, type=LastWebhook))
+def _freshness(found: _Found, then: Then) -> Freshness:
+    (row,) = found.others[FRESHNESS]
+    reached = _REACHED.decode(row.row)
+    last = [_LAST.decode(one.row) for one in found.others[BUSINESS]]
     if then.known_position is not None:  # all that had been recorded by then
         reached = _Reached(then.known_position, 0.0)
     last.sort(key=lambda one: one.business_id)
@@ -140,28 +172,34 @@ class _Reached(msgspec.Struct):
     lag_s: float
 
 
+_REACHED: Final = msgspec.json.Decoder(_Reached)
+_LAST: Final = msgspec.json.Decoder(LastWebhook)
+
+
 def _once(holdings: Iterable[Holding]) -> list[Holding]:
     named = {(one.kind, one.entity.business_id, one.id): one for one in holdings}
     return [named[name] for name in sorted(named)]
 
 
 async def _holdings_then(
-    read_side: ReadSide, owners: Sequence[Owner], then: Then, limit: int
+    read_side: ReadSide, found: _Found, then: Then
 ) -> tuple[list[Holding], bool]:
     """Fold what people had; the second tells whether there was more than is looked at."""
-    assert then.as_of is not None
-    rows = await _rows(read_side, table.then(owners, then.as_of, limit + 1), then)
-    places = [table.read_place(row) for row in rows]
+    # What gives access by itself is folded first, of whoever bought first: the rest may be cut.
+    in_order = sorted(found.holdings, key=lambda one: (one.place is None, one.place or 0))
+    places = [_PLACE.decode(one.row) for one in in_order]
     streams = {one.stream_id: _stream(one) for one in places}
     parts = await in_parts(read_side, list(streams.values())) if streams else []
     holdings: list[Holding] = []
     for part in parts:
         statement = history.of_streams([one.stream_id for one in part])
-        found = await read_side.database.rows(statement)
+        rows = await read_side.database.rows(statement)
         # Folding takes its time, in which the server takes webhooks.
-        holdings += await asyncio.to_thread(_folded, found, places, then)
-    is_cut = sum(map(len, parts)) < len(streams) or len(places) > limit
-    return holdings, is_cut
+        holdings += await asyncio.to_thread(_folded, rows, places, then)
+    return holdings, found.is_cut or sum(map(len, parts)) < len(streams)
+
+
+_PLACE: Final = msgspec.json.Decoder(Place)
 
 
 def _stream(place: Place) -> StreamPlace:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from msgspec import Meta
 
 from api.answers.access import AccessAnswer
+from api.answers.persons import Person
 from api.http.operations import Operation
 from api.http.parameters import Text
 from api.queries.holdings import gather
@@ -27,7 +28,7 @@ class AccessQuery(PersonQuery, frozen=True, kw_only=True):
 
 
 async def _access(read_side: ReadSide, query: AccessQuery) -> AccessAnswer:
-    found, product_id = await gather(read_side, query), query.product_id
+    found, product_id = await gather(read_side, query, Person), query.product_id
     policy = read_side.rules.policy.current()
     answer = access(found.holdings, found.at, policy, product_id, is_known=found.is_known)
     # Of another product it may be doubted what it likes.

@@ -19,6 +19,8 @@ from domain.timeline import Entry
 from projections.read_models import customers, identities, timeline
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from api.queries.read_side import ReadSide
 
 CURSOR: Final = Cursor("customer", timeline.TimelineKey)
@@ -62,13 +64,27 @@ async def customer_then(
     Raises:
         ApiError: 503; the database is away, or what was known then is still being prepared.
     """
+    found = await customers_then(read_side, [customer_id], then)
+    tenants = sorted(tenant for tenant, _ in found)
+    tenant = business_id or next(iter(tenants), "")
+    return found.get((tenant, customer_id))
+
+
+async def customers_then(
+    read_side: ReadSide, customer_ids: Sequence[str], then: Then
+) -> dict[tuple[str, str], Customer]:
+    """Return customers as of an instant, of every tenant, by business and id.
+
+    Raises:
+        ApiError: 503; the database is away, or what was known then is still being prepared.
+    """
     assert then.as_of is not None
-    asked = customers.objects_then(customer_id, then.as_of)
+    asked = customers.objects_then(customer_ids, then.as_of)
     objects = await read_side.snapshots.rows(asked, then.known_position)
-    asked = identities.said_then(customer_id, then.as_of)
+    asked = identities.said_then(customer_ids, then.as_of)
     said = await read_side.snapshots.rows(asked, then.known_position)
     told = [identities.read_said(row) for row in said]
-    return customers.add_up(customer_id, objects, told, then.as_of, business_id)
+    return customers.add_up(objects, told, then.as_of)
 
 
 async def _timeline(read_side: ReadSide, query: CustomerPage) -> Page[Entry]:

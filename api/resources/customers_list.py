@@ -13,7 +13,7 @@ from api.http.parameters import Text
 from api.http.questions import PastPage
 from api.queries.persons import Email, ExternalId
 from api.queries.time_travel import then_of
-from api.resources.customers import customer_then
+from api.resources.customers import customers_then
 from domain.customer import Customer
 from projections.read_models import customers
 from projections.read_models.claims import Asked
@@ -58,17 +58,15 @@ async def _list(read_side: ReadSide, query: CustomersQuery) -> Page[Customer]:
 
 
 async def _customers(read_side: ReadSide, places: list[Place], then: Then) -> list[Customer]:
+    ids = [place.customer_id for place in places]
     if then.as_of is None:
-        statement = customers.by_ids([place.customer_id for place in places])
+        statement = customers.by_ids(ids)
         rows = await read_side.snapshots.rows(statement, then.known_position)
         read = [customers.read(row) for row in rows]
         found = {(one.business_id, one.customer_id): one for one in read}
-        listed = [found.get((place.business_id, place.customer_id)) for place in places]
     else:
-        listed = [
-            await customer_then(read_side, place.customer_id, then, place.business_id)
-            for place in places
-        ]
+        found = await customers_then(read_side, ids, then)
+    listed = [found.get((place.business_id, place.customer_id)) for place in places]
     # Between the two statements a late webhook may have given a customer's only thing to another.
     return [one for one in listed if one is not None]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta
 
+from api.answers.persons import Identified
 from api.answers.state import (
     HeldKey,
     HeldPurchase,
@@ -62,14 +64,18 @@ async def state(read_side: ReadSide, query: PersonQuery) -> State:
     Raises:
         ApiError: 404, nothing of the person was there at that time; 400; 503.
     """
-    found = await gather(read_side, query)
+    found = await gather(read_side, query, Identified)
     if not found.is_known:
         raise never_seen("customer")
     return _state(found, read_side.rules.policy.current())
 
 
-def _state(found: Gathered, policy: Policy) -> State:
+def _state(found: Gathered[Identified], policy: Policy) -> State:
     judgements = judge(found.holdings, found.at, policy)
+    of_product: dict[str, list[Judgement]] = defaultdict(list)
+    for one in judgements:
+        for product_id in one.holding.product_ids:
+            of_product[product_id].append(one)
     subscriptions = [
         _subscription(one, one.holding.entity)
         for one in judgements
@@ -102,7 +108,7 @@ def _state(found: Gathered, policy: Policy) -> State:
         ],
         unpaid=_unpaid(found.holdings),
         products=[
-            _product(product_id, decide(judgements, product_id))
+            _product(product_id, decide(of_product[product_id], product_id))
             for product_id in products(found.holdings)
         ],
         doubts=[*found.doubts, *doubts(found.holdings, found.at)],

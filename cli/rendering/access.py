@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from api.answers.access import AccessAnswer, Claimant, Freshness
+    from api.answers.access import AccessAnswer, Freshness
+    from api.answers.persons import Person
     from api.http.questions import Past
     from domain.access.access import Access, Evidence
     from domain.access.doubts import Doubt
@@ -45,10 +46,13 @@ def in_short(access: Access) -> str:
     return "access" if access.until is None else f"access until {moment(access.until)} (UTC)"
 
 
-def who(customers: Sequence[Claimant]) -> Iterable[str]:
-    """Write which customers the person is."""
+def who(customers: Sequence[Person]) -> Iterable[str]:
+    """Write which customers the person is, and by which claim."""
     for one in customers:
-        yield f"customer {one.customer_id} of {one.business_id}"
+        claim = one.claims[0]
+        by = f", by {claim.key} of {spoken(claim.kind)} {claim.id} ({claim.webhook_id})"
+        is_claimed = claim.key != "customer_id"
+        yield f"customer {one.customer_id} of {one.business_id}{by if is_claimed else ''}"
 
 
 def show_sureness(console: Console, doubts: Sequence[Doubt], freshness: Freshness) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from api.answers.persons import Identified
     from api.resources.lifecycle import Lifecycle
     from domain.aggregates.subscription import SubscriptionEntity
     from domain.customer import Customer
@@ -73,8 +74,8 @@ def show_customers(console: Console, customers: Sequence[Customer]) -> None:
     show_table(console, heads, rows)
 
 
-def _who(customer: Customer, past: str) -> Iterator[str]:
-    yield f"customer {customer.customer_id} of {customer.business_id}{past}"
+def names(customer: Customer | Identified) -> Iterator[str]:
+    """Write what names a customer."""
     for name, value in (
         ("e-mail", customer.email),
         ("name", customer.name),
@@ -85,6 +86,11 @@ def _who(customer: Customer, past: str) -> Iterator[str]:
     if customer.metadata:
         pairs = (f"{key}={value}" for key, value in sorted(customer.metadata.items()))
         yield f"metadata {', '.join(pairs)}"
+
+
+def _who(customer: Customer, past: str) -> Iterator[str]:
+    yield f"customer {customer.customer_id} of {customer.business_id}{past}"
+    yield from names(customer)
     yield f"seen from {moment(customer.first_seen_at)} to {moment(customer.last_seen_at)} (UTC)"
     for currency, total in sorted(customer.totals.items()):
         yield f"paid {money(total.paid, currency)}, refunded {money(total.refunded, currency)}"

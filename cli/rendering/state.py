@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cli.rendering.access import in_short, show_sureness, who
+from cli.rendering.customers import names
 from cli.rendering.pages import past_of
 from cli.rendering.tables import show_line, show_table
 from cli.rendering.words import NOTHING, day, moment, money, often
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 
 def show_state(console: Console, found: State, query: Past) -> None:
     """Print a person's state."""
-    for line in who(found.customers):
+    for one, line in zip(found.customers, who(found.customers), strict=True):
         show_line(console, f"{line}{past_of(query)}")
+        for named in names(one):
+            show_line(console, named)
     show_line(console, f"{in_short(found.access)}: {found.access.reason.text}")
     _show_subscriptions(console, "Active subscriptions", found.active)
     _show_subscriptions(console, "Not active, but with access", found.in_grace)

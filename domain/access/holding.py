@@ -52,10 +52,12 @@ def _holding(aggregate: Aggregate, kind: str, entity_id: str) -> Holding:
     known = aggregate.find(kind, entity_id)
     assert known is not None, "it has been folded"
     entries = aggregate.folded()[kind, entity_id].entries
-    moved = [one.occurred_at for one in entries if one.verdict is Verdict.APPLIED]
-    last = ([one for one in entries if one.verdict is not Verdict.REFUSED] or entries)[-1]
+    newest_first = entries[::-1]
+    moved = (one.occurred_at for one in newest_first if one.verdict is Verdict.APPLIED)
+    taken = (one for one in newest_first if one.verdict is not Verdict.REFUSED)
+    last = next(taken, newest_first[0])
     assert last.occurred_at is not None, "only a notice has no time"
-    since = _began_at(known.entity, moved[-1] if moved else None)
+    since = _began_at(known.entity, next(moved, None))
     return Holding(kind, known.entity, since, last.webhook_id, last.occurred_at)
 
 

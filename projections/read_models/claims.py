@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from functools import cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from psycopg.types.json import Jsonb
 
@@ -11,7 +12,6 @@ from postgres.statement import Statement
 from projections.read_models.identities import NOW, THEN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from projections.read_models.identities import Moment
@@ -27,8 +27,8 @@ _OF_CUSTOMER: Final = """
 _OF_FIELD: Final = """
     SELECT c.business_id, c.customer_id, n.kind, n.id, {key} AS key, n.webhook_id, n.first_position
     FROM (
-        SELECT DISTINCT i.business_id, i.customer_id FROM identities AS i
-        WHERE {among} AND i.customer_id IS NOT NULL AND {begun}
+        SELECT DISTINCT i.business_id, i.customer_id FROM {among}
+        AND i.customer_id IS NOT NULL AND {begun}
     ) AS c
     CROSS JOIN LATERAL (
         SELECT i.kind, i.id, {told}.webhook_id, i.first_position, i.email_folded,
@@ -44,6 +44,14 @@ _OF_FIELD: Final = """
         WHERE i.customer_id = c.customer_id AND i.business_id = c.business_id AND {holds}
     )
 """
+# The planner takes a list of JSON for a hundred things, whatever is in it: so one plan is for all.
+# Kept apart, each pair is looked for by the index.
+_WITH_PAIR: Final = """
+    jsonb_array_elements(%(pairs)s) AS pair CROSS JOIN LATERAL (
+        SELECT * FROM identities AS i
+        WHERE i.{pairs} @> pair AND i.{pairs} <> '{{}}' OFFSET 0
+    ) AS i
+"""
 _FIRST_KEY: Final = """
     CROSS JOIN LATERAL (
         SELECT k.key FROM unnest(%(keys)s::text[]) WITH ORDINALITY AS k (key, place)
@@ -58,32 +66,59 @@ _OF_THINGS: Final = """
         AND {payment_holds} LIMIT 1
     )) AS customer_id, i.kind, i.id, 'metadata.' || claimed.key AS key, {told}.webhook_id,
         i.first_position
-    FROM identities AS i {fact} {first_key}
-    WHERE i.metadata @> ANY (%(pairs)s::jsonb[]) AND i.metadata <> '{{}}' AND {holds}
-    AND i.metadata ->> claimed.key = %(external_id)s
+    FROM {source} {fact} {first_key}
+    WHERE {holds} AND pair ? claimed.key AND i.metadata ->> claimed.key = %(external_id)s
 """
-_AMONG: Final = "(%(business_id)s::text IS NULL OR business_id = %(business_id)s)"
-# Who has had something first comes first, and checkouts after all else: where there are more than
-# are answered, whoever puts the id of another into checkouts of his own pushes nobody out.
-_PAGE: Final = """
-    SELECT business_id, customer_id, kind, id, key, webhook_id FROM (
-        SELECT *, dense_rank() OVER (
-            ORDER BY noticed_alone, appeared_at, business_id, customer_id
-        ) AS place FROM (
-            SELECT *,
-                bool_and(kind = 'notice') OVER of_customer AS noticed_alone,
-                min(first_position) OVER of_customer AS appeared_at,
-                row_number() OVER (
-                    PARTITION BY business_id, customer_id
-                    ORDER BY kind = 'notice', first_position DESC, key
-                ) AS nth
-            FROM ({claims}) AS claims
-            WHERE customer_id IS NOT NULL AND {among}
-            WINDOW of_customer AS (PARTITION BY business_id, customer_id)
-        ) AS counted
-    ) AS placed
-    WHERE place <= %(persons_max)s AND nth <= %(claims_max)s
-    ORDER BY place, nth
+_BOUND: Final = "(%(business_id)s::text IS NULL OR claims.business_id = %(business_id)s)"
+# Buyers come first, whoever bought first; then those who have tried to; checkouts after all else.
+# Where there are more than are answered, whoever puts the id of another into checkouts of his own,
+# or into payments that fail, pushes nobody out who has paid.
+_PERSONS: Final = """
+    WITH claims AS MATERIALIZED (
+        SELECT * FROM ({claims}) AS claims WHERE customer_id IS NOT NULL AND {bound}
+    ), placed AS (
+        SELECT c.business_id, c.customer_id, row_number() OVER (
+            ORDER BY bought.at, c.noticed_alone, c.appeared_at, c.business_id, c.customer_id
+        ) AS place
+        FROM (
+            SELECT business_id, customer_id, bool_and(kind = 'notice') AS noticed_alone,
+                min(first_position) AS appeared_at
+            FROM claims GROUP BY business_id, customer_id
+        ) AS c
+        CROSS JOIN LATERAL (
+            SELECT min(p.first_position) AS at FROM periods AS p
+            WHERE p.customer_id = c.customer_id AND p.business_id = c.business_id
+            AND {period_holds} AND (
+                p.kind = 'subscription' AND p.status NOT IN ('pending', 'failed')
+                OR p.kind = 'payment' AND p.status = 'succeeded'
+                OR p.kind = 'license_key'
+            )
+        ) AS bought
+    ), {told}
+"""
+_PLACED: Final = (
+    "SELECT claims.*, placed.place FROM claims JOIN placed USING (business_id, customer_id)"
+)
+# Of one id there is one customer to each business.
+_BY_BUSINESS: Final = """
+    SELECT claims.*, dense_rank() OVER (ORDER BY business_id) AS place
+    FROM ({claims}) AS claims WHERE {bound}
+"""
+_TOLD: Final = """
+    persons AS MATERIALIZED (
+        SELECT place, business_id, customer_id, json_agg(
+            json_build_object('kind', kind, 'id', id, 'key', key, 'webhook_id', webhook_id)
+            ORDER BY nth
+        ) AS claims
+        FROM (
+            SELECT *, row_number() OVER (
+                PARTITION BY place ORDER BY kind = 'notice', first_position DESC, key
+            ) AS nth
+            FROM ({placed}) AS placed WHERE place <= %(persons_max)s
+        ) AS numbered
+        WHERE nth <= %(claims_max)s
+        GROUP BY place, business_id, customer_id
+    )
 """
 
 
@@ -98,55 +133,59 @@ class Asked(NamedTuple):
     external_id: str | None = None
     keys: tuple[str, ...] = ()
 
-
-class Claimed(NamedTuple):
-    """A customer, and what says that it is meant: a thing, the key, the newest fact that says so.
-
-    `key` is `metadata.…`, `customer.metadata.…`, `customer.email` or `customer_id`.
-    """
-
-    business_id: str
-    customer_id: str
-    kind: str
-    id: str
-    key: str
-    webhook_id: str
+    @property
+    def by(self) -> str:
+        """What is asked by: the name of the one that is given."""
+        if self.customer_id is not None:
+            return "customer_id"
+        return "external_id" if self.email is None else "email"
 
 
 def claims(asked: Asked, as_of: datetime | None) -> Statement:
-    """Select every claim of what is asked by, with the columns of `Claimed` and a place in time."""
-    moment = NOW if as_of is None else THEN
+    """Select every claim of what is asked by: whose, of which thing, and where it stands.
+
+    `key` is `metadata.…`, `customer.metadata.…`, `customer.email` or `customer_id`; `webhook_id` is
+    of the newest fact that says so.
+    """
     params: dict[str, object] = {**asked._asdict(), "keys": list(asked.keys), "as_of": as_of}
-    if asked.customer_id is not None:
-        return Statement(_OF_CUSTOMER.format(**_parts(moment)), params)
     if asked.email is not None:
-        sql = _of_field(
+        params["email"] = folded_email(asked.email)
+    if asked.external_id is not None:
+        params["pairs"] = Jsonb([{key: asked.external_id} for key in asked.keys])
+    return Statement(_claims(asked.by, NOW if as_of is None else THEN), params)
+
+
+@cache
+def _claims(by: str, moment: Moment) -> str:
+    if by == "customer_id":
+        return _OF_CUSTOMER.format(**_parts(moment))
+    if by == "email":
+        return _of_field(
             moment,
             "email",
             "'customer.email'",
-            "i.email_folded = %(email)s",
+            "identities AS i WHERE i.email_folded = %(email)s",
             "",
             "n.email_folded = %(email)s",
         )
-        return Statement(sql, params | {"email": folded_email(asked.email)})
-    params["pairs"] = [Jsonb({key: asked.external_id}) for key in asked.keys]
     things = _OF_THINGS.format(
         **_parts(moment),
         payment_holds=moment.holds.replace("i.", "p."),
+        source=_WITH_PAIR.format(pairs="metadata"),
         first_key=_FIRST_KEY.format(pairs="i.metadata"),
     )
     customers = _of_field(
         moment,
         "customer_metadata",
         "'customer.metadata.' || claimed.key",
-        "i.customer_metadata @> ANY (%(pairs)s::jsonb[]) AND i.customer_metadata <> '{}'",
+        f"{_WITH_PAIR.format(pairs='customer_metadata')} WHERE true",
         _FIRST_KEY.format(pairs="n.customer_metadata"),
         "n.customer_metadata ->> claimed.key = %(external_id)s",
     )
-    return Statement(f"{things} UNION ALL {customers}", params)
+    return f"{things} UNION ALL {customers}"
 
 
-def page(
+def persons(
     asked: Asked,
     *,
     as_of: datetime | None,
@@ -154,16 +193,26 @@ def page(
     persons_max: int,
     claims_max: int,
 ) -> Statement:
-    """Select the customers that are meant, with so many claims each, who appeared first first."""
+    """Begin a statement with `persons`: the customers that are meant, with so many claims each.
+
+    They are numbered by `place`, the first buyer first; where a customer's id is asked by, which
+    several businesses may have, by business.
+    """
     every = claims(asked, as_of)
-    sql = _PAGE.format(claims=every.sql, among=_AMONG)
     limits = {"business_id": business_id, "persons_max": persons_max, "claims_max": claims_max}
+    sql = _persons(asked.by, NOW if as_of is None else THEN)
     return Statement(sql, every.params | limits)
 
 
-def read(row: Sequence[Any]) -> Claimed:
-    """Read a row of `page`."""
-    return Claimed(*cast("Sequence[str]", row))
+@cache
+def _persons(by: str, moment: Moment) -> str:
+    period_holds = moment.holds.replace("i.", "p.")
+    every = _claims(by, moment)
+    if by == "customer_id":
+        placed = _BY_BUSINESS.format(claims=every, bound=_BOUND)
+        return f"WITH {_TOLD.format(placed=placed)}"
+    told = _TOLD.format(placed=_PLACED)
+    return _PERSONS.format(claims=every, bound=_BOUND, period_holds=period_holds, told=told)
 
 
 def _of_field(moment: Moment, field: str, key: str, among: str, joined: str, condition: str) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
+from psycopg.types.json import Jsonb
 
 from domain.aggregates.dispute import OPEN
 from domain.aggregates.routing import NOTICE
@@ -16,7 +17,7 @@ from postgres.statement import Statement
 from projections.bound import of_business
 from projections.read_models.claims import claims
 from projections.read_models.identities import NOW, THEN
-from projections.read_models.periods import OBJECTS_THEN
+from projections.read_models.periods import OBJECTS_OF_MANY_THEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,8 +31,9 @@ _BY_ID: Final = (
     " AS c WHERE customer_id = %(customer_id)s"
 )
 _BY_IDS: Final = (
-    f"SELECT {', '.join(Customer.__struct_fields__)} FROM customers"  # noqa: S608 -- names
-    " WHERE customer_id = ANY (%(customer_ids)s)"
+    f"SELECT {', '.join(Customer.__struct_fields__)} FROM"  # noqa: S608 -- names
+    " jsonb_array_elements_text(%(customer_ids)s) AS asked CROSS JOIN LATERAL"
+    " (SELECT * FROM customers WHERE customer_id = asked OFFSET 0) AS found"
 )
 # At one moment a thing says one thing, so the place of its first event tells all rows apart.
 _PAGE: Final = """
@@ -46,14 +48,22 @@ _PAGE: Final = """
     ORDER BY i.first_position DESC LIMIT %(limit)s
 """
 _OBJECTS: Final = """
-    SELECT o.business_id, o.kind, o.status, o.created_at, facts.last_seen_at, facts.refused,
-        coalesce(o.currency, o.payment_currency), o.amount, o.past_due_ends_at
+    SELECT o.business_id, o.owner_id, o.kind, o.status, o.created_at, facts.last_seen_at,
+        facts.refused, coalesce(o.currency, o.payment_currency), o.amount, o.past_due_ends_at
     FROM objects AS o CROSS JOIN LATERAL (
         SELECT max(t.occurred_at) AS last_seen_at,
             count(*) FILTER (WHERE t.verdict IN ('refused', 'anomaly')) AS refused
         FROM timeline AS t WHERE t.stream_id = o.stream_id AND t.kind = o.kind AND t.id = o.id
         AND t.occurred_at <= %(as_of)s
     ) AS facts
+"""
+_OF_CLAIM: Final = "SELECT business_id, customer_id FROM ({}) AS c"
+# Few claim what is asked by, whatever the planner thinks: it is to begin with them.
+_OF_CLAIMANTS: Final = """
+    (SELECT DISTINCT business_id, customer_id FROM ({}) AS claimed) AS a CROSS JOIN LATERAL (
+        SELECT * FROM identities AS i
+        WHERE i.customer_id = a.customer_id AND i.business_id = a.business_id OFFSET 0
+    ) AS i
 """
 _TOLD: Final = ("email", "name", "phone_number", "metadata")
 """The fields that are taken from what is said of a customer."""
@@ -71,6 +81,7 @@ class _Object(NamedTuple):
     """A row of `objects_then`."""
 
     business_id: str
+    customer_id: str
     kind: str
     status: str | None
     created_at: datetime
@@ -89,7 +100,7 @@ def by_id(customer_id: str, business_id: str | None = None) -> Statement:
 
 def by_ids(customer_ids: Sequence[str]) -> Statement:
     """Select the customers with these ids, of every tenant."""
-    return Statement(_BY_IDS, {"customer_ids": list(customer_ids)})
+    return Statement(_BY_IDS, {"customer_ids": Jsonb(list(customer_ids))})
 
 
 def page(
@@ -102,18 +113,14 @@ def page(
 ) -> Statement:
     """Select the places of customers who claim all that is asked by, after the cursor `before`."""
     moment = NOW if as_of is None else THEN
-    source = "identities AS i"
     params: dict[str, object] = {}
-    for number, one in enumerate(asked):
+    among = []
+    for one in asked:
         every = claims(one, as_of)
         own = {name: value for name, value in every.params.items() if value is not None}
         params = {**every.params, **params, **own}
-        among = f"SELECT DISTINCT business_id, customer_id FROM ({every.sql}) AS c"  # noqa: S608 -- constants
-        source = (
-            f"({among}) AS a{number}"
-            f" JOIN {source} ON i.customer_id = a{number}.customer_id"
-            f" AND i.business_id = a{number}.business_id"
-        )
+        among.append(_OF_CLAIM.format(every.sql))
+    source = _OF_CLAIMANTS.format(" INTERSECT ".join(among)) if among else "identities AS i"
     sql = _PAGE.format(
         source=source, holds=moment.holds, earlier_holds=moment.holds.replace("i.", "e.")
     )
@@ -131,38 +138,47 @@ def read(row: Sequence[object]) -> Customer:
     return msgspec.convert(dict(zip(Customer.__struct_fields__, row, strict=True)), Customer)
 
 
-def objects_then(customer_id: str, as_of: datetime, business_id: str | None = None) -> Statement:
-    """Select what belonged to a customer as of an instant, an object a row."""
-    asked = {"customer_id": customer_id, "as_of": as_of, "bound_to": business_id}
-    return Statement(OBJECTS_THEN + _OBJECTS, asked)
+def objects_then(customer_ids: Sequence[str], as_of: datetime) -> Statement:
+    """Select what belonged to customers as of an instant, an object a row."""
+    asked = {"customer_ids": list(customer_ids), "as_of": as_of}
+    return Statement(OBJECTS_OF_MANY_THEN + _OBJECTS, asked)
 
 
 def add_up(
-    customer_id: str,
-    rows: Sequence[Sequence[Any]],
-    said: Sequence[Said],
-    as_of: datetime,
-    business_id: str | None = None,
-) -> Customer | None:
+    rows: Sequence[Sequence[Any]], said: Sequence[Said], as_of: datetime
+) -> dict[tuple[str, str], Customer]:
     """Add up the rows of `objects_then` and what had been said by then, as the view does.
 
-    Of two tenants that share the id, the first counts, unless one is given. None where nothing
-    was there that named the customer.
+    The customers of all tenants are named by business and id. Of whom nothing was there that named
+    him, there is none.
     """
-    every = [_Object(*row) for row in rows]
-    noticed = [one for one in said if one.kind == NOTICE]
-    there = {thing.business_id for thing in every} | {one.business_id for one in noticed}
-    tenant = min(there, default=None) if business_id is None else business_id
-    if tenant is None or tenant not in there:
-        return None
-    objects = [thing for thing in every if thing.business_id == tenant]
+    objects: dict[tuple[str, str], list[_Object]] = defaultdict(list)
+    for thing in (_Object(*row) for row in rows):
+        objects[thing.business_id, thing.customer_id].append(thing)
+    told: dict[tuple[str, str], list[Said]] = defaultdict(list)
+    for one in said:
+        told[one.business_id, one.customer_id].append(one)
+    there = {named for named, own in told.items() if any(one.kind == NOTICE for one in own)}
+    return {
+        named: _added_up(*named, objects.get(named, []), told[named], as_of)
+        for named in sorted(there | set(objects))
+    }
+
+
+def _added_up(
+    business_id: str,
+    customer_id: str,
+    objects: Sequence[_Object],
+    said: Sequence[Said],
+    as_of: datetime,
+) -> Customer:
     seen = [(thing.created_at, thing.last_seen_at) for thing in objects] or [
-        (one.valid_from, one.valid_from) for one in noticed if one.business_id == tenant
+        (one.valid_from, one.valid_from) for one in said if one.kind == NOTICE
     ]
     kinds = Counter(thing.kind for thing in objects)
     stands = Counter((thing.kind, thing.status) for thing in objects)
     return Customer(
-        business_id=tenant,
+        business_id=business_id,
         customer_id=customer_id,
         subscriptions=kinds["subscription"],
         active_subscriptions=sum(
@@ -181,12 +197,12 @@ def add_up(
         first_seen_at=min(first for first, _ in seen),
         last_seen_at=max(last for _, last in seen),
         totals=_totals(objects),
-        **_newest([one for one in said if one.business_id == tenant]),
+        **newest(said),
     )
 
 
-def _newest(said: Sequence[Said]) -> dict[str, Any]:
-    """Take each field from the first that says it, of what counts most first."""
+def newest(said: Sequence[Said]) -> dict[str, Any]:
+    """Take each field of who it is from the first that says it, of what counts most first."""
     telling = {
         name: next((one for one in said if getattr(one, name) is not None), None) for name in _TOLD
     }

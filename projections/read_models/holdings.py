@@ -7,6 +7,7 @@ with the fact that its status rests on, in one statement that searches one index
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -17,6 +18,7 @@ from domain.aggregates.erasure import ERASURE
 from ledger.application import Ledger
 from postgres.statement import Statement
 from projections.read_model import Column, ReadModel
+from projections.read_models import claims
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,11 +26,14 @@ if TYPE_CHECKING:
     from domain.aggregate import Aggregate
     from domain.entity import Entity
     from projections.read_model import Row
+    from projections.read_models.claims import Asked
 
 FRESHNESS: Final = "freshness"
 """The kind of the row that tells how far the read models are, the age of what they lack, in s."""
 BUSINESS: Final = "business"
 """The kind of the rows that tell the last webhook of each business."""
+PERSON: Final = "person"
+"""The kind of the rows that tell who is meant, and what claims say so."""
 _Held: TypeAlias = "tuple[str, Entity, datetime, str, datetime]"
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -74,22 +79,15 @@ HOLDINGS: Final = ReadModel(
 )
 
 
-class Owner(NamedTuple):
-    """Whose things are asked for: a customer, of one business or of any."""
-
-    business_id: str | None
-    customer_id: str
-
-
 class Found(NamedTuple):
-    """A row of `now`: a holding in JSON; or what FRESHNESS and BUSINESS say.
+    """A row of `now` or `then`: a holding, or what its kind says, in JSON.
 
-    `customer_id` is that of the owner whose it is; None for what only stands against a payment.
+    `place` is that of the person whose it is; None for what only stands against a payment.
     """
 
     kind: str
     row: str
-    customer_id: str | None
+    place: int | None
 
 
 class Place(NamedTuple):
@@ -101,33 +99,67 @@ class Place(NamedTuple):
     first_position: int
 
 
-_ONE_OWNER: Final = """
-    WITH owners AS MATERIALIZED (
-        SELECT %(business_id)s::text AS business_id, %(customer_id)s::text AS customer_id
-    )"""
-"""For the planner: of one it knows that it is one, and then plans once for all of them."""
-_OWNERS: Final = """
-    WITH owners AS MATERIALIZED (
-        SELECT * FROM unnest(%(business_ids)s::text[], %(customer_ids)s::text[])
-            AS owner (business_id, customer_id)
-    )"""
-# What stands against a payment counts whoever it names: it is no matter of the customer.
-_NOW: Final = """, own AS MATERIALIZED (
-        SELECT o.* FROM owners CROSS JOIN LATERAL (
-            SELECT t.kind, t.id, t.business_id, t.customer_id, t.holding
-            FROM holdings AS t WHERE t.customer_id = owners.customer_id
-            AND (owners.business_id IS NULL OR t.business_id = owners.business_id)
-            ORDER BY t.first_position DESC LIMIT %(limit)s
+# What gives access by itself comes first, whatever else there is of the customer. What stands
+# against a payment counts whoever it names: it is no matter of the customer.
+_OWNED: Final = """, owners AS MATERIALIZED (
+        SELECT place, business_id, customer_id FROM persons
+        ORDER BY place LIMIT %(owners_max)s
+    ), own AS MATERIALIZED (
+        SELECT o.*, owners.place FROM owners CROSS JOIN LATERAL (
+            SELECT {columns} FROM {table} AS t
+            WHERE t.customer_id = owners.customer_id AND t.business_id = owners.business_id
+            AND {holds}
+            ORDER BY t.kind IN ('subscription', 'license_key') DESC, t.first_position DESC
+            LIMIT %(each_max)s
         ) AS o
-    ), businesses AS (
-        SELECT business_id FROM own UNION SELECT business_id FROM owners
+        ORDER BY owners.place LIMIT %(all_max)s
     )
-    SELECT kind, holding AS row, customer_id FROM own
+"""
+_OWNED_NOW: Final = _OWNED.format(
+    table="holdings", columns="t.kind, t.id, t.business_id, t.holding", holds="true"
+)
+_NOW: Final = """, businesses AS (
+        SELECT DISTINCT business_id FROM owners
+    )
+    SELECT kind, holding AS row, place FROM own
     UNION ALL
     (SELECT t.kind, t.holding, NULL FROM own AS p
     JOIN holdings AS t ON t.payment_id = p.id AND t.business_id = p.business_id
         AND t.kind = 'dispute'
-    WHERE p.kind = 'payment' LIMIT %(limit)s)
+    WHERE p.kind = 'payment' LIMIT %(all_max)s)
+    UNION ALL
+"""
+_OWNED_THEN: Final = _OWNED.format(
+    table="periods",
+    columns="t.kind, t.id, t.stream_id, t.business_id, t.first_position",
+    holds="t.valid @> %(as_of)s::timestamptz",
+)
+_THEN: Final = """
+    SELECT 'place' AS kind,
+        json_build_array(kind, id, stream_id, first_position)::text AS row, place
+    FROM own
+    UNION ALL
+    (SELECT 'place', json_build_array(t.kind, t.id, t.stream_id, t.first_position)::text, NULL
+    FROM own AS p
+    JOIN periods AS t ON t.payment_id = p.id AND t.business_id = p.business_id
+        AND t.kind IN ('refund', 'dispute') AND t.valid @> %(as_of)s::timestamptz
+    WHERE p.kind = 'payment' LIMIT %(all_max)s)
+    UNION ALL
+"""
+_PERSONS: Final = """
+    SELECT 'person' AS kind, json_build_object('business_id', p.business_id,
+        'customer_id', p.customer_id, 'claims', p.claims)::text AS row, p.place
+    FROM persons AS p
+"""
+_IDENTIFIED: Final = """
+    SELECT 'person' AS kind, json_build_object('business_id', p.business_id,
+        'customer_id', p.customer_id, 'claims', p.claims, 'email', who.email, 'name', who.name,
+        'phone_number', who.phone_number, 'metadata', coalesce(who.metadata, '{}'),
+        'sources', who.sources)::text AS row, p.place
+    FROM persons AS p CROSS JOIN LATERAL (
+        SELECT * FROM customer_identities AS c
+        WHERE c.customer_id = p.customer_id AND c.business_id = p.business_id OFFSET 0
+    ) AS who
 """
 _FRESHNESS: Final = """
     SELECT 'freshness' AS kind, json_build_object('position', shown.position, 'lag_s',
@@ -135,7 +167,7 @@ _FRESHNESS: Final = """
             SELECT greatest(extract(epoch FROM clock_timestamp() - recorded_at)::float8, 0)
             FROM raphus.ledger_events WHERE notification_id = shown.position + 1
         ), 0)
-    )::text AS row, NULL::text AS customer_id
+    )::text AS row, NULL::bigint AS place
     FROM (
         SELECT coalesce(max(notification_id), 0) AS position FROM raphus.projections_tracking
         WHERE application_name = %(application)s
@@ -154,26 +186,29 @@ _BUSINESSES: Final = """
     WITH businesses AS (
         SELECT * FROM unnest(%(business_ids)s::text[]) AS asked (business_id)
     )"""
-_THEN: Final = """, own AS (
-        SELECT t.kind, t.id, t.stream_id, t.business_id, t.first_position
-        FROM owners CROSS JOIN LATERAL (
-            SELECT * FROM periods AS t WHERE t.customer_id = owners.customer_id
-            AND (owners.business_id IS NULL OR t.business_id = owners.business_id)
-            AND t.valid @> %(as_of)s::timestamptz ORDER BY t.first_position DESC LIMIT %(limit)s
-        ) AS t
-    )
-    SELECT kind, id, stream_id, first_position FROM own
-    UNION
-    (SELECT t.kind, t.id, t.stream_id, t.first_position FROM own AS p
-    JOIN periods AS t ON t.payment_id = p.id AND t.business_id = p.business_id
-        AND t.kind IN ('refund', 'dispute') AND t.valid @> %(as_of)s::timestamptz
-    WHERE p.kind = 'payment' ORDER BY t.first_position DESC LIMIT %(limit)s)
-"""
 
 
-def now(owners: Sequence[Owner], limit: int) -> Statement:
-    """Select what owners have, as much of each, the newest; and how fresh that is."""
-    return Statement(f"{_of(owners)}{_NOW} UNION ALL {_FRESHNESS}", _params(owners, limit))
+_PERSONS_NOW: Final = f"{_OWNED_NOW}{_NOW}{_PERSONS} UNION ALL {_FRESHNESS}"
+_IDENTIFIED_NOW: Final = f"{_OWNED_NOW}{_NOW}{_IDENTIFIED} UNION ALL {_FRESHNESS}"
+_PERSONS_THEN: Final = f"{_OWNED_THEN}{_THEN}{_PERSONS}"
+
+
+class Limits(NamedTuple):
+    """How much is selected at the most: of persons, of those whose things count, of things."""
+
+    persons_max: int
+    claims_max: int
+    owners_max: int
+    each_max: int
+    all_max: int
+
+
+def now(asked: Asked, limits: Limits, business_id: str | None, *, identified: bool) -> Statement:
+    """Select who is meant, what they have, and how fresh that is.
+
+    Who is `identified` is told with what names him.
+    """
+    return _of(asked, None, limits, business_id, _IDENTIFIED_NOW if identified else _PERSONS_NOW)
 
 
 def freshness(business_ids: Sequence[str]) -> Statement:
@@ -185,19 +220,34 @@ def freshness(business_ids: Sequence[str]) -> Statement:
     return Statement(_BUSINESSES + _FRESHNESS, params)
 
 
-def then(owners: Sequence[Owner], as_of: datetime, limit: int) -> Statement:
-    """Select where to find what owners had as of an instant, as much of each."""
-    return Statement(_of(owners) + _THEN, {**_params(owners, limit), "as_of": as_of})
+def then(asked: Asked, as_of: datetime, limits: Limits, business_id: str | None) -> Statement:
+    """Select who was meant as of an instant, and where to find what they had."""
+    return _of(asked, as_of, limits, business_id, _PERSONS_THEN)
+
+
+def _of(
+    asked: Asked, as_of: datetime | None, limits: Limits, business_id: str | None, rest: str
+) -> Statement:
+    begin = claims.persons(
+        asked,
+        as_of=as_of,
+        business_id=business_id,
+        persons_max=limits.persons_max,
+        claims_max=limits.claims_max,
+    )
+    params = {**begin.params, **limits._asdict(), "application": Ledger.name}
+    return Statement(_together(begin.sql, rest), params)
+
+
+@cache
+def _together(begin: str, rest: str) -> str:
+    # psycopg keeps what it has parsed of statements up to 4,096 characters.
+    return " ".join(f"{begin}{rest}".split())
 
 
 def read(row: Sequence[object]) -> Found:
-    """Read a row of `now` or `freshness`."""
+    """Read a row of `now`, `then` or `freshness`."""
     return Found(*row)  # type: ignore[arg-type]  # what the statement selects
-
-
-def read_place(row: Sequence[object]) -> Place:
-    """Read a row of `then`."""
-    return Place(*row)  # type: ignore[arg-type]  # what the statement selects
 
 
 def holding(found: Found) -> Holding:
@@ -220,18 +270,3 @@ _SHAPES: Final[Mapping[str, type[_Held]]] = {
     for name, kind in KINDS.items()
 }
 _DECODERS: Final = {name: msgspec.json.Decoder(shape) for name, shape in _SHAPES.items()}
-
-
-def _of(owners: Sequence[Owner]) -> str:
-    return _ONE_OWNER if len(owners) == 1 else _OWNERS
-
-
-def _params(owners: Sequence[Owner], limit: int) -> dict[str, object]:
-    asked: dict[str, object] = {"limit": limit, "application": Ledger.name}
-    if len(owners) == 1:
-        return {**asked, **owners[0]._asdict()}
-    return {
-        **asked,
-        "business_ids": [owner.business_id for owner in owners],
-        "customer_ids": [owner.customer_id for owner in owners],
-    }

@@ -89,6 +89,7 @@ class Said(NamedTuple):
     """What a thing had said of its customer, and the newest fact that said so by then."""
 
     business_id: str
+    customer_id: str
     kind: str
     valid_from: datetime
     webhook_id: str
@@ -99,14 +100,15 @@ class Said(NamedTuple):
     metadata: dict[str, str] | None
 
 
-def said_then(customer_id: str, as_of: datetime) -> Statement:
-    """Select all that had been said of a customer by an instant, what counts most first."""
+def said_then(customer_ids: Sequence[str], as_of: datetime) -> Statement:
+    """Select all that had been said of customers by an instant, what counts most first."""
     return Statement(
-        "SELECT i.business_id, i.kind, i.valid_from, f.webhook_id, f.occurred_at,"  # noqa: S608 -- constants
+        "SELECT i.business_id, i.customer_id, i.kind, i.valid_from, f.webhook_id, f.occurred_at,"  # noqa: S608 -- constants
         " i.email, i.name, i.phone_number, i.customer_metadata"
         f" FROM identities AS i {THEN.fact}"
-        f" WHERE i.customer_id = %(customer_id)s AND {THEN.begun} ORDER BY {THEN.newest_first}",
-        {"customer_id": customer_id, "as_of": as_of},
+        f" WHERE i.customer_id = ANY (%(customer_ids)s) AND {THEN.begun}"
+        f" ORDER BY {THEN.newest_first}",
+        {"customer_ids": list(customer_ids), "as_of": as_of},
     )
 
 

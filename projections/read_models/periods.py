@@ -33,9 +33,14 @@ def may_lose(aggregate: Aggregate, webhook_ids: AbstractSet[str]) -> bool:
     Otherwise periods are only added, behind the last one.
     """
     for folded in aggregate.folded().values():
-        new = [fact for fact in folded.facts if fact.webhook_id in webhook_ids]
-        old = [fact for fact in folded.facts if fact.webhook_id not in webhook_ids]
-        if new and old and new[0].occurred_at <= old[-1].occurred_at:
+        facts = folded.facts
+        begin = len(facts)
+        while begin and facts[begin - 1].webhook_id in webhook_ids:
+            begin -= 1
+        old, new = facts[:begin], facts[begin:]
+        if old and new and new[0].occurred_at <= old[-1].occurred_at:
+            return True
+        if any(fact.webhook_id in webhook_ids for fact in old):
             return True
         if any(len(fact.observations) > 1 for fact in new):
             return True
@@ -51,27 +56,30 @@ PERIODS: Final = ReadModel(
     loses=may_lose,
 )
 
-OBJECTS_THEN: Final = """
+_OBJECTS_THEN: Final = """
     WITH own AS (
         SELECT * FROM periods
-        WHERE customer_id = %(customer_id)s AND valid @> %(as_of)s::timestamptz
+        WHERE customer_id = {customer_ids} AND valid @> %(as_of)s::timestamptz
     ), objects AS (
-        SELECT t.*, p.currency AS payment_currency FROM own AS t
+        SELECT t.*, p.currency AS payment_currency, t.customer_id AS owner_id FROM own AS t
         LEFT JOIN periods AS p ON t.kind = 'refund' AND p.kind = 'payment'
             AND p.id = t.payment_id AND p.business_id = t.business_id
             AND p.valid @> %(as_of)s::timestamptz
         UNION ALL
-        SELECT t.*, p.currency FROM own AS p
+        SELECT t.*, p.currency, p.customer_id FROM own AS p
         JOIN periods AS t ON t.payment_id = p.id AND t.business_id = p.business_id
             AND t.kind IN ('refund', 'dispute') AND t.customer_id IS NULL
             AND t.valid @> %(as_of)s::timestamptz
         WHERE p.kind = 'payment'
     )
 """
+OBJECTS_THEN: Final = _OBJECTS_THEN.format(customer_ids="%(customer_id)s")
 """Begins a statement with `objects`: what belonged to a customer as of an instant, as it was.
 
-Like the view `customer_objects`: its own customer counts, else its payment's.
+Like the view `customer_objects`: its own customer counts, else its payment's: `owner_id`.
 """
+OBJECTS_OF_MANY_THEN: Final = _OBJECTS_THEN.format(customer_ids="ANY (%(customer_ids)s)")
+"""Begins one with what belonged to any of many customers."""
 _OF_PAYMENT: Final = (
     " LEFT JOIN periods AS p ON p.kind = 'payment' AND p.id = t.payment_id"
     " AND p.business_id = t.business_id AND p.valid @> %(as_of)s::timestamptz"

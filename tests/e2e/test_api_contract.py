@@ -15,7 +15,6 @@ from api.openapi import document
 from api.queries.persons import WAYS
 from api.resources.access import GET_ACCESS
 from api.resources.erasures import ERASE
-from api.resources.persons import LIST_PERSONS
 from api.resources.workflows import RETRY
 from api.routes import OPERATIONS
 from api.webhooks.endpoint import PATH
@@ -82,7 +81,7 @@ def _make_sense(case: Case) -> None:
         if re.fullmatch("[0-9]{4}-.*T.*", str(query[name])):
             query[name] = "2026-05-01T00:00:00Z"  # those to come are refused
     case.query = query
-    if case.operation.path in (GET_ACCESS.path, LIST_PERSONS.path):
+    if case.operation.path == GET_ACCESS.path:
         _name_one(case)
     asked = case.path_parameters.get("id") if case.path_parameters else None
     # Who is known is not erased: what was known then would be prepared anew.

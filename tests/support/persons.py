@@ -53,14 +53,38 @@ policies = st.just(Policy()) | st.builds(
 
 
 @st.composite
-def purchases(draw: DrawFn, customer_id: str = "cus_1") -> list[Delivery]:
-    """Draw what a customer does: few ids, instants and products, so that things meet often."""
-    customer = {"customer": {"customer_id": customer_id}}
-    drawn = [
-        _drawn(draw, type_, number, customer)
-        for number, type_ in enumerate(draw(st.lists(st.sampled_from(_TYPES), max_size=8)))
-    ]
+def purchases(
+    draw: DrawFn, customer_id: str = "cus_1", *, of_one_payment: bool = False
+) -> list[Delivery]:
+    """Draw what a customer does: few ids, instants and products, so that things meet often.
+
+    All that happens `of_one_payment` concerns the same one, which bought something once.
+    """
+    customer: dict[str, Any] = {"customer": {"customer_id": customer_id}}
+    if of_one_payment:
+        against = draw(st.lists(st.sampled_from(_AGAINST), min_size=2, max_size=5))
+        types, ids = ["payment.succeeded", *against], ["1"]
+        customer |= {"subscription_id": None}
+    else:
+        types, ids = draw(st.lists(st.sampled_from(_TYPES), max_size=8)), ["1", "2"]
+    drawn = [_drawn(draw, type_, number, customer, ids) for number, type_ in enumerate(types)]
     return [said(*one, **data) for *one, data in drawn]
+
+
+@st.composite
+def rivals(draw: DrawFn) -> tuple[list[Delivery], list[Delivery]]:
+    """Draw what two customers do who claim to be one person.
+
+    Often the first has a licence key that names what only the second has, ended or not.
+    """
+    own, others = draw(purchases()), draw(purchases("cus_2"))
+    if draw(st.booleans()):
+        key = {"id": "lic_9", "status": "active", "customer_id": "cus_1", "product_id": "pdt_1"}
+        own.append(said("license_key.created", 5, "msg_key", **key, subscription_id="sub_9"))
+        word = draw(st.sampled_from(["active", "expired", "failed", "on_hold"]))
+        about = {"subscription_id": "sub_9", "customer_id": "cus_2", "product_id": "pdt_1"}
+        others.append(said(f"subscription.{word}", 5, "msg_others", **about))
+    return own, others
 
 
 _TYPES = (
@@ -71,9 +95,14 @@ _TYPES = (
 )
 
 
-def _drawn(draw: DrawFn, type_: str, number: int, customer: dict[str, Any]) -> list[Any]:
+_AGAINST = ("refund.succeeded", "dispute.lost", "dispute.accepted")
+
+
+def _drawn(
+    draw: DrawFn, type_: str, number: int, customer: dict[str, Any], ids: list[str]
+) -> list[Any]:
     kind = type_.partition(".")[0]
-    mine = draw(st.sampled_from(["1", "2"]))
+    mine = draw(st.sampled_from(ids))
     data_of: dict[str, dict[str, Any]] = {
         "subscription": {
             "subscription_id": f"sub_{mine}",

@@ -261,9 +261,9 @@ def test_an_end_that_dodo_contradicts_is_listed_and_the_subscription_gives_acces
     now = customers.read(row)
     assert (now.active_subscriptions, now.refused) == (1, 1)
     then = NOON + timedelta(minutes=1)
-    was = rows(database, customers.objects_then("cus_1", then))
-    told = map(identities.read_said, rows(database, identities.said_then("cus_1", then)))
-    assert customers.add_up("cus_1", was, list(told), then) == now
+    was = rows(database, customers.objects_then(["cus_1"], then))
+    told = map(identities.read_said, rows(database, identities.said_then(["cus_1"], then)))
+    assert list(customers.add_up(was, list(told), then).values()) == [now]
 
 
 def through_payment() -> list[Delivery]:
@@ -309,7 +309,7 @@ INDEXED = [
     ),
     LISTINGS["disputes"].page({"open": True}, before=None, limit=50),
     LISTINGS["subscriptions"].page({"status": "on_hold"}, before=None, limit=50),
-    customers.objects_then("cus_1", NOON),
+    customers.objects_then(["cus_1"], NOON),
     *(
         periods.page(listing, given, as_of=NOON, before=None, limit=50)
         for listing in LISTINGS.values()
