@@ -92,9 +92,15 @@ class SnapshotCache:
         """
         if position is None:
             return await self._database.rows(statement)
+        schema = snapshots.schema_at(position)
+        await self._have(position)
+        with suppress(psycopg.errors.UndefinedTable):
+            return await self._database.rows(statement, schema)
+        # It was dropped since it was noted: by an erasure, or since others were used more.
+        self._noted_at.pop(position, None)
         await self._have(position)
         try:
-            return await self._database.rows(statement, snapshots.schema_at(position))
+            return await self._database.rows(statement, schema)
         except psycopg.errors.UndefinedTable as error:
             self._noted_at.pop(position, None)
             raise _preparing() from error
