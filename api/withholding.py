@@ -24,10 +24,10 @@ from api.resources.erasures import ListedErasure
 from api.resources.health import Ready
 from api.resources.workflows import RouteNow
 from domain.aggregates.catalogue import KINDS
-from domain.aggregates.dispute import DisputeEntity
-from domain.aggregates.refund import RefundEntity
+from domain.entity import Entity
 from domain.explanation.evidence import Source
 from domain.explanation.explain import Explanation
+from domain.personal_data import is_emptied
 from workflows.outbox.queries import QueuedJob, RecordedAttempt
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ NAMES: Final = frozenset(
         "tax_id",
     }
 )
-"""The fields that name a person, wherever they stand."""
+"""The fields that name a person, wherever they stand; of an object, all that an erasure empties."""
 OTHER_NAMES: Final[Mapping[type, frozenset[str]]] = {RouteNow: frozenset({"name"})}
 """Fields of these names that do not."""
 # A body has everything; people write what they like as a reason; an error of a job quotes what it
@@ -65,9 +65,7 @@ OTHER_NAMES: Final[Mapping[type, frozenset[str]]] = {RouteNow: frozenset({"name"
 ALSO: Final[Mapping[type, frozenset[str]]] = {
     WholeEvent: frozenset({"body"}),
     AnotherBody: frozenset({"body"}),
-    RefundEntity: frozenset({"reason"}),
     ListedErasure: frozenset({"reason", "requested_by"}),
-    DisputeEntity: frozenset({"reason", "remarks"}),
     QueuedJob: frozenset({"problem"}),
     RecordedAttempt: frozenset({"answer"}),
 }
@@ -95,7 +93,10 @@ def withheld_fields(struct: type, why: str) -> frozenset[str]:
     """Return the fields of a struct that are withheld for a reason; not what quotes others."""
     if why == INSTANCE:
         return OF_INSTANCE.get(struct, frozenset())
-    named = NAMES & set(getattr(struct, "__struct_fields__", ()))
+    fields = frozenset[str](getattr(struct, "__struct_fields__", ()))
+    named = NAMES & fields
+    if issubclass(struct, Entity):
+        named |= {name for name in fields if is_emptied(name)}
     return named - OTHER_NAMES.get(struct, frozenset()) | ALSO.get(struct, frozenset())
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
+
+import msgspec
 
 from domain.personal_data import order_of
 from domain.stream_id import parts_of
-from domain.timeline import Entry, Fact, Folded, describe, fold
+from domain.timeline import Entry, Fact, Folded, describe, fold, last_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from domain.entity import Entity, Kind, Observation
     from domain.event import Event
+    from domain.timeline import Change
 
 
 class Known(NamedTuple):
@@ -99,16 +104,33 @@ class Aggregate:
             if min(saying.occurred_at for saying in sayings) <= instant
             for saying in sayings
         ]
-        return sorted(occurred, key=lambda event: event.originator_version)
+        return sorted(occurred, key=place_in_log)
 
     def timeline(self) -> list[Entry]:
-        """Return every fact with its verdict, in timeline order."""
+        """Return every fact with its verdict, in timeline order, without what it changes."""
         judged = [
             (fact[:3], entry)
             for folded in self.folded().values()
             for fact, entry in zip(folded.facts, folded.entries, strict=True)
         ]
         return [entry for _, entry in sorted(judged, key=lambda pair: (pair[0], pair[1].id))]
+
+    def lines(self, since: AbstractSet[str] | None = None) -> list[Entry]:
+        """Return the timeline with what each fact changes.
+
+        It begins with the first fact under one of the webhook-ids `since`, if they are given.
+        """
+        entries, folded = self.timeline(), self.folded()
+        if since is not None:
+            first = next((n for n, one in enumerate(entries) if one.webhook_id in since), 0)
+            entries = entries[first:]
+        counts = Counter((entry.kind, entry.id) for entry in entries)
+        # A thing's own facts stand in the same order, so these are its last ones.
+        changes = {
+            named: last_changes(self._kinds[named[0]], folded[named], counts[named])
+            for named in counts.keys() & folded.keys()
+        }
+        return [_changing(one, changes.get((one.kind, one.id))) for one in entries]
 
     def entities(self) -> list[Known]:
         """Return what is known about each thing that the stream is about."""
@@ -163,14 +185,25 @@ class Aggregate:
         return sayings
 
 
+def place_in_log(event: Event) -> tuple[int, int]:
+    """Return where an event stands among those of its aggregate.
+
+    Not all of them need be of one stream, which alone would number them: see `domain.homes`.
+    """
+    return event.position or 0, event.originator_version
+
+
+def _changing(entry: Entry, changes: Iterator[tuple[Change, ...]] | None) -> Entry:
+    of_this = next(changes) if changes else ()
+    return msgspec.structs.replace(entry, changes=of_this) if of_this else entry
+
+
 def _fact(sayings: list[Saying]) -> Fact:
     ordered, event = sayings, sayings[0].event
     if len(sayings) > 1:
         # Several bodies under one webhook-id: which of them came first must not matter.
         ordered = sorted(sayings, key=lambda saying: saying.order)
-        event = min(
-            (saying.event for saying in sayings), key=lambda event: event.originator_version
-        )
+        event = min((saying.event for saying in sayings), key=place_in_log)
     first = ordered[0]
     if event.position is None or event.recorded_at is None:
         raise ValueError("only recorded events can be folded")

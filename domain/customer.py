@@ -50,3 +50,7 @@ class Customer(msgspec.Struct, frozen=True):
     phone_number: str | None
     metadata: dict[str, str]
     sources: dict[str, SaidBy]
+    entitlement_grants: int
+    credits: int
+    dunnings: int
+    abandoned_checkouts: int

@@ -6,14 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal
+from operator import attrgetter
+from typing import Any, Final, Literal
 
 import msgspec
 
-from domain.delivery import Delivery, read_envelope
-from domain.field_readers import identity, own_fields, reader_of, text
+from domain.delivery import ID_CHARS_MAX, Delivery, UnreadableError, read_envelope
+from domain.field_readers import identity, instant, own_fields, reader_of, text
 from domain.payload import LINKS, Payload, PayloadReader
+from domain.personal_data import is_emptied
 from domain.state_machine import Machine, Standing
+from domain.stream_id import stream_id
+
+CREATED_AT: Final = "created_at"
+"""The one field that names a thing, together with others, and is no id but an instant."""
 
 
 class Drift(msgspec.Struct, frozen=True):
@@ -67,19 +73,24 @@ def _as_it_comes(status: str) -> str:
 class Kind:
     """One kind of thing: its machine, its entity, and where its `data` keeps what it is.
 
-    `stream_field` names the aggregate whose stream takes the deliveries (a refund's is its
-    payment). `as_word` turns an observed status into a word of the event types. `derived` are
-    the fields that no single body states, each with its value where nothing tells another.
+    `named_by` are the fields of `data` that name a thing together where no single one does: then
+    the entity's `id_field` is made of them, joined as in a stream's id. `stream_fields` name the
+    aggregate whose stream takes the deliveries (a refund's is its payment). `status_field` is empty
+    where `data` says no status. `as_word` turns an observed status into a word of the event types.
+    `derived` are the fields that no single body states, each with its value where nothing tells
+    another, and `told` declares the fields of `data` that they follow from.
     """
 
     machine: Machine
     entity: type[Entity]
     id_field: str
-    stream_field: str = ""
+    named_by: tuple[str, ...] = ()
+    stream_fields: tuple[str, ...] = ()
     status_field: str = "status"
     stage_field: str = ""
     as_word: Callable[[str], str] = _as_it_comes
     derived: Mapping[str, object] = field(default_factory=dict)
+    told: type[msgspec.Struct] | None = None
 
     @cached_property
     def name(self) -> str:
@@ -102,17 +113,51 @@ class Kind:
         }
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The fields of `data` that name a thing."""
+        return self.named_by or (self.id_field,)
+
+    @cached_property
+    def comparable(self) -> tuple[tuple[str, Callable[[object], object]], ...]:
+        """The fields of which a timeline tells how they change, each with how it is read.
+
+        What people write, or what tells who somebody is, no timeline repeats.
+        """
+        unsaid = {self.status_field, self.stage_field}
+        return tuple(
+            (name, read)
+            for name, read in self.readers.items()
+            if name not in unsaid and not is_emptied(name)
+        )
+
+    @cached_property
+    def comparable_places(self) -> range:
+        """The places of these fields among them."""
+        return range(len(self.comparable))
+
+    @cached_property
+    def compared(self) -> Callable[[Payload], tuple[object, ...]]:
+        """Gives these fields of a payload as they stand there."""
+        names = [name for name, _ in self.comparable]
+        if len(names) > 1:
+            return attrgetter(*names)
+        return lambda payload: tuple(getattr(payload, name) for name in names)
+
+    @cached_property
     def payloads(self) -> PayloadReader:
         """How bodies are read: what the machine asks, and what the entity declares, not derived."""
         state = filter(None, (self.status_field, self.stage_field))
         alone = self.machine.unannounced.values()
         judged: dict[str, object] = dict.fromkeys(state, str) | dict.fromkeys(alone, bool)
-        return PayloadReader(self.name, judged | self._stated)
+        named = dict.fromkeys(self.names, str)
+        told = own_fields(self.told) if self.told else {}
+        return PayloadReader(self.name, judged | named | self._stated | told)
 
     @property
     def _stated(self) -> dict[str, object]:
         declared = own_fields(self.entity)
-        return {name: declared[name] for name in declared if name not in self.derived}
+        made = {self.id_field} if self.named_by else set()
+        return {name: declared[name] for name in declared if name not in {*self.derived, *made}}
 
     def observe(self, delivery: Delivery) -> tuple[datetime, Observation]:
         """Read when a body says that something happened, in UTC, and what it says of the state.
@@ -121,14 +166,37 @@ class Kind:
             UnreadableError: the body does not say what a delivery must say.
         """
         occurred_at, payload = self.payloads.read(delivery.body)
-        status = text(getattr(payload, self.status_field))
+        status = text(getattr(payload, self.status_field)) if self.status_field else None
         stage = text(getattr(payload, self.stage_field)) if self.stage_field else None
         standing = Standing(self.as_word(status) if status else None, stage)
         return occurred_at, Observation(payload, standing, delivery)
 
     def id_of(self, payload: Payload) -> str | None:
         """Return the entity's id, None where there is none."""
-        return identity(getattr(payload, self.id_field))
+        if not self.named_by:
+            return identity(getattr(payload, self.id_field))
+        return self._joined([_name(field, getattr(payload, field)) for field in self.named_by])
+
+    def place_of(self, data: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return what names the stream that takes a delivery, beyond its kind and tenant.
+
+        Raises:
+            UnreadableError: `data` does not name the thing, or not the stream.
+        """
+        wanted = *self.names, *self.stream_fields
+        read = {name: _name(name, data.get(name)) for name in wanted}
+        for name, value in read.items():
+            if value is None:
+                sort = "a time" if name == CREATED_AT else "an id"
+                raise UnreadableError(f"data.{name} is missing, or not {sort}")
+        if self._joined([read[name] for name in self.names]) is None:
+            raise UnreadableError("the ids in data are too long together")
+        return tuple(str(read[name]) for name in self.stream_fields or self.names)
+
+    def _joined(self, parts: list[str | None]) -> str | None:
+        known = [part for part in parts if part is not None]
+        joined = known[0] if len(self.names) == 1 else stream_id(*known)
+        return joined if len(known) == len(parts) and len(joined) <= ID_CHARS_MAX else None
 
     def read(self, newest_first: list[Observation]) -> dict[str, object]:
         """Read the fields from the newest observation; links keep their last known value."""
@@ -138,6 +206,13 @@ class Kind:
             known = (link(observation.payload) for observation in newest_first)
             values[name] = next(filter(None, known), None)
         return values
+
+
+def _name(field: str, value: object) -> str | None:
+    if field != CREATED_AT:
+        return identity(value)
+    moment = instant(value)
+    return None if moment is None else str(msgspec.to_builtins(moment))
 
 
 def spoken(name: str) -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from decimal import Decimal
 from math import isfinite
-from typing import TYPE_CHECKING, Final, get_args, get_type_hints
+from typing import TYPE_CHECKING, Final, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -24,6 +25,12 @@ PAIRS_MAX: Final = 50
 """Of metadata: Dodo takes no more (docs.dodopayments.com/api-reference/metadata)."""
 KEY_CHARS_MAX: Final = 100
 """Of a key of metadata; Dodo's have 40 at the most."""
+DECIMAL_INTEGER_DIGITS_MAX: Final = 10
+DECIMAL_PLACES_MAX: Final = 28
+"""Of credits: they are NUMERIC(38, 28) (`balance_create_ledger_entry_params.py` of Dodo's SDK)."""
+_DECIMAL = re.compile(
+    rf"-?[0-9]{{1,{DECIMAL_INTEGER_DIGITS_MAX}}}(?:\.[0-9]{{1,{DECIMAL_PLACES_MAX}}})?"
+)
 _INTERVALS: Final = frozenset({"Day", "Week", "Month", "Year"})
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
@@ -58,6 +65,41 @@ def interval(value: object) -> str | None:
     return unit.capitalize() if unit and unit.capitalize() in _INTERVALS else unit
 
 
+def decimal(value: object) -> Decimal | None:
+    """Read a decimal number exactly, written as a text or as a number, `msgspec.Raw` or read.
+
+    Dodo documents texts, and has sent numbers (docs/dodo.md, section 6).
+    """
+    if isinstance(value, msgspec.Raw):
+        written = bytes(value)
+        value = plain(value) if written[:1] == b'"' else written.decode("ascii", "replace")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = repr(value)
+    if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
+        return None
+    return shortest(Decimal(value))
+
+
+def shortest(number: Decimal) -> Decimal:
+    """Return the same number written without needless zeros: one number is one text."""
+    whole, _, fraction = format(number, "f").partition(".")
+    text_ = ".".join(filter(None, (whole, fraction.rstrip("0"))))
+    return Decimal(0) if text_ in {"-0", "0"} else Decimal(text_)
+
+
+def plain(value: object) -> object:
+    """Decode what was left as it stands in a body; None where it cannot be."""
+    if not isinstance(value, msgspec.Raw):
+        return value
+    try:
+        return _decode_raw(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+_decode_raw = msgspec.json.Decoder(float_hook=float).decode
+
+
 def boolean(value: object) -> bool | None:
     """Read true or false."""
     return value if isinstance(value, bool) else None
@@ -65,10 +107,10 @@ def boolean(value: object) -> bool | None:
 
 def instant(value: object) -> datetime | None:
     """Read an RFC 3339 instant, in UTC."""
-    if not isinstance(value, str | datetime):
-        return None
     try:
-        return as_utc(msgspec.convert(value, datetime))
+        if isinstance(value, datetime):
+            return as_utc(value)
+        return as_utc(msgspec.convert(value, datetime)) if isinstance(value, str) else None
     except (msgspec.ValidationError, OverflowError):
         return None
 
@@ -111,6 +153,7 @@ _READERS: Final[dict[object, Callable[[object], object]]] = {
     int: integer,
     bool: boolean,
     datetime: instant,
+    Decimal: decimal,
     tuple[str, ...]: identities,
     dict[str, str]: metadata,
 }
@@ -125,14 +168,50 @@ _READERS_OF_TEXT: Final[Mapping[str, Callable[[object], object]]] = {
 
 def declared_type(annotation: object) -> object:
     """Return the type that a field is read as: that of `int | None` is `int`."""
-    if annotation in _READERS:
+    if annotation in _READERS or struct_of(annotation) is not None:
         return annotation
-    return next((arg for arg in get_args(annotation) if arg in _READERS), annotation)
+    known = (arg for arg in get_args(annotation) if arg in _READERS or struct_of(arg) is not None)
+    return next(known, annotation)
+
+
+def struct_of(annotation: object) -> type[msgspec.Struct] | None:
+    """Return the struct that a field is, or is a list of; None where it is neither."""
+    if get_origin(annotation) is tuple:
+        annotation = get_args(annotation)[0]
+    is_struct = isinstance(annotation, type) and issubclass(annotation, msgspec.Struct)
+    return cast("type[msgspec.Struct]", annotation) if is_struct else None
+
+
+def _structure(struct: type[msgspec.Struct]) -> Callable[[object], object]:
+    hints = get_type_hints(struct)
+    readers = {name: reader_of(name, hints[name]) for name in struct.__struct_fields__}
+
+    def read(value: object) -> object:
+        found = plain(value)
+        if not isinstance(found, dict):
+            return None
+        return struct(**{name: read(found.get(name)) for name, read in readers.items()})
+
+    return read
+
+
+def _structures(struct: type[msgspec.Struct]) -> Callable[[object], object]:
+    read = _structure(struct)
+
+    def read_all(value: object) -> tuple[object, ...]:
+        found = plain(value)
+        items = found[:ITEMS_MAX] if isinstance(found, list) else ()
+        return tuple(filter(None, map(read, items)))
+
+    return read_all
 
 
 def reader_of(name: str, annotation: object) -> Callable[[object], object]:
     """Choose the reader for a field by its declared type, and by its name's end."""
     declared = declared_type(annotation)
+    if (struct := struct_of(declared)) is not None:
+        of_many = get_origin(declared) is tuple
+        return _structures(struct) if of_many else _structure(struct)
     if declared is not str:
         return _READERS[declared]
     return next((read for end, read in _READERS_OF_TEXT.items() if name.endswith(end)), text)

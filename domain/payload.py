@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeAlias, TypeVar, cast
 
 import msgspec
@@ -25,8 +26,10 @@ from domain.field_readers import (
     identities,
     identity,
     instant,
+    integer,
     metadata,
     reader_of,
+    struct_of,
     text,
 )
 
@@ -68,6 +71,7 @@ class CartLine(msgspec.Struct, frozen=True, gc=False):
     """A line of a payment's cart."""
 
     product_id: Id | None = None
+    quantity: Integer | None = None
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -101,8 +105,24 @@ _WIRE: Final[Mapping[object, object]] = {
     bool: bool | None,
     datetime: datetime | None,
     tuple[str, ...]: Ids | None,
+    Decimal: msgspec.Raw,
 }
-"""How a declared type may stand in a body that is decoded at once."""
+"""How a declared type may stand in a body that is decoded at once.
+
+Decimals and structures are left as they stand there until somebody asks for them: most bodies are
+never asked, since fields are read from the newest one.
+"""
+
+
+def _wire(declared: object) -> object:
+    return msgspec.Raw if struct_of(declared) is not None else _WIRE[declared]
+
+
+class _Left(msgspec.Struct):
+    data: dict[str, msgspec.Raw]
+
+
+_decode_left = msgspec.json.Decoder(_Left).decode
 
 
 def _customer(value: object) -> Customer | None:
@@ -125,7 +145,10 @@ def _cart(value: object) -> tuple[CartLine, ...] | None:
     if not isinstance(value, list):
         return None
     lines = [line for line in value if isinstance(line, dict)]
-    return tuple(CartLine(identity(line.get("product_id"))) for line in lines[:ITEMS_MAX])
+    return tuple(
+        CartLine(identity(line.get("product_id")), integer(line.get("quantity")))
+        for line in lines[:ITEMS_MAX]
+    )
 
 
 _READERS: Final[Mapping[str, Callable[[object], object]]] = {
@@ -147,19 +170,21 @@ class PayloadReader:
     def __init__(self, kind: str, fields: Mapping[str, object]) -> None:
         """Take the fields, each with its declared type, that `data` may have beyond the links."""
         own = {name: declared for name, declared in fields.items() if name not in _READERS}
-        wire = [(name, _WIRE[declared_type(own[name])], None) for name in own]
+        wire = [(name, _wire(declared_type(own[name])), None) for name in own]
+        self._left = frozenset(name for name, type_, _ in wire if type_ is msgspec.Raw)
         payload = msgspec.defstruct(
             f"{kind}_payload", wire, bases=(Payload,), frozen=True, kw_only=True, gc=False
         )
         self._make = cast("Callable[..., Payload]", payload)
         decoder: Any = msgspec.json.Decoder(_Told[payload])  # type: ignore[valid-type]
         self._decode: Callable[[bytes], _Told[Payload]] = decoder.decode
-        self._readers = {**{name: reader_of(name, own[name]) for name in own}, **_READERS}
+        at_once = {name: reader_of(name, own[name]) for name in own if name not in self._left}
+        self._readers = {**at_once, **_READERS}
 
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields of `data` that are read."""
-        return tuple(self._readers)
+        return (*self._readers, *self._left)
 
     def read(self, body: bytes) -> tuple[datetime, Payload]:
         """Return when it is said to have happened, in UTC, and the payload.
@@ -182,6 +207,8 @@ class PayloadReader:
         envelope = read_envelope(body)
         data = envelope.data
         fields = {name: read(data.get(name)) for name, read in self._readers.items()}
+        left = _decode_left(body).data if self._left else {}
+        fields |= {name: left.get(name) for name in self._left}
         return envelope.timestamp, self._make(**fields)
 
 

@@ -93,6 +93,11 @@ _FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "refund": {"amount": "amount", "currency": "currency"},
     "dispute": {"amount": "amount", "currency": "currency"},
     "license_key": {"product_ids": "product_id"},
+    "entitlement_grant": {},
+    "credit": {},
+    "dunning": {},
+    "abandoned_checkout": {},
+    "payout": {"amount": "amount", "currency": "currency"},
 }
 """What each kind's periods say beyond the links, each with the field of `data` that says it."""
 
@@ -143,7 +148,8 @@ def _path(kind: Kind) -> _Path:
     links = {name: kind.links[name] for name in LINKED_BY if name in kind.links}
     linked_by = (source for name in links for source in LINKED_BY[name])
     # What comes after a kind's last field stays as it is by default.
-    own = names[names.index("product_ids") : names.index(list(sources)[-1]) + 1]
+    first = names.index("product_ids")
+    own: tuple[str, ...] = names[first : names.index([*sources][-1]) + 1] if sources else ()
     watched = attrgetter(*linked_by, "created_at", *sources.values())
     return _Path(kind, watched, links, tuple(_reader(kind, sources.get(name)) for name in own))
 

@@ -81,8 +81,11 @@ class Machine:
     anomaly. `final` states are left by a fact only, never by an observation alone. `observed_first`
     are statuses without an event, to be observed only before any fact has been applied.
     `unannounced` names, for an event, the field of a fact's data that says by `true` that nothing
-    came before it: that is no gap. `observed_freely` lets the status follow an observation in any
-    direction. `stages`, in order: a fact of a later stage than the current one opens the grid anew.
+    came before it: that is no gap. `at_once` names, for an event, another one that has happened
+    with it where an instant of a fact's data, in the field that is named, is not after the fact.
+    `unheralded` are states that no event announces: seeing one is no sign of a webhook that is
+    missing. `observed_freely` lets the status follow an observation in any direction. `stages`, in
+    order: a fact of a later stage than the current one opens the grid anew.
 
     Raises:
         ValueError: the grid, the ranks and the names contradict one another.
@@ -96,6 +99,8 @@ class Machine:
     final: frozenset[str] = frozenset()
     observed_first: frozenset[str] = frozenset()
     unannounced: Mapping[str, str] = field(default_factory=dict)
+    at_once: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    unheralded: frozenset[str] = frozenset()
     observed_freely: bool = False
     stages: tuple[str, ...] = ()
 
@@ -104,6 +109,9 @@ class Machine:
             raise ValueError(f"{self.kind}: the states, the final ones and others differ")
         if not set(self.unannounced) <= set(self.events):
             raise ValueError(f"{self.kind}: what is unannounced is no event")
+        together = {*self.at_once, *(word for word, _ in self.at_once.values())}
+        if not together <= set(self.events) or not self.unheralded <= set(self.states):
+            raise ValueError(f"{self.kind}: what happens at once is no event, or a state is none")
         if sorted(self.ranks) != sorted(self.events):
             raise ValueError(f"{self.kind}: the ranks and the events differ")
         _ = self.cells  # so that a grid that contradicts the names is refused at once
@@ -225,6 +233,7 @@ class Machine:
         while frontier:
             state = frontier.pop()
             onward = {self.cells[state, word].to for word in self.events} - reached - {state, None}
+            onward |= self.unheralded - reached - {state}
             reached |= {to for to in onward if to is not None}
             frontier += [to for to in onward if to not in self.final]
         return frozenset(reached | (self.observed_first if origin is None else set()))

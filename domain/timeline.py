@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from datetime import datetime, timedelta
+from itertools import compress
+from operator import ne
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -14,6 +16,14 @@ from domain.state_machine import Standing, Step, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+
+AT_ONCE: Final = timedelta(seconds=1)
+"""What data says to have happened at the time of a fact may be rounded to the next second."""
+
+
+CHANGES_MAX: Final = 20
+CHANGED_CHARS_MAX: Final = 200
 
 
 class Fact(NamedTuple):
@@ -32,11 +42,27 @@ class Fact(NamedTuple):
     observations: tuple[Observation, ...]
 
 
+Compared: TypeAlias = "tuple[object, ...]"
+"""The fields of a payload that are compared, as they stand there."""
+
+
+class Change(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
+    """What a webhook says of a field, against what the one before it in the timeline says.
+
+    A structure is its JSON, and a long text is cut.
+    """
+
+    field: str
+    from_: str | int | bool | None
+    to: str | int | bool | None
+
+
 class Entry(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
     """A fact with its verdict: one line of a timeline.
 
     `verdict` is None for a delivery of which no state machine is asked. `from` and `to` are
-    the statuses before and after.
+    the statuses before and after. `changes` are those of fields, `CHANGES_MAX` at the most, where
+    they are asked for; what people write of themselves is not among them.
     """
 
     kind: str
@@ -51,6 +77,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
     gap: bool
     from_: str | None
     to: str | None
+    changes: tuple[Change, ...]
 
 
 class Folded(NamedTuple):
@@ -123,9 +150,11 @@ def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
             if observation.standing.status is not None:
                 said = observation.standing.status
                 observed = observation.standing, fact
-        step = kind.machine.step(standing, fact.word, fact.observations[0].standing.stage, said)
-        if step.gap and any(
-            kind.machine.is_unannounced(fact.word, o.payload) for o in oldest_first
+        word = _word(kind, fact)
+        step = kind.machine.step(standing, word, fact.observations[0].standing.stage, said)
+        if step.gap and (
+            word != fact.word
+            or any(kind.machine.is_unannounced(fact.word, o.payload) for o in oldest_first)
         ):
             step = step._replace(gap=False)
         entries.append(_entry(kind, entity_id, fact, standing, step))
@@ -140,7 +169,10 @@ def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
 
 
 def follow(kind: Kind, folded: Folded) -> tuple[Standing, Drift | None]:
-    """Let the status follow the last observation where it may; tell where the two differ."""
+    """Let the status follow the last observation where it may; tell where the two differ.
+
+    That it is in a state which no event announces is no difference.
+    """
     standing = folded.standing
     if folded.observed is None:
         return standing, None
@@ -148,8 +180,11 @@ def follow(kind: Kind, folded: Folded) -> tuple[Standing, Drift | None]:
     status, stage = seen = place(kind, standing, observed)
     if seen == standing or status is None:
         return standing, None
+    followed = ahead(kind, standing, folded.led, observed)
+    if followed == seen and status in kind.machine.unheralded:
+        return followed, None
     drift = Drift(standing.status, status, standing.stage, stage, fact.occurred_at, fact.webhook_id)
-    return ahead(kind, standing, folded.led, observed), drift
+    return followed, drift
 
 
 def ahead(
@@ -199,6 +234,16 @@ def describe(kind: Kind, business_id: str, entity_id: str, folded: Folded) -> En
     )
 
 
+def _word(kind: Kind, fact: Fact) -> str:
+    """Return the event that a fact counts as: where two happen at once, the second one."""
+    if fact.word not in kind.machine.at_once:
+        return fact.word
+    second, field = kind.machine.at_once[fact.word]
+    moments = (instant(getattr(observation.payload, field)) for observation in fact.observations)
+    at_once = any(moment and moment <= fact.occurred_at + AT_ONCE for moment in moments)
+    return second if at_once else fact.word
+
+
 def _newness(kind: Kind) -> Callable[[Observation], tuple[int, int, tuple[bytes, bytes]]]:
     # Bodies under one webhook-id share their timestamp. A retry carries the later status, so
     # the machine's own order of stages and states decides; the bytes make it a total order, which
@@ -216,6 +261,41 @@ def _newness(kind: Kind) -> Callable[[Observation], tuple[int, int, tuple[bytes,
     return key
 
 
+def last_changes(kind: Kind, folded: Folded, count: int) -> Iterator[tuple[Change, ...]]:
+    """Tell, of each of so many last facts, what it says otherwise than the fact before it."""
+    newest = [said[-1].payload for *_, said in folded.steps()][-count - 1 :]
+    told = map(kind.compared, newest)
+    before = next(told)
+    if len(newest) == count:
+        # Nothing is before the first fact of all.
+        yield ()
+    for now in told:
+        yield () if before == now else _changed(kind, before, now)
+        before = now
+
+
+def _changed(kind: Kind, was: Compared, now: Compared) -> tuple[Change, ...]:
+    # Most fields stay, so those that differ are looked for before anything is read.
+    differing = compress(kind.comparable_places, map(ne, was, now))
+    changes: list[Change] = []
+    for place in differing:
+        name, read = kind.comparable[place]
+        old, new = read(was[place]), read(now[place])
+        if old != new:
+            changes.append(Change(name, _shortened(old), _shortened(new)))
+    return tuple(changes[:CHANGES_MAX])
+
+
+def _shortened(value: object) -> str | int | bool | None:
+    if value is None or isinstance(value, int):
+        return value
+    written = value if isinstance(value, str) else msgspec.to_builtins(value)
+    if not isinstance(written, str):
+        written = msgspec.json.encode(written).decode()
+    cut = len(written) > CHANGED_CHARS_MAX
+    return f"{written[: CHANGED_CHARS_MAX - 1]}…" if cut else written
+
+
 def _entry(kind: Kind, entity_id: str, fact: Fact, before: Standing, step: Step) -> Entry:
     return Entry(
         kind=kind.name,
@@ -230,4 +310,5 @@ def _entry(kind: Kind, entity_id: str, fact: Fact, before: Standing, step: Step)
         gap=step.gap,
         from_=before.status,
         to=step.to.status,
+        changes=(),
     )

@@ -19,7 +19,8 @@ from eventsourcing.utils import Environment
 from psycopg.errors import LockNotAvailable, ProgramLimitExceeded, ReadOnlySqlTransaction
 
 from domain.aggregates.factory import aggregate
-from domain.aggregates.routing import route
+from domain.aggregates.routing import NOTICE, route
+from domain.stream_id import stream_id
 from ledger.connection import ThreadConnection
 from ledger.mapper import LedgerMapper
 from ledger.recorder import LedgerRecorder
@@ -158,11 +159,21 @@ class Ledger(Application[str]):
 
     def _open(self, routed: Sequence[Routed]) -> Batch:
         recorder = cast("LedgerRecorder", self.recorder)
-        ends = recorder.select_ends([(to.stream_id, d.webhook_id) for d, to in routed])
+        # What was stored as a notice, before its type was understood, is there already.
+        asked = [
+            (stream, delivery.webhook_id)
+            for delivery, to in routed
+            for stream in dict.fromkeys((to.stream_id, stream_id(NOTICE, delivery.webhook_id)))
+        ]
+        ends = recorder.select_ends(asked)
         held: dict[str, list[Event]] = defaultdict(list)
         for stored in ends.held:
             event = cast("Event", self.mapper.to_domain_event(stored))
             held[event.originator_id].append(event)
+        for delivery, to in routed:
+            notice = stream_id(NOTICE, delivery.webhook_id)
+            if to.stream_id != notice and notice in held:
+                held[to.stream_id] += held[notice]
         return Batch(Stream(name, n, held[name]) for name, n in ends.versions.items())
 
 

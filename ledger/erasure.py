@@ -11,7 +11,7 @@ from uuid import uuid4
 from psycopg.rows import dict_row, tuple_row
 
 from domain.aggregates.erasure import TOPIC, Erasure, delivery_of, is_erasure, ranges, stream_of
-from domain.aggregates.routing import NOTICE
+from domain.aggregates.routing import NOTICE, route
 from domain.delivery import ErasedDelivery, UnreadableError, read_envelope
 from domain.event import Event
 from domain.field_readers import identity
@@ -45,7 +45,7 @@ _OWNED: Final = """
     UNION SELECT stream_id FROM raphus.periods WHERE customer_id = %(customer_id)s
 """
 _OF_STREAMS: Final = """
-    SELECT notification_id FROM raphus.ledger_events
+    SELECT notification_id FROM raphus.housed_events
     WHERE originator_id = ANY (%s) AND notification_id > %s AND notification_id <= %s
     ORDER BY notification_id
 """
@@ -124,6 +124,12 @@ class _Stored(NamedTuple):
         return self.event.position or 0
 
     @property
+    def home(self) -> str:
+        """The stream to which it belongs by what is understood now."""
+        recorded = self.event.originator_id
+        return route(self.event.delivery).stream_id if _is_notice(recorded) else recorded
+
+    @property
     def business_id(self) -> str:
         """The tenant, empty where the body does not say it."""
         stream = self.event.originator_id
@@ -143,7 +149,8 @@ class Search:
     his if his id stands in it as a word.
 
     `types` has the position of each row with something personal in it, and its type. `streams`
-    are those of his aggregates, `touched` those of rows with something personal in them.
+    are those of his aggregates, `homes` those to which rows with something personal in them
+    belong; `touched` are these and the ones under which such rows were recorded.
     """
 
     def __init__(self, conn: Connection[Any], customer_id: str, business_id: str | None) -> None:
@@ -154,6 +161,7 @@ class Search:
         self.reached = 0
         self.types: dict[int, str] = {}
         self.streams: set[str] = set()
+        self.homes: set[str] = set()
         self.touched: set[str] = set()
         self._businesses: set[str] = set()
         self._is_named = False
@@ -206,8 +214,8 @@ class Search:
         self._is_named = True
         if row.business_id:
             self._businesses.add(row.business_id)
-        if not _is_notice(row.event.originator_id):
-            self.streams.add(row.event.originator_id)
+        if not _is_notice(row.home):
+            self.streams.add(row.home)
         return self._note(row)
 
     def _take_unnamed(self, row: _Stored) -> list[int]:
@@ -237,7 +245,8 @@ class Search:
         if emptied(body) == body:
             return []
         self.types[row.position] = row.event.topic
-        self.touched.add(row.event.originator_id)
+        self.homes.add(row.home)
+        self.touched |= {row.home, row.event.originator_id}
         return [row.position]
 
     def _positions(self, statement: str, parameters: Sequence[object]) -> list[int]:

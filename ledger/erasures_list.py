@@ -28,7 +28,7 @@ _SINCE: Final = """
             UNION
             SELECT i.stream_id FROM raphus.identities AS i
             WHERE i.customer_id = asked.customer_id AND i.business_id = asked.business_id
-        ) AS his JOIN raphus.ledger_events AS e ON e.originator_id = his.stream_id
+        ) AS his JOIN raphus.housed_events AS e ON e.originator_id = his.stream_id
         WHERE e.notification_id > asked.position AND e.content_hash IS NULL
     ) AS later ON true
     GROUP BY asked.position

@@ -87,14 +87,15 @@ class _Fact(msgspec.Struct):
 
 
 _OF_CUSTOMER: Final = f"""
-    SELECT {", ".join(f"e.{column}" for column in Row._fields)}, e.hash, before.hash,
+    SELECT e.recorded_stream, {", ".join(f"e.{column}" for column in Row._fields[1:])}, e.hash,
+        before.hash, e.originator_id,
         (SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM raphus.timeline AS t
             WHERE t.webhook_id = e.webhook_id AND t.stream_id = e.originator_id)
     FROM (
         SELECT DISTINCT stream_id FROM raphus.customer_objects
         WHERE customer_id = %(customer_id)s
     ) AS streams
-    JOIN raphus.ledger_events AS e ON e.originator_id = streams.stream_id
+    JOIN raphus.housed_events AS e ON e.originator_id = streams.stream_id
     LEFT JOIN raphus.ledger_events AS before ON before.notification_id = e.notification_id - 1
     ORDER BY e.notification_id
 """  # noqa: S608 -- constants
@@ -111,14 +112,14 @@ def read(row: Sequence[Any], check: Check | None) -> Audited:
     Raises:
         AuditError: its state cannot be read, or is not a delivery of its stream.
     """
-    *columns, hash_, before, facts = row
+    *columns, hash_, before, home, facts = row
     recorded = Row._make(columns)
     delivery = delivery_of(recorded)
     if isinstance(delivery, str):
         raise AuditError(f"position {recorded.notification_id}: {delivery}")
     erased_by = delivery.erased_by if isinstance(delivery, ErasedDelivery) else None
     previous = GENESIS if recorded.notification_id == 1 else before
-    fact = _fact(recorded, delivery, facts)
+    fact = _fact(recorded._replace(originator_id=home), delivery, facts)
     return Audited(
         position=str(recorded.notification_id),
         recorded_at=recorded.recorded_at,

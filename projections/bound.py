@@ -16,9 +16,19 @@ _ALONE: Final = (
     "SELECT FROM raphus.ledger_events AS further"
     " WHERE further.originator_id = {line}.stream_id AND further.originator_version > 1))"
 )
+# What was recorded as such an event may belong to an aggregate by now: if it stands alone.
+_HOME: Final = (
+    f"CASE WHEN {{event}}.{{stream}} LIKE '{NOTICE}/%%' THEN coalesce(("  # noqa: S608 -- constants
+    "SELECT h.stream_id FROM raphus.ledger_events AS noticed"
+    " JOIN raphus.homes AS h ON h.position = noticed.notification_id"
+    " WHERE noticed.originator_id = {event}.{stream} AND NOT EXISTS ("
+    "SELECT FROM raphus.ledger_events AS further"
+    " WHERE further.originator_id = {event}.{stream} AND further.originator_version > 1)),"
+    " {event}.{stream}) ELSE {event}.{stream} END"
+)
 _OWN_EVENT: Final = (
     " AND EXISTS (SELECT FROM raphus.timeline AS own WHERE own.webhook_id = {event}.webhook_id"
-    " AND own.stream_id = {event}.{stream} AND own.business_id = %(bound_to)s"
+    f" AND own.stream_id = {_HOME} AND own.business_id = %(bound_to)s"
     f"{_ALONE.format(line='own')})"
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import (
     TYPE_CHECKING,
     Final,
@@ -19,6 +20,7 @@ import msgspec
 
 from domain.aggregates.catalogue import KINDS, STREAMS
 from domain.entity import Drift
+from domain.field_readers import struct_of
 from domain.state_machine import Verdict
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ _TYPES: Final[Mapping[object, str]] = {
     int: "bigint",
     bool: "boolean",
     datetime: "timestamptz",
+    Decimal: "numeric",
     Drift: "jsonb",
     Verdict: "text",
     tuple[str, ...]: "text[]",
@@ -54,18 +57,14 @@ def _never(_aggregate: Aggregate, _webhook_ids: AbstractSet[str]) -> bool:
     return False
 
 
-def _all(rows: list[Row], _webhook_ids: AbstractSet[str]) -> list[Row]:
-    return rows
-
-
 @dataclass(frozen=True)
 class ReadModel:
     """A table, and the rows that an aggregate has in it.
 
     `rows` is pure: the same events give the same rows, so what is written as they arrive and
     what a rebuild writes are equal. No two aggregates' rows share a `key`. `streams` are the first
-    parts of the ids of the streams that have rows here. `touched` may leave out rows that events
-    under these webhook-ids cannot have changed. No further event takes a key away, unless `loses`
+    parts of the ids of the streams that have rows here. `since` leaves out rows that events under
+    these webhook-ids cannot have changed. No further event takes a key away, unless `loses`
     tells that events under these webhook-ids may have: then the rows of the stream stand in place
     of those that it had.
     """
@@ -75,8 +74,12 @@ class ReadModel:
     columns: tuple[Column, ...]
     rows: Callable[[Aggregate], list[Row]]
     streams: frozenset[str]
-    touched: Callable[[list[Row], AbstractSet[str]], list[Row]] = _all
+    since: Callable[[Aggregate, AbstractSet[str]], list[Row]] | None = None
     loses: Callable[[Aggregate, AbstractSet[str]], bool] = _never
+
+    def touched(self, aggregate: Aggregate, webhook_ids: AbstractSet[str]) -> list[Row]:
+        """Return the rows that events under these webhook-ids may have changed."""
+        return self.since(aggregate, webhook_ids) if self.since else self.rows(aggregate)
 
 
 def columns_of(struct: type[msgspec.Struct]) -> tuple[Column, ...]:
@@ -94,8 +97,11 @@ def _column(name: str, annotation: object) -> Column:
         return Column(name, "text")
     if annotation in _TYPES:
         return Column(name, _TYPES[annotation])
+    if get_origin(annotation) is tuple:
+        return Column(name, "jsonb")
     declared, *others = get_args(annotation) or (annotation,)
-    return Column(name, _TYPES[declared], nullable=others == [type(None)])
+    type_ = "jsonb" if struct_of(declared) else _TYPES[declared]
+    return Column(name, type_, nullable=others == [type(None)])
 
 
 def of_entities(kind_name: str, *, table: str, key: tuple[str, ...]) -> ReadModel:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from domain.aggregate import Aggregate
     from projections.listing import Listing
 
-_SELECT: Final = f"SELECT {COLUMNS} FROM raphus.ledger_events"  # noqa: S608 -- constants
+_SELECT: Final = f"SELECT {COLUMNS} FROM raphus.housed_events"  # noqa: S608 -- constants
 _EVENTS: Final = f"{_SELECT} WHERE originator_id = "
-_IN_ORDER: Final = " ORDER BY originator_version"
+_IN_ORDER: Final = " ORDER BY notification_id"
 _mapper: Final = LedgerMapper()
 
 
@@ -41,14 +41,14 @@ def of_stream(stream_id: str) -> Statement:
 def of_streams(stream_ids: Sequence[str]) -> Statement:
     """Select the events of several streams."""
     where = "originator_id = ANY (%(stream_ids)s)"
-    statement = f"{_SELECT} WHERE {where} ORDER BY originator_id, originator_version"
+    statement = f"{_SELECT} WHERE {where} ORDER BY originator_id, notification_id"
     return Statement(statement, {"stream_ids": list(stream_ids)})
 
 
 def sizes(stream_ids: Sequence[str]) -> Statement:
     """Select the bytes of each of several streams, with its id."""
     statement = (
-        "SELECT originator_id, sum(octet_length(state))::bigint FROM raphus.ledger_events"
+        "SELECT originator_id, sum(octet_length(state))::bigint FROM raphus.housed_events"
         " WHERE originator_id = ANY (%(stream_ids)s) GROUP BY originator_id"
     )
     return Statement(statement, {"stream_ids": list(stream_ids)})

@@ -11,18 +11,24 @@ from simulator.life import Happening, Life, Story
 from simulator.payments import is_declined, subscription_payment, succeeds_for_now
 from simulator.periods import begin_period, plus_months, price_cents
 from simulator.purchases import licence
+from simulator.side_bodies import EntitlementGrant
 
 Beginning = Callable[[Life, Subscription], Story]
 
 
-def begun(life: Life, at: datetime) -> Generator[Happening, None, Subscription]:
-    """A subscription begins, and is returned as it stands then."""
+Begun = tuple[Subscription, EntitlementGrant | None]
+
+
+def begun(life: Life, at: datetime) -> Generator[Happening, None, Begun]:
+    """A subscription begins, and is returned as it stands then, with what it grants."""
     subscription = new_subscription(life, at)
     yield from life.pick(BEGINNINGS)(life, subscription)
     if subscription.status == "active" and PLAN_BY_ID[subscription.product_id].licensed:
         at = life.after(subscription.previous_billing_date, 1, 30)
-        yield from licence(life, at, subscription.product_id, None, subscription)
-    return subscription
+        return subscription, (
+            yield from licence(life, at, subscription.product_id, None, subscription)
+        )
+    return subscription, None
 
 
 def new_subscription(life: Life, at: datetime) -> Subscription:

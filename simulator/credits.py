@@ -21,6 +21,7 @@ class Account:
     def __init__(self, life: Life, subscription: Subscription) -> None:
         self.life = life
         self.subscription_id = subscription.subscription_id
+        self.metadata = dict(subscription.metadata)
         self.grant_id = life.new_id("cgr")
         self.balance = 0
         self.overage = 0
@@ -46,7 +47,7 @@ class Account:
             overage_before=str(self.overage),
             overage_after=str(overage),
             created_at=at,
-            metadata={},
+            metadata=self.metadata,
         )
         self.balance, self.overage = balance, overage
         return f"credit.{event}", at, line
@@ -83,7 +84,7 @@ def _spent(
     if life.chance(0.3):
         yield from _overdrawn(life, account, ends_at)
     elif account.balance:
-        yield _end(life, account, ends_at)
+        yield from _ended(life, account, ends_at)
 
 
 def _overdrawn(life: Life, account: Account, ends_at: datetime) -> Story:
@@ -93,10 +94,13 @@ def _overdrawn(life: Life, account: Account, ends_at: datetime) -> Story:
     yield account.entry("overage_reset", ends_at, beyond, 0)
 
 
-def _end(life: Life, account: Account, ends_at: datetime) -> Happening:
+def _ended(life: Life, account: Account, ends_at: datetime) -> Story:
+    """What is left is gone; or it is carried over, and the next thing that is used."""
     end = life.pick(ENDS)
     kept = account.balance * 2 if end == "rolled_over" else 0
-    return account.entry(end, ends_at, account.balance, kept)
+    yield account.entry(end, ends_at, account.balance, kept)
+    if kept:
+        yield account.entry("deducted", ends_at, kept, 0)
 
 
 def _low(life: Life, account: Account, granted: int, at: datetime) -> Happening:

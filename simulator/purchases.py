@@ -93,7 +93,8 @@ def licence(
             activations_limit=life.pick(ACTIVATIONS_LIMIT),
         )
     )
-    grant = _new_grant(life, at, key)
+    bought = payment or subscription
+    grant = _new_grant(life, at, key, dict(bought.metadata) if bought else {})
     yield "entitlement_grant.created", at, grant
     if life.chance(0.1):
         at = life.after(at, 1, 5)
@@ -111,7 +112,9 @@ def licence(
     return grant
 
 
-def _new_grant(life: Life, at: datetime, key: LicenseKey) -> EntitlementGrant:
+def _new_grant(
+    life: Life, at: datetime, key: LicenseKey, metadata: dict[str, str]
+) -> EntitlementGrant:
     return life.as_released(
         EntitlementGrant(
             id=life.new_id("grant"),
@@ -123,7 +126,7 @@ def _new_grant(life: Life, at: datetime, key: LicenseKey) -> EntitlementGrant:
             subscription_id=key.subscription_id,
             created_at=at,
             updated_at=at,
-            metadata={},
+            metadata=metadata,
         )
     )
 

@@ -19,6 +19,7 @@ from simulator.changes import (
 )
 from simulator.credits import credits_of_period
 from simulator.endings import expiry
+from simulator.grants import following
 from simulator.life import Life, Story
 from simulator.periods import is_last
 from simulator.purchases import purchase
@@ -43,12 +44,13 @@ PERIODS: dict[Period, float] = {
 def subscriber(life: Life, at: datetime) -> Story:
     """A subscription, period by period to its end; at times the customer comes back later."""
     while True:
-        subscription = yield from begun(life, at)
+        subscription, grant = yield from begun(life, at)
         while subscription.status == "active":
             if PLAN_BY_ID[subscription.product_id].credits:
                 life.asides.append(credits_of_period(life, subscription))
             period = expiry if is_last(subscription) else life.pick(PERIODS)
-            yield from period(life, subscription)
+            story = period(life, subscription)
+            yield from following(grant, story) if grant else story
         if life.chance(0.75):
             return
         at = life.days_after(subscription.next_billing_date, 5, 90)

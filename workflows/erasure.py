@@ -80,7 +80,7 @@ def look(conninfo: str, customer_id: str, business_id: str | None) -> Findings:
         search = Search(conn, customer_id, business_id)
         search.to_the_end()
         jobs = outbox.told(conn, sorted(search.touched))
-        return Findings(search.business_id, customer_id, search.counts, len(search.touched), jobs)
+        return Findings(search.business_id, customer_id, search.counts, len(search.homes), jobs)
 
 
 def forget(conninfo: str, request: Request, progress: Progress = silent) -> Forgotten:
@@ -94,6 +94,8 @@ def forget(conninfo: str, request: Request, progress: Progress = silent) -> Forg
         psycopg.Error: the database went away. If that was at the end, all may be done.
     """
     with connect(conninfo, WORKING, "raphus-forget") as conn:
+        # What an older release stored without understanding it is found by its aggregate.
+        Projector(LedgerMapper()).adopt_all(conn)
         search = Search(conn, request.customer_id, request.business_id)
         search.to_the_end()
         try:

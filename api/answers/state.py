@@ -70,6 +70,23 @@ class HeldKey(msgspec.Struct, frozen=True):
     expires_at: datetime | None
 
 
+class HeldGrant(msgspec.Struct, frozen=True):
+    """An entitlement that was granted, without what opens something."""
+
+    id: str
+    entitlement_id: str | None
+    integration_type: str | None
+    status: str | None
+    access: bool
+    access_until: datetime | None
+    reason: str
+    payment_id: str | None
+    subscription_id: str | None
+    license_key_id: str | None
+    delivered_at: datetime | None
+    revoked_at: datetime | None
+
+
 class OpenDispute(msgspec.Struct, frozen=True):
     """A dispute that is not decided yet; `amount` in minor units."""
 
@@ -117,6 +134,7 @@ class State(msgspec.Struct, frozen=True):
     without_access: list[HeldSubscription]
     bought_once: list[HeldPurchase]
     license_keys: list[HeldKey]
+    grants: list[HeldGrant]
     open_disputes: list[OpenDispute]
     unpaid: list[Unpaid]
     products: list[ProductAccess]

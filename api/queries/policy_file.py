@@ -31,6 +31,7 @@ _READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     **dict.fromkeys(STATUSES, read_rule),
     "bought_once": read_yes_or_no,
     "license_key": read_yes_or_no,
+    "grant": read_yes_or_no,
     "disputes": read_disputes,
 }
 

@@ -9,9 +9,11 @@ import msgspec
 
 from api.http.errors import ApiError, never_seen
 from domain.aggregates.catalogue import THROUGH_PAYMENT
+from domain.aggregates.license_key import LicenseKeyEntity, followed
 from domain.entity import spoken
 from domain.stream_id import stream_id
 from projections import stream_history as history
+from projections.read_models.license_keys import grants_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +64,25 @@ async def aggregate_then(
     return whole.at(**then._asdict())
 
 
+async def aggregates_then(
+    read_side: ReadSide, things: Sequence[Row], then: Then
+) -> list[Aggregate]:
+    """Return the aggregates of things, each a stream, a kind and an id, as they were then.
+
+    Raises:
+        ApiError: 400; they have more events than can be folded for one answer.
+    """
+    streams = sorted({str(stream) for stream, *_ in things})
+    sizes = await read_side.database.rows(history.sizes(streams))
+    if sum(int(str(size_bytes)) for _, size_bytes in sizes) > PAGE_BYTES_MAX:
+        told = "too much has happened to it and to what names it: ask for the timeline of now"
+        raise ApiError(400, "too_much", told)
+    rows = await read_side.database.rows(history.of_streams(streams))
+    # Folding takes its time, in which the server takes webhooks.
+    whole = await asyncio.to_thread(history.read_all, rows)
+    return [one.at(**then._asdict()) for one in whole]
+
+
 async def entity_then(
     read_side: ReadSide, listing: Listing[AnyEntity], object_id: str, query: Past
 ) -> AnyEntity:
@@ -76,7 +97,8 @@ async def entity_then(
     if known is None:
         raise ApiError(404, "not_yet", f"nothing of this {spoken(kind)} was there at that time")
     entity = await _with_customer(read_side, was, kind, known.entity, then)
-    return cast("AnyEntity", entity)
+    (followed,) = await _with_grants(read_side, [entity], then)
+    return cast("AnyEntity", followed)
 
 
 async def in_parts(read_side: ReadSide, places: Sequence[Place]) -> list[list[Place]]:
@@ -111,7 +133,41 @@ async def entities_then(
         rows = await read_side.database.rows(statement)
         # Folding takes its time, in which the server takes webhooks.
         entities += await asyncio.to_thread(_entities, listing.kind, places, rows, then)
-    return cast("list[AnyEntity]", entities)
+    return cast("list[AnyEntity]", await _with_grants(read_side, entities, then))
+
+
+async def grant_then(read_side: ReadSide, key: Entity, then: Then) -> tuple[Aggregate, str] | None:
+    """Return the last grant that a licence key came by, as it was then, with its id; or None."""
+    assert isinstance(key, LicenseKeyEntity)
+    return (await _grants(read_side, [key], then)).get((key.id, key.business_id))
+
+
+async def _with_grants(read_side: ReadSide, entities: Sequence[Entity], then: Then) -> list[Entity]:
+    """Let licence keys follow the grants that they came by, as they were then."""
+    keys = [entity for entity in entities if isinstance(entity, LicenseKeyEntity)]
+    grants = await _grants(read_side, keys, then) if keys else {}
+    for key in keys:
+        found = grants.get((key.id, key.business_id))
+        known = found[0].find("entitlement_grant", found[1]) if found else None
+        key.status = followed(key.status, known.entity.status if known else None)
+    return list(entities)
+
+
+async def _grants(
+    read_side: ReadSide, keys: Sequence[LicenseKeyEntity], then: Then
+) -> dict[tuple[str, str], tuple[Aggregate, str]]:
+    statement = grants_of([key.id for key in keys], read_side.business_id)
+    rows = await read_side.database.rows(statement)
+    streams = [str(stream) for _, _, stream, _ in rows]
+    events = await read_side.database.rows(history.of_streams(streams)) if streams else []
+    read = await asyncio.to_thread(history.read_all, events)
+    were = {one.id: one.at(**then._asdict()) for one in read}
+    found: dict[tuple[str, str], tuple[Aggregate, str]] = {}
+    for key_id, business_id, stream, grant_id in rows:
+        was = were[str(stream)]
+        if was.find("entitlement_grant", str(grant_id)) is not None:
+            found.setdefault((str(key_id), str(business_id)), (was, str(grant_id)))
+    return found
 
 
 def _entities(kind: str, places: Sequence[Place], rows: list[Row], then: Then) -> list[Entity]:

@@ -59,13 +59,16 @@ _mapper = LedgerMapper()
 # The timelines tell which streams a webhook-id stands in: one, unless its bodies disagree.
 _SELECT_BODIES: Final = (
     f"SELECT {COLUMNS} FROM raphus.ledger_events AS e WHERE webhook_id = %(id)s"  # noqa: S608 -- constants
-    " AND originator_id IN (SELECT stream_id FROM raphus.timeline WHERE webhook_id = %(id)s)"
+    " AND (originator_id IN (SELECT stream_id FROM raphus.timeline WHERE webhook_id = %(id)s)"
+    " OR EXISTS (SELECT FROM raphus.homes AS h WHERE h.position = e.notification_id))"
 )
 
 # The timelines tell when what a delivery says occurred; a notice may not say it.
 _OCCURRED: Final = (
     "EXISTS (SELECT FROM raphus.timeline AS t WHERE t.webhook_id = e.webhook_id"
-    " AND t.stream_id = e.originator_id AND coalesce(t.occurred_at, t.recorded_at) <= %(as_of)s)"
+    " AND (t.stream_id = e.originator_id OR t.stream_id ="
+    " (SELECT h.stream_id FROM raphus.homes AS h WHERE h.position = e.notification_id))"
+    " AND coalesce(t.occurred_at, t.recorded_at) <= %(as_of)s)"
 )
 _ERASURES: Final = (
     "SELECT webhook_id, notification_id, recorded_at FROM raphus.ledger_events"  # noqa: S608 -- constants

@@ -10,12 +10,13 @@ from api.http.errors import never_seen
 from api.http.operations import Operation
 from api.http.parameters import one_of
 from api.http.questions import narrowed
-from api.queries.time_travel import Then, aggregate_then, payment_then, then_of
+from api.queries.time_travel import Then, aggregate_then, grant_then, payment_then, then_of
 from api.resources.object_query import ObjectQuery, id_of
 from domain.entity import spoken
 from domain.explanation.explain import (
     Explanation,
     UnknownEntityError,
+    by_grant,
     by_payment,
     explain,
     lacks_customer,
@@ -48,6 +49,8 @@ def explanation_of(listing: Listing[Any]) -> Operation[ReadSide, FieldQuery, Exp
             explanation = explain(was, kind, query.id, query.field)
         except UnknownEntityError as error:
             raise never_seen(kind) from error
+        if kind == "license_key" and query.field == "status":
+            return await _by_grant(read_side, was, explanation, then)
         return await _by_payment(read_side, was, explanation, then)
 
     return Operation(
@@ -72,3 +75,15 @@ async def _by_payment(
         return explanation
     payment = await payment_then(read_side, was, payment_id, then)
     return by_payment(explanation, payment) if payment else explanation
+
+
+async def _by_grant(
+    read_side: ReadSide, was: Aggregate, explanation: Explanation, then: Then
+) -> Explanation:
+    """Explain the status of a licence key by the grant that it came by, where it follows that."""
+    key = was.find(explanation.kind, explanation.id)
+    grant = await grant_then(read_side, key.entity, then) if key else None
+    if grant is None:
+        return explanation
+    theirs = explain(grant[0], "entitlement_grant", grant[1], "status")
+    return by_grant(explanation, theirs)

@@ -11,7 +11,11 @@ from api.http.operations import Operation
 from api.http.questions import LIMIT_MAX
 from api.resources.customers import CURSOR, GET_CUSTOMER, GET_CUSTOMER_TIMELINE, CustomerPage
 from api.resources.objects import OBJECTS
+from domain.aggregates.abandoned_checkout import AbandonedCheckoutEntity
+from domain.aggregates.credit import CreditEntity
 from domain.aggregates.dispute import DisputeEntity
+from domain.aggregates.dunning import DunningEntity
+from domain.aggregates.entitlement_grant import EntitlementGrantEntity
 from domain.aggregates.license_key import LicenseKeyEntity
 from domain.aggregates.payment import PaymentEntity
 from domain.aggregates.refund import RefundEntity
@@ -20,6 +24,7 @@ from domain.customer import Customer
 from domain.lateness import Lateness, Stretch, lateness
 from domain.timeline import Entry
 from projections.read_models import timeline
+from projections.read_models.catalogue import LISTINGS
 
 if TYPE_CHECKING:
     from api.queries.read_side import ReadSide
@@ -30,6 +35,14 @@ STRETCHES_MAX: Final = 100
 """Of what was recorded afterwards, the newest are told."""
 ARRIVALS_MAX: Final = 20_000
 """So many facts of a customer, the last to be recorded, are looked at for what came late."""
+
+
+_OWNED: Final = tuple(
+    resource
+    for resource, listing in LISTINGS.items()
+    if any(filter_.name == "customer_id" for filter_ in listing.filters)
+)
+"""The lists of what a customer may have."""
 
 
 class LifecycleEntry(Entry, frozen=True, gc=False):
@@ -56,6 +69,10 @@ class Lifecycle(msgspec.Struct):
     refunds: list[RefundEntity]
     disputes: list[DisputeEntity]
     license_keys: list[LicenseKeyEntity]
+    entitlement_grants: list[EntitlementGrantEntity]
+    credits: list[CreditEntity]
+    dunnings: list[DunningEntity]
+    abandoned_checkouts: list[AbandonedCheckoutEntity]
     stretches: list[Stretch]
     items: list[LifecycleEntry]
     next: str | None
@@ -71,7 +88,7 @@ async def lifecycle(read_side: ReadSide, query: CustomerPage, items_max: int = 0
         ApiError: 404; no such customer has been seen, or was there at that time. 503.
     """
     customer = await GET_CUSTOMER.handle(read_side, query)
-    objects = {resource: await _newest(read_side, resource, query) for resource in OBJECTS}
+    objects = {resource: await _newest(read_side, resource, query) for resource in _OWNED}
     late = await _lateness(read_side, query)
     page = await GET_CUSTOMER_TIMELINE.handle(read_side, query)
     entries = page.items

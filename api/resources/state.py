@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from api.answers.persons import Identified
 from api.answers.state import (
+    HeldGrant,
     HeldKey,
     HeldPurchase,
     HeldSubscription,
@@ -29,6 +30,7 @@ from domain.access.access import Access, decide, products
 from domain.access.doubts import doubts
 from domain.access.judgement import Judgement, judge
 from domain.aggregates.dispute import OPEN, DisputeEntity
+from domain.aggregates.entitlement_grant import EntitlementGrantEntity
 from domain.aggregates.license_key import LicenseKeyEntity
 from domain.aggregates.payment import PaymentEntity
 from domain.aggregates.subscription import SubscriptionEntity
@@ -101,6 +103,11 @@ def _state(found: Gathered[Identified], policy: Policy) -> State:
             for one in judgements
             if isinstance(one.holding.entity, LicenseKeyEntity)
         ],
+        grants=[
+            _grant(one, one.holding.entity)
+            for one in judgements
+            if isinstance(one.holding.entity, EntitlementGrantEntity)
+        ],
         open_disputes=[
             _dispute(one.entity)
             for one in found.holdings
@@ -157,13 +164,30 @@ def _key(judged: Judgement, entity: LicenseKeyEntity) -> HeldKey:
     return HeldKey(
         id=entity.id,
         product_id=entity.product_id,
-        status=entity.status,
+        status="disabled" if judged.code == "license_revoked" else entity.status,
         access=judged.gives,
         access_until=judged.until,
         reason=judged.text,
         activations_limit=entity.activations_limit,
         instances_count=entity.instances_count,
         expires_at=entity.expires_at,
+    )
+
+
+def _grant(judged: Judgement, entity: EntitlementGrantEntity) -> HeldGrant:
+    return HeldGrant(
+        id=entity.id,
+        entitlement_id=entity.entitlement_id,
+        integration_type=entity.integration_type,
+        status=entity.status,
+        access=judged.gives,
+        access_until=judged.until,
+        reason=judged.text,
+        payment_id=entity.payment_id,
+        subscription_id=entity.subscription_id,
+        license_key_id=entity.license_key_id,
+        delivered_at=entity.delivered_at,
+        revoked_at=entity.revoked_at,
     )
 
 

@@ -9,7 +9,7 @@ from api.http.errors import never_seen
 from api.http.operations import Operation
 from api.http.pagination import Item, Page, page
 from api.http.questions import PastPage, narrowed
-from api.queries.time_travel import aggregate_then, then_of
+from api.queries.time_travel import aggregates_then, then_of
 from api.resources.object_query import id_of
 from domain.entity import spoken
 from domain.timeline import Entry
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from postgres.statement import Row
     from projections.listing import Listing
 
+_AND_MORE: Final = {
+    kind: f" and to what names it ({', '.join(map(spoken, others))})"
+    for kind, others in timeline.NAMED_BY.items()
+}
 REFUSALS_CURSOR: Final = Cursor("refusals", int)
 
 
@@ -41,14 +45,17 @@ def timeline_of(listing: Listing[Any]) -> Operation[ReadSide, TimelineQuery, Pag
     cursor = Cursor(f"{kind} timeline", timeline.TimelineKey)
 
     async def handle(read_side: ReadSide, query: TimelineQuery) -> Page[Entry]:
-        limit, after = query.limit, query.cursor
+        limit, after, bound_to = query.limit, query.cursor, read_side.business_id
         if query.asks_past:
             then = await then_of(read_side, query)
-            was = await aggregate_then(read_side, listing, query.id, then)
-            rows = timeline.rows_then(was, kind, query.id, after)[: limit + 1]
+            named = timeline.things_of(kind, query.id, business_id=bound_to)
+            were = await aggregates_then(read_side, await read_side.database.rows(named), then)
+            if not were:
+                raise never_seen(kind)
+            rows = timeline.rows_then(were, kind, query.id, after)[: limit + 1]
         else:
             statement = timeline.of_entity(
-                kind, query.id, after=after, limit=limit + 1, business_id=read_side.business_id
+                kind, query.id, after=after, limit=limit + 1, business_id=bound_to
             )
             rows = await read_side.database.rows(statement)
         if not rows and after is None:
@@ -58,7 +65,8 @@ def timeline_of(listing: Listing[Any]) -> Operation[ReadSide, TimelineQuery, Pag
     return Operation(
         path=f"/v1/{listing.resource}/{{id:path}}/timeline",
         name=f"get_{kind}_timeline",
-        summary=f"Get what happened to one {spoken(kind)}, in the order it occurred.",
+        summary=f"Get what happened to one {spoken(kind)}{_AND_MORE.get(kind, '')}, in the order"
+        " it occurred.",
         handle=handle,
         takes=narrowed(
             TimelineQuery,

@@ -123,6 +123,11 @@ def notes(machine: Machine) -> Iterator[str]:
         yield f"- Observed only, and only before any state is known: {first}."
     for word, name in machine.unannounced.items():
         yield f"- `{word}` is no gap where its data says `{name}`: nothing came before it."
+    for word, (second, name) in machine.at_once.items():
+        yield f"- `{word}` is `{second}` at once where its data says `{name}` of then or before."
+    if machine.unheralded:
+        unheralded = _listed(state for state in machine.states if state in machine.unheralded)
+        yield f"- No event announces {unheralded}: seen in data, it is followed, and is no drift."
     if machine.observed_freely:
         yield "- The status follows what is observed, in any direction."
     if machine.stages:

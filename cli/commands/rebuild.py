@@ -48,7 +48,10 @@ def run(settings: Settings, args: Namespace) -> None:
     report = rebuilt(settings, args.names, console(stderr=True), check=args.check)
     print(as_json(report) if args.json else "\n".join(as_text(report)))
     if args.check and not report.equal:
-        raise CommandError("the read models differ from history: raphus rebuild writes them anew")
+        raise CommandError(
+            "the read models differ from history: run raphus rebuild, which writes them anew. After"
+            " an upgrade that is due once; at any other time something else has written to them"
+        )
 
 
 def rebuilt(settings: Settings, names: Sequence[str], console: Console, *, check: bool) -> Rebuilt:

@@ -121,7 +121,7 @@ def _completed(conninfo: str, archive: Reader, progress: Progress) -> _Restored:
                 progress=lambda done, total: progress("verify", done, total),
             )
             jobs: dict[str, int] = dict(conn.execute(_JOBS).fetchall())
-        followed = _followed(conninfo, archive.head.position, progress)
+        followed = _followed(conninfo, archive.head.position, progress, verified)
     except (psycopg.Error, LogError, PageError) as error:
         reason = full_reason_of(error) if isinstance(error, psycopg.Error) else str(error)
         raise BackupError(
@@ -131,8 +131,11 @@ def _completed(conninfo: str, archive: Reader, progress: Progress) -> _Restored:
     return _Restored(archive.header.made_at, verified, applied, followed, jobs)
 
 
-def _followed(conninfo: str, until: int, progress: Progress) -> int:
-    """Bring the read models to the end of the log; return up to where they show it."""
+def _followed(conninfo: str, until: int, progress: Progress, verified: Verified) -> int:
+    """Bring the read models to the end of the log; return up to where they show it.
+
+    What was changed in a log may keep them from it: then what is wrong with the log says more.
+    """
 
     def report(page: Projected) -> None:
         progress("follow", page.position, until)
@@ -141,6 +144,9 @@ def _followed(conninfo: str, until: int, progress: Progress) -> int:
     try:
         while follower.run_once():
             pass
+    except PageError:
+        if verified.fault is None:
+            raise
     finally:
         follower.stop()
     with connect(conninfo, WORKING, "raphus-restore") as conn:

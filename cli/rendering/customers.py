@@ -41,6 +41,9 @@ def show_customer(console: Console, found: Lifecycle, past: str) -> None:
     _show_subscriptions(console, found)
     _show_disputes(console, found)
     _show_keys(console, found)
+    _show_grants(console, found)
+    _show_credits(console, found)
+    _show_dunnings(console, found)
     for entity in filter(lambda one: one.drift, _objects(found)):
         assert entity.drift is not None
         named = f"{spoken(kind_of(entity))} {id_of(entity)}"
@@ -102,6 +105,8 @@ def _who(customer: Customer, past: str) -> Iterator[str]:
         counted(customer.refunds, "refund"),
         f"{counted(customer.disputes, 'dispute')} ({customer.open_disputes} open)",
         counted(customer.license_keys, "licence key"),
+        counted(customer.entitlement_grants, "entitlement grant"),
+        counted(customer.abandoned_checkouts, "abandoned checkout"),
         f"{counted(customer.refused, 'fact')} refused",
     )
     yield ", ".join(counts)
@@ -176,6 +181,62 @@ def _show_keys(console: Console, found: Lifecycle) -> None:
     show_table(console, heads, rows)
 
 
+def _show_grants(console: Console, found: Lifecycle) -> None:
+    if not found.entitlement_grants:
+        return
+    older = found.customer.entitlement_grants - len(found.entitlement_grants)
+    _headed(console, "Entitlement grants", older)
+    heads = "id", "status", "what", "since", "why", "of note"
+    rows = [
+        (
+            one.id,
+            one.status or NOTHING,
+            one.integration_type or NOTHING,
+            day(one.created_at),
+            (one.revocation_reason if one.status == "revoked" else one.error_code) or "",
+            oddities(one),
+        )
+        for one in found.entitlement_grants
+    ]
+    show_table(console, heads, rows)
+
+
+def _show_credits(console: Console, found: Lifecycle) -> None:
+    if not found.credits:
+        return
+    _headed(console, "Credits", found.customer.credits - len(found.credits))
+    heads = "credit", "balance", "overage", "entries", "of note"
+    rows = [
+        (
+            one.credit_entitlement_name or one.credit_entitlement_id,
+            NOTHING if one.balance is None else str(one.balance),
+            str(one.overage) if one.overage else "",
+            str(one.entries),
+            oddities(one),
+        )
+        for one in found.credits
+    ]
+    show_table(console, heads, rows)
+
+
+def _show_dunnings(console: Console, found: Lifecycle) -> None:
+    if not found.dunnings:
+        return
+    _headed(console, "Dunning", found.customer.dunnings - len(found.dunnings))
+    heads = "subscription", "status", "because of", "since", "of note"
+    rows = [
+        (
+            one.subscription_id,
+            one.status or NOTHING,
+            one.trigger_state or "",
+            day(one.created_at),
+            oddities(one),
+        )
+        for one in found.dunnings
+    ]
+    show_table(console, heads, rows)
+
+
 def _headed(console: Console, head: str, others: int = 0) -> None:
     show_line(console)
     show_line(console, f"{head} (and {others} older)" if others > 0 else head)
@@ -183,5 +244,13 @@ def _headed(console: Console, head: str, others: int = 0) -> None:
 
 def _objects(found: Lifecycle) -> Iterator[Entity]:
     yield from chain(
-        found.subscriptions, found.payments, found.refunds, found.disputes, found.license_keys
+        found.subscriptions,
+        found.payments,
+        found.refunds,
+        found.disputes,
+        found.license_keys,
+        found.entitlement_grants,
+        found.credits,
+        found.dunnings,
+        found.abandoned_checkouts,
     )

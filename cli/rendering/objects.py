@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -27,6 +28,7 @@ _AMOUNTS: Final = {
     "total_amount": "currency",
     "tax": "currency",
     "amount": "currency",
+    "fee": "currency",
     "refunded_amount": "currency",
     "settlement_amount": "settlement_currency",
     "settlement_tax": "settlement_currency",
@@ -85,11 +87,13 @@ def _fields(entity: Entity) -> Iterator[tuple[str, str]]:
 def _written(entity: Entity, name: str, value: object) -> str:
     if isinstance(value, datetime):
         return moment(value)
-    if isinstance(value, tuple):
+    if isinstance(value, tuple) and all(isinstance(item, str) for item in value):
         return ", ".join(value)
     if name in _AMOUNTS and isinstance(value, int):
         return money(value, getattr(entity, _AMOUNTS[name]))
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if isinstance(value, str | Decimal):
+        return str(value)
+    return msgspec.json.encode(value).decode()
 
 
 def _warnings(entity: Entity) -> Iterator[str]:

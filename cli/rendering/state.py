@@ -31,6 +31,7 @@ def show_state(console: Console, found: State, query: Past) -> None:
     _show_subscriptions(console, "Subscriptions without access", found.without_access)
     _show_purchases(console, found)
     _show_keys(console, found)
+    _show_grants(console, found)
     _show_disputes(console, found)
     _show_unpaid(console, found)
     _show_products(console, found)
@@ -97,6 +98,22 @@ def _show_keys(console: Console, found: State) -> None:
         for one in found.license_keys
     ]
     _show(console, "Licence keys", heads, rows)
+
+
+def _show_grants(console: Console, found: State) -> None:
+    heads = "id", "status", "of", "with", "access", "access until"
+    rows = [
+        (
+            one.id,
+            one.status or NOTHING,
+            one.integration_type or NOTHING,
+            one.subscription_id or one.payment_id or "",
+            "yes" if one.access else "no",
+            moment(one.access_until) if one.access_until else "",
+        )
+        for one in found.grants
+    ]
+    _show(console, "Grants", heads, rows)
 
 
 def _show_disputes(console: Console, found: State) -> None:

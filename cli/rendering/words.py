@@ -111,8 +111,13 @@ def remarks(entry: Entry, late_s: int | None) -> str:
         "" if late_s is None else f"arrived {duration(late_s)} late",
         "something before it was never seen" if entry.gap else "",
         "" if is_valid(entry) else f"{entry.verdict}: {entry.reason}",
+        *(f"{one.field}: {_value(one.from_)} → {_value(one.to)}" for one in entry.changes),
     ]
     return "; ".join(filter(None, told))
+
+
+def _value(value: object) -> str:
+    return NOTHING if value is None else str(value)
 
 
 def oddities(entity: Entity) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from domain.aggregates.catalogue import KINDS
 from domain.aggregates.payment import PaymentEntity
@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
     from domain.aggregate import Aggregate
     from domain.entity import Entity
+
+
+HELD: Final = frozenset(
+    {"subscription", "payment", "refund", "dispute", "license_key", "entitlement_grant"}
+)
+"""The kinds of what gives access, or takes it away."""
 
 
 class Holding(NamedTuple):
@@ -44,8 +50,8 @@ class Holding(NamedTuple):
 
 
 def holdings_of(aggregate: Aggregate) -> list[Holding]:
-    """Return what the events of a stream are about."""
-    return [_holding(aggregate, *named) for named in aggregate.folded()]
+    """Return what the events of a stream are about that matters for access."""
+    return [_holding(aggregate, *named) for named in aggregate.folded() if named[0] in HELD]
 
 
 def _holding(aggregate: Aggregate, kind: str, entity_id: str) -> Holding:

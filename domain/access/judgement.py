@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from domain.aggregates.dispute import DisputeEntity
-from domain.aggregates.license_key import LicenseKeyEntity
+from domain.aggregates.entitlement_grant import EntitlementGrantEntity
+from domain.aggregates.license_key import LicenseKeyEntity, followed
 from domain.aggregates.payment import PaymentEntity
 from domain.aggregates.refund import RefundEntity
 from domain.aggregates.subscription import SubscriptionEntity
@@ -24,6 +25,7 @@ Code: TypeAlias = Literal[
     "paid_through",
     "bought",
     "license",
+    "granted",
     "by_policy",
     "on_hold",
     "past_due",
@@ -33,6 +35,7 @@ Code: TypeAlias = Literal[
     "dispute_lost",
     "refunded",
     "license_revoked",
+    "grant_revoked",
     "license_expired",
     "pending",
     "processing",
@@ -44,7 +47,7 @@ Code: TypeAlias = Literal[
     "never_bought",
     "unknown_person",
 ]
-"""Why there is access, the first six, or why there is none: those, the most telling first."""
+"""Why there is access, the first seven, or why there is none: those, the most telling first."""
 PERIOD_SLACK: Final = timedelta(days=1)
 """A payment of a period may be made so long before the period is said to begin."""
 
@@ -69,7 +72,7 @@ class Judgement(NamedTuple):
 
 
 def judge(holdings: Iterable[Holding], at: datetime, policy: Policy) -> list[Judgement]:
-    """Judge what may give access: subscriptions, what was bought once, and licence keys.
+    """Judge what may give access: subscriptions, what was bought once, licence keys and grants.
 
     A refund and a dispute count for their payment, and a payment for its subscription.
     """
@@ -87,6 +90,7 @@ class _Judge:
         }
         self._against: dict[tuple[str, str], list[Holding]] = {}
         self._paid: dict[tuple[str, str, str | None], list[Holding]] = {}
+        self._grants: dict[tuple[str, str, str | None], Holding] = {}
         for one in holdings:
             entity = one.entity
             if isinstance(entity, RefundEntity | DisputeEntity) and entity.payment_id:
@@ -95,6 +99,11 @@ class _Judge:
             elif isinstance(entity, PaymentEntity) and entity.subscription_id:
                 key = entity.business_id, entity.subscription_id, entity.customer_id
                 self._paid.setdefault(key, []).append(one)
+            elif isinstance(entity, EntitlementGrantEntity) and entity.license_key_id:
+                key = entity.business_id, entity.license_key_id, entity.customer_id
+                last = self._grants.get(key)
+                if last is None or _newness(last) < _newness(one):
+                    self._grants[key] = one
 
     def judgements(self) -> Iterator[Judgement]:
         own: dict[tuple[str, str, str, str | None], Judgement] = {}
@@ -104,13 +113,16 @@ class _Judge:
                 yield found
         for one in self._holdings:
             entity = one.entity
-            if isinstance(entity, LicenseKeyEntity):
-                # A key follows what its own customer bought: nobody else's purchase can end it.
+            if isinstance(entity, LicenseKeyEntity | EntitlementGrantEntity):
+                # It follows what its own customer bought: nobody else's purchase can end it.
                 of = entity.business_id, entity.customer_id
                 came_with = own.get(("subscription", entity.subscription_id or "", *of)) or own.get(
                     ("payment", entity.payment_id or "", *of)
                 )
-                yield self._of_key(one, entity, came_with)
+                if isinstance(entity, LicenseKeyEntity):
+                    yield self._of_key(one, entity, came_with)
+                else:
+                    yield self._of_grant(one, entity, came_with)
 
     def _of_bought(self, one: Holding) -> Judgement | None:
         entity = one.entity
@@ -193,6 +205,10 @@ class _Judge:
         self, one: Holding, entity: LicenseKeyEntity, came_with: Judgement | None
     ) -> Judgement:
         named, status = f"Licence key {one.id}", entity.status
+        grant = self._grants.get((entity.business_id, one.id, entity.customer_id))
+        if grant is not None and followed(status, grant.entity.status) != status:
+            text = f"{named} is disabled: its grant {grant.id} was revoked."
+            return Judgement(False, None, "license_revoked", text, (one, grant))
         if status == "disabled":
             return Judgement(False, None, "license_revoked", f"{named} is disabled.", (one,))
         expired = entity.expires_at is not None and self._at >= entity.expires_at
@@ -203,15 +219,26 @@ class _Judge:
         if not self._policy.license_key.gives:
             text = f"{named} is active, which gives no access by the policy."
             return Judgement(False, None, "not_by_policy", text, (one,))
-        until = entity.expires_at
-        if came_with is not None and not came_with.gives and came_with.code in _ENDING:
-            text = f"{named} ends with what it came with: {came_with.text}"
-            return Judgement(False, None, came_with.code, text, (one, *came_with.evidence))
-        if came_with is not None and came_with.gives and came_with.until is not None:
-            until = came_with.until if until is None else min(until, came_with.until)
-        told = f" until {_told(until)}" if until else ""
-        evidence = (one,) if came_with is None else (one, *came_with.evidence)
-        return Judgement(True, until, "license", f"{named} is active{told}.", evidence)
+        given = Judgement(True, entity.expires_at, "license", f"{named} is active", (one,))
+        return _as_long_as(named, given, came_with)
+
+    def _of_grant(
+        self, one: Holding, entity: EntitlementGrantEntity, came_with: Judgement | None
+    ) -> Judgement:
+        named, status, key = f"Grant {one.id}", entity.status, entity.license_key
+        if status == "revoked":
+            return Judgement(False, None, "grant_revoked", f"{named} was revoked.", (one,))
+        if status is None:
+            return _denied(one, None, f"{named} {_UNKNOWN}.")
+        expires_at = key.expires_at if key else None
+        if expires_at is not None and self._at >= expires_at:
+            text = f"The licence key of {named.lower()} has expired."
+            return Judgement(False, None, "license_expired", text, (one,))
+        if not self._policy.grant.gives:
+            text = f"{named} is {status}, which gives no access by the policy."
+            return Judgement(False, None, "not_by_policy", text, (one,))
+        given = Judgement(True, expires_at, "granted", f"{named} is {status}", (one,))
+        return _as_long_as(named, given, came_with)
 
 
 _STANDS: Final[dict[str | None, str]] = {
@@ -249,8 +276,27 @@ _ENDING: Final = frozenset(
         "not_by_policy",
     }
 )
-"""What ends a licence key too. That a payment is under way, or failed before the one that made the
-key, does not."""
+"""What ends a licence key or a grant too. That a payment is under way, or failed before the one
+that made it, does not."""
+
+
+def _newness(grant: Holding) -> tuple[datetime, str]:
+    """Return by what one of several grants of a licence key is newer than another."""
+    return grant.entity.created_at, grant.id
+
+
+def _as_long_as(named: str, given: Judgement, came_with: Judgement | None) -> Judgement:
+    """Let what is given end with what it came with."""
+    until = given.until
+    if came_with is not None and not came_with.gives and came_with.code in _ENDING:
+        text = f"{named} ends with what it came with: {came_with.text}"
+        evidence = (*given.evidence, *came_with.evidence)
+        return Judgement(False, None, came_with.code, text, evidence)
+    if came_with is not None and came_with.gives and came_with.until is not None:
+        until = came_with.until if until is None else min(until, came_with.until)
+    told = f" until {_told(until)}" if until else ""
+    evidence = given.evidence if came_with is None else (*given.evidence, *came_with.evidence)
+    return Judgement(True, until, given.code, f"{given.text}{told}.", evidence)
 
 
 def _giving(status: str | None, days: int | None) -> Code:

@@ -116,6 +116,7 @@ class Policy:
     pending: Rule = NO
     bought_once: Rule = YES
     license_key: Rule = YES
+    grant: Rule = YES
     disputes: tuple[str, ...] = ("lost", "accepted")
 
     def of_status(self, status: str | None) -> Rule:
@@ -148,6 +149,7 @@ _MEANINGS: Final = {
     "pending": "being made",
     "bought_once": "a product that is paid for, until all of it is given back",
     "license_key": "a key that is neither disabled nor expired, as long as what it came with",
+    "grant": "an entitlement that was not revoked, as long as what it came with",
     "disputes": "the disputes that take away what the disputed payment bought",
 }
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from domain.aggregates.abandoned_checkout import AbandonedCheckout
+from domain.aggregates.credit import Credit
 from domain.aggregates.dispute import Dispute
+from domain.aggregates.dunning import Dunning
+from domain.aggregates.entitlement_grant import EntitlementGrant
 from domain.aggregates.license_key import LicenseKey
 from domain.aggregates.payment import Payment
+from domain.aggregates.payout import Payout
 from domain.aggregates.subscription import Subscription
 
 if TYPE_CHECKING:
@@ -20,6 +25,11 @@ STREAMS: Final = {
     "subscription": Subscription,
     "dispute": Dispute,
     "license_key": LicenseKey,
+    "entitlement_grant": EntitlementGrant,
+    "credit": Credit,
+    "dunning": Dunning,
+    "abandoned_checkout": AbandonedCheckout,
+    "payout": Payout,
 }
 """The aggregates, by the first part of their streams' ids."""
 KINDS: Final = {kind.name: kind for aggregate in STREAMS.values() for kind in aggregate.kinds}

@@ -126,4 +126,5 @@ def _entry(event: Event, customer_id: str) -> Entry:
         gap=False,
         from_=None,
         to=None,
+        changes=(),
     )

@@ -11,7 +11,7 @@ from domain.state_machine import Machine
 
 STATES = {
     "active": "It can be used.",
-    "disabled": "Switched off by the merchant.",
+    "disabled": "Switched off: by the merchant, or with the grant that it came by.",
     "expired": "Its time is over.",
 }
 EVENTS = {"created": "The key was made."}
@@ -24,6 +24,7 @@ MACHINE = Machine(
     events=EVENTS,
     ranks=RANKS,
     observed_freely=True,
+    unheralded=frozenset({"disabled", "expired"}),
     grid="""
           created
 (none)    active
@@ -44,6 +45,7 @@ class LicenseKeyEntity(Entity, kw_only=True):
     activations_limit: int | None
     instances_count: int | None
     expires_at: datetime | None
+    source: str | None
 
 
 LICENSE_KEY = Kind(MACHINE, LicenseKeyEntity, "id")
@@ -53,3 +55,12 @@ class LicenseKey(Aggregate):
     """A licence key's stream."""
 
     kinds: ClassVar[tuple[Kind, ...]] = (LICENSE_KEY,)
+
+
+def followed(status: str | None, grant_status: str | None) -> str | None:
+    """Return the status of a key that came by a grant: what is revoked cannot be used.
+
+    Source: docs.dodopayments.com/developer-resources/webhooks/intents/entitlement-grant, "The
+    grant's top-level status is the source of truth".
+    """
+    return "disabled" if status == "active" and grant_status == "revoked" else status

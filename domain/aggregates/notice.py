@@ -92,6 +92,7 @@ class Notice(Aggregate):
                 gap=False,
                 from_=None,
                 to=None,
+                changes=(),
             )
         ]
 

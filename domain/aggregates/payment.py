@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
 
 from domain.aggregate import Aggregate
 from domain.aggregates.refund import REFUND, RefundEntity
 from domain.entity import Entity, Kind
-from domain.field_readers import INT64_MAX, identity
+from domain.field_readers import INT64_MAX, identities, identity, integer, reader_of
 from domain.state_machine import Machine
 
 if TYPE_CHECKING:
@@ -48,10 +51,33 @@ succeeded   ✗           ✗       ✗          =
 _UNDER_WAY = ("requires_", "partially_captured")
 
 
+class ServicePeriod(msgspec.Struct, frozen=True):
+    """What a payment pays for: one subscription, from when until when.
+
+    `proration_factor` is the part of the price that is charged, as Dodo writes it.
+    """
+
+    subscription_id: str | None
+    starts_at: datetime | None
+    ends_at: datetime | None
+    proration_factor: str | None
+
+
+class CartItem(msgspec.Struct, frozen=True):
+    """A product that was bought once, and how often."""
+
+    product_id: str | None
+    quantity: int | None
+
+
 class PaymentEntity(Entity, kw_only=True):
     """A payment as it is known; amounts in minor units of the currency beside them.
 
     `refunded_amount` adds up the succeeded refunds in the payment's own currency.
+    `subscription_ids` are all that it pays for, and `subscription_id` is the first of them: what
+    each of several costs, no field tells. `cart` holds what was bought once. `service_periods` are
+    told once it has succeeded. `retry_attempt` is 0 for the first one. `invoice_url` may lead
+    nowhere without an API key.
     """
 
     payment_id: str
@@ -73,6 +99,27 @@ class PaymentEntity(Entity, kw_only=True):
     refunded_amount: int
     anomaly: str | None
     metadata: dict[str, str]
+    subscription_ids: tuple[str, ...]
+    charge_type: str | None
+    includes_usage: bool | None
+    service_periods: tuple[ServicePeriod, ...]
+    retry_attempt: int | None
+    refund_status: str | None
+    is_update_payment_method: bool | None
+    card_network: str | None
+    card_issuing_country: str | None
+    error_message: str | None
+    invoice_url: str | None
+    cart: tuple[CartItem, ...]
+    billing_country: str | None
+
+
+class _Billing(msgspec.Struct, frozen=True):
+    country: str | None
+
+
+class _Told(msgspec.Struct, kw_only=True):
+    billing: _Billing | None
 
 
 def _as_word(status: str) -> str:
@@ -84,7 +131,15 @@ PAYMENT = Kind(
     PaymentEntity,
     "payment_id",
     as_word=_as_word,
-    derived={"product_ids": (), "refunded_amount": 0, "anomaly": None},
+    derived={
+        "product_ids": (),
+        "refunded_amount": 0,
+        "anomaly": None,
+        "subscription_ids": (),
+        "cart": (),
+        "billing_country": None,
+    },
+    told=_Told,
 )
 
 
@@ -98,7 +153,13 @@ class Payment(Aggregate):
         refunds = [refund for refund in described.values() if isinstance(refund, RefundEntity)]
         for named, payment in described.items():
             if isinstance(payment, PaymentEntity):
-                payment.product_ids = products(self.folded()[named].observations[-1].payload)
+                newest_first = self.folded()[named].observations[::-1]
+                newest = newest_first[0].payload
+                payment.product_ids = products(newest)
+                payment.cart = cart(newest)
+                payment.billing_country = billing_country(newest)
+                paid_for = (subscriptions(observation.payload) for observation in newest_first)
+                payment.subscription_ids = next(filter(None, paid_for), ())
                 total = sum(given_back(refund, payment.currency)[0] for refund in refunds)
                 payment.refunded_amount = max(-INT64_MAX, min(total, INT64_MAX))
                 if payment.total_amount is not None and total > payment.total_amount:
@@ -109,6 +170,28 @@ def products(payload: Payload) -> tuple[str, ...]:
     """Read the products that a payment's cart holds."""
     lines = payload.product_cart or ()
     return tuple(filter(None, (identity(line.product_id) for line in lines)))
+
+
+def cart(payload: Payload) -> tuple[CartItem, ...]:
+    """Read what a payment's cart holds, and how often."""
+    lines = payload.product_cart or ()
+    return tuple(CartItem(identity(line.product_id), integer(line.quantity)) for line in lines)
+
+
+def subscriptions(payload: Payload) -> tuple[str, ...]:
+    """Read the subscriptions that a payment pays for."""
+    one = identity(payload.subscription_id)
+    several = identities(payload.subscription_ids)
+    return tuple(dict.fromkeys((one, *several))) if one else tuple(dict.fromkeys(several))
+
+
+def billing_country(payload: Payload) -> str | None:
+    """Read the country that a payment is billed to."""
+    billing = _read_billing(getattr(payload, "billing", None))
+    return billing.country if isinstance(billing, _Billing) else None
+
+
+_read_billing = reader_of("billing", _Billing)
 
 
 def given_back(refund: RefundEntity, currency: str | None) -> tuple[int, str | None]:

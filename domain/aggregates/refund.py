@@ -32,7 +32,10 @@ succeeded  ✗       =
 
 
 class RefundEntity(Entity, kw_only=True):
-    """A refund as it is known; `amount` in minor units of `currency`."""
+    """A refund as it is known; `amount` in minor units of `currency`.
+
+    By `network_reference` the customer's bank finds it.
+    """
 
     refund_id: str
     payment_id: str
@@ -41,6 +44,8 @@ class RefundEntity(Entity, kw_only=True):
     is_partial: bool | None
     reason: str | None
     metadata: dict[str, str]
+    network_reference: str | None
+    network_reference_type: str | None
 
 
-REFUND = Kind(MACHINE, RefundEntity, "refund_id", stream_field="payment_id")
+REFUND = Kind(MACHINE, RefundEntity, "refund_id", stream_fields=("payment_id",))

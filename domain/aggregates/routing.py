@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from domain.aggregates.catalogue import STREAMS
 from domain.delivery import Delivery, UnreadableError, read_envelope
-from domain.field_readers import identity
 from domain.stream_id import stream_id
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from domain.entity import Kind
 
 NOTICE: Final = "notice"
 """The first part of the stream ids of what no aggregate takes."""
@@ -24,6 +18,11 @@ _TAKEN: Final = {
     for kind in aggregate.kinds
     for type_ in kind.machine.types
 }
+
+
+def types_taken() -> frozenset[str]:
+    """Return the types that aggregates take."""
+    return frozenset(_TAKEN)
 
 
 class Route(NamedTuple):
@@ -47,15 +46,7 @@ def route(delivery: Delivery) -> Route:
         if topic not in _TAKEN:
             return Route(notice, topic)
         stream, kind = _TAKEN[topic]
-        aggregate_id = _id_in(envelope.data, kind)
+        place = kind.place_of(envelope.data)
     except UnreadableError as error:
         return Route(notice, topic, str(error))
-    return Route(stream_id(stream, envelope.business_id, aggregate_id), topic)
-
-
-def _id_in(data: Mapping[str, Any], kind: Kind) -> str:
-    stream_field = kind.stream_field or kind.id_field
-    for name in (kind.id_field, stream_field):
-        if identity(data.get(name)) is None:
-            raise UnreadableError(f"data.{name} is missing, or not an id")
-    return str(data[stream_field])
+    return Route(stream_id(stream, envelope.business_id, *place), topic)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
+
 from domain.aggregate import Aggregate
 from domain.entity import Entity, Kind
 from domain.state_machine import Machine
@@ -74,10 +76,62 @@ expired    active!  active!  past_due!  on_hold!  paused!  active!   cancelled! 
 )
 
 
+class Addon(msgspec.Struct, frozen=True):
+    """What is billed beside the product."""
+
+    addon_id: str | None
+    quantity: int | None
+
+
+class Meter(msgspec.Struct, frozen=True):
+    """What is billed by use; `price_per_unit` as Dodo writes it, in minor units."""
+
+    meter_id: str | None
+    name: str | None
+    currency: str | None
+    measurement_unit: str | None
+    free_threshold: int | None
+    price_per_unit: str | None
+
+
+class Discount(msgspec.Struct, frozen=True):
+    """A discount; `amount` is in basis points where the type is `percentage`.
+
+    `cycles_remaining` billing cycles are left of `subscription_cycles`; null is no limit.
+    """
+
+    discount_id: str | None
+    code: str | None
+    type: str | None
+    amount: int | None
+    cycles_remaining: int | None
+    subscription_cycles: int | None
+    expires_at: datetime | None
+
+
+class ScheduledChange(msgspec.Struct, frozen=True):
+    """A change of the plan that is to come. A pause does not put `effective_at` off."""
+
+    id: str | None
+    product_id: str | None
+    quantity: int | None
+    addons: tuple[Addon, ...]
+    effective_at: datetime | None
+    created_at: datetime | None
+
+
+class Canceller(msgspec.Struct, frozen=True):
+    """Who cancelled, or had the end scheduled: no name and no address, which `data` has too."""
+
+    actor_type: str | None
+
+
 class SubscriptionEntity(Entity, kw_only=True):
     """A subscription as it is known; amounts in minor units of `currency`.
 
     `anomaly` tells that Dodo's data puts it into a state to which no transition leads.
+    `trial_amount` is for one unit, before tax, in the currency of the product's price.
+    `cancelled_by` is null where the system ended it. `cancellation_comment` is the buyer's own.
     """
 
     subscription_id: str
@@ -101,6 +155,17 @@ class SubscriptionEntity(Entity, kw_only=True):
     expires_at: datetime | None
     anomaly: str | None
     metadata: dict[str, str]
+    addons: tuple[Addon, ...]
+    meters: tuple[Meter, ...]
+    discounts: tuple[Discount, ...]
+    scheduled_change: ScheduledChange | None
+    paused_at: datetime | None
+    payment_method_id: str | None
+    trial_amount: int | None
+    cancelled_by: Canceller | None
+    cancellation_feedback: str | None
+    cancellation_comment: str | None
+    tax_id: str | None
 
 
 def counts_as_active(status: str | None, past_due_ends_at: datetime | None, at: datetime) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
 from domain.aggregates.catalogue import THROUGH_PAYMENT
+from domain.aggregates.license_key import followed
 from domain.explanation.evidence import Source, evidence
 from domain.explanation.rules import rule_of
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 SOURCES_MAX: Final = 100
 """An explanation shows so many sources of each sort, the newest, and counts them all."""
 
-Value: TypeAlias = "str | int | float | bool | list[str] | dict[str, str | None] | None"
+Value: TypeAlias = "str | int | float | bool | list[Any] | dict[str, Any] | None"
 
 
 class UnknownEntityError(LookupError):
@@ -99,3 +100,17 @@ def by_payment(own: Explanation, payment: Aggregate) -> Explanation:
             named = msgspec.structs.replace(theirs, kind=own.kind, id=own.id, note=note)
             return own if theirs.value is None else named
     return own
+
+
+def by_grant(own: Explanation, grant: Explanation) -> Explanation:
+    """Explain the status of a licence key by that of the grant that it came by.
+
+    Where the key does not follow its grant, the explanation is `own`.
+    """
+    status, granted = own.value, grant.value
+    known = status if isinstance(status, str) else None
+    value = followed(known, granted if isinstance(granted, str) else None)
+    if value == known:
+        return own
+    note = f"Its own data says {known}; it follows its grant ({grant.id}), which is {granted}."
+    return msgspec.structs.replace(grant, kind=own.kind, id=own.id, value=value, note=note)

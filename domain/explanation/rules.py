@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from domain.aggregates.payment import PaymentEntity, given_back, products
+from domain.aggregates.credit import WARNING
+from domain.aggregates.entitlement_grant import license_key_id
+from domain.aggregates.payment import (
+    PaymentEntity,
+    billing_country,
+    cart,
+    given_back,
+    products,
+    subscriptions,
+)
 from domain.aggregates.refund import RefundEntity
 from domain.explanation.evidence import (
     Evidence,
@@ -105,6 +114,61 @@ def _product_ids(of: Evidence, _: str) -> Grounds:
     return _newest(of, Reading(cart, cart))
 
 
+def _cart(of: Evidence, _: str) -> Grounds:
+    read = Reading(lambda o: cart(o.payload), _shown("product_cart"))
+    return _newest(of, read)
+
+
+def _billing_country(of: Evidence, _: str) -> Grounds:
+    def country(observation: Observation) -> str | None:
+        return billing_country(observation.payload)
+
+    return _newest(of, Reading(country, country))
+
+
+def _subscription_ids(of: Evidence, field: str) -> Grounds:
+    if of.kind.name == "credit":
+        return _of_ledger(of, field)
+
+    def paid_for(observation: Observation) -> list[str] | None:
+        return list(subscriptions(observation.payload)) or None
+
+    return _last_known(of, Reading(paid_for, paid_for))
+
+
+def _license_key_id(of: Evidence, _: str) -> Grounds:
+    def granted(observation: Observation) -> str | None:
+        return license_key_id(observation.payload)
+
+    return _last_known(of, Reading(granted, granted))
+
+
+def _of_ledger(of: Evidence, _: str) -> Grounds:
+    """Name all entries: a balance follows from every one of them."""
+    entries = [
+        seen.source("it is an entry of the ledger", shown(seen.observation.data.get("amount")))
+        for seen in of.seen
+        if seen.fact.word != WARNING
+    ]
+    return Grounds(entries, [], note=None if entries else "There is no entry.")
+
+
+def _warned(of: Evidence, _: str) -> Grounds:
+    warnings = [
+        judged.source("it is a warning") for judged in of.facts if judged.fact.word == WARNING
+    ]
+    return Grounds(warnings, [], note=None if warnings else "There is no warning.")
+
+
+def _of_balance(of: Evidence, field: str) -> Grounds:
+    unexplained = getattr(of.entity, "unexplained", None)
+    grounds, warned = _of_ledger(of, field), _warned(of, field)
+    note = grounds.note
+    if unexplained:
+        note = f"Entries are missing, which changed it by {unexplained} in all: Dodo's word counts."
+    return grounds._replace(set_by=_newest_first([*grounds.set_by, *warned.set_by]), note=note)
+
+
 def _created_at(of: Evidence, field: str) -> Grounds:
     read = Reading(lambda o: instant(o.payload.created_at), _shown(field))
     grounds = _newest(of, read)
@@ -147,6 +211,10 @@ def _folded_status(of: Evidence, _: str) -> Grounds:
 def _status(of: Evidence, field: str) -> Grounds:
     standing, drift = follow(of.kind, of.folded)
     grounds = _folded_status(of, field)
+    if drift is None and standing != of.folded.standing:
+        last = _status_of(of.kind).source(of.with_status[0], "it is the last observation")
+        note = f"The status follows what Dodo last said: no event announces {standing.status}."
+        return Grounds([last], _not_followed(of), _unbroken(of), note)
     if drift is None:
         return grounds._replace(passed_over=_not_followed(of))
     lead = f"the facts lead to {drift.folded or 'no state'}"
@@ -167,6 +235,8 @@ def _drift(of: Evidence, _: str) -> Grounds:
     drift = of.entity.drift
     if drift is None:
         agrees = "What Dodo last said agrees with the facts."
+        if of.entity.status != of.entity.folded_status:
+            agrees = f"No event announces {of.entity.status}, so none is missing."
         return Grounds([], [], note=agrees if of.with_status else "Dodo has said no status.")
     reading = _status_of(of.kind)
     last = reading.source(of.with_status[0], "it is the last observation of a status")
@@ -219,6 +289,8 @@ def _history(of: Evidence, _: str) -> Grounds:
     if of.folded.standing.status is None:
         return Grounds(gaps, _refused(of), note="No fact has set a state.")
     complete = None if gaps else "Every fact follows from those before it, or is refused."
+    if not gaps and of.entity.history == "partial":
+        complete = "Entries are missing: what was before one is not what another leads to."
     return Grounds(gaps, [], note=complete)
 
 
@@ -276,6 +348,8 @@ def _newest_first(sources: list[Source]) -> list[Source]:
 
 
 def _anomaly(of: Evidence, field: str) -> Grounds:
+    if of.kind.name == "credit":
+        return _of_ledger(of, field)
     return _excess(of, field) if of.kind.name == "payment" else _contradicted_end(of, field)
 
 
@@ -308,5 +382,14 @@ RULES: Final[dict[str, Rule]] = {
     "product_ids": _product_ids,
     "refunded_amount": _refunded_amount,
     "anomaly": _anomaly,
+    "subscription_ids": _subscription_ids,
+    "cart": _cart,
+    "billing_country": _billing_country,
+    "license_key_id": _license_key_id,
+    **dict.fromkeys(("ledger_balance", "ledger_overage", "entries"), _of_ledger),
+    **dict.fromkeys(
+        ("balance", "overage", "observed_balance", "observed_overage", "unexplained"), _of_balance
+    ),
+    **dict.fromkeys(("credit_entitlement_name", "low_at"), _warned),
 }
 """The fields with a rule of their own; links and ordinary fields have one rule each."""

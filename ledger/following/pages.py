@@ -7,11 +7,13 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from domain.aggregate import place_in_log
+from ledger.following.homes import settle_all
 from ledger.integrity.hash_chain import GENESIS
 from ledger.mapper import COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from psycopg import Connection, Cursor
@@ -36,16 +38,16 @@ _PAGE: Final = """
     FROM raphus.ledger_events WHERE notification_id >= %s ORDER BY notification_id LIMIT %s
 """
 _HASH: Final = "SELECT hash FROM raphus.ledger_events WHERE notification_id = %s"
-# OFFSET 0 keeps the planner at one index look-up a stream, whatever it thinks of the sizes.
+# OFFSET 0 keeps the planner at index look-ups for each stream, whatever it thinks of the sizes.
 _HISTORIES: Final = f"""
     SELECT events.* FROM unnest(%s::text[], %s::bigint[]) AS touched (stream_id, version)
     CROSS JOIN LATERAL (
-        SELECT {COLUMNS}
-        FROM raphus.ledger_events
+        SELECT {COLUMNS} FROM raphus.housed_events
         WHERE originator_id = touched.stream_id AND originator_version <= touched.version
-        ORDER BY originator_version OFFSET 0
+        AND notification_id <= %s OFFSET 0
     ) AS events
 """  # noqa: S608 -- constants
+_ANY_VERSION: Final = 2**63 - 1
 
 
 class LogError(Exception):
@@ -151,23 +153,20 @@ def _stream(curs: Cursor, parameters: Sequence[object]) -> Generator[TupleRow]:
 def histories(
     conn: Connection, page: Page, mapper: LedgerMapper
 ) -> Generator[tuple[str, list[Event]]]:
-    """Read all events, up to the page's last, of each stream that the page touches.
+    """Read all events, up to the page's last, of each aggregate that the page touches.
 
-    They come over the connection as they are taken: it is free again when the last one is, or
-    when the generator is closed.
+    Events of the page that an older release has stored as notices of a type that is understood are
+    those of their aggregates. They come over the connection as they are taken: it is free again
+    when the last one is, or when the generator is closed.
 
     Raises:
         LogError: behind the last stream: an event of the page is in none of them.
     """
-    streams, versions = zip(*sorted(page.versions.items()), strict=True)
-    parameters = [list(streams), list(versions)]
+    homes = settle_all(conn, mapper, page.after, page.last)
+    versions = {**page.versions, **dict.fromkeys(homes, _ANY_VERSION)}
     found = 0
-    with (
-        conn.cursor(binary=True) as curs,
-        closing(_stream(curs, parameters)) as rows,
-    ):
-        for stream_id, of_stream in groupby(rows, key=itemgetter(0)):
-            events = [mapper.decode(*row) for row in of_stream]
+    with closing(histories_of(conn, mapper, versions, page.last)) as streams:
+        for stream_id, events in streams:
             found += sum(page.after < (event.position or 0) <= page.last for event in events)
             yield stream_id, events
     if found != page.events:
@@ -175,3 +174,25 @@ def histories(
             f"of the {page.events} events at positions {page.after + 1} to {page.last}, only"
             f" {found} are in their streams' histories: raphus verify tells what was changed"
         )
+
+
+def histories_of(
+    conn: Connection, mapper: LedgerMapper, versions: Mapping[str, int], last: int
+) -> Generator[tuple[str, list[Event]]]:
+    """Read all events up to a position of streams, each up to a version, in order of arrival."""
+    streams, upto = zip(*sorted(versions.items()), strict=True)
+    parameters = [list(streams), list(upto), last]
+    with (
+        conn.cursor(binary=True) as curs,
+        closing(_stream(curs, parameters)) as rows,
+    ):
+        for stream_id, of_stream in groupby(rows, key=itemgetter(0)):
+            events = [mapper.decode(*row) for row in of_stream]
+            yield stream_id, sorted(events, key=place_in_log)
+
+
+def whole_histories(
+    conn: Connection, mapper: LedgerMapper, streams: Iterable[str], last: int
+) -> Generator[tuple[str, list[Event]]]:
+    """Read all events of streams up to a position, in order of arrival."""
+    yield from histories_of(conn, mapper, dict.fromkeys(streams, _ANY_VERSION), last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 from ledger.application import Ledger
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from postgres.connections import Connection
     from projections.live.projector import Projected
 
+_log = logging.getLogger(__name__)
+
 DUTY: Final = Duty(
     name="raphus-follower",
     lock=AdvisoryLock.FOLLOW,
@@ -30,7 +33,10 @@ def _ignore(projected: Projected) -> None:
 
 
 class Follower(Leader):
-    """Projects the log; `on_page` is called in its thread after each page is committed."""
+    """Projects the log; `on_page` is called in its thread after each page is committed.
+
+    What was stored while its type was unknown is taken into its aggregates first.
+    """
 
     def __init__(
         self,
@@ -41,8 +47,15 @@ class Follower(Leader):
         super().__init__(conninfo, DUTY, self._project)
         self._projector = Projector(mapper)
         self._on_page = on_page
+        self._adopted = 0
 
     def _project(self, conn: Connection, is_one: bool) -> Step:
+        if adopted := self._projector.adopt(conn):
+            self._adopted += adopted
+            return Step(adopted)
+        if self._adopted:
+            _log.info("%d webhooks of types that were unknown before are understood", self._adopted)
+            self._adopted = 0
         projected = self._projector.project(conn, 1 if is_one else PAGE_EVENTS_MAX)
         if projected is None:
             return Step()

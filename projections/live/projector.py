@@ -6,19 +6,17 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from psycopg.rows import tuple_row
-
 from domain.aggregates.factory import aggregate
 from ledger.following.checkpoint import ProjectionTracking
-from ledger.following.pages import PAGE_EVENTS_MAX, histories
+from ledger.following.homes import settle
+from ledger.following.pages import PAGE_EVENTS_MAX, histories, whole_histories
 from ledger.following.taking import PageLimits, take
-from ledger.mapper import COLUMNS
 from projections.live.upsert import Replacement
 from projections.read_models.catalogue import READ_MODELS
 from projections.read_models.timeline import TIMELINE, entries_after
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from psycopg import Connection
 
@@ -30,10 +28,6 @@ if TYPE_CHECKING:
 LIVE: Final = "raphus"
 """The schema of the tables that queries read."""
 _REWRITTEN_AT_ONCE: Final = 200
-_STREAM: Final = f"""
-    SELECT {COLUMNS} FROM raphus.ledger_events
-    WHERE originator_id = %s AND notification_id <= %s ORDER BY originator_version
-"""  # noqa: S608 -- constants
 CHANNEL: Final = "projections"
 """Notified of the new position, as text, when a page is committed."""
 
@@ -62,6 +56,7 @@ class Projector:
         self._mapper = mapper
         self._models = tuple(models)
         self._tracking = ProjectionTracking()
+        self._adopted_to = 0
         self._replacements = [Replacement(model, schema) for model in models]
 
     def project(self, conn: Connection[Any], events_max: int = PAGE_EVENTS_MAX) -> Projected | None:
@@ -78,9 +73,12 @@ class Projector:
             entries.extend(self.write(conn, page))
             conn.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(page.last)])
 
+        caught_up = self._adopted_to
         page = take(conn, self._tracking, write, PageLimits(events_max))
         if page is None:
             return None
+        if caught_up == page.after:
+            self._adopted_to = page.last
         lag_s = (datetime.now(UTC) - page.recorded_at).total_seconds()
         return Projected(page.last, page.events, entries, lag_s)
 
@@ -96,33 +94,70 @@ class Projector:
             for stream_id, events in streams:
                 folded = aggregate(stream_id, events)
                 new = {e.delivery.webhook_id for e in events if (e.position or 0) > page.after}
-                for model in self._models:
-                    if stream_id.partition("/")[0] in model.streams:
-                        staged[model.table] += model.touched(model.rows(folded), new)
-                        losing[model.table] += [stream_id] * model.loses(folded, new)
+                for model in self._of(stream_id):
+                    staged[model.table] += model.touched(folded, new)
+                    losing[model.table] += [stream_id] * model.loses(folded, new)
+        self._replace(conn, staged, losing)
+        return entries_after(staged.get(TIMELINE.table, ()), page.after)
+
+    def adopt(self, conn: Connection[Any], *, wait: bool = False) -> int:
+        """Take notices whose type is understood by now into the aggregates that they tell of.
+
+        Those up to the checkpoint are meant, some at a time, which is one transaction; later ones
+        are read with their pages. Returns how many have found a home: 0 where none is left, or
+        while somebody else holds the checkpoint, unless it is to `wait`.
+
+        Raises:
+            psycopg.OperationalError: the database is away; what was committed is not known.
+        """
+        found = 0
+        while not found:
+            with conn.transaction():
+                hold = self._tracking.hold if wait else self._tracking.take
+                live = hold(conn)
+                if live is None or live.position <= self._adopted_to:
+                    return 0
+                settled = settle(conn, self._mapper, self._adopted_to, live.position)
+                if settled.events:
+                    touched = sorted(settled.new_homes | settled.moved)
+                    self.rewrite(conn, touched, live.position)
+            found, self._adopted_to = settled.events, settled.last
+        return found
+
+    def _of(self, stream_id: str) -> list[ReadModel]:
+        kind = stream_id.partition("/")[0]
+        return [model for model in self._models if kind in model.streams]
+
+    def _replace(
+        self,
+        conn: Connection[Any],
+        staged: Mapping[str, Sequence[Row]],
+        losing: Mapping[str, Sequence[str]],
+    ) -> None:
         for replacement in self._replacements:
             table = replacement.model.table
             if staged[table] or losing[table]:
                 replacement.write(conn, staged[table], losing[table])
-        return entries_after(staged.get(TIMELINE.table, ()), page.after)
+
+    def adopt_all(self, conn: Connection[Any]) -> None:
+        """Do the same to the checkpoint, whoever else holds it in between."""
+        while self.adopt(conn, wait=True):
+            pass
 
     def rewrite(self, conn: Connection[Any], streams: Sequence[str], until: int) -> None:
         """Write all rows of streams anew, from what stands in the log up to a position.
 
-        It is for streams whose events have been emptied, in the same transaction; the checkpoint
-        is held, and is the position.
+        It is for streams whose events have been emptied, or have moved, in the same transaction;
+        the checkpoint is held, and is the position.
         """
         for first in range(0, len(streams), _REWRITTEN_AT_ONCE):
             self._rewrite(conn, streams[first : first + _REWRITTEN_AT_ONCE], until)
 
     def _rewrite(self, conn: Connection[Any], streams: Sequence[str], until: int) -> None:
         staged: dict[str, list[Row]] = {model.table: [] for model in self._models}
-        with conn.cursor(row_factory=tuple_row, binary=True) as curs:
-            for stream_id in streams:
-                rows = curs.execute(_STREAM, [stream_id, until]).fetchall()
-                folded = aggregate(stream_id, [self._mapper.decode(*row) for row in rows])
-                for model in self._models:
-                    if stream_id.partition("/")[0] in model.streams:
-                        staged[model.table] += model.rows(folded)
-        for replacement in self._replacements:
-            replacement.write(conn, staged[replacement.model.table], streams)
+        with closing(whole_histories(conn, self._mapper, streams, until)) as whole:
+            for stream_id, events in whole:
+                folded = aggregate(stream_id, events)
+                for model in self._of(stream_id):
+                    staged[model.table] += model.rows(folded)
+        self._replace(conn, staged, dict.fromkeys(staged, streams))

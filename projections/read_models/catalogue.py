@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from projections.read_models import disputes, license_keys, payments, refunds, subscriptions
+from projections.read_models import (
+    abandoned_checkouts,
+    credit_accounts,
+    disputes,
+    dunnings,
+    entitlement_grants,
+    license_keys,
+    payments,
+    payouts,
+    refunds,
+    subscriptions,
+)
 from projections.read_models.holdings import HOLDINGS
 from projections.read_models.identities import IDENTITIES
 from projections.read_models.periods import PERIODS
@@ -20,6 +31,12 @@ READ_MODELS: Final[tuple[ReadModel, ...]] = (
     refunds.REFUNDS,
     disputes.DISPUTES,
     license_keys.LICENSE_KEYS,
+    entitlement_grants.ENTITLEMENT_GRANTS,
+    credit_accounts.CREDITS,
+    credit_accounts.CREDIT_ENTRIES,
+    dunnings.DUNNINGS,
+    abandoned_checkouts.ABANDONED_CHECKOUTS,
+    payouts.PAYOUTS,
     TIMELINE,
     PERIODS,
     IDENTITIES,
@@ -34,5 +51,10 @@ LISTINGS: Final[dict[str, Listing[Any]]] = {
         refunds.LISTING,
         disputes.LISTING,
         license_keys.LISTING,
+        entitlement_grants.LISTING,
+        credit_accounts.LISTING,
+        dunnings.LISTING,
+        abandoned_checkouts.LISTING,
+        payouts.LISTING,
     )
 }

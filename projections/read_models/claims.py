@@ -69,6 +69,8 @@ _OF_THINGS: Final = """
     FROM {source} {fact} {first_key}
     WHERE {holds} AND pair ? claimed.key AND i.metadata ->> claimed.key = %(external_id)s
 """
+_NOTICED: Final = "kind IN ('notice', 'abandoned_checkout')"
+"""What anybody brings about who only begins a checkout."""
 _BOUND: Final = "(%(business_id)s::text IS NULL OR claims.business_id = %(business_id)s)"
 # Buyers come first, whoever bought first; then those who have tried to; checkouts after all else.
 # Where there are more than are answered, whoever puts the id of another into checkouts of his own,
@@ -81,7 +83,7 @@ _PERSONS: Final = """
             ORDER BY bought.at, c.noticed_alone, c.appeared_at, c.business_id, c.customer_id
         ) AS place
         FROM (
-            SELECT business_id, customer_id, bool_and(kind = 'notice') AS noticed_alone,
+            SELECT business_id, customer_id, bool_and({noticed}) AS noticed_alone,
                 min(first_position) AS appeared_at
             FROM claims GROUP BY business_id, customer_id
         ) AS c
@@ -91,7 +93,7 @@ _PERSONS: Final = """
             AND {period_holds} AND (
                 p.kind = 'subscription' AND p.status NOT IN ('pending', 'failed')
                 OR p.kind = 'payment' AND p.status = 'succeeded'
-                OR p.kind = 'license_key'
+                OR p.kind IN ('license_key', 'entitlement_grant')
             )
         ) AS bought
     ), {told}
@@ -112,7 +114,7 @@ _TOLD: Final = """
         ) AS claims
         FROM (
             SELECT *, row_number() OVER (
-                PARTITION BY place ORDER BY kind = 'notice', first_position DESC, key
+                PARTITION BY place ORDER BY {noticed}, first_position DESC, key
             ) AS nth
             FROM ({placed}) AS placed WHERE place <= %(persons_max)s
         ) AS numbered
@@ -210,9 +212,11 @@ def _persons(by: str, moment: Moment) -> str:
     every = _claims(by, moment)
     if by == "customer_id":
         placed = _BY_BUSINESS.format(claims=every, bound=_BOUND)
-        return f"WITH {_TOLD.format(placed=placed)}"
-    told = _TOLD.format(placed=_PLACED)
-    return _PERSONS.format(claims=every, bound=_BOUND, period_holds=period_holds, told=told)
+        return f"WITH {_TOLD.format(placed=placed, noticed=_NOTICED)}"
+    told = _TOLD.format(placed=_PLACED, noticed=_NOTICED)
+    return _PERSONS.format(
+        claims=every, bound=_BOUND, period_holds=period_holds, told=told, noticed=_NOTICED
+    )
 
 
 def _of_field(moment: Moment, field: str, key: str, among: str, joined: str, condition: str) -> str:

@@ -198,6 +198,10 @@ def _added_up(
         last_seen_at=max(last for _, last in seen),
         totals=_totals(objects),
         **newest(said),
+        entitlement_grants=kinds["entitlement_grant"],
+        credits=kinds["credit"],
+        dunnings=kinds["dunning"],
+        abandoned_checkouts=kinds["abandoned_checkout"],
     )
 
 

@@ -13,32 +13,21 @@ OWN_CUSTOMER: Final = "t.customer_id = %(customer_id)s"
 _OWN_PRODUCT_THEN: Final = "%(product_id)s = ANY (t.product_ids)"
 
 
-def common(customer: str) -> tuple[Filter, ...]:
-    """Return what every list is filtered by; `customer` is the condition on its read model."""
-    return (
-        _alike("business_id", str, "Only of this business.", "t.business_id = %(business_id)s"),
-        _alike("status", str, "Only with this status.", "t.status = %(status)s"),
-        Filter(
-            "customer_id",
-            str,
-            "Only of this customer.",
-            now=customer,
-            then="(t.kind, t.stream_id, t.id) IN (SELECT kind, stream_id, id FROM objects)",
-            then_with=OBJECTS_THEN,
-        ),
-        _alike(
-            "created_at_gte",
-            datetime,
-            "Only created at this time or later.",
-            "t.created_at >= %(created_at_gte)s",
-        ),
-        _alike(
-            "created_at_lte",
-            datetime,
-            "Only created at this time or earlier.",
-            "t.created_at <= %(created_at_lte)s",
-        ),
+def common(customer: str, status: Filter | None = None) -> tuple[Filter, ...]:
+    """Return what every list of something that a customer has is filtered by.
+
+    `customer` is the condition on its read model; `status` stands in place of the usual filter.
+    """
+    of_customer = Filter(
+        "customer_id",
+        str,
+        "Only of this customer.",
+        now=customer,
+        then="(t.kind, t.stream_id, t.id) IN (SELECT kind, stream_id, id FROM objects)",
+        then_with=OBJECTS_THEN,
     )
+    of_business, usual, *created = WITHOUT_CUSTOMER
+    return (of_business, status or usual, of_customer, *created)
 
 
 def product(now: str, then: str) -> Filter:
@@ -62,6 +51,32 @@ def _alike(
     return Filter(name, type_, description, condition, condition)
 
 
+WITHOUT_CUSTOMER: Final = (
+    _alike("business_id", str, "Only of this business.", "t.business_id = %(business_id)s"),
+    _alike("status", str, "Only with this status.", "t.status = %(status)s"),
+    _alike(
+        "created_at_gte",
+        datetime,
+        "Only created at this time or later.",
+        "t.created_at >= %(created_at_gte)s",
+    ),
+    _alike(
+        "created_at_lte",
+        datetime,
+        "Only created at this time or earlier.",
+        "t.created_at <= %(created_at_lte)s",
+    ),
+)
+"""What every list is filtered by, also that of things which belong to no customer."""
+OF_SUBSCRIPTION: Final = _alike(
+    "subscription_id",
+    str,
+    "Only of this subscription.",
+    "t.subscription_id = %(subscription_id)s",
+)
+OF_PAYMENT: Final = _alike(
+    "payment_id", str, "Only of this payment.", "t.payment_id = %(payment_id)s"
+)
 METADATA: Final = Filter(
     "metadata",
     dict,

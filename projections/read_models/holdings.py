@@ -1,4 +1,4 @@
-"""The read model of what customers have, of all kinds beside each other, and what it answers.
+"""The read model of what customers have that matters for access, and what it answers.
 
 Who has access is asked at every turn of a merchant's site: this finds all that counts, each thing
 with the fact that its status rests on, in one statement that searches one index.
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from domain.access.holding import Holding, holdings_of
+from domain.access.holding import HELD, Holding, holdings_of
 from domain.aggregates.catalogue import KINDS, STREAMS
 from domain.aggregates.erasure import ERASURE
+from domain.field_readers import own_fields, reader_of
 from ledger.application import Ledger
 from postgres.statement import Statement
 from projections.read_model import Column, ReadModel
@@ -75,7 +76,11 @@ HOLDINGS: Final = ReadModel(
         Column("holding", "text"),
     ),
     rows=_rows,
-    streams=frozenset(STREAMS),
+    streams=frozenset(
+        stream
+        for stream, aggregate in STREAMS.items()
+        if any(kind.name in HELD for kind in aggregate.kinds)
+    ),
 )
 
 
@@ -109,7 +114,7 @@ _OWNED: Final = """, owners AS MATERIALIZED (
             SELECT {columns} FROM {table} AS t
             WHERE t.customer_id = owners.customer_id AND t.business_id = owners.business_id
             AND {holds}
-            ORDER BY t.kind IN ('subscription', 'license_key') DESC, t.first_position DESC
+            ORDER BY t.kind IN ('payment', 'refund', 'dispute'), t.first_position DESC
             LIMIT %(each_max)s
         ) AS o
         ORDER BY owners.place LIMIT %(all_max)s
@@ -132,7 +137,7 @@ _NOW: Final = """, businesses AS (
 _OWNED_THEN: Final = _OWNED.format(
     table="periods",
     columns="t.kind, t.id, t.stream_id, t.business_id, t.first_position",
-    holds="t.valid @> %(as_of)s::timestamptz",
+    holds="t.kind = ANY (%(held)s) AND t.valid @> %(as_of)s::timestamptz",
 )
 _THEN: Final = """
     SELECT 'place' AS kind,
@@ -222,7 +227,8 @@ def freshness(business_ids: Sequence[str]) -> Statement:
 
 def then(asked: Asked, as_of: datetime, limits: Limits, business_id: str | None) -> Statement:
     """Select who was meant as of an instant, and where to find what they had."""
-    return _of(asked, as_of, limits, business_id, _PERSONS_THEN)
+    found = _of(asked, as_of, limits, business_id, _PERSONS_THEN)
+    return Statement(found.sql, {**found.params, "held": sorted(HELD)})
 
 
 def _of(
@@ -259,10 +265,18 @@ def holding(found: Found) -> Holding:
 
 
 def _of_before(found: Found) -> Holding:
-    """Read what was written before its kind had all the fields that it has: they are null."""
+    """Read what was written before its kind had all the fields that it has: nothing tells them."""
     kind, entity, *others = msgspec.json.decode(found.row)
-    fields = dict.fromkeys(KINDS[kind].entity.__struct_fields__) | entity
+    fields = _untold(kind) | entity
     return Holding(*msgspec.convert([kind, fields, *others], _SHAPES[kind]))
+
+
+@cache
+def _untold(name: str) -> dict[str, object]:
+    """Return the value of each field of a kind's own where nothing tells one."""
+    kind = KINDS[name]
+    declared = own_fields(kind.entity)
+    return {one: reader_of(one, declared[one])(None) for one in declared} | dict(kind.derived)
 
 
 _SHAPES: Final[Mapping[str, type[_Held]]] = {

@@ -122,8 +122,9 @@ def page(
     select = (
         "SELECT t.first_position, t.stream_id, t.id,"  # noqa: S608 -- constants
         f" {listing.columns.get('customer_id', 't.customer_id')},"
-        " (SELECT max(originator_version) FROM raphus.ledger_events"
+        " (SELECT coalesce(max(originator_version), 0) FROM raphus.ledger_events"
         " WHERE originator_id = t.stream_id)"
+        " + (SELECT count(*) FROM raphus.homes WHERE stream_id = t.stream_id)"
         f" FROM periods AS t{_OF_PAYMENT if through else ''}"
         " WHERE t.kind = %(kind)s AND t.valid @> %(as_of)s::timestamptz"
         # It follows, and lets the index that has the order pass over most of what began later.

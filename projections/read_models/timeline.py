@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import msgspec
-from psycopg.sql import SQL, Identifier
 
 from domain.aggregates.catalogue import KINDS, RANK_OF_NOTICES, STREAMS
 from domain.aggregates.erasure import ERASURE
@@ -16,19 +16,25 @@ from postgres.statement import Statement
 from projections.bound import lines_of_business, of_business
 from projections.listing import BigInt, Moment, StorableText
 from projections.read_model import Column, ReadModel, columns_of
+from projections.read_models.abandoned_checkouts import ABANDONED_CHECKOUTS
+from projections.read_models.credit_accounts import CREDITS
 from projections.read_models.disputes import DISPUTES
+from projections.read_models.dunnings import DUNNINGS
+from projections.read_models.entitlement_grants import ENTITLEMENT_GRANTS
 from projections.read_models.license_keys import LICENSE_KEYS
 from projections.read_models.payments import PAYMENTS
+from projections.read_models.payouts import PAYOUTS
 from projections.read_models.periods import OBJECTS_THEN
 from projections.read_models.refunds import REFUNDS
 from projections.read_models.subscriptions import SUBSCRIPTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from domain.aggregate import Aggregate
+    from domain.entity import Entity
     from projections.read_model import Row
 
 _ENTITIES: Final = {
@@ -37,6 +43,11 @@ _ENTITIES: Final = {
     "refund": REFUNDS,
     "dispute": DISPUTES,
     "license_key": LICENSE_KEYS,
+    "entitlement_grant": ENTITLEMENT_GRANTS,
+    "credit": CREDITS,
+    "dunning": DUNNINGS,
+    "abandoned_checkout": ABANDONED_CHECKOUTS,
+    "payout": PAYOUTS,
 }
 _RANKS: Final = {
     type_: kind.machine.ranks[word]
@@ -62,20 +73,23 @@ _BEFORE_ENTRY: Final = (
 
 
 def _rows(aggregate: Aggregate) -> list[Row]:
+    return _of_lines(aggregate, aggregate.lines())
+
+
+def _since(aggregate: Aggregate, webhook_ids: AbstractSet[str]) -> list[Row]:
+    # The fold goes from first to last, so nothing before the first new fact has changed.
+    return _of_lines(aggregate, aggregate.lines(webhook_ids))
+
+
+def _of_lines(aggregate: Aggregate, lines: Iterable[Entry]) -> list[Row]:
     stream_id, business_id = aggregate.id, aggregate.business_id
     rows: list[Row] = []
-    for entry in aggregate.timeline():
+    for entry in lines:
         rank = _RANKS.get(entry.type, RANK_OF_NOTICES)
         values = msgspec.structs.astuple(entry)
         before, after = values[:_POSITION], values[_POSITION + 1 :]
         rows.append((stream_id, business_id, rank, *before, int(entry.position), *after))
     return rows
-
-
-def _touched(rows: list[Row], webhook_ids: AbstractSet[str]) -> list[Row]:
-    # The fold goes from first to last, so nothing before the first new fact has changed.
-    first = next(n for n, row in enumerate(rows) if row[_WEBHOOK_ID] in webhook_ids)
-    return rows[first:]
 
 
 TIMELINE = ReadModel(
@@ -85,10 +99,10 @@ TIMELINE = ReadModel(
     columns=(*_BEFORE_ENTRY, *_OF_ENTRY),
     rows=_rows,
     streams=frozenset({*STREAMS, NOTICE, ERASURE}),
-    touched=_touched,
+    since=_since,
 )
 _NAMES: Final = [column.name for column in TIMELINE.columns]
-_RANK, _WEBHOOK_ID, _PLACE = map(_NAMES.index, ("rank", "webhook_id", "position"))
+_RANK, _PLACE = map(_NAMES.index, ("rank", "position"))
 
 
 def entries_after(rows: Iterable[Row], position: int) -> list[Entry]:
@@ -141,6 +155,52 @@ _OF_CUSTOMER_THEN: Final = (
 )
 
 
+_OWN: Final = """
+    WITH own AS (
+        SELECT stream_id, business_id FROM {table} AS e WHERE {id} = %(id)s{bound}
+        ORDER BY first_position LIMIT 1
+    ), things AS (
+        SELECT stream_id, %(kind)s AS kind, %(id)s AS id FROM own
+"""
+_NAMING: Final = """
+        UNION ALL
+        SELECT t.stream_id, '{kind}', t.{id} FROM {table} AS t JOIN own USING (business_id)
+        WHERE {condition}
+"""
+_OF_SEVERAL: Final = "t.subscription_ids @> ARRAY[%(id)s::text] AND t.subscription_ids <> '{}'"
+_OF_SUBSCRIPTION: Final = "t.subscription_id = %(id)s"
+_OF_PAYMENT: Final = "t.payment_id = %(id)s"
+NAMED_BY: Final[Mapping[str, Mapping[str, str]]] = {
+    "subscription": {
+        "payment": _OF_SEVERAL,
+        "license_key": _OF_SUBSCRIPTION,
+        "entitlement_grant": _OF_SUBSCRIPTION,
+        "credit": _OF_SEVERAL,
+        "dunning": _OF_SUBSCRIPTION,
+    },
+    "payment": {
+        "refund": _OF_PAYMENT,
+        "dispute": _OF_PAYMENT,
+        "license_key": _OF_PAYMENT,
+        "entitlement_grant": _OF_PAYMENT,
+        "dunning": _OF_PAYMENT,
+        "abandoned_checkout": f"({_OF_PAYMENT} OR t.recovered_payment_id = %(id)s)",
+    },
+}
+"""What belongs on the timeline of a subscription, or of a payment: what names it."""
+
+
+def _things(kind: str, business_id: str | None) -> str:
+    own, bound = _ENTITIES[kind], of_business("e", business_id)
+    parts = [_OWN.format(table=own.table, id=own.key[0], bound=bound)]
+    for other, condition in NAMED_BY.get(kind, {}).items():
+        model = _ENTITIES[other]
+        parts.append(
+            _NAMING.format(kind=other, id=model.key[0], table=model.table, condition=condition)
+        )
+    return f"{''.join(parts)})"
+
+
 def of_entity(
     kind: str,
     entity_id: str,
@@ -149,22 +209,34 @@ def of_entity(
     limit: int,
     business_id: str | None = None,
 ) -> Statement:
-    """Select the facts of one entity, in the order they occurred.
+    """Select the facts of one entity and of what names it, in the order they occurred.
 
     Raises:
         KeyError: there is no such kind.
     """
-    model = _ENTITIES[kind]
-    stream = SQL(
-        " WHERE t.stream_id = (SELECT stream_id FROM {table} AS e WHERE {id} = %(id)s{bound}"
-        " ORDER BY first_position LIMIT 1) AND t.kind = %(kind)s AND t.id = %(id)s"
-    ).format(
-        table=Identifier(model.table),
-        id=Identifier(model.key[0]),
-        bound=SQL(of_business("e", business_id)),
+    own = (
+        " JOIN things AS o ON o.stream_id = t.stream_id AND o.kind = t.kind AND o.id = t.id"
+        " WHERE true"
     )
     asked: dict[str, object] = {"kind": kind, "id": entity_id, "bound_to": business_id}
-    return _page(stream.as_string(), asked, after, limit)
+    page = _page(own, asked, after, limit)
+    return page._replace(sql=_things(kind, business_id) + page.sql)
+
+
+def things_of(kind: str, entity_id: str, *, business_id: str | None = None) -> Statement:
+    """Select the stream, kind and id of an entity, and of what names it now."""
+    things = "SELECT stream_id, kind, id FROM things"
+    asked: dict[str, object] = {"kind": kind, "id": entity_id, "bound_to": business_id}
+    return Statement(_things(kind, business_id) + things, asked)
+
+
+def belongs(entity: Entity, kind: str, entity_id: str) -> bool:
+    """Tell whether a thing is, or names, the entity whose timeline is asked for."""
+    if kind == "subscription":
+        several = getattr(entity, "subscription_ids", ())
+        return getattr(entity, "subscription_id", None) == entity_id or entity_id in several
+    names = (_ENTITIES[kind].key[0], "recovered_payment_id")
+    return any(getattr(entity, name, None) == entity_id for name in names)
 
 
 def of_customer(
@@ -225,17 +297,21 @@ def refusals(
 
 
 def rows_then(
-    aggregate: Aggregate, kind: str, entity_id: str, after: TimelineKey | None
+    aggregates: Iterable[Aggregate], kind: str, entity_id: str, after: TimelineKey | None
 ) -> list[Row]:
-    """Give the rows that `of_entity` would select, were this aggregate all there is."""
-    rows = [row[_RANK:] for row in _rows(aggregate)]
-    lines = [(read(row), row) for row in rows]
-    return [
-        row
-        for line, row in lines
-        if (line.entry.kind, line.entry.id) == (kind, entity_id)
-        and (after is None or line.key > after)
-    ]
+    """Give the rows that `of_entity` would select, were these aggregates all there is."""
+    rows = []
+    for aggregate in aggregates:
+        things = {
+            (known.kind.name, getattr(known.entity, known.kind.id_field))
+            for known in aggregate.entities()
+            if belongs(known.entity, kind, entity_id)
+        }
+        for row in _rows(aggregate):
+            line = read(row[_RANK:])
+            if (line.entry.kind, line.entry.id) in things and (after is None or line.key > after):
+                rows.append((line.key, row[_RANK:]))
+    return [row for _, row in sorted(rows, key=itemgetter(0))]
 
 
 def read(row: Sequence[object]) -> Line:

@@ -86,6 +86,9 @@ def rebuild(
         _be_alone(conn)
         run = _Run(staging, conn, progress)
         try:
+            if not check:
+                # What was stored while its type was unknown goes into its aggregate.
+                Projector(LedgerMapper()).adopt_all(conn)
             staging.create(conn)
             run.load(conninfo)
             run.catch_up_from_afar()

@@ -26,9 +26,9 @@ _FLUSH_ROWS: Final = 2_000
 _REPORT_EVENTS: Final = 5_000
 # Streams one after the other, so that each aggregate is folded once and then forgotten.
 _LOG: Final = SQL(
-    f"COPY (SELECT {COLUMNS} FROM raphus.ledger_events WHERE {{condition}}"  # noqa: S608 -- constants
+    f"COPY (SELECT {COLUMNS} FROM raphus.housed_events WHERE {{condition}}"  # noqa: S608 -- constants
     " AND (hashtext(originator_id) & 2147483647) % {parts} = {part}"
-    " ORDER BY originator_id, originator_version) TO STDOUT (FORMAT BINARY)"
+    " ORDER BY originator_id, notification_id) TO STDOUT (FORMAT BINARY)"
 )
 SETTINGS: Final = "SET jit = off; SET work_mem = '64MB'"
 """For every connection of a rebuild."""

@@ -42,6 +42,8 @@ def shop(cluster: str, template: str, tmp_path_factory: pytest.TempPathFactory) 
         said("payment.succeeded", 2, None, **whose, **once, product_cart=[{"product_id": "pdt_2"}]),
         said("payment.failed", 3, None, **whose, **once | {"payment_id": "pay_2"}),
         said("license_key.created", 5, None, id="lic_1", customer_id="cus_1", status="disabled"),
+        said("entitlement_grant.created", 5, None, id="grant_1", customer_id="cus_1"),
+        said("refund.succeeded", 5, None, refund_id="ref_1", payment_id="pay_2", status="pending"),
         said("dispute.opened", 6, None, dispute_id="dp_1", payment_id="pay_1"),
     ]
     with copied(cluster, template) as conninfo:
@@ -73,7 +75,7 @@ def test_a_person_reads_whether_there_is_access_why_and_on_what_it_rests(shop: S
     ]
     evidence = "subscription sub_1 active pdt_1 msg_subscription.active_0 2026-05-01 12:00:00"
     assert evidence in lines
-    assert "known up to position 6 of the log: nothing is missing of it" in lines
+    assert "known up to position 8 of the log: nothing is missing of it" in lines
     assert any(line.startswith("last webhook of bus_1: dispute.opened (msg_") for line in lines)
 
 
@@ -87,12 +89,13 @@ def test_a_person_reads_the_whole_state(shop: Shop) -> None:
         "sub_2 on_hold pdt_1 19.99 EUR a month 2026-05-01",
         "pay_1 pdt_2 5.00 EUR 2026-05-01 yes",
         "lic_1 disabled – no",
+        "grant_1 pending – yes",
         "dp_1 opened pay_1 2026-05-01",
         "pay_2 – 5.00 EUR 2026-05-01",
         "pdt_2 access Payment pay_1 bought it once, and was not given back.",
     ):
         assert expected in lines
-    assert any(line.startswith("! Licence key lic_1: Dodo last said disabled") for line in lines)
+    assert any(line.startswith("! Refund ref_1: Dodo last said pending") for line in lines)
 
 
 @pytest.mark.parametrize("command", ["access", "state"])

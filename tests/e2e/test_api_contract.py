@@ -18,6 +18,7 @@ from api.resources.erasures import ERASE
 from api.resources.workflows import RETRY
 from api.routes import OPERATIONS
 from api.webhooks.endpoint import PATH
+from projections.read_models.catalogue import LISTINGS
 from tests.support.http_server import Served, copied, signed
 from tests.support.program import client, serving
 from tests.support.samples import samples
@@ -63,9 +64,9 @@ def program(
 
 
 def _learn(server: Served) -> None:
-    for kind in ("subscription", "payment", "refund", "dispute", "license_key"):
-        newest = server.get(f"/v1/{kind}s")["items"][0]
-        KNOWN[f"{kind}s"] = newest.get(f"{kind}_id") or newest["id"]
+    for resource, listing in LISTINGS.items():
+        newest = server.get(f"/v1/{resource}")["items"][0]
+        KNOWN[resource] = newest[listing.id_field]
         KNOWN["customers"] = newest["customer_id"] or KNOWN["customers"]
     KNOWN["events"] = "payment.succeeded"
 

@@ -32,7 +32,15 @@ def shop(cluster: str, template: str, tmp_path_factory: pytest.TempPathFactory) 
         said("subscription.active", 0, None, **whose, **bought),
         said("payment.succeeded", 0, None, **whose, **paid),
         said("payment.failed", 3, None, **whose, **paid),
-        said("refund.succeeded", 4, None, payment_id="pay_1", refund_id="ref_1", amount=500),
+        said(
+            "refund.succeeded",
+            4,
+            None,
+            payment_id="pay_1",
+            refund_id="ref_1",
+            amount=500,
+            status="pending",
+        ),
         said("license_key.created", 5, None, id="lic_1", customer_id="cus_1", status="disabled"),
     ]
     many = [said("subscription.updated", 10 + n, None, **whose, **bought) for n in range(FACTS - 6)]
@@ -73,8 +81,8 @@ def test_a_person_reads_who_it_is_what_there_is_and_what_happened(shop: Shop) ->
         "dp_1 challenged pay_1 19.99 EUR 2026-05-01 history is partial",
     ):
         assert expected in lines
-    (drift,) = [line for line in lines if line.startswith("! licence key lic_1: drift")]
-    assert "Dodo last said disabled (msg_license_key.created_5 of 2026-05-01 12:05:00)" in drift
+    (drift,) = [line for line in lines if line.startswith("! refund ref_1: drift")]
+    assert "Dodo last said pending (msg_refund.succeeded_4 of 2026-05-01 12:04:00)" in drift
     afterwards, _head, *happened = lines[lines.index("What happened") + 1 :]
     assert afterwards.startswith(f"recorded afterwards in one stretch: {FACTS} facts from 2026-05")
     assert len(happened) == FACTS

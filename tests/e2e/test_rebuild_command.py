@@ -40,7 +40,8 @@ def test_a_check_tells_what_differs_and_writes_nothing(database: str, env: dict[
     ended = raphus("rebuild", "--check", "--json", env=env)
     assert ended.returncode == 1
     assert "fold: " in ended.stderr
-    assert "raphus: the read models differ from history" in ended.stderr
+    assert "raphus: the read models differ from history: run raphus rebuild" in ended.stderr
+    assert "After an upgrade that is due once" in ended.stderr
     told = json.loads(ended.stdout)
     assert told["equal"] is False
     subscriptions = told["tables"]["subscriptions"]

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
+from projections.read_models.catalogue import LISTINGS
 from tests.support.http_server import copied
 from tests.support.program import Program, asked, has_caught_up, posted, serving
 from tests.support.samples import rehearsals, samples
@@ -23,13 +24,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-IDS = {
-    "subscriptions": "subscription_id",
-    "payments": "payment_id",
-    "refunds": "refund_id",
-    "disputes": "dispute_id",
-    "license_keys": "id",
-}
+IDS = {resource: listing.id_field for resource, listing in LISTINGS.items()}
 OF_ARRIVAL = {"position", "recorded_at"}
 """What tells when a webhook arrived, and so differs."""
 

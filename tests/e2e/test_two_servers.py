@@ -127,7 +127,7 @@ def test_when_the_leader_is_killed_the_other_takes_over_and_both_answer(
     database: str, tmp_path: Path
 ) -> None:
     chance = random.Random(3)
-    *webhooks, second_last, last = dict.fromkeys(simulated(12, seed=3))
+    *webhooks, second_last, last = dict.fromkeys(simulated(12, seed=18))
     with two_servers(database, tmp_path) as servers:
         leader, other = leader_first(servers)
         with sending(webhooks, lambda: chance.choice(servers).url) as sender:

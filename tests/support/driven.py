@@ -67,7 +67,14 @@ def words(node: Any, name: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN4
 class Known:
     """Texts to ask with, by the names of the fields in which they stand."""
 
-    def __init__(self, trees: Iterable[Any], *, ids: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        trees: Iterable[Any],
+        *,
+        ids: Iterable[str] = (),
+        things: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Take trees, ids beside those in them, and ids of things, each with its kind."""
         self._by_name: dict[str, set[str]] = defaultdict(set)
         self._ids: dict[str, set[str]] = defaultdict(set)
         for tree in trees:
@@ -77,11 +84,14 @@ class Known:
                     self._ids[value.partition("_")[0]].add(value)
         for value in ids:
             self._ids[value.partition("_")[0]].add(value)
+        for kind, value in things:
+            self._ids[kind].add(value)
 
     @property
     def ids(self) -> list[str]:
         """Some ids of every kind."""
-        return [value for values in self._ids.values() for value in _ends(values, _PER_PREFIX)]
+        every = (value for values in self._ids.values() for value in _ends(values, _PER_PREFIX))
+        return list(dict.fromkeys(every))
 
     def of(self, name: str) -> list[str]:
         """Some values of a field."""

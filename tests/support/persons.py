@@ -48,6 +48,7 @@ policies = st.just(Policy()) | st.builds(
     ),
     bought_once=_plain,
     license_key=_plain,
+    grant=_plain,
     disputes=st.lists(st.sampled_from(list(STATES)), unique=True).map(tuple),
 )
 
@@ -92,6 +93,7 @@ _TYPES = (
     *("subscription.expired", "subscription.updated", "payment.succeeded", "payment.succeeded"),
     *("payment.failed", "payment.processing", "refund.succeeded", "dispute.opened"),
     *("dispute.lost", "dispute.accepted", "dispute.won", "license_key.created"),
+    *("entitlement_grant.created", "entitlement_grant.delivered", "entitlement_grant.revoked"),
 )
 
 
@@ -134,6 +136,13 @@ def _drawn(
             "subscription_id": draw(st.sampled_from([None, "sub_1"])),
             "status": draw(st.sampled_from(["active", "active", "disabled"])),
             "expires_at": draw(_days),
+        },
+        "entitlement_grant": {
+            "id": f"grant_{mine}",
+            "payment_id": draw(st.sampled_from([None, "pay_1"])),
+            "subscription_id": draw(st.sampled_from([None, "sub_1"])),
+            "license_key": draw(st.sampled_from([None, {"id": "lic_1"}])),
+            "created_at": in_days(int(mine)),
         },
     }
     minute = draw(st.integers(0, 5))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from hypothesis import strategies as st
 
-from domain.aggregates.catalogue import KINDS
+from domain.aggregates.catalogue import KINDS, STREAMS
 from tests.support.histories import NOON, aggregates, said
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from domain.aggregate import Aggregate
     from domain.delivery import Delivery
 
-LIVES = (("subscription",), ("payment", "refund"), ("dispute",), ("license_key",))
+LIVES = tuple(tuple(kind.name for kind in stream.kinds) for stream in STREAMS.values())
 """The kinds that share a stream."""
 MINUTES = 4
 """Everything occurs within so many minutes after noon."""
@@ -48,6 +48,11 @@ _STATUSES = {
     "refund": ["succeeded", "failed", "pending"],
     "dispute": ["dispute_opened", "dispute_challenged", "dispute_won"],
     "license_key": ["active", "disabled"],
+    "entitlement_grant": ["Pending", "Delivered", "Revoked"],
+    "credit": ["open"],
+    "dunning": ["recovering", "recovered", "exhausted"],
+    "abandoned_checkout": ["abandoned", "recovered", "opted_out"],
+    "payout": ["not_initiated", "success", "failed"],
 }
 _ODD_STATUSES = ["Ünbekannt", None, 5]
 _SUBJECTS: dict[str, dict[str, object]] = {
@@ -56,6 +61,11 @@ _SUBJECTS: dict[str, dict[str, object]] = {
     "refund": {"payment_id": "pay_1"},
     "dispute": {"dispute_id": "dp_1"},
     "license_key": {"id": "lic_1"},
+    "entitlement_grant": {"id": "grant_1"},
+    "credit": {"customer_id": "cus_1", "credit_entitlement_id": "cde_1"},
+    "dunning": {"subscription_id": "sub_1", "created_at": "2026-05-01T11:00:00Z"},
+    "abandoned_checkout": {"payment_id": "pay_1"},
+    "payout": {"payout_id": "pyt_1"},
 }
 _LINKS = {
     "customer": _CUSTOMERS,
@@ -88,6 +98,23 @@ _FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "currency": _CURRENCIES,
     },
     "license_key": {"product_id": _IDS, "expires_at": _INSTANTS},
+    "entitlement_grant": {
+        "delivered_at": _INSTANTS,
+        "license_key": st.sampled_from([None, {"id": "lic_1"}, {"id": "lic_2", "status": 5}, []]),
+        "revocation_reason": st.sampled_from(["refund", "manual", 3]),
+    },
+    "credit": {
+        "id": st.sampled_from(["cdl_1", "cdl_2", None]),
+        "amount": st.sampled_from(["5", 5, 2.5, "x"]),
+        "is_credit": _FLAGS,
+        "balance_before": st.sampled_from(["0", "5", None]),
+        "balance_after": st.sampled_from(["0", "5", 10]),
+        "overage_before": st.sampled_from(["0", 0]),
+        "overage_after": st.sampled_from(["0", 0]),
+    },
+    "dunning": {"trigger_state": st.sampled_from(["on_hold", "past_due", 3])},
+    "abandoned_checkout": {"recovered_payment_id": _IDS, "abandoned_at": _INSTANTS},
+    "payout": {"amount": _INTEGERS, "currency": _CURRENCIES, "remarks": st.sampled_from(["a", 3])},
 }
 
 

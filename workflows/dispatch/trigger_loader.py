@@ -35,11 +35,19 @@ _NOT_THERE: Final = "the event is not in the log any more"
 
 # OFFSET 0 keeps the planner at one index look-up a stream, whatever it thinks of the sizes.
 _HISTORIES: Final = f"""
-    SELECT events.* FROM unnest(%s::text[], %s::bigint[]) AS wanted (stream_id, known_position)
+    SELECT events.*, wanted.stream_id
+    FROM unnest(%s::text[], %s::bigint[]) AS wanted (stream_id, known_position)
     CROSS JOIN LATERAL (
-        SELECT {COLUMNS}
-        FROM raphus.ledger_events WHERE originator_id = wanted.stream_id
-        AND notification_id <= wanted.known_position ORDER BY originator_version OFFSET 0
+        SELECT {COLUMNS} FROM raphus.housed_events
+        WHERE originator_id = coalesce(
+            (
+                SELECT h.stream_id FROM raphus.ledger_events AS e
+                JOIN raphus.homes AS h ON h.position = e.notification_id
+                WHERE e.originator_id = wanted.stream_id LIMIT 1
+            ),
+            wanted.stream_id
+        )
+        AND notification_id <= wanted.known_position ORDER BY notification_id OFFSET 0
     ) AS events
 """  # noqa: S608 -- constants
 
@@ -101,13 +109,14 @@ class TriggerLoader:
 
     def _judged(self, streams: Iterable[Rows], by_stream: Mapping[str, list[Job]]) -> Judged:
         return {
-            job.job_id: self._judge(job, rows) for rows in streams for job in by_stream[rows[0][0]]
+            job.job_id: self._judge(job, rows) for rows in streams for job in by_stream[rows[0][-1]]
         }
 
     def _judge(self, job: Job, rows: Rows) -> Trigger | UnjudgedError:
         try:
-            events = [self._mapper.decode(*row) for row in rows if row[4] <= job.known_position]
-            stream = aggregate(job.stream_id, events)
+            # A job of what was a notice when it fell due is one of its aggregate now.
+            known = [row[:-1] for row in rows if row[4] <= job.known_position]
+            stream = aggregate(rows[0][0], [self._mapper.decode(*row) for row in known])
             trigger = judging.trigger(stream, job.webhook_id, job.position)
         except Exception as error:  # noqa: BLE001 -- one event must not stop all others
             return UnjudgedError(f"the event cannot be judged: {origin_of(error)}")
@@ -126,7 +135,7 @@ async def _streams(
         aclosing(_rows(cursor, [list(by_stream), last])) as rows,
     ):
         async for row in rows:
-            if not read or read[-1][0][0] != row[0]:
+            if not read or read[-1][0][-1] != row[-1]:
                 if size_bytes > FOLDED_BYTES_MAX:
                     yield read
                     read, size_bytes = [], 0

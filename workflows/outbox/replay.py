@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 import psycopg
 
+from domain.aggregates.routing import NOTICE
+from domain.stream_id import stream_id
 from ledger.following.known_position import position_at
 from postgres.advisory_locks import AdvisoryLock, lock_in_transaction
 from postgres.connections import WORKING, connect
@@ -140,9 +142,12 @@ def _chosen(
     """Yield what is to wait, with its job where that is parked; and count in `done`."""
     ids = [match.trigger.webhook_id for match in matches]
     rows = conn.execute(_LATEST, [asked.route.name, ids]).fetchall() if ids else []
-    latest = {(stream_id, webhook_id): _Latest(*rest) for stream_id, webhook_id, *rest in rows}
+    latest = {(stream, webhook_id): _Latest(*rest) for stream, webhook_id, *rest in rows}
     for match in matches:
-        last = latest.get((match.stream_id, match.trigger.webhook_id))
+        webhook_id = match.trigger.webhook_id
+        # It may have run, or wait, as a notice, before its type was understood.
+        streams = match.stream_id, stream_id(NOTICE, webhook_id)
+        last = next((latest[s, webhook_id] for s in streams if (s, webhook_id) in latest), None)
         done.matched += 1
         if last is not None and last.state == "parked":
             done.waiting_again += 1

@@ -25,7 +25,7 @@ PAGE_EVENTS_MAX: Final = 500
 PAGE_BYTES_MAX: Final = 8 * 2**20
 """Of a page's events, each of which is held as it reads; one event may have more."""
 _PAGE: Final = """
-    SELECT notification_id, originator_id, webhook_id, topic FROM (
+    SELECT notification_id, coalesce(h.stream_id, originator_id), webhook_id, topic FROM (
         SELECT notification_id, originator_id, webhook_id, topic, sum(octet_length(state)) OVER (
             ORDER BY notification_id ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW
         ) AS bytes_before
@@ -33,12 +33,13 @@ _PAGE: Final = """
             SELECT * FROM raphus.ledger_events WHERE notification_id > %s AND notification_id <= %s
             ORDER BY notification_id LIMIT %s
         ) AS following
-    ) AS measured WHERE coalesce(bytes_before, 0) < %s ORDER BY notification_id
+    ) AS measured LEFT JOIN raphus.homes AS h ON h.position = notification_id
+    WHERE coalesce(bytes_before, 0) < %s ORDER BY notification_id
 """
 _HISTORIES: Final = f"""
     SELECT {COLUMNS}
-    FROM raphus.ledger_events WHERE originator_id = ANY (%s) AND notification_id <= %s
-    ORDER BY originator_id, originator_version
+    FROM raphus.housed_events WHERE originator_id = ANY (%s) AND notification_id <= %s
+    ORDER BY originator_id, notification_id
 """  # noqa: S608 -- constants
 
 

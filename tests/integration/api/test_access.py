@@ -243,6 +243,26 @@ def test_the_state_of_a_customer_has_what_the_merchant_shows_on_a_billing_page(
     assert until == {"pdt_1": (True, None), "pdt_2": (True, ends), "pdt_3": (True, None)}
 
 
+def test_the_state_has_grants_and_the_licence_keys_that_follow_them(server: Served) -> None:
+    customer = {"customer_id": "cus_1", "payment_id": None, "subscription_id": None}
+    tell(server, "license_key.created", days(-5), id="lic_1", expires_at=None, **customer)
+    about = {"id": "grant_1", "license_key": {"id": "lic_1"}, **customer}
+    tell(server, "entitlement_grant.created", days(-5), status="Delivered", **about)
+    before = datetime.now(UTC).isoformat()
+    state = server.get("/v1/customers/cus_1/state")
+    assert [(one["id"], one["access"]) for one in state["grants"]] == [("grant_1", True)]
+    assert [(one["id"], one["status"]) for one in state["license_keys"]] == [("lic_1", "active")]
+    tell(server, "entitlement_grant.revoked", days(-1), status="Revoked", **about)
+    state = server.get("/v1/customers/cus_1/state")
+    (grant,), (key,) = state["grants"], state["license_keys"]
+    assert (grant["status"], grant["license_key_id"]) == ("revoked", "lic_1")
+    assert (key["status"], key["access"], state["access"]["access"]) == ("disabled", False, False)
+    listed = server.get("/v1/license_keys", customer_id="cus_1")["items"]
+    assert [one["status"] for one in listed] == ["disabled"]
+    for times in ({"as_of": days(-2)}, {"known_at": before}):
+        assert server.get("/v1/access", customer_id="cus_1", **times)["access"], times
+
+
 def test_of_nobody_there_is_no_state(server: Served) -> None:
     assert server.refused("/v1/customers/cus_nobody/state") == (404, "not_found")
 

@@ -13,6 +13,7 @@ from msgspec.msgpack import Ext
 
 from api.http.cursors import Cursor
 from api.routes import OPERATIONS
+from projections.read_models.catalogue import LISTINGS
 from tests.support.http_server import copied, served
 from tests.support.samples import samples
 
@@ -89,10 +90,8 @@ def path_of(operation: Operation[Any, Any, Any], server: Served) -> str:
     (newest,) = server.get(
         "/v1/payments" if resource == "customers" else f"/v1/{resource}", limit=1
     )["items"]
-    names = ("customer_id",) if resource == "customers" else (f"{resource[:-1]}_id", "id")
-    return operation.path.replace(
-        "{id:path}", next(newest[name] for name in names if name in newest)
-    )
+    name = "customer_id" if resource == "customers" else LISTINGS[resource].id_field
+    return operation.path.replace("{id:path}", newest[name])
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.lateness import Arrival, Stretch, lateness
+from projections.read_models.catalogue import LISTINGS
 from tests.support.histories import NOON, said
 from tests.support.past import Past, told_in_halves
 from tests.support.projected import UNTIL, record, simulated
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.support.http_server import Served
 
-KINDS: Final = "subscriptions payments refunds disputes license_keys".split()
+KINDS: Final = [resource for resource in LISTINGS if resource != "payouts"]
 WITH_A_SERVER = settings(deadline=None, max_examples=20)
 INSTANTS = st.integers(0, 400).map(lambda days: UNTIL - timedelta(days=days, seconds=1))
 

@@ -28,13 +28,11 @@ if TYPE_CHECKING:
     from projections.listing import Filter
 
 KINDS: Final = {
-    "subscriptions": "subscription_id",
-    "payments": "payment_id",
-    "refunds": "refund_id",
-    "disputes": "dispute_id",
-    "license_keys": "id",
+    resource: listing.id_field
+    for resource, listing in LISTINGS.items()
+    if "customer_id" in {filter_.name for filter_ in listing.filters}
 }
-CUSTOMERS: Final = 12
+CUSTOMERS: Final = 22
 WITH_A_SERVER = settings(deadline=None, max_examples=20)
 INSTANTS = st.integers(0, 400).map(lambda days: UNTIL - timedelta(days=days, seconds=1))
 

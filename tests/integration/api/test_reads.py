@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from projections.read_models.catalogue import LISTINGS
 from simulator import merchant
 from tests.support.http_server import Served, copied, served
 from tests.support.rebuilds import execute
@@ -21,14 +22,8 @@ from tests.support.waiting import until
 
 KEY = "a-key-of-thirty-two-characters-0"
 UNTIL = datetime(2026, 10, 1, tzinfo=UTC)
-KINDS = "subscriptions payments refunds disputes license_keys".split()
-ID_FIELD = {
-    "subscriptions": "subscription_id",
-    "payments": "payment_id",
-    "refunds": "refund_id",
-    "disputes": "dispute_id",
-    "license_keys": "id",
-}
+KINDS = list(LISTINGS)
+ID_FIELD = {resource: listing.id_field for resource, listing in LISTINGS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +31,7 @@ def shop(cluster: str, template: str) -> Iterator[Served]:
     """A server that knows what happened to a small merchant; for tests that only read."""
     with copied(cluster, template) as conninfo, served(conninfo) as running:
         position = "0"
-        for occurrence in merchant(7, customers=6, until=UNTIL):
+        for occurrence in merchant(8, customers=6, until=UNTIL):
             position = running.deliver(occurrence.body, occurrence.webhook_id)
         running.get("/v1/payments", min_position=position)
         yield running
@@ -176,10 +171,13 @@ def test_each_object_of_a_list_is_found_by_its_id_and_has_a_timeline(
         assert shop.get(path) == item
         facts = pages(shop, f"{path}/timeline", limit=2)
         assert facts == shop.get(f"{path}/timeline", limit=100)["items"]
-        assert facts[-1]["occurred_at"] == item["occurred_at"]
-        assert facts[-1]["to"] == item["folded_status"]
         for before, after in itertools.pairwise(facts):
             assert before["occurred_at"] <= after["occurred_at"]
+        # What names it is told beside its own.
+        own = [fact for fact in facts if fact["id"] == item[ID_FIELD[kind]]]
+        assert own[-1]["occurred_at"] == item["occurred_at"]
+        assert own[-1]["to"] == item["folded_status"]
+        for before, after in itertools.pairwise(own):
             assert before["to"] == after["from"]
 
 

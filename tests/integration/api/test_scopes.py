@@ -22,13 +22,18 @@ OWN: Final = "a-key-of-thirty-two-characters-0"
 # What the samples say of persons, beside ids.
 PERSONAL: Final = {
     "body",
+    "cancellation_comment",
+    "cancellation_feedback",
     "email",
     "metadata",
     "name",
     "phone_number",
     "reason",
     "remarks",
+    "revocation_reason",
+    "abandonment_reason",
     "street",
+    "tax_id",
 }
 
 

@@ -244,7 +244,7 @@ OURS = ("ledger_events", "projections_tracking", "stored_event", "es_insert_even
 """How the names begin of what the library's recorders create under the names we gave them."""
 
 
-def test_the_ledgers_tables_are_the_librarys_and_six_columns_and_two_indexes(
+def test_the_ledgers_tables_are_the_librarys_and_six_columns_and_three_indexes(
     database: str,
 ) -> None:
     create_the_librarys(database, "stock")
@@ -267,6 +267,11 @@ def test_the_ledgers_tables_are_the_librarys_and_six_columns_and_two_indexes(
         f"{index} ledger_events_topic_idx ON ledger_events USING btree (topic, notification_id)",
         "ledger_events_webhook_idx is of kind i, p, btree",
         f"{index} ledger_events_webhook_idx ON ledger_events USING btree (webhook_id)",
+        "ledger_events_notices_idx is of kind i, p, btree",
+        (
+            f"{index} ledger_events_notices_idx ON ledger_events USING btree (notification_id)"
+            " WHERE (originator_id ~~ 'notice/%'::text)"
+        ),
     }
 
 

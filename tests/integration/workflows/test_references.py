@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from workflows.transforms.custom_code import Language
 
 KEY = "$var:f/raphus/raphus_api_key"
-HOSTILE = said("payout.success", metadata={"name": KEY, KEY: [{"$interpolate": [{"$var": "a"}]}]})
+HOSTILE = said("payout.reversed", metadata={"name": KEY, KEY: [{"$interpolate": [{"$var": "a"}]}]})
 SPREAD = {
     "javascript": """
         function handler(w) {

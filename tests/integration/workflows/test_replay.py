@@ -216,7 +216,7 @@ def test_a_replay_that_is_killed_and_begun_anew_runs_nothing_twice(
     database: str, tmp_path: Path, moment: str
 ) -> None:
     routes = write_routes(tmp_path)
-    deliveries = simulated(30)
+    deliveries = simulated(30, seed=2)
     record(database, deliveries)
     assert killed(database, routes, moment) == -9
     assert outbox(database) == []
@@ -273,7 +273,7 @@ def test_a_rebuild_of_read_models_starts_nothing(database: str, tmp_path: Path) 
         rebuilt(database)
         project(database)
         # What is recorded now is read behind anything that the rebuild might have caused.
-        record(database, [said("payout.success", 0, "msg_last")])
+        record(database, [said("payout.success", 0, "msg_last", payout_id="pyt_1")])
         until(lambda: len(outbox(database)) > len(rows) and all_in(database, "succeeded"))
         assert [job.arguments["event"]["webhook_id"] for job in windmill.jobs()[len(jobs) :]] == [
             "msg_last"

@@ -110,7 +110,7 @@ def test_every_kind_that_the_server_lists_can_be_asked_for() -> None:
 
 
 def test_what_is_no_kind_is_refused() -> None:
-    with pytest.raises(TypeError, match="Entity cannot be asked for; what can: Customer, "):
+    with pytest.raises(TypeError, match=r"Entity cannot be asked for; what can: .*Customer, "):
         ask.get(Entity, "x")
 
 

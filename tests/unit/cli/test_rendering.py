@@ -19,6 +19,7 @@ from cli.rendering.explanations import show_explanation
 from cli.rendering.objects import kind_of, show_object, show_objects
 from cli.rendering.tables import show_fields, show_line, show_lines, show_table
 from cli.rendering.timelines import show_timeline
+from domain.aggregates.catalogue import KINDS
 from domain.aggregates.subscription import SubscriptionEntity
 from domain.customer import Customer, Totals
 from domain.explanation.explain import explain
@@ -219,14 +220,16 @@ def test_a_timeline_has_a_line_a_fact(arrivals: list[Delivery]) -> None:
 def customer(**counts: int) -> Customer:
     names = (
         "subscriptions active_subscriptions payments succeeded_payments failed_payments refunds"
-        " disputes open_disputes license_keys refused"
+        " disputes open_disputes license_keys refused entitlement_grants credits dunnings"
+        " abandoned_checkouts"
     ).split()
+    make: Callable[..., Customer] = Customer
     zeros = dict.fromkeys(names, 0)
     totals = {"JPY": Totals(5000, 0), "EUR": Totals(1999, 500)}
     last = NOON + timedelta(days=9)
-    return Customer("bus_1", "cus_1", **zeros | counts, first_seen_at=NOON, last_seen_at=last,
-                    totals=totals, email="ann@example.com", name=_ESCAPE, phone_number=None,
-                    metadata={"user_id": "42"}, sources={})  # fmt: skip
+    return make("bus_1", "cus_1", **zeros | counts, first_seen_at=NOON, last_seen_at=last,
+                totals=totals, email="ann@example.com", name=_ESCAPE, phone_number=None,
+                metadata={"user_id": "42"}, sources={})  # fmt: skip
 
 
 def lifecycle(built: dict[str, Aggregate], **counts: int) -> Lifecycle:
@@ -238,7 +241,7 @@ def lifecycle(built: dict[str, Aggregate], **counts: int) -> Lifecycle:
         key=lambda entry: entry.occurred_at or datetime.min.replace(tzinfo=UTC),
     )
     items = [LifecycleEntry(**msgspec.structs.asdict(one), late_s=None) for one in entries]
-    kinds = ("subscription", "payment", "refund", "dispute", "license_key")
+    kinds = [kind for kind in KINDS if kind != "payout"]
     objects = {f"{kind}s": entities.get(kind, []) for kind in kinds}
     told = {
         "customer": customer(**counts),

@@ -32,7 +32,7 @@ _COUNTED = {"history", "refused", "refunded_amount", "anomaly", "drift"}
 _BY_FACTS = {"status", "folded_status", "stage"}
 
 
-_READ = {"product_ids", "observed_status"}
+_READ = {"product_ids", "observed_status", "cart", "billing_country", "license_key_id"}
 """The fields with a rule of their own that are read from one observation all the same."""
 
 

@@ -22,10 +22,10 @@ def _line(*deliveries: Delivery) -> Entry:
     return entry
 
 
-def test_a_payout_is_listed_without_a_verdict_since_no_machine_is_asked() -> None:
-    line = _line(said("payout.created", 0, "msg_7", payout_id="pyt_1"))
+def test_an_unknown_type_is_listed_without_a_verdict_since_no_machine_is_asked() -> None:
+    line = _line(said("payout.reversed", 0, "msg_7", payout_id="pyt_1"))
     assert (line.kind, line.id, line.webhook_id) == ("notice", "msg_7", "msg_7")
-    assert (line.type, line.occurred_at, line.recorded_at) == ("payout.created", NOON, NOON)
+    assert (line.type, line.occurred_at, line.recorded_at) == ("payout.reversed", NOON, NOON)
     assert (line.verdict, line.reason, line.gap) == (None, None, False)
     assert (line.from_, line.to, line.position) == (None, None, "1")
 

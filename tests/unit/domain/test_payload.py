@@ -158,13 +158,19 @@ def test_of_a_large_body_little_is_kept(kind: Kind, value: Json) -> None:
         body["data"] |= {field: value, "metadata": {"more": "x" * 10**5}}
         raw = json.dumps(body).encode()
         _, payload = kind.payloads.read(raw)
-        assert len(msgspec.json.encode(payload)) < BYTES_MAX
+        # What is left as it stands is a part of the body, and no copy.
+        assert len(msgspec.json.encode(_copied(payload))) < BYTES_MAX
         _assert_read_alike(raw)
+
+
+def _copied(payload: Payload) -> list[object]:
+    values = msgspec.structs.astuple(payload)
+    return [value for value in values if not isinstance(value, msgspec.Raw)]
 
 
 def test_what_nobody_reads_is_not_kept_and_no_obstacle() -> None:
     body = sample("subscription.active")
     small = json.dumps(body).encode()
-    body["data"]["meters"] = {"more": ["x" * 1_000] * 100, "quantity": "many"}
+    body["data"]["credit_entitlement_cart"] = {"more": ["x" * 1_000] * 100, "quantity": "many"}
     large = json.dumps(body).encode()
     assert SUBSCRIPTION.payloads.read(large) == SUBSCRIPTION.payloads.read(small)

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from domain.aggregate import Aggregate
     from domain.delivery import Delivery
 
-PERSONAL = {"reason", "remarks", "metadata", "customer_metadata", "email", "name", "phone_number"}
+PERSONAL = {
+    *("reason", "remarks", "metadata", "customer_metadata", "email", "name", "phone_number"),
+    *("tax_id", "cancellation_comment", "cancellation_feedback"),
+    *("revocation_reason", "abandonment_reason"),
+}
 """The fields of entities that a person is told by."""
 ALL = {**samples(), **rehearsals()}
 
@@ -131,7 +135,7 @@ FIELDS = {
     "download_url": "https://x.example/token",
     "oauth_url": "https://x.example/token",
     "key": "JANE-KEY",
-    "license_key": {"key": "JANE-KEY"},
+    "license_key": "JANE-KEY",
     "anything": "write to jane@example.com",
 }
 KEPT = {
@@ -159,6 +163,12 @@ def test_what_identifies_a_person_goes(field: str, where: str) -> None:
     left = emptied(delivery({"data": data}).body)
     assert b"ane" not in left.lower()
     assert json.loads(left)["data"] in ({field: None}, {"a": [{"b": {field: None}}]})
+
+
+def test_of_a_grants_licence_key_the_id_and_the_state_stay() -> None:
+    key = {"id": "lic_1", "key": "JANE-KEY", "status": "active", "activations_limit": 3}
+    left = json.loads(emptied(delivery({"data": {"license_key": key}}).body))["data"]
+    assert left == {"license_key": {"id": "lic_1", "status": "active", "activations_limit": 3}}
 
 
 def test_ids_amounts_times_and_states_stay_to_the_byte() -> None:

@@ -22,6 +22,11 @@ STORED = {
     "subscription": [200, 210, 220, 230, 240, 250, 260, 270, 280, 290, 300],
     "dispute": [400, 410, 420],
     "license_key": [600],
+    "entitlement_grant": [700, 710, 720, 730],
+    "credit": [800, 810, 820, 830, 840, 850, 860, 870, 880],
+    "dunning": [500, 510],
+    "abandoned_checkout": [900, 910],
+    "payout": [940, 950, 960, 970, 980],
 }
 """The ranks of each kind; test_state_machines has the events that each of them belongs to."""
 
@@ -66,11 +71,11 @@ def test_a_type_fits_between_any_two_and_before_and_behind_all_of_its_kind(kind:
     below = max((rank for rank in of_others if rank < ranks[0]), default=-1)
     above = min(rank for rank in [*of_others, RANK_OF_NOTICES] if rank > ranks[-1])
     for first, last in pairwise([below, *ranks, above]):
-        grown = _with_a_type(machine, "added", _between(first, last), next(iter(machine.states)))
+        grown = _with_a_type(machine, "begotten", _between(first, last), next(iter(machine.states)))
         check_ranks([*others, grown])
         expected = [word for word in machine.words if machine.ranks[word] <= first]
-        assert grown.words[: len(expected) + 1] == (*expected, "added")
-        assert {**grown.ranks, "added": None} == {**machine.ranks, "added": None}
+        assert grown.words[: len(expected) + 1] == (*expected, "begotten")
+        assert {**grown.ranks, "begotten": None} == {**machine.ranks, "begotten": None}
 
 
 def test_a_type_that_is_added_to_the_tables_is_judged_and_told_like_any_other() -> None:
@@ -105,10 +110,10 @@ OTHERS = [kind.machine for kind in KINDS.values() if kind is not SUBSCRIPTION]
 
 @pytest.mark.parametrize("rank", [190, 199, 301, 399])
 def test_a_type_may_have_any_rank_between_those_of_other_kinds(rank: int) -> None:
-    check_ranks([*OTHERS, _with_a_type(MACHINE, "added", rank, "active")])
+    check_ranks([*OTHERS, _with_a_type(MACHINE, "begotten", rank, "active")])
 
 
 @pytest.mark.parametrize("rank", [110, 50, 400, 500, RANK_OF_NOTICES])
 def test_kinds_whose_ranks_overlap_are_refused(rank: int) -> None:
     with pytest.raises(ValueError, match="overlap"):
-        check_ranks([*OTHERS, _with_a_type(MACHINE, "added", rank, "active")])
+        check_ranks([*OTHERS, _with_a_type(MACHINE, "begotten", rank, "active")])

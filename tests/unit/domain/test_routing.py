@@ -21,6 +21,10 @@ _IDS = {
     "subscription.updated": {"subscription_id": "x"},
     "dispute.won": {"dispute_id": "x"},
     "license_key.created": {"id": "x"},
+    "entitlement_grant.created": {"id": "x"},
+    "credit.added": {"customer_id": "c", "credit_entitlement_id": "x"},
+    "abandoned_checkout.detected": {"payment_id": "x"},
+    "payout.created": {"payout_id": "x"},
 }
 _STREAMS = {
     "payment.succeeded": "payment/bus_1/x",
@@ -28,6 +32,10 @@ _STREAMS = {
     "subscription.updated": "subscription/bus_1/x",
     "dispute.won": "dispute/bus_1/x",
     "license_key.created": "license_key/bus_1/x",
+    "entitlement_grant.created": "entitlement_grant/bus_1/x",
+    "credit.added": "credit/bus_1/c/x",
+    "abandoned_checkout.detected": "abandoned_checkout/bus_1/x",
+    "payout.created": "payout/bus_1/x",
 }
 _TYPES = st.sampled_from(
     ["payment.failed", "subscription.active", "dispute.lost", "dispute.opened"]
@@ -121,7 +129,7 @@ def test_the_longest_ids_of_the_widest_characters_fit_into_an_index(character: s
     assert len(route(delivery(b"?", "/" * 200)).stream_id) < KEY_BYTES_MAX
 
 
-@pytest.mark.parametrize("type_", ["payout.created", "loyalty_stamp.collected", "unreadable", "x"])
+@pytest.mark.parametrize("type_", ["payout.reversed", "loyalty_stamp.collected", "unreadable", "x"])
 def test_a_type_that_no_aggregate_takes_is_a_notice_without_a_problem(type_: str) -> None:
     to = route(said(type_, 0, "msg_7", subscription_id="sub_1"))
     assert (to.stream_id, to.topic, to.problem) == ("notice/msg_7", type_, None)
@@ -150,6 +158,25 @@ def test_an_id_that_cannot_even_be_read_is_a_notice(own_id: bytes) -> None:
     to = route(delivery(body % (b'{"dispute_id":%s}' % own_id), "msg_7"))
     assert to.stream_id == "notice/msg_7"
     assert to.problem
+
+
+def test_an_attempt_of_dunning_goes_to_the_stream_of_its_subscription() -> None:
+    created_at = "2026-05-01T11:00:00Z"
+    to = route(said("dunning.started", 0, None, subscription_id="x", created_at=created_at))
+    assert (to.stream_id, to.problem) == ("dunning/bus_1/x", None)
+
+
+@pytest.mark.parametrize("created_at", [None, "", "soon", 5])
+def test_an_attempt_of_dunning_without_its_time_is_a_notice(created_at: Json) -> None:
+    to = route(said("dunning.started", 0, "msg_7", subscription_id="x", created_at=created_at))
+    assert to.stream_id == "notice/msg_7"
+    assert to.problem == "data.created_at is missing, or not a time"
+
+
+def test_ids_that_are_too_long_together_are_a_notice() -> None:
+    long = {"customer_id": "c" * 120, "credit_entitlement_id": "x" * 120}
+    to = route(said("credit.added", 0, "msg_7", **long))
+    assert (to.stream_id, to.problem) == ("notice/msg_7", "the ids in data are too long together")
 
 
 def test_a_refund_without_its_payment_is_a_notice() -> None:

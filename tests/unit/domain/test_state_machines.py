@@ -170,6 +170,127 @@ expired   yes     yes       yes
         final=frozenset(),
         ranks=(frozenset({"created"}),),
     ),
+    "entitlement_grant": Expected(
+        # What was revoked with its subscription is granted again with it, under the same id.
+        judged="""
+event      (none)      pending    delivered  failed     revoked
+created    pending     =          =          =          =
+failed     failed?     failed     ✗          =          failed
+delivered  delivered?  delivered  =          delivered  delivered
+revoked    revoked?    revoked    revoked    revoked    =
+""",
+        reached="""
+state      pending  delivered  failed  revoked
+(none)     yes      yes        yes     yes
+pending    yes      yes        yes     yes
+delivered  no       yes        yes     yes
+failed     no       yes        yes     yes
+revoked    no       yes        yes     yes
+""",
+        no_statuses=("Pending", "Delivered", "active", "created", ""),
+        final=frozenset(),
+        ranks=(
+            frozenset({"created"}),
+            frozenset({"failed"}),
+            frozenset({"delivered"}),
+            frozenset({"revoked"}),
+        ),
+    ),
+    "credit": Expected(
+        judged="""
+event               (none)  open
+rolled_over         open    =
+rollover_forfeited  open    =
+expired             open    =
+overage_charged     open    =
+overage_reset       open    =
+added               open    =
+deducted            open    =
+manual_adjustment   open    =
+balance_low         =       =
+""",
+        reached="""
+state   open
+(none)  yes
+open    yes
+""",
+        no_statuses=("closed", "added", ""),
+        final=frozenset(),
+        ranks=tuple(
+            frozenset({word})
+            for word in (
+                "rolled_over rollover_forfeited expired overage_charged overage_reset added"
+                " deducted manual_adjustment balance_low"
+            ).split()
+        ),
+    ),
+    "dunning": Expected(
+        # Nobody announces that reminding was given up; it is seen, and is left by a payment.
+        judged="""
+event      (none)      recovering  recovered  exhausted
+started    recovering  =           =          =
+recovered  recovered?  recovered   =          recovered
+""",
+        reached="""
+state       recovering  recovered  exhausted
+(none)      yes         yes        yes
+recovering  yes         yes        yes
+recovered   no          yes        no
+exhausted   no          yes        yes
+""",
+        no_statuses=("started", "on_hold", "Recovered", ""),
+        final=frozenset({"recovered"}),
+        ranks=(frozenset({"started"}), frozenset({"recovered"})),
+    ),
+    "abandoned_checkout": Expected(
+        judged="""
+event      (none)      abandoned  recovering  recovered  exhausted  opted_out
+detected   abandoned   =          =           =          =          =
+recovered  recovered?  recovered  recovered   =          recovered  recovered
+""",
+        reached="""
+state       abandoned  recovering  recovered  exhausted  opted_out
+(none)      yes        yes         yes        yes        yes
+abandoned   yes        yes         yes        yes        yes
+recovering  no         yes         yes        yes        yes
+recovered   no         no          yes        no         no
+exhausted   no         yes         yes        yes        yes
+opted_out   no         yes         yes        yes        yes
+""",
+        no_statuses=("detected", "failed", "Abandoned", ""),
+        final=frozenset({"recovered"}),
+        ranks=(frozenset({"detected"}), frozenset({"recovered"})),
+    ),
+    "payout": Expected(
+        # Neither final nor ordered: what the body says is followed in any direction.
+        judged="""
+event          (none)         not_initiated  on_hold      in_progress  failed       success
+created        not_initiated  =              =            =            =            =
+not_initiated  not_initiated  =              =            =            =            =
+on_hold        on_hold        on_hold        =            on_hold      on_hold      on_hold
+in_progress    in_progress    in_progress    in_progress  =            in_progress  in_progress
+failed         failed         failed         failed       failed       =            failed
+success        success        success        success      success      success      =
+""",
+        reached="""
+state          not_initiated  on_hold  in_progress  failed  success
+(none)         yes            yes      yes          yes     yes
+not_initiated  yes            yes      yes          yes     yes
+on_hold        yes            yes      yes          yes     yes
+in_progress    yes            yes      yes          yes     yes
+failed         yes            yes      yes          yes     yes
+success        yes            yes      yes          yes     yes
+""",
+        no_statuses=("created", "succeeded", "paid", "Success", ""),
+        final=frozenset(),
+        ranks=(
+            frozenset({"created", "not_initiated"}),
+            frozenset({"on_hold"}),
+            frozenset({"in_progress"}),
+            frozenset({"failed"}),
+            frozenset({"success"}),
+        ),
+    ),
 }
 
 

@@ -156,7 +156,8 @@ def _occurred(events: list[Event], instant: datetime) -> list[Event]:
 def _fact(event: Event) -> tuple[tuple[object, ...], datetime]:
     body = msgspec.json.decode(event.delivery.body, type=Body)
     kind = body["type"].partition(".")[0]
-    name = (kind, body["data"][KINDS[kind].id_field], event.delivery.webhook_id)
+    names = tuple(body["data"][name] for name in KINDS[kind].names)
+    name = (kind, names, event.delivery.webhook_id)
     return name, body["timestamp"]
 
 

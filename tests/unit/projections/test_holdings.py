@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+import pytest
 from hypothesis import given
 
-from domain.access.holding import holdings_of
+from domain.access.holding import HELD, holdings_of
+from domain.aggregates.catalogue import KINDS, STREAMS
 from domain.delivery import Delivery
+from domain.field_readers import own_fields
 from projections.read_models.holdings import HOLDINGS, Found, holding
 from tests.support.histories import aggregates, said
 from tests.support.persons import purchases
@@ -21,12 +27,30 @@ def test_a_holding_is_read_as_it_was_kept(bought: list[Delivery]) -> None:
         assert read == holdings_of(each)
 
 
-def test_what_was_kept_before_there_was_a_field_lacks_it() -> None:
-    (bought,) = aggregates([said("subscription.active", subscription_id="sub_1")]).values()
+@pytest.mark.parametrize("kind", sorted(HELD))
+def test_what_was_kept_before_there_was_a_field_lacks_it(kind: str) -> None:
+    things: dict[str, Any] = {KINDS[one].id_field: f"{one}_1" for one in ("payment", kind)}
+    (bought,) = aggregates([said(KINDS[kind].machine.types[0], **things)]).values()
     (row,) = (dict(zip(NAMES, row, strict=True)) for row in HOLDINGS.rows(bought))
-    before = str(row["holding"]).replace('"quantity":null,', "")
-    assert before != row["holding"]
-    assert [holding(Found("subscription", before, None))] == holdings_of(bought)
+    whole = json.loads(str(row["holding"]))
+    for name in own_fields(KINDS[kind].entity).keys() - things.keys():
+        before = [kind, {**whole[1]}, *whole[2:]]
+        del before[1][name]
+        assert [holding(Found(kind, json.dumps(before), None))] == holdings_of(bought)
+
+
+def test_what_is_no_matter_of_access_is_not_held() -> None:
+    of: dict[str, Any] = {"customer_id": "cus_1", "subscription_id": "sub_1", "payment_id": "pay_1"}
+    told = [
+        said("credit.added", id="crl_1", credit_entitlement_id="cre_1", **of),
+        said("dunning.started", created_at="2026-05-01T12:00:00Z", **of),
+        said("abandoned_checkout.detected", **of),
+    ]
+    for each in aggregates(told).values():
+        assert each.entities()
+        assert holdings_of(each) == HOLDINGS.rows(each) == []
+    held = {name for name, stream in STREAMS.items() if {one.name for one in stream.kinds} & HELD}
+    assert held == HOLDINGS.streams
 
 
 def test_a_refund_belongs_to_who_paid() -> None:

@@ -105,7 +105,7 @@ def assert_only_touched_rows_differ(model: ReadModel, stream: Aggregate, earlier
     before = model.rows(aggregate(stream.id, old)) if old else []
     after = model.rows(stream)
     new_ids = {event.delivery.webhook_id for event in new}
-    touched = model.touched(after, new_ids)
+    touched = model.touched(stream, new_ids)
     keys = {key_of(model, row) for row in after}
     assert len(keys) == len(after)
     assert model.loses(stream, new_ids) or {key_of(model, row) for row in before} <= keys
@@ -122,7 +122,7 @@ def test_no_two_aggregates_share_a_key() -> None:
 def test_every_kind_of_entity_has_one_read_model_and_one_list() -> None:
     entities = {kind.entity for kind in KINDS.values()}
     assert {listing.entity for listing in LISTINGS.values()} == entities
-    others = {"timeline", "periods", "identities", "holdings"}
+    others = {"timeline", "periods", "identities", "holdings", "credit_entries"}
     assert {f"{kind}s" for kind in KINDS} == set(LISTINGS) == set(MODELS) - others
     assert {listing.kind for listing in LISTINGS.values()} == set(KINDS)
 
@@ -159,10 +159,10 @@ def test_refunds_have_rows_of_their_own_beside_their_payment() -> None:
 
 
 def test_a_notice_has_a_line_in_the_timeline_and_no_other_row() -> None:
-    (stream,) = aggregates([said("payout.created", 0, "msg_1", payout_id="pyt_1")]).values()
+    (stream,) = aggregates([said("payout.reversed", 0, "msg_1", payout_id="pyt_1")]).values()
     (row,) = TIMELINE.rows(stream)
     line = named(TIMELINE, row)
-    assert (line["kind"], line["id"], line["type"]) == ("notice", "msg_1", "payout.created")
+    assert (line["kind"], line["id"], line["type"]) == ("notice", "msg_1", "payout.reversed")
     assert (line["verdict"], line["business_id"]) == (None, "bus_1")
     assert [model.table for model in READ_MODELS if rows_of(model, stream)] == ["timeline"]
 
@@ -188,7 +188,7 @@ def test_lines_of_an_earlier_build_whose_ranks_were_lower_keep_their_order_besid
             before = TIMELINE.rows(type(stream)(stream.id, stream.events[:known]))
             stored = {row[WEBHOOK_ID]: _place(row, shrunk_by=10) for row in before}
             new = {event.delivery.webhook_id for event in stream.events[known:]}
-            written = {row[WEBHOOK_ID]: _place(row) for row in TIMELINE.touched(rows, new)}
+            written = {row[WEBHOOK_ID]: _place(row) for row in TIMELINE.touched(stream, new)}
             stored |= written
             assert sorted(stored, key=stored.__getitem__) == [row[WEBHOOK_ID] for row in rows]
             mixed += len(written) < len(stored)
@@ -203,7 +203,7 @@ def _place(row: Row, shrunk_by: int = 1) -> tuple[object, ...]:
 def test_the_facts_after_a_position_come_back_as_they_were() -> None:
     built = aggregates(deliveries())
     for stream in built.values():
-        entries = stream.timeline()
+        entries = stream.lines()
         assert entries_after(TIMELINE.rows(stream), 0) == entries
         later = [entry for entry in entries if int(entry.position) > 30]
         assert entries_after(TIMELINE.rows(stream), 30) == later
@@ -245,7 +245,7 @@ def test_a_filter_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(KeyError):
         LISTINGS["payments"].page({"colour": "red"}, before=None, limit=5)
     with pytest.raises(KeyError):
-        timeline.of_entity("payout", "pyt_1", after=None, limit=5)
+        timeline.of_entity("coupon", "cpn_1", after=None, limit=5)
 
 
 def test_only_parameters_stand_for_what_is_asked_for() -> None:

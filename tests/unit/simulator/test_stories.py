@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from domain.aggregates import dispute, license_key, payment, refund, subscription
 from domain.state_machine import Machine, Standing
 from simulator import Occurrence, merchant
+from tests.support.histories import aggregates, delivery
 
 UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
 STAGES = ["pre_dispute", "dispute", "pre_arbitration"]
@@ -63,6 +64,21 @@ def test_every_fact_is_a_valid_transition_without_a_gap_and_agrees_with_its_data
             standing = step.to
             status = (data.get("dispute_status") or data["status"]).removeprefix("dispute_")
         assert standing.status == status, (object_id, standing)
+
+
+@given(seed=st.integers(min_value=0, max_value=2**32))
+@settings(max_examples=8, deadline=None)
+def test_what_is_told_of_grants_credits_dunning_checkouts_and_payouts_is_whole(seed: int) -> None:
+    told = [
+        delivery(occurrence.body, occurrence.webhook_id)
+        for occurrence in merchant(seed, customers=25, until=UNTIL)
+        if occurrence.type.partition(".")[0] not in MACHINES
+    ]
+    for stream in aggregates(told).values():
+        for kind, entity, _ in stream.entities():
+            assert (entity.refused, entity.drift) == (0, None), (kind.name, entity)
+            assert getattr(entity, "anomaly", None) is None
+            assert entity.history == "complete", (kind.name, entity)
 
 
 @given(seed=st.integers(min_value=0, max_value=2**32))

@@ -184,11 +184,11 @@ def test_a_refused_fact_falls_due_again_behind_the_one_that_was_missing() -> Non
 
 
 def test_what_no_machine_judges_falls_due_as_it_comes() -> None:
-    (known,) = aggregates([said("payout.success", 0, "msg_1", payout_id="po_1")]).values()
+    (known,) = aggregates([said("payout.reversed", 0, "msg_1", payout_id="po_1")]).values()
     assert isinstance(known, Notice)
     ((one, position),) = fallen_due(known.id, known.events, 0)
     assert (one.type, one.verdict, one.webhook_id, position) == (
-        "payout.success",
+        "payout.reversed",
         None,
         "msg_1",
         1,

@@ -288,7 +288,7 @@ def test_a_refused_fact_is_wanted_only_by_who_says_so() -> None:
 
 
 def test_a_delivery_of_which_no_machine_is_asked_is_wanted_unless_one_says_not() -> None:
-    notice = trigger(sample("payout.success"))
+    notice = trigger({**sample("payout.success"), "type": "payout.reversed"})
     assert notice.verdict is None
     assert wanting().wants(notice)
     assert not wanting(verdicts='["applied", "unchanged", "refused"]').wants(notice)

@@ -248,7 +248,7 @@ def test_the_state_tells_why_a_fact_was_refused() -> None:
 
 
 def test_the_state_of_what_no_machine_is_asked_of_is_null() -> None:
-    known = transformed("state", trigger({**sample("payout.success")}))
+    known = transformed("state", trigger({**sample("payout.success"), "type": "payout.reversed"}))
     assert (known["verdict"], known["state"], known["kind"]) == (None, None, "notice")
 
 

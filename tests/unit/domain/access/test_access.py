@@ -46,6 +46,12 @@ KEY: dict[str, Any] = {
     "status": "active",
     "customer_id": "cus_1",
 }
+GRANT: dict[str, Any] = {
+    "id": "grant_1",
+    "entitlement_id": "ent_1",
+    "customer_id": "cus_1",
+    "license_key": {"id": "lic_1"},
+}
 REFUND: dict[str, Any] = {
     "refund_id": "ref_1",
     "payment_id": "pay_1",
@@ -113,7 +119,7 @@ def test_a_policy_may_give_grace_to_a_hold_from_when_it_began() -> None:
 
 
 def test_a_policy_may_be_stricter() -> None:
-    strict = Policy(active=NO, cancelled=NO, bought_once=NO, license_key=NO)
+    strict = Policy(active=NO, cancelled=NO, bought_once=NO, license_key=NO, grant=NO)
     assert in_short(asked(subscription("cancelled"), policy=strict)) == (False, "cancelled", None)
     for delivery in (subscription("active"), payment(), said("license_key.created", **KEY)):
         assert in_short(asked(delivery, policy=strict)) == (False, "not_by_policy", None)
@@ -226,6 +232,66 @@ def test_a_licence_key_does_not_end_with_what_another_customer_has() -> None:
     key = said("license_key.created", **KEY | {"subscription_id": "sub_1"})
     others = subscription("expired", customer={"customer_id": "cus_2"})
     assert asked(key, others).access
+
+
+def granted(word: str, minute: int = 0, **data: object) -> Delivery:
+    return said(f"entitlement_grant.{word}", minute, None, **GRANT | data)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("created", (True, "granted")),
+        ("created delivered", (True, "granted")),
+        ("created failed", (True, "granted")),
+        ("created delivered revoked", (False, "grant_revoked")),
+        ("created delivered revoked delivered", (True, "granted")),
+    ],
+)
+def test_a_grant_gives_access_while_it_is_not_revoked(
+    words: str, expected: tuple[bool, str]
+) -> None:
+    life = [granted(word, minute) for minute, word in enumerate(words.split())]
+    assert in_short(asked(*life)) == (*expected, None)
+    assert asked(*life, product_id="pdt_1").reason.code == "never_bought", "it names no product"
+    assert not asked(*life, policy=Policy(grant=NO)).access
+
+
+def test_a_licence_key_is_disabled_when_its_grant_is_revoked() -> None:
+    key = said("license_key.created", **KEY)
+    assert in_short(asked(key, granted("delivered"), product_id="pdt_1"))[:2] == (True, "license")
+    found = asked(key, granted("revoked", 1), product_id="pdt_1")
+    assert in_short(found) == (False, "license_revoked", None)
+    assert [(one.kind, one.id) for one in found.rests_on] == [
+        ("license_key", "lic_1"),
+        ("entitlement_grant", "grant_1"),
+    ]
+    again = asked(key, granted("revoked", 1), granted("delivered", 2), product_id="pdt_1")
+    assert again.access
+    other = granted("revoked", 1, license_key={"id": "lic_2"})
+    assert asked(key, other, product_id="pdt_1").access
+    foreign = granted("revoked", 1, customer_id="cus_2")
+    assert asked(key, foreign, product_id="pdt_1").access
+
+
+def test_of_several_grants_of_a_key_the_one_made_last_counts_whatever_came_first() -> None:
+    key = said("license_key.created", **KEY)
+    before = granted("revoked", 1, id="grant_9", created_at=in_days(0))
+    later = granted("delivered", 0, created_at=in_days(1))
+    assert asked(key, before, later, product_id="pdt_1").access
+    assert asked(key, later, before, product_id="pdt_1").access
+
+
+def test_a_grant_ends_with_its_licence_key_and_with_what_it_came_with() -> None:
+    until = granted("delivered", license_key={"id": "lic_1", "expires_at": in_days(2)})
+    assert in_short(asked(until)) == (True, "granted", 2)
+    assert in_short(asked(until, days=2)) == (False, "license_expired", None)
+    of_sub = granted("delivered", subscription_id="sub_1")
+    assert in_short(asked(of_sub, subscription("on_hold", 1))) == (False, "on_hold", None)
+    of_payment = granted("delivered", payment_id="pay_1")
+    back = said("refund.succeeded", 1, **REFUND)
+    assert asked(of_payment, payment()).access
+    assert not asked(of_payment, payment(), back).access
 
 
 def test_of_two_disputes_the_same_is_told_whichever_came_first() -> None:

@@ -1,0 +1,415 @@
+"""The credits that one customer has of one sort: a ledger, and the balance that it adds up to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from decimal import Context, Decimal, Inexact
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
+
+import msgspec
+
+from domain.aggregate import Aggregate
+from domain.entity import Entity, Kind
+from domain.field_readers import (
+    boolean,
+    decimal,
+    identity,
+    instant,
+    shortest,
+    text,
+)
+from domain.state_machine import Machine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from domain.payload import Payload
+    from domain.timeline import Folded
+
+STATES = {"open": "There are entries in its ledger."}
+EVENTS = {
+    "rolled_over": "What was left of a period was carried over.",
+    "rollover_forfeited": "What could not be carried over is gone.",
+    "expired": "What was not used in time is gone.",
+    "overage_charged": "What was used beyond the balance was put on the bill.",
+    "overage_reset": "What was used beyond the balance counts no more.",
+    "added": "Credits were granted.",
+    "deducted": "Credits were used.",
+    "manual_adjustment": "The merchant has changed the balance.",
+    "balance_low": "The balance has fallen below a threshold: a warning, and no entry.",
+}
+RANKS = {
+    "rolled_over": 800,
+    "rollover_forfeited": 810,
+    "expired": 820,
+    "overage_charged": 830,
+    "overage_reset": 840,
+    "added": 850,
+    "deducted": 860,
+    "manual_adjustment": 870,
+    "balance_low": 880,
+}
+# Source: docs/dodo.md, section 6. Credits have no states; what an entry does to the balance does
+# not depend on what was before it.
+MACHINE = Machine(
+    kind="credit",
+    states=STATES,
+    events=EVENTS,
+    ranks=RANKS,
+    grid="""
+        rolled_over  rollover_forfeited  expired  overage_charged  overage_reset  added  deducted  manual_adjustment  balance_low
+(none)  open         open                open     open             open           open   open      open               =
+open    =            =                   =        =                =              =      =         =                  =
+""",  # noqa: E501
+)
+SUBSCRIPTIONS_MAX: Final = 100
+WARNING: Final = "balance_low"
+"""The one event that is no entry of the ledger."""
+_EXACT: Final = Context(prec=80, traps=[Inexact])
+"""Sums of 10^20 entries of 38 digits are exact in it."""
+_NOTHING: Final = Decimal(0)
+
+
+class CreditEntity(Entity, kw_only=True):
+    """The credits of a customer as they are known; all amounts are in credits, exactly.
+
+    `balance` less `overage` is what is left. They are what the ledger's entries lead to: from where
+    the first known entry begins where none is missing since, else what the newest entry says.
+    `ledger_balance` and `ledger_overage` are what the known entries add up to from nothing,
+    `observed_balance` and `observed_overage` what Dodo last said. `unexplained` is what entries
+    that are missing must have changed: zero where none is. `subscription_ids` are those that
+    entries name.
+    """
+
+    id: str
+    credit_entitlement_id: str
+    credit_entitlement_name: str | None
+    balance: Decimal | None
+    overage: Decimal | None
+    ledger_balance: Decimal
+    ledger_overage: Decimal
+    observed_balance: Decimal | None
+    observed_overage: Decimal | None
+    unexplained: Decimal | None
+    entries: int
+    low_at: datetime | None
+    subscription_ids: tuple[str, ...]
+    anomaly: str | None
+    metadata: dict[str, str]
+
+
+class _Told(msgspec.Struct, kw_only=True):
+    """What the bodies of credits say beside what is kept of the account."""
+
+    id: str | None
+    transaction_type: str | None
+    is_credit: bool | None
+    amount: Decimal | None
+    balance_before: Decimal | None
+    balance_after: Decimal | None
+    overage_before: Decimal | None
+    overage_after: Decimal | None
+    credit_entitlement_name: str | None
+    available_balance: Decimal | None
+    reference_type: str | None
+    reference_id: str | None
+    grant_id: str | None
+    description: str | None
+
+
+class CreditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of a ledger; `amount` is negative where it takes credits away.
+
+    `balance_change` and `overage_change` are what it does; the four others are what Dodo observed.
+    """
+
+    business_id: str
+    customer_id: str
+    credit_entitlement_id: str
+    id: str
+    position: int
+    webhook_id: str
+    type: str
+    created_at: datetime
+    transaction_type: str | None
+    amount: Decimal | None
+    balance_change: Decimal
+    overage_change: Decimal
+    balance_before: Decimal | None
+    balance_after: Decimal | None
+    overage_before: Decimal | None
+    overage_after: Decimal | None
+    reference_type: str | None
+    reference_id: str | None
+    grant_id: str | None
+    description: str | None
+    anomaly: str | None
+
+
+class Standing(NamedTuple):
+    """What an account holds at a moment."""
+
+    balance: Decimal
+    overage: Decimal
+
+
+EMPTY: Final = Standing(_NOTHING, _NOTHING)
+
+CREDIT = Kind(
+    MACHINE,
+    CreditEntity,
+    "id",
+    named_by=("customer_id", "credit_entitlement_id"),
+    status_field="",
+    told=_Told,
+    derived={
+        "credit_entitlement_name": None,
+        "balance": None,
+        "overage": None,
+        "ledger_balance": _NOTHING,
+        "ledger_overage": _NOTHING,
+        "observed_balance": None,
+        "observed_overage": None,
+        "unexplained": None,
+        "entries": 0,
+        "low_at": None,
+        "subscription_ids": (),
+        "anomaly": None,
+    },
+)
+
+
+class Credit(Aggregate):
+    """The stream of one customer's credits of one sort."""
+
+    kinds: ClassVar[tuple[Kind, ...]] = (CREDIT,)
+
+    def derive(self, described: Mapping[tuple[str, str], Entity]) -> None:
+        """Add what the ledger's entries lead to, and what of it is not explained by them."""
+        for named, entity in described.items():
+            if isinstance(entity, CreditEntity):
+                folded = self.folded()[named]
+                _balance(entity, _ledger(self.business_id, folded), _warnings(folded))
+                entity.subscription_ids = _subscriptions(folded)
+
+    def ledger(self) -> list[CreditEntry]:
+        """Return the entries, in the order in which they were made."""
+        return [
+            entry
+            for folded in self.folded().values()
+            for entry in _ledger(self.business_id, folded)
+        ]
+
+
+class _Warning(NamedTuple):
+    occurred_at: datetime
+    name: str | None
+    available: Decimal | None
+    subscription_id: str | None
+
+
+def _ledger(business_id: str, folded: Folded) -> list[CreditEntry]:
+    entries: dict[str, CreditEntry] = {}
+    for fact, _, _, observations in folded.steps():
+        if fact.word == WARNING:
+            continue
+        for observation in observations:
+            payload = observation.payload
+            make: Callable[..., CreditEntry] = CreditEntry
+            entry = make(
+                business_id=business_id,
+                position=fact.position,
+                webhook_id=fact.webhook_id,
+                type=f"{MACHINE.kind}.{fact.word}",
+                **_read(payload, fact.word, fact.webhook_id, fact.occurred_at),
+            )
+            before = entries.get(entry.id)
+            if before is not None and _moved(before) != _moved(entry):
+                differs = "two webhooks say different things of it"
+                entry = msgspec.structs.replace(entry, anomaly=differs)
+            entries[entry.id] = entry
+    return sorted(entries.values(), key=lambda one: (one.created_at, RANKS[_word(one)], one.id))
+
+
+def _word(entry: CreditEntry) -> str:
+    return entry.type.removeprefix(f"{MACHINE.kind}.")
+
+
+def _read(payload: Payload, word: str, webhook_id: str, at: datetime) -> dict[str, object]:
+    said = {name: read(getattr(payload, name)) for name, read in _READERS.items()}
+    balance = _difference(said["balance_before"], said["balance_after"])
+    overage = _difference(said["overage_before"], said["overage_after"])
+    amount, adds = said["amount"], said["is_credit"]
+    signed = None
+    if isinstance(amount, Decimal) and isinstance(adds, bool):
+        signed = amount if adds else shortest(-amount)
+    of_overage = word in {"overage_charged", "overage_reset"}
+    otherwise = signed or _NOTHING
+    changes = (
+        balance if balance is not None else _NOTHING if of_overage else otherwise,
+        overage if overage is not None else shortest(-otherwise) if of_overage else _NOTHING,
+    )
+    anomaly = None
+    if signed is not None and signed != _EXACT.subtract(*changes):
+        anomaly = "its amount is not what it changes"
+    return {
+        **{name: value for name, value in said.items() if name in CreditEntry.__struct_fields__},
+        "id": said["id"] or webhook_id,
+        "created_at": instant(payload.created_at) or at,
+        "amount": signed,
+        "balance_change": changes[0],
+        "overage_change": changes[1],
+        "anomaly": anomaly,
+    }
+
+
+def _difference(before: object, after: object) -> Decimal | None:
+    if not isinstance(before, Decimal) or not isinstance(after, Decimal):
+        return None
+    return shortest(_EXACT.subtract(after, before))
+
+
+def _moved(entry: CreditEntry) -> tuple[object, ...]:
+    return entry.amount, entry.balance_change, entry.overage_change, entry.balance_after
+
+
+_TEXTS: Final = ("transaction_type", "reference_type", "description")
+_IDS: Final = ("id", "customer_id", "credit_entitlement_id", "reference_id", "grant_id")
+_DECIMALS: Final = (
+    "amount", "balance_before", "balance_after", "overage_before", "overage_after",
+)  # fmt: skip
+_READERS: Final[Mapping[str, Callable[[object], object]]] = {
+    **dict.fromkeys(_TEXTS, text),
+    **dict.fromkeys(_IDS, identity),
+    **dict.fromkeys(_DECIMALS, decimal),
+    "is_credit": boolean,
+}
+
+
+def _warnings(folded: Folded) -> list[_Warning]:
+    return [
+        _Warning(
+            fact.occurred_at,
+            text(getattr(observation.payload, "credit_entitlement_name", None)),
+            decimal(getattr(observation.payload, "available_balance", None)),
+            identity(observation.payload.subscription_id),
+        )
+        for fact, _, _, observations in folded.steps()
+        if fact.word == WARNING
+        for observation in observations
+    ]
+
+
+def _subscriptions(folded: Folded) -> tuple[str, ...]:
+    """Return the subscriptions that entries and warnings name, as an entity may have so many."""
+    named: set[str] = set()
+    for observation in folded.observations:
+        payload = observation.payload
+        of_one = text(getattr(payload, "reference_type", None)) == "subscription"
+        named |= {*filter(None, [identity(payload.subscription_id)])}
+        named |= {*filter(None, [identity(getattr(payload, "reference_id", None))] * of_one)}
+    return tuple(sorted(named)[:SUBSCRIPTIONS_MAX])
+
+
+def _balance(entity: CreditEntity, ledger: Sequence[CreditEntry], low: Sequence[_Warning]) -> None:
+    entity.entries = len(ledger)
+    entity.ledger_balance = _sum(entry.balance_change for entry in ledger)
+    entity.ledger_overage = _sum(entry.overage_change for entry in ledger)
+    if low:
+        entity.low_at = low[-1].occurred_at
+        names = (warning.name for warning in reversed(low))
+        entity.credit_entitlement_name = next(filter(None, names), None)
+    chain = chained(ledger)
+    observed: tuple[Decimal | None, Decimal | None] = chain.closing or (None, None)
+    known = {entry.balance_after for entry in ledger}
+    newer = [w for w in low if w.available is not None and w.available not in known]
+    if newer and (not ledger or newer[-1].occurred_at > ledger[-1].created_at):
+        observed = newer[-1].available, None
+        chain = chain._replace(pieces=chain.pieces + 1)
+    entity.observed_balance, entity.observed_overage = observed
+    entity.balance, entity.overage = (
+        (entity.ledger_balance, entity.ledger_overage) if observed[0] is None else observed
+    )
+    if observed[0] is not None:
+        counted = _EXACT.subtract(entity.ledger_balance, entity.ledger_overage)
+        told = _EXACT.subtract(observed[0], observed[1] or _NOTHING)
+        entity.unexplained = shortest(_EXACT.subtract(told, counted))
+    if chain.pieces > 1 or chain.opening not in {None, EMPTY}:
+        entity.history = "partial"
+    odd = [entry for entry in ledger if entry.anomaly is not None]
+    if odd:
+        others = f", and {len(odd) - 1} more are odd" if len(odd) > 1 else ""
+        entity.anomaly = f"entry {odd[0].id}: {odd[0].anomaly}{others}"
+
+
+def _sum(changes: Iterable[Decimal]) -> Decimal:
+    total = _NOTHING
+    for change in changes:
+        total = _EXACT.add(total, change)
+    return shortest(total)
+
+
+class Chain(NamedTuple):
+    """How the entries that tell what was before and after them hang together.
+
+    `pieces` of a ledger follow from one another only through entries that are missing: one where
+    none is. The first of them begins at `opening`, and the last entry leads to `closing`; both are
+    None where no entry tells.
+    """
+
+    pieces: int
+    opening: Standing | None
+    closing: Standing | None
+
+
+def chained(ledger: Sequence[CreditEntry]) -> Chain:
+    """Find out whether entries are missing, without an order among those of one instant.
+
+    Each entry leads from what was before it to what is after it. What is a before more often than
+    an after is where a piece begins; a piece that ends where it began has none, and is known by
+    hanging together with nothing else.
+    """
+    steps = [(_before(entry), _after(entry)) for entry in ledger]
+    known = [(before, after) for before, after in steps if before and after]
+    if not known:
+        return Chain(1 + (not ledger), None, None)
+    befores, afters = (Counter(standings) for standings in zip(*known, strict=True))
+    openings, closings = befores - afters, afters - befores
+    closing = _closing(ledger, closings)
+    rings = sum(not any(one in openings for one in part) for part in _parts(known))
+    unknown = len(known) < len(steps)
+    pieces = openings.total() + rings + unknown
+    opening = next(iter(openings), closing) if pieces == 1 else min(openings, default=closing)
+    return Chain(pieces, opening, closing)
+
+
+def _closing(ledger: Sequence[CreditEntry], closings: Counter[Standing]) -> Standing | None:
+    """Return where the newest entry leads: of one instant, the one that no other goes on from."""
+    telling = [(entry, after) for entry in ledger if (after := _after(entry))]
+    newest = [after for entry, after in telling if entry.created_at == telling[-1][0].created_at]
+    return next((after for after in reversed(newest) if after in closings), newest[-1])
+
+
+def _before(entry: CreditEntry) -> Standing | None:
+    return _standing(entry.balance_before, entry.overage_before)
+
+
+def _after(entry: CreditEntry) -> Standing | None:
+    return _standing(entry.balance_after, entry.overage_after)
+
+
+def _standing(balance: Decimal | None, overage: Decimal | None) -> Standing | None:
+    return None if balance is None or overage is None else Standing(balance, overage)
+
+
+def _parts(steps: Iterable[tuple[Standing, Standing]]) -> list[set[Standing]]:
+    """Part standings by what entries lead from one to the other."""
+    parts: dict[Standing, set[Standing]] = {}
+    for before, after in steps:
+        one, other = (parts.setdefault(standing, {standing}) for standing in (before, after))
+        if one is not other:
+            smaller, larger = sorted((one, other), key=len)
+            larger |= smaller
+            parts.update(dict.fromkeys(smaller, larger))
+    return list({id(part): part for part in parts.values()}.values())
