@@ -188,7 +188,8 @@ class Aggregate:
 def place_in_log(event: Event) -> tuple[int, int]:
     """Return where an event stands among those of its aggregate.
 
-    Not all of them need be of one stream, which alone would number them: see `domain.homes`.
+    Not all of them need be of one stream, which alone would number them: see
+    docs/decisions/0037-what-a-release-learns-reaches-the-past.md.
     """
     return event.position or 0, event.originator_version
 

@@ -131,11 +131,6 @@ class Kind:
         )
 
     @cached_property
-    def comparable_places(self) -> range:
-        """The places of these fields among them."""
-        return range(len(self.comparable))
-
-    @cached_property
     def compared(self) -> Callable[[Payload], tuple[object, ...]]:
         """Gives these fields of a payload as they stand there."""
         names = [name for name, _ in self.comparable]

@@ -276,7 +276,7 @@ def last_changes(kind: Kind, folded: Folded, count: int) -> Iterator[tuple[Chang
 
 def _changed(kind: Kind, was: Compared, now: Compared) -> tuple[Change, ...]:
     # Most fields stay, so those that differ are looked for before anything is read.
-    differing = compress(kind.comparable_places, map(ne, was, now))
+    differing = compress(range(len(now)), map(ne, was, now))
     changes: list[Change] = []
     for place in differing:
         name, read = kind.comparable[place]

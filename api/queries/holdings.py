@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Self, TypeVar, cast
 
@@ -124,15 +124,13 @@ async def _persons_then(
         return cast("list[AnyPerson]", persons)
     assert then.as_of is not None
     statement = identities.said_then([one.customer_id for one in persons], then.as_of)
-    said = defaultdict(list)
-    for one in map(identities.read_said, await _rows(read_side, statement, then)):
-        said[one.business_id, one.customer_id].append(one)
+    said = identities.by_customer(await _rows(read_side, statement, then))
     identified = [
         Identified(
             one.business_id,
             one.customer_id,
             one.claims,
-            **newest(said[one.business_id, one.customer_id]),
+            **newest(said.get((one.business_id, one.customer_id), [])),
         )
         for one in persons
     ]

@@ -93,17 +93,13 @@ class SnapshotCache:
         if position is None:
             return await self._database.rows(statement)
         schema = snapshots.schema_at(position)
-        await self._have(position)
-        with suppress(psycopg.errors.UndefinedTable):
-            return await self._database.rows(statement, schema)
-        # It was dropped since it was noted: by an erasure, or since others were used more.
-        self._noted_at.pop(position, None)
-        await self._have(position)
-        try:
-            return await self._database.rows(statement, schema)
-        except psycopg.errors.UndefinedTable as error:
+        for _ in range(2):
+            await self._have(position)
+            with suppress(psycopg.errors.UndefinedTable):
+                return await self._database.rows(statement, schema)
+            # It was dropped since it was noted: by an erasure, or since others were used more.
             self._noted_at.pop(position, None)
-            raise _preparing() from error
+        raise _preparing()
 
     async def _have(self, position: int) -> None:
         if time.monotonic() < self._noted_at.get(position, -USED_EVERY_S) + USED_EVERY_S:

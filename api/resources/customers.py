@@ -12,7 +12,7 @@ from api.http.operations import Operation
 from api.http.pagination import Page, page
 from api.http.parameters import Text
 from api.http.questions import LIMIT_DEFAULT, Limit, Past
-from api.queries.time_travel import Then
+from api.queries.time_travel import then_of
 from api.resources.timelines import read_line
 from domain.customer import Customer
 from domain.timeline import Entry
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from api.queries.read_side import ReadSide
+    from api.queries.time_travel import Then
 
 CURSOR: Final = Cursor("customer", timeline.TimelineKey)
 _NEVER_SEEN: Final = {404: "No customer with this id has been seen."}
@@ -41,33 +42,24 @@ class CustomerPage(CustomerQuery, frozen=True, kw_only=True):
 
 
 async def _customer(read_side: ReadSide, query: CustomerQuery) -> Customer:
-    position = await read_side.snapshots.position(query.known_at)
-    business_id = read_side.business_id
-    if query.as_of is not None:
-        then = Then(query.as_of, position)
-        was = await customer_then(read_side, query.id, then, business_id)
-        if was is None:
-            raise never_seen("customer")
-        return was
-    statement = customers.by_id(query.id, business_id)
-    rows = await read_side.snapshots.rows(statement, position)
+    then = await then_of(read_side, query)
+    if then.as_of is not None:
+        return await _customer_then(read_side, query.id, then)
+    statement = customers.by_id(query.id, read_side.business_id)
+    rows = await read_side.snapshots.rows(statement, then.known_position)
     if not rows:
         raise never_seen("customer")
     return customers.read(rows[0])
 
 
-async def customer_then(
-    read_side: ReadSide, customer_id: str, then: Then, business_id: str | None = None
-) -> Customer | None:
-    """Return a customer as of an instant, of the tenant given or the first; None if none was there.
-
-    Raises:
-        ApiError: 503; the database is away, or what was known then is still being prepared.
-    """
+async def _customer_then(read_side: ReadSide, customer_id: str, then: Then) -> Customer:
+    """Return a customer as of an instant, of the tenant that may be told of or the first."""
     found = await customers_then(read_side, [customer_id], then)
-    tenants = sorted(tenant for tenant, _ in found)
-    tenant = business_id or next(iter(tenants), "")
-    return found.get((tenant, customer_id))
+    tenant = read_side.business_id or min((tenant for tenant, _ in found), default="")
+    was = found.get((tenant, customer_id))
+    if was is None:
+        raise never_seen("customer")
+    return was
 
 
 async def customers_then(
@@ -83,8 +75,7 @@ async def customers_then(
     objects = await read_side.snapshots.rows(asked, then.known_position)
     asked = identities.said_then(customer_ids, then.as_of)
     said = await read_side.snapshots.rows(asked, then.known_position)
-    told = [identities.read_said(row) for row in said]
-    return customers.add_up(objects, told, then.as_of)
+    return customers.add_up(objects, identities.by_customer(said), then.as_of)
 
 
 async def _timeline(read_side: ReadSide, query: CustomerPage) -> Page[Entry]:

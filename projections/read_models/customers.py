@@ -20,7 +20,7 @@ from projections.read_models.identities import NOW, THEN
 from projections.read_models.periods import OBJECTS_OF_MANY_THEN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from projections.read_models.claims import Asked
     from projections.read_models.identities import Said
@@ -145,22 +145,19 @@ def objects_then(customer_ids: Sequence[str], as_of: datetime) -> Statement:
 
 
 def add_up(
-    rows: Sequence[Sequence[Any]], said: Sequence[Said], as_of: datetime
+    rows: Sequence[Sequence[Any]], said: Mapping[tuple[str, str], Sequence[Said]], as_of: datetime
 ) -> dict[tuple[str, str], Customer]:
     """Add up the rows of `objects_then` and what had been said by then, as the view does.
 
-    The customers of all tenants are named by business and id. Of whom nothing was there that named
-    him, there is none.
+    The customers of all tenants are named by business and id, as in `said`. Of whom nothing was
+    there that named him, there is none.
     """
     objects: dict[tuple[str, str], list[_Object]] = defaultdict(list)
     for thing in (_Object(*row) for row in rows):
         objects[thing.business_id, thing.customer_id].append(thing)
-    told: dict[tuple[str, str], list[Said]] = defaultdict(list)
-    for one in said:
-        told[one.business_id, one.customer_id].append(one)
-    there = {named for named, own in told.items() if any(one.kind == NOTICE for one in own)}
+    there = {named for named, own in said.items() if any(one.kind == NOTICE for one in own)}
     return {
-        named: _added_up(*named, objects.get(named, []), told[named], as_of)
+        named: _added_up(*named, objects.get(named, []), said.get(named, []), as_of)
         for named in sorted(there | set(objects))
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -15,7 +16,7 @@ from projections.read_model import Column, ReadModel, columns_of
 from projections.read_models.periods import may_lose as facts_may_lose
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
@@ -112,6 +113,9 @@ def said_then(customer_ids: Sequence[str], as_of: datetime) -> Statement:
     )
 
 
-def read_said(row: Sequence[Any]) -> Said:
-    """Read a row of `said_then`."""
-    return Said(*row)
+def by_customer(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, str], list[Said]]:
+    """Read the rows of `said_then`, in their order, by business and customer."""
+    told: dict[tuple[str, str], list[Said]] = defaultdict(list)
+    for one in (Said(*row) for row in rows):
+        told[one.business_id, one.customer_id].append(one)
+    return told

@@ -7,14 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
-import psycopg
 
 from domain.delivery import Delivery
-from ledger.application import Ledger
-from ledger.mapper import LedgerMapper
-from projections.live.follower import Follower
 from tests.benchmarks.load import drive
 from tests.benchmarks.measure import ROUNDS, Result
+from tests.benchmarks.projected import project
 from tests.benchmarks.queries import bare
 from tests.benchmarks.servers import real, serving
 
@@ -22,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CUSTOMERS = 100_000
-_BATCH = 500
 _REQUESTS = 1_500
 _FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 _GET = "GET of one subscription"
@@ -40,7 +36,7 @@ _ASKED = {
 
 def of_one_of_many_customers(conninfo: str) -> list[Result]:
     """Measure p50 and p99 of each, one request at a time, against the bare select and one GET."""
-    _fill(conninfo)
+    project(conninfo, _deliveries())
     numbers = [number * 7919 % _CUSTOMERS for number in range(_REQUESTS)]
     with serving(real, conninfo) as ours, serving(bare, conninfo) as bare_port:
         targets = {
@@ -87,23 +83,8 @@ def _percentiles_s(port: int, paths: list[str]) -> tuple[float, float]:
     return driven.percentile_s(50), driven.percentile_s(99)
 
 
-def _fill(conninfo: str) -> None:
-    """Let each customer have a subscription with two payments; every tenth has a key, too."""
-    deliveries = list(_deliveries())
-    with Ledger(conninfo) as ledger:
-        for n in range(0, len(deliveries), _BATCH):
-            ledger.record(deliveries[n : n + _BATCH])
-    with psycopg.connect(conninfo, autocommit=True) as conn:
-        conn.execute("VACUUM ANALYZE raphus.ledger_events")
-    follower = Follower(conninfo, LedgerMapper())
-    while follower.run_once():
-        pass
-    follower.stop()
-    with psycopg.connect(conninfo, autocommit=True) as conn:
-        conn.execute("VACUUM ANALYZE")
-
-
 def _deliveries() -> Iterator[Delivery]:
+    """Let each customer have a subscription with two payments; every tenth has a key, too."""
     for n in range(_CUSTOMERS):
         whose: dict[str, object] = {
             "customer": {"customer_id": f"cus_{n}", "email": f"customer{n}@example.com"}

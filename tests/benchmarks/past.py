@@ -6,14 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
-import psycopg
 
 from domain.delivery import Delivery
-from ledger.application import Ledger
-from ledger.mapper import LedgerMapper
-from projections.live.follower import Follower
 from tests.benchmarks.load import drive
 from tests.benchmarks.measure import Result, medians
+from tests.benchmarks.projected import project
 from tests.benchmarks.servers import real, serving
 
 if TYPE_CHECKING:
@@ -21,7 +18,6 @@ if TYPE_CHECKING:
 
 _SUBSCRIPTIONS = 100_000
 _DAYS = 700
-_BATCH = 500
 _REQUESTS = 60
 _FIRST = datetime(2024, 6, 1, tzinfo=UTC)
 _LIST = "/v1/subscriptions?active=true&limit=50"
@@ -29,7 +25,7 @@ _LIST = "/v1/subscriptions?active=true&limit=50"
 
 def active_on_a_date(conninfo: str) -> Result:
     """Measure the median latency of a page of both lists, over dates of two years."""
-    _fill(conninfo)
+    project(conninfo, _deliveries())
     dates = [_FIRST + timedelta(days=number * 13 % _DAYS) for number in range(_REQUESTS)]
     then = [f"{_LIST}&as_of={_text(date)}" for date in dates]
     with serving(real, conninfo) as port:
@@ -41,23 +37,8 @@ def active_on_a_date(conninfo: str) -> Result:
     return Result(what, then_s / now_s, None, True, detail)
 
 
-def _fill(conninfo: str) -> None:
-    """Begin a subscription every ten minutes or so; half of them end within some weeks."""
-    deliveries = list(_deliveries())
-    with Ledger(conninfo) as ledger:
-        for n in range(0, len(deliveries), _BATCH):
-            ledger.record(deliveries[n : n + _BATCH])
-    with psycopg.connect(conninfo, autocommit=True) as conn:
-        conn.execute("VACUUM ANALYZE raphus.ledger_events")
-    follower = Follower(conninfo, LedgerMapper())
-    while follower.run_once():
-        pass
-    follower.stop()
-    with psycopg.connect(conninfo, autocommit=True) as conn:
-        conn.execute("VACUUM ANALYZE")
-
-
 def _deliveries() -> Iterator[Delivery]:
+    """Begin a subscription every ten minutes or so; half of them end within some weeks."""
     for number in range(_SUBSCRIPTIONS):
         began = _FIRST + timedelta(days=number * _DAYS / _SUBSCRIPTIONS)
         yield _said(number, "active", began)

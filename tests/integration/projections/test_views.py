@@ -266,8 +266,8 @@ def test_an_end_that_dodo_contradicts_is_listed_and_the_subscription_gives_acces
     assert (now.active_subscriptions, now.refused) == (1, 1)
     then = NOON + timedelta(minutes=1)
     was = rows(database, customers.objects_then(["cus_1"], then))
-    told = map(identities.read_said, rows(database, identities.said_then(["cus_1"], then)))
-    assert list(customers.add_up(was, list(told), then).values()) == [now]
+    told = identities.by_customer(rows(database, identities.said_then(["cus_1"], then)))
+    assert list(customers.add_up(was, told, then).values()) == [now]
 
 
 def through_payment() -> list[Delivery]:
