@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 AnyPerson = TypeVar("AnyPerson", bound=Person)
 
 OBJECTS_MAX: Final = 1_000
-"""So many things of a person are looked at: subscriptions and licence keys first, the newest."""
+"""So many things of a person are looked at: what gives access by itself first, the newest."""
 OBJECTS_OF_ALL_MAX: Final = 10_000
 """Where many customers claim to be one person, so many of all; who bought first comes first."""
 
