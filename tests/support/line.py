@@ -23,14 +23,14 @@ class Line:
     """What goes over it now, and how to reach the database by it.
 
     While it is mute, both sides' kernels go on acknowledging what is sent, and new connections
-    are accepted. Set `mute_at` to what the client says, and it goes mute with that: the server
-    hears it, and the client no answer.
+    are accepted. Set `mute_at` to what one connection's client is to say, one after another, and
+    it goes mute with the last of it: the server hears that, and the client no answer.
     """
 
     def __init__(self, server: str) -> None:
         self.server = server
         self.conninfo = ""
-        self.mute_at: bytes | None = None
+        self.mute_at: tuple[bytes, ...] = ()
         self.attempts = 0
         self._closing = Event()
         self._open = Event()
@@ -53,7 +53,7 @@ class Line:
 
     def restore(self, *, forgetting: bool = False) -> None:
         """Let everything through again; `forgetting`: but on new connections only."""
-        self.mute_at = None
+        self.mute_at = ()
         self._generation += forgetting
         self._cut.clear()
         self._open.set()
@@ -72,16 +72,19 @@ class Line:
             return
         with socket.socket(socket.AF_UNIX) as server:
             server.connect(self.server)
+            said = bytearray()
             while not self._closing.is_set() and not self._cut.is_set():
                 if not self._flows(generation):
                     self._closing.wait(TICK_S)
-                elif not self._pass_on(client, server, generation):
+                elif not self._pass_on(client, server, generation, said):
                     return
 
     def _flows(self, generation: int) -> bool:
         return self._open.is_set() and generation == self._generation
 
-    def _pass_on(self, client: socket.socket, server: socket.socket, generation: int) -> bool:
+    def _pass_on(
+        self, client: socket.socket, server: socket.socket, generation: int, said: bytearray
+    ) -> bool:
         readable, _, _ = select.select([client, server], [], [], TICK_S)
         for source, sink in ((client, server), (server, client)):
             if source in readable and self._flows(generation):
@@ -89,10 +92,23 @@ class Line:
                 if not chunk:
                     return False
                 sink.sendall(chunk)
-                if source is client and self.mute_at is not None and self.mute_at in chunk:
-                    self.mute()
-                    return True
+                if source is client and self.mute_at:
+                    said += chunk
+                    if follow_one_another(self.mute_at, said):
+                        self.mute()
+                        return True
         return True
+
+
+def follow_one_another(words: tuple[bytes, ...], said: bytes | bytearray) -> bool:
+    """Return whether the words were said, in this order."""
+    end = 0
+    for word in words:
+        at = said.find(word, end)
+        if at < 0:
+            return False
+        end = at + len(word)
+    return True
 
 
 @contextmanager

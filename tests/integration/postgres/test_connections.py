@@ -90,7 +90,7 @@ def test_a_connection_that_the_server_does_not_work_for_is_given_up(database: st
     # The line ends before the waiting does, should that have no end.
     with ThreadPoolExecutor(1) as waiter, line_to(database) as line:
         conn = connect(line.conninfo, WORKING, "test")
-        line.mute_at = b"SELECT"
+        line.mute_at = (b"SELECT",)
         waiting = waiter.submit(conn.execute, "SELECT 1")
         until(lambda: line.is_mute)
         line.restore(forgetting=True)
@@ -102,7 +102,7 @@ def test_a_connection_that_the_server_does_not_work_for_is_given_up(database: st
 def test_so_is_one_that_a_coroutine_waits_on(database: str) -> None:
     async def ask() -> None:
         conn = await connect_async(line.conninfo, FOLLOWING, "test")
-        line.mute_at = b"SELECT 1"
+        line.mute_at = (b"SELECT 1",)
         asking = asyncio.create_task(conn.execute("SELECT 1"))
         await asyncio.to_thread(until, lambda: line.is_mute)
         line.restore(forgetting=True)
@@ -147,6 +147,6 @@ def test_a_new_connection_on_which_nothing_comes_any_more_is_given_up(
 ) -> None:
     monkeypatch.setattr(connections, "SETTLE_S", 0.3)
     with line_to(database) as line:
-        line.mute_at = b"SET "
+        line.mute_at = (b"SET ",)
         with pytest.raises(UnansweredError):
             connect(line.conninfo, WRITING, "test")
