@@ -16,6 +16,8 @@ FAST := tests/unit $(addprefix tests/integration/,$(addsuffix .py,\
 	simulator/test_player_over_http windmill/test_docs windmill/test_documented \
 	windmill/test_scripts))
 ARGS ?=
+# Tests start the same code in hundreds of processes, which would compile it anew each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

@@ -6,10 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pytest
-import schemathesis
+import requests
 from hypothesis import HealthCheck, settings
-from schemathesis import GenerationMode
-from schemathesis.specs.openapi.checks import unsupported_method
 
 from api.openapi import document
 from api.queries.persons import WAYS
@@ -20,20 +18,20 @@ from api.routes import OPERATIONS
 from api.webhooks.endpoint import PATH
 from projections.read_models.catalogue import LISTINGS
 from tests.support.http_server import Served, copied, signed
+from tests.support.openapi_references import operations
 from tests.support.program import client, serving
 from tests.support.samples import samples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    import requests
+    import schemathesis
 
     Case: TypeAlias = schemathesis.Case[Any]
 
 KEY: Final = "a-key-of-thirty-two-characters-0"
 AUTHORIZED: Final = {"Authorization": f"Bearer {KEY}"}
 DOCUMENT: Final = document(OPERATIONS)
-schema = schemathesis.openapi.from_dict(DOCUMENT)
 # An id of each kind, of which the samples tell.
 KNOWN: Final[dict[str, str]] = {}
 ERASING: Final = ERASE.path.replace(":path", "")
@@ -41,6 +39,9 @@ WITHOUT_IT_IS_REFUSED: Final = {
     ERASING: {"reason": "asked for"},
     RETRY.path: {"route": "none"},
 }
+SETTINGS: Final = settings(
+    max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,14 @@ def program(
         server.get("/v1/payments", min_position=position)
         _learn(server)
         yield server
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    """One connection for all that is asked."""
+    with requests.Session() as opened:
+        opened.trust_env = False
+        yield opened
 
 
 def _learn(server: Served) -> None:
@@ -110,14 +119,45 @@ def test_the_program_serves_the_document(program: Served) -> None:
     assert program.get("/openapi.json") == DOCUMENT
 
 
-@schema.parametrize()
-@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_an_operation_keeps_to_the_document(case: Case, program: Served) -> None:
-    _make_sense(case)
-    meant_well = case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE
-    sign = _sign if meant_well and case.operation.path == PATH else None
-    # What is asked for there by another method is a customer: an id may hold slashes.
-    unfit = [unsupported_method] if case.operation.path == ERASING else []
-    case.call_and_validate(
-        base_url=program.url, headers=AUTHORIZED, auth=sign, excluded_checks=unfit
+@pytest.mark.parametrize(("method", "path"), [one[:2] for one in operations(DOCUMENT)])
+def test_an_operation_keeps_to_the_document(
+    method: str, path: str, program: Served, session: requests.Session
+) -> None:
+    from schemathesis import GenerationMode  # noqa: PLC0415 -- as below
+    from schemathesis.specs.openapi.checks import unsupported_method  # noqa: PLC0415
+
+    def check(case: Case) -> None:
+        _make_sense(case)
+        meant_well = case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE
+        sign = _sign if meant_well and case.operation.path == PATH else None
+        # What is asked for there by another method is a customer: an id may hold slashes.
+        unfit = [unsupported_method] if case.operation.path == ERASING else []
+        case.call_and_validate(
+            base_url=program.url,
+            headers=AUTHORIZED,
+            auth=sign,
+            excluded_checks=unfit,
+            session=session,
+        )
+
+    _tested(method, path, check)()
+
+
+def _tested(method: str, path: str, check: Callable[[Case], None]) -> Callable[[], None]:
+    """Make the test of an operation, as `schema.parametrize()` would.
+
+    That makes the cases of all operations, for seconds, in each process that collects the tests.
+    """
+    from schemathesis.generation.feedback import FeedbackSources  # noqa: PLC0415
+    from schemathesis.openapi import from_dict  # noqa: PLC0415
+    from schemathesis.pytest._test_builder import build_operation_test  # noqa: PLC0415
+
+    schema = from_dict(DOCUMENT)
+    return build_operation_test(
+        config=schema.config,
+        operation=schema[path][method],
+        test_func=check,
+        given_kwargs={},
+        feedback=FeedbackSources(),
+        explicit_settings=SETTINGS,
     )

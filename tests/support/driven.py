@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from tests.support.openapi_references import operations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import httpx
 
 AS_OF: Final = "2026-03-01T00:00:00Z"
 _PER_PREFIX: Final = 4
-"""So many ids of a kind are asked for in a path, from both ends of the alphabet."""
+"""So many ids of a kind are asked for in a path that takes them, from both ends of the alphabet."""
 _PER_NAME: Final = 3
 _ALWAYS: Final = {"limit": "100", "reason": "asked for"}
 """What is given with every question that takes it."""
@@ -88,10 +88,9 @@ class Known:
             self._ids[kind].add(value)
 
     @property
-    def ids(self) -> list[str]:
-        """Some ids of every kind."""
-        every = (value for values in self._ids.values() for value in _ends(values, _PER_PREFIX))
-        return list(dict.fromkeys(every))
+    def ids(self) -> list[list[str]]:
+        """Some ids of every kind, kind by kind."""
+        return [_ends(values, _PER_PREFIX) for values in self._ids.values()]
 
     def of(self, name: str) -> list[str]:
         """Some values of a field."""
@@ -103,33 +102,57 @@ def _ends(values: set[str], count: int) -> list[str]:
     return list(dict.fromkeys([*ordered[: count - count // 2], *ordered[-(count // 2) :]]))
 
 
-def questions(document: Mapping[str, Any], known: Known) -> list[Question]:
-    """Make questions to every operation but the way in; what changes something comes last."""
+def questions(
+    document: Mapping[str, Any], known: Known, is_there: Callable[[str], bool]
+) -> list[Question]:
+    """Make questions to every operation but the way in; what changes something comes last.
+
+    `is_there` tells whether anything is at a path, for whoever may see all: an operation is asked
+    about whatever it knows, and about one id of each kind that it does not.
+    """
     made = [
         question
         for method, path, operation in operations(document)
         if operation["operationId"] != "receive_webhook"
-        for question in _of(method.upper(), path, operation, known)
+        for question in _of(method.upper(), path, operation, known, is_there)
     ]
     return sorted(made, key=lambda question: question.method != "GET")
 
 
-def _of(method: str, path: str, operation: dict[str, Any], known: Known) -> Iterator[Question]:
+def _of(
+    method: str,
+    path: str,
+    operation: dict[str, Any],
+    known: Known,
+    is_there: Callable[[str], bool],
+) -> Iterator[Question]:
     declared = [one for one in operation["parameters"] if one["in"] == "query"]
     names = {one["name"] for one in declared}
     always = {name: value for name, value in _ALWAYS.items() if name in names}
-    paths = [re.sub(r"{\w+}", value, path) for value in known.ids] if "{" in path else [path]
+    paths = _paths(path, known, is_there) if "{" in path else [path]
     for number, whole in enumerate(paths):
         yield Question(method, whole, always, operation)
         if "as_of" in names:
             yield Question(method, whole, {**always, "as_of": AS_OF}, operation)
-        for one in declared:
+        for one in declared if number == 0 else []:
             # One id is enough for all values of what can be asked of each.
-            for value in _values(one, known) if number < 2 or len(paths) == 1 else []:
+            for value in _values(one, known):
                 asked = {**always, one["name"]: value}
                 yield Question(method, whole, asked, operation)
                 if "as_of" in names and one["name"] != "as_of":
                     yield Question(method, whole, {**asked, "as_of": AS_OF}, operation)
+
+
+def _paths(path: str, known: Known, is_there: Callable[[str], bool]) -> list[str]:
+    """Put ids into a path; first those of the kinds of which it knows one."""
+    knows, others = [], []
+    for ids in known.ids:
+        of_kind = [re.sub(r"{\w+}", value, path) for value in ids]
+        if is_there(of_kind[0]) or is_there(of_kind[-1]):
+            knows += of_kind
+        else:
+            others.append(of_kind[0])
+    return list(dict.fromkeys([*knows, *others]))
 
 
 def _values(declared: dict[str, Any], known: Known) -> list[str]:

@@ -55,9 +55,10 @@ def shop(cluster: str, template: str) -> Iterator[Shop]:
         with client_with(OWN, server.url) as owner:
             assert owner.get("/v1/payments", params={"min_position": position}).is_success
             document = owner.get("/openapi.json").json()
-        bodies = map(json.loads, filter(readable, samples().values()))
-        known = Known(bodies, ids=[f"msg_{name}" for name in samples()])
-        yield Shop(server, keys, first_of_each(questions(document, known)))
+            bodies = map(json.loads, filter(readable, samples().values()))
+            known = Known(bodies, ids=[f"msg_{name}" for name in samples()])
+            asked = questions(document, known, lambda path: owner.get(path).is_success)
+        yield Shop(server, keys, first_of_each(asked))
 
 
 def readable(body: bytes) -> bool:
