@@ -13,6 +13,7 @@ from psycopg.conninfo import make_conninfo
 from migrations.runner import migrate
 from postgres.embedded import EmbeddedPostgres
 from tests.support.http_server import copied
+from tests.support.waiting import GUARD_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,18 @@ if TYPE_CHECKING:
 # A busy machine is no reason for a test to fail.
 settings.register_profile("raphus", deadline=None, max_examples=60)
 settings.load_profile("raphus")
+PATIENT = (
+    "api.http.uvicorn_protocol.HEAD_TIMEOUT_S",
+    "api.queries.database.ANSWER_S",
+    "api.queries.database.WAIT_S",
+    "api.queries.freshness.WAIT_S",
+    "api.webhooks.endpoint.ANSWER_S",
+    "api.webhooks.request_body.READ_TIMEOUT_S",
+    "ledger.application.BATCH_S",
+    "ledger.application.PATIENCE_S",
+    "projections.rebuild.rebuild.ALONE_AFTER_S",
+)
+"""After so long it is given up, for somebody waits; a test that is about it shortens it."""
 
 
 def pytest_configure() -> None:
@@ -34,6 +47,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("long"):
             item.add_marker(pytest.mark.timeout(600))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> Iterator[None]:
+    """Give up nothing in this process for being slow."""
+    with pytest.MonkeyPatch.context() as patch:
+        for limit in PATIENT:
+            patch.setattr(limit, GUARD_S)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.support.embedded_users import home_of
+from tests.support.http_server import asked
 from tests.support.mutations import FLOODED, bodies, flooded
-from tests.support.program import Program, asked, has_caught_up, posted, serving
+from tests.support.program import Program, has_caught_up, posted, serving
 from tests.support.samples import rehearsals, samples
 from tests.support.waiting import until
 

@@ -13,7 +13,7 @@ from tests.support.embedded_users import home_of, is_stopped, kill
 from tests.support.evidence import check_log, check_read_models, quoted
 from tests.support.http_server import SECRET
 from tests.support.program import has_caught_up, postmaster_of, program
-from tests.support.sender import NO_ANSWER, sending, simulated
+from tests.support.sender import NO_ANSWER, Supply, sending, simulated
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -68,12 +68,14 @@ def test_what_was_acknowledged_is_there_once_whatever_is_killed(seed: int) -> No
     with home_of(None) as home:
         with program(home) as server:
             server.start()
-            with sending(webhooks, lambda: server.url) as sender:
+            supply = Supply(webhooks)
+            with sending(supply, lambda: server.url) as sender:
                 for strike in kills:
                     sender.until(len(sender.acknowledged) + chance.randint(10, 90))
                     time.sleep(chance.uniform(0, MOMENT_S))
                     assert sender.sends
                     strike(server, home)
+                supply.end()
             with server.client() as client:
                 until(lambda: has_caught_up(client))
         assert is_stopped(home)

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
+from itertools import cycle
 from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -18,9 +19,9 @@ import pytest
 from postgres.embedded import EmbeddedPostgres
 from tests.support.embedded_users import home_of, is_stopped
 from tests.support.evidence import check_log
-from tests.support.http_server import SECRET
+from tests.support.http_server import SECRET, asked
 from tests.support.log import positions
-from tests.support.program import Program, asked, environment, posted, program, raphus, serving
+from tests.support.program import Program, environment, posted, program, raphus, serving
 from tests.support.sender import THREADS, Webhook, sending, simulated
 from tests.support.waiting import until
 
@@ -91,7 +92,7 @@ def test_told_to_end_while_it_makes_its_database_it_leaves_nothing_running() -> 
 def test_told_to_end_under_load_it_ends_in_order(home: Path, number: Signals) -> None:
     with program(home) as server:
         server.start()
-        with sending(WEBHOOKS * 20, lambda: server.url) as sender:
+        with sending(cycle(WEBHOOKS), lambda: server.url) as sender:
             sender.until(40)
             assert sender.sends
             server.signal(number)

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from projections.read_models.catalogue import LISTINGS
-from tests.support.http_server import copied
-from tests.support.program import Program, asked, has_caught_up, posted, serving
+from tests.support.http_server import asked, copied
+from tests.support.program import Program, has_caught_up, posted, serving
 from tests.support.samples import rehearsals, samples
 from tests.support.sender import Webhook, simulated
 from tests.support.waiting import until

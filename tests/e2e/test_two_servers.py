@@ -18,7 +18,7 @@ from tests.support.embedded_users import home_of
 from tests.support.evidence import check_log, check_read_models
 from tests.support.log import positions
 from tests.support.program import Program, posted, program
-from tests.support.sender import Acknowledgement, Webhook, sending, simulated
+from tests.support.sender import Acknowledgement, Supply, Webhook, sending, simulated
 from tests.support.waiting import GUARD_S, until
 
 if TYPE_CHECKING:
@@ -130,10 +130,12 @@ def test_when_the_leader_is_killed_the_other_takes_over_and_both_answer(
     *webhooks, second_last, last = dict.fromkeys(simulated(12, seed=18))
     with two_servers(database, tmp_path) as servers:
         leader, other = leader_first(servers)
-        with sending(webhooks, lambda: chance.choice(servers).url) as sender:
+        supply = Supply(webhooks)
+        with sending(supply, lambda: chance.choice(servers).url) as sender:
             sender.until(len(webhooks) // 3)
             assert sender.sends
             leader.kill()
+            supply.end()
         until(lambda: role(other) == "leading")
         check_shown(other, max(answer.position for answer in sender.acknowledged))
         leader.start()

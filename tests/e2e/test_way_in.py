@@ -14,8 +14,8 @@ from standardwebhooks import Webhook
 from api.webhooks.endpoint import PATH
 from tests.support.embedded_users import home_of
 from tests.support.evidence import quoted
-from tests.support.http_server import SECRET, signed
-from tests.support.program import Program, asked, has_caught_up, posted, serving
+from tests.support.http_server import SECRET, asked, signed
+from tests.support.program import Program, has_caught_up, posted, serving
 from tests.support.program import client as client_of
 from tests.support.samples import rehearsals, samples
 from tests.support.waiting import until

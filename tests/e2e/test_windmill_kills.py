@@ -20,13 +20,13 @@ from tests.support.evidence import check_log, quoted
 from tests.support.histories import aggregates, delivery
 from tests.support.http_server import SECRET
 from tests.support.program import postmaster_of, program
-from tests.support.sender import sending, simulated
+from tests.support.sender import Supply, sending, simulated
 from tests.support.waiting import until
 from tests.support.windmill import outbox, overtaken
 from tests.support.windmill_stand_in import TOKEN, StandInProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.support.program import Program
     from tests.support.sender import Webhook
@@ -56,6 +56,7 @@ on = ["*"]
 flow = "f/raphus/valid"
 """
 PACE_S: Final = 0.02
+"""Between two webhooks, so that new ones are left for most strikes."""
 _SENDER: Final = re.compile(r"process (\d+) starts Windmill's jobs")
 
 
@@ -143,11 +144,13 @@ def test_every_event_starts_its_job_once_and_in_order_whatever_is_killed(
         with program(home, **settings) as server:
             run = Run(server, home)
             server.start()
-            with sending(paced(webhooks), lambda: server.url) as sender:
+            supply = Supply(webhooks, PACE_S)
+            with sending(supply, lambda: server.url) as sender:
                 for strike in chance.sample(STRIKES, len(STRIKES)):
                     sender.until(len(sender.acknowledged) + chance.randint(5, 25))
                     time.sleep(chance.uniform(0, 0.3))
                     strike(run)
+                supply.end()
             run.sender()
             with EmbeddedPostgres(home) as database:
                 until(lambda: is_done(database.url, webhooks))
@@ -165,13 +168,6 @@ def test_every_event_starts_its_job_once_and_in_order_whatever_is_killed(
     assert SECRET not in said
     assert TOKEN not in said
     assert "Traceback" not in said
-
-
-def paced(webhooks: list[Webhook]) -> Iterator[Webhook]:
-    """Give webhooks one by one, so slowly that some are left for each strike."""
-    for webhook in webhooks:
-        time.sleep(PACE_S)
-        yield webhook
 
 
 def check_jobs(conninfo: str, jobs: list[Job], webhooks: list[Webhook]) -> None:

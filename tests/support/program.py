@@ -19,7 +19,7 @@ import httpx
 from api.webhooks.endpoint import PATH
 from cli.key_file import kept_in
 from tests.support.embedded_users import is_stopped
-from tests.support.http_server import SECRET, signed
+from tests.support.http_server import SECRET, asked, signed
 from tests.support.samples import PROJECT
 from tests.support.waiting import GUARD_S, until
 
@@ -198,13 +198,6 @@ def client(url: str = "", **headers: str) -> httpx.Client:
     return httpx.Client(
         base_url=url, headers=headers, timeout=GUARD_S, trust_env=False, verify=_NO_TLS
     )
-
-
-def asked(client: httpx.Client, path: str, **query: str | int) -> Any:  # noqa: ANN401 -- JSON
-    """Ask what must be answered, and return the answer."""
-    response = client.get(path, params=query)
-    assert response.status_code == 200, response.text
-    return response.json()
 
 
 def posted(

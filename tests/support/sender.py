@@ -7,6 +7,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import cycle
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -19,7 +20,7 @@ from tests.support.program import client
 from tests.support.waiting import GUARD_S, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
 UNTIL: Final = datetime(2026, 5, 1, tzinfo=UTC)
@@ -49,6 +50,30 @@ def simulated(customers: int, seed: int) -> list[Webhook]:
     occurrences = merchant(seed, customers=customers, until=UNTIL)
     postings = as_dodo_delivers(occurrences, seed, window_s=3_000, repeated=0.2, delayed=0.2)
     return [Webhook(posting.webhook_id, posting.body) for posting in postings]
+
+
+class Supply:
+    """All webhooks, and then all of them again, until it is enough.
+
+    However long a test takes to strike, there is something under way.
+    """
+
+    def __init__(self, webhooks: Sequence[Webhook], pace_s: float = 0.0) -> None:
+        self._webhooks = webhooks
+        self._pace_s = pace_s
+        self._enough = Event()
+
+    def __iter__(self) -> Iterator[Webhook]:
+        """Give one after the other, with a pause before each."""
+        for number, webhook in enumerate(cycle(self._webhooks)):
+            if self._enough.is_set() and number >= len(self._webhooks):
+                return
+            time.sleep(self._pace_s)
+            yield webhook
+
+    def end(self) -> None:
+        """Let it end when all have been given once."""
+        self._enough.set()
 
 
 class Sender:

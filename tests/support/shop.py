@@ -58,13 +58,18 @@ class Shop:
     def outcomes(
         self, *given: tuple[Route, Trigger], deadline_s: float = GUARD_S
     ) -> list[bytes | Exception]:
-        """Transform one after the other, by one transformer; what is raised stands in its place."""
+        """Transform one after the other, by one transformer; what is raised stands in its place.
+
+        The deadline is the first one's: the others are to be answered, if it takes a while.
+        """
 
         async def made() -> list[bytes | Exception]:
             transformer = Transformer(deadline_s)
             made: list[bytes | Exception] = []
             try:
                 for route, one in given:
+                    for sandbox in transformer._sandboxes.values() if made else ():
+                        sandbox._deadline_s = GUARD_S
                     try:
                         made.append(await transformer.arguments(route, one))
                     except (TransformationError, Cancelled) as error:

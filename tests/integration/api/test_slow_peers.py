@@ -16,7 +16,7 @@ from api.webhooks.request_body import BODY_BYTES_MAX
 from telemetry.logs import Throttle
 from tests.support.http_server import Served, copied, served, signed
 from tests.support.samples import samples
-from tests.support.waiting import until
+from tests.support.waiting import GUARD_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 BODY: Final = samples()["payment.succeeded"]
 SHORT_S: Final = 0.2
 """In place of limits that are long."""
-PATIENCE_S: Final = 30.0
-"""Ends a test whose server hangs; all limits here are far shorter."""
 HEAD: Final = b" HTTP/1.1\r\nhost: x\r\n"
 ALIVE: Final = b"GET /healthz" + HEAD
 
@@ -43,7 +41,7 @@ def connected(server: Served, *, received_bytes_max: int | None = None) -> Itera
     with socket.socket() as sock:
         if received_bytes_max is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, received_bytes_max)
-        sock.settimeout(PATIENCE_S)
+        sock.settimeout(GUARD_S)
         sock.connect((url.hostname, url.port))
         yield sock
 

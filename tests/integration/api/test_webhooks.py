@@ -21,7 +21,7 @@ from api.webhooks.request_body import BODY_BYTES_MAX
 from ledger.mapper import LedgerMapper
 from tests.support.http_server import SECRET, Served, copied, served, signed
 from tests.support.samples import sample, samples
-from tests.support.waiting import until
+from tests.support.waiting import GUARD_S, until
 
 OTHER_SECRET = "whsec_b3RoZXIgc2VjcmV0IG9mIHRlc3Rz"
 BODY = json.dumps(sample("payment.succeeded")).encode()
@@ -309,7 +309,7 @@ def _connected(server: Served) -> socket.socket:
     address = urlsplit(server.url)
     assert address.hostname is not None
     sock = socket.create_connection((address.hostname, address.port or 0))
-    sock.settimeout(20)
+    sock.settimeout(GUARD_S)
     return sock
 
 
@@ -322,7 +322,7 @@ def _received(sock: socket.socket) -> bytes:
 
 def _post_alone(url: str) -> httpx.Response:
     headers = signed(BODY, f"msg_{threading.get_ident()}")
-    return httpx.post(url + PATH, content=BODY, headers=headers, timeout=30, trust_env=False)
+    return httpx.post(url + PATH, content=BODY, headers=headers, timeout=GUARD_S, trust_env=False)
 
 
 def _release(conn: psycopg.Connection) -> None:

@@ -12,7 +12,7 @@ from tests.support.histories import said
 from tests.support.http_server import Served, copied, served
 from tests.support.outages import away
 from tests.support.projected import record
-from tests.support.waiting import until
+from tests.support.waiting import GUARD_S, until
 from tests.support.windmill import outbox, starting_jobs, write_routes
 from tests.support.windmill_stand_in import StandIn
 from workflows.outbox.follower import Outbox, begin
@@ -256,9 +256,8 @@ def test_what_is_parked_waits_again_in_its_order_and_the_sender_is_told(shop: Sh
         conn.execute("LISTEN windmill")
         answer = shop.server.client.post(RETRY, params={"route": "all"})
         assert (answer.status_code, answer.json()) == (200, {"retried": 9})
-        assert [notice.channel for notice in conn.notifies(timeout=30, stop_after=1)] == [
-            "windmill"
-        ]
+        heard = [notice.channel for notice in conn.notifies(timeout=GUARD_S, stop_after=1)]
+        assert heard == ["windmill"]
     assert outbox(shop.database, "webhook_id") == before
     assert set(outbox(shop.database, "state, problem")) == {("waiting", None)}
     again = shop.server.client.post(RETRY, params={"route": "all"})

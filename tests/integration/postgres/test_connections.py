@@ -16,7 +16,7 @@ from postgres import connections
 from postgres.connections import FOLLOWING, READING, WORKING, WRITING, connect, connect_async
 from postgres.silence import UnansweredError
 from tests.support.line import line_to
-from tests.support.waiting import until
+from tests.support.waiting import GUARD_S, until
 
 if TYPE_CHECKING:
     from postgres.connections import Connection, Profile
@@ -95,7 +95,7 @@ def test_a_connection_that_the_server_does_not_work_for_is_given_up(database: st
         until(lambda: line.is_mute)
         line.restore(forgetting=True)
         with pytest.raises(UnansweredError):
-            waiting.result(timeout=20)
+            waiting.result(timeout=GUARD_S)
         assert conn.closed
 
 

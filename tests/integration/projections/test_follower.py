@@ -21,6 +21,7 @@ from ledger.integrity.hash_chain import GENESIS
 from projections.live.projector import CHANNEL
 from tests.support.deliveries import receipts, renewals
 from tests.support.histories import delivery, said
+from tests.support.notices import heard
 from tests.support.outages import away, beside
 from tests.support.projected import (
     following,
@@ -105,10 +106,10 @@ def test_a_running_follower_takes_what_is_recorded_and_tells_of_each_page(databa
         until(lambda: caught_up(database))
         assert follower.leading
         assert follower.problem is None
-        heard = [int(notice.payload) for notice in conn.notifies(timeout=0.5)]
+        told = [int(position) for position in heard(conn, CHANNEL)]
     assert without_gaps(pages)
-    assert heard == [page.position for page in pages]
-    assert heard[-1] == last(database)
+    assert told == [page.position for page in pages]
+    assert told[-1] == last(database)
 
 
 def test_the_entries_of_a_page_are_the_facts_of_its_own_events(database: str) -> None:

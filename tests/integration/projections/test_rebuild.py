@@ -14,6 +14,7 @@ from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.rebuild import COMPARE, rebuild
 from projections.rebuild.table_diff import Found
 from tests.support.deliveries import receipts, renewals
+from tests.support.notices import heard
 from tests.support.projected import (
     position,
     project,
@@ -237,9 +238,9 @@ def test_a_follower_that_had_to_wait_is_woken(tampered: str) -> None:
         held = at(COMMIT, lambda: record(tampered, renewals(range(5_000, 5_050)), batch_max=1))
         rebuilt(tampered, held)
         until(lambda: position(tampered) == last(tampered))
-        assert pages
-        heard = list(conn.notifies(timeout=0.5))
-    assert len(heard) == 50 + 1, "one of each commit to the log, and one of the rebuild"
+        told = heard(conn, LEDGER_CHANNEL)
+    assert pages
+    assert len(told) == 50 + 1, "one of each commit to the log, and one of the rebuild"
     assert shown(tampered) == replayed(tampered)
 
 

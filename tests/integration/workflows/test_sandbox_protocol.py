@@ -87,13 +87,15 @@ def test_what_is_written_between_two_calls_harms_neither(shop: Shop) -> None:
 
 
 def test_a_call_that_is_given_up_leaves_its_answer_to_nobody(shop: Shop) -> None:
-    slow = shop.route("python", "import time\ndef shape(fact): time.sleep(1); return {'slow': 1}")
+    begun = shop.folder / "begun"
+    slow = f"import time\ndef shape(fact): open({str(begun)!r}, 'w'); time.sleep(1); return {{}}"
+    given_up = shop.route("python", slow)
     fine = shop.route("python", FINE["python"], "fine")
 
     async def made() -> bytes:
         transformer = Transformer(GUARD_S)
-        call = asyncio.create_task(transformer.arguments(slow, OPENED))
-        await asyncio.sleep(0.5)
+        call = asyncio.create_task(transformer.arguments(given_up, OPENED))
+        await asyncio.to_thread(until, begun.exists)
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
         assert call.cancelled()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
 
 from postgres.silence import UnansweredError, listening
+from tests.support.waiting import GUARD_S
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -29,17 +30,13 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> Generator[str, int, str]:
     """A statement that waits, of which the server has said that it works for it no more."""
     monkeypatch.setattr("postgres.silence.SILENCE_S", -1.0)
     monkeypatch.setattr("postgres.silence.GRACE_S", GRACE_S)
-    asked = Event()
-
-    def is_working() -> bool:
-        asked.set()
-        return False
-
     gen = statement()
-    wait = listening(gen, next(gen), is_working, None)
+    wait = listening(gen, next(gen), lambda: False, None)
     next(wait)
+    before = set(threading.enumerate())
     wait.send(NOTHING)
-    assert asked.wait(30)
+    for asking in set(threading.enumerate()) - before:
+        asking.join(GUARD_S)
     time.sleep(10 * GRACE_S)  # in which we do not run, as on a busy machine
     return wait
 
