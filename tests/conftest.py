@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -13,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 from migrations.runner import migrate
 from postgres.embedded import EmbeddedPostgres
 from tests.support.http_server import copied
+from tests.support.scratch import scratch
 from tests.support.waiting import GUARD_S
 
 if TYPE_CHECKING:
@@ -33,6 +36,9 @@ PATIENT = (
     "projections.rebuild.rebuild.ALONE_AFTER_S",
 )
 """After so long it is given up, for somebody waits; a test that is about it shortens it."""
+
+LITTLE_LOG = {"max_wal_size": "128MB", "min_wal_size": "32MB"}
+"""Of what nobody recovers, a cluster keeps no more: it may be in memory."""
 
 
 def pytest_configure() -> None:
@@ -59,11 +65,18 @@ def patience() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def cluster() -> Iterator[str]:
     """Start a cluster that does not care for the disk, and give its `postgres` database."""
-    home = tmp_path_factory.mktemp("cluster")
-    with EmbeddedPostgres(home, durable=False, tcp=True) as server:
-        yield make_conninfo(server.url, dbname="postgres")
+    with (
+        tempfile.TemporaryDirectory(prefix="raphus-test-", dir=scratch()) as folder,
+        EmbeddedPostgres(Path(folder), durable=False, tcp=True) as server,
+    ):
+        conninfo = make_conninfo(server.url, dbname="postgres")
+        with psycopg.connect(conninfo, autocommit=True) as conn:
+            for setting, value in LITTLE_LOG.items():
+                conn.execute(f"ALTER SYSTEM SET {setting} = '{value}'".encode())
+            conn.execute("SELECT pg_reload_conf()")
+        yield conninfo
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ import pytest
 
 from postgres.embedded import EmbeddedPostgres
 from postgres.embedded.locks import FileLock
+from tests.support.scratch import scratch
 from tests.support.waiting import GUARD_S
 
 IS_ROOT = os.geteuid() == 0
@@ -128,7 +129,7 @@ def home_of(account: str | None) -> Iterator[Path]:
     """Make a home for a database, and leave no server running in it."""
     if account:
         skip_unless_readable()
-    parent = Path(tempfile.mkdtemp(prefix="raphus-test-"))
+    parent = Path(tempfile.mkdtemp(prefix="raphus-test-", dir=scratch()))
     try:
         if account:
             shutil.chown(parent, account)
