@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from psycopg.conninfo import make_conninfo
 
 from migrations.runner import migrate
@@ -21,8 +21,15 @@ from tests.support.waiting import GUARD_S
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A busy machine is no reason for a test to fail.
-settings.register_profile("raphus", deadline=None, max_examples=60)
+# A busy machine is no reason for a test to fail, and neither is chance. Examples of one test may
+# share its database; `--hypothesis-profile=explore` draws others each time.
+EXAMPLES = settings(
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.register_profile("explore", EXAMPLES, derandomize=False)
+settings.register_profile("raphus", EXAMPLES, derandomize=True, database=None)
 settings.load_profile("raphus")
 PATIENT = (
     "api.http.uvicorn_protocol.HEAD_TIMEOUT_S",

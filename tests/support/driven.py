@@ -81,9 +81,9 @@ class Known:
             for name, value in words(tree):
                 self._by_name[name].add(value)
                 if name == "id" or name.endswith("_id"):
-                    self._ids[value.partition("_")[0]].add(value)
+                    self._ids[_kind(value)].add(value)
         for value in ids:
-            self._ids[value.partition("_")[0]].add(value)
+            self._ids[_kind(value)].add(value)
         for kind, value in things:
             self._ids[kind].add(value)
 
@@ -95,6 +95,11 @@ class Known:
     def of(self, name: str) -> list[str]:
         """Some values of a field."""
         return _ends(self._by_name[name], _PER_NAME)
+
+
+def _kind(value: str) -> str:
+    """Return the word that an id begins with."""
+    return re.split(r"[^A-Za-z]", value, maxsplit=1)[0]
 
 
 def _ends(values: set[str], count: int) -> list[str]:

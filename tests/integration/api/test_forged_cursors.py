@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_type_hints
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.msgpack import Ext
 
@@ -106,7 +106,7 @@ def test_every_list_is_meant() -> None:
 
 
 @pytest.mark.parametrize("operation", LISTS, ids=lambda operation: operation.name)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_a_forged_cursor_is_no_defect(
     operation: Operation[Any, Any, Any],

@@ -33,7 +33,7 @@ KINDS: Final = {
     if "customer_id" in {filter_.name for filter_ in listing.filters}
 }
 CUSTOMERS: Final = 22
-WITH_A_SERVER = settings(deadline=None, max_examples=20)
+WITH_A_SERVER = settings(max_examples=20)
 INSTANTS = st.integers(0, 400).map(lambda days: UNTIL - timedelta(days=days, seconds=1))
 
 
@@ -294,7 +294,7 @@ def test_a_product_is_asked_of_what_was_bought_then(database: str) -> None:
                 assert everything(server, f"/v1/{resource}", product_id=other, **then) == []
 
 
-@settings(deadline=None, max_examples=6)
+@settings(max_examples=6)
 @given(INSTANTS)
 def test_a_customer_as_of_an_instant_is_the_customer_of_the_facts_up_to_it(
     cluster: str,
@@ -374,7 +374,7 @@ def test_events_are_listed_by_when_they_occurred_and_were_recorded(
     assert past.server.refused(path, known_at="2020-01-01T00:00:00Z") == (404, "not_found")
 
 
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 @given(lives())
 def test_of_odd_bodies_too_a_list_is_its_objects(
     cluster: str, template: str, arrivals: list[Delivery]

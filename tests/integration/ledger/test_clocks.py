@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.application import Ledger
@@ -198,7 +198,6 @@ STRETCHES = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stretches=STRETCHES)
 def test_a_time_is_the_last_position_recorded_by_then(
     database: str, stretches: list[list[int]]

@@ -9,7 +9,7 @@ import msgspec
 import psycopg
 import pytest
 from eventsourcing.application import AggregateNotFoundError, Application
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.application import Ledger, Receipt
@@ -98,9 +98,7 @@ POOL += [with_body(delivery, delivery.body + b"\n") for delivery in POOL]
 
 
 @given(st.lists(st.lists(st.sampled_from(POOL), max_size=8), max_size=5))
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30)
 def test_any_batches_are_answered_as_a_dictionary_would(
     database: str, ledger: Ledger, batches: list[list[Delivery]]
 ) -> None:

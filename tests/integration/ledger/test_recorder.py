@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, LiteralString, cast
 import psycopg
 import pytest
 from eventsourcing.persistence import IntegrityError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
@@ -143,9 +143,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 
 @given(st.lists(st.builds(Delivery, TEXTS, TEXTS, TEXTS, st.binary(max_size=5000)), max_size=20))
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50)
 def test_any_bytes_and_any_texts_come_back_as_they_came(
     ledger: Ledger, deliveries: list[Delivery]
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
@@ -274,9 +274,7 @@ _CHANGES = st.one_of(
 )
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100)
 @given(st.integers(1, EVENTS), _CHANGES)
 def test_any_change_of_any_column_of_any_row_is_found_at_that_row(
     log: str, position: int, change: tuple[str, Value | timedelta]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.sql import SQL, Identifier
 
@@ -146,11 +146,7 @@ def test_any_split_of_deliveries_before_and_after_leads_to_the_same(database: st
     project(database)
     expected = contents(database)
 
-    @settings(
-        max_examples=6,
-        deadline=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture],
-    )
+    @settings(max_examples=6)
     @given(
         split=st.integers(0, len(once)),
         followed=st.integers(0, len(once)),

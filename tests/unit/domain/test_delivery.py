@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.aggregates.factory import aggregate
@@ -125,9 +125,9 @@ def test_reading_takes_time_in_proportion_to_a_bodys_size(beginning: bytes, fill
         return time.process_time() - began
 
     # Were it quadratic, 16 times as much would take 256 times as long; what takes no time to
-    # speak of is measured too coarsely to tell.
-    small = min(took_s(2**11) for _ in range(3))
-    assert took_s(2**15) < 80 * max(small, 0.001)
+    # speak of is measured too coarsely to tell, and anything may happen in between once.
+    small, large = (min(took_s(size) for _ in range(5)) for size in (2**11, 2**15))
+    assert large < 80 * max(small, 0.001)
 
 
 def _from_deeper(frames: int, call: Callable[[], list[Entry]]) -> list[Entry]:
@@ -144,7 +144,6 @@ def test_whether_a_body_can_be_read_does_not_depend_on_who_reads_it(depth: int) 
     assert _from_deeper(400, again.timeline) == stream.timeline()
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_any_other_bytes_are_unreadable_and_nothing_worse(body: bytes) -> None:
     with pytest.raises(UnreadableError):
@@ -219,7 +218,6 @@ def test_the_first_and_the_last_instants_are_read(timestamp: str) -> None:
     assert _occurred_at(timestamp) == datetime.fromisoformat(timestamp)
 
 
-@settings(deadline=None)
 @given(
     st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31)),  # noqa: DTZ001 -- an offset is added
     st.integers(-23 * 60, 23 * 60),

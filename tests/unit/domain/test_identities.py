@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.aggregates.payment import PaymentEntity
@@ -46,7 +46,6 @@ def newest(found: list[Identity], field: str) -> object:
     return None if order is None else (getattr(order, field), order.webhook_id, order.occurred_at)
 
 
-@settings(deadline=None)
 @given(lives(), st.randoms(use_true_random=False))
 def test_identities_are_the_same_in_every_order_of_arrival(
     arrivals: list[Delivery], random: Random
@@ -55,7 +54,6 @@ def test_identities_are_the_same_in_every_order_of_arrival(
     assert placeless(of_one(*arrivals)) == placeless(of_one(*shuffled))
 
 
-@settings(deadline=None)
 @given(lives(one_body_each=True))
 def test_of_each_field_the_newest_fact_counts_that_says_it(arrivals: list[Delivery]) -> None:
     aggregate = of_one(*arrivals)
@@ -74,7 +72,6 @@ def test_of_each_field_the_newest_fact_counts_that_says_it(arrivals: list[Delive
             assert newest(own, field) == expected
 
 
-@settings(deadline=None)
 @given(lives())
 def test_at_every_instant_a_thing_says_what_its_newest_body_says(arrivals: list[Delivery]) -> None:
     aggregate = of_one(*arrivals)
@@ -94,7 +91,6 @@ def test_at_every_instant_a_thing_says_what_its_newest_body_says(arrivals: list[
                 assert (one.metadata if one else {}) == known.entity.metadata
 
 
-@settings(deadline=None)
 @given(lives())
 def test_neighbours_differ_and_their_keys_are_their_own(arrivals: list[Delivery]) -> None:
     found = identities(of_one(*arrivals))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.periods import Period, periods
@@ -36,7 +36,6 @@ _INSTANTS = sorted(
 )
 
 
-@settings(deadline=None)
 @given(lives())
 def test_a_period_says_what_the_facts_up_to_any_instant_in_it_add_up_to(
     arrivals: list[Delivery],
@@ -51,7 +50,6 @@ def test_a_period_says_what_the_facts_up_to_any_instant_in_it_add_up_to(
             assert _changing(one) == _expected(known[name])
 
 
-@settings(deadline=None)
 @given(lives())
 def test_periods_follow_upon_one_another_from_the_first_fact_on_and_neighbours_differ(
     arrivals: list[Delivery],
@@ -71,7 +69,6 @@ def test_periods_follow_upon_one_another_from_the_first_fact_on_and_neighbours_d
             assert _changing(one) != _changing(after)
 
 
-@settings(deadline=None)
 @given(lives(), st.randoms(use_true_random=False))
 def test_periods_are_the_same_in_every_order_of_arrival(
     arrivals: list[Delivery], random: Random

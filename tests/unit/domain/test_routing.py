@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.aggregates.routing import route
@@ -64,7 +64,6 @@ def test_a_delivery_goes_to_the_stream_of_its_thing_and_a_refund_to_its_payments
     assert (to.stream_id, to.topic, to.problem) == (_STREAMS[type_], type_, None)
 
 
-@settings(deadline=None)
 @given(_TRIPLES, _TRIPLES)
 def test_only_the_same_kind_tenant_and_id_share_a_stream(
     one: tuple[str, str, str], other: tuple[str, str, str]
@@ -95,7 +94,6 @@ def test_tenants_and_ids_that_look_alike_when_joined_are_kept_apart(
     assert len({stream_id(*one), stream_id(*other)}) == 2
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.text("ab/%25F", max_size=6), min_size=1, max_size=4),
     st.lists(st.text("ab/%25F", max_size=6), min_size=1, max_size=4),
@@ -104,7 +102,6 @@ def test_different_parts_never_give_the_same_stream(one: list[str], other: list[
     assert (stream_id(*one) == stream_id(*other)) == (one == other)
 
 
-@settings(deadline=None)
 @given(st.text("ab/%25F_", min_size=1, max_size=12), _TRIPLES)
 def test_no_webhook_id_can_name_the_stream_of_an_aggregate(
     webhook_id: str, thing: tuple[str, str, str]
@@ -115,7 +112,6 @@ def test_no_webhook_id_can_name_the_stream_of_an_aggregate(
         assert route(delivery(b"?", odd_id)).stream_id != of_aggregate
 
 
-@settings(deadline=None)
 @given(_TYPES, _NAMES, _NAMES)
 def test_a_stream_id_fits_into_an_index(type_: str, business_id: str, own_id: str) -> None:
     assert len(_stream_of(type_, business_id, own_id).encode()) < KEY_BYTES_MAX
@@ -220,7 +216,6 @@ def test_an_id_that_is_none_is_not_quoted_in_the_reason() -> None:
     assert problem == "data.payment_id is missing, or not an id"
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_every_delivery_has_a_stream_whatever_its_bytes(body: bytes) -> None:
     assert route(delivery(body, "msg_7")).stream_id == "notice/msg_7"

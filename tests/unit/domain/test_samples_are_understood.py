@@ -321,7 +321,7 @@ def _mutants(draw: DrawFn) -> tuple[bytes, bytes]:
     return _written(tree), BODIES[name]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(_mutants())
 def test_whatever_is_done_to_a_sample_it_is_kept_and_listed(bodies: tuple[bytes, bytes]) -> None:
     _assert_kept_and_listed(*bodies)

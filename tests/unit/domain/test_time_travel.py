@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypedDict, cast
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.aggregates.catalogue import KINDS
@@ -34,7 +34,6 @@ _INSTANTS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(lives(), _INSTANTS)
 def test_as_of_an_instant_it_is_built_from_the_facts_that_had_occurred(
     arrivals: list[Delivery], instant: datetime
@@ -43,7 +42,6 @@ def test_as_of_an_instant_it_is_built_from_the_facts_that_had_occurred(
     _assert_built_from(_occurred(whole.events, instant), whole.at(as_of=instant))
 
 
-@settings(deadline=None)
 @given(lives(), _INSTANTS)
 def test_as_known_at_an_instant_it_is_built_from_what_had_been_recorded(
     arrivals: list[Delivery], instant: datetime
@@ -54,7 +52,6 @@ def test_as_known_at_an_instant_it_is_built_from_what_had_been_recorded(
     )
 
 
-@settings(deadline=None)
 @given(lives(), _INSTANTS, _INSTANTS)
 def test_both_at_once_ask_what_was_known_then_about_an_earlier_time(
     arrivals: list[Delivery], as_of: datetime, known_at: datetime
@@ -66,7 +63,6 @@ def test_both_at_once_ask_what_was_known_then_about_an_earlier_time(
     assert was.events == whole.at(known_position=known_position).at(as_of=as_of).events
 
 
-@settings(deadline=None)
 @given(lives())
 def test_at_the_last_instants_it_is_the_whole(arrivals: list[Delivery]) -> None:
     whole = recorded(arrivals)

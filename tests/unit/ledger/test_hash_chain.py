@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import reduce
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.integrity.hash_chain import GENESIS, Row, link
@@ -83,7 +83,6 @@ def test_moving_text_from_a_column_to_its_neighbour_changes_the_hash(shifted: Ro
     assert link(GENESIS, shifted) != link(GENESIS, ROW)
 
 
-@settings(deadline=None)
 @given(_ROWS, _ROWS)
 def test_two_rows_have_one_hash_only_if_they_are_the_same_row(one: Row, other: Row) -> None:
     assert (link(GENESIS, one) == link(GENESIS, other)) == (one == other)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from eventsourcing.persistence import StoredEvent
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.delivery import Delivery
@@ -30,7 +30,6 @@ def _round_trip(event: Event) -> Event:
     return MAPPER.to_domain_event(stored)
 
 
-@settings(deadline=None)
 @given(st.text(), st.text(), st.text(), st.binary())
 def test_any_bytes_and_headers_come_back_as_they_came(
     webhook_id: str, timestamp: str, signature: str, body: bytes

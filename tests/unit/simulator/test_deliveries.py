@@ -26,7 +26,7 @@ def body_of(occurrence: Occurrence) -> dict[str, Any]:
 
 
 @given(seed=st.integers(), repeated=shares, delayed=shares)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_nothing_is_lost_and_repeats_carry_known_ids(
     seed: int, repeated: float, delayed: float
 ) -> None:

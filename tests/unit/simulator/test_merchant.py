@@ -52,14 +52,14 @@ def told(occurrence: Occurrence) -> dict[str, Any]:
 
 
 @given(seed=seeds, customers=st.integers(min_value=0, max_value=6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_same_seed_gives_the_same_bytes(seed: int, customers: int) -> None:
     once = merchant(seed, customers=customers, until=UNTIL)
     assert merchant(seed, customers=customers, until=UNTIL) == once
 
 
 @given(seed=seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_customers_story_does_not_depend_on_how_many_others_there_are(seed: int) -> None:
     few = merchant(seed, customers=2, until=UNTIL)
     many = merchant(seed, customers=4, until=UNTIL)
@@ -67,7 +67,7 @@ def test_a_customers_story_does_not_depend_on_how_many_others_there_are(seed: in
 
 
 @given(seed=seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_another_business_with_the_same_seed_shares_no_id(seed: int) -> None:
     ours = merchant(seed, customers=2, until=UNTIL, business_id="bus_a")
     theirs = merchant(seed, customers=2, until=UNTIL, business_id="bus_b")
@@ -76,7 +76,7 @@ def test_another_business_with_the_same_seed_shares_no_id(seed: int) -> None:
 
 
 @given(seed=seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_everything_occurs_in_order_before_the_present_under_ids_of_its_own(seed: int) -> None:
     history = merchant(seed, customers=5, until=UNTIL)
     times = [occurrence.occurred_at for occurrence in history]

@@ -50,7 +50,7 @@ def in_timeline_order(
 
 
 @given(seed=st.integers(min_value=0, max_value=2**32))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_every_fact_is_a_valid_transition_without_a_gap_and_agrees_with_its_data(seed: int) -> None:
     history = merchant(seed, customers=25, until=UNTIL)
     for (kind, object_id), facts in facts_by_object(history).items():
@@ -67,7 +67,7 @@ def test_every_fact_is_a_valid_transition_without_a_gap_and_agrees_with_its_data
 
 
 @given(seed=st.integers(min_value=0, max_value=2**32))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_what_is_told_of_grants_credits_dunning_checkouts_and_payouts_is_whole(seed: int) -> None:
     told = [
         delivery(occurrence.body, occurrence.webhook_id)
@@ -82,7 +82,7 @@ def test_what_is_told_of_grants_credits_dunning_checkouts_and_payouts_is_whole(s
 
 
 @given(seed=st.integers(min_value=0, max_value=2**32))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_succeeded_refunds_never_exceed_the_payment(seed: int) -> None:
     facts = facts_by_object(merchant(seed, customers=40, until=UNTIL))
     refunded: dict[str, int] = defaultdict(int)
@@ -94,7 +94,7 @@ def test_succeeded_refunds_never_exceed_the_payment(seed: int) -> None:
 
 
 @given(seed=st.integers(min_value=0, max_value=2**32))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_credits_add_up_from_line_to_line(seed: int) -> None:
     accounts: dict[str, tuple[str, str]] = defaultdict(lambda: ("0", "0"))
     for occurrence in merchant(seed, customers=60, until=UNTIL):
