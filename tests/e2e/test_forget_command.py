@@ -8,15 +8,15 @@ import pty
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from tests.support import old_chain
 from tests.support.histories import said
+from tests.support.http_server import asked
 from tests.support.log import lines
-from tests.support.program import RAPHUS, environment, raphus, serving
+from tests.support.program import RAPHUS, client, environment, raphus, serving
 from tests.support.projected import project, record
 
 if TYPE_CHECKING:
@@ -138,31 +138,32 @@ def test_a_person_is_asked_on_a_terminal(
 
 @pytest.mark.usefixtures("env")
 def test_the_same_over_http(database: str, tmp_path: Path) -> None:
-    with serving(tmp_path / "home", DATABASE_URL=database) as server:
-        headers = {"authorization": f"Bearer {server.key}"}
-        with httpx.Client(base_url=server.url, headers=headers) as asking:
-            path = "/v1/customers/cus_1/personal-data"
-            assert asking.delete(path).status_code == 400
-            cross = {"sec-fetch-site": "cross-site"}
-            assert asking.delete(path, params={"reason": "x"}, headers=cross).status_code == 403
-            assert httpx.delete(server.url + path, params={"reason": "x"}).status_code == 401
-            unknown = asking.delete(path.replace("cus_1", "cus_9"), params={"reason": "x"})
-            assert unknown.status_code == 404
-            assert is_known(database)
-            erased = asking.delete(path, params={"reason": "article 17"}).json()
-            assert erased["events"] == {"payment.succeeded": 1, "subscription.active": 1}
-            assert not is_known(database)
-            shown = asking.get("/v1/events/msg_1", params={"min_position": erased["position"]})
-            event = shown.json()
-            assert event["erased"]["webhook_id"] == erased["webhook_id"]
-            assert event["erased"]["position"] == erased["position"]
-            assert "Jane" not in event["body"]
-            assert asking.get("/v1/events/msg_3").json()["erased"] is None
-            assert asking.get(f"/v1/events/{erased['webhook_id']}").status_code == 200
-            (listed,) = asking.get("/v1/erasures").json()["items"]
-            assert (listed["webhook_id"], listed["events"]) == (erased["webhook_id"], 2)
-            assert asking.get("/v1/erasures", params={"customer_id": "x"}).json()["items"] == []
-            assert asking.get("/v1/refusals").json()["items"] == []
+    with (
+        serving(tmp_path / "home", DATABASE_URL=database) as server,
+        server.client() as asking,
+        client(server.url) as stranger,
+    ):
+        path = "/v1/customers/cus_1/personal-data"
+        assert asking.delete(path).status_code == 400
+        cross = {"sec-fetch-site": "cross-site"}
+        assert asking.delete(path, params={"reason": "x"}, headers=cross).status_code == 403
+        assert stranger.delete(path, params={"reason": "x"}).status_code == 401
+        unknown = asking.delete(path.replace("cus_1", "cus_9"), params={"reason": "x"})
+        assert unknown.status_code == 404
+        assert is_known(database)
+        erased = asking.delete(path, params={"reason": "article 17"}).json()
+        assert erased["events"] == {"payment.succeeded": 1, "subscription.active": 1}
+        assert not is_known(database)
+        event = asked(asking, "/v1/events/msg_1", min_position=erased["position"])
+        assert event["erased"]["webhook_id"] == erased["webhook_id"]
+        assert event["erased"]["position"] == erased["position"]
+        assert "Jane" not in event["body"]
+        assert asking.get("/v1/events/msg_3").json()["erased"] is None
+        assert asking.get(f"/v1/events/{erased['webhook_id']}").status_code == 200
+        (listed,) = asking.get("/v1/erasures").json()["items"]
+        assert (listed["webhook_id"], listed["events"]) == (erased["webhook_id"], 2)
+        assert asking.get("/v1/erasures", params={"customer_id": "x"}).json()["items"] == []
+        assert asking.get("/v1/refusals").json()["items"] == []
 
 
 def test_a_backup_keeps_what_was_erased_erased(

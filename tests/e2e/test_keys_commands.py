@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from api.http.scopes import SCOPES
-from tests.support.http_server import copied
+from tests.support.http_server import asked, copied
 from tests.support.keys import bearer
 from tests.support.program import client, environment, posted, raphus, serving
 from tests.support.samples import sample
@@ -105,7 +105,7 @@ def test_a_key_sees_the_business_that_it_is_bound_to(pair: list[Program], keys: 
             position = posted(dodo, body, f"msg_{business}").json()["position"]
     bound = keys.create("bound", "--scope", "personal", "--scope", "admin", "--business", "bus_a")
     with client(pair[0].url, **bearer(bound)) as asking:
-        items = asking.get("/v1/payments", params={"min_position": position}).json()["items"]
+        items = asked(asking, "/v1/payments", min_position=position)["items"]
         assert [item["business_id"] for item in items] == ["bus_a"]
         assert asking.get("/v1/events/msg_bus_a").json()["body"]
         assert asking.get("/v1/events/msg_bus_b").status_code == 404

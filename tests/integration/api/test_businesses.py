@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from api.http.scopes import Scope
     from domain.delivery import Delivery
 
+pytestmark = pytest.mark.long
+
 OWN: Final = "a-key-of-thirty-two-characters-0"
 UNTIL: Final = datetime(2026, 5, 1, tzinfo=UTC)
 # Both have customers 1 and 2 with all of their objects and webhooks under the same ids; the second
@@ -182,7 +184,6 @@ def without(node: Any) -> Any:  # noqa: ANN401 -- JSON
     return [without(value) for value in node] if isinstance(node, list) else node
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("business", BUSINESSES)
 def test_it_is_answered_as_if_there_were_no_other(
     business: str,

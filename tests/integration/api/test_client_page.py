@@ -20,6 +20,7 @@ from api.routes import OPERATIONS
 from tests.support.http_server import served
 from tests.support.openapi_references import operations
 from tests.support.samples import PROJECT, sample
+from tests.support.waiting import GUARD_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +112,7 @@ def test_a_page_is_guarded_by_a_server_that_awaits() -> None:
         url = f"{url_of(sock)}/reports"
 
         def as_user(user: str) -> httpx.Response:
-            return httpx.get(url, headers={"x-user": user}, trust_env=False)
+            return httpx.get(url, headers={"x-user": user}, trust_env=False, timeout=GUARD_S)
 
         assert as_user("user_42").text == "your reports"
         stranger = as_user("user_43")
@@ -142,10 +143,10 @@ def test_a_list_is_gone_through(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
 def test_curl_asks() -> None:
     (asking,) = [shell for shell in code("sh") if shell.startswith("curl")]
-    answer = subprocess.run(["sh", "-c", asking], check=True, capture_output=True, timeout=60)
+    answer = subprocess.run(["sh", "-c", asking], check=True, capture_output=True, timeout=GUARD_S)
     assert json.loads(answer.stdout)["access"] is True
     env = {**os.environ, "RAPHUS_API_KEY": "wrong"}
-    refused = subprocess.run(["sh", "-c", asking], env=env, check=False, timeout=60)
+    refused = subprocess.run(["sh", "-c", asking], env=env, check=False, timeout=GUARD_S)
     assert refused.returncode == 22
 
 

@@ -331,4 +331,4 @@ def test_the_description_is_the_same_for_everybody(shop: Served) -> None:
     described = shop.get("/openapi.json")
     assert described["openapi"].startswith("3.1")
     assert {"/v1/subscriptions/{id}", "/webhooks/dodo", "/readyz"} <= described["paths"].keys()
-    assert httpx.get(f"{shop.url}/openapi.json", trust_env=False).json() == described
+    assert httpx.get(f"{shop.url}/openapi.json", trust_env=False, timeout=60).json() == described

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.waiting import until
+from tests.support.waiting import GUARD_S, until
 from tests.support.windmill_stand_in import TOKEN, Fault, StandIn, StandInProcess
 
 SCRIPT = "f/raphus/dispute_message"
@@ -39,13 +39,13 @@ def start(
     """Start a job as Raphus does."""
     url = f"{windmill.url}/api/w/shop/jobs/run/{target}"
     given: dict[str, Any] = {"params": {"job_id": job_id}, "headers": BEARER, "json": {"a": 1}}
-    with httpx.Client(trust_env=False, verify=NO_TLS) as client:
+    with httpx.Client(trust_env=False, verify=NO_TLS, timeout=GUARD_S) as client:
         return client.post(url, **(given | more))
 
 
 def asked(windmill: StandIn, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401
     """Ask about a job as Raphus does."""
-    with httpx.Client(trust_env=False, verify=NO_TLS) as client:
+    with httpx.Client(trust_env=False, verify=NO_TLS, timeout=GUARD_S) as client:
         return client.get(f"{windmill.url}{JOB}/{path}", **({"headers": BEARER} | more))
 
 
@@ -207,7 +207,7 @@ def test_a_seed_gives_each_request_for_a_job_its_fate() -> None:
 
 
 def test_a_windmill_that_is_down_comes_back_at_the_same_address(windmill: StandIn) -> None:
-    with httpx.Client(trust_env=False, verify=NO_TLS) as client:
+    with httpx.Client(trust_env=False, verify=NO_TLS, timeout=GUARD_S) as client:
         client.get(windmill.url)
         windmill.behave(down="refusing")
         with pytest.raises(httpx.TransportError):

@@ -72,7 +72,7 @@ def test_a_job_that_windmill_has_forgotten_has_an_unknown_outcome(
     routes, limits = write_routes(tmp_path), QUICK._replace(ask_for_s=1.5)
     with StandIn(run_s=3_600) as windmill, sending(task(database, routes, windmill), limits):
         record(database, [EVENT])
-        until(lambda: all_in(database, "started"))
+        until(lambda: all_in(database, "started", "unknown"))
         windmill.forget()
         until(lambda: all_in(database, "unknown"))
         assert len(windmill.jobs()) == 1
