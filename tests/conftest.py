@@ -34,12 +34,13 @@ settings.load_profile("raphus")
 PATIENT = (
     "api.http.uvicorn_protocol.HEAD_TIMEOUT_S",
     "api.queries.database.ANSWER_S",
-    "api.queries.database.WAIT_S",
     "api.queries.freshness.WAIT_S",
     "api.webhooks.endpoint.ANSWER_S",
     "api.webhooks.request_body.READ_TIMEOUT_S",
     "ledger.application.BATCH_S",
+    "ledger.application.CHECK_S",
     "ledger.application.PATIENCE_S",
+    "ledger.batch_writer.SLOW_S",
     "projections.rebuild.rebuild.ALONE_AFTER_S",
 )
 """After so long it is given up, for somebody waits; a test that is about it shortens it."""

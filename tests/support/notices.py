@@ -18,7 +18,7 @@ def heard(conn: Connection, channel: str) -> list[str]:
     Notices come in the order of the commits: behind one of ours there is none of before.
     """
     conn.execute("SELECT pg_notify(%s, %s)", [channel, _LAST])
-    payloads = []
+    payloads: list[str] = []
     for notice in conn.notifies(timeout=GUARD_S):
         if notice.payload == _LAST:
             return payloads

@@ -78,11 +78,11 @@ def is_back(server: Served) -> None:
     )
 
 
-def is_unready(server: Served, problem: str) -> Callable[[], bool]:
+def is_unready(server: Served, *problems: str) -> Callable[[], bool]:
     def check() -> bool:
         response = server.client.get("/readyz")
         return response.status_code == 503 and (
-            response.json()["error"]["details"].get("writer") == problem
+            response.json()["error"]["details"].get("writer") in problems
         )
 
     return check
@@ -200,10 +200,15 @@ def test_a_server_is_not_ready_while_the_database_is_read_only(database: str) ->
         is_back(server)
 
 
-def test_a_server_is_not_ready_while_the_log_is_locked(database: str) -> None:
+def test_a_server_is_not_ready_while_the_log_is_locked(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.batch_writer.SLOW_S", 0.5)
+    monkeypatch.setattr("ledger.application.CHECK_S", 1.0)
     with served(database) as server:
         with locked(database):
-            until(is_unready(server, "the database does not answer"))
+            # The one while it is tried, the other once that has been given up.
+            until(is_unready(server, "the database does not answer", "the database is away"))
         is_back(server)
 
 
