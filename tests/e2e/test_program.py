@@ -16,10 +16,11 @@ import httpx
 import psycopg
 import pytest
 
+from ledger.application import PATIENCE_S
 from postgres.embedded import EmbeddedPostgres
 from tests.support.embedded_users import home_of, is_stopped
 from tests.support.evidence import check_log
-from tests.support.http_server import SECRET, asked
+from tests.support.http_server import SECRET
 from tests.support.log import positions
 from tests.support.program import Program, environment, posted, program, raphus, serving
 from tests.support.sender import THREADS, Webhook, sending, simulated
@@ -106,21 +107,28 @@ def test_told_to_end_under_load_it_ends_in_order(home: Path, number: Signals) ->
 
 def test_told_to_end_it_answers_every_request_that_it_has_taken(home: Path) -> None:
     first, *others = (Webhook(f"msg_taken_{number}", b"{}") for number in range(THREADS))
+    queued = f"raphus_queue_deliveries {len(others)}.0\n"
     with serving(home) as server, ThreadPoolExecutor(THREADS) as pool, server.client() as client:
         post = partial(deliver, server)
         with commits_locked_out(url_of(home)) as waiting:
+            began = time.monotonic()
             answers = [pool.submit(post, first)]
             until(waiting)
             answers += [pool.submit(post, webhook) for webhook in others]
-            until(lambda: asked(client, "/readyz")["queued"] == len(others))
+            until(lambda: queued in client.get("/metrics").text)
             server.signal(SIGTERM)
             until(lambda: not takes_connections(server))
             time.sleep(0.5)  # it would end by now, did it not wait for them
-        assert [answer.result() for answer in answers] == [200] * THREADS
+        locked_s = time.monotonic() - began
+        statuses = [answer.result() for answer in answers]
         assert server.wait() == 0
+    # On a machine that is busy for so long, the writer may have given up: an answer, too.
+    assert set(statuses) <= ({200} if locked_s < PATIENCE_S else {200, 503})
     assert is_stopped(home)
     with EmbeddedPostgres(home) as database:
-        assert {first, *others} <= positions(database.url).keys()
+        stored = positions(database.url).keys()
+    sent = zip([first, *others], statuses, strict=True)
+    assert {webhook for webhook, status in sent if status == 200} <= stored
 
 
 def test_told_twice_to_end_it_ends_in_order_all_the_same(home: Path) -> None:

@@ -252,7 +252,7 @@ def test_what_is_queued_is_committed_and_answered_when_the_server_stops(database
             waiting = [clients.submit(_post_alone, server.url)]
             _wait_until_locked_out(database)
             waiting += [clients.submit(_post_alone, server.url) for _ in range(7)]
-            until(lambda: server.get("/readyz")["queued"] == 7)
+            until(lambda: "raphus_queue_deliveries 7.0\n" in server.client.get("/metrics").text)
             clients.submit(_release, conn)
         answers = [answer.result() for answer in waiting]
     assert [answer.status_code for answer in answers] == [200] * 8

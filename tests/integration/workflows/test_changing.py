@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
+from ledger.application import Ledger
+from tests.support.deliveries import receipts
 from tests.support.projected import record
 from tests.support.waiting import until
 from tests.support.windmill import (
@@ -171,14 +173,20 @@ def test_nothing_is_passed_over_while_the_routes_are_not_known(
 
 
 def test_nothing_is_passed_over_while_the_file_is_being_written(
-    database: str, tmp_path: Path
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Longer than it takes to record an event, also on a busy machine.
+    monkeypatch.setattr("workflows.outbox.follower.SETTLED_S", 3.0)
     routes = write_routes(tmp_path)
     content = routes.read_text()
-    with StandIn() as windmill, sending(task(database, routes, windmill)):
+    with (
+        StandIn() as windmill,
+        sending(task(database, routes, windmill)),
+        Ledger(database) as ledger,
+    ):
         for number in range(1, 31):
             with routes.open("w") as file:  # which empties it
-                record(database, [event(number)])
+                receipts(ledger.record([event(number)]))
                 time.sleep(0.01)
                 file.write(content)
         until(lambda: all_in(database, *STARTED, count=30))
