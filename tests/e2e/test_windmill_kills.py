@@ -55,6 +55,8 @@ name = "valid"
 on = ["*"]
 flow = "f/raphus/valid"
 """
+ALL_DONE_S: Final = 300.0
+"""A thousand jobs, after pauses of up to 30 s before a sender that is killed begins again."""
 PACE_S: Final = 0.02
 """Between two webhooks, so that new ones are left for most strikes."""
 _SENDER: Final = re.compile(r"process (\d+) starts Windmill's jobs")
@@ -153,7 +155,7 @@ def test_every_event_starts_its_job_once_and_in_order_whatever_is_killed(
                 supply.end()
             run.sender()
             with EmbeddedPostgres(home) as database:
-                until(lambda: is_done(database.url, webhooks))
+                until(lambda: is_done(database.url, webhooks), limit_s=ALL_DONE_S)
         assert is_stopped(home)
         assert all(has_ended(pid) for pid in run.senders)
         said, jobs, requests = server.said, windmill.jobs(), windmill.requests()

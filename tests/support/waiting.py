@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-GUARD_S: Final = 60.0
+GUARD_S: Final = 120.0
 """Long enough for anything here on a busy machine; only a hang takes longer."""
 PAUSE_MIN_S: Final = 0.005
 PAUSE_MAX_S: Final = 0.2

@@ -112,7 +112,7 @@ def test_whoever_loses_its_connections_starts_nothing_twice_and_loses_nothing(
                         terminated(database, TERMINATE, ["raphus-windmill"])
                     case _:
                         terminated(database, TERMINATE, ["raphus-outbox"])
-            until(lambda: all_in(database, *STARTED, count=400), limit_s=60)
+            until(lambda: all_in(database, *STARTED, count=400))
             check(database, windmill, 400)
 
 
