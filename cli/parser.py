@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _SETTINGS: Final = """\
 environment:
   DODO_PAYMENTS_WEBHOOK_KEY  signing secret of the webhooks (whsec_…); several with commas between
+  DODO_PAYMENTS_API_KEY      a key of Dodo's API that may read; without it Dodo is not asked
+  DODO_PAYMENTS_ENVIRONMENT  where that key belongs: test_mode or live_mode
+  RAPHUS_DODO_REQUESTS_PER_MINUTE  how often Dodo's API is asked at the most (default: 120)
   RAPHUS_API_KEY             key for reading over HTTP; without it one is made, in RAPHUS_HOME
   DATABASE_URL               your PostgreSQL; without it one is run in RAPHUS_HOME
   RAPHUS_HOME                where database and key are kept (default: the user's data directory)
@@ -26,7 +29,7 @@ environment:
   WINDMILL_TOKEN             a token that may start them
   WINDMILL_ROUTES            the file of routes (default: windmill.toml where the server starts)
 Secrets may be given as NAME_FILE instead: the path of a file that holds the value. That goes for
-DODO_PAYMENTS_WEBHOOK_KEY, RAPHUS_API_KEY, DATABASE_URL and WINDMILL_TOKEN.
+DODO_PAYMENTS_WEBHOOK_KEY, DODO_PAYMENTS_API_KEY, RAPHUS_API_KEY, DATABASE_URL, WINDMILL_TOKEN.
 
 exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted
 """

@@ -15,6 +15,8 @@ from psycopg.conninfo import conninfo_to_dict
 from api.queries.policy_file import PolicyFile
 from api.queries.read_side import Rules
 from api.webhooks.verifier import Verifier
+from dodo.connection import LOOPBACK
+from dodo.pace import REQUESTS_PER_MINUTE
 from domain.field_readers import KEY_CHARS_MAX
 from domain.identities import EXTERNAL_ID_KEYS
 from ledger.integrity.signatures import SecretError
@@ -23,6 +25,8 @@ from workflows.routes.routes_file import RoutesFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from dodo.client import Mode
 
 WEBHOOK_KEY: Final = "DODO_PAYMENTS_WEBHOOK_KEY"
 DATABASE_URL: Final = "DATABASE_URL"
@@ -40,7 +44,14 @@ ROUTES_BY_DEFAULT: Final = "windmill.toml"
 POLICY: Final = "RAPHUS_POLICY"
 POLICY_BY_DEFAULT: Final = "raphus.toml"
 
-_SECRETS: Final = (WEBHOOK_KEY, DATABASE_URL, API_KEY, WINDMILL_TOKEN)
+DODO_API_KEY: Final = "DODO_PAYMENTS_API_KEY"
+DODO_ENVIRONMENT: Final = "DODO_PAYMENTS_ENVIRONMENT"
+DODO_BASE_URL: Final = "DODO_PAYMENTS_BASE_URL"
+DODO_REQUESTS_PER_MINUTE: Final = "RAPHUS_DODO_REQUESTS_PER_MINUTE"
+REQUESTS_PER_MINUTE_MAX: Final = 5_000
+"""What Dodo allows its largest businesses."""
+
+_SECRETS: Final = (WEBHOOK_KEY, DATABASE_URL, API_KEY, WINDMILL_TOKEN, DODO_API_KEY)
 API_KEY_CHARS_MIN: Final = 16
 """A shorter key can be guessed."""
 FILE_BYTES_MAX: Final = 64 * 1024
@@ -78,13 +89,26 @@ class WindmillSettings:
 
 
 @dataclass(frozen=True)
+class DodoSettings:
+    """The key of Dodo's API, which stays out of the repr, and how the API is asked with it.
+
+    `mode` chooses Dodo's address; a `base_url` of another takes its place.
+    """
+
+    api_key: str = field(repr=False)
+    mode: Mode
+    requests_per_minute: int = REQUESTS_PER_MINUTE
+    base_url: str | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the environment says. Secrets stay out of its repr.
 
     `webhook_keys` are the secrets of the webhooks, newest first by habit; each of them is
     accepted. Without `database_url`, PostgreSQL is run under `home`; without `api_key`, one is
-    kept there. A `port` of 0 takes a free one. `external_id_keys` are the keys of metadata that
-    hold the merchant's own ids, tried in order. The file `policy` need not be there, unless it was
+    kept there. A `port` of 0 takes a free one. Without `dodo`, Dodo's API is not asked.
+    `external_id_keys` are the keys of metadata that hold the merchant's own ids, tried in order. The file `policy` need not be there, unless it was
     named (`policy_named`).
     """
 
@@ -95,6 +119,7 @@ class Settings:
     api_key: str | None = field(default=None, repr=False)
     webhook_keys: tuple[str, ...] = field(default=(), repr=False)
     windmill: WindmillSettings = WindmillSettings()
+    dodo: DodoSettings | None = None
     external_id_keys: tuple[str, ...] = EXTERNAL_ID_KEYS
     policy: Path = Path(POLICY_BY_DEFAULT)
     policy_named: bool = False
@@ -115,6 +140,7 @@ class Settings:
             api_key=_api_key(environ),
             webhook_keys=tuple(key.strip() for key in keys.split(",")) if keys else (),
             windmill=_windmill(environ),
+            dodo=_dodo(environ),
             external_id_keys=_external_id_keys(environ.get(EXTERNAL_ID) or ""),
             policy=Path(environ.get(POLICY) or POLICY_BY_DEFAULT).expanduser().absolute(),
             policy_named=bool(environ.get(POLICY)),
@@ -124,6 +150,21 @@ class Settings:
         """Return what the merchant decides; routes and policy follow their files."""
         policy = PolicyFile(self.policy, required=self.policy_named)
         return Rules(self.windmill.routes_file(), policy, self.external_id_keys)
+
+    def asked_of_dodo(self) -> DodoSettings:
+        """Return how Dodo's API is asked.
+
+        Raises:
+            SettingsError: there is no key.
+        """
+        if self.dodo is None:
+            raise SettingsError(
+                f"{DODO_API_KEY} is not set. It holds a key of Dodo's API, which Dodo's dashboard"
+                " makes under Developer, API Keys: one that may only read is enough."
+                f" {DODO_ENVIRONMENT} says whether it is one of test_mode or of live_mode."
+                f" {DODO_API_KEY}_FILE may name a file that holds it instead"
+            )
+        return self.dodo
 
     def verifier(self) -> Verifier:
         """Return what checks the signatures of webhooks.
@@ -206,6 +247,49 @@ def _external_id_keys(text: str) -> tuple[str, ...]:
             f" separated by commas, each of 1 to {KEY_CHARS_MAX} characters: user_id,account_id"
         )
     return keys
+
+
+def _dodo(environ: Mapping[str, str]) -> DodoSettings | None:
+    key, mode = _secret(environ, DODO_API_KEY), environ.get(DODO_ENVIRONMENT)
+    per_minute = _requests_per_minute(environ.get(DODO_REQUESTS_PER_MINUTE) or "")
+    base_url = environ.get(DODO_BASE_URL) or None
+    if not key:
+        return None
+    if not re.fullmatch(r"[!-~]{1,1000}", key):
+        raise SettingsError(f"{DODO_API_KEY} may hold visible ASCII characters only")
+    if base_url and not _is_safe_base(base_url):
+        raise SettingsError(
+            f"{DODO_BASE_URL} is not an address of https://, or of http:// on this machine,"
+            " without path, user name, ? and #: the key would be sent there"
+        )
+    match mode:
+        case "test_mode" | "live_mode":
+            return DodoSettings(key, mode, per_minute, base_url)
+        case _:
+            raise SettingsError(
+                f"{DODO_ENVIRONMENT} is neither test_mode nor live_mode, while {DODO_API_KEY} is"
+                " set: a key does not say itself where it belongs, and is sent nowhere else"
+            )
+
+
+def _requests_per_minute(text: str) -> int:
+    if not text:
+        return REQUESTS_PER_MINUTE
+    is_number = text.isascii() and text.isdigit()
+    if not is_number or not 1 <= int(text[:6]) <= REQUESTS_PER_MINUTE_MAX:
+        raise SettingsError(
+            f"{DODO_REQUESTS_PER_MINUTE} is not a number from 1 to {REQUESTS_PER_MINUTE_MAX}; Dodo"
+            " allows a new business 240"
+        )
+    return int(text)
+
+
+def _is_safe_base(url: str) -> bool:
+    """Tell whether a key may be sent to an address: nobody between may read it."""
+    if not _is_base(url) or urlsplit(url).path.strip("/"):
+        return False
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in LOOPBACK
 
 
 def _windmill(environ: Mapping[str, str]) -> WindmillSettings:

@@ -14,6 +14,11 @@ import psycopg
 
 FORMAT: Final = "%(asctime)s %(levelname)-7s %(message)s"
 INTERVAL_S: Final = 1.0
+CHATTY: Final = (
+    *("aiohttp", "asyncio", "dodopayments", "eventsourcing", "httpcore", "httpx"),
+    *("psycopg", "psycopg.pool"),
+)
+"""Libraries that log each of their steps, or each request with what was asked."""
 
 
 class PlainFormatter(logging.Formatter):
@@ -54,7 +59,7 @@ def set_up(level: int) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for chatty in ("aiohttp", "asyncio", "eventsourcing", "psycopg", "psycopg.pool"):
+    for chatty in CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # Below that level it repeats what `serve` logs itself, and logs each malformed request.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

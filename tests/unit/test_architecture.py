@@ -14,7 +14,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 FLOORS = (
     ("telemetry",),
-    ("postgres", "simulator"),
+    ("postgres", "simulator", "dodo"),
     ("migrations",),
     ("domain",),
     ("ledger",),
@@ -28,8 +28,9 @@ FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in room
 
 MAY_KNOW = {
     "aiohttp": {"simulator", "workflows"},
+    "dodopayments": {"dodo"},
     "eventsourcing": {"ledger"},
-    "httpx": {"api"},
+    "httpx": {"api", "dodo"},
     "prometheus_client": {"api"},
     "psycopg": {*FLOOR_OF} - {"domain", "simulator"},
     "psycopg_pool": {"api"},

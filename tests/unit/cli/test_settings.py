@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.settings import Settings, SettingsError
+from cli.settings import Settings, SettingsError, without_secrets
 from domain.identities import EXTERNAL_ID_KEYS
 
 SECRET = "whsec_" + "c2VjcmV0" * 4
@@ -27,6 +27,8 @@ def test_a_variable_that_is_set_to_nothing_counts_as_not_set() -> None:
     names = (
         "HOST PORT RAPHUS_API_KEY DATABASE_URL DODO_PAYMENTS_WEBHOOK_KEY RAPHUS_HOME"
         " WINDMILL_BASE_URL WINDMILL_WORKSPACE WINDMILL_TOKEN WINDMILL_ROUTES"
+        " DODO_PAYMENTS_API_KEY DODO_PAYMENTS_ENVIRONMENT DODO_PAYMENTS_BASE_URL"
+        " RAPHUS_DODO_REQUESTS_PER_MINUTE"
     ).split()
     assert Settings.read(dict.fromkeys(names, "")) == Settings.read({})
 
@@ -209,3 +211,73 @@ def test_the_keys_of_the_merchants_id_are_tried_in_their_order(
 def test_what_is_no_list_of_keys_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match=r"^RAPHUS_EXTERNAL_ID is not a list of 1 to 20 keys"):
         Settings.read({"RAPHUS_EXTERNAL_ID": text})
+
+
+OF_DODO = {"DODO_PAYMENTS_API_KEY": "key-of-dodo", "DODO_PAYMENTS_ENVIRONMENT": "test_mode"}
+
+
+def test_dodo_is_asked_with_the_key_in_the_mode_that_is_named(tmp_path: Path) -> None:
+    settings = Settings.read({**OF_DODO, "RAPHUS_DODO_REQUESTS_PER_MINUTE": "900"})
+    asked = settings.asked_of_dodo()
+    assert (asked.api_key, asked.mode, asked.requests_per_minute) == (
+        "key-of-dodo",
+        "test_mode",
+        900,
+    )
+    assert asked.base_url is None
+    assert "key-of-dodo" not in repr(settings)
+    assert "DODO_PAYMENTS_API_KEY" not in without_secrets({**OF_DODO, "PATH": "/bin"})
+    path = tmp_path / "key"
+    path.write_text("key-of-dodo\n")
+    in_file = {"DODO_PAYMENTS_API_KEY_FILE": str(path), "DODO_PAYMENTS_ENVIRONMENT": "test_mode"}
+    assert Settings.read(in_file) == Settings.read(OF_DODO)
+
+
+def test_without_a_key_dodo_is_not_asked_and_it_is_told_where_one_comes_from() -> None:
+    settings = Settings.read({"DODO_PAYMENTS_ENVIRONMENT": "live"})
+    assert settings.dodo is None
+    with pytest.raises(SettingsError, match="DODO_PAYMENTS_API_KEY is not set"):
+        settings.asked_of_dodo()
+
+
+@pytest.mark.parametrize("mode", ["", "live", "LIVE_MODE", "test"])
+def test_the_mode_of_a_key_is_never_guessed(mode: str) -> None:
+    with pytest.raises(SettingsError, match="neither test_mode nor live_mode") as caught:
+        Settings.read({**OF_DODO, "DODO_PAYMENTS_ENVIRONMENT": mode})
+    assert "key-of-dodo" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["a key", "schl\u00fcssel", "a\nkey"])
+def test_a_key_of_dodo_that_cannot_be_sent_is_refused_unquoted(key: str) -> None:
+    with pytest.raises(SettingsError, match="visible ASCII") as caught:
+        Settings.read({**OF_DODO, "DODO_PAYMENTS_API_KEY": key})
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "5001", "1e3", "many", "9" * 5000])
+def test_what_is_no_number_of_requests_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="from 1 to 5000; Dodo allows a new business 240"):
+        Settings.read({**OF_DODO, "RAPHUS_DODO_REQUESTS_PER_MINUTE": text})
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8100", "http://[::1]:1", "https://dodo.test/"])
+def test_the_key_may_be_sent_to_another_address_where_nobody_between_reads_it(url: str) -> None:
+    assert Settings.read({**OF_DODO, "DODO_PAYMENTS_BASE_URL": url}).asked_of_dodo().base_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://dodo.test",
+        "http://127.0.0.1.dodo.test",
+        "ftp://127.0.0.1",
+        "https://u:p@dodo.test",
+        "https://dodo.test/v1",
+        "https://dodo.test?x=y",
+        "dodo.test",
+    ],
+)
+def test_the_key_is_sent_nowhere_else(url: str) -> None:
+    with pytest.raises(SettingsError, match="the key would be sent there") as caught:
+        Settings.read({**OF_DODO, "DODO_PAYMENTS_BASE_URL": url})
+    assert url not in str(caught.value)
