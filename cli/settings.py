@@ -108,8 +108,8 @@ class Settings:
     `webhook_keys` are the secrets of the webhooks, newest first by habit; each of them is
     accepted. Without `database_url`, PostgreSQL is run under `home`; without `api_key`, one is
     kept there. A `port` of 0 takes a free one. Without `dodo`, Dodo's API is not asked.
-    `external_id_keys` are the keys of metadata that hold the merchant's own ids, tried in order. The file `policy` need not be there, unless it was
-    named (`policy_named`).
+    `external_id_keys` are the keys of metadata that hold the merchant's own ids, tried in order.
+    The file `policy` need not be there, unless it was named (`policy_named`).
     """
 
     home: Path
