@@ -44,6 +44,7 @@ class Plan(Struct, frozen=True):
     """
 
     product_id: str
+    name: str
     price_cents: int
     interval: str = "Month"
     trial_days: int = 0
@@ -56,16 +57,19 @@ class Good(Struct, frozen=True):
     """A product that is paid once."""
 
     product_id: str
+    name: str
     price_cents: int
     licensed: bool
 
 
-STARTER = Plan("pdt_starter_monthly", 900)
-PRO = Plan("pdt_pro_monthly", 2900, trial_days=14)
-TEAM = Plan("pdt_team_monthly", 9900, licensed=True)
-API = Plan("pdt_api_monthly", 4900, credits=1000)
-COURSE = Plan("pdt_course_three_months", 3900, term_months=3)
-PRO_YEARLY = Plan("pdt_pro_yearly", 29000, interval="Year", trial_days=30, licensed=True)
+STARTER = Plan("pdt_starter_monthly", "Starter", 900)
+PRO = Plan("pdt_pro_monthly", "Pro", 2900, trial_days=14)
+TEAM = Plan("pdt_team_monthly", "Team", 9900, licensed=True)
+API = Plan("pdt_api_monthly", "API", 4900, credits=1000)
+COURSE = Plan("pdt_course_three_months", "Course of three months", 3900, term_months=3)
+PRO_YEARLY = Plan(
+    "pdt_pro_yearly", "Pro, yearly", 29000, interval="Year", trial_days=30, licensed=True
+)
 
 PLANS = {STARTER: 26, PRO: 30, TEAM: 14, API: 10, COURSE: 12, PRO_YEARLY: 8}
 PLAN_BY_ID = {plan.product_id: plan for plan in PLANS}
@@ -73,7 +77,10 @@ MONTHLY = (STARTER, PRO, TEAM)
 """The plans between which customers change."""
 
 GOODS = {
-    Good("pdt_handbook", 1900, licensed=False): 50,
-    Good("pdt_desktop_app", 7900, licensed=True): 40,
-    Good("pdt_icon_pack", 500, licensed=False): 10,
+    Good("pdt_handbook", "Handbook", 1900, licensed=False): 50,
+    Good("pdt_desktop_app", "Desktop app", 7900, licensed=True): 40,
+    Good("pdt_icon_pack", "Icon pack", 500, licensed=False): 10,
 }
+
+RETIRED = Plan("pdt_starter_2024", "Starter of 2024", 700)
+"""What is not on sale any more, and was never bought in the time that is simulated."""
