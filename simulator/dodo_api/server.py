@@ -34,7 +34,7 @@ def serving(dodo: SimulatedDodo, port: int = 0) -> Iterator[str]:
             return await _handled(dodo, request)
 
         # What nobody waits for any more is dropped at the end, however long it would take.
-        runner = web.ServerRunner(web.Server(handle), shutdown_timeout=0.0)
+        runner = web.ServerRunner(web.Server(handle), shutdown_timeout=0.01)
         await runner.setup()
         try:
             await web.TCPSite(runner, HOST, port).start()
