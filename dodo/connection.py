@@ -7,6 +7,7 @@ is loaded when the first connection is made.
 
 from __future__ import annotations
 
+import time
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 TIMEOUT_S: Final = 30.0
+"""How long nothing may come."""
+ANSWER_S_MAX: Final = 60.0
+"""How long an answer may take to come whole, once it has begun."""
 CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_BYTES_MAX: Final = 16 * 1024 * 1024
 """A page has 100 objects at the most, of some kilobytes each."""
@@ -92,7 +96,7 @@ class Connection:
 
 
 def _limit(response: httpx.Response) -> None:
-    """Let no more of an answer be read than one may have."""
+    """Let no more of an answer be read than one may have, and not for ever."""
     import httpx  # noqa: PLC0415
 
     encoding = response.headers.get("content-encoding", "identity")
@@ -109,9 +113,11 @@ def _limited_stream(stream: httpx.SyncByteStream) -> httpx.SyncByteStream:
 
     class Limited(httpx.SyncByteStream):
         def __iter__(self) -> Iterator[bytes]:
-            left = ANSWER_BYTES_MAX
+            left, ends_s = ANSWER_BYTES_MAX, time.monotonic() + ANSWER_S_MAX
             for chunk in stream:
                 left -= len(chunk)
+                if time.monotonic() > ends_s:
+                    raise httpx.ReadTimeout("the answer has begun, and does not end")
                 if left < 0:
                     raise UnreadableAnswerError(
                         f"Dodo's answer is larger than {ANSWER_BYTES_MAX} bytes, and was not taken"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -14,12 +15,17 @@ from telemetry.backoff import spread_backoff_s
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_log = logging.getLogger(__name__)
+
 REQUESTS_PER_MINUTE: Final = 120
 """Half of what Dodo allows a new business, so that the merchant's own programs have the rest."""
 BURST_SHARE: Final = 1 / 20
 """How much of a minute may be asked at once. Dodo counts by second, too, and each of its tiers
 (40 a second and 240 a minute, 100 and 1,000, 500 and 5,000) has room for a twentieth of a minute
 and what one second adds to it: so one limit keeps both."""
+FAR_S: Final = 366 * 86_400.0
+"""No wait is told as longer than a year, which a calendar might not have."""
+WORTH_TELLING_S: Final = 5.0
 EPOCH_MIN: Final = 1_000_000_000
 """`X-RateLimit-Reset` has no unit in the documentation: below it counts seconds from now."""
 
@@ -84,11 +90,14 @@ class Pace:
     def again_at(self) -> datetime:
         """When the next request may go, as far as Dodo or the back-off has said."""
         wait_s = max(0.0, self._not_before_s - time.monotonic())
-        return datetime.now(UTC) + timedelta(seconds=wait_s)
+        return datetime.now(UTC) + timedelta(seconds=min(wait_s, FAR_S))
 
     def _hold_back(self, wait_s: float | None) -> None:
-        if wait_s is not None:
-            self._not_before_s = max(self._not_before_s, time.monotonic() + wait_s)
+        if wait_s is None:
+            return
+        self._not_before_s = max(self._not_before_s, time.monotonic() + wait_s)
+        if wait_s >= WORTH_TELLING_S:
+            _log.info("Dodo is asked again at %s", f"{self.again_at():%H:%M:%S} UTC")
 
     def _fill(self) -> None:
         now_s = time.monotonic()

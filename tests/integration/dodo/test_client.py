@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import socketserver
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final
@@ -14,6 +17,7 @@ import msgspec
 import pytest
 
 from dodo import endpoints
+from dodo.client import Dodo
 from dodo.connection import ANSWER_BYTES_MAX
 from dodo.endpoints import CUSTOMER, CUSTOMERS, GRANTS, PAYMENTS, SUBSCRIPTION, SUBSCRIPTIONS
 from dodo.errors import (
@@ -45,7 +49,6 @@ from tests.support.dodo_stand_in import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dodo.client import Dodo
     from tests.support.dodo_stand_in import Fault
 
 
@@ -344,6 +347,34 @@ def test_an_answer_that_takes_too_long_is_given_up(
     with asking(stand_in) as dodo:
         assert dodo.business_id() == "bus_demo"
     assert stand_in.paths == ["/brands"] * 2
+
+
+class Dripping(socketserver.BaseRequestHandler):
+    """A server whose answer begins, and does not end."""
+
+    def handle(self) -> None:
+        self.request.recv(65_536)
+        with contextlib.suppress(OSError):
+            self.request.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+            while True:
+                self.request.sendall(b" ")
+                time.sleep(0.01)
+
+
+def test_an_answer_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dodo.connection.ANSWER_S_MAX", 0.2)
+    with socketserver.TCPServer(("127.0.0.1", 0), Dripping) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        pace = Pace(attempts_max=1, backoff_s=PROMPT)
+        with (
+            Dodo("key", "live_mode", base_url=url, pace=pace) as dodo,
+            pytest.raises(DodoAwayError, match="ReadTimeout"),
+        ):
+            dodo.business_id()
+        server.shutdown()
+        thread.join()
 
 
 TOMORROW: Final = PRESENT + timedelta(days=1)
