@@ -126,7 +126,7 @@ class Walk:
             if len(read.items) < self._size and not self._read(self._place, 1).items:
                 yield Step(read.items, read.at, self._place)
                 return
-            self._place = here = _with_order(self._place, _order(read.made()))
+            self._place = here = _with_order(self._place, read.made())
             if here.order == "none":
                 return
             narrower = _narrower(here, read.made())
@@ -218,14 +218,19 @@ def _order(times: list[datetime]) -> Order | None:
     return "newest first" if is_falling else "oldest first" if is_rising else "none"
 
 
-def _with_order(place: Place, shown: Order | None) -> Place:
+def _with_order(place: Place, times: list[datetime]) -> Place:
     """Say in which order the list is, as pages have shown; in none where they do not agree.
 
     A page that shows none, of things that were all made at one instant, leaves it as it was known.
+    A list that does not keep to the bounds it was asked for is in none either.
     """
-    known = place.order
+    known, shown = place.order, _order(times)
     order = known if shown is None else shown if known in {None, shown} else "none"
-    return msgspec.structs.replace(place, order=order or "none")
+    is_late = max(times) > place.until + OVERLAP
+    is_early = place.since is not None and min(times) < place.since - OVERLAP
+    return msgspec.structs.replace(
+        place, order="none" if is_late or is_early or order is None else order
+    )
 
 
 def _narrower(here: Place, times: Iterable[datetime]) -> Place | None:

@@ -69,10 +69,12 @@ def must_know(query: Query, names: Collection[str]) -> None:
         raise Refusal(400, INVALID)
 
 
-def page(rows: Sequence[T], query: Query) -> Sequence[T]:
-    """One page of a list, counted from 0; an empty one beyond the end."""
+def page(rows: Sequence[T], query: Query, pages_max: int | None = None) -> Sequence[T]:
+    """One page of a list, counted from 0; an empty one beyond the end, but for too late a page."""
     number, size = query.get("page_number", "0"), query.get("page_size", str(PAGE_SIZE))
     if not (number.isdecimal() and size.isdecimal() and 1 <= int(size) <= PAGE_SIZE_MAX):
+        raise Refusal(400, INVALID)
+    if pages_max is not None and int(number) >= pages_max:
         raise Refusal(400, INVALID)
     begin = int(number) * int(size)
     return rows[begin : begin + int(size)]

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from simulator.dodo_api.asking import (
-    INVALID,
     Query,
     Refusal,
     chosen,
@@ -58,10 +57,9 @@ KINDS: Mapping[str, Kind] = {
 def _list(served: Served, query: Query, path: str) -> Object:
     kind = KINDS[path]
     must_know(query, ("created_at_gte", "created_at_lte", *kind.filters))
-    if kind.name == "payment" and int(query.get("page_number") or 0) >= PAYMENT_PAGES_MAX:
-        raise Refusal(400, INVALID)
     bounds = time_in(query, "created_at_gte"), time_in(query, "created_at_lte")
-    rows = page(chosen(served.standing.all(kind.name).between(*bounds), query, kind.filters), query)
+    rows = chosen(served.standing.all(kind.name).between(*bounds), query, kind.filters)
+    rows = page(rows, query, PAYMENT_PAGES_MAX if kind.name == "payment" else None)
     return _items(_item(served, kind.name, row) for row in rows)
 
 

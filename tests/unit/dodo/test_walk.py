@@ -134,6 +134,24 @@ def test_a_list_in_no_order_is_read_by_pages() -> None:
     assert rows.stayed == {*walked(rows, 12)}
 
 
+@pytest.mark.parametrize("order", ["newest first", "oldest first"])
+def test_a_list_that_does_not_keep_to_its_bounds_is_read_by_pages(order: str) -> None:
+    class Unbounded(Changing):
+        def page(
+            self,
+            endpoint: ListEndpoint,
+            number: int = 0,
+            *ids: str,
+            size: int = 100,
+            parameters: Mapping[str, str] | None = None,
+        ) -> Page:
+            return super().page(endpoint, number, *ids, size=size)
+
+    rows = Unbounded([float(3 * second) for second in range(50)], [], order=order)
+    assert rows.stayed == {*walked(rows, 7)}
+    assert rows.asked < 30
+
+
 def test_what_moves_within_a_dense_second_is_met_by_the_next_pass() -> None:
     rows = Changing([5.0] * 9 + [500.0], [[], [("goes", 9.0)], [("goes", 8.0)]])
     assert rows.stayed <= {*walked(rows, 3)}
