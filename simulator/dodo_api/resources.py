@@ -47,7 +47,7 @@ KINDS: Mapping[str, Kind] = {
     "payments": Kind(
         "payment", ("status", "customer_id", "subscription_id", "currency", "brand_id")
     ),
-    "refunds": Kind("refund", ("status", "customer_id", "subscription_id")),
+    "refunds": Kind("refund", ("status", "customer_id")),
     "disputes": Kind("dispute", ("dispute_status", "dispute_stage", "customer_id")),
     "license_keys": Kind("license_key", ("status", "source", "product_id", "customer_id")),
     "payouts": Kind("payout", alone=False),
