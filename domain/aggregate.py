@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import msgspec
 
+from domain.look import MISSING, OBSERVED, RANK_OF_LOOKS, topic_of
 from domain.personal_data import order_of
 from domain.stream_id import parts_of
 from domain.timeline import Entry, Fact, Folded, describe, fold, last_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
+    from domain.delivery import Delivery
     from domain.entity import Entity, Kind, Observation
     from domain.event import Event
     from domain.timeline import Change
@@ -27,6 +29,15 @@ class Known(NamedTuple):
     kind: Kind
     entity: Entity
     first_position: int
+
+
+class Word(NamedTuple):
+    """What a topic says, of which kind of thing, and how its bodies are read."""
+
+    kind: Kind
+    word: str
+    rank: int
+    read: Callable[[Delivery], tuple[datetime, Observation]]
 
 
 class Saying(NamedTuple):
@@ -54,12 +65,18 @@ class Aggregate:
 
     kinds: ClassVar[tuple[Kind, ...]] = ()
     _kinds: ClassVar[dict[str, Kind]] = {}
-    _words: ClassVar[dict[str, tuple[Kind, str]]] = {}
+    _words: ClassVar[dict[str, Word]] = {}
 
     def __init_subclass__(cls) -> None:
         cls._kinds = {kind.name: kind for kind in cls.kinds}
         cls._words = {
-            f"{kind.name}.{word}": (kind, word) for kind in cls.kinds for word in kind.machine.words
+            f"{kind.name}.{word}": Word(kind, word, kind.machine.ranks[word], kind.observe)
+            for kind in cls.kinds
+            for word in kind.machine.words
+        } | {
+            topic_of(kind.name, word): Word(kind, word, RANK_OF_LOOKS, kind.look)
+            for kind in cls.kinds
+            for word in (OBSERVED, MISSING)
         }
 
     def __init__(self, aggregate_id: str, events: Iterable[Event] = ()) -> None:
@@ -176,9 +193,9 @@ class Aggregate:
     def _sayings(self) -> dict[tuple[str, str], dict[str, list[Saying]]]:
         sayings: dict[tuple[str, str], dict[str, list[Saying]]] = {}
         for event in self.events:
-            kind, word = self._words[event.topic]
-            occurred_at, observation = kind.observe(event.delivery)
-            rank, entity_id = kind.machine.ranks[word], kind.id_of(observation.payload) or ""
+            kind, word, rank, read = self._words[event.topic]
+            occurred_at, observation = read(event.delivery)
+            entity_id = kind.id_of(observation.payload) or ""
             saying = Saying(occurred_at, rank, word, observation, event)
             of_entity = sayings.setdefault((kind.name, entity_id), {})
             of_entity.setdefault(event.delivery.webhook_id, []).append(saying)

@@ -13,6 +13,7 @@ import msgspec
 
 from domain.delivery import ID_CHARS_MAX, Delivery, UnreadableError, read_envelope
 from domain.field_readers import identity, instant, own_fields, reader_of, text
+from domain.look import told_by
 from domain.payload import LINKS, Payload, PayloadReader
 from domain.personal_data import is_emptied
 from domain.state_machine import Machine, Standing
@@ -37,7 +38,10 @@ class Entity(msgspec.Struct, kw_only=True):
     """What is known about one thing of Dodo's; each kind adds the fields that matter for it.
 
     `status` follows `observed_status` ahead of `folded_status` where the state machine allows
-    it. `occurred_at` is of the newest fact. `created_at` is Dodo's, else of the first fact.
+    it. `history` is partial while a fact is missing, and settled where Dodo's API has said since
+    what the missing ones led to. Of the `refused` facts so many are `settled`: the API has said
+    since what is so. `missing_since` tells from when on Dodo has not had the thing any more.
+    `occurred_at` is of the newest fact or look. `created_at` is Dodo's, else of the first of them.
     """
 
     business_id: str
@@ -45,19 +49,30 @@ class Entity(msgspec.Struct, kw_only=True):
     folded_status: str | None
     observed_status: str | None
     drift: Drift | None
-    history: Literal["complete", "partial"]
+    history: Literal["complete", "partial", "settled"]
     refused: int
     occurred_at: datetime
     created_at: datetime
     customer_id: str | None
+    settled: int
+    missing_since: datetime | None
 
 
 class Observation(msgspec.Struct, frozen=True, gc=False):
-    """What one body's `data` says, true at or after the timestamp of its fact."""
+    """What one body's `data` says, true at or after the timestamp of its fact.
+
+    `told` are the fields that a look says, whose payload has what was known before in all others;
+    None for a webhook, which says all there is.
+    """
 
     payload: Payload
     standing: Standing
     delivery: Delivery
+    told: frozenset[str] | None = None
+
+    def tells(self, *names: str) -> bool:
+        """Tell whether its own data says one of these fields, be it that there is none."""
+        return self.told is None or not self.told.isdisjoint(names)
 
     @property
     def data(self) -> dict[str, Any]:
@@ -79,6 +94,11 @@ class Kind:
     where `data` says no status. `as_word` turns an observed status into a word of the event types.
     `derived` are the fields that no single body states, each with its value where nothing tells
     another, and `told` declares the fields of `data` that they follow from.
+
+    What a look leaves open is as it was known before; `beside` says what is known after one where
+    it tells of a part of the thing alone. `looked` reads where a look puts the thing if no field of
+    `data` is a status. `is_impersonal` tells that nothing of it is about a person, so that its
+    timeline shows all that changes; of `compared_too`, fields of `data` with how each is read, too.
     """
 
     machine: Machine
@@ -91,6 +111,10 @@ class Kind:
     as_word: Callable[[str], str] = _as_it_comes
     derived: Mapping[str, object] = field(default_factory=dict)
     told: type[msgspec.Struct] | None = None
+    beside: Callable[[Payload, Payload], Payload] | None = None
+    looked: Callable[[Payload], str | None] | None = None
+    is_impersonal: bool = False
+    compared_too: Mapping[str, Callable[[object], object]] = field(default_factory=dict)
 
     @cached_property
     def name(self) -> str:
@@ -126,8 +150,8 @@ class Kind:
         unsaid = {self.status_field, self.stage_field}
         return tuple(
             (name, read)
-            for name, read in self.readers.items()
-            if name not in unsaid and not is_emptied(name)
+            for name, read in {**self.readers, **self.compared_too}.items()
+            if name not in unsaid and (self.is_impersonal or not is_emptied(name))
         )
 
     @cached_property
@@ -165,6 +189,29 @@ class Kind:
         stage = text(getattr(payload, self.stage_field)) if self.stage_field else None
         standing = Standing(self.as_word(status) if status else None, stage)
         return occurred_at, Observation(payload, standing, delivery)
+
+    def look(self, delivery: Delivery) -> tuple[datetime, Observation]:
+        """Read when a look was made, in UTC, and what it says: see `overlaid` for what it means.
+
+        Raises:
+            UnreadableError: the body does not say what a delivery must say.
+        """
+        at, observation = self.observe(delivery)
+        return at, msgspec.structs.replace(observation, told=told_by(delivery.body))
+
+    def overlaid(self, look: Observation, known: Payload | None) -> Observation:
+        """Lay what a look says over what was known: a field that it leaves open stays as it is."""
+        told = look.told
+        if told is None or known is None:
+            return look
+        if self.beside is not None:
+            return msgspec.structs.replace(look, payload=self.beside(look.payload, known))
+        said = {name: getattr(look.payload, name) for name in told & self._read_of_data}
+        return msgspec.structs.replace(look, payload=msgspec.structs.replace(known, **said))
+
+    @cached_property
+    def _read_of_data(self) -> frozenset[str]:
+        return frozenset(self.payloads.fields)
 
     def id_of(self, payload: Payload) -> str | None:
         """Return the entity's id, None where there is none."""

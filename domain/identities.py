@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from domain.aggregates.catalogue import RANK_OF_NOTICES
+from domain.aggregates.customer import CUSTOMER
 from domain.aggregates.notice import Notice
 from domain.aggregates.routing import NOTICE
-from domain.field_readers import metadata, text
-from domain.payload import LINKS, Customer, links_of
+from domain.field_readers import identity, metadata, text
+from domain.payload import Customer, links_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from domain.aggregate import Aggregate
-    from domain.payload import Payload
+    from domain.payload import Metadata, Payload
     from domain.timeline import Folded
 
 EXTERNAL_ID_KEYS: Final = (
@@ -87,7 +88,7 @@ def identities(aggregate: Aggregate) -> list[Identity]:
             entity_id,
             aggregate.business_id,
             min(fact.position for fact in folded.facts),
-            list(_stretches(folded)),
+            list(_stretches(folded, _of_customer if kind == CUSTOMER.name else _of_thing)),
         )
     ]
 
@@ -113,6 +114,14 @@ class _Said(NamedTuple):
     metadata: dict[str, str]
 
 
+class _Named(NamedTuple):
+    """Whom a body names, as it stands there; `metadata` is the thing's own."""
+
+    customer: Customer | None
+    customer_id: str | None
+    metadata: Metadata | None
+
+
 class _Fact(NamedTuple):
     occurred_at: datetime
     rank: int
@@ -134,7 +143,7 @@ def _of_notice(notice: Notice) -> list[Identity]:
     envelope = notice.envelope
     if envelope is None:
         return []
-    said = _said(links_of(envelope.data), None)
+    said = _said(_of_thing(links_of(envelope.data)), None)
     if said.customer_id is None:
         return []
     first = notice.events[0]
@@ -144,18 +153,28 @@ def _of_notice(notice: Notice) -> list[Identity]:
     return _spans(NOTICE, webhook_id, envelope.business_id, position, [_Stretch(fact, fact, said)])
 
 
-def _stretches(folded: Folded) -> Iterator[_Stretch]:
+def _of_thing(payload: Payload) -> _Named:
+    return _Named(payload.customer, payload.customer_id, payload.metadata)
+
+
+def _of_customer(payload: Payload) -> _Named:
+    """Read what stands beside other things' own fields in their `customer`, and here at the top."""
+    said = (getattr(payload, name) for name in ("email", "name", "phone_number"))
+    own = Customer(payload.customer_id, *said, payload.metadata)
+    return _Named(own, payload.customer_id, None)
+
+
+def _stretches(folded: Folded, named_in: Callable[[Payload], _Named]) -> Iterator[_Stretch]:
     first = last = folded.facts[0]
     said: _Said | None = None
-    told: object = None
+    told: _Named | None = None
     observations = iter(folded.observations)
     for fact in folded.facts:
         for observation in islice(observations, len(fact.observations)):
-            payload = observation.payload
             # Facts that say the same, as most do, cost no more than this comparison.
-            before, told = told, (payload.customer, payload.customer_id, payload.metadata)
+            before, told = told, named_in(observation.payload)
             if told != before or said is None:
-                now = _said(payload, said.customer_id if said else None)
+                now = _said(told, said.customer_id if said else None)
                 if said is not None and now != said:
                     yield _Stretch(_Fact(*first[:3]), _Fact(*last[:3]), said)
                     first = fact
@@ -165,17 +184,17 @@ def _stretches(folded: Folded) -> Iterator[_Stretch]:
         yield _Stretch(_Fact(*first[:3]), _Fact(*last[:3]), said)
 
 
-def _said(payload: Payload, customer_id: str | None) -> _Said:
-    customer = payload.customer or Customer()
+def _said(told: _Named, customer_id: str | None) -> _Said:
+    customer = told.customer or Customer()
     email, own = text(customer.email), customer.metadata
     return _Said(
-        LINKS["customer_id"](payload) or customer_id,
+        identity(customer.customer_id) or identity(told.customer_id) or customer_id,
         email,
         folded_email(email),
         text(customer.name),
         text(customer.phone_number),
         None if own is None else metadata(own),
-        metadata(payload.metadata),
+        metadata(told.metadata),
     )
 
 

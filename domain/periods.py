@@ -12,7 +12,7 @@ import msgspec
 from domain.aggregates.catalogue import KINDS
 from domain.aggregates.payment import products
 from domain.field_readers import instant
-from domain.payload import LINKED_BY
+from domain.payload import LINKED_BY, LINKS
 from domain.timeline import ahead
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def periods(aggregate: Aggregate) -> list[Period]:
 
 Values: TypeAlias = "tuple[object, ...]"
 """The fields of a period that change: from `status` to the last one that its kind has."""
+_CUSTOMER_ID: Final = "customer_id"
 Reader: TypeAlias = "Callable[[Payload], object]"
 
 _FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -98,6 +99,8 @@ _FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "dunning": {},
     "abandoned_checkout": {},
     "payout": {"amount": "amount", "currency": "currency"},
+    "customer": {},
+    "product": {},
 }
 """What each kind's periods say beyond the links, each with the field of `data` that says it."""
 
@@ -146,6 +149,9 @@ class _Path:
 def _path(kind: Kind) -> _Path:
     sources, names = _FIELDS[kind.name], Period.__struct_fields__
     links = {name: kind.links[name] for name in LINKED_BY if name in kind.links}
+    if kind.id_field == _CUSTOMER_ID:
+        # A customer is its own, as that of anything else is.
+        links[_CUSTOMER_ID] = LINKS[_CUSTOMER_ID]
     linked_by = (source for name in links for source in LINKED_BY[name])
     # What comes after a kind's last field stays as it is by default.
     first = names.index("product_ids")

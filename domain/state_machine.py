@@ -84,7 +84,7 @@ class Machine:
     came before it: that is no gap. `at_once` names, for an event, another one that has happened
     with it where an instant of a fact's data, in the field that is named, is not after the fact.
     `unheralded` are states that no event announces: seeing one is no sign of a webhook that is
-    missing. `observed_freely` lets the status follow an observation in any direction. `stages`, in
+    missing. A machine without events has no grid: what is looked at alone moves it. `observed_freely` lets the status follow an observation in any direction. `stages`, in
     order: a fact of a later stage than the current one opens the grid anew.
 
     Raises:
@@ -95,7 +95,7 @@ class Machine:
     states: Mapping[str, str]
     events: Mapping[str, str]
     ranks: Mapping[str, int]
-    grid: str
+    grid: str = ""
     final: frozenset[str] = frozenset()
     observed_first: frozenset[str] = frozenset()
     unannounced: Mapping[str, str] = field(default_factory=dict)
@@ -196,7 +196,21 @@ class Machine:
             return later and standing.status not in self.final and observed.status in self.states
         return self.reaches(standing.status, observed.status)
 
+    def leads(self, standing: Standing, seen: Standing) -> bool:
+        """Tell whether facts, be they unknown, lead from where a thing stood to where it was seen.
+
+        It is what `follows` says, and what facts lead to out of a final state.
+        """
+        if self.follows(standing, seen):
+            return True
+        exits = [self.cells[standing.status, word] for word in self.events]
+        onward = [to.to for to in exits if to.verdict is Verdict.APPLIED and to.to is not None]
+        of_stage = seen.stage == standing.stage and seen.status is not None
+        return of_stage and any(self.reaches(state, seen.status or "") for state in onward)
+
     def _read_grid(self) -> Iterator[tuple[tuple[str | None, str], Judgement]]:
+        if not self.events and not self.grid:
+            return
         header, *rows = (line.split() for line in self.grid.strip().splitlines())
         names = sorted(row[0] for row in rows)
         if sorted(header) != sorted(self.events) or names != sorted([NOTHING, *self.states]):

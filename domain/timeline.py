@@ -11,7 +11,9 @@ import msgspec
 
 from domain.entity import Drift, Entity, Kind, Observation
 from domain.field_readers import instant
+from domain.look import MISSING, OBSERVED, RANK_OF_LOOKS, topic_of
 from domain.personal_data import order_of
+from domain.settling import Settled, settle
 from domain.state_machine import Standing, Step, Verdict
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ CHANGED_CHARS_MAX: Final = 200
 
 
 class Fact(NamedTuple):
-    """What one webhook-id says happened. The first three fields are the timeline's order.
+    """What one webhook-id says happened, or a look. The first three are the timeline's order.
 
     `observations` are the bodies seen under this webhook-id, one as a rule. `position` and
     `recorded_at` are those of the first of them to be stored.
@@ -40,6 +42,11 @@ class Fact(NamedTuple):
     position: int
     recorded_at: datetime
     observations: tuple[Observation, ...]
+
+    @property
+    def is_look(self) -> bool:
+        """Whether it is no fact, but what Dodo's API said."""
+        return self.rank == RANK_OF_LOOKS
 
 
 Compared: TypeAlias = "tuple[object, ...]"
@@ -58,10 +65,10 @@ class Change(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
-    """A fact with its verdict: one line of a timeline.
+    """A fact with its verdict, or a look: one line of a timeline.
 
-    `verdict` is None for a delivery of which no state machine is asked. `from` and `to` are
-    the statuses before and after. `changes` are those of fields, `CHANGES_MAX` at the most, where
+    `verdict` is None where no state machine is asked. `from` and `to` are the statuses before and
+    after. A `gap` of a look is what facts should have told. `changes` are those of fields, `CHANGES_MAX` at the most, where
     they are asked for; what people write of themselves is not among them.
     """
 
@@ -84,7 +91,8 @@ class Folded(NamedTuple):
     """An entity's facts, in order, folded through its machine.
 
     `standings` tells where the machine stands after each fact, `leds` where an anomaly has led that
-    no valid fact has settled since, `observed` the last observation of a status with its fact.
+    no valid fact has settled since, `observed` the last observation of a status with its fact. Looks
+    are among the facts: so many are `told` as there are up to the last look at what Dodo has.
     """
 
     facts: list[Fact]
@@ -93,6 +101,7 @@ class Folded(NamedTuple):
     leds: list[Standing | None]
     observations: list[Observation]
     observed: tuple[Standing, Fact] | None
+    told: int
 
     @property
     def standing(self) -> Standing:
@@ -110,10 +119,30 @@ class Folded(NamedTuple):
         return sum(not is_valid(entry) for entry in self.entries)
 
     @property
-    def history(self) -> Literal["complete", "partial"]:
-        """Partial while a gap stands, or while nothing has set a state."""
-        partial = self.standing.status is None or any(entry.gap for entry in self.entries)
-        return "partial" if partial else "complete"
+    def settled(self) -> int:
+        """How many of these facts came before a look, which tells what is so since."""
+        return sum(not is_valid(entry) for entry in self.entries[: self.told])
+
+    @property
+    def history(self) -> Literal["complete", "partial", "settled"]:
+        """Partial while a gap stands, or while nothing has set a state; settled by a look since."""
+        stateless = self.standing.status is None
+        if not stateless and not any(entry.gap for entry in self.entries):
+            return "complete"
+        open_ = (stateless and not self.told) or any(
+            entry.gap for entry in self.entries[self.told :]
+        )
+        return "partial" if open_ else "settled"
+
+    @property
+    def missing_since(self) -> datetime | None:
+        """The first of the looks, behind everything else, that Dodo did not have it at."""
+        since = None
+        for fact in reversed(self.facts):
+            if fact.word != MISSING:
+                break
+            since = fact.occurred_at
+        return since
 
     def steps(self) -> Iterator[tuple[Fact, Standing, Standing | None, list[Observation]]]:
         """Go from fact to fact: where machine and anomalies stand after it; its observations."""
@@ -139,8 +168,19 @@ def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
     standings: list[Standing] = []
     leds: list[Standing | None] = []
     observed: tuple[Standing, Fact] | None = None
-    standing, led = Standing(), None
+    standing, led, told = Standing(), None, 0
     for fact in ordered:
+        if fact.rank == RANK_OF_LOOKS:
+            observations += _seen(kind, fact, observations)
+            if observations[-1].standing.status is not None:
+                observed = observations[-1].standing, fact
+            settled = _settle(kind, fact, observations[-1], standing, led)
+            entries.append(_look(kind, entity_id, fact, standing, settled))
+            standing, led = settled.standing, settled.led
+            standings.append(standing)
+            leds.append(led)
+            told = len(entries) if fact.word == OBSERVED else told
+            continue
         said = None
         oldest_first = fact.observations
         if len(oldest_first) > 1:
@@ -165,7 +205,27 @@ def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
             led = None
         standings.append(standing)
         leds.append(led)
-    return Folded(ordered, entries, standings, leds, observations, observed)
+    return Folded(ordered, entries, standings, leds, observations, observed, told)
+
+
+def _seen(kind: Kind, look: Fact, known: list[Observation]) -> list[Observation]:
+    """Lay what a look says over the newest observation before it."""
+    before = known[-1].payload if known else None
+    if look.word == MISSING and before is not None:
+        own = look.observations[0]
+        return [msgspec.structs.replace(own, payload=before, standing=Standing())]
+    return [kind.overlaid(one, before) for one in look.observations]
+
+
+def _settle(
+    kind: Kind, look: Fact, seen: Observation, standing: Standing, led: Standing | None
+) -> Settled:
+    if look.word == MISSING:
+        return Settled(standing, led, gap=False, reason="Dodo's API does not have it")
+    said = seen.standing
+    if said.status is None and kind.looked is not None:
+        said = Standing(kind.looked(seen.payload))
+    return settle(kind.machine, standing, led, place(kind, standing, said))
 
 
 def follow(kind: Kind, folded: Folded) -> tuple[Standing, Drift | None]:
@@ -181,7 +241,8 @@ def follow(kind: Kind, folded: Folded) -> tuple[Standing, Drift | None]:
     if seen == standing or status is None:
         return standing, None
     followed = ahead(kind, standing, folded.led, observed)
-    if followed == seen and status in kind.machine.unheralded:
+    unheralded = status in kind.machine.unheralded
+    if followed == seen and (unheralded or (fact.is_look and status not in kind.machine.states)):
         return followed, None
     drift = Drift(standing.status, status, standing.stage, stage, fact.occurred_at, fact.webhook_id)
     return followed, drift
@@ -230,6 +291,8 @@ def describe(kind: Kind, business_id: str, entity_id: str, folded: Folded) -> En
         created_at=created_at or folded.facts[0].occurred_at,
         **kind.read(newest_first),
         **kind.derived,
+        settled=folded.settled,
+        missing_since=folded.missing_since,
         **{kind.id_field: entity_id},
     )
 
@@ -294,6 +357,24 @@ def _shortened(value: object) -> str | int | bool | None:
         written = msgspec.json.encode(written).decode()
     cut = len(written) > CHANGED_CHARS_MAX
     return f"{written[: CHANGED_CHARS_MAX - 1]}…" if cut else written
+
+
+def _look(kind: Kind, entity_id: str, look: Fact, before: Standing, settled: Settled) -> Entry:
+    return Entry(
+        kind=kind.name,
+        id=entity_id,
+        webhook_id=look.webhook_id,
+        type=topic_of(kind.name, look.word),
+        occurred_at=look.occurred_at,
+        recorded_at=look.recorded_at,
+        position=str(look.position),
+        verdict=None,
+        reason=settled.reason,
+        gap=settled.gap,
+        from_=before.status,
+        to=settled.standing.status,
+        changes=(),
+    )
 
 
 def _entry(kind: Kind, entity_id: str, fact: Fact, before: Standing, step: Step) -> Entry:

@@ -1,4 +1,4 @@
-"""The eventsourcing application that records deliveries and gives aggregates back."""
+"""The eventsourcing application that records deliveries and looks, and gives aggregates back."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
+from uuid import uuid4
 
 from eventsourcing.application import Application
 from eventsourcing.persistence import (
@@ -18,8 +19,12 @@ from eventsourcing.postgres import PostgresApplicationRecorder, PostgresFactory
 from eventsourcing.utils import Environment
 from psycopg.errors import LockNotAvailable, ProgramLimitExceeded, ReadOnlySqlTransaction
 
+from domain.aggregates.erasure import stream_of
 from domain.aggregates.factory import aggregate
-from domain.aggregates.routing import NOTICE, route
+from domain.aggregates.routing import NOTICE, route, route_of
+from domain.comparison import Comparison, compare
+from domain.look import delivery_of
+from domain.personal_data import customers_of
 from domain.stream_id import stream_id
 from ledger.connection import ThreadConnection
 from ledger.mapper import LedgerMapper
@@ -42,6 +47,7 @@ if TYPE_CHECKING:
     from domain.aggregates.routing import Route
     from domain.delivery import Delivery
     from domain.event import Event
+    from domain.look import Look
 
 _log = logging.getLogger(__name__)
 
@@ -69,8 +75,15 @@ Recording: TypeAlias = "Receipt | PersistenceError"
 """What came of a delivery: its receipt, or why it is not known to be stored."""
 
 
+class Observed(NamedTuple):
+    """What came of a look: what it says against what was known, and None if nothing new."""
+
+    comparison: Comparison
+    recording: Recording | None
+
+
 class Ledger(Application[str]):
-    """Records deliveries, each exactly once, in the streams of their aggregates."""
+    """Records deliveries and looks, each exactly once, in the streams of their aggregates."""
 
     name = "ledger"
 
@@ -110,6 +123,44 @@ class Ledger(Application[str]):
             return []
         with self._connection.within(BATCH_S):
             return self._answer(routed, give_up_at=time.monotonic() + PATIENCE_S)
+
+    def observe(self, looks: Sequence[Look]) -> list[Observed]:
+        """Record the looks that say what is not known yet, and answer each.
+
+        The streams that they belong to are held in memory together.
+
+        Raises:
+            UnreadableError: a look does not name its thing, or is no JSON object; none is recorded.
+            PersistenceError: what is known cannot be read; none is recorded.
+        """
+        if not looks:
+            return []
+        compared: list[tuple[Comparison, Route]] = []
+        with self._connection.within(BATCH_S):
+            streams, forgotten = self._known(looks)
+            for look in looks:
+                to, id_ = route_of(look), f"raphus_look_{uuid4().hex}"
+                known = streams[to.stream_id]
+                one = compare(known, look, id_, forgotten=_named(look) & forgotten != set())
+                compared.append((one, to))
+                if one.changes:
+                    streams[to.stream_id] = one.then
+            news = [(one.delivery, to) for one, to in compared if one.changes]
+            answers = iter(self._answer(news, time.monotonic() + PATIENCE_S) if news else ())
+        return [Observed(one, next(answers) if one.changes else None) for one, _ in compared]
+
+    def _known(self, looks: Sequence[Look]) -> tuple[dict[str, Aggregate], set[str]]:
+        """Return the aggregates of looks by stream, and which customers' erasures there are."""
+        recorder = cast("LedgerRecorder", self.recorder)
+        events: dict[str, list[Event]] = {route_of(look).stream_id: [] for look in looks}
+        for stored in recorder.select_histories(list(events)):
+            event = cast("Event", self.mapper.to_domain_event(stored))
+            events[event.originator_id].append(event)
+        erasures = set().union(*map(_named, looks))
+        ends = recorder.select_ends([(stream, "") for stream in erasures]) if erasures else None
+        versions = ends.versions if ends else {}
+        forgotten = {stream for stream, version in versions.items() if version}
+        return {stream: aggregate(stream, own) for stream, own in events.items()}, forgotten
 
     def check(self) -> None:
         """Find out whether a batch would be committed now; nothing is written.
@@ -175,6 +226,12 @@ class Ledger(Application[str]):
             if to.stream_id != notice and notice in held:
                 held[to.stream_id] += held[notice]
         return Batch(Stream(name, n, held[name]) for name, n in ends.versions.items())
+
+
+def _named(look: Look) -> set[str]:
+    """Return the streams that the erasures of the customers would be in whom a look names."""
+    customers = customers_of(delivery_of(look, "").body) or frozenset()
+    return {stream_of(look.business_id, customer) for customer in customers}
 
 
 def is_away(error: PersistenceError) -> bool:

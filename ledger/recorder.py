@@ -97,6 +97,10 @@ class LedgerRecorder(PostgresApplicationRecorder):
         self._select_statement = SQL(f"SELECT {COLUMNS} FROM {{table}} AS recorded").format(  # noqa: S608 -- constants
             table=table
         )
+        self._select_histories_statement = SQL(
+            f"SELECT {COLUMNS} FROM {{housed}} WHERE originator_id = ANY (%s)"  # noqa: S608 -- constants
+            " ORDER BY notification_id"
+        ).format(housed=Identifier(datastore.schema, "housed_events"))
         # OFFSET 0 and the order of its columns keep the planner at one look-up a stream in the
         # primary key and one a webhook-id in its index, whatever it thinks of the sizes.
         self._select_ends_statement = SQL(
@@ -227,6 +231,13 @@ class LedgerRecorder(PostgresApplicationRecorder):
         rows = self._rows(self._select_ends_statement, columns, prepare=False)
         held = [_recorded(*row[2:]) for row in rows if row[2] is not None]
         return Ends({row[0]: row[1] for row in rows}, held)
+
+    def select_histories(self, streams: Sequence[str]) -> list[RecordedEvent]:
+        """Return the events of streams, in order of their positions.
+
+        What was stored as a notice while its type was unknown is in the stream that takes it now.
+        """
+        return self._recorded(self._select_histories_statement, [list(streams)])
 
     def select_events(
         self,

@@ -19,6 +19,7 @@ from domain.field_readers import (
     shortest,
     text,
 )
+from domain.look import MISSING, OBSERVED, topic_of
 from domain.state_machine import Machine
 
 if TYPE_CHECKING:
@@ -66,6 +67,15 @@ open    =            =                   =        =                =            
 SUBSCRIPTIONS_MAX: Final = 100
 WARNING: Final = "balance_low"
 """The one event that is no entry of the ledger."""
+_WORDS: Final = {
+    "credit_added": "added",
+    "credit_deducted": "deducted",
+    "credit_expired": "expired",
+    "credit_rolled_over": "rolled_over",
+    "auto_top_up": "added",
+    "refund": "manual_adjustment",
+}
+"""The event that tells of an entry of a sort, or whose place an entry without one takes."""
 _EXACT: Final = Context(prec=80, traps=[Inexact])
 """Sums of 10^20 entries of 38 digits are exact in it."""
 _NOTHING: Final = Decimal(0)
@@ -100,7 +110,11 @@ class CreditEntity(Entity, kw_only=True):
 
 
 class _Told(msgspec.Struct, kw_only=True):
-    """What the bodies of credits say beside what is kept of the account."""
+    """What the bodies of credits say beside what is kept of the account.
+
+    `balance` and `overage` stand in what the API says of the whole account. No body says `made_at`:
+    it is when the entry was made that a look is at.
+    """
 
     id: str | None
     transaction_type: str | None
@@ -116,6 +130,9 @@ class _Told(msgspec.Struct, kw_only=True):
     reference_id: str | None
     grant_id: str | None
     description: str | None
+    balance: Decimal | None
+    overage: Decimal | None
+    made_at: datetime | None
 
 
 class CreditEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,6 +173,14 @@ class Standing(NamedTuple):
 
 EMPTY: Final = Standing(_NOTHING, _NOTHING)
 
+
+def _beside(look: Payload, known: Payload) -> Payload:
+    """Take an entry, or a balance, for what it is: it says nothing new of the account's fields."""
+    make: Callable[..., Payload] = msgspec.structs.replace
+    kept = {"metadata": known.metadata, "created_at": known.created_at}
+    return make(look, **kept, made_at=look.created_at)
+
+
 CREDIT = Kind(
     MACHINE,
     CreditEntity,
@@ -177,6 +202,8 @@ CREDIT = Kind(
         "subscription_ids": (),
         "anomaly": None,
     },
+    beside=_beside,
+    looked=lambda _: "open",
 )
 
 
@@ -190,7 +217,7 @@ class Credit(Aggregate):
         for named, entity in described.items():
             if isinstance(entity, CreditEntity):
                 folded = self.folded()[named]
-                _balance(entity, _ledger(self.business_id, folded), _warnings(folded))
+                _balance(entity, _ledger(self.business_id, folded), _tellings(folded))
                 entity.subscription_ids = _subscriptions(folded)
 
     def ledger(self) -> list[CreditEntry]:
@@ -202,38 +229,60 @@ class Credit(Aggregate):
         ]
 
 
-class _Warning(NamedTuple):
-    occurred_at: datetime
+class _Telling(NamedTuple):
+    """What a warning, or a look at the account, says of the balance."""
+
+    at: datetime
+    is_warning: bool
     name: str | None
-    available: Decimal | None
-    subscription_id: str | None
+    balance: Decimal | None
+    overage: Decimal | None
 
 
 def _ledger(business_id: str, folded: Folded) -> list[CreditEntry]:
     entries: dict[str, CreditEntry] = {}
     for fact, _, _, observations in folded.steps():
-        if fact.word == WARNING:
+        if fact.word in {WARNING, MISSING}:
             continue
         for observation in observations:
             payload = observation.payload
+            if fact.is_look and not _is_entry(payload):
+                continue
+            word = _word_of(payload.transaction_type) if fact.is_look else fact.word
             make: Callable[..., CreditEntry] = CreditEntry
             entry = make(
                 business_id=business_id,
                 position=fact.position,
                 webhook_id=fact.webhook_id,
-                type=f"{MACHINE.kind}.{fact.word}",
-                **_read(payload, fact.word, fact.webhook_id, fact.occurred_at),
+                type=topic_of(MACHINE.kind, fact.word)
+                if fact.is_look
+                else f"{MACHINE.kind}.{word}",
+                **_read(payload, word, fact.webhook_id, fact.occurred_at),
             )
             before = entries.get(entry.id)
             if before is not None and _moved(before) != _moved(entry):
                 differs = "two webhooks say different things of it"
                 entry = msgspec.structs.replace(entry, anomaly=differs)
+            elif before is not None and fact.is_look:
+                continue
             entries[entry.id] = entry
     return sorted(entries.values(), key=lambda one: (one.created_at, RANKS[_word(one)], one.id))
 
 
+def _is_entry(payload: Payload) -> bool:
+    return text(getattr(payload, "transaction_type", None)) is not None
+
+
 def _word(entry: CreditEntry) -> str:
-    return entry.type.removeprefix(f"{MACHINE.kind}.")
+    word = entry.type.removeprefix(f"{MACHINE.kind}.")
+    return word if word in RANKS else _word_of(entry.transaction_type)
+
+
+def _word_of(transaction_type: object) -> str:
+    """Return the event that tells of an entry of this sort; an unknown one counts as the last."""
+    sort = text(transaction_type) or ""
+    word = _WORDS.get(sort, sort)
+    return word if word in RANKS and word != WARNING else "manual_adjustment"
 
 
 def _read(payload: Payload, word: str, webhook_id: str, at: datetime) -> dict[str, object]:
@@ -256,7 +305,7 @@ def _read(payload: Payload, word: str, webhook_id: str, at: datetime) -> dict[st
     return {
         **{name: value for name, value in said.items() if name in CreditEntry.__struct_fields__},
         "id": said["id"] or webhook_id,
-        "created_at": instant(payload.created_at) or at,
+        "created_at": instant(payload.made_at) or instant(payload.created_at) or at,
         "amount": signed,
         "balance_change": changes[0],
         "overage_change": changes[1],
@@ -287,17 +336,18 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
 }
 
 
-def _warnings(folded: Folded) -> list[_Warning]:
+def _tellings(folded: Folded) -> list[_Telling]:
     return [
-        _Warning(
+        _Telling(
             fact.occurred_at,
-            text(getattr(observation.payload, "credit_entitlement_name", None)),
-            decimal(getattr(observation.payload, "available_balance", None)),
-            identity(observation.payload.subscription_id),
+            not fact.is_look,
+            text(getattr(payload, "credit_entitlement_name", None)),
+            decimal(getattr(payload, "balance" if fact.is_look else "available_balance", None)),
+            decimal(getattr(payload, "overage", None)) if fact.is_look else None,
         )
         for fact, _, _, observations in folded.steps()
-        if fact.word == WARNING
-        for observation in observations
+        for payload in (observation.payload for observation in observations)
+        if fact.word == WARNING or (fact.word == OBSERVED and not _is_entry(payload))
     ]
 
 
@@ -312,20 +362,20 @@ def _subscriptions(folded: Folded) -> tuple[str, ...]:
     return tuple(sorted(named)[:SUBSCRIPTIONS_MAX])
 
 
-def _balance(entity: CreditEntity, ledger: Sequence[CreditEntry], low: Sequence[_Warning]) -> None:
+def _balance(
+    entity: CreditEntity, ledger: Sequence[CreditEntry], tellings: Sequence[_Telling]
+) -> None:
     entity.entries = len(ledger)
     entity.ledger_balance = _sum(entry.balance_change for entry in ledger)
     entity.ledger_overage = _sum(entry.overage_change for entry in ledger)
-    if low:
-        entity.low_at = low[-1].occurred_at
-        names = (warning.name for warning in reversed(low))
-        entity.credit_entitlement_name = next(filter(None, names), None)
+    entity.low_at = max((one.at for one in tellings if one.is_warning), default=None)
+    names = (one.name for one in reversed(tellings))
+    entity.credit_entitlement_name = next(filter(None, names), None)
     chain = chained(ledger)
+    newest = _newest(ledger, tellings)
     observed: tuple[Decimal | None, Decimal | None] = chain.closing or (None, None)
-    known = {entry.balance_after for entry in ledger}
-    newer = [w for w in low if w.available is not None and w.available not in known]
-    if newer and (not ledger or newer[-1].occurred_at > ledger[-1].created_at):
-        observed = newer[-1].available, None
+    if newest is not None and newest[3:] != observed:
+        observed = newest[3:]
         chain = chain._replace(pieces=chain.pieces + 1)
     entity.observed_balance, entity.observed_overage = observed
     entity.balance, entity.overage = (
@@ -336,11 +386,29 @@ def _balance(entity: CreditEntity, ledger: Sequence[CreditEntry], low: Sequence[
         told = _EXACT.subtract(observed[0], observed[1] or _NOTHING)
         entity.unexplained = shortest(_EXACT.subtract(told, counted))
     if chain.pieces > 1 or chain.opening not in {None, EMPTY}:
-        entity.history = "partial"
+        is_settled = newest is not None and not newest.is_warning
+        entity.history = "settled" if is_settled else "partial"
     odd = [entry for entry in ledger if entry.anomaly is not None]
     if odd:
         others = f", and {len(odd) - 1} more are odd" if len(odd) > 1 else ""
         entity.anomaly = f"entry {odd[0].id}: {odd[0].anomaly}{others}"
+
+
+def _newest(ledger: Sequence[CreditEntry], tellings: Sequence[_Telling]) -> _Telling | None:
+    """Return what was told of the balance last, if that was behind the last entry.
+
+    A warning says nothing new where an entry leads to what it says.
+    """
+    known = {entry.balance_after for entry in ledger}
+    telling = [
+        one
+        for one in tellings
+        if one.balance is not None and not (one.is_warning and one.balance in known)
+    ]
+    if not telling or (ledger and telling[-1].at < ledger[-1].created_at):
+        return None
+    last = telling[-1]
+    return None if last.is_warning and ledger and last.at == ledger[-1].created_at else last
 
 
 def _sum(changes: Iterable[Decimal]) -> Decimal:

@@ -1,12 +1,17 @@
-"""Which stream a delivery belongs to, decided by its type and its ids alone."""
+"""Which stream a delivery, or a look, belongs to, decided by its type and its ids alone."""
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from domain.aggregates.catalogue import STREAMS
+from domain.aggregates.catalogue import KINDS, STREAMS
+from domain.aggregates.erasure import is_erasure
 from domain.delivery import Delivery, UnreadableError, read_envelope
+from domain.look import data_of, is_look, topic_of, word_of
 from domain.stream_id import stream_id
+
+if TYPE_CHECKING:
+    from domain.look import Look
 
 NOTICE: Final = "notice"
 """The first part of the stream ids of what no aggregate takes."""
@@ -17,6 +22,10 @@ _TAKEN: Final = {
     for stream, aggregate in STREAMS.items()
     for kind in aggregate.kinds
     for type_ in kind.machine.types
+}
+
+_STREAM_OF: Final = {
+    kind.name: stream for stream, aggregate in STREAMS.items() for kind in aggregate.kinds
 }
 
 
@@ -50,3 +59,24 @@ def route(delivery: Delivery) -> Route:
     except UnreadableError as error:
         return Route(notice, topic, str(error))
     return Route(stream_id(stream, envelope.business_id, *place), topic)
+
+
+def route_of(look: Look) -> Route:
+    """Find the stream of a look.
+
+    Raises:
+        KeyError: there is no such kind.
+        UnreadableError: what was said and asked does not name the thing, or not its stream.
+    """
+    kind = KINDS[look.kind]
+    place = kind.place_of(data_of(look))
+    stream = stream_id(_STREAM_OF[kind.name], look.business_id, *place)
+    return Route(stream, topic_of(kind.name, word_of(look)))
+
+
+def is_signed(stream: str, topic: str) -> bool:
+    """Tell whether what stands in a stream under a topic came from outside, with a signature.
+
+    Erasures and looks are our own. A webhook that claims to be a look is a notice.
+    """
+    return not is_erasure(stream) and (stream.startswith(f"{NOTICE}/") or not is_look(topic))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from psycopg.rows import tuple_row
 
-from domain.aggregates.erasure import is_erasure
+from domain.aggregates.routing import is_signed
 from ledger.integrity.diagnosis import Entry, Fault, delivery_of, diagnose, linked
 from ledger.integrity.emptied_rows import EmptiedRows
 from ledger.integrity.hash_chain import GENESIS, RECORDED, Row
@@ -256,7 +256,7 @@ def _walk(
             return last, Fault(position, problem)
         if problem := emptied.problem(row):
             return last, Fault(position, problem)
-        if tally and not is_erasure(row.originator_id):
+        if tally and is_signed(row.originator_id, row.topic):
             tally.take(position, delivery)
         last = entry
     beyond = [position for position in corrections if position > last.position]

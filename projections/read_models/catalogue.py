@@ -13,9 +13,11 @@ from projections.read_models import (
     license_keys,
     payments,
     payouts,
+    products,
     refunds,
     subscriptions,
 )
+from projections.read_models.customer_records import CUSTOMER_RECORDS
 from projections.read_models.holdings import HOLDINGS
 from projections.read_models.identities import IDENTITIES
 from projections.read_models.periods import PERIODS
@@ -37,6 +39,8 @@ READ_MODELS: Final[tuple[ReadModel, ...]] = (
     dunnings.DUNNINGS,
     abandoned_checkouts.ABANDONED_CHECKOUTS,
     payouts.PAYOUTS,
+    products.PRODUCTS,
+    CUSTOMER_RECORDS,
     TIMELINE,
     PERIODS,
     IDENTITIES,
@@ -56,5 +60,6 @@ LISTINGS: Final[dict[str, Listing[Any]]] = {
         dunnings.LISTING,
         abandoned_checkouts.LISTING,
         payouts.LISTING,
+        products.LISTING,
     )
 }

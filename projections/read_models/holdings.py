@@ -14,7 +14,7 @@ import msgspec
 
 from domain.access.holding import HELD, Holding, holdings_of
 from domain.aggregates.catalogue import KINDS, STREAMS
-from domain.aggregates.erasure import ERASURE
+from domain.aggregates.routing import NOTICE
 from domain.field_readers import own_fields, reader_of
 from ledger.application import Ledger
 from postgres.statement import Statement
@@ -183,10 +183,11 @@ _FRESHNESS: Final = """
         'recorded_at', last.recorded_at)::text, NULL
     FROM businesses CROSS JOIN LATERAL (
         SELECT t.* FROM timeline AS t
-        WHERE t.business_id = businesses.business_id AND t.kind <> '{erasure}'
+        WHERE t.business_id = businesses.business_id
+        AND (t.verdict IS NOT NULL OR t.kind = '{notice}')
         ORDER BY t.position DESC LIMIT 1
     ) AS last
-""".replace("{erasure}", ERASURE)
+""".replace("{notice}", NOTICE)
 _BUSINESSES: Final = """
     WITH businesses AS (
         SELECT * FROM unnest(%(business_ids)s::text[]) AS asked (business_id)
@@ -276,7 +277,8 @@ def _untold(name: str) -> dict[str, object]:
     """Return the value of each field of a kind's own where nothing tells one."""
     kind = KINDS[name]
     declared = own_fields(kind.entity)
-    return {one: reader_of(one, declared[one])(None) for one in declared} | dict(kind.derived)
+    own = {one: reader_of(one, declared[one])(None) for one in declared}
+    return {"settled": 0, "missing_since": None} | own | dict(kind.derived)
 
 
 _SHAPES: Final[Mapping[str, type[_Held]]] = {

@@ -11,6 +11,7 @@ from domain.aggregates.catalogue import KINDS, RANK_OF_NOTICES, STREAMS
 from domain.aggregates.erasure import ERASURE
 from domain.aggregates.routing import NOTICE
 from domain.lateness import Arrival
+from domain.look import RANK_OF_LOOKS, is_look
 from domain.timeline import Entry
 from postgres.statement import Statement
 from projections.bound import lines_of_business, of_business
@@ -18,6 +19,7 @@ from projections.listing import BigInt, Moment, StorableText
 from projections.read_model import Column, ReadModel, columns_of
 from projections.read_models.abandoned_checkouts import ABANDONED_CHECKOUTS
 from projections.read_models.credit_accounts import CREDITS
+from projections.read_models.customer_records import CUSTOMER_RECORDS
 from projections.read_models.disputes import DISPUTES
 from projections.read_models.dunnings import DUNNINGS
 from projections.read_models.entitlement_grants import ENTITLEMENT_GRANTS
@@ -25,6 +27,7 @@ from projections.read_models.license_keys import LICENSE_KEYS
 from projections.read_models.payments import PAYMENTS
 from projections.read_models.payouts import PAYOUTS
 from projections.read_models.periods import OBJECTS_THEN
+from projections.read_models.products import PRODUCTS
 from projections.read_models.refunds import REFUNDS
 from projections.read_models.subscriptions import SUBSCRIPTIONS
 
@@ -48,6 +51,8 @@ _ENTITIES: Final = {
     "dunning": DUNNINGS,
     "abandoned_checkout": ABANDONED_CHECKOUTS,
     "payout": PAYOUTS,
+    "customer": CUSTOMER_RECORDS,
+    "product": PRODUCTS,
 }
 _RANKS: Final = {
     type_: kind.machine.ranks[word]
@@ -85,11 +90,17 @@ def _of_lines(aggregate: Aggregate, lines: Iterable[Entry]) -> list[Row]:
     stream_id, business_id = aggregate.id, aggregate.business_id
     rows: list[Row] = []
     for entry in lines:
-        rank = _RANKS.get(entry.type, RANK_OF_NOTICES)
+        rank = _rank(entry)
         values = msgspec.structs.astuple(entry)
         before, after = values[:_POSITION], values[_POSITION + 1 :]
         rows.append((stream_id, business_id, rank, *before, int(entry.position), *after))
     return rows
+
+
+def _rank(entry: Entry) -> int:
+    if entry.kind != NOTICE and is_look(entry.type):
+        return RANK_OF_LOOKS
+    return _RANKS.get(entry.type, RANK_OF_NOTICES)
 
 
 TIMELINE = ReadModel(

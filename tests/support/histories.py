@@ -1,4 +1,4 @@
-"""Streams made in memory: deliveries taken in any order, as the ledger would take them."""
+"""Streams made in memory: deliveries and looks taken in any order, as the ledger would take them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from domain.aggregates.factory import aggregate
-from domain.aggregates.routing import route
-from domain.delivery import Delivery
+from domain.aggregates.routing import Route, route, route_of
+from domain.delivery import Delivery, read_envelope
+from domain.look import Look, delivery_of, is_look
 from ledger.stream import Batch, Stream
 
 if TYPE_CHECKING:
@@ -33,11 +34,53 @@ def said(type_: str, minute: int = 0, webhook_id: str | None = None, **data: obj
     return delivery(body, webhook_id or f"msg_{type_}_{minute}")
 
 
+def seen(kind: str, minute: int = 0, look_id: str | None = None, **data: object) -> Delivery:
+    """Make a look that found `data` at a thing, `minute` minutes after noon."""
+    return _look(kind, minute, look_id, msgspec.json.encode(data))
+
+
+def missed(kind: str, minute: int = 0, look_id: str | None = None, **asked: str) -> Delivery:
+    """Make a look that did not find a thing."""
+    return _look(kind, minute, look_id, None, asked)
+
+
+def _look(
+    kind: str, minute: int, look_id: str | None, data: bytes | None, asked: Mapping[str, str] = {}
+) -> Delivery:
+    look = Look(
+        kind=kind,
+        business_id="bus_1",
+        at=NOON + timedelta(minutes=minute),
+        endpoint=f"GET /{kind}s",
+        data=data,
+        asked=asked,
+    )
+    return delivery_of(look, look_id or f"raphus_look_{kind}_{minute}")
+
+
+def look_of(body: bytes) -> Look:
+    """Read a look back from its body."""
+    told = read_envelope(body)
+    _, _, named = told.type.partition(".")
+    kind, _, word = named.rpartition("_")
+    data = msgspec.json.encode(told.data) if word == "observed" else None
+    asked = {} if data else told.data
+    at, business_id = told.timestamp, told.business_id
+    return Look(kind=kind, business_id=business_id, at=at, endpoint="GET /", data=data, asked=asked)
+
+
+def routed(one: Delivery) -> Route:
+    """Find the stream of a delivery, or of a look, which is not signed."""
+    if one.webhook_signature or not is_look(read_envelope(one.body).type):
+        return route(one)
+    return route_of(look_of(one.body))
+
+
 def aggregates(deliveries: Iterable[Delivery]) -> dict[str, Aggregate]:
     """Append deliveries to their streams in this order, and give back what they add up to."""
-    routed = [(one, route(one)) for one in deliveries]
-    batch = Batch(Stream(stream_id, 0) for stream_id in {to.stream_id for _, to in routed})
-    for one, to in routed:
+    arrived = [(one, routed(one)) for one in deliveries]
+    batch = Batch(Stream(stream_id, 0) for stream_id in {to.stream_id for _, to in arrived})
+    for one, to in arrived:
         batch.take(one, to)
     built: dict[str, Aggregate] = {}
     for position, event in enumerate(batch.collect_events(), start=1):

@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from domain.aggregates.catalogue import KINDS, STREAMS
-from tests.support.histories import NOON, aggregates, said
+from tests.support.histories import NOON, aggregates, missed, said, seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from domain.aggregate import Aggregate
     from domain.delivery import Delivery
+    from domain.entity import Kind
 
 LIVES = tuple(tuple(kind.name for kind in stream.kinds) for stream in STREAMS.values())
 """The kinds that share a stream."""
@@ -53,6 +54,8 @@ _STATUSES = {
     "dunning": ["recovering", "recovered", "exhausted"],
     "abandoned_checkout": ["abandoned", "recovered", "opted_out"],
     "payout": ["not_initiated", "success", "failed"],
+    "customer": [],
+    "product": [],
 }
 _ODD_STATUSES = ["Ünbekannt", None, 5]
 _SUBJECTS: dict[str, dict[str, object]] = {
@@ -66,6 +69,8 @@ _SUBJECTS: dict[str, dict[str, object]] = {
     "dunning": {"subscription_id": "sub_1", "created_at": "2026-05-01T11:00:00Z"},
     "abandoned_checkout": {"payment_id": "pay_1"},
     "payout": {"payout_id": "pyt_1"},
+    "customer": {"customer_id": "cus_1"},
+    "product": {"product_id": "pdt_1"},
 }
 _LINKS = {
     "customer": _CUSTOMERS,
@@ -111,16 +116,36 @@ _FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "balance_after": st.sampled_from(["0", "5", 10]),
         "overage_before": st.sampled_from(["0", 0]),
         "overage_after": st.sampled_from(["0", 0]),
+        "transaction_type": st.sampled_from(["credit_added", "auto_top_up", "x", None]),
+        "balance": st.sampled_from(["5", 10, 0]),
+        "overage": st.sampled_from(["0", 0]),
     },
     "dunning": {"trigger_state": st.sampled_from(["on_hold", "past_due", 3])},
     "abandoned_checkout": {"recovered_payment_id": _IDS, "abandoned_at": _INSTANTS},
     "payout": {"amount": _INTEGERS, "currency": _CURRENCIES, "remarks": st.sampled_from(["a", 3])},
+    "customer": {
+        "email": st.sampled_from(["a@example.com", "A@example.com", None, 7]),
+        "name": st.sampled_from(["Ann", "Ben", None]),
+        "blocked_at": _INSTANTS,
+    },
+    "product": {
+        "name": st.sampled_from(["Pro", "Team", None]),
+        "price": st.sampled_from(
+            [900, None, "x", {"type": "recurring_price", "price": 900, "currency": "USD"}]
+        ),
+        "price_detail": st.sampled_from(
+            [None, {"type": "usage_based_price", "fixed_price": 5, "discount": 10}, 3]
+        ),
+        "currency": _CURRENCIES,
+        "archived": _FLAGS,
+    },
 }
 
 
 @st.composite
 def deliveries(draw: DrawFn, kinds: tuple[str, ...]) -> Delivery:
-    """Draw a delivery about one of a stream's things; few webhook-ids, so that bodies share one.
+    """Draw a delivery about one of a stream's things, or a look at it; few webhook-ids, so that
+    bodies share one.
 
     It says a status and up to three other things, so that often one thing alone changes.
     """
@@ -128,15 +153,29 @@ def deliveries(draw: DrawFn, kinds: tuple[str, ...]) -> Delivery:
     fields = _LINKS | _FIELDS[kind.name]
     names = draw(st.lists(st.sampled_from(sorted(fields)), max_size=3, unique=True))
     data = {name: draw(fields[name]) for name in names} | _SUBJECTS[kind.name]
+    if kind.name == "refund":
+        data["refund_id"] = draw(st.sampled_from(["ref_1", "ref_2"]))
+    if not kind.machine.events or draw(st.integers(0, 3)) == 0:
+        return draw(_looks(kind, data))
     type_ = draw(st.sampled_from(kind.machine.types))
     if draw(st.booleans()):
         # Often it says what its type says: together they are more than each of them.
         own = kind.machine.cells[None, type_.removeprefix(f"{kind.name}.")].to
         statuses = [*_STATUSES[kind.name], *_ODD_STATUSES, *[own] * 4]
         data[kind.status_field] = draw(st.sampled_from(statuses))
-    if kind.name == "refund":
-        data["refund_id"] = draw(st.sampled_from(["ref_1", "ref_2"]))
     return said(type_, draw(st.integers(0, MINUTES)), f"msg_{draw(st.integers(1, 9))}", **data)
+
+
+@st.composite
+def _looks(draw: DrawFn, kind: Kind, data: dict[str, object]) -> Delivery:
+    minute, look_id = draw(st.integers(0, MINUTES)), f"raphus_look_{draw(st.integers(1, 9))}"
+    if draw(st.integers(0, 3)) == 0:
+        named = {name: str(data[name]) for name in (*kind.names, *kind.stream_fields)}
+        return missed(kind.name, minute, look_id, **named)
+    if kind.status_field and draw(st.booleans()):
+        statuses = [*_STATUSES[kind.name], *_ODD_STATUSES]
+        data = data | {kind.status_field: draw(st.sampled_from(statuses))}
+    return seen(kind.name, minute, look_id, **data)
 
 
 def lives(*, one_body_each: bool = False) -> st.SearchStrategy[list[Delivery]]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain.aggregates.catalogue import KINDS, STREAMS
 from domain.delivery import Delivery
-from tests.support.histories import aggregates, delivery, rendered, said
+from tests.support.histories import aggregates, delivery, missed, rendered, said, seen
 from tests.support.samples import rehearsals, samples
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ _SUBJECTS: dict[str, dict[str, object]] = {
     "dunning": {"subscription_id": "sub_1", "created_at": "2026-05-01T11:00:00Z"},
     "abandoned_checkout": {"payment_id": "pay_1"},
     "payout": {"payout_id": "pyt_1"},
+    "customer": {"customer_id": "cus_1"},
+    "product": {"product_id": "pdt_1"},
 }
 _AMOUNTS = st.sampled_from(["0", "5", 5, 2.5, "-3", "1e9", "12345678901", "0.10", None])
 _FIELDS: dict[str, dict[str, st.SearchStrategy[object]]] = {
@@ -57,12 +59,18 @@ _FIELDS: dict[str, dict[str, st.SearchStrategy[object]]] = {
     },
     "abandoned_checkout": {"status": st.sampled_from(["abandoned", "opted_out", "recovered"])},
     "payout": {"status": st.sampled_from(["success", "failed", "not_initiated"])},
+    "customer": {"email": st.sampled_from(["a@example.com", "b@example.com", None, 7])},
+    "product": {
+        "price": st.sampled_from([900, None, {"type": "one_time_price", "price": 900}]),
+        "price_detail": st.sampled_from([None, {"type": "usage_based_price", "fixed_price": 5}, 3]),
+        "archived": st.sampled_from([True, False, None]),
+    },
 }
 
 
 @st.composite
 def _sayings(draw: DrawFn, kinds: tuple[str, ...]) -> Delivery:
-    """A delivery about one aggregate; few instants and ids, so that many coincide."""
+    """A delivery or a look about one aggregate; few instants and ids, so that many coincide."""
     kind = draw(st.sampled_from(kinds))
     data = dict(_SUBJECTS[kind])
     if kind == "refund":
@@ -71,9 +79,16 @@ def _sayings(draw: DrawFn, kinds: tuple[str, ...]) -> Delivery:
     data |= draw(st.fixed_dictionaries({}, optional={field: _STATUSES, "dispute_stage": _STAGES}))
     data |= draw(st.fixed_dictionaries({}, optional=_FIELDS.get(kind, {})))
     data["customer"] = draw(st.sampled_from([None, "x", {}, {"customer_id": "cus_1"}]))
+    minute, number = draw(st.integers(0, 3)), draw(st.integers(1, 9))
+    if not KINDS[kind].machine.events or draw(st.integers(0, 2)) == 0:
+        if draw(st.integers(0, 3)) == 0:
+            named = {
+                name: str(data[name]) for name in (*KINDS[kind].names, *KINDS[kind].stream_fields)
+            }
+            return missed(kind, minute, f"raphus_look_{number}", **named)
+        return seen(kind, minute, f"raphus_look_{number}", **data)
     type_ = draw(st.sampled_from(KINDS[kind].machine.types))
-    webhook_id = f"msg_{draw(st.integers(1, 9))}"
-    return said(type_, draw(st.integers(0, 3)), webhook_id, **data)
+    return said(type_, minute, f"msg_{number}", **data)
 
 
 def _histories(*kinds: str) -> st.SearchStrategy[tuple[list[Delivery], list[Delivery]]]:

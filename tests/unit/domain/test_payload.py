@@ -154,7 +154,7 @@ def test_a_body_as_dodo_documents_it_is_decoded_only_once(
 @pytest.mark.parametrize("value", LARGE.values(), ids=LARGE)
 def test_of_a_large_body_little_is_kept(kind: Kind, value: Json) -> None:
     for field in kind.payloads.fields:
-        body = sample(kind.machine.types[0])
+        body = sample(next(iter(kind.machine.types), "payment.succeeded"))
         body["data"] |= {field: value, "metadata": {"more": "x" * 10**5}}
         raw = json.dumps(body).encode()
         _, payload = kind.payloads.read(raw)

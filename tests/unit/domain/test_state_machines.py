@@ -352,8 +352,9 @@ def statuses(kind: str) -> set[str]:
     return {*machine(kind).states, *machine(kind).observed_first}
 
 
-def test_every_kind_has_its_tables() -> None:
-    assert EXPECTED.keys() == KINDS.keys()
+def test_every_kind_has_its_tables_but_those_that_no_event_is_about() -> None:
+    assert EXPECTED.keys() == {name for name, kind in KINDS.items() if kind.machine.events}
+    assert KINDS.keys() - EXPECTED.keys() == {"customer", "product"}
 
 
 @kinds
