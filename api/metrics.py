@@ -16,6 +16,7 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from domain.aggregates.catalogue import KINDS
+from domain.look import MISSING, OBSERVED, topic_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -32,6 +33,7 @@ OTHER: Final = "other"
 disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
 
 _TYPES: Final = frozenset(type_ for kind in KINDS.values() for type_ in kind.machine.types)
+_OF_FACTS: Final = _TYPES | {topic_of(kind, word) for kind in KINDS for word in (OBSERVED, MISSING)}
 _SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
@@ -171,7 +173,7 @@ class Metrics:
         """Count a page that the follower has written."""
         self._following.page_lag.observe(lag_s)
         for entry in entries:
-            type_ = entry.type if entry.type in _TYPES else OTHER
+            type_ = entry.type if entry.type in _OF_FACTS else OTHER
             self._counts.facts.labels(type_, entry.verdict or "none").inc()
 
     def show_progress(

@@ -24,6 +24,7 @@ from api.resources.erasures import ListedErasure
 from api.resources.health import Ready
 from api.resources.workflows import RouteNow
 from domain.aggregates.catalogue import KINDS
+from domain.aggregates.product import ProductEntity
 from domain.entity import Entity
 from domain.explanation.evidence import Source
 from domain.explanation.explain import Explanation
@@ -58,7 +59,10 @@ NAMES: Final = frozenset(
     }
 )
 """The fields that name a person, wherever they stand; of an object, all that an erasure empties."""
-OTHER_NAMES: Final[Mapping[type, frozenset[str]]] = {RouteNow: frozenset({"name"})}
+OTHER_NAMES: Final[Mapping[type, frozenset[str]]] = {
+    RouteNow: frozenset({"name"}),
+    ProductEntity: frozenset({"name", "description", "metadata"}),
+}
 """Fields of these names that do not."""
 # A body has everything; people write what they like as a reason; an error of a job quotes what it
 # was about.

@@ -204,9 +204,12 @@ class Kind:
         told = look.told
         if told is None or known is None:
             return look
+        own = told & self._read_of_data
         if self.beside is not None:
-            return msgspec.structs.replace(look, payload=self.beside(look.payload, known))
-        said = {name: getattr(look.payload, name) for name in told & self._read_of_data}
+            payload = self.beside(look.payload, known)
+            taken = (name for name in own if getattr(payload, name) is getattr(look.payload, name))
+            return msgspec.structs.replace(look, payload=payload, told=frozenset(taken))
+        said = {name: getattr(look.payload, name) for name in own}
         return msgspec.structs.replace(look, payload=msgspec.structs.replace(known, **said))
 
     @cached_property

@@ -88,7 +88,7 @@ def identities(aggregate: Aggregate) -> list[Identity]:
             entity_id,
             aggregate.business_id,
             min(fact.position for fact in folded.facts),
-            list(_stretches(folded, _of_customer if kind == CUSTOMER.name else _of_thing)),
+            list(_stretches(folded, _OF_CUSTOMER if kind == CUSTOMER.name else _OF_THING)),
         )
     ]
 
@@ -153,18 +153,29 @@ def _of_notice(notice: Notice) -> list[Identity]:
     return _spans(NOTICE, webhook_id, envelope.business_id, position, [_Stretch(fact, fact, said)])
 
 
+_SAID_AT_THE_TOP: Final = ("email", "name", "phone_number")
+
+
 def _of_thing(payload: Payload) -> _Named:
     return _Named(payload.customer, payload.customer_id, payload.metadata)
 
 
 def _of_customer(payload: Payload) -> _Named:
     """Read what stands beside other things' own fields in their `customer`, and here at the top."""
-    said = (getattr(payload, name) for name in ("email", "name", "phone_number"))
-    own = Customer(payload.customer_id, *said, payload.metadata)
+    email, name, phone_number = (getattr(payload, field) for field in _SAID_AT_THE_TOP)
+    own = Customer(payload.customer_id, email, name, phone_number, payload.metadata)
     return _Named(own, payload.customer_id, None)
 
 
-def _stretches(folded: Folded, named_in: Callable[[Payload], _Named]) -> Iterator[_Stretch]:
+_OF_THING: Final = _of_thing, ("customer",)
+_OF_CUSTOMER: Final = _of_customer, (*_SAID_AT_THE_TOP, "metadata")
+"""How whom a body names is read, and in which fields of `data` it stands."""
+
+
+def _stretches(
+    folded: Folded, reading: tuple[Callable[[Payload], _Named], tuple[str, ...]]
+) -> Iterator[_Stretch]:
+    named_in, fields = reading
     first = last = folded.facts[0]
     said: _Said | None = None
     told: _Named | None = None
@@ -179,7 +190,9 @@ def _stretches(folded: Folded, named_in: Callable[[Payload], _Named]) -> Iterato
                     yield _Stretch(_Fact(*first[:3]), _Fact(*last[:3]), said)
                     first = fact
                 said = now
-            last = fact
+            # What a look leaves open is as old as it was.
+            if observation.told is None or observation.tells(*fields):
+                last = fact
     if said is not None:
         yield _Stretch(_Fact(*first[:3]), _Fact(*last[:3]), said)
 

@@ -68,7 +68,7 @@ def topic_of(kind: str, word: str) -> str:
 
 
 def is_look(topic: str) -> bool:
-    """Tell whether a topic is that of looks. A notice may have one, too: see `routing.is_signed`."""
+    """Tell whether a topic is that of looks; a notice may have it, too (`routing.is_signed`)."""
     return topic.startswith(_PREFIX) and topic.endswith((f"_{OBSERVED}", f"_{MISSING}"))
 
 

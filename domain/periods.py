@@ -12,7 +12,7 @@ import msgspec
 from domain.aggregates.catalogue import KINDS
 from domain.aggregates.payment import products
 from domain.field_readers import instant
-from domain.payload import LINKED_BY, LINKS
+from domain.payload import LINKED_BY
 from domain.timeline import ahead
 
 if TYPE_CHECKING:
@@ -150,8 +150,7 @@ def _path(kind: Kind) -> _Path:
     sources, names = _FIELDS[kind.name], Period.__struct_fields__
     links = {name: kind.links[name] for name in LINKED_BY if name in kind.links}
     if kind.id_field == _CUSTOMER_ID:
-        # A customer is its own, as that of anything else is.
-        links[_CUSTOMER_ID] = LINKS[_CUSTOMER_ID]
+        links[_CUSTOMER_ID] = kind.id_of
     linked_by = (source for name in links for source in LINKED_BY[name])
     # What comes after a kind's last field stays as it is by default.
     first = names.index("product_ids")

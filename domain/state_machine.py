@@ -84,8 +84,9 @@ class Machine:
     came before it: that is no gap. `at_once` names, for an event, another one that has happened
     with it where an instant of a fact's data, in the field that is named, is not after the fact.
     `unheralded` are states that no event announces: seeing one is no sign of a webhook that is
-    missing. A machine without events has no grid: what is looked at alone moves it. `observed_freely` lets the status follow an observation in any direction. `stages`, in
-    order: a fact of a later stage than the current one opens the grid anew.
+    missing. `observed_freely` lets the status follow an observation in any direction. `stages`, in
+    order: a fact of a later stage than the current one opens the grid anew. A machine without
+    events has no grid: looks alone move it.
 
     Raises:
         ValueError: the grid, the ranks and the names contradict one another.

@@ -19,6 +19,8 @@ from domain.state_machine import Standing, Step, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from domain.payload import Payload
+
 
 AT_ONCE: Final = timedelta(seconds=1)
 """What data says to have happened at the time of a fact may be rounded to the next second."""
@@ -68,8 +70,9 @@ class Entry(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
     """A fact with its verdict, or a look: one line of a timeline.
 
     `verdict` is None where no state machine is asked. `from` and `to` are the statuses before and
-    after. A `gap` of a look is what facts should have told. `changes` are those of fields, `CHANGES_MAX` at the most, where
-    they are asked for; what people write of themselves is not among them.
+    after. A `gap` of a look is what facts should have told. `changes` are those of fields,
+    `CHANGES_MAX` at the most, where they are asked for; what people write of themselves is not
+    among them.
     """
 
     kind: str
@@ -91,8 +94,8 @@ class Folded(NamedTuple):
     """An entity's facts, in order, folded through its machine.
 
     `standings` tells where the machine stands after each fact, `leds` where an anomaly has led that
-    no valid fact has settled since, `observed` the last observation of a status with its fact. Looks
-    are among the facts: so many are `told` as there are up to the last look at what Dodo has.
+    no valid fact has settled since, `observed` the last observation of a status with its fact.
+    Looks are among the facts: so many are `told` as there are up to the last that found it.
     """
 
     facts: list[Fact]
@@ -163,58 +166,99 @@ def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
     The result depends on the set of facts alone, not on their order.
     """
     ordered = sorted(facts, key=lambda fact: fact[:3])
-    entries: list[Entry] = []
-    observations: list[Observation] = []
-    standings: list[Standing] = []
-    leds: list[Standing | None] = []
-    observed: tuple[Standing, Fact] | None = None
-    standing, led, told = Standing(), None, 0
+    folding = _Folding(kind, entity_id)
     for fact in ordered:
         if fact.rank == RANK_OF_LOOKS:
-            observations += _seen(kind, fact, observations)
-            if observations[-1].standing.status is not None:
-                observed = observations[-1].standing, fact
-            settled = _settle(kind, fact, observations[-1], standing, led)
-            entries.append(_look(kind, entity_id, fact, standing, settled))
-            standing, led = settled.standing, settled.led
-            standings.append(standing)
-            leds.append(led)
-            told = len(entries) if fact.word == OBSERVED else told
-            continue
-        said = None
+            folding.look(fact)
+        else:
+            folding.judge(fact)
+    return folding.of(ordered)
+
+
+class _Folding:
+    """Where a fold stands, as it goes from fact to fact."""
+
+    def __init__(self, kind: Kind, entity_id: str) -> None:
+        self._kind = kind
+        self._id = entity_id
+        self._entries: list[Entry] = []
+        self._observations: list[Observation] = []
+        self._standings: list[Standing] = []
+        self._leds: list[Standing | None] = []
+        self._observed: tuple[Standing, Fact] | None = None
+        self._standing = Standing()
+        self._led: Standing | None = None
+        self._told = 0
+
+    def judge(self, fact: Fact) -> None:
+        """Take a fact: the machine judges it."""
+        kind = self._kind
         oldest_first = fact.observations
         if len(oldest_first) > 1:
             oldest_first = tuple(sorted(oldest_first, key=_newness(kind)))
-        for observation in oldest_first:
-            observations.append(observation)
-            if observation.standing.status is not None:
-                said = observation.standing.status
-                observed = observation.standing, fact
+        said = self._observe(fact, oldest_first)
         word = _word(kind, fact)
-        step = kind.machine.step(standing, word, fact.observations[0].standing.stage, said)
+        step = kind.machine.step(self._standing, word, fact.observations[0].standing.stage, said)
         if step.gap and (
             word != fact.word
             or any(kind.machine.is_unannounced(fact.word, o.payload) for o in oldest_first)
         ):
             step = step._replace(gap=False)
-        entries.append(_entry(kind, entity_id, fact, standing, step))
-        standing = step.to
+        led = self._led
         if step.led is not None:
             led = step.led
         elif led is not None and step.verdict.is_valid and kind.machine.names_state(fact.word):
             led = None
-        standings.append(standing)
-        leds.append(led)
-    return Folded(ordered, entries, standings, leds, observations, observed, told)
+        entry = _entry(kind, self._id, fact, self._standing, step)
+        self._stand(entry, step.to, led)
+
+    def look(self, fact: Fact) -> None:
+        """Take a look: it is judged by nothing, and the machine stands where it was seen."""
+        kind = self._kind
+        for one in fact.observations:
+            known = self._observations[-1].payload if self._observations else None
+            self._observe(fact, [_seen(kind, fact, one, known)])
+        settled = _settle(kind, fact, self._observations[-1], self._standing, self._led)
+        entry = _look(kind, self._id, fact, self._standing, settled)
+        self._stand(entry, settled.standing, settled.led)
+        if fact.word == OBSERVED:
+            self._told = len(self._entries)
+
+    def of(self, ordered: list[Fact]) -> Folded:
+        """Return what all these facts, which were taken, add up to."""
+        return Folded(
+            ordered,
+            self._entries,
+            self._standings,
+            self._leds,
+            self._observations,
+            self._observed,
+            self._told,
+        )
+
+    def _observe(self, fact: Fact, oldest_first: Iterable[Observation]) -> str | None:
+        """Take observations; return the last status that they say."""
+        said = None
+        for observation in oldest_first:
+            self._observations.append(observation)
+            if observation.standing.status is not None:
+                said = observation.standing.status
+                self._observed = observation.standing, fact
+        return said
+
+    def _stand(self, entry: Entry, standing: Standing, led: Standing | None) -> None:
+        self._entries.append(entry)
+        self._standing, self._led = standing, led
+        self._standings.append(standing)
+        self._leds.append(led)
 
 
-def _seen(kind: Kind, look: Fact, known: list[Observation]) -> list[Observation]:
-    """Lay what a look says over the newest observation before it."""
-    before = known[-1].payload if known else None
-    if look.word == MISSING and before is not None:
-        own = look.observations[0]
-        return [msgspec.structs.replace(own, payload=before, standing=Standing())]
-    return [kind.overlaid(one, before) for one in look.observations]
+def _seen(kind: Kind, look: Fact, own: Observation, known: Payload | None) -> Observation:
+    """Lay what a look says over what was known before it."""
+    if look.word != MISSING or known is None:
+        return kind.overlaid(own, known)
+    nothing: frozenset[str] = frozenset()
+    return Observation(known, Standing(), own.delivery, nothing)
 
 
 def _settle(

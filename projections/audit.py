@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from domain.aggregates.factory import aggregate
+from domain.aggregates.routing import is_signed
 from domain.delivery import ErasedDelivery
 from domain.event import Event
 from domain.state_machine import Verdict
@@ -46,7 +47,7 @@ class Audited(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     """One delivery; from `kind` to `to`, the fact that it tells of.
 
     `verdict` to `to` are null where the read models do not show the fact yet, and
-    `signature_verified` is where no secret is in hand, or the body was emptied.
+    `signature_verified` is where no secret is in hand, the body was emptied, or it is a look.
     """
 
     position: str
@@ -120,6 +121,7 @@ def read(row: Sequence[Any], check: Check | None) -> Audited:
     erased_by = delivery.erased_by if isinstance(delivery, ErasedDelivery) else None
     previous = GENESIS if recorded.notification_id == 1 else before
     fact = _fact(recorded._replace(originator_id=home), delivery, facts)
+    checkable = erased_by is None and is_signed(recorded.originator_id, recorded.topic)
     return Audited(
         position=str(recorded.notification_id),
         recorded_at=recorded.recorded_at,
@@ -141,7 +143,7 @@ def read(row: Sequence[Any], check: Check | None) -> Audited:
         gap=fact.gap,
         from_=fact.from_status,
         to=fact.to_status,
-        signature_verified=check(delivery) is None if check and erased_by is None else None,
+        signature_verified=check(delivery) is None if check and checkable else None,
         erased_by=erased_by,
     )
 

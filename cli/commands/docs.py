@@ -40,6 +40,11 @@ happened before it that was never seen, so the history is partial. `{ANOMALOUS}`
 not a valid transition, since the state before it is final. Where the fact's own data bears the
 state out, it is an anomaly, which is kept and listed like what is refused, and the status follows
 that data (with `drift`, since the folded state stays); where it does not, the fact is refused.
+
+Looks, which are what Dodo's API said, are in no table. Where facts lead, be they unknown, from
+where a thing stands to where it was seen, it stands there from then on, and what comes later is
+judged from there. Out of a final state that no fact leads out of, a look is an anomaly. Elsewhere
+the state stays, with `drift`.
 """
 
 
@@ -73,6 +78,8 @@ def state_machines() -> str:
 
 def section(machine: Machine) -> str:
     """Return one machine's section: its picture, its table, and what its words mean."""
+    if not machine.events:
+        return _without_events(machine)
     parts = [
         [f"## {machine.kind}", ""],
         ["```mermaid", *diagram(machine), "```", ""],
@@ -82,6 +89,14 @@ def section(machine: Machine) -> str:
         _meanings("Event", ((type_, machine.events[word]) for type_, word in _spelt(machine))),
     ]
     return "\n".join(line for part in parts for line in part) + "\n"
+
+
+def _without_events(machine: Machine) -> str:
+    told = (
+        "No event is about it. Looks alone tell where it stands: it follows them in any direction."
+    )
+    parts = [f"## {machine.kind}", "", told, "", *_meanings("State", machine.states.items())]
+    return "\n".join(parts) + "\n"
 
 
 def diagram(machine: Machine) -> Iterator[str]:

@@ -11,6 +11,7 @@ import msgspec
 from cli.rendering.tables import show_fields, show_line, show_table
 from cli.rendering.words import NOTHING, amount, counted, drifted, moment, money, oddities
 from domain.aggregates.catalogue import KINDS
+from domain.aggregates.product import ProductEntity
 from domain.entity import spoken
 
 if TYPE_CHECKING:
@@ -29,12 +30,18 @@ _AMOUNTS: Final = {
     "tax": "currency",
     "amount": "currency",
     "fee": "currency",
+    "price": "currency",
+    "suggested_price": "currency",
     "refunded_amount": "currency",
     "settlement_amount": "settlement_currency",
     "settlement_tax": "settlement_currency",
 }
 """The fields in minor units, each with the field that tells the currency."""
 _SAID_APART: Final = frozenset({"drift", "anomaly"})
+_HISTORIES: Final = {
+    "partial": "a webhook that must have come before was never seen",
+    "settled": "webhooks were never seen; Dodo's API has said since what they led to",
+}
 
 
 def show_objects(console: Console, objects: Sequence[Entity]) -> None:
@@ -64,12 +71,13 @@ def id_of(entity: Entity) -> str:
 
 def _row(entity: Entity) -> tuple[str, ...]:
     products = getattr(entity, "product_ids", ())
+    named = isinstance(entity, ProductEntity)
     payment_id = getattr(entity, "payment_id", None)
     return (
         id_of(entity),
         entity.status or NOTHING,
         entity.customer_id or NOTHING,
-        getattr(entity, "product_id", None) or ", ".join(products),
+        getattr(entity, "name" if named else "product_id", None) or ", ".join(products),
         payment_id if payment_id and payment_id != id_of(entity) else "",
         amount(entity),
         moment(entity.created_at),
@@ -99,9 +107,14 @@ def _written(entity: Entity, name: str, value: object) -> str:
 def _warnings(entity: Entity) -> Iterator[str]:
     if entity.drift is not None:
         yield drifted(entity.drift)
-    if entity.history == "partial":
-        yield "history is partial: a webhook that must have come before was never seen"
+    if entity.history != "complete":
+        yield f"history is {entity.history}: {_HISTORIES[entity.history]}"
     if entity.refused:
-        yield f"{counted(entity.refused, 'fact')} refused: its timeline says which, and why"
+        settled = f" ({entity.settled} before Dodo's API said what is so)" if entity.settled else ""
+        yield (
+            f"{counted(entity.refused, 'fact')} refused{settled}: its timeline says which, and why"
+        )
+    if entity.missing_since is not None:
+        yield f"Dodo has not had it since {moment(entity.missing_since)}"
     if (anomaly := getattr(entity, "anomaly", None)) is not None:
         yield anomaly

@@ -60,7 +60,7 @@ def money(amount_minor: int | None, currency: str | None) -> str:
 
 def amount(entity: Entity) -> str:
     """Write the amount that an object is about; nothing where it has none."""
-    names = ("recurring_pre_tax_amount", "total_amount", "amount")
+    names = ("recurring_pre_tax_amount", "total_amount", "amount", "price")
     values = (getattr(entity, name, None) for name in names)
     known = next((value for value in values if value is not None), None)
     return money(known, getattr(entity, "currency", None))
@@ -89,8 +89,8 @@ def duration(seconds: int) -> str:
 
 
 def change(entry: Entry) -> str:
-    """Write what a fact did to the state."""
-    if entry.verdict is Verdict.APPLIED:
+    """Write what a fact, or a look, did to the state."""
+    if entry.verdict is Verdict.APPLIED or (entry.verdict is None and entry.from_ != entry.to):
         return f"{entry.from_ or NOTHING} → {entry.to}"
     return f"stays {entry.to}" if entry.to else NOTHING
 
@@ -106,11 +106,12 @@ def afterwards(stretch: Stretch) -> str:
 
 
 def remarks(entry: Entry, late_s: int | None) -> str:
-    """Tell what is odd about a fact, which may have come late by itself."""
+    """Tell what is odd about a fact, which may have come late by itself; what a look found."""
     told = [
         "" if late_s is None else f"arrived {duration(late_s)} late",
-        "something before it was never seen" if entry.gap else "",
+        "something before it was never seen" if entry.gap and entry.verdict else "",
         "" if is_valid(entry) else f"{entry.verdict}: {entry.reason}",
+        (entry.reason or "") if entry.verdict is None else "",
         *(f"{one.field}: {_value(one.from_)} → {_value(one.to)}" for one in entry.changes),
     ]
     return "; ".join(filter(None, told))
@@ -124,8 +125,9 @@ def oddities(entity: Entity) -> str:
     """Tell in short what is odd about an object."""
     told = [
         f"drift: Dodo last said {_stands(*_observed(entity.drift))}" if entity.drift else "",
-        "history is partial" if entity.history == "partial" else "",
+        "" if entity.history == "complete" else f"history is {entity.history}",
         f"{counted(entity.refused, 'fact')} refused" if entity.refused else "",
+        "Dodo does not have it any more" if entity.missing_since else "",
         getattr(entity, "anomaly", None) or "",
     ]
     return "; ".join(filter(None, told))

@@ -25,7 +25,7 @@ class Doubt(msgspec.Struct, frozen=True):
 
     kind: str
     id: str
-    code: Literal["drift", "partial", "refused", "anomaly", "overdue", "several", "cut"]
+    code: Literal["drift", "partial", "refused", "anomaly", "overdue", "missing", "several", "cut"]
     text: str
 
 
@@ -43,15 +43,19 @@ def _of(one: Holding, at: datetime) -> Iterator[Doubt]:
     if entity.history == "partial":
         text = f"{named}: a webhook that must have come before was never seen."
         yield Doubt(one.kind, one.id, "partial", text)
-    if entity.refused:
+    # Of what came before, Dodo has said since what is so.
+    if refused := entity.refused - entity.settled:
         count = (
             "1 fact is no valid transition"
-            if entity.refused == 1
-            else (f"{entity.refused} facts are no valid transitions")
+            if refused == 1
+            else (f"{refused} facts are no valid transitions")
         )
         yield Doubt(one.kind, one.id, "refused", f"{named}: {count}.")
     if (anomaly := getattr(entity, "anomaly", None)) is not None:
         yield Doubt(one.kind, one.id, "anomaly", f"{named}: {anomaly}.")
+    if entity.missing_since is not None:
+        text = f"{named}: Dodo has not had it since {entity.missing_since:%Y-%m-%d %H:%M:%S} UTC."
+        yield Doubt(one.kind, one.id, "missing", text)
     if (due := overdue(entity, at)) is not None:
         text = f"{named}: nothing was heard of what was due {due:%Y-%m-%d %H:%M:%S} UTC."
         yield Doubt(one.kind, one.id, "overdue", text)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from domain.aggregates.catalogue import KINDS
 from domain.aggregates.payment import PaymentEntity
+from domain.look import MISSING, topic_of
 from domain.state_machine import Verdict
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from domain.aggregate import Aggregate
     from domain.entity import Entity
+    from domain.timeline import Entry
 
 
 HELD: Final = frozenset(
@@ -25,7 +27,7 @@ class Holding(NamedTuple):
     """A thing that somebody has, as it is known.
 
     `since` is when its status began. `webhook_id` and `occurred_at` are of the newest fact about it
-    that is not refused.
+    that is not refused, or of a look since that found it.
     """
 
     kind: str
@@ -59,12 +61,18 @@ def _holding(aggregate: Aggregate, kind: str, entity_id: str) -> Holding:
     assert known is not None, "it has been folded"
     entries = aggregate.folded()[kind, entity_id].entries
     newest_first = entries[::-1]
-    moved = (one.occurred_at for one in newest_first if one.verdict is Verdict.APPLIED)
-    taken = (one for one in newest_first if one.verdict is not Verdict.REFUSED)
+    moved = (one.occurred_at for one in newest_first if _moves(one))
+    gone = topic_of(kind, MISSING)
+    taken = (one for one in newest_first if one.verdict is not Verdict.REFUSED and one.type != gone)
     last = next(taken, newest_first[0])
     assert last.occurred_at is not None, "only a notice has no time"
     since = _began_at(known.entity, next(moved, None))
     return Holding(kind, known.entity, since, last.webhook_id, last.occurred_at)
+
+
+def _moves(entry: Entry) -> bool:
+    by_look = entry.verdict is None and entry.from_ != entry.to
+    return by_look or entry.verdict is Verdict.APPLIED
 
 
 def _began_at(entity: Entity, moved_at: datetime | None) -> datetime:

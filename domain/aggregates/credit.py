@@ -19,14 +19,15 @@ from domain.field_readers import (
     shortest,
     text,
 )
-from domain.look import MISSING, OBSERVED, topic_of
+from domain.look import OBSERVED, topic_of
 from domain.state_machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from domain.entity import Observation
     from domain.payload import Payload
-    from domain.timeline import Folded
+    from domain.timeline import Fact, Folded
 
 STATES = {"open": "There are entries in its ledger."}
 EVENTS = {
@@ -242,13 +243,11 @@ class _Telling(NamedTuple):
 def _ledger(business_id: str, folded: Folded) -> list[CreditEntry]:
     entries: dict[str, CreditEntry] = {}
     for fact, _, _, observations in folded.steps():
-        if fact.word in {WARNING, MISSING}:
-            continue
         for observation in observations:
-            payload = observation.payload
-            if fact.is_look and not _is_entry(payload):
+            if not is_entry(fact, observation):
                 continue
-            word = _word_of(payload.transaction_type) if fact.is_look else fact.word
+            payload = observation.payload
+            word = _word_of(_sort(payload)) if fact.is_look else fact.word
             make: Callable[..., CreditEntry] = CreditEntry
             entry = make(
                 business_id=business_id,
@@ -269,8 +268,17 @@ def _ledger(business_id: str, folded: Folded) -> list[CreditEntry]:
     return sorted(entries.values(), key=lambda one: (one.created_at, RANKS[_word(one)], one.id))
 
 
-def _is_entry(payload: Payload) -> bool:
-    return text(getattr(payload, "transaction_type", None)) is not None
+def is_entry(fact: Fact, observation: Observation) -> bool:
+    """Tell whether what is told is an entry of the ledger."""
+    if fact.is_look:
+        return fact.word == OBSERVED and _sort(observation.payload) is not None
+    return fact.word != WARNING
+
+
+def tells_of_account(fact: Fact, observation: Observation) -> bool:
+    """Tell whether what is told is the balance of the account, by a warning or a look."""
+    found = fact.word in {WARNING, OBSERVED}
+    return found and not is_entry(fact, observation)
 
 
 def _word(entry: CreditEntry) -> str:
@@ -278,10 +286,13 @@ def _word(entry: CreditEntry) -> str:
     return word if word in RANKS else _word_of(entry.transaction_type)
 
 
-def _word_of(transaction_type: object) -> str:
+def _sort(payload: Payload) -> str | None:
+    return text(getattr(payload, "transaction_type", None))
+
+
+def _word_of(sort: str | None) -> str:
     """Return the event that tells of an entry of this sort; an unknown one counts as the last."""
-    sort = text(transaction_type) or ""
-    word = _WORDS.get(sort, sort)
+    word = _WORDS.get(sort or "", sort or "")
     return word if word in RANKS and word != WARNING else "manual_adjustment"
 
 
@@ -305,7 +316,9 @@ def _read(payload: Payload, word: str, webhook_id: str, at: datetime) -> dict[st
     return {
         **{name: value for name, value in said.items() if name in CreditEntry.__struct_fields__},
         "id": said["id"] or webhook_id,
-        "created_at": instant(payload.made_at) or instant(payload.created_at) or at,
+        "created_at": instant(getattr(payload, "made_at", None))
+        or instant(payload.created_at)
+        or at,
         "amount": signed,
         "balance_change": changes[0],
         "overage_change": changes[1],
@@ -346,8 +359,9 @@ def _tellings(folded: Folded) -> list[_Telling]:
             decimal(getattr(payload, "overage", None)) if fact.is_look else None,
         )
         for fact, _, _, observations in folded.steps()
-        for payload in (observation.payload for observation in observations)
-        if fact.word == WARNING or (fact.word == OBSERVED and not _is_entry(payload))
+        for observation in observations
+        for payload in [observation.payload]
+        if tells_of_account(fact, observation)
     ]
 
 

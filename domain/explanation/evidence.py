@@ -26,9 +26,10 @@ _UNSHOWN: Final = "…"
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery that counts for a field, or was passed over; `reason` tells why.
+    """A delivery or a look that counts for a field, or was passed over; `reason` tells why.
 
-    A fact has `said` the word of its type, an observation what stands in its data. `position`
+    A fact has `said` the word of its type, an observation what stands in its data; every look is
+    an observation. `position`
     and `recorded_at` are of the delivery: of the first one where several told of one fact.
     """
 
@@ -43,12 +44,36 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Judged(NamedTuple):
-    """A fact with its verdict, and where the machine stood before and after it."""
+    """A fact with its verdict, or a look, and where the machine stood before and after it.
+
+    `led` is where an anomaly has led by then.
+    """
 
     fact: Fact
     entry: Entry
     before: Standing
     after: Standing
+    led: Standing | None
+
+    @property
+    def moved(self) -> bool:
+        """Whether it moved the state."""
+        if self.fact.is_look:
+            return self.before != self.after
+        return self.entry.verdict is Verdict.APPLIED
+
+    @property
+    def leads(self) -> bool:
+        """Whether it contradicts an end, and the status follows it."""
+        if not self.fact.is_look:
+            return self.entry.verdict is Verdict.ANOMALY
+        status = self.fact.observations[-1].standing.status
+        return self.led is not None and self.led.status == status
+
+    @property
+    def noun(self) -> str:
+        """What it is called."""
+        return "look" if self.fact.is_look else "fact"
 
     @property
     def refused(self) -> bool:
@@ -63,10 +88,15 @@ class Judged(NamedTuple):
             occurred_at=self.fact.occurred_at,
             recorded_at=self.fact.recorded_at,
             position=str(self.fact.position),
-            role="fact",
-            said=self.fact.word if said is None else said,
+            role="observation" if self.fact.is_look else "fact",
+            said=self._own if said is None else said,
             reason=reason,
         )
+
+    @property
+    def _own(self) -> Said:
+        status = self.fact.observations[-1].standing.status
+        return self.fact.word if status is None or not self.fact.is_look else status
 
 
 class Seen(NamedTuple):
@@ -121,18 +151,22 @@ class Evidence:
 
     @property
     def last_move(self) -> list[Judged]:
-        """The newest fact that moved the state, if one did."""
-        return [judged for judged in self.facts if judged.entry.verdict is Verdict.APPLIED][:1]
+        """The newest fact, or look, that moved the state, if one did."""
+        return [judged for judged in self.facts if judged.moved][:1]
 
     @property
     def anomalies(self) -> list[Judged]:
-        """The facts after an end that contradict it and are borne out by their own data."""
-        return [judged for judged in self.facts if judged.entry.verdict is Verdict.ANOMALY]
+        """What contradicts an end behind it: facts that their own data bears out, and looks."""
+        return [judged for judged in self.facts if judged.leads]
 
     @property
     def with_status(self) -> list[Seen]:
         """The observations that carry a status."""
         return [seen for seen in self.seen if seen.observation.standing.status is not None]
+
+    def telling(self, *names: str) -> list[Seen]:
+        """Return the observations whose own data says one of these fields."""
+        return [seen for seen in self.seen if seen.observation.tells(*names)]
 
 
 def evidence(aggregate: Aggregate, known: Known) -> Evidence:
@@ -142,7 +176,7 @@ def evidence(aggregate: Aggregate, known: Known) -> Evidence:
     folded = aggregate.folded()[kind.name, entity_id]
     events = {(e.delivery.webhook_id, e.delivery.body_hash): e for e in aggregate.events}
     befores = [Standing(), *folded.standings]
-    facts = map(Judged, folded.facts, folded.entries, befores, folded.standings)
+    facts = map(Judged, folded.facts, folded.entries, befores, folded.standings, folded.leds)
     seen = [
         Seen(fact, events[fact.webhook_id, observation.delivery.body_hash], observation)
         for fact, _, _, observations in folded.steps()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import takewhile
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from domain.aggregates.credit import WARNING
+from domain.aggregates.credit import WARNING, is_entry, tells_of_account
 from domain.aggregates.entitlement_grant import license_key_id
 from domain.aggregates.payment import (
     PaymentEntity,
@@ -18,6 +19,7 @@ from domain.aggregates.payment import (
     products,
     subscriptions,
 )
+from domain.aggregates.product import PRICE_FIELDS, PRICED, price_in
 from domain.aggregates.refund import RefundEntity
 from domain.explanation.evidence import (
     Evidence,
@@ -28,6 +30,8 @@ from domain.explanation.evidence import (
     shown,
 )
 from domain.field_readers import instant
+from domain.look import MISSING
+from domain.payload import LINKED_BY
 from domain.state_machine import Standing
 from domain.timeline import follow
 
@@ -45,6 +49,7 @@ class Grounds(NamedTuple):
     note: str | None = None
 
 
+_UNSAID: Final = "No delivery has said it."
 Rule: TypeAlias = Callable[[Evidence, str], Grounds]
 
 
@@ -52,16 +57,22 @@ def rule_of(kind: Kind, field: str) -> Rule:
     """Return the rule by which a field of a kind's entity follows."""
     if field == kind.id_field:
         return _named
+    if kind.name == "product" and field in PRICED:
+        return _priced
     return RULES.get(field, _linked if field in kind.links else _ordinary)
 
 
-def _newest(of: Evidence, reading: Reading) -> Grounds:
-    newest, *older = of.seen
+def _newest(of: Evidence, reading: Reading, *names: str) -> Grounds:
+    """Take the newest delivery, of looks one that says one of these fields of `data`."""
+    telling = of.telling(*names)
+    if not telling:
+        return Grounds([], [], note=_UNSAID)
+    newest, *older = telling
     value, said, note = reading.read(newest.observation), reading.said(newest.observation), None
     if value is None:
         unsaid = "does not say it" if said is None else "says it in a way that cannot be read"
         note = f"The newest delivery {unsaid}, and no older one counts."
-    since = first_of_run(of.seen, value, reading.read)
+    since = first_of_run(telling, value, reading.read)
     return Grounds(
         [reading.source(newest, "it is the newest delivery")],
         [
@@ -74,12 +85,13 @@ def _newest(of: Evidence, reading: Reading) -> Grounds:
     )
 
 
-def _last_known(of: Evidence, reading: Reading) -> Grounds:
-    saying = [seen for seen in of.seen if reading.read(seen.observation) is not None]
+def _last_known(of: Evidence, reading: Reading, *names: str) -> Grounds:
+    telling = of.telling(*names)
+    saying = [seen for seen in telling if reading.read(seen.observation) is not None]
     if not saying:
-        return Grounds([], [], note="No delivery has said it.")
+        return Grounds([], [], note=_UNSAID)
     value = reading.read(saying[0].observation)
-    newer = of.seen[: of.seen.index(saying[0])]
+    newer = telling[: telling.index(saying[0])]
     others = [seen for seen in saying if reading.read(seen.observation) != value]
     since = first_of_run(saying, value, reading.read)
     return Grounds(
@@ -93,7 +105,14 @@ def _last_known(of: Evidence, reading: Reading) -> Grounds:
 def _ordinary(of: Evidence, field: str) -> Grounds:
     read = of.kind.readers[field]
     reading = Reading(lambda o: read(getattr(o.payload, field)), _shown(field))
-    return _newest(of, reading)
+    return _newest(of, reading, field)
+
+
+def _priced(of: Evidence, field: str) -> Grounds:
+    def part(observation: Observation) -> Said:
+        return shown(price_in(observation)[field])
+
+    return _newest(of, Reading(part, part), *PRICE_FIELDS)
 
 
 def _shown(field: str) -> Callable[[Observation], Said]:
@@ -104,26 +123,26 @@ def _linked(of: Evidence, field: str) -> Grounds:
     def link(observation: Observation) -> str | None:
         return of.kind.links[field](observation.payload)
 
-    return _last_known(of, Reading(link, link))
+    return _last_known(of, Reading(link, link), *LINKED_BY[field])
 
 
 def _product_ids(of: Evidence, _: str) -> Grounds:
     def cart(observation: Observation) -> list[str]:
         return list(products(observation.payload))
 
-    return _newest(of, Reading(cart, cart))
+    return _newest(of, Reading(cart, cart), "product_cart")
 
 
 def _cart(of: Evidence, _: str) -> Grounds:
     read = Reading(lambda o: cart(o.payload), _shown("product_cart"))
-    return _newest(of, read)
+    return _newest(of, read, "product_cart")
 
 
 def _billing_country(of: Evidence, _: str) -> Grounds:
     def country(observation: Observation) -> str | None:
         return billing_country(observation.payload)
 
-    return _newest(of, Reading(country, country))
+    return _newest(of, Reading(country, country), "billing")
 
 
 def _subscription_ids(of: Evidence, field: str) -> Grounds:
@@ -133,14 +152,14 @@ def _subscription_ids(of: Evidence, field: str) -> Grounds:
     def paid_for(observation: Observation) -> list[str] | None:
         return list(subscriptions(observation.payload)) or None
 
-    return _last_known(of, Reading(paid_for, paid_for))
+    return _last_known(of, Reading(paid_for, paid_for), *LINKED_BY["subscription_id"])
 
 
 def _license_key_id(of: Evidence, _: str) -> Grounds:
     def granted(observation: Observation) -> str | None:
         return license_key_id(observation.payload)
 
-    return _last_known(of, Reading(granted, granted))
+    return _last_known(of, Reading(granted, granted), "license_key")
 
 
 def _of_ledger(of: Evidence, _: str) -> Grounds:
@@ -148,7 +167,7 @@ def _of_ledger(of: Evidence, _: str) -> Grounds:
     entries = [
         seen.source("it is an entry of the ledger", shown(seen.observation.data.get("amount")))
         for seen in of.seen
-        if seen.fact.word != WARNING
+        if is_entry(seen.fact, seen.observation)
     ]
     return Grounds(entries, [], note=None if entries else "There is no entry.")
 
@@ -160,34 +179,46 @@ def _warned(of: Evidence, _: str) -> Grounds:
     return Grounds(warnings, [], note=None if warnings else "There is no warning.")
 
 
+def _told_of_account(of: Evidence, _: str) -> Grounds:
+    """Name what tells of the account rather than of an entry: warnings, and looks."""
+    told = [
+        seen.source("it tells of the account", shown(seen.observation.data.get("balance")))
+        for seen in of.seen
+        if tells_of_account(seen.fact, seen.observation)
+    ]
+    return Grounds(told, [], note=None if told else "Nothing tells of the account.")
+
+
 def _of_balance(of: Evidence, field: str) -> Grounds:
     unexplained = getattr(of.entity, "unexplained", None)
-    grounds, warned = _of_ledger(of, field), _warned(of, field)
+    grounds, told = _of_ledger(of, field), _told_of_account(of, field)
     note = grounds.note
     if unexplained:
         note = f"Entries are missing, which changed it by {unexplained} in all: Dodo's word counts."
-    return grounds._replace(set_by=_newest_first([*grounds.set_by, *warned.set_by]), note=note)
+    return grounds._replace(set_by=_newest_first([*grounds.set_by, *told.set_by]), note=note)
 
 
 def _created_at(of: Evidence, field: str) -> Grounds:
     read = Reading(lambda o: instant(o.payload.created_at), _shown(field))
-    grounds = _newest(of, read)
+    grounds = _newest(of, read, field)
     if grounds.note is None:
         return grounds
-    first = _time_of(of.facts[-1], "it is the first fact")
+    noun = of.facts[-1].noun
+    first = _time_of(of.facts[-1], f"it is the first {noun}")
     return grounds._replace(
-        set_by=[first], since=first, note=f"{grounds.note} The first fact does."
+        set_by=[first], since=first, note=f"{grounds.note} The first {noun} does."
     )
 
 
 def _named(of: Evidence, field: str) -> Grounds:
     said = getattr(of.entity, field)
-    first = of.facts[-1].source("it is the first fact, and all others say the same", said)
+    noun = of.facts[-1].noun
+    first = of.facts[-1].source(f"it is the first {noun}, and all others say the same", said)
     return Grounds([first], [], first)
 
 
 def _occurred_at(of: Evidence, _: str) -> Grounds:
-    return Grounds([_time_of(of.facts[0], "it is the newest fact")], [])
+    return Grounds([_time_of(of.facts[0], f"it is the newest {of.facts[0].noun}")], [])
 
 
 def _time_of(fact: Judged, reason: str) -> Source:
@@ -195,7 +226,7 @@ def _time_of(fact: Judged, reason: str) -> Source:
 
 
 def _observed_status(of: Evidence, _: str) -> Grounds:
-    return _last_known(of, _status_of(of.kind))
+    return _last_known(of, _status_of(of.kind), of.kind.status_field)
 
 
 def _status_of(kind: Kind) -> Reading:
@@ -203,9 +234,16 @@ def _status_of(kind: Kind) -> Reading:
 
 
 def _folded_status(of: Evidence, _: str) -> Grounds:
-    moves = [judged.source("it is the last fact that moved the state") for judged in of.last_move]
+    moves = _moves(of)
     note = None if moves else "No fact has set a state."
     return Grounds(moves, _refused(of), next(iter(moves), None), note)
+
+
+def _moves(of: Evidence) -> list[Source]:
+    return [
+        judged.source(f"it is the last {judged.noun} that moved the state")
+        for judged in of.last_move
+    ]
 
 
 def _status(of: Evidence, field: str) -> Grounds:
@@ -240,7 +278,7 @@ def _drift(of: Evidence, _: str) -> Grounds:
         return Grounds([], [], note=agrees if of.with_status else "Dodo has said no status.")
     reading = _status_of(of.kind)
     last = reading.source(of.with_status[0], "it is the last observation of a status")
-    moves = [judged.source("it is the last fact that moved the state") for judged in of.last_move]
+    moves = _moves(of)
     note = f"Dodo last said {drift.observed}, while the facts lead to {drift.folded or 'no state'}."
     return Grounds([last, *moves], _refused(of), _unbroken(of), note)
 
@@ -283,21 +321,41 @@ def _not_followed(of: Evidence, obstacle: str | None = None) -> list[Source]:
     return [source for _, source in sorted(passed, key=itemgetter(0), reverse=True)]
 
 
+_GAPS: Final = {
+    False: "a gap: it is accepted, but what must have come before it was never seen",
+    True: "a gap: facts that should have told what it says were never seen",
+}
+
+
 def _history(of: Evidence, _: str) -> Grounds:
-    why = "a gap: it is accepted, but what must have come before it was never seen"
-    gaps = [judged.source(why) for judged in of.facts if judged.entry.gap]
+    gaps = [judged.source(_GAPS[judged.fact.is_look]) for judged in of.facts if judged.entry.gap]
+    since = " Dodo's API has said since what is so." if of.entity.history == "settled" else ""
     if of.folded.standing.status is None:
-        return Grounds(gaps, _refused(of), note="No fact has set a state.")
-    complete = None if gaps else "Every fact follows from those before it, or is refused."
-    if not gaps and of.entity.history == "partial":
-        complete = "Entries are missing: what was before one is not what another leads to."
-    return Grounds(gaps, [], note=complete)
+        return Grounds(gaps, _refused(of), note=f"No fact has set a state.{since}")
+    note = None if gaps else "Every fact follows from those before it, or is refused."
+    if not gaps and of.entity.history != "complete":
+        note = "Entries are missing: what was before one is not what another leads to."
+    return Grounds(gaps, [], note=f"{note or ''}{since}".strip() or None)
 
 
 def _refused_count(of: Evidence, _: str) -> Grounds:
     refused = _refused(of)
     note = "Each is judged again whenever another fact arrives." if refused else None
     return Grounds(refused, [], note=note)
+
+
+def _settled(of: Evidence, _: str) -> Grounds:
+    told = of.facts[len(of.facts) - of.folded.told :]
+    settled = [_refused_fact(judged) for judged in told if judged.refused]
+    note = "Dodo's API has said since what is so." if settled else None
+    return Grounds(settled, [], note=note)
+
+
+def _missing_since(of: Evidence, _: str) -> Grounds:
+    trailing = list(takewhile(lambda judged: judged.fact.word == MISSING, of.facts))
+    looks = [judged.source("Dodo's API did not have it") for judged in trailing]
+    note = None if looks else "Dodo was never heard not to have it since it last told of it."
+    return Grounds(looks[-1:], [], next(reversed(looks), None), note)
 
 
 def _stage(of: Evidence, _: str) -> Grounds:
@@ -314,7 +372,7 @@ def _stage(of: Evidence, _: str) -> Grounds:
         last = reading.source(of.with_status[0], "it is the last observation of a status")
         return Grounds([last], passed, last, "The stage follows what Dodo last said.")
     said = [
-        judged.source("it is the last fact that moved the stage", standing.stage)
+        judged.source(f"it is the last {judged.noun} that moved the stage", standing.stage)
         for judged in moves
     ]
     return Grounds(said, passed, next(iter(said), None), None if said else "No fact has told it.")
@@ -358,8 +416,7 @@ def _contradicted_end(of: Evidence, field: str) -> Grounds:
     if getattr(of.entity, field) is None:
         note = "Dodo has said the end again since." if claims else "Nothing contradicts an end."
         return Grounds([], claims, None, note)
-    ends = [judged.source("it is the last fact that moved the state") for judged in of.last_move]
-    return Grounds([*claims, *ends], [])
+    return Grounds([*claims, *_moves(of)], [])
 
 
 def _excess(of: Evidence, field: str) -> Grounds:
@@ -376,6 +433,8 @@ RULES: Final[dict[str, Rule]] = {
     "drift": _drift,
     "history": _history,
     "refused": _refused_count,
+    "settled": _settled,
+    "missing_since": _missing_since,
     "occurred_at": _occurred_at,
     "created_at": _created_at,
     "stage": _stage,
@@ -390,6 +449,7 @@ RULES: Final[dict[str, Rule]] = {
     **dict.fromkeys(
         ("balance", "overage", "observed_balance", "observed_overage", "unexplained"), _of_balance
     ),
-    **dict.fromkeys(("credit_entitlement_name", "low_at"), _warned),
+    "credit_entitlement_name": _told_of_account,
+    "low_at": _warned,
 }
 """The fields with a rule of their own; links and ordinary fields have one rule each."""

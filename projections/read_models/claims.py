@@ -69,7 +69,7 @@ _OF_THINGS: Final = """
     FROM {source} {fact} {first_key}
     WHERE {holds} AND pair ? claimed.key AND i.metadata ->> claimed.key = %(external_id)s
 """
-_NOTICED: Final = "kind IN ('notice', 'abandoned_checkout')"
+_NOTICED: Final = "kind IN ('notice', 'abandoned_checkout', 'customer')"
 """What anybody brings about who only begins a checkout."""
 _BOUND: Final = "(%(business_id)s::text IS NULL OR claims.business_id = %(business_id)s)"
 # Buyers come first, whoever bought first; then those who have tried to; checkouts after all else.

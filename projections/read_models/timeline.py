@@ -275,8 +275,9 @@ def arrivals(
 ) -> Statement:
     """Select when the facts of a customer occurred and were recorded, the last recorded first."""
     select = "SELECT t.position, t.occurred_at, t.recorded_at FROM timeline AS t"
+    # Looks tell of no fact that came late.
     last_first = (
-        f" AND t.occurred_at IS NOT NULL{of_business('o', business_id)}"
+        f" AND t.occurred_at IS NOT NULL AND t.verdict IS NOT NULL{of_business('o', business_id)}"
         " ORDER BY t.position DESC LIMIT %(limit)s"
     )
     asked: dict[str, object] = {

@@ -1,4 +1,4 @@
-"""Streams made in memory: deliveries and looks taken in any order, as the ledger would take them."""
+"""Streams made in memory: deliveries and looks taken in any order, as the ledger takes them."""
 
 from __future__ import annotations
 

@@ -144,10 +144,10 @@ _FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
 
 @st.composite
 def deliveries(draw: DrawFn, kinds: tuple[str, ...]) -> Delivery:
-    """Draw a delivery about one of a stream's things, or a look at it; few webhook-ids, so that
-    bodies share one.
+    """Draw a delivery about one of a stream's things, or a look at it.
 
-    It says a status and up to three other things, so that often one thing alone changes.
+    There are few webhook-ids, so that bodies share one. It says a status and up to three other
+    things, so that often one thing alone changes.
     """
     kind = KINDS[draw(st.sampled_from(kinds))]
     fields = _LINKS | _FIELDS[kind.name]

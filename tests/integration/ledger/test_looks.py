@@ -5,13 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import msgspec
-import psycopg
-import pytest
 
-from domain.delivery import UnreadableError
 from domain.look import Look
 from ledger.application import Ledger, Receipt
-from tests.support.histories import NOON, said
+from tests.support.histories import NOON
 
 
 def look(

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from domain.explanation.evidence import Source
 
 
-_COUNTED = {"history", "refused", "refunded_amount", "anomaly", "drift"}
+_COUNTED = {
+    *("history", "refused", "settled", "missing_since", "refunded_amount", "anomaly", "drift")
+}
 """The fields that follow from several deliveries together."""
 
 
@@ -103,15 +105,16 @@ def test_the_status_stands_by_a_fact_or_follows_the_last_observation(
         roles = [source.role for source in one.set_by]
         refused = [source.role for source in one.passed_over].count("fact")
         assert refused == entity.refused
-        if roles == ["observation"]:
+        looked = roles == ["observation"] and entity.status == entity.folded_status
+        if roles == ["observation"] and not looked:
             assert entity.status == entity.observed_status
             assert _place(one.set_by) == _place(observed.set_by)
         else:
             led = aggregate.folded()[known.kind.name, _id(known)].led
             assert entity.status in {entity.folded_status, led and led.status}
-            assert roles == ["fact"] * (entity.status is not None)
+            assert len(roles) == (entity.status is not None)
         if entity.drift is not None:
-            followed = roles == ["observation"]
+            followed = roles == ["observation"] and not looked
             seen = _place(source for source in one.passed_over if source.role == "observation")
             assert followed != (_place(observed.set_by) <= seen)
 
@@ -124,7 +127,12 @@ def test_counts_and_sums_are_those_of_their_sources(arrivals: list[Delivery]) ->
         entity = known.entity
         assert _explain(aggregate, known, "refused").set_by_count == entity.refused
         partial = bool(_explain(aggregate, known, "history").set_by) or entity.folded_status is None
-        assert entity.history == ("partial" if partial else "complete")
+        if known.kind.name != "credit":
+            assert (entity.history == "complete") == (not partial)
+        assert _explain(aggregate, known, "settled").set_by_count == entity.settled
+        assert _explain(aggregate, known, "missing_since").set_by_count == bool(
+            entity.missing_since
+        )
         assert bool(_explain(aggregate, known, "drift").set_by) == (entity.drift is not None)
         if "refunded_amount" in entity.__struct_fields__:
             one = _explain(aggregate, known, "refunded_amount")

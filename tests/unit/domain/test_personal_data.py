@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PERSONAL = {
     *("reason", "remarks", "metadata", "customer_metadata", "email", "name", "phone_number"),
     *("tax_id", "cancellation_comment", "cancellation_feedback"),
-    *("revocation_reason", "abandonment_reason"),
+    *("revocation_reason", "abandonment_reason", "invoice_url", "description"),
 }
 """The fields of entities that a person is told by."""
 ALL = {**samples(), **rehearsals()}

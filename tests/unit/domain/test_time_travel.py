@@ -151,7 +151,8 @@ def _occurred(events: list[Event], instant: datetime) -> list[Event]:
 
 def _fact(event: Event) -> tuple[tuple[object, ...], datetime]:
     body = msgspec.json.decode(event.delivery.body, type=Body)
-    kind = body["type"].partition(".")[0]
+    first, _, rest = body["type"].partition(".")
+    kind = rest.rpartition("_")[0] if first == "raphus" else first
     names = tuple(body["data"][name] for name in KINDS[kind].names)
     name = (kind, names, event.delivery.webhook_id)
     return name, body["timestamp"]
