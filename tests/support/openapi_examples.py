@@ -18,6 +18,8 @@ from api.queries.persons import WAYS
 from api.queries.read_side import Rules
 from api.routes import OPERATIONS
 from domain.identities import EXTERNAL_ID_KEYS
+from domain.look import Look
+from ledger.application import Ledger
 from migrations.runner import migrate
 from postgres.embedded import EmbeddedPostgres
 from projections.read_models.catalogue import LISTINGS
@@ -40,7 +42,7 @@ NOON: Final = "2026-05-01T12:00:00Z"
 MEASURED: Final = {"lag_s": 0.0, "late_s": 3_600, "took_ms": 12}
 """What a clock has measured, each with what stands for it."""
 TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-ERASURE_ID: Final = re.compile("raphus_erasure_[0-9a-f]{32}")
+OUR_ID: Final = re.compile("(raphus_(?:erasure|look)_)[0-9a-f]{32}")
 ROUTES: Final = """
 [[route]]
 name = "refunds"
@@ -65,6 +67,8 @@ def examples(conninfo: str, folder: Path) -> Json:
         deliveries.append(at_end)
     with StandIn() as windmill, starting_jobs(conninfo, routes, windmill):
         record(conninfo, deliveries)
+        with Ledger(conninfo) as ledger:
+            ledger.observe([_product()])
         project(conninfo)
         until(lambda: {state for (state,) in outbox(conninfo, "state")} == {"succeeded", "parked"})
     with served(conninfo, rules=Rules(RoutesFile(routes, required=True))) as server:
@@ -76,6 +80,45 @@ def examples(conninfo: str, folder: Path) -> Json:
             found[operation.name] = _example(server, operation, asked.of(operation))
     cleaned: Json = _without_clocks(found, began_at)
     return cleaned
+
+
+def _product() -> Look:
+    """Make a look at a product, of which no webhook tells."""
+    price = {
+        "type": "recurring_price",
+        "price": 1900,
+        "currency": "USD",
+        "discount_bps": 0,
+        "tax_inclusive": False,
+        "purchasing_power_parity": False,
+        "payment_frequency_count": 1,
+        "payment_frequency_interval": "Month",
+        "subscription_period_count": 20,
+        "subscription_period_interval": "Year",
+        "trial_period_days": 0,
+    }
+    data = {
+        "product_id": "pdt_pro",
+        "name": "Pro",
+        "description": "For teams.",
+        "is_recurring": True,
+        "price": 1900,
+        "currency": "USD",
+        "price_detail": price,
+        "tax_category": "saas",
+        "tax_inclusive": False,
+        "created_at": "2026-01-02T09:00:00Z",
+        "updated_at": "2026-03-01T09:00:00Z",
+        "metadata": {},
+    }
+    return Look(
+        kind="product",
+        business_id="bus_demo",
+        at=UNTIL,
+        endpoint="GET /products",
+        data=msgspec.json.encode(data),
+        asked={"archived": False},
+    )
 
 
 def written(found: Json) -> str:
@@ -170,8 +213,8 @@ def _without_clocks(value: Any, began_at: datetime, name: str = "") -> Any:  # n
         return [_without_clocks(item, began_at, name) for item in value]
     if name in MEASURED and value is not None:
         return MEASURED[name]
-    if isinstance(value, str) and ERASURE_ID.fullmatch(value):
-        return ERASURE_ID.pattern.replace("[0-9a-f]{32}", "6f1d2c3b4a5968778695a4b3c2d1e0f1")
+    if isinstance(value, str) and (ours := OUR_ID.fullmatch(value)):
+        return f"{ours[1]}6f1d2c3b4a5968778695a4b3c2d1e0f1"
     if isinstance(value, str) and TIME.fullmatch(value):
         return NOON if datetime.fromisoformat(value) >= began_at else value
     return value

@@ -15,7 +15,7 @@ from api.routes import OPERATIONS
 from api.webhooks.endpoint import PATH as WEBHOOKS
 from cli.parser import parser
 from cli.settings import Settings
-from domain.aggregates.catalogue import KINDS
+from projections.read_models.catalogue import LISTINGS
 from tests.support.samples import PROJECT
 from workflows.routes.schema import WHERE, readers
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PAGES: Final = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 LINES: Final = [line for page in PAGES for line in page.read_text("utf-8").splitlines()]
+KINDS: Final = [listing.kind for listing in LISTINGS.values()]
 THEIRS: Final = {"XDG_DATA_HOME", "LOCALAPPDATA"}
 """What the platform sets, and nobody for our sake."""
 

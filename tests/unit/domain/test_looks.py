@@ -34,6 +34,7 @@ from tests.support.strategies import lives
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from random import Random
 
     from domain.aggregate import Aggregate
     from domain.delivery import Delivery
@@ -53,7 +54,7 @@ def looked(minute: int = 0, **data: object) -> Delivery:
     return seen("subscription", minute, **{"subscription_id": "sub_1", **data})
 
 
-def one(*deliveries: Delivery) -> Any:
+def one(*deliveries: Delivery) -> Any:  # noqa: ANN401 -- of any kind
     """Return the one entity that these are about."""
     (known,) = of_one(*deliveries).entities()
     return known.entity
@@ -298,7 +299,7 @@ def _stated(entity: Entity) -> dict[str, object]:
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 3), st.randoms(use_true_random=False))
-def test_lost_webhooks_and_one_look_are_as_good_as_all_webhooks(seed: int, random: Any) -> None:
+def test_lost_webhooks_and_one_look_are_as_good_as_all_webhooks(seed: int, random: Random) -> None:
     for stream, told in _streams(_merchant(seed)).items():
         kind = stream.partition("/")[0]
         # What has no API cannot be looked at, and a ledger is looked at entry by entry.
@@ -331,13 +332,15 @@ def test_lost_webhooks_and_one_look_are_as_good_as_all_webhooks(seed: int, rando
             assert found.entity.drift is None
 
 
-class TestCredits:
-    ACCOUNT = {"customer_id": "cus_1", "credit_entitlement_id": "cde_1"}
+ACCOUNT = {"customer_id": "cus_1", "credit_entitlement_id": "cde_1"}
+DETAIL = {"type": "recurring_price", "price": 900, "currency": "USD", "discount": 10}
 
+
+class TestCredits:
     def entry(self, number: int, before: str, after: str, **more: object) -> dict[str, Any]:
         at = (NOON + timedelta(minutes=number)).isoformat()
         return {
-            **self.ACCOUNT,
+            **ACCOUNT,
             "id": f"cdl_{number}",
             "amount": "10",
             "is_credit": True,
@@ -375,32 +378,30 @@ class TestCredits:
 
     def test_a_balance_that_entries_do_not_lead_to_settles_what_they_lack(self) -> None:
         told = said("credit.added", 1, **self.entry(1, "0", "10"))
-        balance = seen("credit", 9, **self.ACCOUNT, id="ccb_1", balance=25, overage=0)
+        balance = seen("credit", 9, **ACCOUNT, id="ccb_1", balance=25, overage=0)
         settled = one(told, balance)
         assert (str(settled.balance), str(settled.unexplained)) == ("25", "15")
         assert settled.history == "settled"
-        same = seen("credit", 9, **self.ACCOUNT, id="ccb_1", balance="10", overage="0")
+        same = seen("credit", 9, **ACCOUNT, id="ccb_1", balance="10", overage="0")
         assert not changes(of_one(told), look_of(same.body))
 
     def test_an_entry_made_since_counts_more_than_a_balance(self) -> None:
-        balance = seen("credit", 5, **self.ACCOUNT, balance=10, overage=0)
+        balance = seen("credit", 5, **ACCOUNT, balance=10, overage=0)
         told = said("credit.added", 9, **self.entry(9, "10", "20"))
         assert str(one(balance, told).balance) == "20"
 
 
 class TestProducts:
-    DETAIL = {"type": "recurring_price", "price": 900, "currency": "USD", "discount": 10}
-
     def test_a_list_and_one_product_say_the_same_of_the_price(self) -> None:
-        listed = one(seen("product", 0, product_id="pdt_1", price=900, price_detail=self.DETAIL))
-        single = one(seen("product", 0, product_id="pdt_1", price=self.DETAIL))
+        listed = one(seen("product", 0, product_id="pdt_1", price=900, price_detail=DETAIL))
+        single = one(seen("product", 0, product_id="pdt_1", price=DETAIL))
         for found in (listed, single):
             assert (found.price, found.currency, found.price_type) == (900, "USD", "recurring")
             assert found.discount_bps == 1000
 
     def test_the_newest_price_counts_wherever_it_stands(self) -> None:
-        listed = seen("product", 0, product_id="pdt_1", price=900, price_detail=self.DETAIL)
-        single = seen("product", 5, product_id="pdt_1", price={**self.DETAIL, "price": 1200})
+        listed = seen("product", 0, product_id="pdt_1", price=900, price_detail=DETAIL)
+        single = seen("product", 5, product_id="pdt_1", price={**DETAIL, "price": 1200})
         aggregate_ = of_one(listed, single)
         (known,) = aggregate_.entities()
         assert known.entity.price == 1200  # type: ignore[attr-defined]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from domain.aggregates.factory import aggregate
 from domain.aggregates.notice import Notice
+from domain.look import is_look
 from domain.state_machine import Verdict
 from tests.support.histories import aggregates, delivery, of_one, said
 from tests.support.strategies import lives, recorded
@@ -63,6 +64,8 @@ def by_the_book(known: Aggregate) -> list[Fell]:
     found, verdicts = [], dict[tuple[str, str, str], Verdict | None]()
     for count in range(1, len(known.events) + 1):
         for entry in aggregate(known.id, known.events[:count]).timeline():
+            if is_look(entry.type):
+                continue
             place = entry.kind, entry.id, entry.webhook_id
             is_new = place not in verdicts
             before = None if is_new else verdicts[place]
@@ -111,13 +114,14 @@ def test_each_event_that_is_not_refused_in_the_end_has_fallen_due_once(
 ) -> None:
     known = recorded(arrivals)
     due = list(in_pages(known, splits))
-    accepted = {e.webhook_id for e in known.timeline() if e.verdict is not Verdict.REFUSED}
+    facts = [e for e in known.timeline() if not is_look(e.type)]
+    accepted = {e.webhook_id for e in facts if e.verdict is not Verdict.REFUSED}
     started = first_not_refused(due)
     assert accepted <= set(started)
     # With every event a route that takes refused ones as well starts exactly one job.
-    assert {one.trigger.webhook_id for one in due} == {one.webhook_id for one in arrivals}
+    assert {one.trigger.webhook_id for one in due} == {one.webhook_id for one in facts}
     new = Counter(fell(one).place for one in due if one.trigger.position == one.known_position)
-    assert set(new.values()) == {1}
+    assert set(new.values()) <= {1}
 
 
 @given(lives(), SPLITS)
