@@ -16,7 +16,7 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from domain.aggregates.catalogue import KINDS
-from domain.look import MISSING, OBSERVED, topic_of
+from domain.aggregates.routing import KINDS_BY_LOOK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,7 +33,7 @@ OTHER: Final = "other"
 disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
 
 _TYPES: Final = frozenset(type_ for kind in KINDS.values() for type_ in kind.machine.types)
-_OF_FACTS: Final = _TYPES | {topic_of(kind, word) for kind in KINDS for word in (OBSERVED, MISSING)}
+_OF_FACTS: Final = _TYPES | KINDS_BY_LOOK.keys()
 _SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
@@ -67,7 +67,7 @@ class _Counts:
         )
         self.facts = Counter(
             "raphus_facts",
-            "Facts by type and verdict, each counted when it is first projected.",
+            "Facts and looks by type and verdict, each counted when it is first projected.",
             ["type", "verdict"],
             registry=registry,
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from domain.aggregates.catalogue import KINDS, STREAMS
 from domain.aggregates.erasure import is_erasure
 from domain.delivery import Delivery, UnreadableError, read_envelope
-from domain.look import data_of, is_look, topic_of, word_of
+from domain.look import MISSING, OBSERVED, data_of, is_look, topic_of, word_of
 from domain.stream_id import stream_id
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ _TAKEN: Final = {
     for type_ in kind.machine.types
 }
 
+KINDS_BY_LOOK: Final = {
+    topic_of(name, word): kind for name, kind in KINDS.items() for word in (OBSERVED, MISSING)
+}
+"""The kinds, by the topics of looks at them."""
 _STREAM_OF: Final = {
     kind.name: stream for stream, aggregate in STREAMS.items() for kind in aggregate.kinds
 }
@@ -72,6 +76,19 @@ def route_of(look: Look) -> Route:
     place = kind.place_of(data_of(look))
     stream = stream_id(_STREAM_OF[kind.name], look.business_id, *place)
     return Route(stream, topic_of(kind.name, word_of(look)))
+
+
+def route_again(delivery: Delivery) -> Route:
+    """Find the stream of what is recorded: a delivery, or a look, which has no signature."""
+    if delivery.webhook_signature:
+        return route(delivery)
+    try:
+        envelope = read_envelope(delivery.body)
+        kind = KINDS_BY_LOOK[envelope.type]
+        place = kind.place_of(envelope.data)
+    except (KeyError, UnreadableError):
+        return route(delivery)
+    return Route(stream_id(_STREAM_OF[kind.name], envelope.business_id, *place), envelope.type)
 
 
 def is_signed(stream: str, topic: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from domain.aggregates.routing import route
+from domain.aggregates.routing import route_again
 from ledger.integrity.hash_chain import Row, link
 from ledger.mapper import LedgerMapper, UnknownFormatError
 
@@ -105,7 +105,7 @@ def _changed_column(last: Entry, suspect: Entry, following: Entry | None) -> str
 def _restored(last: Entry, row: Row, following: Entry | None) -> Iterator[tuple[str, Row]]:
     delivery = delivery_of(row)
     if not isinstance(delivery, str):
-        to = route(delivery)
+        to = route_again(delivery)
         yield "webhook_id", row._replace(webhook_id=delivery.webhook_id)
         yield "originator_id", row._replace(originator_id=to.stream_id)
         yield "topic", row._replace(topic=to.topic)

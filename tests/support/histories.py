@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from domain.aggregates.factory import aggregate
-from domain.aggregates.routing import Route, route, route_of
+from domain.aggregates.routing import route_again
 from domain.delivery import Delivery, read_envelope
-from domain.look import Look, delivery_of, is_look
+from domain.look import Look, delivery_of
 from ledger.stream import Batch, Stream
 
 if TYPE_CHECKING:
@@ -69,16 +69,9 @@ def look_of(body: bytes) -> Look:
     return Look(kind=kind, business_id=business_id, at=at, endpoint="GET /", data=data, asked=asked)
 
 
-def routed(one: Delivery) -> Route:
-    """Find the stream of a delivery, or of a look, which is not signed."""
-    if one.webhook_signature or not is_look(read_envelope(one.body).type):
-        return route(one)
-    return route_of(look_of(one.body))
-
-
 def aggregates(deliveries: Iterable[Delivery]) -> dict[str, Aggregate]:
     """Append deliveries to their streams in this order, and give back what they add up to."""
-    arrived = [(one, routed(one)) for one in deliveries]
+    arrived = [(one, route_again(one)) for one in deliveries]
     batch = Batch(Stream(stream_id, 0) for stream_id in {to.stream_id for _, to in arrived})
     for one, to in arrived:
         batch.take(one, to)

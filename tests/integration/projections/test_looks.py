@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import pytest
@@ -21,7 +21,7 @@ from tests.support.projected import project
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ANN = {
+ANN: Final[dict[str, Any]] = {
     "customer_id": "cus_ann",
     "email": "ann@example.com",
     "name": "Ann",
@@ -31,7 +31,7 @@ PRICE = {"type": "recurring_price", "price": 900, "currency": "USD", "tax_inclus
 LOOKED = (NOON + timedelta(minutes=30)).isoformat()
 
 
-def look(kind: str, minute: int = 30, *, gone: bool = False, **data: str | object) -> Look:
+def look(kind: str, minute: int = 30, *, gone: bool = False, **data: object) -> Look:
     return Look(
         kind=kind,
         business_id="bus_1",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from domain.aggregates.catalogue import KINDS
 from domain.aggregates.factory import aggregate
-from domain.aggregates.routing import NOTICE, is_signed, route, route_of
+from domain.aggregates.routing import NOTICE, is_signed, route, route_again, route_of
 from domain.comparison import compare
 from domain.delivery import UnreadableError, read_envelope
 from domain.look import Look, data_of, delivery_of, is_look, topic_of
@@ -26,7 +26,6 @@ from tests.support.histories import (
     look_of,
     missed,
     of_one,
-    routed,
     said,
     seen,
 )
@@ -47,11 +46,11 @@ STATED = {"occurred_at", "created_at", "history", "refused", "settled", "folded_
 
 
 def subscribed(word: str, minute: int = 0, **data: object) -> Delivery:
-    return said(f"subscription.{word}", minute, **{"subscription_id": "sub_1", **data})
+    return said(f"subscription.{word}", minute, None, **{"subscription_id": "sub_1", **data})
 
 
 def looked(minute: int = 0, **data: object) -> Delivery:
-    return seen("subscription", minute, **{"subscription_id": "sub_1", **data})
+    return seen("subscription", minute, None, **{"subscription_id": "sub_1", **data})
 
 
 def one(*deliveries: Delivery) -> Any:  # noqa: ANN401 -- of any kind
@@ -287,7 +286,7 @@ def _merchant(seed: int) -> list[Delivery]:
 def _streams(deliveries: Iterable[Delivery]) -> dict[str, list[Delivery]]:
     streams: dict[str, list[Delivery]] = {}
     for told in deliveries:
-        streams.setdefault(routed(told).stream_id, []).append(told)
+        streams.setdefault(route_again(told).stream_id, []).append(told)
     return streams
 
 
