@@ -104,6 +104,10 @@ def _column(name: str, annotation: object) -> Column:
     return Column(name, type_, nullable=others == [type(None)])
 
 
+def _column_in(key: tuple[str, ...], column: Column) -> Column:
+    return column._replace(nullable=False) if column.name in key else column
+
+
 def of_entities(kind_name: str, *, table: str, key: tuple[str, ...]) -> ReadModel:
     """Make the read model that keeps one row for each entity of a kind."""
     kind = KINDS[kind_name]
@@ -122,7 +126,7 @@ def of_entities(kind_name: str, *, table: str, key: tuple[str, ...]) -> ReadMode
         columns=(
             Column("stream_id", "text"),
             Column("first_position", "bigint"),
-            *columns_of(kind.entity),
+            *(_column_in(key, column) for column in columns_of(kind.entity)),
         ),
         rows=rows,
         streams=streams,

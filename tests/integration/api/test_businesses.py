@@ -13,6 +13,7 @@ import pytest
 
 from api.queries.read_side import Rules
 from domain.aggregates.routing import NOTICE, route
+from domain.look import delivery_of
 from ledger.mapper import LedgerMapper
 from projections.live.projector import Projector
 from simulator import merchant
@@ -21,6 +22,7 @@ from tests.support.driven import Known, Question, questions
 from tests.support.histories import aggregates, delivery, said
 from tests.support.http_server import copied, served
 from tests.support.keys import client_with, made
+from tests.support.looks import catalogue, observe
 from tests.support.projected import project, record
 from tests.support.windmill import outbox, write_routes
 from workflows.outbox.follower import Outbox, begin
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from api.http.scopes import Scope
     from domain.delivery import Delivery
+    from domain.look import Look
 
 pytestmark = pytest.mark.long
 
@@ -59,7 +62,7 @@ OF_THE_LOG: Final = {
     "recorded_to",
 }
 """What tells of the log, and of when it is asked."""
-ERASURE_ID: Final = "raphus_erasure_"
+OUR_IDS: Final = ("raphus_erasure_", "raphus_look_")
 JOBS: Final = """
     UPDATE raphus.windmill_outbox SET state = 'parked', attempts = 1, created_at = '2026-05-01Z',
         problem = 'a problem of ' || stream_id;
@@ -87,6 +90,11 @@ def told_by(business_id: str) -> list[Delivery]:
             one = delivery(body, f"{one.webhook_id}{'_too' * is_notice}")
         said_of_it.append(one)
     return [*said_of_it, strange(business_id)]
+
+
+def looked_at(business_id: str) -> list[Look]:
+    """What Dodo's API says of it: of the second in other words."""
+    return catalogue(business_id, products=2, mark="foreign_" * (business_id == "bus_2"))
 
 
 def strange(business_id: str) -> Delivery:
@@ -118,6 +126,8 @@ def instance(conninfo: str, deliveries: list[Delivery], routes: Path) -> Iterato
     """Serve what has been recorded, with a parked job for every event."""
     begin(conninfo)
     record(conninfo, deliveries)
+    for business in dict.fromkeys(json.loads(one.body)["business_id"] for one in deliveries):
+        observe(conninfo, looked_at(business))
     project(conninfo)
     with psycopg.connect(conninfo, autocommit=True) as conn:
         while Outbox(conninfo, RoutesFile(routes)).take(conn, RoutesFile(routes).current()).events:
@@ -163,7 +173,8 @@ def asked(shared: Instance) -> list[Question]:
 
 def known() -> Known:
     told = [one for business in BUSINESSES for one in told_by(business)]
-    bodies = (json.loads(one.body) for one in told)
+    looks = [delivery_of(one, "") for business in BUSINESSES for one in looked_at(business)]
+    bodies = (json.loads(one.body) for one in [*told, *looks])
     # An id of several parts stands in no body, and one that things of two kinds have may be missed.
     things = [named for each in aggregates(told).values() for named in each.folded()]
     ids = (one.webhook_id for one in told)
@@ -179,8 +190,8 @@ def told(response: httpx.Response) -> tuple[int, object]:
 def without(node: Any) -> Any:  # noqa: ANN401 -- JSON
     if isinstance(node, dict):
         return {name: without(value) for name, value in node.items() if name not in OF_THE_LOG}
-    if isinstance(node, str) and node.startswith(ERASURE_ID):
-        return ERASURE_ID  # what follows is random
+    if isinstance(node, str) and node.startswith(OUR_IDS):
+        return OUR_IDS[0]  # what follows is random
     return [without(value) for value in node] if isinstance(node, list) else node
 
 

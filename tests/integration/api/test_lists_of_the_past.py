@@ -215,8 +215,10 @@ def test_each_filter_of_each_list_means_the_same_of_today_and_of_the_past(
 ) -> None:
     then = {} if days is None else {"as_of": text(UNTIL - timedelta(days=days))}
     instant = datetime.now(UTC) if days is None else UNTIL - timedelta(days=days)
-    lists = {name: everything(past.server, f"/v1/{name}", **then) for name in LISTINGS}
-    for resource, listing in LISTINGS.items():
+    # The merchant has no products: no webhook is about one.
+    listings = {name: listing for name, listing in LISTINGS.items() if name != "products"}
+    lists = {name: everything(past.server, f"/v1/{name}", **then) for name in listings}
+    for resource, listing in listings.items():
         for asked in listing.filters:
             meant = MEANINGS.get(asked.name) or has_the_value(asked.name)
             found = []

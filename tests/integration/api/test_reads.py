@@ -16,6 +16,7 @@ import pytest
 from projections.read_models.catalogue import LISTINGS
 from simulator import merchant
 from tests.support.http_server import Served, copied, served
+from tests.support.looks import catalogue, observe
 from tests.support.rebuilds import execute
 from tests.support.samples import Body, sample, samples
 from tests.support.waiting import until
@@ -30,6 +31,7 @@ ID_FIELD = {resource: listing.id_field for resource, listing in LISTINGS.items()
 def shop(cluster: str, template: str) -> Iterator[Served]:
     """A server that knows what happened to a small merchant; for tests that only read."""
     with copied(cluster, template) as conninfo, served(conninfo) as running:
+        observe(conninfo, catalogue("bus_demo"))
         position = "0"
         for occurrence in merchant(8, customers=6, until=UNTIL):
             position = running.deliver(occurrence.body, occurrence.webhook_id)

@@ -19,6 +19,7 @@ from ledger.application import Ledger
 from projections.read_models import timeline
 from projections.read_models.catalogue import LISTINGS
 from tests.support.histories import NOON, said
+from tests.support.looks import catalogue, observe
 from tests.support.projected import project, record, rows, simulated
 from tests.support.rebuilds import execute, replayed
 
@@ -79,6 +80,7 @@ def all_aggregates(conninfo: str) -> list[Aggregate]:
 def merchant(database: str) -> str:
     """Project a simulated merchant."""
     record(database, simulated(20))
+    observe(database, catalogue("bus_demo"))
     project(database)
     return database
 

@@ -59,7 +59,8 @@ def as_declared(columns: tuple[Column, ...]) -> list[tuple[str, str, bool]]:
 def test_a_tables_columns_and_key_are_those_of_its_read_model(
     database: str, model: ReadModel
 ) -> None:
-    assert columns(database, model.table) == as_declared(model.columns)
+    # What all kinds have since a migration stands at the end of tables that were there before.
+    assert sorted(columns(database, model.table)) == sorted(as_declared(model.columns))
     with psycopg.connect(database) as conn:
         assert conn.execute(KEY, [f"raphus.{model.table}"]).fetchone() == (list(model.key),)
 
@@ -72,7 +73,7 @@ def test_a_views_columns_are_the_fields_of_its_objects(
     database: str, view: str, resource: str
 ) -> None:
     declared = as_declared(columns_of(LISTINGS[resource].entity))
-    assert [c[:2] for c in columns(database, view)] == [c[:2] for c in declared]
+    assert sorted(c[:2] for c in columns(database, view)) == sorted(c[:2] for c in declared)
 
 
 def test_the_columns_of_customers_are_the_fields_of_a_customer(database: str) -> None:
