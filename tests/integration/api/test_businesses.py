@@ -29,7 +29,7 @@ from workflows.outbox.follower import Outbox, begin
 from workflows.routes.routes_file import RoutesFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     import httpx
@@ -122,11 +122,13 @@ class Instance(NamedTuple):
 
 
 @contextmanager
-def instance(conninfo: str, deliveries: list[Delivery], routes: Path) -> Iterator[Instance]:
-    """Serve what has been recorded, with a parked job for every event."""
+def instance(
+    conninfo: str, deliveries: list[Delivery], routes: Path, looked_into: Iterable[str] = ()
+) -> Iterator[Instance]:
+    """Serve what has been recorded, with a parked job for every event; of some there are looks."""
     begin(conninfo)
     record(conninfo, deliveries)
-    for business in dict.fromkeys(json.loads(one.body)["business_id"] for one in deliveries):
+    for business in looked_into:
         observe(conninfo, looked_at(business))
     project(conninfo)
     with psycopg.connect(conninfo, autocommit=True) as conn:
@@ -156,7 +158,10 @@ def shared(cluster: str, template: str, routes: Path) -> Iterator[Instance]:
     """A server of both businesses; the second is always heard first."""
     both = zip_longest(told_by("bus_2"), told_by("bus_1"))
     deliveries = [one for one in chain.from_iterable(both) if one is not None]
-    with copied(cluster, template) as conninfo, instance(conninfo, deliveries, routes) as running:
+    with (
+        copied(cluster, template) as conninfo,
+        instance(conninfo, deliveries, routes, BUSINESSES) as running,
+    ):
         yield running
 
 
@@ -176,7 +181,7 @@ def known() -> Known:
     looks = [delivery_of(one, "") for business in BUSINESSES for one in looked_at(business)]
     bodies = (json.loads(one.body) for one in [*told, *looks])
     # An id of several parts stands in no body, and one that things of two kinds have may be missed.
-    things = [named for each in aggregates(told).values() for named in each.folded()]
+    things = [named for each in aggregates([*told, *looks]).values() for named in each.folded()]
     ids = (one.webhook_id for one in told)
     return Known([*bodies, {"route": "all"}], ids=ids, things=things)
 
@@ -207,7 +212,7 @@ def test_it_is_answered_as_if_there_were_no_other(
     other = next(one for one in BUSINESSES if one != business)
     with (
         copied(cluster, template) as conninfo,
-        instance(conninfo, told_by(business), routes) as alone,
+        instance(conninfo, told_by(business), routes, [business]) as alone,
     ):
         answered = set()
         for question in asked:
