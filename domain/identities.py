@@ -169,7 +169,10 @@ def _of_customer(payload: Payload) -> _Named:
 
 _OF_THING: Final = _of_thing, ("customer",)
 _OF_CUSTOMER: Final = _of_customer, (*_SAID_AT_THE_TOP, "metadata")
-"""How whom a body names is read, and in which fields of `data` it stands."""
+"""How whom a body names is read, and in which fields of `data` it stands.
+
+Whoever says one of these fields says all of them: Dodo's API leaves none of them out.
+"""
 
 
 def _stretches(

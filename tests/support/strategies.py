@@ -172,6 +172,9 @@ def _looks(draw: DrawFn, kind: Kind, data: dict[str, object]) -> Delivery:
     if draw(st.integers(0, 3)) == 0:
         named = {name: str(data[name]) for name in (*kind.names, *kind.stream_fields)}
         return missed(kind.name, minute, look_id, **named)
+    if kind.name == "customer":
+        # Lists and single objects say all of who it is.
+        data = dict.fromkeys(("email", "name", "phone_number", "metadata")) | data
     if kind.status_field and draw(st.booleans()):
         statuses = [*_STATUSES[kind.name], *_ODD_STATUSES]
         data = data | {kind.status_field: draw(st.sampled_from(statuses))}
