@@ -15,8 +15,18 @@ if TYPE_CHECKING:
 
 DELAY_MAX: Final = timedelta(seconds=60)
 """Dodo delivers within seconds: what took longer was retried, replayed, held up or loaded."""
+MISSING_AFTER: Final = timedelta(hours=28)
+"""Dodo sends a webhook again for about 27 hours (docs/dodo.md, section 1): then it is missing."""
 PAUSE_MAX: Final = timedelta(hours=1)
 """What is recorded together has no longer pauses between two facts."""
+
+
+def missing_from(due: datetime) -> datetime | None:
+    """Return from when on what was due then is missing; None where no time is so late."""
+    try:
+        return due + MISSING_AFTER
+    except OverflowError:
+        return None
 
 
 class Arrival(NamedTuple):

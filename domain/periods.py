@@ -78,7 +78,7 @@ Values: TypeAlias = "tuple[object, ...]"
 _CUSTOMER_ID: Final = "customer_id"
 Reader: TypeAlias = "Callable[[Payload], object]"
 
-_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
+FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "subscription": {
         "product_ids": "product_id",
         "amount": "recurring_pre_tax_amount",
@@ -147,7 +147,7 @@ class _Path:
 
 
 def _path(kind: Kind) -> _Path:
-    sources, names = _FIELDS[kind.name], Period.__struct_fields__
+    sources, names = FIELDS[kind.name], Period.__struct_fields__
     links = {name: kind.links[name] for name in LINKED_BY if name in kind.links}
     if kind.id_field == _CUSTOMER_ID:
         links[_CUSTOMER_ID] = kind.id_of

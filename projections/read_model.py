@@ -53,6 +53,21 @@ class Column(NamedTuple):
     nullable: bool = False
 
 
+@dataclass(frozen=True)
+class Grouped:
+    """How rows follow from several aggregates: from what these have in another read model.
+
+    Rows of the table `source` that have equal values in the columns of `group` make up a group, and
+    so do the rows that follow from them, which have these columns, too. `select` selects the rows,
+    in the order of their table's columns, from `{source}`, of which `{among}` is a condition on
+    `s`: that a row is of a group that is asked for.
+    """
+
+    source: str
+    group: tuple[str, ...]
+    select: str
+
+
 def _never(_aggregate: Aggregate, _webhook_ids: AbstractSet[str]) -> bool:
     return False
 
@@ -66,7 +81,8 @@ class ReadModel:
     parts of the ids of the streams that have rows here. `since` leaves out rows that events under
     these webhook-ids cannot have changed. No further event takes a key away, unless `loses`
     tells that events under these webhook-ids may have: then the rows of the stream stand in place
-    of those that it had.
+    of those that it had. Where rows are `grouped` instead, a statement gives them: then no stream
+    has any of its own.
     """
 
     table: str
@@ -76,10 +92,16 @@ class ReadModel:
     streams: frozenset[str]
     since: Callable[[Aggregate, AbstractSet[str]], list[Row]] | None = None
     loses: Callable[[Aggregate, AbstractSet[str]], bool] = _never
+    grouped: Grouped | None = None
 
     def touched(self, aggregate: Aggregate, webhook_ids: AbstractSet[str]) -> list[Row]:
         """Return the rows that events under these webhook-ids may have changed."""
         return self.since(aggregate, webhook_ids) if self.since else self.rows(aggregate)
+
+
+def no_rows(_aggregate: Aggregate) -> list[Row]:
+    """Return nothing: for a read model whose rows are grouped."""
+    return []
 
 
 def columns_of(struct: type[msgspec.Struct]) -> tuple[Column, ...]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Literal
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from domain.aggregates.subscription import SubscriptionEntity
+from domain.aggregates.subscription import SubscriptionEntity, due_at
 from domain.entity import spoken
+from domain.lateness import missing_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from domain.access.holding import Holding
     from domain.entity import Entity
-
-OVERDUE_AFTER: Final = timedelta(hours=28)
-"""Dodo sends a webhook again for about 27 hours (docs/dodo.md, section 1): then it is missing."""
 
 
 class Doubt(msgspec.Struct, frozen=True):
@@ -65,9 +63,11 @@ def overdue(entity: Entity, at: datetime) -> datetime | None:
     """Return the instant by which a webhook about a subscription should have come, and has not."""
     if not isinstance(entity, SubscriptionEntity):
         return None
-    due = None
-    if entity.status == "active" and not entity.on_demand:
-        due = entity.next_billing_date
-    elif entity.status == "past_due":
-        due = entity.past_due_ends_at
-    return due if due is not None and at - due > OVERDUE_AFTER else None
+    due = due_at(
+        entity.status,
+        on_demand=entity.on_demand,
+        next_billing_date=entity.next_billing_date,
+        past_due_ends_at=entity.past_due_ends_at,
+    )
+    missing = None if due is None else missing_from(due)
+    return due if missing is not None and at >= missing else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import msgspec
 
@@ -194,7 +194,23 @@ def billing_country(payload: Payload) -> str | None:
 _read_billing = reader_of("billing", _Billing)
 
 
-def given_back(refund: RefundEntity, currency: str | None) -> tuple[int, str | None]:
+class GivesBack(Protocol):
+    """What tells of a refund what it gives back: the refund itself, or what was known of it."""
+
+    @property
+    def status(self) -> str | None:
+        """Where it stands."""
+
+    @property
+    def amount(self) -> int | None:
+        """How much, in minor units."""
+
+    @property
+    def currency(self) -> str | None:
+        """Of what; None: of the payment's."""
+
+
+def given_back(refund: GivesBack, currency: str | None) -> tuple[int, str | None]:
     """Return what a refund gives back in a currency, in minor units; if nothing, why."""
     if refund.status != "succeeded":
         status = refund.status

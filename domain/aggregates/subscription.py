@@ -179,6 +179,23 @@ def counts_as_active(status: str | None, past_due_ends_at: datetime | None, at: 
     return status == "active" or in_grace
 
 
+def due_at(
+    status: str | None,
+    *,
+    on_demand: bool | None,
+    next_billing_date: datetime | None,
+    past_due_ends_at: datetime | None,
+) -> datetime | None:
+    """Return when something must be heard of a subscription: a renewal, its failure or an end.
+
+    None where nothing is due. What is charged on demand has no date that says so
+    (docs.dodopayments.com/features/subscription, "Subscription States" and "Grace Period").
+    """
+    if status == "active" and not on_demand:
+        return next_billing_date
+    return past_due_ends_at if status == "past_due" else None
+
+
 SUBSCRIPTION = Kind(
     MACHINE,
     SubscriptionEntity,

@@ -11,6 +11,7 @@ from ledger.following.checkpoint import ProjectionTracking
 from ledger.following.homes import settle
 from ledger.following.pages import PAGE_EVENTS_MAX, histories, whole_histories
 from ledger.following.taking import PageLimits, take
+from projections.live.regrouping import Regrouping
 from projections.live.upsert import Replacement
 from projections.read_models.catalogue import READ_MODELS
 from projections.read_models.timeline import TIMELINE, entries_after
@@ -58,6 +59,12 @@ class Projector:
         self._tracking = ProjectionTracking()
         self._adopted_to = 0
         self._replacements = [Replacement(model, schema) for model in models]
+        by_table = {model.table: model for model in models}
+        self._regroupings = [
+            Regrouping(model, by_table[model.grouped.source], schema)
+            for model in models
+            if model.grouped is not None
+        ]
 
     def project(self, conn: Connection[Any], events_max: int = PAGE_EVENTS_MAX) -> Projected | None:
         """Project the next page; None at the end of the log, or while a rebuild holds it.
@@ -134,10 +141,18 @@ class Projector:
         staged: Mapping[str, Sequence[Row]],
         losing: Mapping[str, Sequence[str]],
     ) -> None:
+        # What a row that goes away was in a group with is known before it goes.
+        touched = [
+            one.groups(conn, losing[one.source]) | one.groups_of(staged[one.source])
+            for one in self._regroupings
+        ]
         for replacement in self._replacements:
             table = replacement.model.table
             if staged[table] or losing[table]:
                 replacement.write(conn, staged[table], losing[table])
+        for regrouping, groups in zip(self._regroupings, touched, strict=True):
+            if groups:
+                regrouping.write(conn, groups)
 
     def adopt_all(self, conn: Connection[Any]) -> None:
         """Do the same to the checkpoint, whoever else holds it in between."""

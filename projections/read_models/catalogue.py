@@ -17,9 +17,10 @@ from projections.read_models import (
     refunds,
     subscriptions,
 )
-from projections.read_models.customer_records import CUSTOMER_RECORDS
+from projections.read_models.anomaly_spans import ANOMALY_SPANS
 from projections.read_models.holdings import HOLDINGS
 from projections.read_models.identities import IDENTITIES
+from projections.read_models.joint_anomalies import JOINT_ANOMALIES
 from projections.read_models.periods import PERIODS
 from projections.read_models.timeline import TIMELINE
 
@@ -43,6 +44,8 @@ READ_MODELS: Final[tuple[ReadModel, ...]] = (
     CUSTOMER_RECORDS,
     TIMELINE,
     PERIODS,
+    ANOMALY_SPANS,
+    JOINT_ANOMALIES,
     IDENTITIES,
     HOLDINGS,
 )

@@ -71,6 +71,8 @@ def rebuild(
 ) -> Rebuilt:
     """Write read models anew from the log, compare, and unless `check` make the live ones equal.
 
+    What is grouped is rebuilt with what it follows from, whichever of them is asked for.
+
     `progress` is called with the phase, and how much of how much is done. It may raise, to
     cancel: up to its last call nothing has changed.
 
@@ -80,7 +82,7 @@ def rebuild(
             that they have followed.
         psycopg.Error: the database went away; nothing has changed.
     """
-    staging = Staging(SCHEMA, models)
+    staging = Staging(SCHEMA, _together(models))
     with connect(conninfo, WORKING, "raphus-rebuild") as conn:
         conn.execute(SETTINGS)
         _be_alone(conn)
@@ -101,6 +103,14 @@ def rebuild(
         finally:
             if not conn.closed:
                 staging.drop(conn)
+
+
+def _together(models: Sequence[ReadModel]) -> list[ReadModel]:
+    asked = {model.table for model in models}
+    for model in READ_MODELS:
+        if model.grouped and asked & {model.table, model.grouped.source}:
+            asked |= {model.table, model.grouped.source}
+    return [model for model in READ_MODELS if model.table in asked]
 
 
 def drop_leftovers(conn: psycopg.Connection[Any]) -> None:

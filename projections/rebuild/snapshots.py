@@ -30,7 +30,7 @@ KEPT_S: Final = 3_600
 """One that was not used for so long is dropped."""
 FOLD: Final = "fold"
 _PREFIX: Final = "raphus_known_"
-_VIEWS: Final = ("customer_objects", "customer_identities", "customers")
+_VIEWS: Final = ("customer_objects", "customer_identities", "customers", "anomalies")
 """What queries read beside the tables, in the order in which one is made of the other."""
 
 _USE: Final = """
@@ -148,6 +148,7 @@ def _fold(conninfo: str, staging: Staging, position: int, progress: Progress) ->
 def _finish(conn: psycopg.Connection[Any], staging: Staging, position: int) -> None:
     with conn.transaction():
         for model in staging.models:
+            staging.fill(conn, model)
             conn.execute(SQL("ANALYZE {}").format(Identifier(staging.schema, model.table)))
         for name in _VIEWS:
             # Written without schemas, a view's text fits every schema.

@@ -13,6 +13,7 @@ from psycopg.types.json import set_json_dumps
 from domain.aggregates.factory import aggregate
 from ledger.mapper import COLUMN_TYPES, COLUMNS, LedgerMapper
 from postgres.connections import WORKING, connect
+from projections.live.regrouping import filling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,11 +55,27 @@ class Staging:
             conn.execute(statement.format(staged, live, indexes))
 
     def index(self, conn: Connection[Any], model: ReadModel) -> None:
-        """Add the key of one table, by which rows are replaced and compared."""
+        """Add the key of one table, by which rows are replaced and compared.
+
+        What makes up groups is found by these, too. Rows that are grouped are written first.
+        """
         table = Identifier(self.schema, model.table)
+        self.fill(conn, model)
         key = SQL(", ").join(map(Identifier, model.key))
         conn.execute(SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(table, key))
+        for group in self._groups_of(model):
+            columns = SQL(", ").join(map(Identifier, group))
+            conn.execute(SQL("CREATE INDEX ON {} ({})").format(table, columns))
         conn.execute(SQL("ANALYZE {}").format(table))
+
+    def fill(self, conn: Connection[Any], model: ReadModel) -> None:
+        """Write the rows of one table, if they are grouped, from the table that they follow from."""
+        if model.grouped is not None:
+            conn.execute(filling(model, self.schema))
+
+    def _groups_of(self, model: ReadModel) -> set[tuple[str, ...]]:
+        tables = ((one.grouped, {one.table, one.grouped.source}) for one in self.models if one.grouped)
+        return {grouped.group for grouped, pair in tables if model.table in pair}
 
     def drop(self, conn: Connection[Any]) -> None:
         """Remove everything."""

@@ -1,0 +1,1 @@
+"""What is wrong, and from when until when: the rules, over one aggregate or several."""

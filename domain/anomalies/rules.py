@@ -1,0 +1,273 @@
+"""The rules over one aggregate, in one table: what each asks of a thing, and since when it is so.
+
+A rule that is an anomaly by itself, and one that is half of one over several aggregates, are told
+alike: the other half finds it by what it is `about`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+
+from domain.aggregates.catalogue import KINDS
+from domain.aggregates.notice import Notice
+from domain.aggregates.routing import NOTICE
+from domain.aggregates.subscription import MACHINE as SUBSCRIPTION
+from domain.aggregates.subscription import due_at
+from domain.anomalies.situation import Situation, situations
+from domain.anomalies.span import Evidence, Named, Span
+from domain.lateness import missing_from
+from domain.state_machine import Verdict
+from domain.stream_id import stream_id
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.aggregate import Aggregate
+
+LIVE: Final = "live"
+"""A subscription counts as active; it is about its customer and product."""
+ENDED: Final = "ended"
+"""A subscription has ended for good; it is about itself."""
+HEARD: Final = "heard"
+"""A subscription has been heard of; it is about itself."""
+PAID: Final = "paid"
+"""A payment has succeeded and was not given back; it is about a subscription that it names."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """From when on a condition holds, if nothing else happens, and on what evidence.
+
+    It is not before the situation begins that it is told of, and ends with it, or at `ends`.
+    """
+
+    at: datetime
+    evidence: Evidence
+    about: str = ""
+    ends: datetime | None = None
+    began_at: datetime | None = None
+    objects: tuple[Named, ...] = ()
+
+
+Opens: TypeAlias = "Callable[[Situation], Iterable[Opening]]"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One condition: its code, the kinds of things that it is asked of, and what it asks."""
+
+    code: str
+    kinds: frozenset[str]
+    opens: Opens
+
+
+def _due(one: Situation, status: str, field: str) -> Iterator[Opening]:
+    if one.status != status:
+        return
+    due = due_at(
+        status,
+        on_demand=one.read("on_demand"),
+        next_billing_date=one.read("next_billing_date"),
+        past_due_ends_at=one.read("past_due_ends_at"),
+    )
+    if due is not None and (opens := missing_from(due)) is not None:
+        fields = {"status": status, field: _written(due)}
+        yield Opening(opens, one.evidence(one.fact, **fields))
+
+
+def _overdue(one: Situation) -> Iterator[Opening]:
+    return _due(one, "active", "next_billing_date")
+
+
+def _grace_ended(one: Situation) -> Iterator[Opening]:
+    return _due(one, "past_due", "past_due_ends_at")
+
+
+def _drift(one: Situation) -> Iterator[Opening]:
+    if one.drifting is not None and (opens := missing_from(one.drifting.occurred_at)) is not None:
+        fields = {"observed_status": one.observed_status, "folded_status": one.folded_status}
+        yield Opening(opens, one.evidence(one.drifting, **fields))
+
+
+def _gap(one: Situation) -> Iterator[Opening]:
+    if one.partial is not None:
+        evidence = one.evidence(one.partial, history="partial")
+        yield Opening(one.partial.occurred_at, evidence)
+
+
+def _refused(one: Situation) -> Iterator[Opening]:
+    if one.refused is not None:
+        evidence = one.evidence(one.refused, folded_status=one.folded_status)
+        yield Opening(one.refused.occurred_at, evidence)
+
+
+def _after_end(one: Situation) -> Iterator[Opening]:
+    if one.contradicted is not None:
+        fields = {"status": one.status, "folded_status": one.folded_status}
+        yield Opening(one.contradicted.occurred_at, one.evidence(one.contradicted, **fields))
+
+
+def _over_refunded(one: Situation) -> Iterator[Opening]:
+    total = one.amount
+    if total is not None and one.refunded > total:
+        fields = {"total_amount": total, "refunded_amount": one.refunded}
+        yield Opening(one.since, one.evidence(one.fact, **fields))
+
+
+def _live(one: Situation) -> Iterator[Opening]:
+    product_id, ends = one.read("product_id"), None
+    if one.status == "past_due":
+        ends = one.read("past_due_ends_at")
+    elif one.status != "active":
+        return
+    if one.customer_id is not None and product_id is not None:
+        about = stream_id("customer", one.customer_id, product_id)
+        evidence = one.evidence(one.fact, status=one.status, product_id=product_id)
+        yield Opening(one.since, evidence, about, ends)
+
+
+def _ended(one: Situation) -> Iterator[Opening]:
+    if one.status in SUBSCRIPTION.final:
+        evidence = one.evidence(one.fact, status=one.status)
+        yield Opening(one.since, evidence, stream_id("subscription", one.id))
+
+
+def _heard(one: Situation) -> Iterator[Opening]:
+    evidence = one.evidence(one.fact, status=one.status)
+    yield Opening(one.since, evidence, stream_id("subscription", one.id))
+
+
+def _paid(one: Situation) -> Iterator[Opening]:
+    amount = one.amount
+    is_back = amount is not None and 0 < amount <= one.refunded
+    if one.status != "succeeded" or is_back:
+        return
+    for subscription_id in one.named:
+        fields = {"status": one.status, "subscription_id": subscription_id}
+        yield Opening(
+            one.since,
+            one.evidence(one.fact, **fields),
+            stream_id("subscription", subscription_id),
+            began_at=one.created_at,
+            objects=(Named("subscription", subscription_id),),
+        )
+
+
+_OF_SUBSCRIPTION: Final = frozenset({"subscription"})
+_OF_PAYMENT: Final = frozenset({"payment"})
+_OF_ALL: Final = frozenset(KINDS)
+RULES: Final = (
+    Rule("overdue", _OF_SUBSCRIPTION, _overdue),
+    Rule("grace_ended", _OF_SUBSCRIPTION, _grace_ended),
+    Rule("drift", _OF_ALL, _drift),
+    Rule("gap", _OF_ALL, _gap),
+    Rule("refused", _OF_ALL, _refused),
+    Rule("after_end", _OF_ALL, _after_end),
+    Rule("over_refunded", _OF_PAYMENT, _over_refunded),
+    Rule(LIVE, _OF_SUBSCRIPTION, _live),
+    Rule(ENDED, _OF_SUBSCRIPTION, _ended),
+    Rule(HEARD, _OF_SUBSCRIPTION, _heard),
+    Rule(PAID, _OF_PAYMENT, _paid),
+)
+"""Every rule over one aggregate. What each code means is told in `domain.anomalies.catalogue`."""
+UNREADABLE: Final = "unreadable"
+"""The one rule that asks no thing: of a webhook that should have told of one."""
+_OF_KIND: Final = {
+    kind: tuple(rule for rule in RULES if kind in rule.kinds) for kind in (*KINDS, NOTICE)
+}
+
+
+def spans(aggregate: Aggregate) -> list[Span]:
+    """Return from when until when each rule's condition holds of what a stream is about, in order.
+
+    At every instant, those that have opened and not settled are what the facts up to it add up to.
+    """
+    if isinstance(aggregate, Notice):
+        return list(_unreadable(aggregate))
+    found = [
+        span
+        for of_one in situations(aggregate)
+        for rule in _OF_KIND[of_one[0].kind.name]
+        for span in _of_rule(rule, aggregate.business_id, of_one)
+    ]
+    return sorted(found, key=attrgetter("opened_at", "code", "kind", "id", "about"))
+
+
+def _of_rule(rule: Rule, business_id: str, of_one: list[Situation]) -> Iterator[Span]:
+    running: dict[str, Span] = {}
+    for one in of_one:
+        for opening in rule.opens(one):
+            start, end = max(opening.at, one.since), _earlier(one.until, opening.ends)
+            if end is not None and start >= end:
+                continue
+            run = running.get(opening.about)
+            if run is None or run.settled_at != start:
+                if run is not None:
+                    yield run
+                run = _begun(rule, business_id, one, opening, start)
+            running[opening.about] = msgspec.structs.replace(run, settled_at=end)
+    yield from running.values()
+
+
+def _begun(
+    rule: Rule, business_id: str, one: Situation, opening: Opening, start: datetime
+) -> Span:
+    return Span(
+        code=rule.code,
+        kind=one.kind.name,
+        id=one.id,
+        business_id=business_id,
+        about=opening.about,
+        customer_id=one.customer_id,
+        opened_at=start,
+        settled_at=None,
+        began_at=opening.began_at,
+        amount=one.amount,
+        currency=one.currency,
+        objects=(Named(one.kind.name, one.id), *opening.objects),
+        evidence=(opening.evidence,),
+    )
+
+
+def _unreadable(notice: Notice) -> Iterator[Span]:
+    for entry in notice.timeline():
+        if entry.verdict is not Verdict.REFUSED:
+            continue
+        occurred_at = entry.occurred_at or entry.recorded_at
+        # Bodies under one webhook-id may name several businesses: then it is no one's alone.
+        business_id = notice.business_id if len(notice.events) == 1 else ""
+        yield Span(
+            code=UNREADABLE,
+            kind=NOTICE,
+            id=entry.id,
+            business_id=business_id,
+            customer_id=None,
+            opened_at=occurred_at,
+            settled_at=None,
+            amount=None,
+            currency=None,
+            objects=(Named(NOTICE, entry.id),),
+            evidence=(
+                Evidence(
+                    NOTICE,
+                    entry.id,
+                    entry.webhook_id,
+                    entry.type,
+                    occurred_at,
+                    {"problem": entry.reason},
+                ),
+            ),
+        )
+
+
+def _earlier(end: datetime | None, other: datetime | None) -> datetime | None:
+    return min(filter(None, (end, other)), default=None)
+
+
+def _written(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")

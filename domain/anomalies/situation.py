@@ -1,0 +1,207 @@
+"""What was known of a thing from one fact to the next: what the rules over one aggregate ask."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from domain.aggregates.catalogue import KINDS
+from domain.aggregates.payment import given_back, subscriptions
+from domain.anomalies.span import Evidence
+from domain.field_readers import instant
+from domain.periods import FIELDS
+from domain.state_machine import Standing, Verdict
+from domain.timeline import ahead, place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from domain.aggregate import Aggregate
+    from domain.anomalies.span import Said
+    from domain.entity import Kind, Observation
+    from domain.payload import Payload
+    from domain.timeline import Entry, Fact, Folded
+
+
+class Situation(NamedTuple):
+    """What was known of a thing from `since` up to, but not at, `until`; None is until now.
+
+    Nothing of it changes within. `status` is as an entity has it, `payload` what Dodo said last,
+    in the newest `fact`, and `named` the subscriptions that a payment is for. `drifting` to
+    `contradicted` are the facts since which, without a break, the last
+    observation and the folded state differ; something is missing before; a fact that is no valid
+    transition stands uncorrected; Dodo contradicts an end. `refunded` is what the refunds of a
+    payment give back.
+    """
+
+    kind: Kind
+    id: str
+    since: datetime
+    until: datetime | None
+    status: str | None
+    folded_status: str | None
+    observed_status: str | None
+    payload: Payload
+    fact: Fact
+    created_at: datetime
+    customer_id: str | None
+    named: tuple[str, ...]
+    drifting: Fact | None
+    partial: Fact | None
+    refused: Fact | None
+    contradicted: Fact | None
+    refunded: int = 0
+
+    def read(self, field: str) -> Any:  # noqa: ANN401 -- as the entity declares it
+        """Read a field of the entity from the newest observation."""
+        return self.kind.readers[field](getattr(self.payload, field))
+
+    @property
+    def amount(self) -> int | None:
+        """How much it is about, in minor units."""
+        return self._money("amount")
+
+    @property
+    def currency(self) -> str | None:
+        """What these units are of."""
+        return self._money("currency")
+
+    def _money(self, field: str) -> Any:  # noqa: ANN401
+        name = FIELDS[self.kind.name].get(field)
+        return None if name is None else self.read(name)
+
+    def evidence(self, fact: Fact, **fields: Said) -> Evidence:
+        """Name a fact of the thing as what something rests on."""
+        return Evidence(
+            self.kind.name,
+            self.id,
+            fact.webhook_id,
+            f"{self.kind.name}.{fact.word}",
+            fact.occurred_at,
+            fields,
+        )
+
+
+def situations(aggregate: Aggregate) -> Iterator[list[Situation]]:
+    """Give the situations of each thing that the stream is about, in order, without holes."""
+    own = {
+        named: list(_of_thing(KINDS[named[0]], named[1], folded))
+        for named, folded in aggregate.folded().items()
+    }
+    refunds = [found for (kind, _), found in own.items() if kind == "refund"]
+    for (kind, _), found in own.items():
+        yield list(_with_refunds(found, refunds)) if kind == "payment" and refunds else found
+
+
+class _Standings:
+    """Where a thing stands, fact by fact, and since when something about it is odd."""
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+        self._observed: Standing | None = None
+        self.status: str | None = None
+        self.customer_id: str | None = None
+        self.named: tuple[str, ...] = ()
+        self.drifting: Fact | None = None
+        self.partial: Fact | None = None
+        self.refused: Fact | None = None
+        self.contradicted: Fact | None = None
+        self._gaps = False
+
+    @property
+    def observed_status(self) -> str | None:
+        """What Dodo said last."""
+        return self._observed.status if self._observed else None
+
+    def take(
+        self,
+        fact: Fact,
+        entry: Entry,
+        standing: Standing,
+        led: Standing | None,
+        observations: list[Observation],
+    ) -> None:
+        """Go on by one fact, after which machine and anomalies stand here."""
+        said: Standing | None = None
+        for observation in observations:
+            said = said if observation.standing.status is None else observation.standing
+            link = self._kind.links.get("customer_id")
+            self.customer_id = (link and link(observation.payload)) or self.customer_id
+            if self._kind.name == "payment":
+                self.named = subscriptions(observation.payload) or self.named
+        self._observed = said or self._observed
+        seen = standing if self._observed is None else place(self._kind, standing, self._observed)
+        followed = ahead(self._kind, standing, led, self._observed)
+        self.status = followed.status
+        told = followed == seen and seen.status in self._kind.machine.unheralded
+        drifts = seen != standing and seen.status is not None and not told
+        self.drifting = _kept(self.drifting, fact, holds=drifts)
+        self._gaps = self._gaps or entry.gap
+        self.partial = _kept(self.partial, fact, holds=self._gaps or standing.status is None)
+        ends = led is not None and followed.status != standing.status
+        self.contradicted = _kept(self.contradicted, fact, holds=ends)
+        agrees = said is not None and place(self._kind, standing, said) == standing
+        if entry.verdict is Verdict.REFUSED and not agrees:
+            self.refused = self.refused or fact
+        elif agrees and entry.verdict is not Verdict.REFUSED:
+            self.refused = None
+
+
+def _kept(since: Fact | None, fact: Fact, *, holds: bool) -> Fact | None:
+    return (since or fact) if holds else None
+
+
+def _of_thing(kind: Kind, entity_id: str, folded: Folded) -> Iterator[Situation]:
+    now = _Standings(kind)
+    ends = [*(fact.occurred_at for fact in folded.facts[1:]), None]
+    steps = zip(folded.steps(), folded.entries, ends, strict=True)
+    for (fact, standing, led, observations), entry, until in steps:
+        now.take(fact, entry, standing, led, observations)
+        if until != fact.occurred_at:
+            yield Situation(
+                kind,
+                entity_id,
+                fact.occurred_at,
+                until,
+                now.status,
+                standing.status,
+                now.observed_status,
+                observations[-1].payload,
+                fact,
+                instant(observations[-1].payload.created_at) or folded.facts[0].occurred_at,
+                now.customer_id,
+                now.named,
+                now.drifting,
+                now.partial,
+                now.refused,
+                now.contradicted,
+            )
+
+
+def _with_refunds(
+    payment: list[Situation], refunds: list[list[Situation]]
+) -> Iterator[Situation]:
+    """Part the situations of a payment where something of its refunds changes, and add them up."""
+    moves = sorted(
+        (one.since, number, one) for number, of_one in enumerate(refunds) for one in of_one
+    )
+    places = [since for since, _, _ in moves]
+    for one in payment:
+        first, last = bisect_right(places, one.since), _place_of(one.until, places)
+        back: dict[int, int] = {}
+        for _, number, refund in moves[:first]:
+            back[number] = given_back(refund, one.currency)[0]
+        total, since = sum(back.values()), one.since
+        for at, number, refund in moves[first:last]:
+            if at != since:
+                yield one._replace(since=since, until=at, refunded=total)
+                since = at
+            given = given_back(refund, one.currency)[0]
+            total += given - back.get(number, 0)
+            back[number] = given
+        yield one._replace(since=since, refunded=total)
+
+
+def _place_of(end: datetime | None, places: list[datetime]) -> int:
+    return len(places) if end is None else bisect_left(places, end)
