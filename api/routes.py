@@ -13,6 +13,7 @@ from api.http.questions import Query
 from api.http.responses import JSON, Content, encode
 from api.openapi import document
 from api.resources.access import GET_ACCESS
+from api.resources.anomalies import LIST_ANOMALIES
 from api.resources.customers import GET_CUSTOMER, GET_CUSTOMER_TIMELINE
 from api.resources.customers_list import LIST_CUSTOMERS
 from api.resources.erasures import ERASE, LIST_ERASURES
@@ -47,6 +48,7 @@ OPERATIONS: Final[tuple[Operation[Services, Any, object], ...]] = (
     GET_CUSTOMER_STATE,
     GET_CUSTOMER,
     GET_ACCESS,
+    LIST_ANOMALIES,
     LIST_REFUSALS,
     LIST_EVENTS,
     GET_EVENT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cli.rendering.anomalies import show_anomalies
 from cli.rendering.customers import show_customers
 from cli.rendering.objects import show_objects
 from cli.rendering.tables import show_line
@@ -13,6 +14,7 @@ from cli.rendering.words import past
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from api.answers.anomalies import Anomaly
     from api.http.pagination import Page
     from api.http.questions import Past
     from domain.customer import Customer
@@ -45,6 +47,13 @@ def show_refusals_page(console: Console, page: Page[Entry], query: Past) -> None
     """Show a page of refused facts."""
     _show_head(console, query)
     show_happenings(console, page.items, {})
+    _show_next(console, page)
+
+
+def show_anomalies_page(console: Console, page: Page[Anomaly], query: Past) -> None:
+    """Show a page of what is wrong."""
+    _show_head(console, query)
+    show_anomalies(console, page.items)
     _show_next(console, page)
 
 

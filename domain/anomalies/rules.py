@@ -19,7 +19,7 @@ from domain.aggregates.routing import NOTICE
 from domain.aggregates.subscription import MACHINE as SUBSCRIPTION
 from domain.aggregates.subscription import due_at
 from domain.anomalies.situation import Situation, situations
-from domain.anomalies.span import Evidence, Named, Span
+from domain.anomalies.span import Testimony, Named, Span
 from domain.lateness import missing_from
 from domain.state_machine import Verdict
 from domain.stream_id import stream_id
@@ -47,7 +47,7 @@ class Opening:
     """
 
     at: datetime
-    evidence: Evidence
+    evidence: Testimony
     about: str = ""
     ends: datetime | None = None
     began_at: datetime | None = None
@@ -253,7 +253,7 @@ def _unreadable(notice: Notice) -> Iterator[Span]:
             currency=None,
             objects=(Named(NOTICE, entry.id),),
             evidence=(
-                Evidence(
+                Testimony(
                     NOTICE,
                     entry.id,
                     entry.webhook_id,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from domain.aggregates.catalogue import KINDS
 from domain.aggregates.payment import given_back, subscriptions
-from domain.anomalies.span import Evidence
+from domain.anomalies.span import Testimony
 from domain.field_readers import instant
 from domain.periods import FIELDS
 from domain.state_machine import Standing, Verdict
@@ -71,9 +71,9 @@ class Situation(NamedTuple):
         name = FIELDS[self.kind.name].get(field)
         return None if name is None else self.read(name)
 
-    def evidence(self, fact: Fact, **fields: Said) -> Evidence:
+    def evidence(self, fact: Fact, **fields: Said) -> Testimony:
         """Name a fact of the thing as what something rests on."""
-        return Evidence(
+        return Testimony(
             self.kind.name,
             self.id,
             fact.webhook_id,

@@ -17,7 +17,7 @@ class Named(msgspec.Struct, frozen=True):
     id: str
 
 
-class Evidence(msgspec.Struct, frozen=True):
+class Testimony(msgspec.Struct, frozen=True):
     """A webhook that an anomaly rests on, and what follows from it: fields, each with its value.
 
     Times are RFC 3339 in UTC.
@@ -54,4 +54,4 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     amount: int | None
     currency: str | None
     objects: tuple[Named, ...]
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[Testimony, ...]

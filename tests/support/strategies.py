@@ -28,6 +28,10 @@ _FLAGS = st.sampled_from([True, False, "true", None])
 _INTEGERS = st.sampled_from([1, 2, 1.0, True, "1", None, 2**63])
 _IDS = st.sampled_from(["x_1", "x_2", "", None, 5])
 _INSTANTS = st.sampled_from(["2026-04-01T00:00:00Z", "2026-04-02T02:00:00+02:00", "never"])
+_DATES = _INSTANTS | st.sampled_from(
+    ["2026-05-01T12:02:00Z", "2026-04-30T08:01:00Z", "2026-04-30T08:03:00Z", "9999-12-31T00:00:00Z"]
+)
+"""Instants in the past, among the facts, and 28 hours before facts."""
 _METADATA = st.sampled_from(
     [None, {}, {"user_id": "42"}, {"user_id": 42, "plan": "pro"}, {"user_id": [], "x": True}, "x"]
 )
@@ -92,7 +96,8 @@ _FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "trial_period_days": _INTEGERS,
         "on_demand": st.sampled_from([True, False, 1, 0]),
         "expires_at": _INSTANTS,
-        "past_due_ends_at": _INSTANTS,
+        "next_billing_date": _DATES,
+        "past_due_ends_at": _DATES,
     },
     "payment": {"product_cart": _CARTS, "total_amount": _INTEGERS, "currency": _CURRENCIES},
     "refund": {"amount": _INTEGERS, "currency": _CURRENCIES},

@@ -1,0 +1,175 @@
+"""What is wrong at an instant, of one aggregate or of several; and businesses that went silent."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from domain.aggregates.erasure import ERASURE
+from domain.anomalies.span import Testimony, Named
+from postgres.statement import Statement
+from projections.bound import of_business
+from projections.listing import Moment, StorableText
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SILENT: Final = "silent"
+BUSINESS: Final = "business"
+"""The kind of what is silent, which is no thing of Dodo's that a webhook is about."""
+FILTERS: Final = ("code", "kind", "customer_id", "business_id")
+"""What the open ones are filtered by: each is a column."""
+SILENT_MIN: Final = timedelta(hours=24)
+SILENT_FACTOR: Final = 2
+PAUSES_OF: Final = 1_000
+PAUSES_OF_MIN: Final = 20
+"""A business is silent once nothing has come from it for `SILENT_FACTOR` times the longest pause
+between any two of its last `PAUSES_OF` webhooks, and for `SILENT_MIN`. Of whom fewer than
+`PAUSES_OF_MIN` have come, nobody knows what is usual."""
+
+_COLUMNS: Final = (
+    "opened_at, code, stream_id, kind, id, about, business_id, customer_id, settled_at, amount,"
+    " currency, objects, evidence"
+)
+_OPEN: Final = f"SELECT {_COLUMNS} FROM anomalies WHERE span @> %(at)s::timestamptz"  # noqa: S608 -- constants
+_BUSINESSES: Final = """
+    WITH RECURSIVE businesses (business_id) AS (
+        (SELECT business_id FROM timeline WHERE business_id > '' ORDER BY business_id LIMIT 1)
+        UNION ALL
+        SELECT (
+            SELECT t.business_id FROM timeline AS t WHERE t.business_id > b.business_id
+            ORDER BY t.business_id LIMIT 1
+        ) FROM businesses AS b WHERE b.business_id IS NOT NULL
+    )
+"""
+_BUSINESS: Final = "WITH businesses AS (SELECT %(of_business)s::text AS business_id)"
+# The last webhook of a business is found in an index, and if it is not long ago, that is all.
+# Positions and times of recording go together, so %(until)s stands for the instant.
+_SILENT: Final = f"""
+    SELECT last.recorded_at + usual.longest, '{SILENT}', '', '{BUSINESS}', b.business_id, '',
+        b.business_id, NULL, further.recorded_at, NULL::bigint, NULL,
+        jsonb_build_array(jsonb_build_object('kind', '{BUSINESS}', 'id', b.business_id)),
+        jsonb_build_array(jsonb_build_object(
+            'kind', last.kind, 'id', last.id, 'webhook_id', last.webhook_id, 'type', last.type,
+            'occurred_at', coalesce(last.occurred_at, last.recorded_at),
+            'fields', jsonb_build_object('last_at', last.recorded_at,
+                'usual_s', extract(epoch FROM usual.longest)::bigint)
+        ))
+    FROM businesses AS b
+    CROSS JOIN LATERAL (
+        SELECT * FROM timeline AS t WHERE t.business_id = b.business_id
+        AND (%(until)s::bigint IS NULL OR t.position <= %(until)s) AND {{webhook}}
+        ORDER BY t.position DESC LIMIT 1
+    ) AS last
+    CROSS JOIN LATERAL (
+        SELECT greatest(max(pause) * {SILENT_FACTOR}, '{SILENT_MIN.total_seconds():.0f} s') AS longest,
+            count(*) AS webhooks
+        FROM (
+            SELECT recorded_at - lead(recorded_at) OVER (ORDER BY position DESC) AS pause
+            FROM (
+                SELECT t.recorded_at, t.position FROM timeline AS t
+                WHERE t.business_id = b.business_id AND t.position <= last.position AND {{webhook}}
+                ORDER BY t.position DESC LIMIT {PAUSES_OF}
+            ) AS lately
+        ) AS pauses
+        WHERE last.recorded_at + '{SILENT_MIN.total_seconds():.0f} s' <= %(at)s
+    ) AS usual
+    LEFT JOIN LATERAL (
+        SELECT t.recorded_at FROM timeline AS t
+        WHERE t.business_id = b.business_id AND t.position > last.position AND {{webhook}}
+        ORDER BY t.position LIMIT 1
+    ) AS further ON true
+    WHERE usual.webhooks >= {PAUSES_OF_MIN} AND last.recorded_at + usual.longest <= %(at)s
+""".format(webhook=f"t.kind <> '{ERASURE}'")  # noqa: S608 -- constants
+_KEY: Final = "opened_at, code, stream_id, kind, id, about"
+
+
+class AnomalyKey(NamedTuple):
+    """A place in the list: what opened last comes first."""
+
+    opened_at: Moment
+    code: StorableText
+    stream_id: StorableText
+    kind: StorableText
+    id: StorableText
+    about: StorableText
+
+
+class Open(msgspec.Struct, frozen=True):
+    """An anomaly that is open at an instant."""
+
+    opened_at: datetime
+    code: str
+    stream_id: str
+    kind: str
+    id: str
+    about: str
+    business_id: str
+    customer_id: str | None
+    settled_at: datetime | None
+    amount: int | None
+    currency: str | None
+    objects: tuple[Named, ...]
+    evidence: tuple[Testimony, ...]
+
+    @property
+    def key(self) -> AnomalyKey:
+        """Its place in the list."""
+        place = self.opened_at, self.code, self.stream_id, self.kind, self.id, self.about
+        return AnomalyKey(*place)
+
+
+class Instant(NamedTuple):
+    """An instant that is asked about, and the last position that was recorded by then (None: all)."""
+
+    at: datetime
+    until: int | None
+
+
+def page(
+    filters: Mapping[str, object],
+    instant: Instant,
+    *,
+    after: AnomalyKey | None,
+    limit: int,
+    business_id: str | None = None,
+) -> Statement:
+    """Select what is open at an instant and meets filters, by the names in `FILTERS`.
+
+    Where a business is given, nothing of others is selected, whatever the filters ask.
+    """
+    conditions = [f"a.{name} = %({name})s" for name in filters]
+    if after is not None:
+        place = ", ".join(f"%(after_{name})s" for name in after._fields)
+        conditions.append(f"({_KEY}) < ({place})")
+    of_one = business_id or filters.get("business_id")
+    sql = (
+        f"{_open(filters, of_one)} SELECT {_COLUMNS} FROM open AS a"  # noqa: S608 -- constants
+        f" WHERE {' AND '.join(['true', *conditions])}{of_business('a', business_id)}"
+        f" ORDER BY {', '.join(f'{name} DESC' for name in AnomalyKey._fields)} LIMIT %(limit)s"
+    )
+    following = {f"after_{name}": value for name, value in after._asdict().items()} if after else {}
+    asked = {**filters, **following, **instant._asdict(), "limit": limit}
+    return Statement(sql, {**asked, "bound_to": business_id, "of_business": of_one})
+
+
+def counts(instant: Instant) -> Statement:
+    """Select how many are open at an instant, by code."""
+    sql = f"{_open({}, None)} SELECT code, count(*) FROM open GROUP BY code"  # noqa: S608 -- constants
+    return Statement(sql, {**instant._asdict()})
+
+
+def _open(filters: Mapping[str, object], business_id: object) -> str:
+    """Begin a statement with `open`: what is open, and may meet the filters."""
+    wanted = {"code": SILENT, "kind": BUSINESS, "customer_id": None}
+    if any(name in filters and filters[name] != value for name, value in wanted.items()):
+        return f"WITH open AS ({_OPEN})"
+    businesses = _BUSINESSES if business_id is None else _BUSINESS
+    return f"{businesses}, open AS ({_OPEN} UNION ALL {_SILENT})"
+
+
+def read(row: Sequence[Any]) -> Open:
+    """Read a row of `page`; its times are in the connection's time zone."""
+    return msgspec.convert(dict(zip(Open.__struct_fields__, row, strict=True)), Open)
