@@ -141,6 +141,18 @@ class _Windmill:
         )
 
 
+class _Anomalies:
+    """What is wrong."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.open = Gauge(
+            "raphus_anomalies",
+            "Anomalies that are open now, by code, as listed at /v1/anomalies.",
+            ["code"],
+            registry=registry,
+        )
+
+
 class Metrics:
     """The counters of one server."""
 
@@ -151,6 +163,7 @@ class Metrics:
         self._writing = _Writing(self.registry)
         self._following = _Following(self.registry)
         self._windmill = _Windmill(self.registry)
+        self._anomalies = _Anomalies(self.registry)
 
     def watch_queue(self, queued: Callable[[], int]) -> None:
         """Take the queue's length from here."""
@@ -196,6 +209,12 @@ class Metrics:
         for route, jobs in counts.items():
             for state, number in jobs.items():
                 self._windmill.jobs.labels(route, state).set(number)
+
+    def show_anomalies(self, counts: Mapping[str, int]) -> None:
+        """Take how many anomalies are open by code; what was shown before is forgotten."""
+        self._anomalies.open.clear()
+        for code, number in counts.items():
+            self._anomalies.open.labels(code).set(number)
 
     def show_routes(self, *, read: bool) -> None:
         """Take whether the routes are those of their file."""

@@ -13,12 +13,15 @@ from api.http.operations import Operation
 from api.http.questions import Query
 from api.http.responses import Content
 from api.metrics import MEDIA_TYPE
+from domain.anomalies.catalogue import CODES
 from ledger.clock import doubt
 from ledger.following.checkpoint import CHECKPOINT, Checkpoint
 from ledger.following.pages import disagreement
 from ledger.integrity.hash_chain import GENESIS
 from migrations import runner
 from postgres.statement import Statement
+from projections.read_models import anomalies
+from projections.read_models.anomalies import Instant
 from workflows.outbox import queries as outbox
 
 if TYPE_CHECKING:
@@ -145,9 +148,11 @@ async def _metrics(services: Services, _query: Query) -> Content:
     except ApiError:
         metrics.forget_progress()  # the counters are worth having without the database, too
         metrics.show_jobs({})
+        metrics.show_anomalies({})
     else:
         metrics.show_progress(*status[:3], agrees=status.disagreement is None)
         metrics.show_jobs(await _jobs(services, names))
+        metrics.show_anomalies(await _anomalies(services))
     return Content(metrics.exposition(), MEDIA_TYPE)
 
 
@@ -161,6 +166,15 @@ async def _jobs(services: Services, routes: list[str]) -> dict[str, dict[str, in
     return {
         name: {"waiting": count.waiting, "parked": count.parked} for name, count in counts.items()
     }
+
+
+async def _anomalies(services: Services) -> dict[str, int]:
+    """Count what is wrong now, by code; nothing where it takes too long."""
+    try:
+        rows = await services.database.rows(anomalies.counts(Instant(datetime.now(UTC), None)))
+    except ApiError:
+        return {}
+    return dict.fromkeys(CODES, 0) | msgspec.convert(dict(rows), dict[str, int])
 
 
 HEALTHZ: Final = Operation["Services", Query, Alive](
