@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from domain.anomalies.span import Testimony, Named
+from domain.anomalies.span import Named, Testimony
 
 
 class Anomaly(msgspec.Struct, frozen=True):
@@ -14,8 +14,8 @@ class Anomaly(msgspec.Struct, frozen=True):
 
     It is so `since` then and, as far as is known by now, `until` then: null where nothing has
     settled it. `objects` are what it is about: `kind` and `id`, which come first, and others.
-    `amount` is in minor units of `currency`, null where it is about no money. `business_id` is empty
-    where no business can be told. `action` is what to do.
+    `amount` is in minor units of `currency`, null where it is about no money. `business_id` is
+    empty where no business can be told. `action` is what to do.
     """
 
     code: str

@@ -174,7 +174,7 @@ async def _anomalies(services: Services) -> dict[str, int]:
         rows = await services.database.rows(anomalies.counts(Instant(datetime.now(UTC), None)))
     except ApiError:
         return {}
-    return dict.fromkeys(CODES, 0) | msgspec.convert(dict(rows), dict[str, int])
+    return dict.fromkeys(CODES, 0) | dict(msgspec.convert(rows, list[tuple[str, int]]))
 
 
 HEALTHZ: Final = Operation["Services", Query, Alive](

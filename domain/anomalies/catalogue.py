@@ -11,7 +11,7 @@ from domain.money import decimal_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from domain.anomalies.span import Testimony, Named
+    from domain.anomalies.span import Named, Testimony
 
 
 class Code(NamedTuple):
@@ -88,7 +88,11 @@ CODES: Final[Mapping[str, Code]] = {
 
 
 def told(
-    code: str, thing: Named, others: Sequence[Named], evidence: Sequence[Testimony], currency: str | None
+    code: str,
+    thing: Named,
+    others: Sequence[Named],
+    evidence: Sequence[Testimony],
+    currency: str | None,
 ) -> str:
     """Tell of an anomaly in words."""
     said: dict[str, object] = {}

@@ -19,7 +19,7 @@ from domain.aggregates.routing import NOTICE
 from domain.aggregates.subscription import MACHINE as SUBSCRIPTION
 from domain.aggregates.subscription import due_at
 from domain.anomalies.situation import Situation, situations
-from domain.anomalies.span import Testimony, Named, Span
+from domain.anomalies.span import Named, Span, Testimony
 from domain.lateness import missing_from
 from domain.state_machine import Verdict
 from domain.stream_id import stream_id
@@ -214,9 +214,7 @@ def _of_rule(rule: Rule, business_id: str, of_one: list[Situation]) -> Iterator[
     yield from running.values()
 
 
-def _begun(
-    rule: Rule, business_id: str, one: Situation, opening: Opening, start: datetime
-) -> Span:
+def _begun(rule: Rule, business_id: str, one: Situation, opening: Opening, start: datetime) -> Span:
     return Span(
         code=rule.code,
         kind=one.kind.name,

@@ -60,12 +60,14 @@ class Situation(NamedTuple):
     @property
     def amount(self) -> int | None:
         """How much it is about, in minor units."""
-        return self._money("amount")
+        found: int | None = self._money("amount")
+        return found
 
     @property
     def currency(self) -> str | None:
         """What these units are of."""
-        return self._money("currency")
+        found: str | None = self._money("currency")
+        return found
 
     def _money(self, field: str) -> Any:  # noqa: ANN401
         name = FIELDS[self.kind.name].get(field)
@@ -179,9 +181,7 @@ def _of_thing(kind: Kind, entity_id: str, folded: Folded) -> Iterator[Situation]
             )
 
 
-def _with_refunds(
-    payment: list[Situation], refunds: list[list[Situation]]
-) -> Iterator[Situation]:
+def _with_refunds(payment: list[Situation], refunds: list[list[Situation]]) -> Iterator[Situation]:
     """Part the situations of a payment where something of its refunds changes, and add them up."""
     moves = sorted(
         (one.since, number, one) for number, of_one in enumerate(refunds) for one in of_one

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from domain.aggregates.erasure import ERASURE
-from domain.anomalies.span import Testimony, Named
+from domain.anomalies.span import Named, Testimony
 from postgres.statement import Statement
 from projections.bound import of_business
 from projections.listing import Moment, StorableText
@@ -64,8 +64,8 @@ _SILENT: Final = f"""
         ORDER BY t.position DESC LIMIT 1
     ) AS last
     CROSS JOIN LATERAL (
-        SELECT greatest(max(pause) * {SILENT_FACTOR}, '{SILENT_MIN.total_seconds():.0f} s') AS longest,
-            count(*) AS webhooks
+        SELECT count(*) AS webhooks,
+            greatest(max(pause) * {SILENT_FACTOR}, '{SILENT_MIN.total_seconds():.0f} s') AS longest
         FROM (
             SELECT recorded_at - lead(recorded_at) OVER (ORDER BY position DESC) AS pause
             FROM (
@@ -122,7 +122,7 @@ class Open(msgspec.Struct, frozen=True):
 
 
 class Instant(NamedTuple):
-    """An instant that is asked about, and the last position that was recorded by then (None: all)."""
+    """An instant, and the last position that had been recorded by then (None: all have)."""
 
     at: datetime
     until: int | None

@@ -1,4 +1,4 @@
-"""The read model of the rules over one aggregate: from when until when the condition of each held."""
+"""The read model of the rules over one aggregate: from when until when each condition held."""
 
 from __future__ import annotations
 

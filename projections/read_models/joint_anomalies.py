@@ -34,7 +34,7 @@ _TWO_LIVE: Final = f"""
         ORDER BY coalesce(f.settled_at, 'infinity') DESC, f.stream_id LIMIT 1
     ) AS e
     WHERE l.reach > l.opened_at
-"""
+"""  # noqa: S608 -- constants
 _PAID_UNSEEN: Final = f"""
     SELECT stream_id, 'paid_unseen', kind, id, business_id, about, customer_id, missing_at,
         nullif(ends, 'infinity'), began_at, amount, currency, objects, evidence
@@ -48,7 +48,7 @@ _PAID_UNSEEN: Final = f"""
         WHERE p.code = '{PAID}'
     ) AS unseen
     WHERE ends > missing_at
-"""
+"""  # noqa: S608 -- constants
 # What was begun before the end, and took its time, is no charge after it.
 _CHARGED_AFTER_END: Final = f"""
     SELECT p.stream_id, 'charged_after_end', p.kind, p.id, p.business_id, p.about, p.customer_id,
@@ -60,7 +60,7 @@ _CHARGED_AFTER_END: Final = f"""
     AND p.amount IS DISTINCT FROM 0
     AND greatest(p.opened_at, e.opened_at)
         < coalesce(least(p.settled_at, e.settled_at), 'infinity')
-"""
+"""  # noqa: S608 -- constants
 RULES: Final = (_TWO_LIVE, _PAID_UNSEEN, _CHARGED_AFTER_END)
 """The rules over several aggregates, each a statement over their `conditions`."""
 JOINT_ANOMALIES: Final = ReadModel(
@@ -72,7 +72,7 @@ JOINT_ANOMALIES: Final = ReadModel(
     grouped=Grouped(
         source=ANOMALY_SPANS.table,
         group=("business_id", "about"),
-        select="WITH conditions AS NOT MATERIALIZED ("
+        select="WITH conditions AS NOT MATERIALIZED ("  # noqa: S608 -- constants
         "SELECT s.* FROM {source} AS s WHERE s.about <> '' AND {among}"
         f") {' UNION ALL '.join(RULES)}",
     ),

@@ -69,13 +69,16 @@ class Staging:
         conn.execute(SQL("ANALYZE {}").format(table))
 
     def fill(self, conn: Connection[Any], model: ReadModel) -> None:
-        """Write the rows of one table, if they are grouped, from the table that they follow from."""
+        """Write the rows of one table, if they are grouped, from those that they follow from."""
         if model.grouped is not None:
             conn.execute(filling(model, self.schema))
 
     def _groups_of(self, model: ReadModel) -> set[tuple[str, ...]]:
-        tables = ((one.grouped, {one.table, one.grouped.source}) for one in self.models if one.grouped)
-        return {grouped.group for grouped, pair in tables if model.table in pair}
+        return {
+            one.grouped.group
+            for one in self.models
+            if one.grouped and model.table in (one.table, one.grouped.source)
+        }
 
     def drop(self, conn: Connection[Any]) -> None:
         """Remove everything."""

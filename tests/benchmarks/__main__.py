@@ -19,6 +19,7 @@ from migrations.runner import migrate
 from postgres.embedded import EmbeddedPostgres
 from tests.benchmarks import (
     access,
+    anomalies,
     fold,
     ingest,
     lag,
@@ -49,6 +50,7 @@ BENCHMARKS: tuple[Callable[[str], Result | list[Result]], ...] = (
     verification.against_copy_out,
     past.active_on_a_date,
     access.of_one_of_many_customers,
+    anomalies.of_many_subscriptions,
     windmill.against_the_endpoints_limit,
     windmill.from_webhook_to_job,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -13,12 +12,10 @@ import pytest
 
 from api.answers.anomalies import Anomaly
 from domain.anomalies.catalogue import CODES
-from projections.read_models import anomalies
-from projections.read_models.anomalies import AnomalyKey, Instant
 from tests.support.histories import NOON, delivery, said
 from tests.support.http_server import Served, copied, served
 from tests.support.past import told_twice
-from tests.support.projected import project, record, rows, simulated
+from tests.support.projected import project, record
 from tests.support.rebuilds import execute
 from tests.support.waiting import until
 
@@ -280,7 +277,9 @@ def test_a_business_is_silent_when_nothing_comes_for_much_longer_than_usual(
         record(conninfo, [of_business("bus_new", charged("succeeded", 0, "pay_0"))])
         project(conninfo)
         spread(conninfo, [pause] * (webhooks - 1), last_at)
-        execute(conninfo, "UPDATE raphus.timeline SET recorded_at = '2026-01-01' WHERE position = 41")
+        execute(
+            conninfo, "UPDATE raphus.timeline SET recorded_at = '2026-01-01' WHERE position = 41"
+        )
         with served(conninfo) as server:
             (found,) = listed(server)
             assert (found.code, found.kind, found.id) == ("silent", "business", "bus_1")

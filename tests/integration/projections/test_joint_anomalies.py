@@ -32,10 +32,12 @@ TABLES = {"anomaly_spans", "joint_anomalies"}
 
 def deliveries(seed: int) -> list[Delivery]:
     """Let few customers have few things, of which odd things are told, in any order."""
-    rng, made = random.Random(seed), []
-    for shop in range(SHOPS):
-        for number in range(26):
-            made.append(_delivery(rng, shop, f"msg_{shop}_{number}"))
+    rng = random.Random(seed)
+    made = [
+        _delivery(rng, shop, f"msg_{shop}_{number}")
+        for shop in range(SHOPS)
+        for number in range(26)
+    ]
     rng.shuffle(made)
     return made
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -12,13 +11,12 @@ from hypothesis import strategies as st
 from domain.access.doubts import overdue
 from domain.aggregates.payment import PaymentEntity
 from domain.aggregates.subscription import MACHINE, SubscriptionEntity, counts_as_active
-from domain.anomalies.catalogue import CODES
-from domain.anomalies.rules import ENDED, HEARD, LIVE, PAID, RULES, UNREADABLE, spans
+from domain.anomalies.rules import ENDED, HEARD, LIVE, PAID, spans
 from domain.lateness import MISSING_AFTER
 from domain.state_machine import Verdict
 from domain.stream_id import stream_id
 from domain.timeline import place
-from tests.support.histories import NOON, aggregates, delivery, of_one, said
+from tests.support.histories import NOON, of_one
 from tests.support.strategies import MINUTES, lives
 
 if TYPE_CHECKING:
@@ -60,7 +58,7 @@ def expected(aggregate: Aggregate, instant: datetime) -> list[Open]:
     return sorted(
         (code, known.kind.name, str(getattr(known.entity, known.kind.id_field)), about)
         for known in was.entities()
-        for code, about in [*_wrong(was, known, instant), *_held(was, known, instant)]
+        for code, about in [*_wrong(was, known, instant), *_held(known, instant)]
     )
 
 
@@ -104,7 +102,7 @@ def _is_refused(known: Known, folded: Folded) -> bool:
     return stands
 
 
-def _held(was: Aggregate, known: Known, instant: datetime) -> Iterator[tuple[str, str]]:
+def _held(known: Known, instant: datetime) -> Iterator[tuple[str, str]]:
     entity = known.entity
     if isinstance(entity, SubscriptionEntity):
         itself = stream_id("subscription", entity.subscription_id)
