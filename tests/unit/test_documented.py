@@ -15,7 +15,8 @@ from api.routes import OPERATIONS
 from api.webhooks.endpoint import PATH as WEBHOOKS
 from cli.parser import parser
 from cli.settings import Settings
-from projections.read_models.catalogue import LISTINGS
+from domain.aggregates.catalogue import KINDS
+from domain.anomalies.catalogue import CODES
 from tests.support.samples import PROJECT
 from workflows.routes.schema import WHERE, readers
 
@@ -169,6 +170,11 @@ def test_what_every_command_takes_is_documented() -> None:
 @pytest.mark.parametrize("name", metrics())
 def test_a_metric_is_documented(name: str) -> None:
     assert is_named(name), f"{name} is counted: docs/operations.md must name it at GET /metrics"
+
+
+def test_every_code_of_an_anomaly_has_a_row_and_no_other_has_one() -> None:
+    page = (PROJECT / "docs" / "anomalies.md").read_text("utf-8")
+    assert re.findall(r"(?m)^\| `([a-z_]+)` \|", page) == list(CODES)
 
 
 def test_the_metrics_are_found() -> None:

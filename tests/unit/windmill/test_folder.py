@@ -45,13 +45,14 @@ def snippet(name: str) -> str:
 
 def test_there_are_the_scripts_of_the_documented_uses() -> None:
     assert SCRIPTS == [
+        "anomaly_summary",
         "append_to_warehouse",
         "daily_summary",
         "dispute_message",
         "dunning_mail",
         "upsert_subscription",
     ]
-    assert set(SCRIPTS) - set(STARTED) == {"daily_summary"}
+    assert set(SCRIPTS) - set(STARTED) == {"anomaly_summary", "daily_summary"}
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -131,11 +132,12 @@ def test_the_folder_tells_every_route() -> None:
     assert all(snippet(name) in told for name in STARTED)
 
 
-def test_the_schedule_gives_its_script_what_it_takes() -> None:
-    schedule = read("f/raphus/daily_summary.schedule.yaml")
-    assert schedule["script_path"] == "f/raphus/daily_summary"
+@pytest.mark.parametrize("name", sorted(set(SCRIPTS) - set(STARTED)))
+def test_a_schedule_gives_its_script_what_it_takes(name: str) -> None:
+    schedule = read(f"f/raphus/{name}.schedule.yaml")
+    assert schedule["script_path"] == f"f/raphus/{name}"
     assert len(schedule["schedule"].split()) == 6
-    assert set(schedule["args"]) <= {p.name for p in parameters("daily_summary")}
+    assert set(schedule["args"]) <= {p.name for p in parameters(name)}
 
 
 def in_scope(files: dict[str, Any]) -> dict[str, Any]:

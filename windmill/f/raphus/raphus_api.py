@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from f.raphus.given import variable
 from f.raphus.web import RefusedError, fetched
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TRIES = 5
 WAIT_MAX_S = 10
@@ -43,13 +46,23 @@ def ask(raphus_url: str, raphus_api_key: str, path: str, **query: str | int) -> 
     return fetched(url, api_key)
 
 
-def count(raphus_url: str, raphus_api_key: str, path: str, **query: str) -> Counted:
-    """Count the items of a list, page by page."""
-    number, cursor = 0, ""
+def pages(
+    raphus_url: str, raphus_api_key: str, path: str, **query: str
+) -> Iterator[tuple[list[Any], bool]]:
+    """Give a list page by page, `PAGES_MAX` at the most, each with whether it is the last one."""
+    cursor = ""
     for _ in range(PAGES_MAX):
         more = {"cursor": cursor} if cursor else {}
         page = ask(raphus_url, raphus_api_key, path, limit=PAGE_ITEMS, **query, **more)
-        number, cursor = number + len(page["items"]), page["next"]
+        cursor = page["next"]
+        yield page["items"], cursor is None
         if cursor is None:
-            return Counted(number, whole=True)
-    return Counted(number, whole=False)
+            return
+
+
+def count(raphus_url: str, raphus_api_key: str, path: str, **query: str) -> Counted:
+    """Count the items of a list, page by page."""
+    number, whole = 0, False
+    for items, whole in pages(raphus_url, raphus_api_key, path, **query):
+        number += len(items)
+    return Counted(number, whole)
