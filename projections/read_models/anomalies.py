@@ -29,6 +29,7 @@ PAUSES_OF_MIN: Final = 20
 between any two of its last `PAUSES_OF` webhooks, and for `SILENT_MIN`. Of whom fewer than
 `PAUSES_OF_MIN` have come, nobody knows what is usual."""
 
+_SILENT_MIN: Final = f"{SILENT_MIN.total_seconds():.0f} s"
 _COLUMNS: Final = (
     "opened_at, code, stream_id, kind, id, about, business_id, customer_id, settled_at, amount,"
     " currency, objects, evidence"
@@ -45,7 +46,8 @@ _BUSINESSES: Final = """
     )
 """
 _BUSINESS: Final = "WITH businesses AS (SELECT %(of_business)s::text AS business_id)"
-# The last webhook of a business is found in an index, and if it is not long ago, that is all.
+# The last webhook of a business is found in an index, and if it is not long ago, that is all. Those
+# before it are found one by one, since no planner may prefer to sort all there are.
 # Positions and times of recording go together, so %(until)s stands for the instant.
 _SILENT: Final = f"""
     SELECT last.recorded_at + usual.longest, '{SILENT}', '', '{BUSINESS}', b.business_id, '',
@@ -64,17 +66,22 @@ _SILENT: Final = f"""
         ORDER BY t.position DESC LIMIT 1
     ) AS last
     CROSS JOIN LATERAL (
-        SELECT count(*) AS webhooks,
-            greatest(max(pause) * {SILENT_FACTOR}, '{SILENT_MIN.total_seconds():.0f} s') AS longest
-        FROM (
-            SELECT recorded_at - lead(recorded_at) OVER (ORDER BY position DESC) AS pause
-            FROM (
-                SELECT t.recorded_at, t.position FROM timeline AS t
-                WHERE t.business_id = b.business_id AND t.position <= last.position AND {{webhook}}
-                ORDER BY t.position DESC LIMIT {PAUSES_OF}
-            ) AS lately
-        ) AS pauses
-        WHERE last.recorded_at + '{SILENT_MIN.total_seconds():.0f} s' <= %(at)s
+        WITH RECURSIVE lately (position, recorded_at, longest, webhooks) AS (
+            SELECT last.position, last.recorded_at, interval '0', 1
+            WHERE last.recorded_at + '{_SILENT_MIN}' <= %(at)s
+            UNION ALL
+            SELECT e.position, e.recorded_at, greatest(l.longest, l.recorded_at - e.recorded_at),
+                l.webhooks + 1
+            FROM lately AS l CROSS JOIN LATERAL (
+                SELECT t.position, t.recorded_at FROM timeline AS t
+                WHERE t.business_id = b.business_id AND t.position < l.position AND {_WEBHOOK}
+                ORDER BY t.position DESC LIMIT 1
+            ) AS e
+            WHERE l.webhooks < {PAUSES_OF}
+        )
+        SELECT max(webhooks) AS webhooks,
+            greatest(max(longest) * {SILENT_FACTOR}, '{_SILENT_MIN}') AS longest
+        FROM lately
     ) AS usual
     LEFT JOIN LATERAL (
         SELECT t.recorded_at FROM timeline AS t

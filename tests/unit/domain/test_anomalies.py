@@ -118,7 +118,7 @@ def _held(known: Known, instant: datetime) -> Iterator[tuple[str, str]]:
             yield from ((PAID, stream_id("subscription", one)) for one in entity.subscription_ids)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(lives())
 def test_what_is_open_at_any_instant_is_what_the_facts_up_to_it_add_up_to(
     arrivals: list[Delivery],
@@ -128,7 +128,7 @@ def test_what_is_open_at_any_instant_is_what_the_facts_up_to_it_add_up_to(
         assert open_at(aggregate, instant) == expected(aggregate, instant)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(lives())
 def test_a_span_is_not_empty_and_no_two_of_one_condition_touch(arrivals: list[Delivery]) -> None:
     found = spans(of_one(*arrivals))
@@ -141,7 +141,7 @@ def test_a_span_is_not_empty_and_no_two_of_one_condition_touch(arrivals: list[De
         running[named] = one
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(lives(), st.randoms(use_true_random=False))
 def test_spans_are_the_same_in_every_order_of_arrival(
     arrivals: list[Delivery], random: Random

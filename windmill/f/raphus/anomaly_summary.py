@@ -38,8 +38,9 @@ def main(
     numbers: Counter[str] = Counter()
     money: dict[str, Counter[str]] = {}
     whole = True
-    for items, whole in pages(raphus_url, raphus_api_key, "/v1/anomalies"):
-        for one in items:
+    for page in pages(raphus_url, raphus_api_key, "/v1/anomalies"):
+        whole = page["next"] is None
+        for one in page["items"]:
             code = one["code"]
             numbers[code] += 1
             money.setdefault(code, Counter())

@@ -48,21 +48,21 @@ def ask(raphus_url: str, raphus_api_key: str, path: str, **query: str | int) -> 
 
 def pages(
     raphus_url: str, raphus_api_key: str, path: str, **query: str
-) -> Iterator[tuple[list[Any], bool]]:
-    """Give a list page by page, `PAGES_MAX` at the most, each with whether it is the last one."""
+) -> Iterator[dict[str, Any]]:
+    """Give a list page by page, `PAGES_MAX` at the most; the last one has no `next`."""
     cursor = ""
     for _ in range(PAGES_MAX):
         more = {"cursor": cursor} if cursor else {}
         page = ask(raphus_url, raphus_api_key, path, limit=PAGE_ITEMS, **query, **more)
+        yield page
         cursor = page["next"]
-        yield page["items"], cursor is None
         if cursor is None:
             return
 
 
 def count(raphus_url: str, raphus_api_key: str, path: str, **query: str) -> Counted:
     """Count the items of a list, page by page."""
-    number, whole = 0, False
-    for items, whole in pages(raphus_url, raphus_api_key, path, **query):
-        number += len(items)
+    number, whole = 0, True
+    for page in pages(raphus_url, raphus_api_key, path, **query):
+        number, whole = number + len(page["items"]), page["next"] is None
     return Counted(number, whole)

@@ -1,0 +1,121 @@
+"""The list of anomalies reads what is wrong, not what might be: whatever the planner knows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+import pytest
+
+from projections.read_models import anomalies
+from projections.read_models.anomalies import PAUSES_OF, Instant
+from projections.read_models.catalogue import READ_MODELS
+from projections.read_models.joint_anomalies import JOINT_ANOMALIES
+from tests.support.http_server import copied
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+SUBSCRIPTIONS: Final = 20_000
+WEBHOOKS: Final = 60_000
+WRONG: Final = 40
+SETTLED: Final = 1_000
+NOW: Final = datetime(2026, 5, 1, tzinfo=UTC)
+TABLES: Final = {"anomaly_spans", "joint_anomalies", "timeline"}
+
+# Of each subscription three conditions, and that it will be overdue unless it is renewed before.
+_FILL: Final = f"""
+    INSERT INTO raphus.anomaly_spans (stream_id, ordinal, code, kind, id, business_id, about,
+        customer_id, opened_at, settled_at, objects, evidence)
+    SELECT 'subscription/bus_1/sub_' || n, place, code, 'subscription', 'sub_' || n, 'bus_1',
+        CASE code WHEN 'overdue' THEN '' WHEN 'live' THEN 'customer/cus_' || n || '/pdt_1'
+            ELSE 'subscription/sub_' || n END,
+        'cus_' || n,
+        CASE WHEN code = 'overdue' AND n > {WRONG + SETTLED} THEN '2026-06-01'::timestamptz
+            ELSE '2026-01-01'::timestamptz + n * interval '1 min' END,
+        CASE WHEN code = 'overdue' AND n > {WRONG} AND n <= {WRONG + SETTLED}
+            THEN '2026-03-01'::timestamptz END,
+        '[]', '[]'
+    FROM generate_series(1, {SUBSCRIPTIONS}) AS n,
+        unnest(ARRAY['heard', 'live', 'paid', 'overdue']) WITH ORDINALITY AS c (code, place);
+    INSERT INTO raphus.timeline (webhook_id, position, stream_id, business_id, rank, kind, id, type,
+        occurred_at, recorded_at, verdict, gap, changes)
+    SELECT 'msg_' || n, n, 's', 'bus_' || n % 2, 1, 'payment', 'pay_' || n, 'payment.succeeded',
+        '2026-01-01', '2026-01-01'::timestamptz + n * interval '1 min', 'applied', false, '[]'
+    FROM generate_series(1, {WEBHOOKS}) AS n;
+"""
+
+
+@pytest.fixture(scope="module", params=["ANALYZE", "SELECT 1"])
+def filled(cluster: str, template: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Give tables with much in them, with the planner's statistics and without."""
+    with copied(cluster, template) as conninfo:
+        with psycopg.connect(conninfo, autocommit=True) as conn:
+            for model in READ_MODELS:
+                if model.table in TABLES:
+                    off = f"ALTER TABLE raphus.{model.table} SET (autovacuum_enabled = false)"
+                    conn.execute(off.encode())
+            conn.execute(_FILL.encode())
+            conn.execute(str(request.param).encode())
+        yield conninfo
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
+
+
+def read(conninfo: str, sql: str, params: Mapping[str, object]) -> int:
+    """Run a statement; return how many rows of the tables it has read, none by a scan of all."""
+    with psycopg.connect(conninfo) as conn:
+        conn.execute("SET search_path = raphus")
+        explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}"
+        ((found,),) = conn.execute(explain.encode(), params).fetchall()
+    of_tables = [n for n in nodes(found[0]["Plan"]) if n.get("Relation Name") in TABLES]
+    big = [n for n in of_tables if n["Relation Name"] != JOINT_ANOMALIES.table]
+    assert big
+    assert not [node for node in big if node["Node Type"] == "Seq Scan"]
+    return sum(
+        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+        for node in of_tables
+    )
+
+
+@pytest.mark.parametrize("filters", [{}, {"code": "overdue"}, {"code": "gap"}, {"kind": "payment"}])
+@pytest.mark.parametrize(
+    ("at", "open_"), [(NOW, WRONG), (datetime(2026, 2, 1, tzinfo=UTC), WRONG + SETTLED)]
+)
+def test_what_is_read_is_what_is_open(
+    filled: str, filters: dict[str, object], at: datetime, open_: int
+) -> None:
+    statement = anomalies.page(filters, Instant(at, 1), after=None, limit=51)
+    assert read(filled, *statement) <= open_ + 20
+
+
+def test_who_has_something_wrong_is_found_among_what_is_open(filled: str) -> None:
+    statement = anomalies.page({"customer_id": "cus_7"}, Instant(NOW, None), after=None, limit=51)
+    assert read(filled, *statement) <= WRONG + 20
+
+
+def test_what_is_counted_is_what_is_open(filled: str) -> None:
+    assert read(filled, *anomalies.counts(Instant(NOW, 1))) <= WRONG + 20
+
+
+def test_of_a_silent_business_the_last_webhooks_are_read_and_no_more(filled: str) -> None:
+    statement = anomalies.page({"code": "silent"}, Instant(NOW, None), after=None, limit=51)
+    assert read(filled, *statement) <= WRONG + 2 * (PAUSES_OF + 20)
+
+
+def test_groups_are_found_by_their_index(filled: str) -> None:
+    grouped = JOINT_ANOMALIES.grouped
+    assert grouped is not None
+    among = "(s.business_id, s.about) IN (SELECT * FROM unnest(%(businesses)s::text[], %(abouts)s::text[]))"
+    sql = grouped.select.format(source="anomaly_spans", among=among)
+    groups = {
+        "businesses": ["bus_1"] * 3,
+        "abouts": ["subscription/sub_1", "subscription/sub_2", "customer/cus_1/pdt_1"],
+    }
+    assert read(filled, sql, groups) <= 100
