@@ -59,6 +59,11 @@ CODES: Final[Mapping[str, Code]] = {
         "Of {thing} more is given back than was paid: {refunded_amount} of {total_amount}.",
         "Look for a refund that was made twice, and talk to Dodo.",
     ),
+    "gone": Code(
+        "Dodo's API does not have {thing} any more, which was {status}.",
+        "It was deleted there, or the API key is of another mode or business. What is known of it"
+        " stays.",
+    ),
     "unreadable": Code(
         "The webhook {id} of type {type} cannot be read: {problem}.",
         "It is kept as it came, and read again by every rebuild. Look at its body, and at what it"

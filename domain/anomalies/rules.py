@@ -119,6 +119,12 @@ def _over_refunded(one: Situation) -> Iterator[Opening]:
         yield Opening(one.since, one.evidence(one.fact, **fields))
 
 
+def _gone(one: Situation) -> Iterator[Opening]:
+    if one.missing is not None:
+        evidence = one.evidence(one.missing, status=one.status)
+        yield Opening(one.missing.occurred_at, evidence)
+
+
 def _live(one: Situation) -> Iterator[Opening]:
     product_id, ends = one.read("product_id"), None
     if one.status == "past_due":
@@ -160,15 +166,17 @@ def _paid(one: Situation) -> Iterator[Opening]:
 
 _OF_SUBSCRIPTION: Final = frozenset({"subscription"})
 _OF_PAYMENT: Final = frozenset({"payment"})
-_OF_ALL: Final = frozenset(KINDS)
+_OF_TOLD: Final = frozenset(name for name, kind in KINDS.items() if kind.machine.events)
+"""All but the kinds of which no webhook tells."""
 RULES: Final = (
     Rule("overdue", _OF_SUBSCRIPTION, _overdue),
     Rule("grace_ended", _OF_SUBSCRIPTION, _grace_ended),
-    Rule("drift", _OF_ALL, _drift),
-    Rule("gap", _OF_ALL, _gap),
-    Rule("refused", _OF_ALL, _refused),
-    Rule("after_end", _OF_ALL, _after_end),
+    Rule("drift", _OF_TOLD, _drift),
+    Rule("gap", _OF_TOLD, _gap),
+    Rule("refused", _OF_TOLD, _refused),
+    Rule("after_end", _OF_TOLD, _after_end),
     Rule("over_refunded", _OF_PAYMENT, _over_refunded),
+    Rule("gone", frozenset(KINDS), _gone),
     Rule(LIVE, _OF_SUBSCRIPTION, _live),
     Rule(ENDED, _OF_SUBSCRIPTION, _ended),
     Rule(HEARD, _OF_SUBSCRIPTION, _heard),

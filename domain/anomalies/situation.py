@@ -28,11 +28,12 @@ class Situation(NamedTuple):
     """What was known of a thing from `since` up to, but not at, `until`; None is until now.
 
     Nothing of it changes within. `status` is as an entity has it, `payload` what Dodo said last,
-    in the newest `fact`, and `named` the subscriptions that a payment is for. `drifting` to
-    `contradicted` are the facts since which, without a break, the last
-    observation and the folded state differ; something is missing before; a fact that is no valid
-    transition stands uncorrected; Dodo contradicts an end. `refunded` is what the refunds of a
-    payment give back.
+    in the newest `fact`, and `named` the subscriptions that a payment is for. `is_there` tells that
+    anything was heard of it but that Dodo's API does not have it. `drifting` to `missing` are
+    the facts since which, without a break, the last observation and the folded state differ;
+    something is missing before; a fact that is no valid transition stands uncorrected; Dodo
+    contradicts an end; Dodo's API does not have it. `refunded` is what the refunds of a payment
+    give back.
     """
 
     kind: Kind
@@ -51,6 +52,7 @@ class Situation(NamedTuple):
     partial: Fact | None
     refused: Fact | None
     contradicted: Fact | None
+    missing: Fact | None
     refunded: int = 0
 
     def read(self, field: str) -> Any:  # noqa: ANN401 -- as the entity declares it
@@ -109,7 +111,7 @@ class _Standings:
         self.partial: Fact | None = None
         self.refused: Fact | None = None
         self.contradicted: Fact | None = None
-        self._gaps = False
+        self.missing: Fact | None = None
 
     @property
     def observed_status(self) -> str | None:
@@ -132,17 +134,11 @@ class _Standings:
             self.customer_id = (link and link(observation.payload)) or self.customer_id
             if self._kind.name == "payment":
                 self.named = subscriptions(observation.payload) or self.named
-        self._observed = said or self._observed
-        seen = standing if self._observed is None else place(self._kind, standing, self._observed)
-        followed = ahead(self._kind, standing, led, self._observed)
-        self.status = followed.status
-        told = followed == seen and seen.status in self._kind.machine.unheralded
-        drifts = seen != standing and seen.status is not None and not told
-        self.drifting = _kept(self.drifting, fact, holds=drifts)
-        self._gaps = self._gaps or entry.gap
-        self.partial = _kept(self.partial, fact, holds=self._gaps or standing.status is None)
-        ends = led is not None and followed.status != standing.status
-        self.contradicted = _kept(self.contradicted, fact, holds=ends)
+        if said is not None:
+            self._observed, self._is_looked_at = said, fact.is_look
+        self.is_there = self.is_there or fact.word != MISSING
+        self.missing = _kept(self.missing, fact, holds=fact.word == MISSING)
+        self._gaps = self._gaps or (entry.gap and not fact.is_look)
         agrees = said is not None and place(self._kind, standing, said) == standing
         if entry.verdict is Verdict.REFUSED and not agrees:
             self.refused = self.refused or fact
@@ -160,25 +156,30 @@ def _of_thing(kind: Kind, entity_id: str, folded: Folded) -> Iterator[Situation]
     steps = zip(folded.steps(), folded.entries, ends, strict=True)
     for (fact, standing, led, observations), entry, until in steps:
         now.take(fact, entry, standing, led, observations)
-        if until != fact.occurred_at:
-            yield Situation(
-                kind,
-                entity_id,
-                fact.occurred_at,
-                until,
-                now.status,
-                standing.status,
-                now.observed_status,
-                observations[-1].payload,
-                fact,
-                instant(observations[-1].payload.created_at) or folded.facts[0].occurred_at,
-                now.customer_id,
-                now.named,
-                now.drifting,
-                now.partial,
-                now.refused,
-                now.contradicted,
-            )
+        if until == fact.occurred_at:
+            continue
+        now.settle(fact)
+        payload = observations[-1].payload
+        yield Situation(
+            kind,
+            entity_id,
+            fact.occurred_at,
+            until,
+            now.status,
+            standing.status,
+            now.observed_status,
+            payload,
+            fact,
+            instant(payload.created_at) or folded.facts[0].occurred_at,
+            now.customer_id,
+            now.named,
+            now.is_there,
+            now.drifting,
+            now.partial,
+            now.refused,
+            now.contradicted,
+            now.missing,
+        )
 
 
 def _with_refunds(payment: list[Situation], refunds: list[list[Situation]]) -> Iterator[Situation]:

@@ -12,6 +12,8 @@ import pytest
 
 from api.answers.anomalies import Anomaly
 from domain.anomalies.catalogue import CODES
+from domain.look import Look
+from ledger.application import Ledger
 from tests.support.histories import NOON, delivery, said
 from tests.support.http_server import Served, copied, served
 from tests.support.past import told_twice
@@ -55,6 +57,14 @@ def refunded(minute: int, amount: int, id_: str) -> Delivery:
     return said("refund.succeeded", minute, f"msg_{id_}", **about, amount=amount, currency="USD")
 
 
+NOT_FOUND = Look(
+    kind="subscription",
+    business_id="bus_gone",
+    at=NOON + timedelta(minutes=5),
+    endpoint="GET /subscriptions/{id}",
+    data=None,
+    asked={"subscription_id": "sub_1"},
+)
 ON_HOLD_AHEAD = subscribed("updated", 5, status="on_hold")
 LIVES: dict[str, tuple[list[Delivery], int, Delivery | None]] = {
     # What is told, after how many minutes it opens, and what settles it a day later.
@@ -89,6 +99,7 @@ LIVES: dict[str, tuple[list[Delivery], int, Delivery | None]] = {
         6,
         None,
     ),
+    "gone": ([subscribed("active", 0)], 5, subscribed("updated", 4 * DAY, status="active")),
     "unreadable": ([said("payment.succeeded", 0, "msg_odd", no_id=1)], 0, None),
     "two_live": (
         [subscribed("active", 0), subscribed("active", 5, "sub_2")],
@@ -126,8 +137,12 @@ def shops(cluster: str, template: str) -> Iterator[Served]:
     """A server of one business for each code, in which that goes wrong, and is settled."""
     with copied(cluster, template) as conninfo:
         for code, (life, _, settling) in LIVES.items():
-            told = [*life, *([settling] if settling else [])]
-            record(conninfo, [of_business(f"bus_{code}", one) for one in told])
+            record(conninfo, [of_business(f"bus_{code}", one) for one in life])
+            if code == "gone":
+                with Ledger(conninfo) as ledger:
+                    ledger.observe([NOT_FOUND])
+            settled = [settling] if settling else []
+            record(conninfo, [of_business(f"bus_{code}", one) for one in settled])
         project(conninfo)
         with served(conninfo) as server:
             yield server
@@ -161,7 +176,9 @@ def test_an_anomaly_is_open_from_when_it_begins_until_it_is_settled(
     (found,) = listed(shops, **asked, as_of=after(opens))
     assert (found.since, found.business_id) == (NOON + timedelta(minutes=opens), f"bus_{code}")
     ids = {f"{one.webhook_id}_bus_{code}" for one in life}
-    assert {one.webhook_id for one in found.evidence} <= ids
+    looked = {one.webhook_id for one in found.evidence if one.webhook_id.startswith("raphus_look_")}
+    assert {one.webhook_id for one in found.evidence} <= ids | looked
+    assert len(looked) == (code == "gone")
     assert found.evidence
     assert found.objects[0].id == found.id
     assert "{" not in found.text

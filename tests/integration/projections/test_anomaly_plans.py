@@ -112,7 +112,8 @@ def test_of_a_silent_business_the_last_webhooks_are_read_and_no_more(filled: str
 def test_groups_are_found_by_their_index(filled: str) -> None:
     grouped = JOINT_ANOMALIES.grouped
     assert grouped is not None
-    among = "(s.business_id, s.about) IN (SELECT * FROM unnest(%(businesses)s::text[], %(abouts)s::text[]))"
+    asked = "unnest(%(businesses)s::text[], %(abouts)s::text[])"
+    among = f"(s.business_id, s.about) IN (SELECT * FROM {asked})"
     sql = grouped.select.format(source="anomaly_spans", among=among)
     groups = {
         "businesses": ["bus_1"] * 3,

@@ -75,6 +75,8 @@ def _wrong(was: Aggregate, known: Known, instant: datetime) -> Iterator[tuple[st
         yield "refused", ""
     if folded.led is not None and entity.status != entity.folded_status:
         yield "after_end", ""
+    if entity.missing_since is not None:
+        yield "gone", ""
     if isinstance(entity, PaymentEntity) and entity.anomaly is not None:
         yield "over_refunded", ""
 
