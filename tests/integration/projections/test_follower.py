@@ -19,6 +19,7 @@ from ledger.following.pages import LogError
 from ledger.following.taking import PageError
 from ledger.integrity.hash_chain import GENESIS
 from projections.live.projector import CHANNEL
+from projections.read_models.joint_anomalies import JOINT_ANOMALIES
 from tests.support.deliveries import receipts, renewals
 from tests.support.histories import delivery, said
 from tests.support.notices import heard
