@@ -26,13 +26,13 @@ def test_what_is_wrong_is_summed_up_page_by_page(
     well = run("anomaly_summary", {}, **asked)
     assert (well["anomalies"], well["told"], slack.asked) == ({}, False, [])
     assert well["text"].endswith(": all is well")
-    price = {"recurring_pre_tax_amount": 1_900, "currency": "USD"}
     bodies = [
         subscription("active", "2026-05-01T00:00:00Z", subscription_id=f"sub_{number}")
         for number in range(5)
     ]
     for body in bodies:
-        body["data"] |= {"next_billing_date": "2026-05-31T00:00:00Z", **price}
+        body["data"] |= {"next_billing_date": "2026-05-31T00:00:00Z"}
+        body["data"] |= {"recurring_pre_tax_amount": 1_900, "currency": "USD"}
         del body["data"]["customer"]
     held = subscription("on_hold", "2026-05-01T00:00:00Z", subscription_id="sub_held")
     last = told(raphus, *bodies, held)
