@@ -38,17 +38,17 @@ async def _openapi(_services: Services, _query: Query) -> Content:
 
 _OF_OBJECTS: Final[Iterable[Any]] = chain.from_iterable(OBJECTS.values())
 OPERATIONS: Final[tuple[Operation[Services, Any, object], ...]] = (
+    # Asked at every turn of a merchant's site, so they are looked for first.
+    GET_ACCESS,
+    GET_EXTERNAL_STATE,
+    GET_CUSTOMER_STATE,
     *_OF_OBJECTS,
     # An id may hold a slash, so what is more than the customer comes before the customer.
     LIST_CUSTOMERS,
     GET_CUSTOMER_TIMELINE,
     GET_CUSTOMER_LIFECYCLE,
     ERASE,
-    GET_EXTERNAL_STATE,
-    GET_CUSTOMER_STATE,
     GET_CUSTOMER,
-    GET_ACCESS,
-    LIST_ANOMALIES,
     LIST_REFUSALS,
     LIST_EVENTS,
     GET_EVENT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Self, cast
 
 import msgspec
 
@@ -13,11 +13,12 @@ from api.answers.access import Freshness, LastWebhook
 from api.answers.persons import Identified, Person
 from api.queries.persons import CLAIMS_MAX, PERSONS_MAX, WAYS, PersonQuery, asked_by
 from api.queries.time_travel import in_parts, then_of
+from api.queries.whole import AnyPerson, persons_of
 from domain.access.doubts import Doubt
 from domain.access.holding import Holding, holdings_of
 from projections import stream_history as history
 from projections.read_models import holdings as table
-from projections.read_models import identities
+from projections.read_models import identities, whole
 from projections.read_models.customers import newest
 from projections.read_models.holdings import BUSINESS, FRESHNESS, PERSON, Limits, Place
 from projections.read_models.periods import Place as StreamPlace
@@ -28,13 +29,15 @@ if TYPE_CHECKING:
     from api.queries.read_side import ReadSide
     from api.queries.time_travel import Then
     from postgres.statement import Row, Statement
-
-AnyPerson = TypeVar("AnyPerson", bound=Person)
+    from projections.read_models.claims import Asked
 
 OBJECTS_MAX: Final = 1_000
 """So many things of a person are looked at: what gives access by itself first, the newest."""
 OBJECTS_OF_ALL_MAX: Final = 10_000
 """Where many customers claim to be one person, so many of all; who bought first comes first."""
+
+ROWS_MAX: Final = 200
+"""Of whom there are fewer rows of a sort, they are all read: that is the short way."""
 
 
 class Gathered(NamedTuple, Generic[AnyPerson]):
@@ -65,24 +68,63 @@ async def gather(
     """
     asked = asked_by(read_side, query)
     then = await then_of(read_side, query)
+    at = then.as_of or datetime.now(UTC)
+    seen = await _seen(read_side, asked, whose, then)
+    customers = seen.everybody[:PERSONS_MAX]
+    doubts = _doubts(query, seen.everybody, is_cut=seen.is_cut)
+    return Gathered(at, customers, _once(seen.holdings), _freshness(seen.freshness, then), doubts)
+
+
+class _Seen(NamedTuple, Generic[AnyPerson]):
+    """What there is of a person, `is_cut` if there is more; `freshness` are the rows that tell."""
+
+    everybody: list[AnyPerson]
+    holdings: list[Holding]
+    is_cut: bool
+    freshness: dict[str, list[table.Found]]
+
+
+async def _seen(
+    read_side: ReadSide, asked: Asked, whose: type[AnyPerson], then: Then
+) -> _Seen[AnyPerson]:
     limits = Limits(PERSONS_MAX + 1, CLAIMS_MAX, PERSONS_MAX, OBJECTS_MAX + 1, OBJECTS_OF_ALL_MAX)
-    if then.as_of is None:
-        at = datetime.now(UTC)
-        statement = table.now(asked, limits, read_side.business_id, identified=whose is Identified)
-        found = _Found.read(await _rows(read_side, statement, then))
-        holdings, is_cut = list(map(table.holding, found.holdings)), found.is_cut
-        everybody = found.persons(whose)
-    else:
-        at = then.as_of
-        statement = table.then(asked, then.as_of, limits, read_side.business_id)
-        found = _Found.read(await _rows(read_side, statement, then))
-        holdings, is_cut = await _holdings_then(read_side, found, then)
-        everybody = await _persons_then(read_side, found, whose, then)
-        businesses = sorted({one.business_id for one in everybody})
-        found = _Found.read(await _rows(read_side, table.freshness(businesses), then))
-    customers = everybody[:PERSONS_MAX]
-    doubts = _doubts(query, everybody, is_cut=is_cut)
-    return Gathered(at, customers, _once(holdings), _freshness(found, then), doubts)
+    if then.as_of is not None:
+        return await _seen_then(read_side, asked, whose, then, limits)
+    if asked.customer_id is not None:
+        of_little = await _seen_whole(read_side, asked.customer_id, whose, then)
+        if of_little is not None:
+            return of_little
+    statement = table.now(asked, limits, read_side.business_id, identified=whose is Identified)
+    found = _Found.read(await _rows(read_side, statement, then))
+    holdings = list(map(table.holding, found.holdings))
+    return _Seen(found.persons(whose), holdings, found.is_cut, found.others)
+
+
+async def _seen_whole(
+    read_side: ReadSide, customer_id: str, whose: type[AnyPerson], then: Then
+) -> _Seen[AnyPerson] | None:
+    statement = whole.of_customer(
+        customer_id, read_side.business_id, ROWS_MAX, identified=whose is Identified
+    )
+    rows = whole.Rows.read(await _rows(read_side, statement, then), ROWS_MAX)
+    if rows is None:
+        return None
+    everybody = persons_of(customer_id, rows.said, whose)
+    holdings = list(map(table.holding, rows.holdings))
+    return _Seen(everybody, holdings, is_cut=False, freshness=rows.freshness)
+
+
+async def _seen_then(
+    read_side: ReadSide, asked: Asked, whose: type[AnyPerson], then: Then, limits: Limits
+) -> _Seen[AnyPerson]:
+    assert then.as_of is not None
+    statement = table.then(asked, then.as_of, limits, read_side.business_id)
+    found = _Found.read(await _rows(read_side, statement, then))
+    holdings, is_cut = await _holdings_then(read_side, found, then)
+    everybody = await _persons_then(read_side, found, whose, then)
+    businesses = sorted({one.business_id for one in everybody})
+    fresh = _Found.read(await _rows(read_side, table.freshness(businesses), then))
+    return _Seen(everybody, holdings, is_cut, fresh.others)
 
 
 class _Found(NamedTuple):
@@ -155,23 +197,17 @@ def _doubts(query: PersonQuery, everybody: Sequence[Person], *, is_cut: bool) ->
     return found
 
 
-def _freshness(found: _Found, then: Then) -> Freshness:
-    (row,) = found.others[FRESHNESS]
-    reached = _REACHED.decode(row.row)
-    last = [_LAST.decode(one.row) for one in found.others[BUSINESS]]
+def _freshness(told: dict[str, list[table.Found]], then: Then) -> Freshness:
+    (row,) = told[FRESHNESS]
+    position, lag_s = _REACHED.decode(row.row)
     if then.known_position is not None:  # all that had been recorded by then
-        reached = _Reached(then.known_position, 0.0)
-    last.sort(key=lambda one: one.business_id)
-    return Freshness(str(reached.position), reached.lag_s, last)
+        position, lag_s = then.known_position, None
+    last = sorted(_LAST.decode(one.row) for one in told[BUSINESS])
+    return Freshness(str(position), max(lag_s or 0.0, 0.0), [LastWebhook(*one) for one in last])
 
 
-class _Reached(msgspec.Struct):
-    position: int
-    lag_s: float
-
-
-_REACHED: Final = msgspec.json.Decoder(_Reached)
-_LAST: Final = msgspec.json.Decoder(LastWebhook)
+_REACHED: Final = msgspec.json.Decoder(tuple[int, float | None])
+_LAST: Final = msgspec.json.Decoder(tuple[str, str, str, datetime | None, datetime])
 
 
 def _once(holdings: Iterable[Holding]) -> list[Holding]:

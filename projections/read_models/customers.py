@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import msgspec
 from psycopg.types.json import Jsonb
@@ -202,19 +202,29 @@ def _added_up(
     )
 
 
-def newest(said: Sequence[Said]) -> dict[str, Any]:
+class Saying(Protocol):
+    """What a thing says of its customer, by the newest fact that says so."""
+
+    @property
+    def webhook_id(self) -> str:
+        """The fact's."""
+
+    @property
+    def occurred_at(self) -> datetime:
+        """The fact's."""
+
+
+def newest(said: Sequence[Saying]) -> dict[str, Any]:
     """Take each field of who it is from the first that says it, of what counts most first."""
-    telling = {
-        name: next((one for one in said if getattr(one, name) is not None), None) for name in _TOLD
-    }
-    values = {name: getattr(one, name, None) for name, one in telling.items()}
-    return {
-        **values,
-        "metadata": values["metadata"] or {},
-        "sources": {
-            name: SaidBy(one.webhook_id, one.occurred_at) for name, one in telling.items() if one
-        },
-    }
+    told: dict[str, Any] = dict.fromkeys(_TOLD)
+    sources: dict[str, SaidBy] = {}
+    for name in _TOLD:
+        for one in said:
+            value = getattr(one, name)
+            if value is not None:
+                told[name], sources[name] = value, SaidBy(one.webhook_id, one.occurred_at)
+                break
+    return {**told, "metadata": told["metadata"] or {}, "sources": sources}
 
 
 def _totals(objects: Iterable[_Object]) -> dict[str, Totals]:

@@ -166,7 +166,27 @@ _IDENTIFIED: Final = """
         WHERE c.customer_id = p.customer_id AND c.business_id = p.business_id OFFSET 0
     ) AS who
 """
-_FRESHNESS: Final = """
+# How far the read models are, and the last webhook of each of `businesses`.
+FRESHNESS_OF_BUSINESSES: Final = f"""
+    SELECT '{FRESHNESS}' AS kind, json_build_array(shown.position, (
+        SELECT extract(epoch FROM clock_timestamp() - recorded_at)::float8
+        FROM raphus.ledger_events WHERE notification_id = shown.position + 1
+    ))::text AS row, NULL::bigint AS place
+    FROM (
+        SELECT coalesce(max(notification_id), 0) AS position FROM raphus.projections_tracking
+        WHERE application_name = '{Ledger.name}'
+    ) AS shown
+    UNION ALL
+    SELECT '{BUSINESS}', json_build_array(last.business_id, last.webhook_id, last.type,
+        last.occurred_at, last.recorded_at)::text, NULL
+    FROM businesses CROSS JOIN LATERAL (
+        SELECT t.business_id, t.webhook_id, t.type, t.occurred_at, t.recorded_at
+        FROM timeline AS t
+        WHERE t.business_id = businesses.business_id AND t.kind <> '{ERASURE}'
+        ORDER BY t.position DESC LIMIT 1
+    ) AS last
+"""  # noqa: S608 -- constants
+_BUSINESSES: Final = """
     SELECT 'freshness' AS kind, json_build_object('position', shown.position, 'lag_s',
         coalesce((
             SELECT greatest(extract(epoch FROM clock_timestamp() - recorded_at)::float8, 0)
@@ -194,8 +214,8 @@ _BUSINESSES: Final = """
     )"""
 
 
-_PERSONS_NOW: Final = f"{_OWNED_NOW}{_NOW}{_PERSONS} UNION ALL {_FRESHNESS}"
-_IDENTIFIED_NOW: Final = f"{_OWNED_NOW}{_NOW}{_IDENTIFIED} UNION ALL {_FRESHNESS}"
+_PERSONS_NOW: Final = f"{_OWNED_NOW}{_NOW}{_PERSONS} UNION ALL {FRESHNESS_OF_BUSINESSES}"
+_IDENTIFIED_NOW: Final = f"{_OWNED_NOW}{_NOW}{_IDENTIFIED} UNION ALL {FRESHNESS_OF_BUSINESSES}"
 _PERSONS_THEN: Final = f"{_OWNED_THEN}{_THEN}{_PERSONS}"
 
 
@@ -219,11 +239,8 @@ def now(asked: Asked, limits: Limits, business_id: str | None, *, identified: bo
 
 def freshness(business_ids: Sequence[str]) -> Statement:
     """Select how far the read models are, and the last webhook of each of these businesses."""
-    params: dict[str, object] = {
-        "business_ids": list(business_ids),
-        "application": Ledger.name,
-    }
-    return Statement(_BUSINESSES + _FRESHNESS, params)
+    asked: dict[str, object] = {"business_ids": list(business_ids)}
+    return Statement(_BUSINESSES + FRESHNESS_OF_BUSINESSES, asked)
 
 
 def then(asked: Asked, as_of: datetime, limits: Limits, business_id: str | None) -> Statement:
@@ -242,7 +259,7 @@ def _of(
         persons_max=limits.persons_max,
         claims_max=limits.claims_max,
     )
-    params = {**begin.params, **limits._asdict(), "application": Ledger.name}
+    params = {**begin.params, **limits._asdict()}
     return Statement(_together(begin.sql, rest), params)
 
 

@@ -286,8 +286,36 @@ def test_two_businesses_share_no_holdings_by_the_ids_of_what_they_are_about(serv
     assert {one["code"] for one in found["doubts"]} >= {"several"}
 
 
+SHORT_WAY = "api.queries.holdings.ROWS_MAX"
+"""Whoever has fewer rows of a sort is answered by another statement than all others."""
+
+
+def test_the_short_way_finds_what_the_long_one_does(
+    shop: tuple[Served, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, ids = shop
+    by_the_short = [everything(server, one) for one in ids]
+    monkeypatch.setattr(SHORT_WAY, 0)
+    assert by_the_short == [everything(server, one) for one in ids]
+
+
+def test_the_short_way_ends_where_there_is_more_than_it_reads(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        about = {"payment_id": f"pay_{number}", "subscription_id": None, "subscription_ids": None}
+        tell(server, "payment.succeeded", f"2026-05-0{number + 1}T00:00:00Z", **about)
+    tell(server, "dispute.opened", "2026-05-05T00:00:00Z", dispute_id="dp_1", payment_id="pay_0")
+    whole = everything(server, "cus_1")
+    assert len(whole[0]["bought_once"]) == 4
+    for limit in range(7):
+        monkeypatch.setattr(SHORT_WAY, limit)
+        assert everything(server, "cus_1") == whole, limit
+
+
 def test_more_than_is_looked_at_is_told(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.queries.holdings.OBJECTS_MAX", 2)
+    monkeypatch.setattr(SHORT_WAY, 3)
     for number in range(2):
         about = {"payment_id": f"pay_{number}", "subscription_id": None}
         tell(server, "payment.succeeded", f"2026-05-0{number + 1}T00:00:00Z", **about)

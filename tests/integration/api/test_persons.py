@@ -10,7 +10,7 @@ import pytest
 
 from api.queries.persons import PERSONS_MAX
 from domain.personal_data import order_of
-from projections.read_models import customers, holdings
+from projections.read_models import customers, holdings, whole
 from projections.read_models.claims import Asked
 from projections.read_models.holdings import Limits
 from tests.support.histories import said
@@ -267,6 +267,45 @@ def test_a_state_tells_who_it_is_and_by_which_webhooks(server: Served, database:
     assert one["email"] in {"new@example.com", "old@example.com"}
 
 
+def test_who_a_customer_is_is_the_same_whichever_way_it_is_read(
+    server: Served, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = {"customer_id": "cus_1", "email": "ann@example.com", "name": "Ann", "metadata": {"a": 1}}
+    mine = [
+        bought(1, 1, ann),
+        # Of one instant, the later by rank counts, which is the subscription; then by webhook-id.
+        bought(2, 1, {"customer_id": "cus_1", "email": "b@example.com", "metadata": {}}),
+        said("subscription.active", 1, "msg_3", subscription_id="sub_1", customer=ann),
+        said("subscription.updated", 2, "msg_4", subscription_id="sub_1", customer_id="cus_2"),
+        said("refund.succeeded", 6, "msg_5", payment_id="pay_1", refund_id="ref_1", amount=1),
+        said("dispute.opened", 7, "msg_6", dispute_id="dp_1", payment_id="pay_1",
+             customer={"customer_id": "cus_2", "email": "other@example.com"}),
+        said("abandoned_checkout.detected", 9, "msg_7", customer_id="cus_1"),
+        *(bought(number, number, {"customer_id": "cus_1"}) for number in range(10, 22)),
+    ]  # fmt: skip
+    theirs = [
+        msgspec.structs.replace(
+            one, webhook_id=f"{one.webhook_id}_2", body=one.body.replace(b"bus_1", b"bus_2")
+        )
+        for one in (*mine[:2], mine[6])
+    ]
+    take(server, database, *mine, *theirs)
+    ids = ("cus_1", "cus_2")
+
+    def answers() -> list[Any]:
+        states = [server.get(f"/v1/customers/{one}/state") for one in ids]
+        accesses = [server.get("/v1/access", customer_id=one) for one in ids]
+        return [{k: v for k, v in one.items() if k != "at"} for one in states + accesses]
+
+    by_the_short = answers()
+    first, second = by_the_short[0]["customers"]
+    assert (first["email"], first["name"], len(first["claims"])) == ("ann@example.com", "Ann", 10)
+    assert (second["business_id"], second["email"]) == ("bus_2", "b@example.com")
+    assert by_the_short[0]["open_disputes"] == by_the_short[1]["open_disputes"] != []
+    monkeypatch.setattr("api.queries.holdings.ROWS_MAX", 0)
+    assert by_the_short == answers()
+
+
 def test_known_at_tells_what_was_known_then(server: Served, database: str) -> None:
     one = {"customer_id": "cus_1", "email": "ann@example.com", "metadata": {"user_id": "42"}}
     take(server, database, bought(1, 1, one))
@@ -358,6 +397,21 @@ def test_a_notice_whose_further_body_names_nobody_loses_its_customer(database: s
     assert rebuilt(database, check=True).equal
 
 
+@pytest.mark.parametrize("keys", [("user_id",), ("userId", "user_id"), tuple("abcdefghijk")])
+def test_a_look_up_is_planned_once_however_many_keys_there_are(
+    database: str, keys: tuple[str, ...]
+) -> None:
+    """Planning anew takes ten times what finding takes: a plan that is kept must not look worse."""
+    asked = Asked(external_id="42", keys=keys)
+    statement = holdings.now(asked, Limits(101, 10, 100, 1_001, 10_000), None, identified=True)
+    with psycopg.connect(database, autocommit=True) as conn:
+        conn.execute("SET search_path = raphus")
+        for _ in range(20):
+            conn.execute(statement.sql.encode(), statement.params)
+        sql = "SELECT custom_plans, generic_plans FROM pg_prepared_statements"
+        assert conn.execute(sql).fetchall() == [(5, 10)]
+
+
 def test_persons_are_found_by_indexes(database: str) -> None:
     keys = ("user_id", "userId")
     limits = Limits(101, 10, 100, 1_001, 10_000)
@@ -374,6 +428,7 @@ def test_persons_are_found_by_indexes(database: str) -> None:
         for asked in ([], [Asked(email="a")], [Asked(external_id="42", keys=keys)])
     ]
     statements += [customers.by_ids(["cus_1", "cus_2"])]
+    statements += [whole.of_customer("cus_1", None, 200, identified=True)]
     with psycopg.connect(database) as conn:
         # The tables are small: what has an index at all is to be found out.
         conn.execute("SET enable_seqscan = off; SET search_path = raphus")
