@@ -122,6 +122,20 @@ def customers_of(body: bytes) -> frozenset[str] | None:
     return frozenset(found)
 
 
+def names(body: bytes, customer_id: str) -> bool:
+    """Tell whether a body names a customer: if it cannot be parsed, whether his id is a word."""
+    named = customers_of(body)
+    if named is None:
+        word = rb"(?<![\w-])" + re.escape(customer_id.encode()) + rb"(?![\w-])"
+        return re.search(word, body) is not None
+    return customer_id in named
+
+
+def is_about(body: bytes, customer_id: str) -> bool:
+    """Tell whether a body of a customer's stream is about him: names him, or nobody."""
+    return not customers_of(body) or names(body, customer_id)
+
+
 def _parsed(body: bytes) -> Any:  # noqa: ANN401 -- any JSON
     """Parse a body, or what a delivery is read by where the rest of it cannot be parsed.
 

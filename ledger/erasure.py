@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
@@ -15,7 +14,7 @@ from domain.aggregates.routing import NOTICE, route
 from domain.delivery import ErasedDelivery, UnreadableError, read_envelope
 from domain.event import Event
 from domain.field_readers import identity
-from domain.personal_data import customers_of, emptied
+from domain.personal_data import customers_of, emptied, is_about, names
 from domain.stream_id import parts_of, stream_id
 from ledger.mapper import COLUMNS, LedgerMapper, encode
 from telemetry.errors import RaphusError
@@ -39,11 +38,11 @@ _NAMING: Final = """
     WHERE notification_id > %s AND notification_id <= %s
     AND position(convert_to(%s, 'UTF8') IN state) > 0 ORDER BY notification_id
 """
-# What is found through a payment, and names nobody itself.
-_OWNED: Final = """
+OWNED: Final = """
     SELECT DISTINCT stream_id FROM raphus.customer_objects WHERE customer_id = %(customer_id)s
     UNION SELECT stream_id FROM raphus.periods WHERE customer_id = %(customer_id)s
 """
+"""Selects the streams of what is, or once was, a customer's, also through a payment."""
 _OF_STREAMS: Final = """
     SELECT notification_id FROM raphus.housed_events
     WHERE originator_id = ANY (%s) AND notification_id > %s AND notification_id <= %s
@@ -157,7 +156,6 @@ class Search:
         self._conn = conn
         self._customer_id = customer_id
         self._asked = business_id
-        self._word = re.compile(rb"(?<![\w-])" + re.escape(customer_id.encode()) + rb"(?![\w-])")
         self.reached = 0
         self.types: dict[int, str] = {}
         self.streams: set[str] = set()
@@ -203,13 +201,9 @@ class Search:
         return sorted(found)
 
     def _take_naming(self, row: _Stored) -> list[int]:
-        named = customers_of(row.event.delivery.body)
         if is_erasure(row.event.originator_id) or not self._is_of_business(row):
             return []
-        if named is None:
-            if not self._word.search(row.event.delivery.body):
-                return []
-        elif self._customer_id not in named:
+        if not names(row.event.delivery.body, self._customer_id):
             return []
         self._is_named = True
         if row.business_id:
@@ -219,7 +213,7 @@ class Search:
         return self._note(row)
 
     def _take_unnamed(self, row: _Stored) -> list[int]:
-        return [] if customers_of(row.event.delivery.body) else self._note(row)
+        return self._note(row) if is_about(row.event.delivery.body, self._customer_id) else []
 
     def _take_disputes(self, after: int, until: int) -> None:
         """Add the disputes of his payments, which may name nobody."""
@@ -231,7 +225,7 @@ class Search:
                 self.streams.add(row.event.originator_id)
 
     def _owned(self) -> set[str]:
-        rows = self._select(_OWNED, {"customer_id": self._customer_id})
+        rows = self._select(OWNED, {"customer_id": self._customer_id})
         streams = {str(stream) for (stream,) in rows}
         if self._asked is None:
             return streams

@@ -1,7 +1,8 @@
-"""The audit: every delivery of a customer's streams, verbatim, with its place and its verdict.
+"""The audit: every delivery about a customer, verbatim, with its place and its verdict.
 
-Each one can be checked by itself. Its `hash` is SHA-256 (`ledger.integrity.hash_chain.link`) over,
-one after the other:
+These are what an erasure looks at: each whose body names him, also where no state machine takes
+it, and each that names nobody but belongs to what is, or was, his. Each one can be checked by
+itself. Its `hash` is SHA-256 (`ledger.integrity.hash_chain.link`) over, one after the other:
 
 - `previous_hash`, the hash of the event at the position before (zeros before position 1);
 - big-endian, in 8 bytes each, `position`, `recorded_at` as microseconds since 1970, `version`;
@@ -23,11 +24,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from domain.aggregates.erasure import ERASURE
 from domain.aggregates.factory import aggregate
 from domain.aggregates.routing import is_signed
 from domain.delivery import ErasedDelivery
 from domain.event import Event
+from domain.personal_data import is_about, names
 from domain.state_machine import Verdict
+from ledger.erasure import OWNED
 from ledger.integrity.diagnosis import delivery_of
 from ledger.integrity.hash_chain import GENESIS, Row
 from postgres.statement import Statement
@@ -87,37 +91,50 @@ class _Fact(msgspec.Struct):
     to_status: str | None = None
 
 
+# What only a body tells is found by reading the log once, as an erasure finds it.
 _OF_CUSTOMER: Final = f"""
     SELECT e.recorded_stream, {", ".join(f"e.{column}" for column in Row._fields[1:])}, e.hash,
         before.hash, e.originator_id,
         (SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM raphus.timeline AS t
-            WHERE t.webhook_id = e.webhook_id AND t.stream_id = e.originator_id)
+            WHERE t.webhook_id = e.webhook_id AND t.stream_id = e.originator_id),
+        found.is_of_his
     FROM (
-        SELECT DISTINCT stream_id FROM raphus.customer_objects
-        WHERE customer_id = %(customer_id)s
-    ) AS streams
-    JOIN raphus.housed_events AS e ON e.originator_id = streams.stream_id
+        SELECT position, bool_or(is_of_his) AS is_of_his FROM (
+            SELECT e.notification_id AS position, true AS is_of_his
+            FROM ({OWNED}) AS streams
+            JOIN raphus.housed_events AS e ON e.originator_id = streams.stream_id
+            UNION ALL
+            SELECT notification_id, false FROM raphus.ledger_events
+            WHERE position(convert_to(%(customer_id)s, 'UTF8') IN state) > 0
+            AND NOT starts_with(originator_id, '{ERASURE}/')
+        ) AS each GROUP BY position
+    ) AS found
+    JOIN raphus.housed_events AS e ON e.notification_id = found.position
     LEFT JOIN raphus.ledger_events AS before ON before.notification_id = e.notification_id - 1
     ORDER BY e.notification_id
 """  # noqa: S608 -- constants
 
 
 def of_customer(customer_id: str) -> Statement:
-    """Select every delivery of every stream that belongs to a customer, by position."""
+    """Select, by position, every delivery of a customer's streams, and any that may name him."""
     return Statement(_OF_CUSTOMER, {"customer_id": customer_id})
 
 
-def read(row: Sequence[Any], check: Check | None) -> Audited:
+def read(row: Sequence[Any], customer_id: str, check: Check | None) -> Audited | None:
     """Read a row of `of_customer`, and check its signature; times are in the connection's zone.
+
+    None where it names another, or is of no stream of the customer's and does not name him.
 
     Raises:
         AuditError: its state cannot be read, or is not a delivery of its stream.
     """
-    *columns, hash_, before, home, facts = row
+    *columns, hash_, before, home, facts, is_of_his = row
     recorded = Row._make(columns)
     delivery = delivery_of(recorded)
     if isinstance(delivery, str):
         raise AuditError(f"position {recorded.notification_id}: {delivery}")
+    if not (is_about if is_of_his else names)(delivery.body, customer_id):
+        return None
     erased_by = delivery.erased_by if isinstance(delivery, ErasedDelivery) else None
     previous = GENESIS if recorded.notification_id == 1 else before
     fact = _fact(recorded._replace(originator_id=home), delivery, facts)

@@ -59,8 +59,10 @@ def audit(settings: Settings, customer_id: str) -> Generator[bytes, None, None]:
     try:
         with closing(_rows(settings, customer_id)) as rows:
             for row in rows:
-                found = True
-                yield encode(read(row, check)) + b"\n"
+                line = read(row, customer_id, check)
+                if line is not None:
+                    found = True
+                    yield encode(line) + b"\n"
     except AuditError as error:
         raise AuditingError(f"{error}; raphus verify tells what was done to the log") from error
     except psycopg.Error as error:

@@ -51,12 +51,24 @@ class Holding(NamedTuple):
         return () if product_id is None else (product_id,)
 
 
+class Placed(NamedTuple):
+    """A holding, with the position of the first event about it."""
+
+    first_position: int
+    holding: Holding
+
+
 def holdings_of(aggregate: Aggregate) -> list[Holding]:
     """Return what the events of a stream are about that matters for access."""
-    return [_holding(aggregate, *named) for named in aggregate.folded() if named[0] in HELD]
+    return [one.holding for one in placed_holdings_of(aggregate)]
 
 
-def _holding(aggregate: Aggregate, kind: str, entity_id: str) -> Holding:
+def placed_holdings_of(aggregate: Aggregate) -> list[Placed]:
+    """Return the same, each with its place."""
+    return [_placed(aggregate, *named) for named in aggregate.folded() if named[0] in HELD]
+
+
+def _placed(aggregate: Aggregate, kind: str, entity_id: str) -> Placed:
     known = aggregate.find(kind, entity_id)
     assert known is not None, "it has been folded"
     entries = aggregate.folded()[kind, entity_id].entries
@@ -67,7 +79,8 @@ def _holding(aggregate: Aggregate, kind: str, entity_id: str) -> Holding:
     last = next(taken, newest_first[0])
     assert last.occurred_at is not None, "only a notice has no time"
     since = _began_at(known.entity, next(moved, None))
-    return Holding(kind, known.entity, since, last.webhook_id, last.occurred_at)
+    holding = Holding(kind, known.entity, since, last.webhook_id, last.occurred_at)
+    return Placed(known.first_position, holding)
 
 
 def _moves(entry: Entry) -> bool:

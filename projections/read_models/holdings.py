@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from domain.access.holding import HELD, Holding, holdings_of
+from domain.access.holding import HELD, Holding, placed_holdings_of
 from domain.aggregates.catalogue import KINDS, STREAMS
 from domain.aggregates.routing import NOTICE
 from domain.field_readers import own_fields, reader_of
@@ -40,23 +40,21 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def _rows(aggregate: Aggregate) -> list[Row]:
-    held = holdings_of(aggregate)
+    placed = placed_holdings_of(aggregate)
     # A refund is a matter of the payment's customer, in whose stream it is.
-    payers = (one.entity.customer_id for one in held if one.kind == "payment")
+    payers = (one.holding.entity.customer_id for one in placed if one.holding.kind == "payment")
     payer = next(payers, None)
-    return [_row(aggregate, one, payer or one.entity.customer_id) for one in held]
+    return [_row(aggregate.id, *one, payer) for one in placed]
 
 
-def _row(aggregate: Aggregate, one: Holding, customer_id: str | None) -> Row:
-    known = aggregate.find(one.kind, one.id)
-    assert known is not None, "it is held"
+def _row(stream_id: str, first_position: int, one: Holding, payer: str | None) -> Row:
     return (
-        aggregate.id,
-        known.first_position,
+        stream_id,
+        first_position,
         one.kind,
         one.id,
         one.entity.business_id,
-        customer_id,
+        payer or one.entity.customer_id,
         getattr(one.entity, "payment_id", None),
         _encode(one).decode(),
     )

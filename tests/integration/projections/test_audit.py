@@ -14,7 +14,7 @@ from cli.commands.audit import AuditingError, audit
 from cli.settings import Settings, SettingsError
 from ledger.integrity.hash_chain import Row, link
 from postgres.statement import Statement
-from tests.support.histories import said
+from tests.support.histories import delivery, said
 from tests.support.http_server import SECRET, served
 from tests.support.projected import project, record, rows, simulated
 from tests.support.samples import sample
@@ -130,6 +130,45 @@ def test_what_the_read_models_do_not_show_yet_is_there_without_a_verdict(
     assert (shown["verdict"], unshown["verdict"], unshown["gap"]) == ("applied", None, None)
     assert (unshown["id"], unshown["occurred_at"]) == ("sub_1", "2026-05-01T12:01:00Z")
     assert hash_of(unshown) == unshown["hash"]
+
+
+def test_what_no_state_machine_takes_is_told_where_it_names_the_customer(
+    database: str, settings: Settings
+) -> None:
+    him, other = {"customer_id": "cus_1"}, {"customer_id": "cus_2"}
+    told = [
+        said("never.heard_of", 0, "msg_1", customer=him),
+        delivery(b'{"type": "payment.succeeded", broken "cus_1"', "msg_2"),
+        said("never.heard_of", 1, "msg_3", customer=other, metadata={"customer_id": "cus_1"}),
+        delivery(b'{"type": "payment.succeeded", broken "cus_11"', "msg_4"),
+        # Under one webhook-id, both in one stream.
+        said("never.heard_of", 2, "msg_5", customer=other),
+        said("never.heard_of", 2, "msg_5", customer=him),
+    ]
+    record(database, told)
+    lines = audited(settings, "cus_1")
+    assert [line["webhook_id"] for line in lines] == ["msg_1", "msg_2", "msg_5"]
+    assert {line["kind"] for line in lines} == {"notice"}
+    assert all(hash_of(line) == line["hash"] for line in lines)
+    assert '"cus_2"' not in "".join(line["body"] for line in lines)
+    project(database)
+    assert [line["verdict"] for line in audited(settings, "cus_1")] == [None, "refused", None]
+
+
+def test_of_what_two_customers_have_had_each_is_told_what_is_not_the_others(
+    database: str, settings: Settings
+) -> None:
+    about = {"subscription_id": "sub_1"}
+    told = [
+        said("subscription.active", 0, "msg_1", **about, customer={"customer_id": "cus_1"}),
+        said("subscription.renewed", 1, "msg_2", **about),
+        said("subscription.renewed", 2, "msg_3", **about, customer={"customer_id": "cus_2"}),
+    ]
+    record(database, told)
+    project(database)
+    for customer_id, webhook_ids in (("cus_1", ["msg_1", "msg_2"]), ("cus_2", ["msg_2", "msg_3"])):
+        lines = audited(settings, customer_id)
+        assert [line["webhook_id"] for line in lines] == webhook_ids
 
 
 def test_signatures_are_checked_with_the_secrets_in_hand(database: str, tmp_path: Path) -> None:

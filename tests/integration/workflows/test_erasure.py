@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import threading
@@ -12,6 +13,8 @@ import msgspec
 import psycopg
 import pytest
 
+from cli.commands.audit import audit
+from cli.settings import Settings
 from domain.aggregates.erasure import TOPIC
 from domain.delivery import Delivery
 from domain.personal_data import customers_of
@@ -38,7 +41,7 @@ from tests.support.waiting import until
 from workflows.erasure import STEPS, Forgotten, forget, look
 
 if TYPE_CHECKING:
-    pass
+    from pathlib import Path
 
 HIS = {
     "customer_id": "cus_1",
@@ -223,6 +226,19 @@ def test_nothing_of_him_is_left_and_nothing_of_the_other_is_lost(projected: str)
     same = {line.position for line in before if line in after}
     assert same == {line.position for line in before} - OF_HIS
     assert (after[-1].topic, after[-1].position) == (TOPIC, forgotten.position)
+
+
+def test_the_audit_tells_all_that_an_erasure_empties_and_nothing_of_the_other(
+    projected: str, tmp_path: Path
+) -> None:
+    settings = Settings(home=tmp_path, database_url=projected)
+    told = {int(json.loads(line)["position"]) for line in audit(settings, "cus_1")}
+    assert told == OF_HIS
+    erase(projected)
+    lines = [json.loads(line) for line in audit(settings, "cus_1")]
+    # Of the body that cannot be parsed nothing is left, so nothing of it names anybody.
+    assert {int(line["position"]) for line in lines} == OF_HIS - {8}
+    assert all(line["erased_by"] for line in lines)
 
 
 def test_ids_amounts_times_and_states_stay_and_history_says_the_same(projected: str) -> None:

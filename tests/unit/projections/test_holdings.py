@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 
 from domain.access.holding import HELD, holdings_of
+from domain.aggregate import Aggregate, Known
 from domain.aggregates.catalogue import KINDS, STREAMS
 from domain.delivery import Delivery
 from domain.field_readers import own_fields
@@ -25,6 +26,23 @@ def test_a_holding_is_read_as_it_was_kept(bought: list[Delivery]) -> None:
         rows = [dict(zip(NAMES, row, strict=True)) for row in HOLDINGS.rows(each)]
         read = [holding(Found(str(row["kind"]), str(row["holding"]), None)) for row in rows]
         assert read == holdings_of(each)
+
+
+def test_each_thing_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = [said("payment.succeeded", payment_id="pay_1")]
+    told += [
+        said("refund.succeeded", n, f"msg_{n}", payment_id="pay_1", refund_id=f"ref_{n}")
+        for n in range(1, 4)
+    ]
+    (paid,) = aggregates(told).values()
+    looked_up, find = [], type(paid).find
+
+    def counting(self: Aggregate, kind: str, entity_id: str) -> Known | None:
+        looked_up.append((kind, entity_id))
+        return find(self, kind, entity_id)
+
+    monkeypatch.setattr(type(paid), "find", counting)
+    assert len(HOLDINGS.rows(paid)) == len(looked_up) == len(set(looked_up)) == 4
 
 
 @pytest.mark.parametrize("kind", sorted(HELD))
