@@ -38,17 +38,16 @@ async def _openapi(_services: Services, _query: Query) -> Content:
 
 _OF_OBJECTS: Final[Iterable[Any]] = chain.from_iterable(OBJECTS.values())
 OPERATIONS: Final[tuple[Operation[Services, Any, object], ...]] = (
-    # Asked at every turn of a merchant's site, so they are looked for first.
-    GET_ACCESS,
-    GET_EXTERNAL_STATE,
-    GET_CUSTOMER_STATE,
     *_OF_OBJECTS,
     # An id may hold a slash, so what is more than the customer comes before the customer.
     LIST_CUSTOMERS,
     GET_CUSTOMER_TIMELINE,
     GET_CUSTOMER_LIFECYCLE,
     ERASE,
+    GET_EXTERNAL_STATE,
+    GET_CUSTOMER_STATE,
     GET_CUSTOMER,
+    GET_ACCESS,
     LIST_REFUSALS,
     LIST_EVENTS,
     GET_EVENT,
@@ -63,13 +62,21 @@ OPERATIONS: Final[tuple[Operation[Services, Any, object], ...]] = (
 )
 _DOCUMENT: Final = Content(encode(document(OPERATIONS)), JSON)
 
+_ASKED_MOST: Final[tuple[Operation[Services, Any, object], ...]] = (
+    GET_ACCESS,
+    GET_EXTERNAL_STATE,
+    GET_CUSTOMER_STATE,
+)
+"""What is asked at every turn of a merchant's site. A route is looked for one after the other."""
+
 
 def routes(webhooks: Webhooks, services: Services) -> list[Route]:
-    """Return the way in, then all operations."""
+    """Return the way in, then all operations, those first that are asked most."""
+    others = (one for one in OPERATIONS if one not in _ASKED_MOST)
     return [
         Route(PATH, webhooks, methods=["POST"]),
         *(
             Route(operation.path, Endpoint(operation, services), methods=[operation.method])
-            for operation in OPERATIONS
+            for operation in (*_ASKED_MOST, *others)
         ),
     ]

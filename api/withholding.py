@@ -20,7 +20,6 @@ from typing import (
 import msgspec
 
 from api.answers.events import AnotherBody, WholeEvent
-from api.resources.erasures import ListedErasure
 from api.resources.health import Ready
 from api.resources.workflows import RouteNow
 from domain.aggregates.catalogue import KINDS
@@ -29,6 +28,7 @@ from domain.entity import Entity
 from domain.explanation.evidence import Source
 from domain.explanation.explain import Explanation
 from domain.personal_data import is_emptied
+from ledger.erasures_list import ListedErasure
 from workflows.outbox.queries import QueuedJob, RecordedAttempt
 
 if TYPE_CHECKING:

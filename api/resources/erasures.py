@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
@@ -25,6 +24,7 @@ from ledger.erasure import (
     Request,
     UnknownCustomerError,
 )
+from ledger.erasures_list import ListedErasure
 from postgres.failures import reason_of
 from workflows.erasure import Forgotten, forget
 
@@ -71,24 +71,6 @@ class Erased(msgspec.Struct, frozen=True):
     events: dict[str, int]
 
 
-class ListedErasure(msgspec.Struct, frozen=True):
-    """An erasure, of so many `events`.
-
-    `arrived_since` counts the webhooks about what belongs to the customer that have come later,
-    and may name a person again.
-    """
-
-    position: str
-    webhook_id: str
-    business_id: str
-    customer_id: str
-    erased_at: datetime
-    reason: str
-    requested_by: str | None
-    events: int
-    arrived_since: int
-
-
 async def erasures(
     read_side: ReadSide, customer_id: str | None, before: int | None, limit: int
 ) -> Page[ListedErasure]:
@@ -97,21 +79,25 @@ async def erasures(
     Raises:
         ApiError: 503; the database is away.
     """
-    statement = erasures_list.erasures(
+    rows = read_side.database.rows
+    statement = erasures_list.page(
         before=before,
         limit=limit + 1,
         customer_id=customer_id,
         business_id=read_side.business_id,
     )
-    listed = [erasures_list.read(row) for row in await read_side.database.rows(statement)]
-    shown = listed[:limit]
-    rows = await read_side.database.rows(erasures_list.arrived_since(shown)) if shown else []
-    since = erasures_list.read_arrived(rows)
-    items = [
-        ListedErasure(str(one.position), *one[1:], arrived_since=since.get(one.position, 0))
-        for one in shown
-    ]
-    return Page(items, CURSOR.write(shown[-1].position) if len(listed) > limit else None)
+    found = [erasures_list.read(row) for row in await rows(statement)]
+    listed = [one for one, _ in found[:limit]]
+    if not listed:
+        return Page([], None)
+    # What comes between the two is counted as his.
+    shared = await rows(erasures_list.shared_since(listed))
+    since = await rows(erasures_list.arrived_since(listed))
+    is_more = found[0][1] > len(listed)
+    return Page(
+        erasures_list.counted(listed, since, shared),
+        CURSOR.write(int(listed[-1].position)) if is_more else None,
+    )
 
 
 def told(forgotten: Forgotten) -> Erased:

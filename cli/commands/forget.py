@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from api.http.pagination import Page
-    from api.resources.erasures import Erased, ListedErasure
+    from api.resources.erasures import Erased
     from cli.settings import Settings
+    from ledger.erasures_list import ListedErasure
     from workflows.erasure import Findings
 
 _WHAT_REMAINS: Final = "Backups, WAL archives and Dodo keep what they have: docs/personal-data.md"

@@ -185,28 +185,6 @@ FRESHNESS_OF_BUSINESSES: Final = f"""
     ) AS last
 """  # noqa: S608 -- constants
 _BUSINESSES: Final = """
-    SELECT 'freshness' AS kind, json_build_object('position', shown.position, 'lag_s',
-        coalesce((
-            SELECT greatest(extract(epoch FROM clock_timestamp() - recorded_at)::float8, 0)
-            FROM raphus.ledger_events WHERE notification_id = shown.position + 1
-        ), 0)
-    )::text AS row, NULL::bigint AS place
-    FROM (
-        SELECT coalesce(max(notification_id), 0) AS position FROM raphus.projections_tracking
-        WHERE application_name = %(application)s
-    ) AS shown
-    UNION ALL
-    SELECT 'business', json_build_object('business_id', last.business_id,
-        'webhook_id', last.webhook_id, 'type', last.type, 'occurred_at', last.occurred_at,
-        'recorded_at', last.recorded_at)::text, NULL
-    FROM businesses CROSS JOIN LATERAL (
-        SELECT t.* FROM timeline AS t
-        WHERE t.business_id = businesses.business_id
-        AND (t.verdict IS NOT NULL OR t.kind = '{notice}')
-        ORDER BY t.position DESC LIMIT 1
-    ) AS last
-""".replace("{notice}", NOTICE)
-_BUSINESSES: Final = """
     WITH businesses AS (
         SELECT * FROM unnest(%(business_ids)s::text[]) AS asked (business_id)
     )"""

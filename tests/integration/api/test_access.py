@@ -12,10 +12,15 @@ from typing import Any
 
 import psycopg
 import pytest
+from starlette.routing import Route
 
+from api.app import application
+from api.http.auth import OpenOnLoopback
 from api.queries.policy_file import PolicyFile
 from api.queries.read_side import Rules
-from tests.support.http_server import Served, copied, served
+from api.routes import OPERATIONS
+from api.webhooks.verifier import Verifier
+from tests.support.http_server import SECRET, Served, copied, served
 from tests.support.projected import project, record, simulated
 from tests.support.samples import sample
 
@@ -284,6 +289,17 @@ def test_two_businesses_share_no_holdings_by_the_ids_of_what_they_are_about(serv
     assert found["access"], "a subscription of one business ends no key of another"
     assert len(found["customers"]) == 2
     assert {one["code"] for one in found["doubts"]} >= {"several"}
+
+
+def test_what_is_asked_at_every_turn_is_looked_for_first(database: str) -> None:
+    app = application(database, Verifier([SECRET]), OpenOnLoopback())
+    paths = [route.path for route in app.routes if isinstance(route, Route)]
+    assert set(paths[1:4]) == {
+        "/v1/access",
+        "/v1/customers/{id:path}/state",
+        "/v1/customers/external/{external_id:path}/state",
+    }
+    assert len(paths) == len(OPERATIONS) + 1
 
 
 SHORT_WAY = "api.queries.holdings.ROWS_MAX"
