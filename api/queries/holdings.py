@@ -59,7 +59,9 @@ class Gathered(NamedTuple, Generic[AnyPerson]):
 async def gather(
     read_side: ReadSide, query: PersonQuery, whose: type[AnyPerson]
 ) -> Gathered[AnyPerson]:
-    """Gather what a person has at the time that is asked for; of now in one round trip.
+    """Gather what a person has at the time that is asked for.
+
+    Of now it is one round trip, or a second one for a customer who has much.
 
     `whose` tells how much is told of the customers: `Person`, or `Identified`.
 
@@ -110,6 +112,8 @@ async def _seen_whole(
     if rows is None:
         return None
     everybody = persons_of(customer_id, rows.said, whose)
+    if len(everybody) > PERSONS_MAX:
+        return None
     holdings = list(map(table.holding, rows.holdings))
     return _Seen(everybody, holdings, is_cut=False, freshness=rows.freshness)
 

@@ -55,6 +55,12 @@ def test_every_purpose_has_every_limit(profile: Profile, database: str) -> None:
     assert {"keepalives_idle", "tcp_user_timeout", "connect_timeout"} <= parameters.keys()
 
 
+@pytest.mark.parametrize("profile", [READING, FOLLOWING], ids=["reading", "following"])
+def test_what_somebody_waits_for_is_never_compiled(profile: Profile, database: str) -> None:
+    with connect(database, profile, "test") as conn:
+        assert setting(conn, "jit") == "off"
+
+
 def test_what_a_url_sets_itself_stays_as_it_sets_it(database: str) -> None:
     options = "-c statement_timeout=123ms -clock_timeout=45ms --statement-timeout=67ms"
     given = make_conninfo(over_tcp(database), options=options, tcp_user_timeout=7000)
