@@ -11,7 +11,7 @@ from domain.aggregates.factory import aggregate
 from domain.aggregates.routing import route as stream_of
 from domain.delivery import Delivery
 from ledger.stream import Batch, Stream
-from simulator import PRESENT, merchant
+from simulator import BEGAN_AT, GENERATION, merchant
 from workflows.outbox.due_facts import trigger
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CUSTOMERS: Final = 150
 """So many have lived through everything that the simulator knows."""
+UNTIL: Final = BEGAN_AT + GENERATION
 
 
 class NoSampleError(Exception):
@@ -46,7 +47,7 @@ def sample(type_: str) -> Trigger:
 
 @cache
 def _told() -> list[Occurrence]:
-    return merchant(1, customers=CUSTOMERS, until=PRESENT)
+    return merchant(1, customers=CUSTOMERS, until=UNTIL)
 
 
 def _trigger(told: Sequence[Occurrence]) -> Trigger:
@@ -59,7 +60,7 @@ def _trigger(told: Sequence[Occurrence]) -> Trigger:
             batch.take(delivery, place)
     batch.take(last, to)
     events = [
-        msgspec.structs.replace(event, position=number, recorded_at=PRESENT)
+        msgspec.structs.replace(event, position=number, recorded_at=UNTIL)
         for number, event in enumerate(batch.collect_events(), start=1)
     ]
     found = trigger(aggregate(to.stream_id, events), last.webhook_id)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from simulator.deliveries import Posting, as_dodo_delivers
-from simulator.merchant import PRESENT, Occurrence, merchant
+from simulator.deliveries import Posting, as_dodo_delivers, lost
+from simulator.merchant import BEGAN_AT, GENERATION, Occurrence, merchant
 from simulator.player import Patience, Player, Tally
 
 __all__ = [
-    "PRESENT",
+    "BEGAN_AT",
+    "GENERATION",
     "Occurrence",
     "Patience",
     "Player",
     "Posting",
     "Tally",
     "as_dodo_delivers",
+    "lost",
     "merchant",
 ]

@@ -70,7 +70,8 @@ def as_dodo_delivers(
     First attempts are shuffled within `window_s` seconds; the shares `delayed` (of the first
     attempts) and `repeated` (a second delivery under the same webhook-id) come by one of Dodo's
     retries or by a replay days later. As Dodo documents, `data` is the object's state at the time
-    of delivery, while type and timestamp stay. The share `lose` never comes at all.
+    of delivery, while type and timestamp stay. The share `lose` never comes at all. Which ones are
+    late, repeated or lost is the same when more occurrences follow these.
     """
     rng = Random(f"{seed}/deliveries")
     histories = _Histories(occurrences)
@@ -86,6 +87,12 @@ def as_dodo_delivers(
             deliveries.append(histories.delivered(occurrence, at + _delay(rng)))
     deliveries.sort(key=attrgetter("delivered_at"))
     return deliveries
+
+
+def lost(occurrences: Sequence[Occurrence], postings: Sequence[Posting]) -> list[Occurrence]:
+    """What happened without any of these deliveries telling of it, in order of occurrence."""
+    delivered = {posting.webhook_id for posting in postings}
+    return [one for one in occurrences if one.webhook_id not in delivered]
 
 
 def _delay(rng: Random) -> timedelta:

@@ -21,6 +21,15 @@ Story: TypeAlias = Iterator[Happening]
 Episode: TypeAlias = Generator[Happening, None, datetime]
 """A part of a story, which returns when it ended."""
 
+
+def to_its_end(story: Story, at: datetime) -> Episode:
+    """A story that begins at `at`, as an episode."""
+    for type_, happened_at, body in story:
+        yield type_, happened_at, body
+        at = happened_at
+    return at
+
+
 CAMPAIGNS = ("launch", "newsletter", "affiliate")
 
 T = TypeVar("T")
@@ -31,35 +40,46 @@ class Life:
     """A customer, their ids, currencies and luck.
 
     `priced_in` is the currency of their subscriptions, `charged_in` that of their payments: they
-    differ at times. `asides` are stories that go on beside the main one, such as a dispute.
+    differ at times. `asides` are stories that go on beside the one that is told, such as a dispute.
     """
 
-    def __init__(self, seed: str, number: int, business_id: str) -> None:
-        self.rng = Random(f"{seed}/{business_id}/{number}")
+    def __init__(self, seed: str, name: str, business_id: str) -> None:
+        self._seed = f"{seed}/{business_id}/{name}"
+        self._takes_luck_of(self._seed)
         self.business_id = business_id
         self.brand_id = f"brd_{business_id.removeprefix('bus_')}"
         self.asides: list[Story] = []
         self.charged_in = self.pick(CURRENCIES)
         self.priced_in = USD if self.charged_in is INR and self.chance(0.5) else self.charged_in
-        # What the merchant writes of a customer has luck of its own, so that stories stay theirs.
-        self._notes = Random(f"{seed}/{business_id}/{number}/notes")
         self.user_id = f"user_{self._notes.getrandbits(64):016x}"
         self.moves_at: datetime | None = None
-        self.customer = self._customer(number)
+        self.customer = self._customer(name)
         self.billing = Address(
             country=self.charged_in.country,
             state=self.charged_in.city,
             city=self.charged_in.city,
-            street=f"{number} Example Street",
+            street=f"{name} Example Street",
             zipcode="12345",
         )
         self.card_last_four = f"{self.rng.randrange(10_000):04d}"
 
-    def _customer(self, number: int) -> Customer:
+    def begin(self, path: str) -> None:
+        """Let the story at this path be told, by luck of its own.
+
+        So it is the same story however far the others were told before it.
+        """
+        self._takes_luck_of(f"{self._seed}{path}")
+
+    def _takes_luck_of(self, seed: str) -> None:
+        self.rng = Random(seed)
+        # What the merchant writes of a customer has luck of its own, so that stories stay theirs.
+        self._notes = Random(f"{seed}/notes")
+
+    def _customer(self, name: str) -> Customer:
         return Customer(
             customer_id=self.new_id("cus"),
-            name=UNSET if self.chance(0.03) else f"Customer {number}",
-            email=f"customer{number}@example.com",
+            name=UNSET if self.chance(0.03) else f"Customer {name}",
+            email=f"customer{name}@example.com",
             phone_number=UNSET if self.chance(0.1) else None,
             metadata=UNSET if self.chance(0.5) else self._own_metadata(),
         )

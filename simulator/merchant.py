@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from operator import attrgetter
 
 import msgspec
@@ -13,14 +14,14 @@ from simulator.life import Life, Story
 from simulator.payouts import payouts
 from simulator.stories import customer
 
-HISTORY = timedelta(days=425)
-"""How long the merchant has been in business: about 14 months."""
+BEGAN_AT = datetime(2025, 9, 1, tzinfo=UTC)
+"""When the merchant begins. It is fixed, so that a life is the same on whatever day it is told."""
 
-PRESENT = datetime(2026, 10, 1, tzinfo=UTC)
-"""The simulated present: fixed, so that a seed gives the same webhooks on every day."""
+GENERATION = timedelta(days=425)
+"""In how long so many customers come as are asked for: about 14 months."""
 
-NUMBER_OF_THE_MERCHANT = 0
-"""Customers are numbered from 1; what happens to the merchant itself has this number."""
+MERCHANT = "0"
+"""Customers are named from 1; what happens to the merchant itself has this name."""
 
 
 class Occurrence(msgspec.Struct, frozen=True, gc=False):
@@ -35,10 +36,11 @@ class Occurrence(msgspec.Struct, frozen=True, gc=False):
 def merchant(
     seed: int, *, customers: int, until: datetime, business_id: str = "bus_demo"
 ) -> list[Occurrence]:
-    """All that happened to a merchant in the 14 months before `until`, in order of occurrence.
+    """All that happened to a merchant from its beginning until `until`, in order of occurrence.
 
-    The same arguments give the same bytes. A customer's story does not depend on how many others
-    there are. About 18 occurrences a customer, of about 1.3 KB each.
+    So many customers come in each 14 months. About 18 occurrences a customer, of about 1.3 KB each.
+    The same arguments give the same bytes; a later `until` appends to them and changes none. A
+    customer's story does not depend on how many others there are.
 
     Raises ValueError for a negative number of customers and for an `until` without a time zone.
     """
@@ -47,29 +49,45 @@ def merchant(
     if until.tzinfo is None:
         raise ValueError("until needs a time zone")
     until = until.astimezone(UTC)
-    began_at = until - HISTORY
-    owner = Life(str(seed), NUMBER_OF_THE_MERCHANT, business_id)
-    occurrences = list(_told(owner, payouts(owner, began_at), until))
-    for number in range(1, customers + 1):
-        life = Life(str(seed), number, business_id)
-        joined_at = life.after(began_at, 0, HISTORY.total_seconds())
+    owner = Life(str(seed), MERCHANT, business_id)
+    occurrences = list(_told(owner, payouts(owner, BEGAN_AT), until))
+    for name, first_day in _names(customers, until):
+        life = Life(str(seed), name, business_id)
+        joined_at = life.after(first_day, 0, GENERATION.total_seconds())
         life.may_move(joined_at)
         occurrences.extend(_told(life, customer(life, joined_at), until))
     occurrences.sort(key=attrgetter("occurred_at"))
     return occurrences
 
 
-def _told(life: Life, story: Story, until: datetime) -> Iterator[Occurrence]:
-    """A life's main story and then what goes on beside it, each up to the present."""
-    life.asides.append(story)
+def _names(customers: int, until: datetime) -> Iterator[tuple[str, datetime]]:
+    """Customers by generation: `7`, later `7-2`, then `7-3`, each with its generation's first day.
+
+    The generations that come last come last in the order, too.
+    """
+    first_day = BEGAN_AT
+    for generation in count(1):
+        if first_day >= until:
+            return
+        of_generation = f"-{generation}" if generation > 1 else ""
+        for number in range(1, customers + 1):
+            yield f"{number}{of_generation}", first_day
+        first_day += GENERATION
+
+
+def _told(life: Life, story: Story, until: datetime, path: str = "/main") -> Iterator[Occurrence]:
+    """A story and then those that go on beside it, each up to `until`."""
     encode = msgspec.json.Encoder().encode
-    while life.asides:
-        for type_, at, body in life.asides.pop():
-            if at >= until:
-                break
-            life.as_of(at)
-            if life.chance(0.8):
-                text = encode(Envelope(life.business_id, type_, at, body))
-            else:
-                text = encode(OlderEnvelope(life.business_id, body, at, type_))
-            yield Occurrence(life.new_id("msg"), type_, at, text)
+    life.begin(path)
+    for type_, at, body in story:
+        if at >= until:
+            break
+        life.as_of(at)
+        if life.chance(0.8):
+            text = encode(Envelope(life.business_id, type_, at, body))
+        else:
+            text = encode(OlderEnvelope(life.business_id, body, at, type_))
+        yield Occurrence(life.new_id("msg"), type_, at, text)
+    asides, life.asides = life.asides, []
+    for number, aside in enumerate(asides):
+        yield from _told(life, aside, until, f"{path}/{number}")

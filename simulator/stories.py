@@ -20,7 +20,7 @@ from simulator.changes import (
 from simulator.credits import credits_of_period
 from simulator.endings import expiry
 from simulator.grants import following
-from simulator.life import Life, Story
+from simulator.life import Life, Story, to_its_end
 from simulator.periods import is_last
 from simulator.purchases import purchase
 from simulator.renewals import failed_renewal, renewal
@@ -50,10 +50,10 @@ def subscriber(life: Life, at: datetime) -> Story:
                 life.asides.append(credits_of_period(life, subscription))
             period = expiry if is_last(subscription) else life.pick(PERIODS)
             story = period(life, subscription)
-            yield from following(grant, story) if grant else story
+            at = yield from to_its_end(following(grant, story) if grant else story, at)
         if life.chance(0.75):
             return
-        at = life.days_after(subscription.next_billing_date, 5, 90)
+        at = life.days_after(max(at, subscription.next_billing_date), 5, 90)
 
 
 def buyer(life: Life, at: datetime) -> Story:

@@ -58,8 +58,9 @@ def run(settings: Settings, args: Namespace) -> None:
 def demo(settings: Settings, what: Play, console: Console, *, stay: bool) -> None:
     """Run everything, on this machine alone, in a database of its own, to be read without a key.
 
-    The merchant is the same for the same seed: in the second run on one database all of its
-    webhooks are duplicates. With `stay` it goes on serving until SIGINT or SIGTERM.
+    The merchant's history ends now. It is the same for the same seed and the same end, and goes on
+    with a later one: a second run on one database adds what has happened since, and all else are
+    duplicates. With `stay` it goes on serving until SIGINT or SIGTERM.
 
     Raises:
         AddressError: the port is taken.
@@ -86,7 +87,7 @@ def demo(settings: Settings, what: Play, console: Console, *, stay: bool) -> Non
 
 
 def _fill(what: Play, url: str, secret: str, console: Console) -> None:
-    tally = play(what, url, secret, console)
+    tally = play(what, url, secret, console).tally
     console.print(told(tally))
     if tally.failed or tally.refused:
         raise DemoError("not every webhook was accepted; the lines above tell why")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import httpx
@@ -56,7 +57,7 @@ def demo_home() -> Iterator[Path]:
 
 
 def simulation(server: Program) -> list[str]:
-    return ["simulate", "--to", server.url + PATH, "--customers", "4"]
+    return ["simulate", "--to", server.url + PATH, "--customers", "4", "--until", "2026-10-01"]
 
 
 def test_help_names_every_command_and_setting_and_needs_none() -> None:
@@ -66,7 +67,7 @@ def test_help_names_every_command_and_setting_and_needs_none() -> None:
         assert re.search(rf"^ +{name}\b", ended.stdout, re.MULTILINE)
 
 
-@pytest.mark.parametrize("arguments", ["", "events --limit 0", "demo --lost 2"])
+@pytest.mark.parametrize("arguments", ["", "events --limit 0", "demo --lost 2", "demo --until now"])
 def test_wrong_usage_is_told_from_failure(tmp_path: Path, arguments: str) -> None:
     ended = raphus(*arguments.split(), env=environment(tmp_path))
     assert (ended.returncode, ended.stdout) == (2, "")
@@ -92,6 +93,7 @@ def test_what_is_simulated_twice_is_recorded_once(server: Program, home: Path) -
     tally = json.loads(ended.stdout)
     assert tally["duplicates"] > 0
     assert {tally[name] for name in ("recorded", "refused", "failed")} == {0}
+    assert tally["lost"] == []
 
 
 def test_a_simulation_that_is_not_accepted_fails_and_says_why(server: Program, home: Path) -> None:
@@ -155,7 +157,8 @@ def test_a_stale_page_of_state_machines_is_found(tmp_path: Path) -> None:
     assert "is stale" in ended.stderr
 
 
-def test_the_demo_shows_what_there_is_and_ends(demo_home: Path) -> None:
+def test_the_demo_shows_what_there_is_until_now_and_ends(demo_home: Path) -> None:
+    began_at = datetime.now(UTC).replace(microsecond=0)
     ended = raphus("demo", "--exit", "--customers", "20", env=demo_environment(demo_home))
     assert ended.returncode == 0, ended.stderr
     shown = ended.stdout
@@ -163,6 +166,8 @@ def test_the_demo_shows_what_there_is_and_ends(demo_home: Path) -> None:
         int, re.findall(r"^(\d+) sent, (\d+) recorded, (\d+) duplicates", shown, re.MULTILINE)[0]
     )
     assert sent == recorded + duplicates > recorded > 0
+    (until,) = re.findall(r"life, --seed 1 --until (\S+)", shown)
+    assert began_at <= datetime.fromisoformat(until) <= datetime.now(UTC)
     for kind in ("subscriptions", "payments", "refunds", "disputes", "license keys"):
         assert re.search(rf"^ *{kind} +[1-9]", shown, re.MULTILINE), shown
     urls = re.findall(r"curl '(http://127\.0\.0\.1:\d+/\S+)'", shown)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = "tuple[object, ...]"
 
-UNTIL = datetime(2026, 5, 1, tzinfo=UTC)
+UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def simulated(customers: int, seed: int = 1) -> list[Delivery]:

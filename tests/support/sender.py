@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
-UNTIL: Final = datetime(2026, 5, 1, tzinfo=UTC)
+UNTIL: Final = datetime(2026, 11, 1, tzinfo=UTC)
 THREADS: Final = 8
 PAUSE_S: Final = 0.1
 NO_ANSWER: Final = 0

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.long
 
 OWN: Final = "a-key-of-thirty-two-characters-0"
-UNTIL: Final = datetime(2026, 5, 1, tzinfo=UTC)
+UNTIL: Final = datetime(2026, 11, 1, tzinfo=UTC)
 # Both have customers 1 and 2 with all of their objects and webhooks under the same ids; the second
 # has more of them.
 BUSINESSES: Final = {"bus_1": 2, "bus_2": 3}

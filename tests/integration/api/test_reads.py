@@ -22,7 +22,7 @@ from tests.support.samples import Body, sample, samples
 from tests.support.waiting import until
 
 KEY = "a-key-of-thirty-two-characters-0"
-UNTIL = datetime(2026, 10, 1, tzinfo=UTC)
+UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
 KINDS = list(LISTINGS)
 ID_FIELD = {resource: listing.id_field for resource, listing in LISTINGS.items()}
 

@@ -45,7 +45,7 @@ MODELS = {model.table: model for model in READ_MODELS}
 def deliveries() -> list[Delivery]:
     """One delivery of each sample body, and two customers with longer stories."""
     bodies = sorted((samples() | rehearsals()).items())
-    stories = merchant(3, customers=2, until=datetime(2026, 5, 1, tzinfo=UTC))
+    stories = merchant(3, customers=2, until=datetime(2026, 11, 1, tzinfo=UTC))
     of_stories = [delivery(told.body, told.webhook_id) for told in stories]
     return [delivery(body, f"msg_{name}") for name, body in bodies] + of_stories
 

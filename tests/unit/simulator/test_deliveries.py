@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator import Occurrence, as_dodo_delivers, merchant
+from simulator import Occurrence, as_dodo_delivers, lost, merchant
 
 UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
 HISTORY = merchant(1, customers=30, until=UNTIL)
@@ -83,3 +83,28 @@ def test_a_share_is_lost_with_all_its_repeats_when_asked_for() -> None:
     kept = {posting.webhook_id for posting in as_dodo_delivers(HISTORY, 1, lose=0.3)}
     assert 0.5 < len(kept) / len(HISTORY) < 0.9
     assert as_dodo_delivers(HISTORY, 1, lose=1) == []
+
+
+def test_what_was_lost_can_be_told() -> None:
+    postings = as_dodo_delivers(HISTORY, 1, lose=0.3)
+    missing = lost(HISTORY, postings)
+    assert {one.webhook_id for one in missing}.isdisjoint(one.webhook_id for one in postings)
+    assert len(missing) + len({one.webhook_id for one in postings}) == len(HISTORY)
+    assert missing == [one for one in HISTORY if one in missing]
+    assert lost(HISTORY, as_dodo_delivers(HISTORY, 1)) == []
+
+
+@given(seed=st.integers(), days=st.floats(min_value=0, max_value=300))
+@settings(max_examples=10, deadline=None)
+def test_what_was_delivered_and_lost_by_a_day_is_so_on_every_later_day(
+    seed: int, days: float
+) -> None:
+    earlier = UNTIL - timedelta(days=days)
+    before = [one for one in HISTORY if one.occurred_at < earlier]
+    postings, later = (as_dodo_delivers(told, seed, lose=0.1) for told in (before, HISTORY))
+    assert [one for one in postings if one.delivered_at < earlier] == [
+        one for one in later if one.delivered_at < earlier
+    ]
+    assert lost(before, postings) == [
+        one for one in lost(HISTORY, later) if one.occurred_at < earlier
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from simulator import Occurrence, merchant
+from simulator import BEGAN_AT, GENERATION, Occurrence, merchant
 
 UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -64,6 +64,28 @@ def test_a_customers_story_does_not_depend_on_how_many_others_there_are(seed: in
     few = merchant(seed, customers=2, until=UNTIL)
     many = merchant(seed, customers=4, until=UNTIL)
     assert set(few) < set(many) or few == many
+
+
+@given(seed=seeds, days=st.floats(min_value=0, max_value=430))
+@settings(max_examples=30, deadline=None)
+def test_what_happens_later_adds_to_a_life_and_changes_nothing_of_it(
+    seed: int, days: float
+) -> None:
+    earlier = UNTIL - timedelta(days=days)
+    whole = merchant(seed, customers=12, until=UNTIL)
+    until_then = merchant(seed, customers=12, until=earlier)
+    assert until_then == [one for one in whole if one.occurred_at < earlier]
+
+
+def test_customers_keep_coming_for_as_long_as_the_merchant_lives() -> None:
+    said = [told(one) for one in merchant(1, customers=40, until=BEGAN_AT + 3 * GENERATION)]
+    came: dict[str, str] = {}
+    for body in said:
+        if email := body["data"].get("customer", {}).get("email"):
+            came.setdefault(email.partition("@")[0], body["timestamp"])
+    assert len(came) == pytest.approx(3 * 40, abs=12)
+    months = {at[:7] for at in came.values()}
+    assert len(months) > 35
 
 
 @given(seed=seeds)
@@ -174,7 +196,7 @@ def test_a_history_needs_a_present_with_a_time_zone_and_a_number_of_customers() 
 def test_purchases_carry_the_merchants_id_of_the_buyer_and_few_addresses_change() -> None:
     ids: dict[str, set[str]] = defaultdict(set)
     addresses: dict[str, list[str]] = defaultdict(list)
-    for one in merchant(1, customers=60, until=UNTIL):
+    for one in merchant(1, customers=150, until=UNTIL):
         data = msgspec.json.decode(one.body)["data"]
         if isinstance(customer := data.get("customer"), dict):
             addresses[customer["customer_id"]].append(customer["email"].partition("@")[2])
@@ -182,6 +204,6 @@ def test_purchases_carry_the_merchants_id_of_the_buyer_and_few_addresses_change(
     assert len(set().union(*ids.values())) > 40
     assert max(map(len, ids.values())) == 1
     moved = [told for told in addresses.values() if len(set(told)) > 1]
-    assert 0 < len(moved) < 15
+    assert 0 < len(moved) < 30
     # By time of occurrence an address changes once.
     assert all(sorted(told) == told for told in moved)
