@@ -13,7 +13,7 @@ from api.http.questions import Query
 from api.http.responses import JSON, Content, encode
 from api.openapi import document
 from api.resources.access import GET_ACCESS
-from api.resources.anomalies import LIST_ANOMALIES
+from api.resources.credit_entries import LIST_CREDIT_ENTRIES
 from api.resources.customers import GET_CUSTOMER, GET_CUSTOMER_TIMELINE
 from api.resources.customers_list import LIST_CUSTOMERS
 from api.resources.erasures import ERASE, LIST_ERASURES
@@ -38,8 +38,9 @@ async def _openapi(_services: Services, _query: Query) -> Content:
 
 _OF_OBJECTS: Final[Iterable[Any]] = chain.from_iterable(OBJECTS.values())
 OPERATIONS: Final[tuple[Operation[Services, Any, object], ...]] = (
+    # An id may hold a slash, so what is more than an object comes before the object.
+    LIST_CREDIT_ENTRIES,
     *_OF_OBJECTS,
-    # An id may hold a slash, so what is more than the customer comes before the customer.
     LIST_CUSTOMERS,
     GET_CUSTOMER_TIMELINE,
     GET_CUSTOMER_LIFECYCLE,

@@ -23,7 +23,7 @@ from api.answers.events import AnotherBody, WholeEvent
 from api.resources.health import Ready
 from api.resources.workflows import RouteNow
 from domain.aggregates.catalogue import KINDS
-from domain.aggregates.product import ProductEntity
+from domain.aggregates.credit import CreditEntry
 from domain.entity import Entity
 from domain.explanation.evidence import Source
 from domain.explanation.explain import Explanation
@@ -72,6 +72,7 @@ ALSO: Final[Mapping[type, frozenset[str]]] = {
     ListedErasure: frozenset({"reason", "requested_by"}),
     QueuedJob: frozenset({"problem"}),
     RecordedAttempt: frozenset({"answer"}),
+    CreditEntry: frozenset({"description"}),
 }
 OF_INSTANCE: Final[Mapping[type, frozenset[str]]] = {
     Ready: frozenset(Ready.__struct_fields__) - {"status"}

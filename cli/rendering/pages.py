@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.rendering.anomalies import show_anomalies
 from cli.rendering.customers import show_customers
+from cli.rendering.ledgers import show_ledger
 from cli.rendering.objects import show_objects
 from cli.rendering.tables import show_line
 from cli.rendering.timelines import show_happenings, show_timeline
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from api.answers.anomalies import Anomaly
     from api.http.pagination import Page
     from api.http.questions import Past
+    from domain.aggregates.credit import CreditEntry
     from domain.customer import Customer
     from domain.entity import Entity
     from domain.timeline import Entry
@@ -33,6 +35,13 @@ def show_customers_page(console: Console, page: Page[Customer], query: Past) -> 
     """Show a page of customers."""
     _show_head(console, query)
     show_customers(console, page.items)
+    _show_next(console, page)
+
+
+def show_entries_page(console: Console, page: Page[CreditEntry], query: Past) -> None:
+    """Show a page of a ledger of credits."""
+    _show_head(console, query)
+    show_ledger(console, page.items)
     _show_next(console, page)
 
 

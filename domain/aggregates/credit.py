@@ -52,6 +52,8 @@ RANKS = {
     "manual_adjustment": 870,
     "balance_low": 880,
 }
+TYPES_IN_ORDER: Final = tuple(f"credit.{word}" for word in sorted(RANKS, key=RANKS.__getitem__))
+"""The types of entries, in the order of those of one instant."""
 # Source: docs/dodo.md, section 6. Credits have no states; what an entry does to the balance does
 # not depend on what was before it.
 MACHINE = Machine(
@@ -140,13 +142,14 @@ class CreditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of a ledger; `amount` is negative where it takes credits away.
 
     `balance_change` and `overage_change` are what it does; the four others are what Dodo observed.
+    `position` and `webhook_id` are of the webhook that told it.
     """
 
     business_id: str
     customer_id: str
     credit_entitlement_id: str
     id: str
-    position: int
+    position: str
     webhook_id: str
     type: str
     created_at: datetime
@@ -251,7 +254,7 @@ def _ledger(business_id: str, folded: Folded) -> list[CreditEntry]:
             make: Callable[..., CreditEntry] = CreditEntry
             entry = make(
                 business_id=business_id,
-                position=fact.position,
+                position=str(fact.position),
                 webhook_id=fact.webhook_id,
                 type=topic_of(MACHINE.kind, fact.word)
                 if fact.is_look
@@ -265,35 +268,12 @@ def _ledger(business_id: str, folded: Folded) -> list[CreditEntry]:
             elif before is not None and fact.is_look:
                 continue
             entries[entry.id] = entry
-    return sorted(entries.values(), key=lambda one: (one.created_at, RANKS[_word(one)], one.id))
+    return sorted(entries.values(), key=place_of)
 
 
-def is_entry(fact: Fact, observation: Observation) -> bool:
-    """Tell whether what is told is an entry of the ledger."""
-    if fact.is_look:
-        return fact.word == OBSERVED and _sort(observation.payload) is not None
-    return fact.word != WARNING
-
-
-def tells_of_account(fact: Fact, observation: Observation) -> bool:
-    """Tell whether what is told is the balance of the account, by a warning or a look."""
-    found = fact.word in {WARNING, OBSERVED}
-    return found and not is_entry(fact, observation)
-
-
-def _word(entry: CreditEntry) -> str:
-    word = entry.type.removeprefix(f"{MACHINE.kind}.")
-    return word if word in RANKS else _word_of(entry.transaction_type)
-
-
-def _sort(payload: Payload) -> str | None:
-    return text(getattr(payload, "transaction_type", None))
-
-
-def _word_of(sort: str | None) -> str:
-    """Return the event that tells of an entry of this sort; an unknown one counts as the last."""
-    word = _WORDS.get(sort or "", sort or "")
-    return word if word in RANKS and word != WARNING else "manual_adjustment"
+def place_of(entry: CreditEntry) -> tuple[datetime, int, str]:
+    """Return where an entry stands in its ledger: its time, its type's place from 1 on, its id."""
+    return entry.created_at, TYPES_IN_ORDER.index(entry.type) + 1, entry.id
 
 
 def _read(payload: Payload, word: str, webhook_id: str, at: datetime) -> dict[str, object]:
