@@ -61,18 +61,14 @@ class Entity(msgspec.Struct, kw_only=True):
 class Observation(msgspec.Struct, frozen=True, gc=False):
     """What one body's `data` says, true at or after the timestamp of its fact.
 
-    `told` are the fields that a look says, whose payload has what was known before in all others;
-    None for a webhook, which says all there is.
+    A body that is outdated has been written before one that precedes it in the timeline: it says
+    nothing, so payload and standing are that one's.
     """
 
     payload: Payload
     standing: Standing
     delivery: Delivery
-    told: frozenset[str] | None = None
-
-    def tells(self, *names: str) -> bool:
-        """Tell whether its own data says one of these fields, be it that there is none."""
-        return self.told is None or not self.told.isdisjoint(names)
+    outdated: bool = False
 
     @property
     def data(self) -> dict[str, Any]:
@@ -91,14 +87,11 @@ class Kind:
     `named_by` are the fields of `data` that name a thing together where no single one does: then
     the entity's `id_field` is made of them, joined as in a stream's id. `stream_fields` name the
     aggregate whose stream takes the deliveries (a refund's is its payment). `status_field` is empty
-    where `data` says no status. `as_word` turns an observed status into a word of the event types.
-    `derived` are the fields that no single body states, each with its value where nothing tells
-    another, and `told` declares the fields of `data` that they follow from.
-
-    What a look leaves open is as it was known before; `beside` says what is known after one where
-    it tells of a part of the thing alone. `looked` reads where a look puts the thing if no field of
-    `data` is a status. `is_impersonal` tells that nothing of it is about a person, so that its
-    timeline shows all that changes; of `compared_too`, fields of `data` with how each is read, too.
+    where `data` says no status. `dated_by` is the field of `data` that tells when it was written,
+    where that decides which of two bodies is the newer one, and not the timeline alone. `as_word`
+    turns an observed status into a word of the event types. `derived` are the fields that no single
+    body states, each with its value where nothing tells another, and `told` declares the fields of
+    `data` that they follow from.
     """
 
     machine: Machine
@@ -108,6 +101,7 @@ class Kind:
     stream_fields: tuple[str, ...] = ()
     status_field: str = "status"
     stage_field: str = ""
+    dated_by: str = ""
     as_word: Callable[[str], str] = _as_it_comes
     derived: Mapping[str, object] = field(default_factory=dict)
     told: type[msgspec.Struct] | None = None
@@ -170,13 +164,18 @@ class Kind:
         judged: dict[str, object] = dict.fromkeys(state, str) | dict.fromkeys(alone, bool)
         named = dict.fromkeys(self.names, str)
         told = own_fields(self.told) if self.told else {}
-        return PayloadReader(self.name, judged | named | self._stated | told)
+        dated = {self.dated_by: datetime} if self.dated_by else {}
+        return PayloadReader(self.name, judged | named | dated | self._stated | told)
 
     @property
     def _stated(self) -> dict[str, object]:
         declared = own_fields(self.entity)
         made = {self.id_field} if self.named_by else set()
         return {name: declared[name] for name in declared if name not in {*self.derived, *made}}
+
+    def written_at(self, observation: Observation) -> datetime | None:
+        """Return when a body was written, where that counts and is told."""
+        return instant(getattr(observation.payload, self.dated_by)) if self.dated_by else None
 
     def observe(self, delivery: Delivery) -> tuple[datetime, Observation]:
         """Read when a body says that something happened, in UTC, and what it says of the state.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from itertools import compress
+from math import inf
 from operator import ne
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
@@ -17,7 +18,7 @@ from domain.settling import Settled, settle
 from domain.state_machine import Standing, Step, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from domain.payload import Payload
 
@@ -196,7 +197,12 @@ class _Folding:
         oldest_first = fact.observations
         if len(oldest_first) > 1:
             oldest_first = tuple(sorted(oldest_first, key=_newness(kind)))
-        said = self._observe(fact, oldest_first)
+        for observation in oldest_first:
+            known = _at_last(kind, observation, observations) if kind.dated_by else observation
+            observations.append(known)
+            if observation.standing.status is not None:
+                said = observation.standing.status
+                observed = observed if known.outdated else (known.standing, fact)
         word = _word(kind, fact)
         step = kind.machine.step(self._standing, word, fact.observations[0].standing.stage, said)
         if step.gap and (
@@ -341,6 +347,15 @@ def describe(kind: Kind, business_id: str, entity_id: str, folded: Folded) -> En
     )
 
 
+def _at_last(kind: Kind, observation: Observation, before: Sequence[Observation]) -> Observation:
+    """Return what is known after an observation: a body older than the last one tells nothing."""
+    written_at = kind.written_at(observation)
+    known_at = kind.written_at(before[-1]) if before else None
+    if written_at is None or known_at is None or written_at >= known_at:
+        return observation
+    return msgspec.structs.replace(before[-1], delivery=observation.delivery, outdated=True)
+
+
 def _word(kind: Kind, fact: Fact) -> str:
     """Return the event that a fact counts as: where two happen at once, the second one."""
     if fact.word not in kind.machine.at_once:
@@ -351,15 +366,17 @@ def _word(kind: Kind, fact: Fact) -> str:
     return second if at_once else fact.word
 
 
-def _newness(kind: Kind) -> Callable[[Observation], tuple[int, int, tuple[bytes, bytes]]]:
+def _newness(kind: Kind) -> Callable[[Observation], tuple[float, int, int, tuple[bytes, bytes]]]:
     # Bodies under one webhook-id share their timestamp. A retry carries the later status, so
-    # the machine's own order of stages and states decides; the bytes make it a total order, which
-    # stays when the bodies are emptied.
+    # the machine's own order of stages and states decides where the bodies do not say when they
+    # were written; the bytes make it a total order, which stays when the bodies are emptied.
     stages, states = kind.machine.stages, tuple(kind.machine.states)
 
-    def key(observation: Observation) -> tuple[int, int, tuple[bytes, bytes]]:
+    def key(observation: Observation) -> tuple[float, int, int, tuple[bytes, bytes]]:
         status, stage = observation.standing
+        written_at = kind.written_at(observation)
         return (
+            written_at.timestamp() if written_at else -inf,
             stages.index(stage) if stage in stages else -1,
             states.index(status) if status in states else -1,
             order_of(observation.delivery),

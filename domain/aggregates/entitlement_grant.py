@@ -93,6 +93,7 @@ ENTITLEMENT_GRANT = Kind(
     MACHINE,
     EntitlementGrantEntity,
     "id",
+    dated_by="updated_at",
     as_word=str.lower,
     derived={"license_key_id": None},
 )

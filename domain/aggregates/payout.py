@@ -65,7 +65,7 @@ class PayoutEntity(Entity, kw_only=True):
     brand_id: str | None
 
 
-PAYOUT = Kind(MACHINE, PayoutEntity, "payout_id")
+PAYOUT = Kind(MACHINE, PayoutEntity, "payout_id", dated_by="updated_at")
 
 
 class Payout(Aggregate):

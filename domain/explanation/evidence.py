@@ -181,6 +181,7 @@ def evidence(aggregate: Aggregate, known: Known) -> Evidence:
         Seen(fact, events[fact.webhook_id, observation.delivery.body_hash], observation)
         for fact, _, _, observations in folded.steps()
         for observation in observations
+        if not observation.outdated
     ]
     newest_first = tuple(facts)[::-1], tuple(seen[::-1])
     return Evidence(aggregate, kind, entity_id, entity, folded, *newest_first)

@@ -111,6 +111,7 @@ _FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "entitlement_grant": {
         "delivered_at": _INSTANTS,
         "license_key": st.sampled_from([None, {"id": "lic_1"}, {"id": "lic_2", "status": 5}, []]),
+        "updated_at": _INSTANTS,
         "revocation_reason": st.sampled_from(["refund", "manual", 3]),
     },
     "credit": {
@@ -127,22 +128,11 @@ _FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     },
     "dunning": {"trigger_state": st.sampled_from(["on_hold", "past_due", 3])},
     "abandoned_checkout": {"recovered_payment_id": _IDS, "abandoned_at": _INSTANTS},
-    "payout": {"amount": _INTEGERS, "currency": _CURRENCIES, "remarks": st.sampled_from(["a", 3])},
-    "customer": {
-        "email": st.sampled_from(["a@example.com", "A@example.com", None, 7]),
-        "name": st.sampled_from(["Ann", "Ben", None]),
-        "blocked_at": _INSTANTS,
-    },
-    "product": {
-        "name": st.sampled_from(["Pro", "Team", None]),
-        "price": st.sampled_from(
-            [900, None, "x", {"type": "recurring_price", "price": 900, "currency": "USD"}]
-        ),
-        "price_detail": st.sampled_from(
-            [None, {"type": "usage_based_price", "fixed_price": 5, "discount": 10}, 3]
-        ),
+    "payout": {
+        "amount": _INTEGERS,
         "currency": _CURRENCIES,
-        "archived": _FLAGS,
+        "remarks": st.sampled_from(["a", 3]),
+        "updated_at": _INSTANTS,
     },
 }
 

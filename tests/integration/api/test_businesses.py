@@ -77,7 +77,7 @@ def told_by(business_id: str) -> list[Delivery]:
     customers = BUSINESSES[business_id]
     said_of_it = []
     # The simulated ids depend on the business: both take those of a third one.
-    occurrences = merchant(1, customers=customers, until=UNTIL, business_id="bus_0")
+    occurrences = merchant(4351, customers=customers, until=UNTIL, business_id="bus_0")
     payouts = [one for one in occurrences if one.type.startswith("payout.")]
     for occurrence in (one for one in occurrences if one not in payouts[PAYOUTS:]):
         named = occurrence.body.replace(b'"bus_0"', f'"{business_id}"'.encode())

@@ -33,7 +33,7 @@ def shop(cluster: str, template: str) -> Iterator[Served]:
     with copied(cluster, template) as conninfo, served(conninfo) as running:
         observe(conninfo, catalogue("bus_demo"))
         position = "0"
-        for occurrence in merchant(8, customers=6, until=UNTIL):
+        for occurrence in merchant(26, customers=6, until=UNTIL):
             position = running.deliver(occurrence.body, occurrence.webhook_id)
         running.get("/v1/payments", min_position=position)
         yield running

@@ -68,7 +68,7 @@ def without_gaps(pages: list[Projected]) -> bool:
     return [start for start, _ in taken(pages)] == ends[:-1]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, 5])
 def test_followed_event_by_event_or_replayed_at_once_the_tables_are_equal(
     database: str, seed: int
 ) -> None:

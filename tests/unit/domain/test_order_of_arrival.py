@@ -38,10 +38,12 @@ _SUBJECTS: dict[str, dict[str, object]] = {
     "product": {"product_id": "pdt_1"},
 }
 _AMOUNTS = st.sampled_from(["0", "5", 5, 2.5, "-3", "1e9", "12345678901", "0.10", None])
+_TIMES = st.sampled_from(["2026-05-01T12:00:00Z", "2026-05-01T12:02:00.5+00:00", None, 7])
 _FIELDS: dict[str, dict[str, st.SearchStrategy[object]]] = {
     "entitlement_grant": {
         "status": st.sampled_from(["Pending", "Delivered", "revoked", "Lost", 3]),
         "delivered_at": st.sampled_from(["2026-05-01T12:00:00Z", "2026-05-01T12:02:00Z", None]),
+        "updated_at": _TIMES,
         "license_key": st.sampled_from([None, {"id": "lic_1"}, {"id": "lic_2", "status": 5}, []]),
     },
     "credit": {
@@ -58,12 +60,9 @@ _FIELDS: dict[str, dict[str, st.SearchStrategy[object]]] = {
         "status": st.sampled_from(["recovering", "recovered", "exhausted"]),
     },
     "abandoned_checkout": {"status": st.sampled_from(["abandoned", "opted_out", "recovered"])},
-    "payout": {"status": st.sampled_from(["success", "failed", "not_initiated"])},
-    "customer": {"email": st.sampled_from(["a@example.com", "b@example.com", None, 7])},
-    "product": {
-        "price": st.sampled_from([900, None, {"type": "one_time_price", "price": 900}]),
-        "price_detail": st.sampled_from([None, {"type": "usage_based_price", "fixed_price": 5}, 3]),
-        "archived": st.sampled_from([True, False, None]),
+    "payout": {
+        "status": st.sampled_from(["success", "failed", "not_initiated"]),
+        "updated_at": _TIMES,
     },
 }
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import TYPE_CHECKING
 
 import pytest
 
+from domain.aggregates.payout import PayoutEntity
+from domain.explanation.explain import explain
+from domain.periods import periods
 from tests.support.histories import of_one, said
+
+if TYPE_CHECKING:
+    from domain.delivery import Delivery
 
 ATTEMPT = {"subscription_id": "sub_1", "created_at": "2026-05-01T11:00:00Z", "customer_id": "cus_1"}
 
@@ -58,6 +65,76 @@ def test_a_payout_may_fail_after_it_has_succeeded_and_the_other_way_round() -> N
         (known,) = of_one(*order).entities()
         assert (known.entity.status, known.entity.refused) == ("failed", 0)
         assert known.entity.history == "complete"
+
+
+def payout(word: str, minute: int, status: str, updated: int, **data: object) -> Delivery:
+    """Say a fact in a body that was written at another minute than it occurred."""
+    written = f"2026-05-01T12:{updated:02}:00Z"
+    told = {"payout_id": "pyt_1", "status": status, "updated_at": written, "amount": updated}
+    return said(f"payout.{word}", minute, None, **told | data)
+
+
+def test_of_payouts_the_body_that_was_written_last_is_the_newest_whatever_its_fact() -> None:
+    # The first webhook was sent again after the money had come back and gone out once more.
+    life = [
+        payout("in_progress", 1, "success", 9),
+        payout("success", 3, "success", 3),
+        payout("failed", 5, "failed", 5),
+    ]
+    for order in permutations(life):
+        (known,) = of_one(*order).entities()
+        entity = known.entity
+        assert isinstance(entity, PayoutEntity)
+        assert (entity.status, entity.folded_status, entity.amount) == ("success", "failed", 9)
+        assert entity.drift is not None
+        assert entity.drift.webhook_id == "msg_payout.in_progress_1"
+        # The webhook that was lost, once it comes, settles it.
+        (known,) = of_one(*order, payout("success", 9, "success", 9)).entities()
+        assert (known.entity.status, known.entity.drift) == ("success", None)
+
+
+def test_what_a_body_that_is_older_says_sets_nothing_and_explains_nothing() -> None:
+    life = of_one(payout("success", 1, "failed", 9), payout("in_progress", 5, "in_progress", 5))
+    for field, value in (("status", "failed"), ("amount", 9)):
+        explanation = explain(life, "payout", "pyt_1", field)
+        assert explanation.value == value
+        assert [one.webhook_id for one in explanation.set_by] == ["msg_payout.success_1"]
+    # As of a moment before the second fact the first body was all there was.
+    assert [(one.valid_from.minute, one.status) for one in periods(life)] == [(1, "failed")]
+
+
+@pytest.mark.parametrize("last", ["success", "failed"])
+def test_of_two_bodies_under_one_webhook_id_the_one_that_was_written_last_counts(last: str) -> None:
+    other = {"success": "failed", "failed": "success"}[last]
+    bodies = [payout("success", 1, other, 1), payout("success", 1, last, 5)]
+    for order in permutations(bodies):
+        (known,) = of_one(*order).entities()
+        assert known.entity.status == last
+
+
+def test_a_payout_whose_bodies_do_not_say_when_they_were_written_follows_its_timeline() -> None:
+    life = [
+        payout("success", 1, "success", 9),
+        payout("failed", 5, "failed", 0, updated_at=None),
+    ]
+    for order in permutations(life):
+        (known,) = of_one(*order).entities()
+        assert (known.entity.status, known.entity.drift) == ("failed", None)
+
+
+def test_a_grant_that_was_granted_again_is_known_by_the_body_that_was_written_last() -> None:
+    def grant(word: str, minute: int, status: str, updated: int) -> Delivery:
+        written = f"2026-05-01T12:{updated:02}:00Z"
+        return said(f"entitlement_grant.{word}", minute, None, id="g", status=status,
+                    updated_at=written)  # fmt: skip
+
+    life = [
+        grant("created", 0, "Delivered", 7),
+        grant("revoked", 3, "Revoked", 3),
+    ]
+    for order in permutations(life):
+        (known,) = of_one(*order).entities()
+        assert (known.entity.status, known.entity.folded_status) == ("delivered", "revoked")
 
 
 def test_the_older_name_of_a_new_payout_is_understood() -> None:
