@@ -27,8 +27,7 @@ from domain.aggregates.credit import CreditEntry
 from domain.entity import Entity
 from domain.explanation.evidence import Source
 from domain.explanation.explain import Explanation
-from domain.personal_data import is_emptied
-from ledger.erasures_list import ListedErasure
+from domain.personal_data import WORDS, is_emptied, is_word
 from workflows.outbox.queries import QueuedJob, RecordedAttempt
 
 if TYPE_CHECKING:
@@ -58,11 +57,11 @@ NAMES: Final = frozenset(
         "tax_id",
     }
 )
-"""The fields that name a person, wherever they stand; of an object, all that an erasure empties."""
-OTHER_NAMES: Final[Mapping[type, frozenset[str]]] = {
-    RouteNow: frozenset({"name"}),
-    ProductEntity: frozenset({"name", "description", "metadata"}),
-}
+"""The fields that name a person, wherever they stand; of an object, all that an erasure empties.
+
+A word that Dodo lists for a field names nobody, and is told.
+"""
+OTHER_NAMES: Final[Mapping[type, frozenset[str]]] = {RouteNow: frozenset({"name"})}
 """Fields of these names that do not."""
 # A body has everything; people write what they like as a reason; an error of a job quotes what it
 # was about.
@@ -149,7 +148,11 @@ def _shown_struct(
     struct = type(value)
     if isinstance(value, Explanation) and PERSONAL in hidden:
         quoting = _quoted_by(value)
-    reasons = _reasons(struct, hidden, quoted=struct in quoting)
+    reasons = {
+        name: why
+        for name, why in _reasons(struct, hidden, quoted=struct in quoting).items()
+        if not is_word(name, getattr(value, name))
+    }
     withheld.update(reasons.values())
     changed: dict[str, object] = dict.fromkeys(reasons)
     for name in _parts(struct) - reasons.keys():
@@ -181,4 +184,11 @@ def _reasons(struct: type, hidden: tuple[str, ...], *, quoted: bool) -> Mapping[
 def _quoted_by(explanation: Explanation) -> frozenset[type]:
     kind = KINDS.get(explanation.kind)
     personal = NAMES if kind is None else withheld_fields(kind.entity, PERSONAL)
-    return frozenset(_QUOTED) if explanation.field in personal else frozenset()
+    if explanation.field not in personal:
+        return frozenset()
+    sources = [*explanation.set_by, *explanation.passed_over]
+    said = [explanation.value, *(source.said for source in sources)]
+    are_words = explanation.field in WORDS and all(
+        one is None or is_word(explanation.field, one) for one in said
+    )
+    return frozenset() if are_words else frozenset(_QUOTED)

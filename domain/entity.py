@@ -15,7 +15,7 @@ from domain.delivery import ID_CHARS_MAX, Delivery, UnreadableError, read_envelo
 from domain.field_readers import identity, instant, own_fields, reader_of, text
 from domain.look import told_by
 from domain.payload import LINKS, Payload, PayloadReader
-from domain.personal_data import is_emptied
+from domain.personal_data import WORDS, is_emptied, is_word
 from domain.state_machine import Machine, Standing
 from domain.stream_id import stream_id
 
@@ -74,6 +74,10 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
     def data(self) -> dict[str, Any]:
         """The `data` as it stands in the body, decoded anew: to show what it says, not to fold."""
         return read_envelope(self.delivery.body).data
+
+
+def _word_of(name: str) -> Callable[[object], object]:
+    return lambda value: value if is_word(name, value) else None
 
 
 def _as_it_comes(status: str) -> str:
@@ -143,9 +147,9 @@ class Kind:
         """
         unsaid = {self.status_field, self.stage_field}
         return tuple(
-            (name, read)
-            for name, read in {**self.readers, **self.compared_too}.items()
-            if name not in unsaid and (self.is_impersonal or not is_emptied(name))
+            (name, _word_of(name) if name in WORDS else read)
+            for name, read in self.readers.items()
+            if name not in unsaid and (name in WORDS or not is_emptied(name))
         )
 
     @cached_property

@@ -49,6 +49,23 @@ PERSONAL: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """The names of the fields whose value is replaced by null."""
+WORDS: Final[Mapping[str, frozenset[str]]] = {
+    # Enumerations of the SDK: `CancellationFeedback`, `AbandonedCheckoutDetectedWebhookEvent`.
+    "cancellation_feedback": frozenset(
+        "too_expensive missing_features switched_service unused customer_service low_quality"
+        " too_complex other".split()
+    ),
+    "abandonment_reason": frozenset({"payment_failed", "checkout_incomplete"}),
+    # A text to the SDK; these are what Dodo documents (docs/dodo.md, section 6).
+    "revocation_reason": frozenset(
+        "subscription_cancelled subscription_on_hold SubscriptionPaused subscription_expired"
+        " plan_changed refund manual license_key_disabled platform_external".split()
+    ),
+}
+"""What Dodo itself says in fields that are named like those in which people write.
+
+It says nothing of a person, so it stays and may be told. Anything else in them may be anybody's.
+"""
 _IS_ID: Final = re.compile(r"(.*_)?ids?", re.IGNORECASE)
 _ENVELOPE: Final = frozenset({"type", "business_id", "timestamp"})
 NOTHING: Final = b""
@@ -95,9 +112,15 @@ def emptied(body: bytes) -> bytes:
 def is_emptied(name: str) -> bool:
     """Tell whether nothing that is read of a field is left: neither its value, nor a part of it.
 
-    Such a field is told to nobody who may not know persons, and is repeated nowhere.
+    Such a field is told to nobody who may not know persons, and is repeated nowhere; of one that
+    has words of its own, this is so for all else that it says (`is_word`).
     """
     return not WHOLE[name] if name in WHOLE else PERSONAL.fullmatch(name) is not None
+
+
+def is_word(name: str, value: object) -> bool:
+    """Tell whether a field says one of the words that Dodo lists for it."""
+    return isinstance(value, str) and value in WORDS.get(name, ())
 
 
 def order_of(delivery: Delivery) -> tuple[bytes, bytes]:
@@ -169,7 +192,7 @@ def _field(name: str, value: object) -> object:
             return None
         return {k: v for k, v in value.items() if k in kept and _is_plain(v)}
     if PERSONAL.fullmatch(name):
-        return None
+        return value if is_word(name, value) else None
     return value if _IS_ID.fullmatch(name) and _is_plain(value) else _value(value)
 
 

@@ -112,7 +112,7 @@ _FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "delivered_at": _INSTANTS,
         "license_key": st.sampled_from([None, {"id": "lic_1"}, {"id": "lic_2", "status": 5}, []]),
         "updated_at": _INSTANTS,
-        "revocation_reason": st.sampled_from(["refund", "manual", 3]),
+        "revocation_reason": st.sampled_from(["refund", "manual", "Jane asked", 3]),
     },
     "credit": {
         "id": st.sampled_from(["cdl_1", "cdl_2", None]),

@@ -23,15 +23,12 @@ OWN: Final = "a-key-of-thirty-two-characters-0"
 PERSONAL: Final = {
     "body",
     "cancellation_comment",
-    "cancellation_feedback",
     "email",
     "metadata",
     "name",
     "phone_number",
     "reason",
     "remarks",
-    "revocation_reason",
-    "abandonment_reason",
     "street",
     "tax_id",
 }

@@ -16,7 +16,8 @@ from api.resources.health import Ready
 from api.routes import OPERATIONS
 from api.withholding import ALSO, INSTANCE, OF_INSTANCE, OTHER_NAMES, PERSONAL, shown_to
 from domain.explanation.evidence import Source
-from domain.explanation.explain import Explanation
+from domain.explanation.explain import Explanation, explain
+from tests.support.histories import of_one, said
 from workflows.outbox.queries import RecordedAttempt
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
@@ -99,6 +100,31 @@ def test_an_explanation_quotes_a_field_to_whom_it_is_told(field: str, is_withhel
     assert (b"she asked" in msgspec.json.encode(shown.answer)) is not is_withheld
     assert b"it is the newest delivery" in msgspec.json.encode(shown.answer)
     assert shown.withheld == ([PERSONAL] if is_withheld else [])
+
+
+FIELD = "revocation_reason"
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [("subscription_on_hold", True), ("Subscription_on_hold", False), ("refund for Jane", False)],
+)
+def test_of_a_reason_what_dodo_lists_is_told_and_anything_else_withheld(
+    value: str, *, told: bool
+) -> None:
+    stream = of_one(
+        said("entitlement_grant.created", 0, None, id="grant_1", revocation_reason="manual"),
+        said("entitlement_grant.revoked", 1, None, id="grant_1", revocation_reason=value),
+    )
+    (known,) = stream.entities()
+    explained = explain(stream, "entitlement_grant", "grant_1", FIELD)
+    grant, explanation = (
+        _builtins(shown_to(READER, one).answer) for one in (known.entity, explained)
+    )
+    assert grant[FIELD] == (value if told else None)
+    assert explanation["value"] == (value if told else None)
+    assert (value in str(explanation)) is told
+    assert _builtins(shown_to(OWNER, known.entity).answer)[FIELD] == value
 
 
 @pytest.mark.parametrize(

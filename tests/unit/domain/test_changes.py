@@ -55,6 +55,14 @@ def test_structures_and_times_are_told_as_json() -> None:
     assert paused == Change("paused_at", None, "2026-05-02T00:00:00Z")
 
 
+def test_words_of_dodos_are_in_changes_and_what_somebody_else_may_have_written_is_not() -> None:
+    field = "cancellation_feedback"
+    said_of_it = ["unused", "Jane is angry", "Jane is still angry", "other"]
+    first, *told = changes(*({field: one} for one in said_of_it))
+    assert first == ()
+    assert told == [(Change(field, "unused", None),), (), (Change(field, None, "other"),)]
+
+
 def test_what_people_write_is_in_no_change_and_the_status_is_told_beside() -> None:
     _, second = changes(
         {},

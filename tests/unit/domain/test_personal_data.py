@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import msgspec
 import pytest
+from dodopayments.types.abandoned_checkout_detected_webhook_event import Data as AbandonedCheckout
+from dodopayments.types.cancellation_feedback import CancellationFeedback
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.aggregates.routing import route
 from domain.delivery import ErasedDelivery, UnreadableError, read_envelope
-from domain.personal_data import NOTHING, customers_of, emptied
+from domain.personal_data import NOTHING, WORDS, customers_of, emptied, is_word
 from tests.support.histories import aggregates, delivery, rendered, said
 from tests.support.mutations import bodies
 from tests.support.samples import rehearsals, samples
@@ -26,8 +28,7 @@ if TYPE_CHECKING:
 
 PERSONAL = {
     *("reason", "remarks", "metadata", "customer_metadata", "email", "name", "phone_number"),
-    *("tax_id", "cancellation_comment", "cancellation_feedback"),
-    *("revocation_reason", "abandonment_reason", "invoice_url", "description"),
+    *("tax_id", "cancellation_comment"),
 }
 """The fields of entities that a person is told by."""
 ALL = {**samples(), **rehearsals()}
@@ -44,6 +45,8 @@ def impersonal(built: Mapping[str, Aggregate]) -> bytes:
     for of_stream in whole.values():
         for entity in of_stream["entities"]:
             entity.update(dict.fromkeys(PERSONAL & entity.keys()))
+            others = {name for name in WORDS if not is_word(name, entity.get(name))}
+            entity.update(dict.fromkeys(others & entity.keys()))
         for line in of_stream["timeline"]:
             if str(line["reason"]).startswith("the body is"):
                 line["reason"] = None
@@ -125,7 +128,9 @@ FIELDS = {
     "card_exp_year": "2030",
     "custom_field_responses": [{"key": "Twitter", "value": "@jane"}],
     "cancellation_comment": "too dear for Jane",
-    "cancellation_feedback": "other",
+    "cancellation_feedback": "Other",
+    "abandonment_reason": "Jane had no time",
+    "revocation_reason": "refund for Jane",
     "remarks": "Jane says no",
     "reason": "Jane moved",
     "description": "for Jane",
@@ -139,6 +144,9 @@ FIELDS = {
     "anything": "write to jane@example.com",
 }
 KEPT = {
+    "cancellation_feedback": "too_expensive",
+    "abandonment_reason": "checkout_incomplete",
+    "revocation_reason": "SubscriptionPaused",
     "customer_id": "cus_1",
     "payment_id": "pay_1",
     "discount_id": "dsc_1",
@@ -154,6 +162,12 @@ KEPT = {
     "dispute_stage": "dispute",
     "product_cart": [{"product_id": "prd_1", "quantity": 1}],
 }
+
+
+def test_the_words_of_a_field_are_those_of_the_sdk() -> None:
+    checkout = AbandonedCheckout.model_fields["abandonment_reason"].annotation
+    assert WORDS["cancellation_feedback"] == {*get_args(CancellationFeedback)}
+    assert WORDS["abandonment_reason"] == {*get_args(checkout)}
 
 
 @pytest.mark.parametrize("field", FIELDS)
