@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
+from operator import itemgetter
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Self
 
 import msgspec
 
-from domain.look import MISSING, OBSERVED, RANK_OF_LOOKS, topic_of
-from domain.personal_data import order_of
 from domain.stream_id import parts_of
 from domain.timeline import Entry, Fact, Folded, describe, fold, last_changes
 
@@ -49,10 +48,8 @@ class Saying(NamedTuple):
     observation: Observation
     event: Event
 
-    @property
-    def order(self) -> tuple[datetime, int, tuple[bytes, bytes]]:
-        """The place among the bodies of a webhook-id, which emptying a body does not change."""
-        return self.occurred_at, self.rank, order_of(self.event.delivery)
+
+_SAID: Final = itemgetter(0, 1, 2)
 
 
 class Aggregate:
@@ -125,9 +122,12 @@ class Aggregate:
 
     def timeline(self) -> list[Entry]:
         """Return every fact with its verdict, in timeline order, without what it changes."""
+        things = list(self.folded().values())
+        if len(things) == 1:
+            return things[0].entries
         judged = [
             (fact[:3], entry)
-            for folded in self.folded().values()
+            for folded in things
             for fact, entry in zip(folded.facts, folded.entries, strict=True)
         ]
         return [entry for _, entry in sorted(judged, key=lambda pair: (pair[0], pair[1].id))]
@@ -217,12 +217,13 @@ def _changing(entry: Entry, changes: Iterator[tuple[Change, ...]] | None) -> Ent
 
 
 def _fact(sayings: list[Saying]) -> Fact:
-    ordered, event = sayings, sayings[0].event
+    first, event = sayings[0], sayings[0].event
+    observations: tuple[Observation, ...] = (first.observation,)
     if len(sayings) > 1:
         # Several bodies under one webhook-id: which of them came first must not matter.
-        ordered = sorted(sayings, key=lambda saying: saying.order)
+        first = min(sayings, key=_SAID)
         event = min((saying.event for saying in sayings), key=place_in_log)
-    first = ordered[0]
+        observations = tuple(saying.observation for saying in sayings)
     if event.position is None or event.recorded_at is None:
         raise ValueError("only recorded events can be folded")
     return Fact(
@@ -232,5 +233,5 @@ def _fact(sayings: list[Saying]) -> Fact:
         first.word,
         event.position,
         event.recorded_at,
-        tuple(saying.observation for saying in ordered),
+        observations,
     )

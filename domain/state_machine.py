@@ -123,6 +123,11 @@ class Machine:
         return dict(self._read_grid())
 
     @cached_property
+    def _valid_steps(self) -> dict[tuple[Standing, str, str | None], Step]:
+        """The steps to valid transitions that were asked for; their keys are few."""
+        return {}
+
+    @cached_property
     def _reachable(self) -> Mapping[str | None, frozenset[str]]:
         return {origin: self._reach_from(origin) for origin in (None, *self.states)}
 
@@ -157,6 +162,16 @@ class Machine:
         `observed` is the status that its own data says.
         """
         said = stage if stage in self.stages else standing.stage
+        known = self._valid_steps.get((standing, word, said))
+        if known is not None:
+            return known
+        step = self._step(standing, word, said, observed)
+        if step.verdict.is_valid:
+            # It depends on nothing else, and is the same for all things of the kind.
+            self._valid_steps[standing, word, said] = step
+        return step
+
+    def _step(self, standing: Standing, word: str, said: str | None, observed: str | None) -> Step:
         if said is not None and standing.stage is not None and said != standing.stage:
             if self.stages.index(said) < self.stages.index(standing.stage):
                 reason = (

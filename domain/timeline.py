@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from itertools import compress
+from itertools import accumulate, compress, groupby
 from math import inf
-from operator import ne
+from operator import itemgetter, ne
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from domain.payload import Payload
 
 
+_IN_ORDER: Final = itemgetter(0, 1, 2)
 AT_ONCE: Final = timedelta(seconds=1)
 """What data says to have happened at the time of a fact may be rounded to the next second."""
 
@@ -166,38 +167,16 @@ def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
 
     The result depends on the set of facts alone, not on their order.
     """
-    ordered = sorted(facts, key=lambda fact: fact[:3])
-    folding = _Folding(kind, entity_id)
+    ordered = sorted((_oldest_first(kind, fact) for fact in facts), key=_IN_ORDER)
+    entries: list[Entry] = []
+    observations: list[Observation] = []
+    standings: list[Standing] = []
+    leds: list[Standing | None] = []
+    observed: tuple[Standing, Fact] | None = None
+    standing, led = Standing(), None
     for fact in ordered:
-        if fact.rank == RANK_OF_LOOKS:
-            folding.look(fact)
-        else:
-            folding.judge(fact)
-    return folding.of(ordered)
-
-
-class _Folding:
-    """Where a fold stands, as it goes from fact to fact."""
-
-    def __init__(self, kind: Kind, entity_id: str) -> None:
-        self._kind = kind
-        self._id = entity_id
-        self._entries: list[Entry] = []
-        self._observations: list[Observation] = []
-        self._standings: list[Standing] = []
-        self._leds: list[Standing | None] = []
-        self._observed: tuple[Standing, Fact] | None = None
-        self._standing = Standing()
-        self._led: Standing | None = None
-        self._told = 0
-
-    def judge(self, fact: Fact) -> None:
-        """Take a fact: the machine judges it."""
-        kind = self._kind
-        oldest_first = fact.observations
-        if len(oldest_first) > 1:
-            oldest_first = tuple(sorted(oldest_first, key=_newness(kind)))
-        for observation in oldest_first:
+        said = None
+        for observation in fact.observations:
             known = _at_last(kind, observation, observations) if kind.dated_by else observation
             observations.append(known)
             if observation.standing.status is not None:
@@ -207,7 +186,7 @@ class _Folding:
         step = kind.machine.step(self._standing, word, fact.observations[0].standing.stage, said)
         if step.gap and (
             word != fact.word
-            or any(kind.machine.is_unannounced(fact.word, o.payload) for o in oldest_first)
+            or any(kind.machine.is_unannounced(fact.word, o.payload) for o in fact.observations)
         ):
             step = step._replace(gap=False)
         led = self._led
@@ -366,34 +345,48 @@ def _word(kind: Kind, fact: Fact) -> str:
     return second if at_once else fact.word
 
 
-def _newness(kind: Kind) -> Callable[[Observation], tuple[float, int, int, tuple[bytes, bytes]]]:
+def _oldest_first(kind: Kind, fact: Fact) -> Fact:
+    if len(fact.observations) == 1:
+        return fact
     # Bodies under one webhook-id share their timestamp. A retry carries the later status, so
     # the machine's own order of stages and states decides where the bodies do not say when they
-    # were written; the bytes make it a total order, which stays when the bodies are emptied.
+    # were written; the bytes make it a total order, which stays when the bodies are emptied. That
+    # emptying takes its time, so it is done for those alone that are equally new.
     stages, states = kind.machine.stages, tuple(kind.machine.states)
 
-    def key(observation: Observation) -> tuple[float, int, int, tuple[bytes, bytes]]:
+    def newness(observation: Observation) -> tuple[float, int, int]:
         status, stage = observation.standing
         written_at = kind.written_at(observation)
         return (
             written_at.timestamp() if written_at else -inf,
             stages.index(stage) if stage in stages else -1,
             states.index(status) if status in states else -1,
-            order_of(observation.delivery),
         )
 
-    return key
+    ordered: list[Observation] = []
+    for _, same in groupby(sorted(fact.observations, key=newness), key=newness):
+        alike = [*same]
+        if len(alike) > 1:
+            alike.sort(key=lambda observation: order_of(observation.delivery))
+        ordered += alike
+    return fact._replace(observations=tuple(ordered))
 
 
 def last_changes(kind: Kind, folded: Folded, count: int) -> Iterator[tuple[Change, ...]]:
     """Tell, of each of so many last facts, what it says otherwise than the fact before it."""
-    newest = [said[-1].payload for *_, said in folded.steps()][-count - 1 :]
-    told = map(kind.compared, newest)
-    before = next(told)
+    ends = accumulate(len(fact.observations) for fact in folded.facts)
+    newest = [folded.observations[end - 1].payload for end in ends][-count - 1 :]
+    compared = kind.compared
+    payload, before = newest[0], compared(newest[0])
     if len(newest) == count:
         # Nothing is before the first fact of all.
         yield ()
-    for now in told:
+    for following in newest[1:]:
+        # Most bodies say what the one before them said, which is known at once.
+        if following == payload:
+            yield ()
+            continue
+        payload, now = following, compared(following)
         yield () if before == now else _changed(kind, before, now)
         before = now
 

@@ -21,10 +21,7 @@ from psycopg.errors import LockNotAvailable, ProgramLimitExceeded, ReadOnlySqlTr
 
 from domain.aggregates.erasure import stream_of
 from domain.aggregates.factory import aggregate
-from domain.aggregates.routing import NOTICE, route, route_of
-from domain.comparison import Comparison, compare
-from domain.look import delivery_of
-from domain.personal_data import customers_of
+from domain.aggregates.routing import NOTICE, route, types_taken
 from domain.stream_id import stream_id
 from ledger.connection import ThreadConnection
 from ledger.mapper import LedgerMapper
@@ -47,7 +44,7 @@ if TYPE_CHECKING:
     from domain.aggregates.routing import Route
     from domain.delivery import Delivery
     from domain.event import Event
-    from domain.look import Look
+    from ledger.recorder import Ends
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +55,7 @@ BATCH_S: Final = 7.0
 CHECK_S: Final = 2.0
 """How long the database may take to show that a batch would be committed."""
 _PAUSE_S: Final = 0.1
+_TAKEN: Final = sorted(types_taken())
 _LOCK_TIMEOUT_S: Final = 4
 # Nothing is wrong with a delivery that meets one of these.
 _AWAY: Final = (OperationalError, InterfaceError)
@@ -89,6 +87,8 @@ class Ledger(Application[str]):
 
     def __init__(self, conninfo: str) -> None:
         self._connection = ThreadConnection(conninfo)
+        self._last_looked_at = 0
+        self._has_late_notices = False
         super().__init__()
 
     def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
@@ -209,23 +209,34 @@ class Ledger(Application[str]):
         ]
 
     def _open(self, routed: Sequence[Routed]) -> Batch:
-        recorder = cast("LedgerRecorder", self.recorder)
-        # What was stored as a notice, before its type was understood, is there already.
-        asked = [
-            (stream, delivery.webhook_id)
-            for delivery, to in routed
-            for stream in dict.fromkeys((to.stream_id, stream_id(NOTICE, delivery.webhook_id)))
-        ]
-        ends = recorder.select_ends(asked)
+        ends = self._ends(routed)
         held: dict[str, list[Event]] = defaultdict(list)
         for stored in ends.held:
             event = cast("Event", self.mapper.to_domain_event(stored))
             held[event.originator_id].append(event)
-        for delivery, to in routed:
+        for delivery, to in routed if self._has_late_notices else ():
             notice = stream_id(NOTICE, delivery.webhook_id)
             if to.stream_id != notice and notice in held:
                 held[to.stream_id] += held[notice]
         return Batch(Stream(name, n, held[name]) for name, n in ends.versions.items())
+
+    def _ends(self, routed: Sequence[Routed]) -> Ends:
+        """Look up what the log has of deliveries, also under the streams of notices if need be.
+
+        What was stored as a notice, before its type was understood, is there already. Most logs
+        have no such notice; an older release that still runs may write one at any time, so each
+        look-up asks whether there is one that was not there before.
+        """
+        recorder = cast("LedgerRecorder", self.recorder)
+        asked = [(to.stream_id, delivery.webhook_id) for delivery, to in routed]
+        if not self._has_late_notices:
+            ends = recorder.select_ends(asked, _TAKEN, self._last_looked_at)
+            # Not the larger of both: a standby that has taken over may lack the end of the log.
+            self._last_looked_at, self._has_late_notices = ends.last, ends.late
+            if not ends.late:
+                return ends
+        notices = [(stream_id(NOTICE, one.webhook_id), one.webhook_id) for one, _ in routed]
+        return recorder.select_ends(list(dict.fromkeys(asked + notices)))
 
 
 def _named(look: Look) -> set[str]:

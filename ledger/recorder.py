@@ -47,10 +47,16 @@ class LogHead(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """Where streams end (0: not begun), and the events that they hold already."""
+    """Where streams end (0: not begun), and the events that they hold already.
+
+    `last` is the last position of the log then, and `late` whether there was a notice of the topics
+    that were asked about, behind the position that was asked about.
+    """
 
     versions: dict[str, int]
     held: list[RecordedEvent]
+    last: int
+    late: bool
 
 
 class LedgerRecorder(PostgresApplicationRecorder):
@@ -103,8 +109,12 @@ class LedgerRecorder(PostgresApplicationRecorder):
         ).format(housed=Identifier(datastore.schema, "housed_events"))
         # OFFSET 0 and the order of its columns keep the planner at one look-up a stream in the
         # primary key and one a webhook-id in its index, whatever it thinks of the sizes.
+        # What is asked of the notices, and of the log's end, is asked once, each by its index.
         self._select_ends_statement = SQL(
-            "SELECT stream, coalesce(version, 0), held.* FROM"
+            "SELECT (SELECT coalesce(max(notification_id), 0) FROM {table}),"
+            " EXISTS (SELECT FROM {table} WHERE originator_id LIKE 'notice/%%'"
+            " AND notification_id > %b AND topic = ANY (%b::text[])),"
+            " stream, coalesce(version, 0), held.* FROM"
             " unnest(%b::text[], %b::text[]) AS asked (stream, webhook)"
             " LEFT JOIN LATERAL (SELECT originator_version AS version FROM {table}"
             " WHERE originator_id = stream ORDER BY originator_version DESC LIMIT 1)"
@@ -223,14 +233,22 @@ class LedgerRecorder(PostgresApplicationRecorder):
             self._warn_again_at = now + WARN_EVERY_S
             _log.warning("%s", problem)
 
-    def select_ends(self, asked_for: Sequence[tuple[str, str]]) -> Ends:
-        """Return where streams end, and what they hold, of pairs of a stream and a webhook-id."""
+    def select_ends(
+        self, asked_for: Sequence[tuple[str, str]], topics: Sequence[str] = (), after: int = 0
+    ) -> Ends:
+        """Return where streams end, and what they hold, of pairs of a stream and a webhook-id.
+
+        There is one pair at least. It tells, too, whether there is a notice of one of the topics
+        behind a position.
+        """
         columns = [list(column) for column in zip(*asked_for, strict=True)]
         # Not prepared: a plan that was made while the log was small would be kept when it has
         # grown, and read all of it for each webhook-id.
-        rows = self._rows(self._select_ends_statement, columns, prepare=False)
-        held = [_recorded(*row[2:]) for row in rows if row[2] is not None]
-        return Ends({row[0]: row[1] for row in rows}, held)
+        asked = [after, list(topics), *columns]
+        rows = self._rows(self._select_ends_statement, asked, prepare=False)
+        held = [_recorded(*row[4:]) for row in rows if row[4] is not None]
+        last, late = rows[0][:2]
+        return Ends({row[2]: row[3] for row in rows}, held, last, late)
 
     def select_histories(self, streams: Sequence[str]) -> list[RecordedEvent]:
         """Return the events of streams, in order of their positions.

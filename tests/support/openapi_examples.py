@@ -61,7 +61,7 @@ def examples(conninfo: str, folder: Path) -> Json:
     began_at = datetime.now(UTC)
     routes = write_routes(folder, name="disputes", on="dispute.opened", more=ROUTES)
     (folder / "own.py").write_text(OWN, "utf-8")
-    *deliveries, last = simulated(4, seed=136)
+    *deliveries, last = simulated(4, seed=368)
     for minute, word in enumerate(("expired", "on_hold"), start=-1_500):  # of which one is refused
         at_end = said(f"subscription.{word}", minute, f"msg_{word}", subscription_id="sub_1")
         deliveries.append(at_end)

@@ -17,7 +17,7 @@ from domain.delivery import Delivery
 from ledger.application import Ledger, Receipt
 from ledger.mapper import StoredDelivery
 from tests.support.deliveries import renewals
-from tests.support.histories import delivery
+from tests.support.histories import delivery, said
 from tests.support.log import broken_links, lines
 from tests.support.samples import rehearsals, samples
 from tests.support.waiting import GUARD_S
@@ -215,3 +215,20 @@ def test_a_streams_events_are_selected_by_version(ledger: Ledger, recorder: Ledg
         stream: 6,
         "payment/bus_1/none": 0,
     }
+    assert (ends.last, ends.late) == (12, False)
+
+
+def test_notices_of_topics_are_found_behind_a_position(
+    ledger: Ledger, recorder: LedgerRecorder
+) -> None:
+    ledger.record([*renewals(range(2)), said("nobody.knows"), said("other.thing")])
+
+    def late(topics: list[str], after: int) -> bool:
+        return recorder.select_ends([("payment/bus_1/none", "msg_none")], topics, after).late
+
+    assert late(["nobody.knows"], 0)
+    assert late(["x", "nobody.knows"], 2)
+    assert not late(["nobody.knows"], 3)
+    # What an aggregate has taken is no notice.
+    assert not late(["subscription.renewed"], 0)
+    assert not late([], 0)

@@ -16,7 +16,7 @@ from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.rebuild import rebuild
 from telemetry.progress import silent
 from tests.support.deliveries import receipts
-from tests.support.histories import aggregates, delivery
+from tests.support.histories import aggregates, delivery, said
 from tests.support.http_server import copied
 from tests.support.projected import forget, project, record, shown, simulated
 from tests.support.samples import samples
@@ -169,3 +169,19 @@ def test_any_split_of_deliveries_before_and_after_leads_to_the_same(database: st
 def _repeated(once: Sequence[Delivery], split: int) -> list[Delivery]:
     """What comes after the upgrade, with retries of what came before it."""
     return [*once[max(0, split - 30) : split], *once[split:]]
+
+
+def test_what_an_older_release_stores_meanwhile_is_found_by_a_newer_one_that_runs(
+    database: str,
+) -> None:
+    told = [
+        said("entitlement_grant.created", n, f"msg_{n}", id=f"grant_{n}", customer_id="cus_1")
+        for n in range(3)
+    ]
+    with Ledger(database) as newer:
+        (first,) = receipts(newer.record(told[:1]))
+        with unknown(LATER), Ledger(database) as older:
+            (second,) = receipts(older.record(told[1:2]))
+        again = receipts(newer.record([told[2], told[1], told[0]]))
+    assert [receipt.duplicate for receipt in again] == [False, True, True]
+    assert [again[1].position, again[2].position] == [second.position, first.position]
