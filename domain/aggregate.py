@@ -62,18 +62,14 @@ class Aggregate:
 
     kinds: ClassVar[tuple[Kind, ...]] = ()
     _kinds: ClassVar[dict[str, Kind]] = {}
-    _words: ClassVar[dict[str, Word]] = {}
+    _words: ClassVar[dict[str, tuple[Kind, str, int]]] = {}
 
     def __init_subclass__(cls) -> None:
         cls._kinds = {kind.name: kind for kind in cls.kinds}
         cls._words = {
-            f"{kind.name}.{word}": Word(kind, word, kind.machine.ranks[word], kind.observe)
+            f"{kind.name}.{word}": (kind, word, kind.machine.ranks[word])
             for kind in cls.kinds
             for word in kind.machine.words
-        } | {
-            topic_of(kind.name, word): Word(kind, word, RANK_OF_LOOKS, kind.look)
-            for kind in cls.kinds
-            for word in (OBSERVED, MISSING)
         }
 
     def __init__(self, aggregate_id: str, events: Iterable[Event] = ()) -> None:
@@ -138,15 +134,22 @@ class Aggregate:
         It begins with the first fact under one of the webhook-ids `since`, if they are given.
         """
         entries, folded = self.timeline(), self.folded()
+        counts = {named: len(of_it.facts) for named, of_it in folded.items()}
         if since is not None:
             first = next((n for n, one in enumerate(entries) if one.webhook_id in since), 0)
             entries = entries[first:]
-        counts = Counter((entry.kind, entry.id) for entry in entries)
+            counts = Counter((entry.kind, entry.id) for entry in entries)
         # A thing's own facts stand in the same order, so these are its last ones.
         changes = {
             named: last_changes(self._kinds[named[0]], folded[named], counts[named])
             for named in counts.keys() & folded.keys()
         }
+        if len(changes) == len(folded) == 1:
+            (told,) = changes.values()
+            return [
+                msgspec.structs.replace(one, changes=of_this) if of_this else one
+                for one, of_this in zip(entries, told, strict=True)
+            ]
         return [_changing(one, changes.get((one.kind, one.id))) for one in entries]
 
     def entities(self) -> list[Known]:
@@ -193,8 +196,8 @@ class Aggregate:
     def _sayings(self) -> dict[tuple[str, str], dict[str, list[Saying]]]:
         sayings: dict[tuple[str, str], dict[str, list[Saying]]] = {}
         for event in self.events:
-            kind, word, rank, read = self._words[event.topic]
-            occurred_at, observation = read(event.delivery)
+            kind, word, rank = self._words[event.topic]
+            occurred_at, observation = kind.observe(event.delivery)
             entity_id = kind.id_of(observation.payload) or ""
             saying = Saying(occurred_at, rank, word, observation, event)
             of_entity = sayings.setdefault((kind.name, entity_id), {})

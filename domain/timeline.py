@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from domain.payload import Payload
 
 
+_NOT_VALID: Final = (Verdict.REFUSED, Verdict.ANOMALY)
 _IN_ORDER: Final = itemgetter(0, 1, 2)
 AT_ONCE: Final = timedelta(seconds=1)
 """What data says to have happened at the time of a fact may be rounded to the next second."""
@@ -121,7 +122,7 @@ class Folded(NamedTuple):
     @property
     def refused(self) -> int:
         """How many facts are no valid transitions now."""
-        return sum(not is_valid(entry) for entry in self.entries)
+        return sum(entry.verdict in _NOT_VALID for entry in self.entries)
 
     @property
     def settled(self) -> int:
