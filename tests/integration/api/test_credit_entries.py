@@ -97,7 +97,8 @@ def test_entries_are_listed_in_the_order_in_which_they_were_made(server: Served)
 @pytest.mark.parametrize("then", [{}, {"as_of": "2026-05-01T13:00:00Z"}])
 @pytest.mark.parametrize("limit", [1, 2, 3, 4])
 def test_pages_join_to_the_whole(server: Served, limit: int, then: dict[str, str]) -> None:
-    found, cursor = [], {}
+    found: list[str] = []
+    cursor: dict[str, str] = {}
     while True:
         page = server.get(PATH, limit=limit, **then, **cursor)
         assert len(page["items"]) <= limit

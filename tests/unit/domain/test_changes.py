@@ -57,8 +57,10 @@ def test_structures_and_times_are_told_as_json() -> None:
 
 def test_words_of_dodos_are_in_changes_and_what_somebody_else_may_have_written_is_not() -> None:
     field = "cancellation_feedback"
-    said_of_it = ["unused", "Jane is angry", "Jane is still angry", "other"]
-    first, *told = changes(*({field: one} for one in said_of_it))
+    lives: list[dict[str, object]] = [
+        {field: one} for one in ("unused", "Jane is angry", "Jane is still angry", "other")
+    ]
+    first, *told = changes(*lives)
     assert first == ()
     assert told == [(Change(field, "unused", None),), (), (Change(field, None, "other"),)]
 
