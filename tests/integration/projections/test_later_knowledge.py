@@ -180,8 +180,9 @@ def test_what_an_older_release_stores_meanwhile_is_found_by_a_newer_one_that_run
     ]
     with Ledger(database) as newer:
         (first,) = receipts(newer.record(told[:1]))
+        newer.record(told[2:])  # so it has looked at a log that has no such notice
         with unknown(LATER), Ledger(database) as older:
             (second,) = receipts(older.record(told[1:2]))
         again = receipts(newer.record([told[2], told[1], told[0]]))
-    assert [receipt.duplicate for receipt in again] == [False, True, True]
+    assert [receipt.duplicate for receipt in again] == [True, True, True]
     assert [again[1].position, again[2].position] == [second.position, first.position]
