@@ -39,6 +39,8 @@ class Period(msgspec.Struct, frozen=True, gc=False):
     once every `payment_frequency_count` of `payment_frequency_interval`; a payment's total
     with tax; what a refund gives back; what a dispute is about. While a subscription is
     past_due, it counts as active until `past_due_ends_at`, within the period or behind it.
+    `tax_inclusive` tells whether tax is in the amount, and `obstacle` what keeps it from being what
+    is charged (domain/prices.py), if anything does.
     """
 
     kind: str
@@ -61,6 +63,12 @@ class Period(msgspec.Struct, frozen=True, gc=False):
     trial_period_days: int | None = None
     on_demand: bool | None = None
     past_due_ends_at: datetime | None = None
+    tax_inclusive: bool | None = None
+    obstacle: str | None = None
+
+    def amount_of(self, quantity: int) -> int:
+        """Return what so many cost, each for the amount; nothing where there is none."""
+        return (self.amount or 0) * quantity
 
 
 def periods(aggregate: Aggregate) -> list[Period]:
@@ -89,6 +97,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         "trial_period_days": "trial_period_days",
         "on_demand": "on_demand",
         "past_due_ends_at": "past_due_ends_at",
+        "tax_inclusive": "tax_inclusive",
     },
     "payment": {"product_ids": "product_cart", "amount": "total_amount", "currency": "currency"},
     "refund": {"amount": "amount", "currency": "currency"},
@@ -103,6 +112,16 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "product": {},
 }
 """What each kind's periods say beyond the links, each with the field of `data` that says it."""
+_OBSTACLES: Final[Mapping[str, Mapping[str, str]]] = {
+    "subscription": {
+        "on_demand": "on_demand",
+        "meters": "usage",
+        "addons": "addons",
+        "discounts": "discount",
+        "discount_id": "discount",
+    },
+}
+"""The fields of `data` that are an obstacle where they say anything, each with which."""
 
 
 @dataclass(frozen=True)
@@ -155,8 +174,22 @@ def _path(kind: Kind) -> _Path:
     # What comes after a kind's last field stays as it is by default.
     first = names.index("product_ids")
     own: tuple[str, ...] = names[first : names.index([*sources][-1]) + 1] if sources else ()
-    watched = attrgetter(*linked_by, "created_at", *sources.values())
-    return _Path(kind, watched, links, tuple(_reader(kind, sources.get(name)) for name in own))
+    readers = [_reader(kind, sources.get(name)) for name in own]
+    obstacles = _OBSTACLES.get(kind.name, {})
+    if obstacles:
+        readers.append(_obstacle(kind, obstacles))
+    watched = attrgetter(*linked_by, "created_at", *sources.values(), *obstacles)
+    return _Path(kind, watched, links, tuple(readers))
+
+
+def _obstacle(kind: Kind, fields: Mapping[str, str]) -> Reader:
+    read = {name: kind.readers[name] for name in fields}
+
+    def first(payload: Payload) -> str | None:
+        said = (code for name, code in fields.items() if read[name](getattr(payload, name)))
+        return next(said, None)
+
+    return first
 
 
 def _reader(kind: Kind, source: str | None) -> Reader:

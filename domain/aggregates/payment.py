@@ -9,6 +9,7 @@ import msgspec
 
 from domain.aggregate import Aggregate
 from domain.aggregates.refund import REFUND, RefundEntity
+from domain.aggregates.subscription import Discount
 from domain.entity import Entity, Kind
 from domain.field_readers import INT64_MAX, identities, identity, integer, reader_of
 from domain.state_machine import Machine
@@ -77,7 +78,7 @@ class PaymentEntity(Entity, kw_only=True):
     `subscription_ids` are all that it pays for, and `subscription_id` is the first of them: what
     each of several costs, no field tells. `cart` holds what was bought once. `service_periods` are
     told once it has succeeded. `retry_attempt` is 0 for the first one. `invoice_url` may lead
-    nowhere without an API key.
+    nowhere without an API key. `discounts` were taken off, in their order.
     """
 
     payment_id: str
@@ -112,6 +113,7 @@ class PaymentEntity(Entity, kw_only=True):
     invoice_url: str | None
     cart: tuple[CartItem, ...]
     billing_country: str | None
+    discounts: tuple[Discount, ...]
 
 
 class _Billing(msgspec.Struct, frozen=True):

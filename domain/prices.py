@@ -1,0 +1,327 @@
+"""Whether a payment fits what was to be paid: a subscription's terms, or the prices of products.
+
+Few false alarms is the aim: what may differ for a reason that no field tells is not judged. Source:
+docs/dodo-api.md, "Products, prices, and what a payment can be checked against".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from domain.money import decimal_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from domain.aggregates.payment import PaymentEntity
+    from domain.periods import Period
+
+TERMS_WITHIN: Final = timedelta(hours=1)
+"""A payment and the change that it pays for may be told so far apart: one that takes effect at a
+renewal does so some minutes later (`subscription_service_period.py` of Dodo's SDK)."""
+CHECKOUT_OPEN: Final = timedelta(hours=24)
+"""So long after a checkout was opened, the price that it was opened with can still be paid."""
+
+Rule: TypeAlias = Literal["amount", "price", "cart", "currency", "product"]
+"""What a payment was measured by.
+
+`amount` is what its subscription says that a period costs; `price` that of the product when the
+subscription began; `cart` those of what was bought once; `currency` that of the renewal before;
+`product` all products that there are.
+"""
+OBSTACLES: Final[Mapping[str, str]] = {
+    "on_demand": "on demand, any amount may be charged",
+    "addons": "add-ons are charged, too",
+    "usage": "usage is charged, too",
+    "discount": "a discount is taken off",
+    "purchasing_power": "the price depends on the country",
+    "localized": "the price depends on the currency or the country",
+    "untold": "its price is not told",
+}
+"""What keeps an amount from being what is charged, each in words."""
+PAY_WHAT_YOU_WANT: Final = "pay_what_you_want"
+"""Makes a price the least that is charged."""
+_OWING: Final = frozenset({"on_hold", "paused"})
+"""Out of these a subscription may be charged what it owed before, too."""
+
+
+class Fit(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a payment `fits`, and why in words; None: it cannot be judged.
+
+    Where amounts were compared, `got` is what counts of the payment, and `expected` the nearest
+    that would fit, both in minor units of `currency`.
+    """
+
+    fits: bool | None
+    reason: str
+    rule: Rule | None = None
+    expected: int | None = None
+    got: int | None = None
+    currency: str | None = None
+
+
+class Charge(NamedTuple):
+    """A payment with all that it is measured by.
+
+    `terms` are the periods of its subscription, `prices` those of each product, both in order;
+    `currency_before` is that of the renewal before. `products_read_at` is when all products of the
+    business, archived ones too, were last read.
+    """
+
+    payment: PaymentEntity
+    terms: Sequence[Period] = ()
+    prices: Mapping[str, Sequence[Period]] = {}  # noqa: RUF012 -- nobody writes it
+    currency_before: str | None = None
+    products_read_at: datetime | None = None
+
+
+def judge(charge: Charge) -> Fit:
+    """Tell whether a payment fits.
+
+    What was learned of prices after the payment can only excuse it.
+    """
+    for applies, why in _EXEMPT:
+        if applies(charge.payment):
+            return _unknown(why)
+    found = list(filter(None, (rule(charge) for rule in _RULES)))
+    telling = [one for verdict in (False, True, None) for one in found if one.fits is verdict]
+    return next(iter(telling), _unknown("nothing says what it pays for"))
+
+
+def _unknown(why: str) -> Fit:
+    return Fit(fits=None, reason=f"It cannot be judged: {why}.")
+
+
+def _is_prorated(payment: PaymentEntity) -> bool:
+    return any(period.proration_factor not in {"1", None} for period in payment.service_periods)
+
+
+def _may_bill_usage(payment: PaymentEntity) -> bool:
+    # Bodies of before the field was there do not say that there is none.
+    return payment.charge_type is not None and payment.includes_usage is not False
+
+
+_EXEMPT: Final[Sequence[tuple[Callable[[PaymentEntity], bool], str]]] = (
+    (lambda one: one.status != "succeeded", "it has not succeeded"),
+    (
+        # A list of Dodo's has the total, and neither the tax nor the cart.
+        lambda one: None in {one.total_amount, one.currency, one.settlement_amount},
+        "it is not known in full",
+    ),
+    (lambda one: bool(one.is_update_payment_method), "it only changes how is paid"),
+    (lambda one: one.total_amount == 0, "nothing is charged, as in a trial, or from a balance"),
+    (lambda one: one.charge_type == "on_demand", OBSTACLES["on_demand"]),
+    (lambda one: one.charge_type == "plan_change", "a change of the plan is charged in part"),
+    (lambda one: bool(one.discounts or one.discount_id), OBSTACLES["discount"]),
+    (_is_prorated, "a part of a period is charged"),
+    (lambda one: len(one.subscription_ids) > 1, "it pays for several subscriptions"),
+    (lambda one: bool(one.subscription_id and one.cart), "it pays for other things, too"),
+    (_may_bill_usage, "it bills usage, or does not say that it bills none"),
+)
+"""The payments that no rule is asked about, each with why."""
+
+
+def _renewal_currency(charge: Charge) -> Fit | None:
+    """A subscription keeps its currency from renewal to renewal."""
+    payment, before = charge.payment, charge.currency_before
+    if payment.charge_type != "renewal" or before is None or payment.currency == before:
+        return None
+    reason = f"It is in {payment.currency}; the renewal before was in {before}."
+    return Fit(fits=False, rule="currency", reason=reason)
+
+
+def _amount(charge: Charge) -> Fit | None:
+    """A whole period costs what its subscription says, or less.
+
+    Balances and the credit of a downgrade make it less, and nothing marks them. Whether the amount
+    is for one or for all of the quantity is not documented: either fits.
+    """
+    payment = charge.payment
+    if payment.subscription_id is None or payment.charge_type not in {"new", "renewal"}:
+        return None
+    terms = _terms(charge)
+    if not terms:
+        return _unknown("nothing is known of its subscription at that time")
+    for one in terms:
+        if (why := _why_not_measure(one, payment.currency)) is not None:
+            return _unknown(why)
+        if payment.charge_type == "renewal" and one.status in _OWING:
+            return _unknown("what was owed before may be charged, too")
+    limits = [
+        (min(_nets(payment, one.tax_inclusive)), one.amount_of(max(one.quantity or 1, 1)))
+        for one in terms
+    ]
+    got, expected = min(limits, key=lambda pair: pair[0] - pair[1])
+    return _measured(
+        payment,
+        "amount",
+        expected,
+        got,
+        fits=got <= expected,
+        words="{got} were paid for a period; its subscription says {expected}.",
+    )
+
+
+def _price(charge: Charge) -> Fit | None:
+    """A subscription begins with the price of its product."""
+    payment = charge.payment
+    if payment.subscription_id is None or payment.charge_type != "new":
+        return None
+    found: list[Fit] = []
+    for terms in _terms(charge):
+        for product_id in terms.product_ids:
+            prices = _known(charge.prices.get(product_id, ()), payment.created_at)
+            found += [_begun(payment, terms, price) for price in prices] or [_unpriced(product_id)]
+    verdicts = {fit.fits for fit in found}
+    verdict = True if True in verdicts else None if None in verdicts else False
+    return next((fit for fit in found if fit.fits is verdict), None)
+
+
+def _begun(payment: PaymentEntity, terms: Period, price: Period) -> Fit:
+    why = _why_not_measure(terms, None) or _why_not_measure(price, terms.currency)
+    if why is not None:
+        return _unknown(why)
+    if terms.quantity != 1:
+        return _unknown("what several cost together is not told")
+    if terms.trial_period_days != 0 or price.trial_period_days:
+        return _unknown("it may be the price of a trial")
+    if price.payment_frequency_interval is None or terms.tax_inclusive != price.tax_inclusive:
+        return _unknown("its product is sold in another way than its subscription says")
+    if price.obstacle == PAY_WHAT_YOU_WANT:
+        return _unknown("the buyer names the price")
+    got, expected = terms.amount_of(1), price.amount_of(1)
+    return _measured(
+        payment,
+        "price",
+        expected,
+        got,
+        fits=got == expected,
+        words=f"Its subscription began with {{got}}; the price of {price.id} was {{expected}}.",
+    )
+
+
+def _cart(charge: Charge) -> Fit | None:
+    """What is bought once costs the sum of the prices, with tax or before it as they are."""
+    payment, lines = charge.payment, charge.payment.cart
+    if payment.subscription_ids or payment.charge_type is not None or not lines:
+        return None
+    priced: list[tuple[Sequence[Period], int]] = []
+    for line in lines:
+        prices = _known(charge.prices.get(line.product_id or "", ()), payment.created_at)
+        if not prices:
+            return _unpriced(line.product_id)
+        if line.quantity is None or line.quantity < 1:
+            return _unknown("how many were bought is not told")
+        for price in prices:
+            if (why := _why_not_measure(price, payment.currency)) is not None:
+                return _unknown(why)
+            if price.payment_frequency_interval is not None:
+                return _unknown(f"{price.id} is not sold once")
+        priced.append((prices, line.quantity))
+    every = [price for prices, _ in priced for price in prices]
+    if len({price.tax_inclusive for price in every}) > 1:
+        return _unknown("some prices are with tax, and others without")
+    nets = _nets(payment, every[0].tax_inclusive)
+    sums = {_sum_at(priced, moment) for moment in {price.valid_from for price in every}}
+    pairs = [(net, sum_) for net in nets for sum_ in sums]
+    got, expected = min(pairs, key=lambda pair: abs(pair[0] - pair[1]))
+    is_least = any(price.obstacle == PAY_WHAT_YOU_WANT for price in every)
+    fits = got == expected or (is_least and max(nets) >= min(sums))
+    least = " at least" if is_least else ""
+    named = ", ".join(sorted({price.id for price in every}))
+    return _measured(
+        payment,
+        "cart",
+        expected,
+        got,
+        fits=fits,
+        words=f"{{got}} were paid for {named}; the price was {{expected}}{least}.",
+    )
+
+
+def _product(charge: Charge) -> Fit | None:
+    """Every product is one of those that the business has."""
+    read_at, payment = charge.products_read_at, charge.payment
+    if read_at is None or read_at < payment.created_at:
+        return None
+    asked = {*payment.product_ids, *(named for one in _terms(charge) for named in one.product_ids)}
+    unknown = ", ".join(sorted(asked - charge.prices.keys()))
+    reason = f"It is for {unknown}, which is none of the products that Dodo lists."
+    return Fit(fits=False, rule="product", reason=reason) if unknown else None
+
+
+_RULES: Final = (_product, _renewal_currency, _amount, _price, _cart)
+"""Of several that a payment does not fit, the first is told."""
+
+
+def _terms(charge: Charge) -> list[Period]:
+    """Return what the subscription said around the time of the payment."""
+    began_at = charge.payment.created_at
+    return _held(charge.terms, began_at - TERMS_WITHIN, began_at + TERMS_WITHIN)
+
+
+def _held(periods: Sequence[Period], since: datetime, until: datetime) -> list[Period]:
+    """Return what held at any time of a span."""
+    return [
+        one
+        for one in periods
+        if one.valid_from <= until and (one.valid_to is None or one.valid_to > since)
+    ]
+
+
+def _known(prices: Sequence[Period], at: datetime) -> list[Period]:
+    """Return the prices that can be paid at an instant; none if none was known by then.
+
+    That is the one of then, those with which a checkout may still be open, and the next: when
+    between two looks it began to hold is not known.
+    """
+    if not any(one.valid_from <= at for one in prices):
+        return []
+    later = next((one.valid_from for one in prices if one.valid_from > at), at)
+    return _held(prices, at - CHECKOUT_OPEN, later)
+
+
+def _sum_at(priced: Iterable[tuple[Sequence[Period], int]], moment: datetime) -> int:
+    return sum(_at(prices, moment).amount_of(quantity) for prices, quantity in priced)
+
+
+def _at(prices: Sequence[Period], moment: datetime) -> Period:
+    begun = [one for one in prices if one.valid_from <= moment]
+    return begun[-1] if begun else prices[0]
+
+
+def _why_not_measure(one: Period, currency: str | None) -> str | None:
+    """Tell why an amount cannot be measured by a period; in any currency, if it is None."""
+    if one.obstacle in OBSTACLES:
+        return OBSTACLES[one.obstacle]
+    if one.amount is None or one.currency is None:
+        return OBSTACLES["untold"]
+    if currency is not None and currency != one.currency:
+        return f"the price is in {one.currency}, and it is paid in {currency}"
+    return None
+
+
+def _unpriced(product_id: str | None) -> Fit:
+    return _unknown(f"no price of {product_id or 'its product'} is known from before")
+
+
+def _nets(payment: PaymentEntity, tax_inclusive: bool | None) -> tuple[int, ...]:  # noqa: FBT001
+    """Return what counts of a payment; both, where it is not known whether tax is in a price."""
+    total = payment.total_amount or 0
+    before_tax = total - (payment.tax or 0)
+    return {True: (total,), False: (before_tax,), None: (before_tax, total)}[tax_inclusive]
+
+
+def _measured(  # noqa: PLR0913
+    payment: PaymentEntity, rule: Rule, expected: int, got: int, *, fits: bool, words: str
+) -> Fit:
+    currency = payment.currency or ""
+    reason = words.format(
+        got=f"{decimal_text(got, currency)} {currency}",
+        expected=f"{decimal_text(expected, currency)} {currency}",
+    )
+    return Fit(fits=fits, rule=rule, reason=reason, expected=expected, got=got, currency=currency)
