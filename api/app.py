@@ -15,6 +15,7 @@ from api.keys.key_ring import KeyRing
 from api.metrics import Metrics
 from api.queries.database import Database
 from api.queries.freshness import Freshness
+from api.queries.product_names import ProductNames
 from api.queries.read_side import Rules
 from api.queries.snapshot_cache import SnapshotCache
 from api.routes import routes
@@ -54,6 +55,7 @@ def application(
     services = Services(
         database=database,
         snapshots=SnapshotCache(conninfo, database),
+        names=ProductNames(database),
         rules=rules or Rules(),
         guard=guard,
         keys=KeyRing(database),

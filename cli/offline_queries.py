@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from api.http.responses import encode
 from api.queries.database import Database
+from api.queries.product_names import ProductNames
 from api.queries.read_side import ReadSide
 from api.queries.snapshot_cache import SnapshotCache
 from api.resources.objects import OBJECTS
@@ -125,7 +126,7 @@ async def _reading(
     database = Database(conninfo_)
     snapshots = SnapshotCache(conninfo_, database, wait_s=None, progress=progress)
     try:
-        yield ReadSide(database, snapshots, settings.rules())
+        yield ReadSide(database, snapshots, ProductNames(database), settings.rules())
     finally:
         await snapshots.stop()
         await database.close()

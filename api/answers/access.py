@@ -42,6 +42,7 @@ class AccessAnswer(Access, frozen=True, kw_only=True):
 
     at: datetime
     product_id: str | None
+    product_name: str | None
     customers: list[Person]
     doubts: list[Doubt]
     freshness: Freshness

@@ -31,6 +31,7 @@ class HeldSubscription(msgspec.Struct, frozen=True):
 
     subscription_id: str
     product_id: str | None
+    product_name: str | None
     status: str | None
     access: bool
     access_until: datetime | None
@@ -48,6 +49,7 @@ class HeldPurchase(msgspec.Struct, frozen=True):
 
     payment_id: str
     product_ids: tuple[str, ...]
+    product_names: tuple[str | None, ...]
     access: bool
     reason: str
     total_amount: int | None
@@ -61,6 +63,7 @@ class HeldKey(msgspec.Struct, frozen=True):
 
     id: str
     product_id: str | None
+    product_name: str | None
     status: str | None
     access: bool
     access_until: datetime | None
@@ -105,6 +108,7 @@ class Unpaid(msgspec.Struct, frozen=True):
     payment_id: str
     subscription_id: str | None
     product_ids: tuple[str, ...]
+    product_names: tuple[str | None, ...]
     total_amount: int | None
     currency: str | None
     error_code: str | None
@@ -115,6 +119,7 @@ class ProductAccess(Access, frozen=True, kw_only=True):
     """The access to one product."""
 
     product_id: str
+    product_name: str | None
 
 
 class State(msgspec.Struct, frozen=True):

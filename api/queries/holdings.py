@@ -26,6 +26,7 @@ from projections.read_models.periods import Place as StreamPlace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from api.answers.named import Product
     from api.queries.read_side import ReadSide
     from api.queries.time_travel import Then
     from postgres.statement import Row, Statement
@@ -54,6 +55,17 @@ class Gathered(NamedTuple, Generic[AnyPerson]):
     def is_known(self) -> bool:
         """Whether anything has been seen of the person."""
         return bool(self.customers)
+
+    def products(self, asked: str | None = None) -> set[Product]:
+        """Return the products of what there is, and the one that is asked about."""
+        found = {
+            (one.entity.business_id, product_id)
+            for one in self.holdings
+            for product_id in one.product_ids
+        }
+        if asked is not None:
+            found |= {(one.business_id, asked) for one in self.customers}
+        return found
 
 
 async def gather(

@@ -13,6 +13,7 @@ from workflows.routes.routes_file import RoutesFile
 
 if TYPE_CHECKING:
     from api.queries.database import Database
+    from api.queries.product_names import ProductNames
     from api.queries.snapshot_cache import SnapshotCache
 
 _NOWHERE = Path(os.devnull)
@@ -32,10 +33,11 @@ class Rules:
 
 @dataclass(frozen=True)
 class ReadSide:
-    """What is true now, what was known then, and the merchant's rules."""
+    """What is true now, what was known then, what products are called, and the merchant's rules."""
 
     database: Database
     snapshots: SnapshotCache
+    names: ProductNames
     rules: Rules
     business_id: str | None = field(default=None, kw_only=True)
     """The business of which alone may be told; None: of all."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from msgspec import Meta
 
 from api.answers.access import AccessAnswer
+from api.answers.named import called, with_names
 from api.answers.persons import Person
 from api.http.operations import Operation
 from api.http.parameters import Text
@@ -31,6 +32,8 @@ async def _access(read_side: ReadSide, query: AccessQuery) -> AccessAnswer:
     found, product_id = await gather(read_side, query, Person), query.product_id
     policy = read_side.rules.policy.current()
     answer = access(found.holdings, found.at, policy, product_id, is_known=found.is_known)
+    names = await read_side.names.of(found.products(product_id))
+    answer = with_names(answer, names)
     # Of another product it may be doubted what it likes.
     about = [
         one
@@ -44,6 +47,7 @@ async def _access(read_side: ReadSide, query: AccessQuery) -> AccessAnswer:
         answer.rests_on,
         at=found.at,
         product_id=product_id,
+        product_name=called(names, product_id),
         customers=found.customers,
         doubts=[*found.doubts, *doubts(about, found.at)],
         freshness=found.freshness,

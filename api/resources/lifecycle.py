@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from api.answers.named import NamedLicenseKey, NamedPayment, NamedSubscription
 from api.http.operations import Operation
 from api.http.questions import LIMIT_MAX
 from api.resources.customers import CURSOR, GET_CUSTOMER, GET_CUSTOMER_TIMELINE, CustomerPage
@@ -16,10 +17,7 @@ from domain.aggregates.credit import CreditEntity
 from domain.aggregates.dispute import DisputeEntity
 from domain.aggregates.dunning import DunningEntity
 from domain.aggregates.entitlement_grant import EntitlementGrantEntity
-from domain.aggregates.license_key import LicenseKeyEntity
-from domain.aggregates.payment import PaymentEntity
 from domain.aggregates.refund import RefundEntity
-from domain.aggregates.subscription import SubscriptionEntity
 from domain.customer import Customer
 from domain.lateness import Lateness, Stretch, lateness
 from domain.timeline import Entry
@@ -64,11 +62,11 @@ class Lifecycle(msgspec.Struct):
     """
 
     customer: Customer
-    subscriptions: list[SubscriptionEntity]
-    payments: list[PaymentEntity]
+    subscriptions: list[NamedSubscription]
+    payments: list[NamedPayment]
     refunds: list[RefundEntity]
     disputes: list[DisputeEntity]
-    license_keys: list[LicenseKeyEntity]
+    license_keys: list[NamedLicenseKey]
     entitlement_grants: list[EntitlementGrantEntity]
     credits: list[CreditEntity]
     dunnings: list[DunningEntity]

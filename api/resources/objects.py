@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, NamedTuple, ca
 from msgspec import Meta
 from psycopg.types.json import Jsonb
 
+from api.answers.named import ANSWERED
 from api.http.cursors import Cursor
 from api.http.errors import InvalidParameterError, never_seen
 from api.http.operations import Operation
@@ -79,7 +80,9 @@ def list_of(
             statement = listing.page(
                 values, before=before, limit=limit + 1, business_id=read_side.business_id
             )
-            return page(await read_side.snapshots.rows(statement, position), limit, read, cursor)
+            rows = await read_side.snapshots.rows(statement, position)
+            found = page(rows, limit, read, cursor)
+            return Page(await read_side.names.beside(found.items), found.next)
         try:
             statement = periods.page(
                 listing,
@@ -97,7 +100,7 @@ def list_of(
         entities = await entities_then(read_side, listing, parts, then)
         more = len(rows) > sum(map(len, parts))
         following = cursor.write(parts[-1][-1].first_position) if more else None
-        return Page(entities, following)
+        return Page(await read_side.names.beside(entities), following)
 
     return Operation(
         path=f"/v1/{listing.resource}",
@@ -110,7 +113,7 @@ def list_of(
             **filters,
             cursor=Annotated[int | None, cursor.meta],
         ),
-        answers=_page_of(listing.entity),
+        answers=_page_of(_answered(listing)),
     )
 
 
@@ -128,6 +131,10 @@ def _page_of(entity: type[AnyEntity]) -> type[Page[AnyEntity]]:
     return cast("type[Page[AnyEntity]]", Page[entity])  # type: ignore[valid-type]  # at run time
 
 
+def _answered(listing: Listing[AnyEntity]) -> type[AnyEntity]:
+    return cast("type[AnyEntity]", ANSWERED.get(listing.entity, listing.entity))
+
+
 def _foldable(places: list[Place]) -> list[Place]:
     """Take from the front as many as have few enough events, and one at least."""
     events = accumulate(place.events for place in places)
@@ -142,12 +149,15 @@ def entity_of(listing: Listing[AnyEntity]) -> Operation[ReadSide, ObjectQuery, A
 
     async def handle(read_side: ReadSide, query: ObjectQuery) -> AnyEntity:
         if query.asks_past:
-            return await entity_then(read_side, listing, query.id, query)
-        statement = listing.by_id(query.id, read_side.business_id)
-        row = await read_side.database.row(statement)
-        if row is None:
-            raise never_seen(kind)
-        return listing.read(row).entity
+            entity = await entity_then(read_side, listing, query.id, query)
+        else:
+            statement = listing.by_id(query.id, read_side.business_id)
+            row = await read_side.database.row(statement)
+            if row is None:
+                raise never_seen(kind)
+            entity = listing.read(row).entity
+        (named,) = await read_side.names.beside([entity])
+        return named
 
     return Operation(
         path=f"/v1/{listing.resource}/{{id:path}}",
@@ -155,7 +165,7 @@ def entity_of(listing: Listing[AnyEntity]) -> Operation[ReadSide, ObjectQuery, A
         summary=f"Get one {spoken(kind)}.",
         handle=handle,
         takes=narrowed(ObjectQuery, f"get_{kind}", id=id_of(kind)),
-        answers=listing.entity,
+        answers=_answered(listing),
         may_fail={404: f"No {spoken(kind)} with this id was there."},
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 from msgspec import Meta
 
+from api.answers.named import called, name_of, names_of, with_names
 from api.answers.persons import Identified
 from api.answers.state import (
     HeldGrant,
@@ -39,6 +40,7 @@ from domain.field_readers import TEXT_CHARS_MAX
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from api.answers.named import Names
     from api.queries.read_side import ReadSide
     from domain.access.holding import Holding
     from domain.access.policy import Policy
@@ -69,10 +71,11 @@ async def state(read_side: ReadSide, query: PersonQuery) -> State:
     found = await gather(read_side, query, Identified)
     if not found.is_known:
         raise never_seen("customer")
-    return _state(found, read_side.rules.policy.current())
+    names = await read_side.names.of(found.products())
+    return _state(found, read_side.rules.policy.current(), names)
 
 
-def _state(found: Gathered[Identified], policy: Policy) -> State:
+def _state(found: Gathered[Identified], policy: Policy, names: Names) -> State:
     judgements = judge(found.holdings, found.at, policy)
     held = _Held([], [], [], [])
     of_product: dict[str, list[Judgement]] = defaultdict(list)
@@ -80,25 +83,44 @@ def _state(found: Gathered[Identified], policy: Policy) -> State:
         held.add(one)
         for product_id in one.holding.product_ids:
             of_product[product_id].append(one)
-    others = [one for one in held.subscriptions if one.status != "active"]
+    subscriptions = [
+        _subscription(one, one.holding.entity, names)
+        for one in judgements
+        if isinstance(one.holding.entity, SubscriptionEntity)
+    ]
+    others = [one for one in subscriptions if one.status != "active"]
     return State(
         at=found.at,
         customers=found.customers,
-        access=decide(judgements, None),
-        active=[one for one in held.subscriptions if one.status == "active"],
+        access=with_names(decide(judgements, None), names),
+        active=[one for one in subscriptions if one.status == "active"],
         in_grace=[one for one in others if one.access],
         without_access=[one for one in others if not one.access],
-        bought_once=held.purchases,
-        license_keys=held.keys,
-        grants=held.grants,
+        bought_once=[
+            _purchase(one, one.holding.entity, names)
+            for one in judgements
+            if isinstance(one.holding.entity, PaymentEntity)
+            and one.holding.entity.status == "succeeded"
+            and one.holding.entity.subscription_id is None
+        ],
+        license_keys=[
+            _key(one, one.holding.entity, names)
+            for one in judgements
+            if isinstance(one.holding.entity, LicenseKeyEntity)
+        ],
+        grants=[
+            _grant(one, one.holding.entity)
+            for one in judgements
+            if isinstance(one.holding.entity, EntitlementGrantEntity)
+        ],
         open_disputes=[
             _dispute(one.entity)
             for one in found.holdings
             if isinstance(one.entity, DisputeEntity) and one.entity.status in OPEN
         ],
-        unpaid=_unpaid(found.holdings),
+        unpaid=_unpaid(found.holdings, names),
         products=[
-            _product(product_id, decide(of_product[product_id], product_id))
+            _product(product_id, decide(of_product[product_id], product_id), names)
             for product_id in products(found.holdings)
         ],
         doubts=[*found.doubts, *doubts(found.holdings, found.at)],
@@ -106,32 +128,14 @@ def _state(found: Gathered[Identified], policy: Policy) -> State:
     )
 
 
-class _Held(NamedTuple):
-    """What is judged, as it is told of each kind."""
-
-    subscriptions: list[HeldSubscription]
-    purchases: list[HeldPurchase]
-    keys: list[HeldKey]
-    grants: list[HeldGrant]
-
-    def add(self, one: Judgement) -> None:
-        entity = one.holding.entity
-        if isinstance(entity, SubscriptionEntity):
-            self.subscriptions.append(_subscription(one, entity))
-        elif isinstance(entity, PaymentEntity):
-            if entity.status == "succeeded" and entity.subscription_id is None:
-                self.purchases.append(_purchase(one, entity))
-        elif isinstance(entity, LicenseKeyEntity):
-            self.keys.append(_key(one, entity))
-        elif isinstance(entity, EntitlementGrantEntity):
-            self.grants.append(_grant(one, entity))
-
-
-def _subscription(judged: Judgement, entity: SubscriptionEntity) -> HeldSubscription:
+def _subscription(
+    judged: Judgement, entity: SubscriptionEntity, names: Names
+) -> HeldSubscription:
     goes_on = entity.status == "active" and not entity.cancel_at_next_billing_date
     return HeldSubscription(
         subscription_id=entity.subscription_id,
         product_id=entity.product_id,
+        product_name=name_of(names, entity.business_id, entity.product_id),
         status=entity.status,
         access=judged.gives,
         access_until=judged.until,
@@ -151,10 +155,11 @@ def _subscription(judged: Judgement, entity: SubscriptionEntity) -> HeldSubscrip
     )
 
 
-def _purchase(judged: Judgement, entity: PaymentEntity) -> HeldPurchase:
+def _purchase(judged: Judgement, entity: PaymentEntity, names: Names) -> HeldPurchase:
     return HeldPurchase(
         payment_id=entity.payment_id,
         product_ids=entity.product_ids,
+        product_names=names_of(names, entity.business_id, entity.product_ids),
         access=judged.gives,
         reason=judged.text,
         total_amount=entity.total_amount,
@@ -164,10 +169,11 @@ def _purchase(judged: Judgement, entity: PaymentEntity) -> HeldPurchase:
     )
 
 
-def _key(judged: Judgement, entity: LicenseKeyEntity) -> HeldKey:
+def _key(judged: Judgement, entity: LicenseKeyEntity, names: Names) -> HeldKey:
     return HeldKey(
         id=entity.id,
         product_id=entity.product_id,
+        product_name=name_of(names, entity.business_id, entity.product_id),
         status="disabled" if judged.code == "license_revoked" else entity.status,
         access=judged.gives,
         access_until=judged.until,
@@ -207,7 +213,7 @@ def _dispute(entity: DisputeEntity) -> OpenDispute:
     )
 
 
-def _unpaid(holdings: Iterable[Holding]) -> list[Unpaid]:
+def _unpaid(holdings: Iterable[Holding], names: Names) -> list[Unpaid]:
     payments = [one.entity for one in holdings if isinstance(one.entity, PaymentEntity)]
     payments.sort(key=lambda one: (one.created_at, one.payment_id))
     paid_at = {one.subscription_id: one.created_at for one in payments if one.status == "succeeded"}
@@ -216,6 +222,7 @@ def _unpaid(holdings: Iterable[Holding]) -> list[Unpaid]:
             payment_id=one.payment_id,
             subscription_id=one.subscription_id,
             product_ids=one.product_ids,
+            product_names=names_of(names, one.business_id, one.product_ids),
             total_amount=one.total_amount,
             currency=one.currency,
             error_code=one.error_code,
@@ -231,9 +238,15 @@ def _was_paid_later(payment: PaymentEntity, paid_at: Mapping[str | None, datetim
     return later is not None and later >= payment.created_at
 
 
-def _product(product_id: str, found: Access) -> ProductAccess:
+def _product(product_id: str, access: Access, names: Names) -> ProductAccess:
+    found = with_names(access, names)
     return ProductAccess(
-        found.access, found.until, found.reason, found.rests_on, product_id=product_id
+        found.access,
+        found.until,
+        found.reason,
+        found.rests_on,
+        product_id=product_id,
+        product_name=called(names, product_id),
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cli.rendering.pages import past_of
 from cli.rendering.tables import show_line, show_table
-from cli.rendering.words import NOTHING, counted, duration, moment
+from cli.rendering.words import NOTHING, counted, duration, moment, products_of
 from domain.access.policy import table
 from domain.entity import spoken
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def show_access(console: Console, answer: AccessAnswer, query: Past) -> None:
     """Print an answer."""
-    to = f" to {answer.product_id}" if answer.product_id else ""
+    to = f" to {products_of(answer)}" if answer.product_id else ""
     show_line(console, f"{in_short(answer)}{to}{past_of(query)}")
     show_line(console, f"{answer.reason.code}: {answer.reason.text}")
     for line in who(answer.customers):
@@ -78,7 +78,7 @@ def _show_evidence(console: Console, rests_on: Sequence[Evidence]) -> None:
             spoken(one.kind),
             one.id,
             one.status or NOTHING,
-            ", ".join(one.product_ids),
+            products_of(one),
             one.webhook_id,
             moment(one.occurred_at),
         )

@@ -121,7 +121,7 @@ def _show_subscriptions(console: Console, found: Lifecycle) -> None:
         (
             one.subscription_id,
             one.status or NOTHING,
-            one.product_id or NOTHING,
+            products_of(one) or NOTHING,
             price(one),
             day(one.created_at),
             _to_come(one),
@@ -171,7 +171,7 @@ def _show_keys(console: Console, found: Lifecycle) -> None:
         (
             one.id,
             one.status or NOTHING,
-            one.product_id or NOTHING,
+            products_of(one) or NOTHING,
             day(one.created_at),
             day(one.expires_at) if one.expires_at else "",
             oddities(one),

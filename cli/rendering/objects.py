@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from cli.rendering.tables import show_fields, show_line, show_table
-from cli.rendering.words import NOTHING, amount, counted, drifted, moment, money, oddities
+from cli.rendering.words import NOTHING, amount, counted, drifted, moment, money, oddities, products_of
 from domain.aggregates.catalogue import KINDS
 from domain.aggregates.product import ProductEntity
 from domain.entity import spoken
@@ -37,11 +37,7 @@ _AMOUNTS: Final = {
     "settlement_tax": "settlement_currency",
 }
 """The fields in minor units, each with the field that tells the currency."""
-_SAID_APART: Final = frozenset({"drift", "anomaly"})
-_HISTORIES: Final = {
-    "partial": "a webhook that must have come before was never seen",
-    "settled": "webhooks were never seen; Dodo's API has said since what they led to",
-}
+_SAID_APART: Final = frozenset({"drift", "anomaly", "product_name", "product_names"})
 
 
 def show_objects(console: Console, objects: Sequence[Entity]) -> None:
@@ -70,14 +66,12 @@ def id_of(entity: Entity) -> str:
 
 
 def _row(entity: Entity) -> tuple[str, ...]:
-    products = getattr(entity, "product_ids", ())
-    named = isinstance(entity, ProductEntity)
     payment_id = getattr(entity, "payment_id", None)
     return (
         id_of(entity),
         entity.status or NOTHING,
         entity.customer_id or NOTHING,
-        getattr(entity, "name" if named else "product_id", None) or ", ".join(products),
+        products_of(entity),
         payment_id if payment_id and payment_id != id_of(entity) else "",
         amount(entity),
         moment(entity.created_at),
@@ -93,6 +87,8 @@ def _fields(entity: Entity) -> Iterator[tuple[str, str]]:
 
 
 def _written(entity: Entity, name: str, value: object) -> str:
+    if name in {"product_id", "product_ids"}:
+        return products_of(entity)
     if isinstance(value, datetime):
         return moment(value)
     if isinstance(value, tuple) and all(isinstance(item, str) for item in value):

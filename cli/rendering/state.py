@@ -8,7 +8,7 @@ from cli.rendering.access import in_short, show_sureness, who
 from cli.rendering.customers import names
 from cli.rendering.pages import past_of
 from cli.rendering.tables import show_line, show_table
-from cli.rendering.words import NOTHING, day, moment, money, often
+from cli.rendering.words import NOTHING, day, moment, money, often, products_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ def _show_subscriptions(console: Console, head: str, held: Sequence[HeldSubscrip
         (
             one.subscription_id,
             one.status or NOTHING,
-            one.product_id or NOTHING,
+            products_of(one) or NOTHING,
             _price(one.price),
             day(one.created_at),
             moment(one.next_charge_at) if one.next_charge_at else "",
@@ -74,7 +74,7 @@ def _show_purchases(console: Console, found: State) -> None:
     rows = [
         (
             one.payment_id,
-            ", ".join(one.product_ids) or NOTHING,
+            products_of(one) or NOTHING,
             money(one.total_amount, one.currency),
             money(one.refunded_amount, one.currency) if one.refunded_amount else "",
             day(one.created_at),
@@ -91,7 +91,7 @@ def _show_keys(console: Console, found: State) -> None:
         (
             one.id,
             one.status or NOTHING,
-            one.product_id or NOTHING,
+            products_of(one) or NOTHING,
             "yes" if one.access else "no",
             moment(one.access_until) if one.access_until else "",
         )
@@ -137,7 +137,7 @@ def _show_unpaid(console: Console, found: State) -> None:
     rows = [
         (
             one.payment_id,
-            one.subscription_id or ", ".join(one.product_ids) or NOTHING,
+            one.subscription_id or products_of(one) or NOTHING,
             money(one.total_amount, one.currency),
             day(one.created_at),
             one.error_code or "",
@@ -149,5 +149,5 @@ def _show_unpaid(console: Console, found: State) -> None:
 
 def _show_products(console: Console, found: State) -> None:
     heads = "product", "access", "because"
-    rows = [(one.product_id, in_short(one), one.reason.text) for one in found.products]
+    rows = [(products_of(one), in_short(one), one.reason.text) for one in found.products]
     _show(console, "Access by product", heads, rows)

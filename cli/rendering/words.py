@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Final
 
 from domain.money import decimal_text
@@ -9,6 +10,7 @@ from domain.state_machine import Verdict
 from domain.timeline import is_valid
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from domain.aggregates.subscription import SubscriptionEntity
@@ -80,6 +82,23 @@ def often(count: int | None, interval: str | None) -> str:
         return ""
     unit = interval.lower()
     return f"a {unit}" if count in {None, 1} else f"every {count} {unit}s"
+
+
+def product(product_id: str | None, name: str | None) -> str:
+    """Write a product: what it is called, and its id; nothing where there is none."""
+    return f"{name} ({product_id})" if product_id and name else product_id or ""
+
+
+def products(product_ids: Sequence[str], names: Sequence[str | None]) -> str:
+    """Write several; there may be fewer names than ids."""
+    return ", ".join(map(product, product_ids, chain(names, repeat(None))))
+
+
+def products_of(entity: object) -> str:
+    """Write the products that an object names."""
+    ids, names = getattr(entity, "product_ids", ()), getattr(entity, "product_names", ())
+    one = product(getattr(entity, "product_id", None), getattr(entity, "product_name", None))
+    return one or products(ids, names)
 
 
 def duration(seconds: int) -> str:

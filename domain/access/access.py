@@ -29,7 +29,10 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """A thing that an answer rests on; the webhook is of its newest fact that is not refused."""
+    """A thing that an answer rests on; the webhook is of its newest fact that is not refused.
+
+    `product_names` are those of `product_ids`, once somebody has looked them up.
+    """
 
     kind: str
     id: str
@@ -38,6 +41,7 @@ class Evidence(msgspec.Struct, frozen=True):
     webhook_id: str
     occurred_at: datetime
     product_ids: tuple[str, ...]
+    product_names: tuple[str | None, ...] = ()
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -87,8 +91,10 @@ def decide(
             Reason("unknown_person", "No webhook about such a person has been seen."),
             [],
         )
-    what = "Nothing" if product_id is None else f"Product {product_id}"
-    return Access(False, None, Reason("never_bought", f"{what} was ever bought."), [])
+    text = "Nothing was ever bought."
+    if product_id is not None:
+        text = f"Product {product_id} was never bought."
+    return Access(False, None, Reason("never_bought", text), [])
 
 
 def products(holdings: Iterable[Holding]) -> list[str]:

@@ -14,6 +14,7 @@ import pytest
 from api.http.errors import ApiError
 from api.openapi import document
 from api.queries.database import Database
+from api.queries.product_names import ProductNames
 from api.queries.read_side import ReadSide, Rules
 from api.queries.snapshot_cache import SnapshotCache
 from api.resources.objects import list_of
@@ -50,7 +51,7 @@ def ask(conninfo: str, operation: Operation[ReadSide, Any, Any], query: str) -> 
         database = Database(conninfo)
         snapshots = SnapshotCache(conninfo, database)
         try:
-            read_side = ReadSide(database, snapshots, Rules())
+            read_side = ReadSide(database, snapshots, ProductNames(database), Rules())
             given = operation.reader.read({}, query.encode())
             return [one.refund_id for one in (await operation.handle(read_side, given)).items]
         finally:
