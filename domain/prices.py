@@ -261,7 +261,14 @@ _RULES: Final = (_product, _renewal_currency, _amount, _price, _cart)
 def _terms(charge: Charge) -> list[Period]:
     """Return what the subscription said around the time of the payment."""
     began_at = charge.payment.created_at
-    return _held(charge.terms, began_at - TERMS_WITHIN, began_at + TERMS_WITHIN)
+    return _held(charge.terms, _off(began_at, -TERMS_WITHIN), _off(began_at, TERMS_WITHIN))
+
+
+def _off(at: datetime, by: timedelta) -> datetime:
+    try:
+        return at + by
+    except OverflowError:  # what is said to have been made in the year 1, or in 9999
+        return at
 
 
 def _held(periods: Sequence[Period], since: datetime, until: datetime) -> list[Period]:
@@ -282,7 +289,7 @@ def _known(prices: Sequence[Period], at: datetime) -> list[Period]:
     if not any(one.valid_from <= at for one in prices):
         return []
     later = next((one.valid_from for one in prices if one.valid_from > at), at)
-    return _held(prices, at - CHECKOUT_OPEN, later)
+    return _held(prices, _off(at, -CHECKOUT_OPEN), later)
 
 
 def _sum_at(priced: Iterable[tuple[Sequence[Period], int]], moment: datetime) -> int:

@@ -24,8 +24,10 @@ from domain.field_readers import struct_of
 from domain.state_machine import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
+
+    from psycopg import Connection
 
     from domain.aggregate import Aggregate
 
@@ -68,6 +70,20 @@ class Grouped:
     select: str
 
 
+@dataclass(frozen=True)
+class Derived:
+    """How rows follow from other read models, the `tables`, by more than a statement.
+
+    Of streams that were touched, each from an instant of occurrence on, `affected` returns those
+    whose rows may be others now; `rows` gives the rows of such streams, or of all. Both read the
+    tables of a schema.
+    """
+
+    tables: tuple[str, ...]
+    affected: Callable[[Connection, str, Mapping[str, datetime]], list[str]]
+    rows: Callable[[Connection, str, Sequence[str] | None], Iterable[Row]]
+
+
 def _never(_aggregate: Aggregate, _webhook_ids: AbstractSet[str]) -> bool:
     return False
 
@@ -81,8 +97,8 @@ class ReadModel:
     parts of the ids of the streams that have rows here. `since` leaves out rows that events under
     these webhook-ids cannot have changed. No further event takes a key away, unless `loses`
     tells that events under these webhook-ids may have: then the rows of the stream stand in place
-    of those that it had. Where rows are `grouped` instead, a statement gives them: then no stream
-    has any of its own.
+    of those that it had. Where rows are `grouped` instead, a statement gives them, and where they
+    are `derived`, a function: then no aggregate has any of its own.
     """
 
     table: str
@@ -93,6 +109,13 @@ class ReadModel:
     since: Callable[[Aggregate, AbstractSet[str]], list[Row]] | None = None
     loses: Callable[[Aggregate, AbstractSet[str]], bool] = _never
     grouped: Grouped | None = None
+    derived: Derived | None = None
+
+    @property
+    def follows(self) -> frozenset[str]:
+        """The tables of the read models that this one follows from."""
+        grouped = {self.grouped.source} if self.grouped else set()
+        return frozenset({*grouped, *(self.derived.tables if self.derived else ())})
 
     def touched(self, aggregate: Aggregate, webhook_ids: AbstractSet[str]) -> list[Row]:
         """Return the rows that events under these webhook-ids may have changed."""
@@ -100,7 +123,7 @@ class ReadModel:
 
 
 def no_rows(_aggregate: Aggregate) -> list[Row]:
-    """Return nothing: for a read model whose rows are grouped."""
+    """Return nothing: for a read model whose rows are grouped, or derived."""
     return []
 
 

@@ -83,6 +83,12 @@ CODES: Final[Mapping[str, Code]] = {
         "{Thing} was charged for {other} after that had ended.",
         "Refund it, unless it settles what was used before; see that the mandate is gone.",
     ),
+    "amount_unfit": Code(
+        "{Thing} does not fit what was to be paid. {reason}",
+        "Look at its line items in Dodo's dashboard. Was too much charged, refund it, and this"
+        " settles; a balance of the customer, or a price that somebody has changed by hand, explains"
+        " what no webhook tells.",
+    ),
     "silent": Code(
         "From {thing} no webhook has come since {last_at}, longer than it was ever quiet lately.",
         "Look in Dodo's dashboard whether the endpoint is disabled, filtered or failing, and press"

@@ -18,9 +18,11 @@ from projections.read_models.timeline import TIMELINE, entries_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from psycopg import Connection
 
+    from domain.aggregate import Aggregate
     from domain.timeline import Entry
     from ledger.following.pages import Page
     from ledger.mapper import LedgerMapper
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 LIVE: Final = "raphus"
 """The schema of the tables that queries read."""
 _REWRITTEN_AT_ONCE: Final = 200
+_ALWAYS: Final = datetime.min.replace(tzinfo=UTC)
 CHANNEL: Final = "projections"
 """Notified of the new position, as text, when a page is committed."""
 
@@ -56,6 +59,7 @@ class Projector:
     ) -> None:
         self._mapper = mapper
         self._models = tuple(models)
+        self._schema = schema
         self._tracking = ProjectionTracking()
         self._adopted_to = 0
         self._replacements = [Replacement(model, schema) for model in models]
@@ -97,14 +101,17 @@ class Projector:
         """
         staged: dict[str, list[Row]] = {model.table: [] for model in self._models}
         losing: dict[str, list[str]] = {model.table: [] for model in self._models}
+        touched: dict[str, datetime] = {}
         with closing(histories(conn, page, self._mapper)) as streams:
             for stream_id, events in streams:
                 folded = aggregate(stream_id, events)
                 new = {e.delivery.webhook_id for e in events if (e.position or 0) > page.after}
+                touched[stream_id] = _since(folded, new)
                 for model in self._of(stream_id):
                     staged[model.table] += model.touched(folded, new)
                     losing[model.table] += [stream_id] * model.loses(folded, new)
         self._replace(conn, staged, losing)
+        self._derive(conn, touched)
         return entries_after(staged.get(TIMELINE.table, ()), page.after)
 
     def adopt(self, conn: Connection[Any], *, wait: bool = False) -> int:
@@ -176,3 +183,20 @@ class Projector:
                 for model in self._of(stream_id):
                     staged[model.table] += model.rows(folded)
         self._replace(conn, staged, dict.fromkeys(staged, streams))
+        self._derive(conn, dict.fromkeys(streams, _ALWAYS))
+
+    def _derive(self, conn: Connection[Any], touched: Mapping[str, datetime]) -> None:
+        """Write what follows from the tables of the streams that were touched, and from when on."""
+        for replacement in self._replacements:
+            derived = replacement.model.derived
+            if derived is not None and touched:
+                streams = derived.affected(conn, self._schema, touched)
+                if streams:
+                    rows = derived.rows(conn, self._schema, streams)
+                    replacement.write(conn, rows, streams)
+
+
+def _since(folded: Aggregate, webhook_ids: AbstractSet[str]) -> datetime:
+    """Return when the first of the facts under these webhook-ids occurred."""
+    facts = (fact for one in folded.folded().values() for fact in one.facts)
+    return min((one.occurred_at for one in facts if one.webhook_id in webhook_ids), default=_ALWAYS)

@@ -23,6 +23,7 @@ from projections.read_models.identities import IDENTITIES
 from projections.read_models.joint_anomalies import JOINT_ANOMALIES
 from projections.read_models.periods import PERIODS
 from projections.read_models.timeline import TIMELINE
+from projections.read_models.unfit_payments import UNFIT_PAYMENTS
 
 if TYPE_CHECKING:
     from projections.listing import Listing
@@ -48,6 +49,7 @@ READ_MODELS: Final[tuple[ReadModel, ...]] = (
     JOINT_ANOMALIES,
     IDENTITIES,
     HOLDINGS,
+    UNFIT_PAYMENTS,
 )
 # Any: the lists are of different entities.
 LISTINGS: Final[dict[str, Listing[Any]]] = {

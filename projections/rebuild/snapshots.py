@@ -149,6 +149,7 @@ def _finish(conn: psycopg.Connection[Any], staging: Staging, position: int) -> N
     with conn.transaction():
         for model in staging.models:
             staging.fill(conn, model)
+            staging.derive(conn, model)
             conn.execute(SQL("ANALYZE {}").format(Identifier(staging.schema, model.table)))
         for name in _VIEWS:
             # Written without schemas, a view's text fits every schema.

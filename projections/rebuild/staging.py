@@ -14,6 +14,7 @@ from domain.aggregates.factory import aggregate
 from ledger.mapper import COLUMN_TYPES, COLUMNS, LedgerMapper
 from postgres.connections import WORKING, connect
 from projections.live.regrouping import filling
+from projections.live.upsert import Replacement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -63,6 +64,7 @@ class Staging:
         self.fill(conn, model)
         key = SQL(", ").join(map(Identifier, model.key))
         conn.execute(SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(table, key))
+        self.derive(conn, model)
         for group in self._groups_of(model):
             columns = SQL(", ").join(map(Identifier, group))
             conn.execute(SQL("CREATE INDEX ON {} ({})").format(table, columns))
@@ -72,6 +74,12 @@ class Staging:
         """Write the rows of one table, if they are grouped, from those that they follow from."""
         if model.grouped is not None:
             conn.execute(filling(model, self.schema))
+
+    def derive(self, conn: Connection[Any], model: ReadModel) -> None:
+        """Write the rows of one table with its key, if they are derived, from the other tables."""
+        if model.derived is not None:
+            rows = model.derived.rows(conn, self.schema, None)
+            Replacement(model, self.schema).write(conn, rows)
 
     def _groups_of(self, model: ReadModel) -> set[tuple[str, ...]]:
         return {

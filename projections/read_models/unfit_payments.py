@@ -1,0 +1,263 @@
+"""The read model of payments that do not fit what was to be paid, which follows from others.
+
+What a payment is measured by is in other streams: its subscription's, and its products'. Statements
+over the read models of these tell who may not fit, which are few; `domain.prices` judges them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+from psycopg.sql import SQL, Identifier, Literal
+
+from domain.aggregates.payment import PaymentEntity
+from domain.anomalies.span import Testimony
+from domain.anomalies.unfit import GivenBack, unfit
+from domain.periods import Period
+from domain.prices import TERMS_WITHIN, Charge
+from domain.stream_id import parts_of
+from projections.read_model import Column, Derived, ReadModel, no_rows
+from projections.read_models.anomaly_spans import SPAN_COLUMNS
+from projections.read_models.payments import PAYMENTS
+from projections.read_models.periods import PERIODS
+from projections.read_models.timeline import TIMELINE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+    from typing import TypeAlias
+
+    from psycopg import Connection
+
+    from projections.read_model import Row
+
+    Named: TypeAlias = tuple[str, str]
+    """A business, and an id of a thing of its."""
+
+AT_ONCE_MAX: Final = 1_000
+"""So many payments are judged at once."""
+_WITHIN: Final = Literal(TERMS_WITHIN)
+
+# What changed at an instant matters to what was charged from then on; a payment, to the renewals
+# after it; a price, to all that was charged for the one before it as well, which it may excuse.
+_AFFECTED: Final = SQL("""
+    WITH touched AS (
+        SELECT * FROM unnest(%(kinds)s::text[], %(business_ids)s::text[], %(ids)s::text[],
+            %(since)s::timestamptz[]) AS t (kind, business_id, id, since)
+    ), repriced AS (
+        SELECT t.business_id, t.id, coalesce(max(b.valid_from), t.since) AS since FROM touched AS t
+        LEFT JOIN {periods} AS b ON b.kind = 'product' AND b.id = t.id
+            AND b.business_id = t.business_id AND b.valid_from < t.since
+        WHERE t.kind = 'product' AND EXISTS (
+            SELECT FROM {periods} AS n WHERE n.kind = 'product' AND n.id = t.id
+            AND n.business_id = t.business_id AND n.valid_from >= t.since
+        )
+        GROUP BY t.business_id, t.id, t.since
+    )
+    SELECT p.stream_id FROM touched AS t JOIN {payments} AS p
+        ON p.payment_id = t.id AND p.business_id = t.business_id WHERE t.kind = 'payment'
+    UNION
+    SELECT n.stream_id FROM touched AS t JOIN {payments} AS p
+        ON p.payment_id = t.id AND p.business_id = t.business_id AND p.charge_type = 'renewal'
+    JOIN {payments} AS n ON n.subscription_id = p.subscription_id
+        AND n.business_id = p.business_id AND n.created_at >= p.created_at
+    WHERE t.kind = 'payment'
+    UNION
+    SELECT p.stream_id FROM touched AS t JOIN {payments} AS p
+        ON p.subscription_id = t.id AND p.business_id = t.business_id
+        AND p.created_at >= t.since - {within}
+    WHERE t.kind = 'subscription'
+    UNION
+    SELECT p.stream_id FROM repriced AS t JOIN {payments} AS p
+        ON p.business_id = t.business_id AND p.created_at >= t.since AND t.id = ANY (p.product_ids)
+    UNION
+    SELECT p.stream_id FROM repriced AS t JOIN {periods} AS s
+        ON s.kind = 'subscription' AND s.business_id = t.business_id AND t.id = s.product_ids[1]
+    JOIN {payments} AS p ON p.subscription_id = s.id AND p.business_id = s.business_id
+        AND p.charge_type = 'new' AND p.created_at >= t.since
+""")
+# Each part is a join that is quick with indexes for a few payments, and without any for all.
+_SUSPECTS: Final = SQL("""
+    WITH charges AS (
+        SELECT p.*, p.total_amount::numeric - coalesce(p.tax, 0) AS before_tax
+        FROM {payments} AS p
+        WHERE p.status = 'succeeded' AND p.total_amount <> 0 AND {among}
+    ), agreed AS (
+        SELECT c.stream_id, c.charge_type, c.business_id, c.created_at, c.total_amount,
+            c.before_tax, t.amount, t.quantity, t.tax_inclusive, t.product_ids
+        FROM charges AS c JOIN {periods} AS t ON t.kind = 'subscription'
+            AND t.id = c.subscription_id AND t.business_id = c.business_id
+            AND t.valid_from <= c.created_at + {within}
+            AND t.valid && tstzrange(c.created_at - {within}, NULL)
+        WHERE c.charge_type IN ('new', 'renewal')
+    )
+    SELECT stream_id, NULL AS currency_before FROM agreed
+    WHERE least(before_tax, total_amount) > amount::numeric * greatest(quantity, 1)
+    OR tax_inclusive AND total_amount > amount::numeric * greatest(quantity, 1)
+    UNION
+    SELECT a.stream_id, NULL FROM agreed AS a
+    JOIN {periods} AS r ON r.kind = 'product' AND r.id = a.product_ids[1]
+        AND r.business_id = a.business_id AND r.valid_from <= a.created_at
+    WHERE a.charge_type = 'new' AND r.amount <> a.amount
+    UNION
+    SELECT c.stream_id, NULL FROM charges AS c
+    CROSS JOIN LATERAL unnest(c.product_ids) AS named (id)
+    JOIN {periods} AS r ON r.kind = 'product' AND r.id = named.id
+        AND r.business_id = c.business_id AND r.valid_from <= c.created_at
+    WHERE c.charge_type IS NULL AND (
+        jsonb_array_length(c.cart) > 1
+        OR r.amount::numeric * (c.cart -> 0 ->> 'quantity')::numeric
+            NOT IN (c.total_amount, c.before_tax)
+    )
+    UNION
+    SELECT stream_id, before FROM (
+        SELECT p.*, lag(p.currency) OVER (
+            PARTITION BY p.business_id, p.subscription_id ORDER BY p.created_at, p.payment_id
+        ) AS before
+        FROM {payments} AS p
+        WHERE p.status = 'succeeded' AND p.charge_type = 'renewal' AND {of_renewals}
+    ) AS p WHERE before <> currency AND {among}
+    ORDER BY 1, 2
+""")
+_AMONG: Final = SQL("p.payment_id = ANY (%(ids)s)")
+_OF_SUBSCRIPTIONS: Final = SQL(
+    "p.subscription_id IN (SELECT subscription_id FROM {payments} WHERE payment_id = ANY (%(ids)s))"
+)
+_ENTITY: Final = PaymentEntity.__struct_fields__
+_PAYMENTS: Final = SQL("SELECT stream_id, {columns} FROM {payments} WHERE payment_id = ANY (%(ids)s)")
+_PERIODS: Final = SQL("""
+    SELECT {columns} FROM {periods} WHERE kind = %(kind)s AND id = ANY (%(ids)s)
+    ORDER BY business_id, id, valid_from
+""")
+_GIVEN_BACK: Final = SQL("""
+    SELECT p.payment_id, p.business_id, r.valid_from, r.amount
+    FROM {payments} AS p JOIN {periods} AS r ON r.kind = 'refund' AND r.payment_id = p.payment_id
+        AND r.business_id = p.business_id AND coalesce(r.currency, p.currency) = p.currency
+    WHERE p.payment_id = ANY (%(ids)s) AND r.status = 'succeeded' AND r.amount IS NOT NULL
+    AND r.valid_to IS NULL
+""")
+_PAID: Final = SQL("""
+    SELECT business_id, id, webhook_id, type, occurred_at FROM {timeline}
+    WHERE stream_id = ANY (%(streams)s) AND kind = 'payment' AND "to" = 'succeeded'
+    ORDER BY occurred_at DESC, rank DESC, webhook_id DESC
+""")
+
+
+class _Tables(NamedTuple):
+    """The read models of a schema, read over a connection."""
+
+    conn: Connection
+    schema: str
+
+    def rows(self, statement: SQL, values: Mapping[str, object], **parts: Any) -> list[Any]:  # noqa: ANN401
+        tables = {
+            name: Identifier(self.schema, model.table)
+            for name, model in (("payments", PAYMENTS), ("periods", PERIODS), ("timeline", TIMELINE))
+        }
+        composed = statement.format(**tables, within=_WITHIN, **parts)
+        return self.conn.execute(composed, values).fetchall()
+
+
+def _affected(conn: Connection, schema: str, touched: Mapping[str, datetime]) -> list[str]:
+    named = [(parts_of(stream), since) for stream, since in touched.items()]
+    of_kinds = [one for one in named if one[0][0] in {"payment", "subscription", "product"}]
+    if not of_kinds:
+        return []
+    values = {
+        "kinds": [kind for (kind, *_), _ in of_kinds],
+        "business_ids": [business_id for (_, business_id, *_), _ in of_kinds],
+        "ids": [parts[2] for parts, _ in of_kinds],
+        "since": [since for _, since in of_kinds],
+    }
+    return [stream for (stream,) in _Tables(conn, schema).rows(_AFFECTED, values)]
+
+
+def _rows(conn: Connection, schema: str, streams: Sequence[str] | None) -> Iterator[Row]:
+    tables = _Tables(conn, schema)
+    payments = Identifier(schema, PAYMENTS.table)
+    among = renewals = SQL("true")
+    if streams is not None:
+        among, renewals = _AMONG, _OF_SUBSCRIPTIONS.format(payments=payments)
+    values = {"ids": _ids(streams or ())}
+    suspects = tables.rows(_SUSPECTS, values, among=among, of_renewals=renewals)
+    before = {stream: currency for stream, currency in suspects if currency is not None}
+    in_order = iter(dict.fromkeys(stream for stream, _ in suspects))
+    while part := list(islice(in_order, AT_ONCE_MAX)):
+        yield from _judged(tables, part, before)
+
+
+def _judged(
+    tables: _Tables, streams: Sequence[str], before: Mapping[str, str]
+) -> Iterator[Row]:
+    columns = SQL(", ").join(map(Identifier, _ENTITY))
+    found = tables.rows(_PAYMENTS, {"ids": _ids(streams)}, columns=columns)
+    payments = {
+        stream: msgspec.convert(dict(zip(_ENTITY, values, strict=True)), PaymentEntity)
+        for stream, *values in found
+    }
+    terms = _periods(tables, "subscription", {one.subscription_id for one in payments.values()})
+    agreed = {named for held in terms.values() for one in held for named in one.product_ids}
+    bought = {named for one in payments.values() for named in one.product_ids}
+    prices = _periods(tables, "product", {*agreed, *bought})
+    paid, back = _paid(tables, streams), _given_back(tables, streams)
+    for stream, payment in sorted(payments.items()):
+        of, named = payment.business_id, (payment.business_id, payment.payment_id)
+        held = terms.get((of, payment.subscription_id or ""), ())
+        products = {*payment.product_ids, *(one for each in held for one in each.product_ids)}
+        charge = Charge(
+            payment,
+            held,
+            {one: prices[of, one] for one in products if (of, one) in prices},
+            before.get(stream),
+        )
+        span = unfit(charge, paid[named], back[named]) if named in paid else None
+        if span is not None:
+            yield (stream, *msgspec.structs.astuple(span))
+
+
+def _ids(streams: Sequence[str]) -> list[str]:
+    return [parts_of(stream)[2] for stream in streams]
+
+
+def _periods(tables: _Tables, kind: str, ids: set[Any]) -> Mapping[Named, list[Period]]:
+    names = Period.__struct_fields__
+    columns = SQL(", ").join(map(Identifier, names))
+    found: dict[Named, list[Period]] = defaultdict(list)
+    values = {"kind": kind, "ids": sorted(ids - {None})}
+    for row in tables.rows(_PERIODS, values, columns=columns):
+        one = msgspec.convert(dict(zip(names, row, strict=True)), Period)
+        found[one.business_id, one.id].append(one)
+    return found
+
+
+def _paid(tables: _Tables, streams: Sequence[str]) -> dict[Named, Testimony]:
+    """Return the first fact by which each payment succeeded."""
+    return {
+        (business_id, id_): Testimony(
+            "payment", id_, webhook_id, type_, occurred_at.astimezone(UTC), {}
+        )
+        for business_id, id_, webhook_id, type_, occurred_at in tables.rows(
+            _PAID, {"streams": list(streams)}
+        )
+    }
+
+
+def _given_back(tables: _Tables, streams: Sequence[str]) -> Mapping[Named, list[GivenBack]]:
+    found: dict[Named, list[GivenBack]] = defaultdict(list)
+    for payment_id, business_id, at, amount in tables.rows(_GIVEN_BACK, {"ids": _ids(streams)}):
+        found[business_id, payment_id].append(GivenBack(at, amount))
+    return found
+
+
+UNFIT_PAYMENTS: Final = ReadModel(
+    table="unfit_payments",
+    key=("id", "business_id"),
+    columns=(Column("stream_id", "text"), *SPAN_COLUMNS),
+    rows=no_rows,
+    streams=frozenset(),
+    derived=Derived((PAYMENTS.table, PERIODS.table, TIMELINE.table), _affected, _rows),
+)
