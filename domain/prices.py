@@ -15,9 +15,9 @@ import msgspec
 from domain.money import decimal_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
-    from domain.aggregates.payment import PaymentEntity
+    from domain.aggregates.payment import CartItem, PaymentEntity
     from domain.periods import Period
 
 TERMS_WITHIN: Final = timedelta(hours=1)
@@ -74,9 +74,13 @@ class Charge(NamedTuple):
 
     payment: PaymentEntity
     terms: Sequence[Period] = ()
-    prices: Mapping[str, Sequence[Period]] = {}  # noqa: RUF012 -- nobody writes it
+    prices: Mapping[str, Sequence[Period]] = {}
     currency_before: str | None = None
     products_read_at: datetime | None = None
+
+
+class _UnjudgedError(Exception):
+    """Why a payment cannot be judged."""
 
 
 def judge(charge: Charge) -> Fit:
@@ -87,7 +91,12 @@ def judge(charge: Charge) -> Fit:
     for applies, why in _EXEMPT:
         if applies(charge.payment):
             return _unknown(why)
-    found = list(filter(None, (rule(charge) for rule in _RULES)))
+    found: list[Fit] = []
+    for rule in _RULES:
+        try:
+            found += filter(None, [rule(charge)])
+        except _UnjudgedError as error:
+            found.append(_unknown(str(error)))
     telling = [one for verdict in (False, True, None) for one in found if one.fits is verdict]
     return next(iter(telling), _unknown("nothing says what it pays for"))
 
@@ -125,7 +134,18 @@ _EXEMPT: Final[Sequence[tuple[Callable[[PaymentEntity], bool], str]]] = (
 """The payments that no rule is asked about, each with why."""
 
 
-def _renewal_currency(charge: Charge) -> Fit | None:
+def _product(charge: Charge) -> Fit | None:
+    """Every product is one of those that the business has."""
+    read_at, payment = charge.products_read_at, charge.payment
+    if read_at is None or read_at < payment.created_at:
+        return None
+    asked = {*payment.product_ids, *(named for one in _terms(charge) for named in one.product_ids)}
+    unknown = ", ".join(sorted(asked - charge.prices.keys()))
+    reason = f"It is for {unknown}, which is none of the products that Dodo lists."
+    return Fit(fits=False, rule="product", reason=reason) if unknown else None
+
+
+def _currency(charge: Charge) -> Fit | None:
     """A subscription keeps its currency from renewal to renewal."""
     payment, before = charge.payment, charge.currency_before
     if payment.charge_type != "renewal" or before is None or payment.currency == before:
@@ -145,25 +165,19 @@ def _amount(charge: Charge) -> Fit | None:
         return None
     terms = _terms(charge)
     if not terms:
-        return _unknown("nothing is known of its subscription at that time")
+        raise _UnjudgedError("nothing is known of its subscription at that time")
     for one in terms:
-        if (why := _why_not_measure(one, payment.currency)) is not None:
-            return _unknown(why)
+        _check_measures(one, payment.currency)
         if payment.charge_type == "renewal" and one.status in _OWING:
-            return _unknown("what was owed before may be charged, too")
+            raise _UnjudgedError("what was owed before may be charged, too")
     limits = [
         (min(_nets(payment, one.tax_inclusive)), one.amount_of(max(one.quantity or 1, 1)))
         for one in terms
     ]
     got, expected = min(limits, key=lambda pair: pair[0] - pair[1])
-    return _measured(
-        payment,
-        "amount",
-        expected,
-        got,
-        fits=got <= expected,
-        words="{got} were paid for a period; its subscription says {expected}.",
-    )
+    measure = _Measure(got, expected, payment.currency or "")
+    words = f"{measure.paid} were paid for a period; its subscription says {measure.due}."
+    return measure.fit("amount", words, got <= expected)
 
 
 def _price(charge: Charge) -> Fit | None:
@@ -171,91 +185,88 @@ def _price(charge: Charge) -> Fit | None:
     payment = charge.payment
     if payment.subscription_id is None or payment.charge_type != "new":
         return None
-    found: list[Fit] = []
-    for terms in _terms(charge):
-        for product_id in terms.product_ids:
-            prices = _known(charge.prices.get(product_id, ()), payment.created_at)
-            found += [_begun(payment, terms, price) for price in prices] or [_unpriced(product_id)]
-    verdicts = {fit.fits for fit in found}
-    verdict = True if True in verdicts else None if None in verdicts else False
-    return next((fit for fit in found if fit.fits is verdict), None)
+    found = [
+        _begun(terms, price)
+        for terms in _terms(charge)
+        for product_id in terms.product_ids
+        for price in _prices(charge, product_id)
+    ]
+    return next((one for one in found if one.fits), next(iter(found), None))
 
 
-def _begun(payment: PaymentEntity, terms: Period, price: Period) -> Fit:
-    why = _why_not_measure(terms, None) or _why_not_measure(price, terms.currency)
-    if why is not None:
-        return _unknown(why)
+def _begun(terms: Period, price: Period) -> Fit:
+    _check_measures(terms, None)
+    _check_measures(price, terms.currency)
     if terms.quantity != 1:
-        return _unknown("what several cost together is not told")
+        raise _UnjudgedError("what several cost together is not told")
     if terms.trial_period_days != 0 or price.trial_period_days:
-        return _unknown("it may be the price of a trial")
-    if price.payment_frequency_interval is None or terms.tax_inclusive != price.tax_inclusive:
-        return _unknown("its product is sold in another way than its subscription says")
-    if price.obstacle == PAY_WHAT_YOU_WANT:
-        return _unknown("the buyer names the price")
-    got, expected = terms.amount_of(1), price.amount_of(1)
-    return _measured(
-        payment,
-        "price",
-        expected,
-        got,
-        fits=got == expected,
-        words=f"Its subscription began with {{got}}; the price of {price.id} was {{expected}}.",
+        raise _UnjudgedError("it may be the price of a trial")
+    is_recurring = price.payment_frequency_interval is not None
+    if not is_recurring or price.obstacle or terms.tax_inclusive != price.tax_inclusive:
+        raise _UnjudgedError("its product is sold in another way than its subscription says")
+    measure = _Measure(terms.amount_of(1), price.amount_of(1), terms.currency or "")
+    words = (
+        f"Its subscription began with {measure.paid}; the price of {price.id} was {measure.due}."
     )
+    return measure.fit("price", words, measure.got == measure.expected)
 
 
 def _cart(charge: Charge) -> Fit | None:
     """What is bought once costs the sum of the prices, with tax or before it as they are."""
-    payment, lines = charge.payment, charge.payment.cart
-    if payment.subscription_ids or payment.charge_type is not None or not lines:
+    payment = charge.payment
+    if payment.subscription_ids or payment.charge_type is not None or not payment.cart:
         return None
-    priced: list[tuple[Sequence[Period], int]] = []
-    for line in lines:
-        prices = _known(charge.prices.get(line.product_id or "", ()), payment.created_at)
-        if not prices:
-            return _unpriced(line.product_id)
-        if line.quantity is None or line.quantity < 1:
-            return _unknown("how many were bought is not told")
-        for price in prices:
-            if (why := _why_not_measure(price, payment.currency)) is not None:
-                return _unknown(why)
-            if price.payment_frequency_interval is not None:
-                return _unknown(f"{price.id} is not sold once")
-        priced.append((prices, line.quantity))
-    every = [price for prices, _ in priced for price in prices]
+    lines = [_line(charge, one) for one in payment.cart]
+    every = [price for prices, _ in lines for price in prices]
     if len({price.tax_inclusive for price in every}) > 1:
-        return _unknown("some prices are with tax, and others without")
+        raise _UnjudgedError("some prices are with tax, and others without")
     nets = _nets(payment, every[0].tax_inclusive)
-    sums = {_sum_at(priced, moment) for moment in {price.valid_from for price in every}}
+    sums = {_sum_at(lines, moment) for moment in {price.valid_from for price in every}}
     pairs = [(net, sum_) for net in nets for sum_ in sums]
     got, expected = min(pairs, key=lambda pair: abs(pair[0] - pair[1]))
     is_least = any(price.obstacle == PAY_WHAT_YOU_WANT for price in every)
     fits = got == expected or (is_least and max(nets) >= min(sums))
-    least = " at least" if is_least else ""
-    named = ", ".join(sorted({price.id for price in every}))
-    return _measured(
-        payment,
-        "cart",
-        expected,
-        got,
-        fits=fits,
-        words=f"{{got}} were paid for {named}; the price was {{expected}}{least}.",
-    )
+    measure = _Measure(got, expected, payment.currency or "")
+    named, least = ", ".join(sorted({price.id for price in every})), " at least" * is_least
+    words = f"{measure.paid} were paid for {named}; the price was {measure.due}{least}."
+    return measure.fit("cart", words, fits)
 
 
-def _product(charge: Charge) -> Fit | None:
-    """Every product is one of those that the business has."""
-    read_at, payment = charge.products_read_at, charge.payment
-    if read_at is None or read_at < payment.created_at:
-        return None
-    asked = {*payment.product_ids, *(named for one in _terms(charge) for named in one.product_ids)}
-    unknown = ", ".join(sorted(asked - charge.prices.keys()))
-    reason = f"It is for {unknown}, which is none of the products that Dodo lists."
-    return Fit(fits=False, rule="product", reason=reason) if unknown else None
+def _line(charge: Charge, line: CartItem) -> _Line:
+    prices = _prices(charge, line.product_id)
+    if line.quantity is None or line.quantity < 1:
+        raise _UnjudgedError("how many were bought is not told")
+    for price in prices:
+        _check_measures(price, charge.payment.currency)
+        if price.payment_frequency_interval is not None:
+            raise _UnjudgedError(f"{price.id} is not sold once")
+    return _Line(prices, line.quantity)
 
 
-_RULES: Final = (_product, _renewal_currency, _amount, _price, _cart)
+_RULES: Final = (_product, _currency, _amount, _price, _cart)
 """Of several that a payment does not fit, the first is told."""
+
+
+class _Line(NamedTuple):
+    prices: Sequence[Period]
+    quantity: int
+
+
+class _Measure(NamedTuple):
+    got: int
+    expected: int
+    currency: str
+
+    @property
+    def paid(self) -> str:
+        return f"{decimal_text(self.got, self.currency)} {self.currency}"
+
+    @property
+    def due(self) -> str:
+        return f"{decimal_text(self.expected, self.currency)} {self.currency}"
+
+    def fit(self, rule: Rule, reason: str, fits: bool) -> Fit:
+        return Fit(fits=fits, rule=rule, reason=reason, **self._asdict())
 
 
 def _terms(charge: Charge) -> list[Period]:
@@ -280,20 +291,24 @@ def _held(periods: Sequence[Period], since: datetime, until: datetime) -> list[P
     ]
 
 
-def _known(prices: Sequence[Period], at: datetime) -> list[Period]:
-    """Return the prices that can be paid at an instant; none if none was known by then.
+def _prices(charge: Charge, product_id: str | None) -> list[Period]:
+    """Return the prices of a product that could be paid at the time of the payment.
 
     That is the one of then, those with which a checkout may still be open, and the next: when
     between two looks it began to hold is not known.
+
+    Raises:
+        _UnjudgedError: none was known by then.
     """
+    prices, at = charge.prices.get(product_id or "", ()), charge.payment.created_at
     if not any(one.valid_from <= at for one in prices):
-        return []
+        raise _UnjudgedError(f"no price of {product_id or 'its product'} was known by then")
     later = next((one.valid_from for one in prices if one.valid_from > at), at)
     return _held(prices, _off(at, -CHECKOUT_OPEN), later)
 
 
-def _sum_at(priced: Iterable[tuple[Sequence[Period], int]], moment: datetime) -> int:
-    return sum(_at(prices, moment).amount_of(quantity) for prices, quantity in priced)
+def _sum_at(lines: Iterable[_Line], moment: datetime) -> int:
+    return sum(_at(prices, moment).amount_of(quantity) for prices, quantity in lines)
 
 
 def _at(prices: Sequence[Period], moment: datetime) -> Period:
@@ -301,34 +316,22 @@ def _at(prices: Sequence[Period], moment: datetime) -> Period:
     return begun[-1] if begun else prices[0]
 
 
-def _why_not_measure(one: Period, currency: str | None) -> str | None:
-    """Tell why an amount cannot be measured by a period; in any currency, if it is None."""
+def _check_measures(one: Period, currency: str | None) -> None:
+    """Check that amounts can be measured by a period; in any currency, if it is None.
+
+    Raises:
+        _UnjudgedError: they cannot.
+    """
     if one.obstacle in OBSTACLES:
-        return OBSTACLES[one.obstacle]
+        raise _UnjudgedError(OBSTACLES[one.obstacle])
     if one.amount is None or one.currency is None:
-        return OBSTACLES["untold"]
+        raise _UnjudgedError(OBSTACLES["untold"])
     if currency is not None and currency != one.currency:
-        return f"the price is in {one.currency}, and it is paid in {currency}"
-    return None
+        raise _UnjudgedError(f"the price is in {one.currency}, and it is paid in {currency}")
 
 
-def _unpriced(product_id: str | None) -> Fit:
-    return _unknown(f"no price of {product_id or 'its product'} is known from before")
-
-
-def _nets(payment: PaymentEntity, tax_inclusive: bool | None) -> tuple[int, ...]:  # noqa: FBT001
+def _nets(payment: PaymentEntity, tax_inclusive: bool | None) -> tuple[int, ...]:
     """Return what counts of a payment; both, where it is not known whether tax is in a price."""
     total = payment.total_amount or 0
     before_tax = total - (payment.tax or 0)
     return {True: (total,), False: (before_tax,), None: (before_tax, total)}[tax_inclusive]
-
-
-def _measured(  # noqa: PLR0913
-    payment: PaymentEntity, rule: Rule, expected: int, got: int, *, fits: bool, words: str
-) -> Fit:
-    currency = payment.currency or ""
-    reason = words.format(
-        got=f"{decimal_text(got, currency)} {currency}",
-        expected=f"{decimal_text(expected, currency)} {currency}",
-    )
-    return Fit(fits=fits, rule=rule, reason=reason, expected=expected, got=got, currency=currency)

@@ -70,9 +70,7 @@ def name_of(names: Names, business_id: str, product_id: str | None) -> str | Non
     return names.get((business_id, product_id)) if product_id is not None else None
 
 
-def names_of(
-    names: Names, business_id: str, product_ids: Iterable[str]
-) -> tuple[str | None, ...]:
+def names_of(names: Names, business_id: str, product_ids: Iterable[str]) -> tuple[str | None, ...]:
     """Return the names of products, in their order."""
     return tuple(name_of(names, business_id, product_id) for product_id in product_ids)
 

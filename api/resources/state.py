@@ -128,9 +128,7 @@ def _state(found: Gathered[Identified], policy: Policy, names: Names) -> State:
     )
 
 
-def _subscription(
-    judged: Judgement, entity: SubscriptionEntity, names: Names
-) -> HeldSubscription:
+def _subscription(judged: Judgement, entity: SubscriptionEntity, names: Names) -> HeldSubscription:
     goes_on = entity.status == "active" and not entity.cancel_at_next_billing_date
     return HeldSubscription(
         subscription_id=entity.subscription_id,

@@ -18,6 +18,7 @@ from cli.rendering.words import (
     money,
     oddities,
     price,
+    products_of,
 )
 from domain.aggregates.dispute import OPEN
 from domain.entity import spoken

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from cli.rendering.tables import show_fields, show_line, show_table
-from cli.rendering.words import NOTHING, amount, counted, drifted, moment, money, oddities, products_of
+from cli.rendering.words import (
+    NOTHING,
+    amount,
+    counted,
+    drifted,
+    moment,
+    money,
+    oddities,
+    products_of,
+)
 from domain.aggregates.catalogue import KINDS
 from domain.aggregates.product import ProductEntity
 from domain.entity import spoken

@@ -86,8 +86,7 @@ CODES: Final[Mapping[str, Code]] = {
     "amount_unfit": Code(
         "{Thing} does not fit what was to be paid. {reason}",
         "Look at its line items in Dodo's dashboard. Was too much charged, refund it, and this"
-        " settles; a balance of the customer, or a price that somebody has changed by hand, explains"
-        " what no webhook tells.",
+        " settles. A customer's balance, or a price that was changed by hand, may explain it, too.",
     ),
     "silent": Code(
         "From {thing} no webhook has come since {last_at}, longer than it was ever quiet lately.",

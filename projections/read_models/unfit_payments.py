@@ -128,7 +128,9 @@ _OF_SUBSCRIPTIONS: Final = SQL(
     "p.subscription_id IN (SELECT subscription_id FROM {payments} WHERE payment_id = ANY (%(ids)s))"
 )
 _ENTITY: Final = PaymentEntity.__struct_fields__
-_PAYMENTS: Final = SQL("SELECT stream_id, {columns} FROM {payments} WHERE payment_id = ANY (%(ids)s)")
+_PAYMENTS: Final = SQL(
+    "SELECT stream_id, {columns} FROM {payments} WHERE payment_id = ANY (%(ids)s)"
+)
 _PERIODS: Final = SQL("""
     SELECT {columns} FROM {periods} WHERE kind = %(kind)s AND id = ANY (%(ids)s)
     ORDER BY business_id, id, valid_from
@@ -156,7 +158,11 @@ class _Tables(NamedTuple):
     def rows(self, statement: SQL, values: Mapping[str, object], **parts: Any) -> list[Any]:  # noqa: ANN401
         tables = {
             name: Identifier(self.schema, model.table)
-            for name, model in (("payments", PAYMENTS), ("periods", PERIODS), ("timeline", TIMELINE))
+            for name, model in (
+                ("payments", PAYMENTS),
+                ("periods", PERIODS),
+                ("timeline", TIMELINE),
+            )
         }
         composed = statement.format(**tables, within=_WITHIN, **parts)
         return self.conn.execute(composed, values).fetchall()
@@ -190,9 +196,7 @@ def _rows(conn: Connection, schema: str, streams: Sequence[str] | None) -> Itera
         yield from _judged(tables, part, before)
 
 
-def _judged(
-    tables: _Tables, streams: Sequence[str], before: Mapping[str, str]
-) -> Iterator[Row]:
+def _judged(tables: _Tables, streams: Sequence[str], before: Mapping[str, str]) -> Iterator[Row]:
     columns = SQL(", ").join(map(Identifier, _ENTITY))
     found = tables.rows(_PAYMENTS, {"ids": _ids(streams)}, columns=columns)
     payments = {

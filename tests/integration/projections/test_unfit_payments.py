@@ -1,0 +1,171 @@
+"""Payments that do not fit: followed or rebuilt, they are what `domain.prices` says of each."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from domain.aggregates.payment import PaymentEntity
+from domain.anomalies import span
+from domain.anomalies.unfit import GivenBack, unfit
+from domain.periods import periods
+from domain.prices import Charge, judge
+from tests.support.histories import aggregates, said
+from tests.support.projected import project, record, shown
+from tests.support.rebuilds import rebuilt, replayed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from domain.aggregate import Aggregate
+    from domain.delivery import Delivery
+    from domain.periods import Period
+
+HOUR = 60
+DAYS = 90
+SUBSCRIPTIONS = 12
+
+
+def deliveries(seed: int) -> list[Delivery]:
+    """Let few subscriptions change often, and be charged what fits and what does not."""
+    rng = random.Random(seed)
+    made = [_delivery(rng, f"{n}", f"msg_{n}_{k}") for n in range(SUBSCRIPTIONS) for k in range(25)]
+    rng.shuffle(made)
+    return made
+
+
+def _delivery(rng: random.Random, of: str, webhook_id: str) -> Delivery:
+    minute = rng.randrange(DAYS * 24 * 2) * 30
+    amount, currency = rng.choice([1000, 1000, 2000]), rng.choice(["USD", "USD", "USD", "EUR"])
+    if rng.random() < 0.3:
+        data: dict[str, Any] = {
+            "subscription_id": f"sub_{of}",
+            "status": "active",
+            "product_id": f"pdt_{rng.randrange(2)}",
+            "recurring_pre_tax_amount": amount,
+            "currency": currency,
+            "quantity": rng.choice([1, 1, 1, 2, None]),
+            "tax_inclusive": rng.choice([True, False, None]),
+            "trial_period_days": rng.choice([0, 0, 7]),
+            "payment_frequency_interval": "Month",
+            "addons": rng.choice([[], [], [{"addon_id": "adn_1"}]]),
+        }
+        word = rng.choice(["active", "updated", "renewed", "on_hold"])
+        if word == "on_hold":
+            data["status"] = word
+        return said(f"subscription.{word}", minute, webhook_id, **data)
+    payment_id = f"pay_{of}_{rng.randrange(12)}"
+    if rng.random() < 0.2:
+        about = {"refund_id": f"ref_{webhook_id}", "payment_id": payment_id}
+        data = {"amount": rng.choice([100, 1000, 2000]), "status": "succeeded", "currency": "USD"}
+        return said("refund.succeeded", minute, webhook_id, **about, **data)
+    total = rng.choice([amount, amount, amount + 100, amount + 200, 2 * amount])
+    data = {
+        "payment_id": payment_id,
+        "status": "succeeded",
+        "currency": currency,
+        "total_amount": total,
+        "tax": rng.choice([None, 0, 100]),
+        "settlement_amount": total,
+        "includes_usage": rng.choice([False, False, False, None]),
+    }
+    if rng.random() < 0.7:
+        data |= {"subscription_id": f"sub_{of}", "charge_type": rng.choice(["new", "renewal"])}
+    else:
+        lines = rng.choices(["pdt_0", "pdt_1", "pdt_never"], [4, 4, 1], k=rng.choice([1, 1, 2]))
+        data["product_cart"] = [
+            {"product_id": one, "quantity": rng.choice([1, 1, 2, None])} for one in lines
+        ]
+    return said("payment.succeeded", minute, webhook_id, **data)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_is_followed_is_what_is_rebuilt_and_what_the_rules_say_of_each_payment(
+    database: str, seed: int
+) -> None:
+    told = deliveries(seed)
+    for part in (told[:150], told[150:250], told[250:251], told[251:]):
+        record(database, part)
+        project(database)
+    live = shown(database)
+    assert rebuilt(database, check=True).equal
+    wanted = expected(list(aggregates(told).values()))
+    assert found(database) == wanted
+    assert {rule for *_, rule in wanted} >= {"amount", "currency"}
+    assert replayed(database) == live
+
+
+def found(database: str) -> set[tuple[object, ...]]:
+    with psycopg.connect(database) as conn:
+        return set(
+            conn.execute(
+                "SELECT id, opened_at, settled_at, amount, evidence #>> '{0,fields,measured_by}'"
+                " FROM raphus.unfit_payments"
+            )
+        )
+
+
+def expected(known: Sequence[Aggregate]) -> set[tuple[object, ...]]:
+    """Judge every payment by all that there is, looked for in the simplest way."""
+    every = [period for each in known for period in periods(each)]
+    payments = {
+        one.entity.payment_id: (each, one.entity)
+        for each in known
+        for one in each.entities()
+        if isinstance(one.entity, PaymentEntity)
+    }
+    wanted = set()
+    for stream, payment in payments.values():
+        charge = Charge(
+            payment,
+            [
+                one
+                for one in every
+                if (one.kind, one.id) == ("subscription", payment.subscription_id)
+            ],
+            _by_id(one for one in every if one.kind == "product"),
+            _before(payment, [one for _, one in payments.values()]),
+        )
+        succeeded = [
+            one for one in stream.timeline() if one.kind == "payment" and one.to == "succeeded"
+        ]
+        if not succeeded or succeeded[0].occurred_at is None:
+            continue
+        paid = span.Testimony("payment", payment.payment_id, "", "", succeeded[0].occurred_at, {})
+        back = [
+            GivenBack(one.valid_from, one.amount)
+            for one in every
+            if (one.kind, one.payment_id) == ("refund", payment.payment_id)
+            and one.valid_to is None
+            and one.status == "succeeded"
+            and one.currency == payment.currency
+            and one.amount is not None
+        ]
+        found = unfit(charge, paid, back)
+        if found is not None:
+            of = found.opened_at, found.settled_at, found.amount
+            wanted.add((payment.payment_id, *of, judge(charge).rule))
+    return wanted
+
+
+def _by_id(prices: Iterable[Period]) -> dict[str, list[Period]]:
+    of: dict[str, list[Period]] = defaultdict(list)
+    for one in prices:
+        of[one.id].append(one)
+    return of
+
+
+def _before(payment: PaymentEntity, payments: Sequence[PaymentEntity]) -> str | None:
+    earlier = [
+        one
+        for one in payments
+        if (one.subscription_id, one.charge_type) == (payment.subscription_id, "renewal")
+        and one.status == "succeeded"
+        and (one.created_at, one.payment_id) < (payment.created_at, payment.payment_id)
+    ]
+    last = max(earlier, key=lambda one: (one.created_at, one.payment_id), default=None)
+    return last.currency if last else None
