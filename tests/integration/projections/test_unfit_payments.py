@@ -14,7 +14,8 @@ from domain.anomalies import span
 from domain.anomalies.unfit import GivenBack, unfit
 from domain.periods import periods
 from domain.prices import Charge, judge
-from tests.support.histories import aggregates, said
+from ledger.application import Ledger
+from tests.support.histories import aggregates, look_of, said, seen
 from tests.support.projected import project, record, shown
 from tests.support.rebuilds import rebuilt, replayed
 
@@ -28,13 +29,20 @@ if TYPE_CHECKING:
 HOUR = 60
 DAYS = 90
 SUBSCRIPTIONS = 12
+LOOKS = 30
 
 
 def deliveries(seed: int) -> list[Delivery]:
-    """Let few subscriptions change often, and be charged what fits and what does not."""
+    """Let few subscriptions change often, and be charged what fits and what does not.
+
+    Webhooks arrive in any order, looks in theirs.
+    """
     rng = random.Random(seed)
-    made = [_delivery(rng, f"{n}", f"msg_{n}_{k}") for n in range(SUBSCRIPTIONS) for k in range(25)]
+    made = [_delivery(rng, f"{n}", f"msg_{n}_{k}") for n in range(SUBSCRIPTIONS) for k in range(22)]
     rng.shuffle(made)
+    for minute in sorted(rng.sample(range(DAYS * 24 * HOUR), LOOKS), reverse=True):
+        place = minute * len(made) // (DAYS * 24 * HOUR)
+        made.insert(place, _look(rng, minute, f"raphus_look_{minute}"))
     return made
 
 
@@ -48,11 +56,11 @@ def _delivery(rng: random.Random, of: str, webhook_id: str) -> Delivery:
             "product_id": f"pdt_{rng.randrange(2)}",
             "recurring_pre_tax_amount": amount,
             "currency": currency,
-            "quantity": rng.choice([1, 1, 1, 2, None]),
-            "tax_inclusive": rng.choice([True, False, None]),
-            "trial_period_days": rng.choice([0, 0, 7]),
+            "quantity": rng.choice([1, 1, 1, 1, 1, 2, None]),
+            "tax_inclusive": rng.choice([False, False, True, None]),
+            "trial_period_days": rng.choice([0, 0, 0, 7]),
             "payment_frequency_interval": "Month",
-            "addons": rng.choice([[], [], [{"addon_id": "adn_1"}]]),
+            "addons": rng.choice([[], [], [], [{"addon_id": "adn_1"}]]),
         }
         word = rng.choice(["active", "updated", "renewed", "on_hold"])
         if word == "on_hold":
@@ -83,19 +91,50 @@ def _delivery(rng: random.Random, of: str, webhook_id: str) -> Delivery:
     return said("payment.succeeded", minute, webhook_id, **data)
 
 
+def _look(rng: random.Random, minute: int, look_id: str) -> Delivery:
+    price = {
+        "type": rng.choice(["recurring_price", "one_time_price"]),
+        "price": rng.choice([1000, 1000, 1100]),
+        "currency": "USD",
+        "tax_inclusive": rng.choice([True, False, False]),
+        "pay_what_you_want": rng.choice([None, None, None, True]),
+        "payment_frequency_interval": "Month",
+    }
+    if price["type"] == "one_time_price":
+        del price["payment_frequency_interval"]
+    data = {"product_id": f"pdt_{rng.randrange(2)}", "name": "Pro", "price_detail": price}
+    return seen(
+        "product",
+        minute,
+        look_id,
+        **data,
+        pricing_mode=rng.choice([None, None, None, None, "by_country"]),
+    )
+
+
+def tell(database: str, told: Sequence[Delivery]) -> None:
+    """Record webhooks as such, and looks as they are made; follow them."""
+    webhooks = [one for one in told if one.webhook_signature]
+    record(database, webhooks)
+    with Ledger(database) as ledger:
+        for one in told:
+            if not one.webhook_signature:
+                ledger.observe([look_of(one.body)])
+    project(database)
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_what_is_followed_is_what_is_rebuilt_and_what_the_rules_say_of_each_payment(
     database: str, seed: int
 ) -> None:
     told = deliveries(seed)
     for part in (told[:150], told[150:250], told[250:251], told[251:]):
-        record(database, part)
-        project(database)
+        tell(database, part)
     live = shown(database)
     assert rebuilt(database, check=True).equal
     wanted = expected(list(aggregates(told).values()))
     assert found(database) == wanted
-    assert {rule for *_, rule in wanted} >= {"amount", "currency"}
+    assert {rule for *_, rule in wanted} == {"amount", "currency", "price", "cart"}
     assert replayed(database) == live
 
 

@@ -254,8 +254,8 @@ def _expected(known: Known) -> dict[str, object]:
         entity = {name: entity.get(name) for name in Entity.__struct_fields__}
     product_id = entity.get("product_id")
     entity.setdefault("product_ids", () if product_id is None else (product_id,))
-    if kind.name != "customer":
-        entity.pop(kind.id_field, None)
+    if kind.id_field != "customer_id":
+        del entity[kind.id_field]
     names = {name: _RENAMED.get(kind.name, {}).get(name, name) for name in _CHANGING}
     return {name: entity.get(own) for name, own in names.items()}
 
