@@ -165,6 +165,59 @@ class _Path:
                 yield fact.occurred_at, (status, created_at, *linked.values(), *own)
 
 
+class _PricePath(_Path):
+    """How the price of a product follows along what is told of it, which not every look tells."""
+
+    def changes(self, folded: Folded) -> Iterator[tuple[datetime, Values]]:
+        """Give the instants at which something may have changed, and what held from then on."""
+        facts, left = folded.facts, len(folded.facts)
+        observed: Standing | None = None
+        payload, priced = folded.observations[0].payload, price_of(())
+        for fact, standing, led, observations in folded.steps():
+            left -= 1
+            for observation in observations:
+                observed = observed if observation.standing.status is None else observation.standing
+                payload = observation.payload
+                if observation.tells(*PRICE_FIELDS):
+                    priced = price_in(observation)
+            if left and facts[-left].occurred_at == fact.occurred_at:
+                continue
+            status = ahead(self.kind, standing, led, observed).status
+            created_at = instant(payload.created_at) or facts[0].occurred_at
+            pricing_mode = self.kind.readers["pricing_mode"](getattr(payload, "pricing_mode", None))
+            said = {**priced, "pricing_mode": pricing_mode}
+            linked = dict.fromkeys(LINKED_BY).values()
+            own = (said.get(source) for source in _PRICE)
+            yield fact.occurred_at, (status, created_at, *linked, (), *own, _price_obstacle(said))
+
+
+_PRICE: Final = (
+    "price",
+    "currency",
+    "quantity",
+    "payment_frequency_count",
+    "payment_frequency_interval",
+    "trial_period_days",
+    "on_demand",
+    "past_due_ends_at",
+    "tax_inclusive",
+)
+"""What a product's periods say, by its own names; it has no quantity, and is never due."""
+
+
+def _price_obstacle(said: Mapping[str, object]) -> str | None:
+    """Return what keeps the price of a product from being what is charged."""
+    obstacles = {
+        "untold": said.get("price_type") is None,
+        "usage": said.get("price_type") == "usage_based",
+        "purchasing_power": said.get("purchasing_power_parity"),
+        "localized": said.get("pricing_mode"),
+        "discount": said.get("discount_bps"),
+        "pay_what_you_want": said.get("pay_what_you_want"),
+    }
+    return next((name for name, holds in obstacles.items() if holds), None)
+
+
 def _path(kind: Kind) -> _Path:
     sources, names = FIELDS[kind.name], Period.__struct_fields__
     links = {name: kind.links[name] for name in LINKED_BY if name in kind.links}

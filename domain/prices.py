@@ -322,7 +322,7 @@ def _check_measures(one: Period, currency: str | None) -> None:
     Raises:
         _UnjudgedError: they cannot.
     """
-    if one.obstacle in OBSTACLES:
+    if one.obstacle is not None and one.obstacle in OBSTACLES:
         raise _UnjudgedError(OBSTACLES[one.obstacle])
     if one.amount is None or one.currency is None:
         raise _UnjudgedError(OBSTACLES["untold"])

@@ -9,6 +9,12 @@ import msgspec
 from domain.anomalies.span import Named, Testimony
 
 
+class NamedThing(Named, frozen=True):
+    """A thing of Dodo's; `product_name` is that of a product, if it is known."""
+
+    product_name: str | None = None
+
+
 class Anomaly(msgspec.Struct, frozen=True):
     """Something that is wrong at the instant that is asked about.
 
@@ -27,7 +33,7 @@ class Anomaly(msgspec.Struct, frozen=True):
     customer_id: str | None
     kind: str
     id: str
-    objects: tuple[Named, ...]
+    objects: tuple[NamedThing, ...]
     amount: int | None
     currency: str | None
     evidence: tuple[Testimony, ...]

@@ -5,21 +5,26 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
+import msgspec
 from msgspec import Meta
 
-from api.answers.anomalies import Anomaly
+from api.answers.anomalies import Anomaly, NamedThing
 from api.http.cursors import Cursor
 from api.http.operations import Operation
 from api.http.pagination import Item, Page, page
 from api.http.parameters import Text, one_of
 from api.http.questions import PastPage, narrowed
 from domain.aggregates.catalogue import KINDS
+from domain.aggregates.product import PRODUCT
 from domain.aggregates.routing import NOTICE
 from domain.anomalies.catalogue import CODES, told
 from projections.read_models import anomalies
 from projections.read_models.anomalies import BUSINESS, FILTERS, AnomalyKey, Instant
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from api.answers.named import Names, Product
     from api.queries.read_side import ReadSide
     from postgres.statement import Row
 
@@ -60,7 +65,28 @@ async def _list(read_side: ReadSide, query: AnomaliesQuery) -> Page[Anomaly]:
         business_id=read_side.business_id,
     )
     rows = await read_side.snapshots.rows(statement, known)
-    return page(rows, query.limit, _read, CURSOR)
+    found = page(rows, query.limit, _read, CURSOR)
+    names = await read_side.names.of(one for each in found.items for one in _products(each))
+    return Page([_named(one, names) for one in found.items], found.next)
+
+
+def _products(anomaly: Anomaly) -> Iterator[Product]:
+    return ((anomaly.business_id, one.id) for one in anomaly.objects if one.kind == PRODUCT.name)
+
+
+def _named(anomaly: Anomaly, names: Names) -> Anomaly:
+    """Name the products that an anomaly is about, in its text as well."""
+    products = {one: names[one] for one in _products(anomaly) if names[one]}
+    if not products:
+        return anomaly
+    objects = tuple(
+        msgspec.structs.replace(one, product_name=products.get((anomaly.business_id, one.id)))
+        if one.kind == PRODUCT.name
+        else one
+        for one in anomaly.objects
+    )
+    named = ", ".join(f"{id_} is {name}" for (_, id_), name in sorted(products.items()))
+    return msgspec.structs.replace(anomaly, objects=objects, text=f"{anomaly.text} ({named}.)")
 
 
 async def _instant(read_side: ReadSide, query: AnomaliesQuery) -> Instant:
@@ -86,7 +112,7 @@ def _read(row: Row) -> Item[AnomalyKey, Anomaly]:
             customer_id=found.customer_id,
             kind=found.kind,
             id=found.id,
-            objects=found.objects,
+            objects=tuple(NamedThing(one.kind, one.id) for one in found.objects),
             amount=found.amount,
             currency=found.currency,
             evidence=found.evidence,

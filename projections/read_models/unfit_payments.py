@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from psycopg import Connection
+    from psycopg.sql import Composable
 
     from projections.read_model import Row
 
@@ -185,7 +186,8 @@ def _affected(conn: Connection, schema: str, touched: Mapping[str, datetime]) ->
 def _rows(conn: Connection, schema: str, streams: Sequence[str] | None) -> Iterator[Row]:
     tables = _Tables(conn, schema)
     payments = Identifier(schema, PAYMENTS.table)
-    among = renewals = SQL("true")
+    among: Composable = SQL("true")
+    renewals = among
     if streams is not None:
         among, renewals = _AMONG, _OF_SUBSCRIPTIONS.format(payments=payments)
     values = {"ids": _ids(streams or ())}
