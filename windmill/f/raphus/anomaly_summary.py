@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
+from html import escape
 from typing import Any
 
 from f.raphus.given import Resource
@@ -57,7 +58,7 @@ def main(
     if channel and numbers:
         with once(database, f"anomaly_summary {day} {raphus_replay}") as told:
             if told:
-                chat(text, channel, slack, slack_url)
+                chat(escape(text, quote=False), channel, slack, slack_url)
     return {"day": day, "anomalies": dict(numbers), "whole": whole, "told": told, "text": text}
 
 
