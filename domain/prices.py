@@ -26,12 +26,11 @@ renewal does so some minutes later (`subscription_service_period.py` of Dodo's S
 CHECKOUT_OPEN: Final = timedelta(hours=24)
 """So long after a checkout was opened, the price that it was opened with can still be paid."""
 
-Rule: TypeAlias = Literal["amount", "price", "cart", "currency", "product"]
+Rule: TypeAlias = Literal["amount", "price", "cart", "currency"]
 """What a payment was measured by.
 
 `amount` is what its subscription says that a period costs; `price` that of the product when the
-subscription began; `cart` those of what was bought once; `currency` that of the renewal before;
-`product` all products that there are.
+subscription began; `cart` those of what was bought once; `currency` that of the renewal before.
 """
 OBSTACLES: Final[Mapping[str, str]] = {
     "on_demand": "on demand, any amount may be charged",
@@ -68,15 +67,13 @@ class Charge(NamedTuple):
     """A payment with all that it is measured by.
 
     `terms` are the periods of its subscription, `prices` those of each product, both in order;
-    `currency_before` is that of the renewal before. `products_read_at` is when all products of the
-    business, archived ones too, were last read.
+    `currency_before` is that of the renewal before.
     """
 
     payment: PaymentEntity
     terms: Sequence[Period] = ()
     prices: Mapping[str, Sequence[Period]] = {}
     currency_before: str | None = None
-    products_read_at: datetime | None = None
 
 
 class _UnjudgedError(Exception):
@@ -132,17 +129,6 @@ _EXEMPT: Final[Sequence[tuple[Callable[[PaymentEntity], bool], str]]] = (
     (_may_bill_usage, "it bills usage, or does not say that it bills none"),
 )
 """The payments that no rule is asked about, each with why."""
-
-
-def _product(charge: Charge) -> Fit | None:
-    """Every product is one of those that the business has."""
-    read_at, payment = charge.products_read_at, charge.payment
-    if read_at is None or read_at < payment.created_at:
-        return None
-    asked = {*payment.product_ids, *(named for one in _terms(charge) for named in one.product_ids)}
-    unknown = ", ".join(sorted(asked - charge.prices.keys()))
-    reason = f"It is for {unknown}, which is none of the products that Dodo lists."
-    return Fit(fits=False, rule="product", reason=reason) if unknown else None
 
 
 def _currency(charge: Charge) -> Fit | None:
@@ -243,7 +229,7 @@ def _line(charge: Charge, line: CartItem) -> _Line:
     return _Line(prices, line.quantity)
 
 
-_RULES: Final = (_product, _currency, _amount, _price, _cart)
+_RULES: Final = (_currency, _amount, _price, _cart)
 """Of several that a payment does not fit, the first is told."""
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from api.answers.access import AccessAnswer
 from api.answers.events import WholeEvent
+from api.answers.named import ANSWERED
 from api.answers.state import State
 from api.http.pagination import Page
 from domain.aggregates.catalogue import KINDS
@@ -19,8 +20,10 @@ from domain.entity import Entity
 T = TypeVar("T")
 Thing = TypeVar("Thing", bound=Entity | Customer)
 Value: TypeAlias = "str | int | bool | datetime | Mapping[str, str] | None"
+_ENTITIES: Final = {kind.entity: f"{name}s" for name, kind in KINDS.items()}
 _RESOURCES: Final[Mapping[type, str]] = {
-    **{kind.entity: f"{name}s" for name, kind in KINDS.items()},
+    **_ENTITIES,
+    **{answered: _ENTITIES[entity] for entity, answered in ANSWERED.items()},
     Customer: "customers",
 }
 

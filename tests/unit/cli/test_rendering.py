@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from api.answers.named import named
 from api.resources.lifecycle import Lifecycle, LifecycleEntry
 from cli.rendering import words
 from cli.rendering.customers import show_customer
@@ -53,6 +55,26 @@ def the_subscription(*deliveries: Delivery) -> SubscriptionEntity:
 
 def active(minute: int = 0, **data: object) -> Delivery:
     return said("subscription.active", minute, None, subscription_id="sub_1", **data)
+
+
+def test_a_product_is_shown_by_its_name_and_its_id_and_its_name_does_nothing() -> None:
+    data = {"product_id": "pdt_1", "status": "active"}
+    names = {("bus_1", "pdt_1"): f"Pro{_ESCAPE}\n\u202e\u2028"}
+    entity = named(the_subscription(active(**data)), names)
+    for shown in (printed(show_objects, [entity]), printed(show_object, entity, "")):
+        (line,) = [line for line in shown.splitlines() if "pdt_1" in line]
+        assert re.search(r"Pro\S*]0;mine.* \(pdt_1\)", line)
+        assert all(one.isprintable() for one in line)
+    unnamed = named(the_subscription(active(**data)), {})
+    assert " pdt_1 " in printed(show_objects, [unnamed])
+
+
+def test_the_products_of_a_payment_are_shown_by_their_names_as_far_as_these_are_known() -> None:
+    cart = [{"product_id": "pdt_1"}, {"product_id": "pdt_2"}]
+    (known,) = of_one(said("payment.succeeded", payment_id="pay_1", product_cart=cart)).entities()
+    entity = named(known.entity, {("bus_1", "pdt_2"): "Team"})
+    assert "pdt_1, Team (pdt_2)" in printed(show_objects, [entity])
+    assert "pdt_1, pdt_2" in printed(show_objects, [known.entity])
 
 
 @pytest.mark.parametrize(
@@ -235,13 +257,13 @@ def customer(**counts: int) -> Customer:
 def lifecycle(built: dict[str, Aggregate], **counts: int) -> Lifecycle:
     entities: dict[str, list[Entity]] = {}
     for known in (known for one in built.values() for known in one.entities()):
-        entities.setdefault(kind_of(known.entity), []).append(known.entity)
+        entities.setdefault(kind_of(known.entity), []).append(named(known.entity, {}))
     entries = sorted(
         (entry for one in built.values() for entry in one.timeline()),
         key=lambda entry: entry.occurred_at or datetime.min.replace(tzinfo=UTC),
     )
     items = [LifecycleEntry(**msgspec.structs.asdict(one), late_s=None) for one in entries]
-    kinds = [kind for kind in KINDS if kind != "payout"]
+    kinds = [kind for kind in KINDS if f"{kind}s" in Lifecycle.__struct_fields__]
     objects = {f"{kind}s": entities.get(kind, []) for kind in kinds}
     told = {
         "customer": customer(**counts),

@@ -324,14 +324,6 @@ def test_a_checkout_that_was_opened_before_the_price_went_up_can_still_be_paid()
     assert at(NOON - CHECKOUT_OPEN - MINUTE).fits is False
 
 
-def test_a_product_that_dodo_lists_nowhere_does_not_fit_once_all_were_read() -> None:
-    charge = Charge(paid(**ONCE))
-    for read_at, fits in ((None, None), (NOON - MINUTE, None), (NOON + MINUTE, False)):
-        assert judge(charge._replace(products_read_at=read_at)).fits is fits
-    told = judge(charge._replace(products_read_at=NOON + MINUTE))
-    assert (told.rule, "pdt_1" in told.reason) == ("product", True)
-
-
 def test_a_payment_that_says_nothing_of_what_it_pays_for_is_not_judged() -> None:
     assert judge(Charge(paid(**PAYMENT))).fits is None
 

@@ -122,7 +122,9 @@ def test_a_route_gives_its_script_what_it_takes(name: str, tmp_path: Path) -> No
     file.write_text(snippet(name), "utf-8")
     (route,) = read_routes(file)
     assert route.path == f"run/p/f/raphus/{name}"
-    bodies = [sample(type_) for type_ in ("subscription.on_hold", "dispute.opened", "payment.succeeded")]
+    bodies = [
+        sample(type_) for type_ in ("subscription.on_hold", "dispute.opened", "payment.succeeded")
+    ]
     (wanted, *_) = [body for body in bodies if route.wants(trigger(body))]
     given = sent(route.transformation, wanted)
     assert set(metadata(name)["schema"]["required"]) <= set(given)
