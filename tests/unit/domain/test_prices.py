@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,11 @@ from hypothesis import strategies as st
 from domain.aggregates.payment import PaymentEntity
 from domain.periods import Period, periods
 from domain.prices import CHECKOUT_OPEN, OBSTACLES, PAY_WHAT_YOU_WANT, Charge, Fit, judge
-from tests.support.histories import NOON, of_one, said
+from domain.stream_id import stream_id
+from simulator.catalogue import GOODS, PLANS
+from simulator.merchant import merchant
+from tests.support.histories import NOON, aggregates, delivery, of_one, said
+from tests.support.projected import UNTIL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -383,3 +388,25 @@ def test_what_is_learned_of_prices_after_a_payment_can_only_excuse_it(
         assert whole.fits is not False
     elif whole.fits is False:
         assert before.fits is False
+
+
+def test_nothing_that_the_simulated_merchant_charges_is_a_false_alarm() -> None:
+    occurrences = merchant(7, customers=60, until=UNTIL)
+    streams = aggregates(delivery(one.body, one.webhook_id) for one in occurrences)
+    prices = {
+        name: [price(cents, id=name, valid_from=UNTIL - 900 * DAY, **kind)]
+        for kind, sold in ((MONTHLY, PLANS), ({}, GOODS))
+        for name, cents in ((one.product_id, one.price_cents) for one in sold)
+    }
+    told: Counter[tuple[bool | None, str | None]] = Counter()
+    for payment in (known.entity for one in streams.values() for known in one.entities()):
+        if not isinstance(payment, PaymentEntity):
+            continue
+        of = "subscription", payment.business_id, payment.subscription_id or ""
+        stream = streams.get(stream_id(*of))
+        terms_ = periods(stream) if stream is not None else []
+        found = judge(Charge(payment, terms_, prices))
+        assert found.fits is not False, found.reason
+        told[found.fits, found.rule] += 1
+    judged = {rule for fits, rule in told if fits}
+    assert judged == {"amount", "cart"}
