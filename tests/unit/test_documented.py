@@ -15,7 +15,6 @@ from api.routes import OPERATIONS
 from api.webhooks.endpoint import PATH as WEBHOOKS
 from cli.parser import parser
 from cli.settings import Settings
-from domain.aggregates.catalogue import KINDS
 from domain.anomalies.catalogue import CODES
 from tests.support.samples import PROJECT
 from workflows.routes.schema import WHERE, readers

@@ -9,12 +9,12 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
+from api.answers.named import NamedSubscription
 from api.http.operations import Operation
 from api.openapi import document
 from api.routes import OPERATIONS
 from cli.commands.docs import section, state_machines
 from domain.aggregates.catalogue import KINDS
-from domain.aggregates.subscription import SubscriptionEntity
 
 DOCUMENT = document(OPERATIONS)
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "state-machines.md"
@@ -77,16 +77,16 @@ def test_what_may_be_withheld_may_be_null_and_says_so() -> None:
 
 
 def test_an_object_is_described_field_by_field() -> None:
-    described = DOCUMENT["components"]["schemas"]["SubscriptionEntity"]
-    assert list(described["properties"]) == list(SubscriptionEntity.__struct_fields__)
+    described = DOCUMENT["components"]["schemas"]["NamedSubscription"]
+    assert list(described["properties"]) == list(NamedSubscription.__struct_fields__)
     assert "\n    " not in described["description"]
 
 
 def test_times_are_described_as_times() -> None:
-    hints = get_type_hints(SubscriptionEntity)
+    hints = get_type_hints(NamedSubscription)
     times = {name for name, hint in hints.items() if hint is datetime or datetime in get_args(hint)}
     assert {"occurred_at", "created_at", "cancelled_at"} <= times
-    described = DOCUMENT["components"]["schemas"]["SubscriptionEntity"]["properties"]
+    described = DOCUMENT["components"]["schemas"]["NamedSubscription"]["properties"]
     for name in times:
         options = described[name].get("anyOf", [described[name]])
         assert {"type": "string", "format": "date-time"} in options
