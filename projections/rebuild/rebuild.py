@@ -71,7 +71,8 @@ def rebuild(
 ) -> Rebuilt:
     """Write read models anew from the log, compare, and unless `check` make the live ones equal.
 
-    What follows from other read models is rebuilt with them, whichever is asked for.
+    What is grouped is rebuilt with what it follows from, whichever of them is asked for; what is
+    derived brings what it follows from.
 
     `progress` is called with the phase, and how much of how much is done. It may raise, to
     cancel: up to its last call nothing has changed.
@@ -108,8 +109,10 @@ def rebuild(
 def _together(models: Sequence[ReadModel]) -> list[ReadModel]:
     asked = {model.table for model in models}
     for model in READ_MODELS:
-        if model.follows and asked & {model.table, *model.follows}:
-            asked |= {model.table, *model.follows}
+        if model.grouped and asked & {model.table, model.grouped.source}:
+            asked |= {model.table, model.grouped.source}
+        if model.derived and model.table in asked:
+            asked |= model.follows
     return [model for model in READ_MODELS if model.table in asked]
 
 

@@ -86,6 +86,7 @@ def test_access_is_told_with_its_reason_its_evidence_and_how_fresh_it_is(server:
             "webhook_id": webhook_id,
             "occurred_at": "2026-05-01T00:00:00Z",
             "product_ids": ["pdt_1"],
+            "product_names": [None],
         }
     ]
     claim = {"kind": "subscription", "id": "sub_1", "key": "customer_id", "webhook_id": webhook_id}
@@ -203,7 +204,8 @@ def test_a_state_says_of_each_product_what_access_says(shop: tuple[Served, list[
         state, whole, *each = everything(server, customer_id)
         answer = ("access", "until", "reason", "rests_on")
         assert state["access"] == {name: whole[name] for name in answer}
-        of_products = [{name: one[name] for name in (*answer, "product_id")} for one in each]
+        named = (*answer, "product_id", "product_name")
+        of_products = [{name: one[name] for name in named} for one in each]
         assert state["products"] == of_products
         told = [{name: one[name] for name in CLAIMANT} for one in state["customers"]]
         assert told == whole["customers"]

@@ -57,14 +57,12 @@ def refunded(minute: int, amount: int, id_: str) -> Delivery:
     return said("refund.succeeded", minute, f"msg_{id_}", **about, amount=amount, currency="USD")
 
 
-NOT_FOUND = Look(
-    kind="subscription",
-    business_id="bus_gone",
-    at=NOON + timedelta(minutes=5),
-    endpoint="GET /subscriptions/{id}",
-    data=None,
-    asked={"subscription_id": "sub_1"},
-)
+RENEWAL: dict[str, Any] = {
+    "subscription_id": "sub_1",
+    "charge_type": "renewal",
+    "includes_usage": False,
+    "settlement_amount": 2_300,
+}
 ON_HOLD_AHEAD = subscribed("updated", 5, status="on_hold")
 LIVES: dict[str, tuple[list[Delivery], int, Delivery | None]] = {
     # What is told, after how many minutes it opens, and what settles it a day later.
@@ -128,6 +126,11 @@ LIVES: dict[str, tuple[list[Delivery], int, Delivery | None]] = {
             currency="USD",
             status="succeeded",
         ),
+    ),
+    "amount_unfit": (
+        [subscribed("active", 0), charged("succeeded", 10, **RENEWAL)],
+        10,
+        refunded(4 * DAY, 400, "ref_1"),
     ),
 }
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 HOSTILE = "Pro\x1b[31m <!channel> =1+1"
 NAMES = {("bus_1", "pdt_1"): "Pro", ("bus_1", "pdt_2"): HOSTILE, ("bus_2", "pdt_1"): "Other"}
-TOLD = {
+TOLD: dict[str, dict[str, Any]] = {
     "subscription.active": {
         "subscription_id": "sub_1",
         "product_id": "pdt_1",
@@ -102,8 +102,9 @@ def look(conninfo: str, names: dict[tuple[str, str], str]) -> None:
 
 def test_objects_name_their_products_one_by_one_in_lists_and_in_the_past(server: Served) -> None:
     at = "2026-05-02T00:00:00Z"
-    for past in ({}, {"as_of": at}):
-        wanted = {
+    no_past: dict[str, str] = {}
+    for past in (no_past, {"as_of": at}):
+        wanted: dict[str, dict[str, Any]] = {
             "subscriptions": {"product_name": "Pro"},
             "payments": {"product_names": [HOSTILE, None]},
             "license_keys": {"product_name": "Pro"},

@@ -101,7 +101,7 @@ def _look(rng: random.Random, minute: int, look_id: str) -> Delivery:
         "pay_what_you_want": rng.random() < 0.1,
         "payment_frequency_interval": ("Month", None)[product],
     }
-    data = {"product_id": f"pdt_{product}", "name": "Pro", "price_detail": price}
+    data: dict[str, Any] = {"product_id": f"pdt_{product}", "name": "Pro", "price_detail": price}
     data["pricing_mode"] = "by_country" if rng.random() < 0.1 else None
     return seen("product", minute, look_id, **data)
 
@@ -151,7 +151,7 @@ def expected(known: Sequence[Aggregate]) -> set[tuple[object, ...]]:
         for one in each.entities()
         if isinstance(one.entity, PaymentEntity)
     }
-    wanted = set()
+    wanted: set[tuple[object, ...]] = set()
     for stream, payment in payments.values():
         charge = Charge(
             payment,

@@ -60,12 +60,12 @@ def active(minute: int = 0, **data: object) -> Delivery:
 def test_a_product_is_shown_by_its_name_and_its_id_and_its_name_does_nothing() -> None:
     data = {"product_id": "pdt_1", "status": "active"}
     names = {("bus_1", "pdt_1"): f"Pro{_ESCAPE}\n\u202e\u2028"}
-    entity = named(the_subscription(active(**data)), names)
+    entity = named(the_subscription(active(0, **data)), names)
     for shown in (printed(show_objects, [entity]), printed(show_object, entity, "")):
         (line,) = [line for line in shown.splitlines() if "pdt_1" in line]
         assert re.search(r"Pro\S*]0;mine.* \(pdt_1\)", line)
         assert all(one.isprintable() for one in line)
-    unnamed = named(the_subscription(active(**data)), {})
+    unnamed = named(the_subscription(active(0, **data)), {})
     assert " pdt_1 " in printed(show_objects, [unnamed])
 
 

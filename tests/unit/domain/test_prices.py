@@ -67,7 +67,7 @@ MONTHLY: dict[str, Any] = {"payment_frequency_count": 1, "payment_frequency_inte
 
 
 def paid(**data: object) -> PaymentEntity:
-    (known,) = of_one(said("payment.succeeded", **data)).entities()
+    (known,) = of_one(said("payment.succeeded", 0, None, **data)).entities()
     assert isinstance(known.entity, PaymentEntity)
     return known.entity
 

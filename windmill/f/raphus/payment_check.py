@@ -41,13 +41,16 @@ def main(
     raphus_replay: int = 0,
 ) -> dict[str, Any]:
     """Check one payment that has succeeded; tell it if it does not fit."""
-    asked = {"code": "amount_unfit", "business_id": state["business_id"]}
+    asked: dict[str, str] = {"code": "amount_unfit", "business_id": state["business_id"]}
     if state["customer_id"]:
         asked["customer_id"] = state["customer_id"]
     asked["min_position"] = str(event["position"])
-    found = pages(raphus_url, raphus_api_key, "/v1/anomalies", **asked)
-    unfit = next((one for items, _ in found for one in items if one["id"] == id), None)
-    if unfit is None:
+    unfit: dict[str, Any] = {}
+    for items, _ in pages(raphus_url, raphus_api_key, "/v1/anomalies", **asked):
+        for one in items:
+            if one["id"] == id:
+                unfit = one
+    if not unfit:
         return {"fits": True, "payment_id": id, "told": False}
     told = False
     if channel:
