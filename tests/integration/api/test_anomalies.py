@@ -189,7 +189,7 @@ def test_an_anomaly_is_open_from_when_it_begins_until_it_is_settled(
     assert found.action == CODES[code].action
     if code != "unreadable":
         assert found.customer_id == "cus_1"
-        assert (found.currency, found.amount in {1_900, 2_300}) == ("USD", True)
+        assert (found.currency, found.amount in {1_900, 2_300, 400}) == ("USD", True)
     if settling is None:
         assert found.until is None
         assert listed(shops, **asked) == [found]

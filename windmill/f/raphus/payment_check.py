@@ -46,8 +46,8 @@ def main(
         asked["customer_id"] = state["customer_id"]
     asked["min_position"] = str(event["position"])
     unfit: dict[str, Any] = {}
-    for items, _ in pages(raphus_url, raphus_api_key, "/v1/anomalies", **asked):
-        for one in items:
+    for page in pages(raphus_url, raphus_api_key, "/v1/anomalies", **asked):
+        for one in page["items"]:
             if one["id"] == id:
                 unfit = one
     if not unfit:
