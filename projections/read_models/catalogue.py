@@ -22,6 +22,8 @@ from projections.read_models.holdings import HOLDINGS
 from projections.read_models.identities import IDENTITIES
 from projections.read_models.joint_anomalies import JOINT_ANOMALIES
 from projections.read_models.periods import PERIODS
+from projections.read_models.recurring import RECURRING
+from projections.read_models.takings import TAKINGS
 from projections.read_models.timeline import TIMELINE
 from projections.read_models.unfit_payments import UNFIT_PAYMENTS
 
@@ -49,7 +51,8 @@ READ_MODELS: Final[tuple[ReadModel, ...]] = (
     JOINT_ANOMALIES,
     IDENTITIES,
     HOLDINGS,
-    UNFIT_PAYMENTS,
+    RECURRING,
+    TAKINGS,
 )
 # Any: the lists are of different entities.
 LISTINGS: Final[dict[str, Listing[Any]]] = {

@@ -1,0 +1,1 @@
+"""What subscriptions and payments earn, by definitions that stand in one table."""

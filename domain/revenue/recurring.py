@@ -1,0 +1,261 @@
+"""When a subscription begins to earn more or less a month, and how that moves its customer's MRR."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from hashlib import blake2s
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from domain.aggregates.subscription import SUBSCRIPTION, counts_as_active
+from domain.periods import periods
+from domain.revenue.price import NOTHING, Recurring, recurring
+from domain.timeline import is_valid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from domain.aggregate import Aggregate
+    from domain.periods import Period
+    from domain.timeline import Folded
+
+Kind: TypeAlias = Literal["new", "expansion", "contraction", "churn", "reactivation"]
+# Source: help.chartmogul.com, "MRR movements" (201244842, 203299912); see docs/revenue.md.
+KINDS: Final[tuple[Kind, ...]] = ("new", "expansion", "contraction", "churn", "reactivation")
+"""The movements of MRR: each change of it is one of these."""
+Uncounted: TypeAlias = Literal["trial", "on_demand", "unpriced", "free"]
+"""Why an active subscription earns nothing; `unpriced` where its price cannot be understood."""
+_BOOK_BYTES: Final = 16
+
+
+class RecurringChange(msgspec.Struct, frozen=True, gc=False):
+    """What a subscription earns from `at` on, and what that changes.
+
+    It stands so until `until`, the next change; None is for good. Amounts are in minor units of
+    `currency`, a month and a year. `book` names the customer's account in one currency, in which
+    movements are told: the customer of a business, or the subscription where none is known.
+
+    Where a subscription goes to another product or book, two changes have one instant: that
+    which `leaves` the old one, and what enters the new one. `monthly_change` is what changes for
+    the product, `total_change` what changes in the book at that instant, told by the last of its
+    changes and 0 in the other. `kind` is how the book moves if nothing else is in it. The other
+    changes are +1, 0 or -1.
+    """
+
+    subscription_id: str
+    business_id: str
+    first_position: int
+    book: str
+    at: datetime
+    leaves: bool
+    until: datetime | None
+    customer_id: str | None
+    currency: str | None
+    product_id: str | None
+    monthly: int
+    yearly: int
+    uncounted: str | None
+    monthly_change: int
+    yearly_change: int
+    total_change: int
+    kind: str | None
+    active_change: int
+    paying_change: int
+    trial_change: int
+    converted: bool
+
+
+class _State(NamedTuple):
+    """What counts of a subscription: where it is told, and what it earns there."""
+
+    customer_id: str | None
+    currency: str | None
+    product_id: str | None
+    earns: Recurring
+    uncounted: Uncounted | None
+
+    @property
+    def place(self) -> tuple[str | None, str | None]:
+        return self.customer_id, self.currency
+
+
+def recurring_changes(aggregate: Aggregate) -> list[RecurringChange]:
+    """Return the changes of what a subscription earns, in order.
+
+    Those up to an instant are what the facts up to it add up to. The end of a grace may lie in
+    the future; a fact that comes before it takes it away.
+    """
+    found: list[RecurringChange] = []
+    for (name, entity_id), folded in aggregate.folded().items():
+        if name == SUBSCRIPTION.name:
+            own = [one for one in periods(aggregate) if one.id == entity_id]
+            found += _changes(own, _paid_from(own, folded))
+    return found
+
+
+def _paid_from(own: Sequence[Period], folded: Folded) -> datetime | None:
+    """Return when a subscription is out of its trial; None while nothing tells that.
+
+    A renewal after the beginning is the charge that ends a trial: docs/dodo.md, section 4. Who
+    was first seen when the trial was over has been charged before.
+    """
+    began, first = folded.facts[0].occurred_at, own[0]
+    if not first.trial_period_days or first.trial_period_days < 0:
+        return began
+    try:
+        if first.created_at + timedelta(days=first.trial_period_days) <= began:
+            return began
+    except OverflowError:
+        pass
+    for fact, entry in zip(folded.facts, folded.entries, strict=True):
+        if fact.word == "renewed" and is_valid(entry) and fact.occurred_at > began:
+            return fact.occurred_at
+    return None
+
+
+def _changes(own: Sequence[Period], paid_from: datetime | None) -> Iterator[RecurringChange]:
+    states: list[tuple[datetime, _State | None]] = []
+    for at, state in _states(own, paid_from):
+        if (states[-1][1] if states else None) != state:
+            states.append((at, state))
+    if not states:
+        return
+    ends = [*(at for at, _ in states[1:]), None]
+    named = own[0].id, own[0].business_id, own[0].first_position
+    before: _State | None = None
+    begun: set[str] = set()
+    for (at, after), until in zip(states, ends, strict=True):
+        yield from _steps(named, (at, until), before, after, begun)
+        before = after
+
+
+def _states(
+    own: Sequence[Period], paid_from: datetime | None
+) -> Iterator[tuple[datetime, _State | None]]:
+    """Give what counts from which instant on; None while the subscription is not active."""
+    for period in own:
+        cuts = {period.valid_from}
+        for cut in (paid_from, period.past_due_ends_at):
+            if cut and period.valid_from < cut and (not period.valid_to or cut < period.valid_to):
+                cuts.add(cut)
+        for at in sorted(cuts):
+            active = counts_as_active(period.status, period.past_due_ends_at, at)
+            in_trial = paid_from is None or at < paid_from
+            yield at, _state(period, in_trial=in_trial) if active else None
+
+
+def _state(period: Period, *, in_trial: bool) -> _State:
+    product_id = period.product_ids[0] if period.product_ids else None
+    earns, uncounted = _earned(period, in_trial=in_trial)
+    return _State(period.customer_id, period.currency, product_id, earns, uncounted)
+
+
+def _earned(period: Period, *, in_trial: bool) -> tuple[Recurring, Uncounted | None]:
+    if in_trial:
+        return NOTHING, "trial"
+    if period.on_demand:
+        return NOTHING, "on_demand"
+    price = recurring(
+        period.amount, period.payment_frequency_count, period.payment_frequency_interval
+    )
+    if price is None or period.currency is None:
+        return NOTHING, "unpriced"
+    return price, None if price.monthly else "free"
+
+
+def _steps(
+    named: tuple[str, str, int],
+    span: tuple[datetime, datetime | None],
+    before: _State | None,
+    after: _State | None,
+    begun: set[str],
+) -> Iterator[RecurringChange]:
+    """Give one change, or two where a product or a book is left for another one."""
+    moves = before and after and before.place != after.place
+    switches = before and after and before.product_id != after.product_id
+    if before is None or after is None or not (moves or switches):
+        yield _step(named, span, (before, after), leaves=after is None, begun=begun)
+    elif moves:
+        yield _step(named, span, (before, None), leaves=True, begun=begun)
+        entered = _step(named, span, (None, after), leaves=False, begun=begun)
+        yield msgspec.structs.replace(entered, converted=_converts(before, after))
+    else:
+        total = after.earns.monthly - before.earns.monthly
+        kind = _kind(before.earns.monthly, after.earns.monthly, book_of(named, after), begun)
+        left = _step(named, span, (before, None), leaves=True, begun=None)
+        yield msgspec.structs.replace(left, total_change=0, kind=kind)
+        entered = _step(named, span, (None, after), leaves=False, begun=None)
+        converted = _converts(before, after)
+        yield msgspec.structs.replace(
+            entered, total_change=total, kind=kind, converted=converted
+        )
+
+
+def _step(
+    named: tuple[str, str, int],
+    span: tuple[datetime, datetime | None],
+    states: tuple[_State | None, _State | None],
+    *,
+    leaves: bool,
+    begun: set[str] | None,
+) -> RecurringChange:
+    subscription_id, business_id, first_position = named
+    before, after = states
+    told = after or before
+    assert told is not None, "a change is one of something"
+    old, new = (NOTHING if one is None else one.earns for one in states)
+    book = book_of(named, told)
+    change = new.monthly - old.monthly
+    return RecurringChange(
+        subscription_id=subscription_id,
+        business_id=business_id,
+        first_position=first_position,
+        book=book,
+        at=span[0],
+        leaves=leaves,
+        until=span[1],
+        customer_id=told.customer_id,
+        currency=told.currency,
+        product_id=told.product_id,
+        monthly=new.monthly,
+        yearly=new.yearly,
+        uncounted=after.uncounted if after else None,
+        monthly_change=change,
+        yearly_change=new.yearly - old.yearly,
+        total_change=change,
+        kind=None if begun is None else _kind(old.monthly, new.monthly, book, begun),
+        active_change=(after is not None) - (before is not None),
+        paying_change=(new.monthly > 0) - (old.monthly > 0),
+        trial_change=_in_trial(after) - _in_trial(before),
+        converted=before is not None and after is not None and _converts(before, after),
+    )
+
+
+def _in_trial(state: _State | None) -> bool:
+    return state is not None and state.uncounted == "trial"
+
+
+def _converts(before: _State, after: _State) -> bool:
+    return _in_trial(before) and not _in_trial(after)
+
+
+def _kind(before: int, after: int, book: str, begun: set[str]) -> Kind | None:
+    """Tell how a book moves; `begun` are those that had something in them, and has it then."""
+    if before == after:
+        return None
+    if before == 0:
+        kind: Kind = "reactivation" if book in begun else "new"
+        begun.add(book)
+        return kind
+    if after == 0:
+        return "churn"
+    return "expansion" if after > before else "contraction"
+
+
+def book_of(named: tuple[str, str, int], state: _State) -> str:
+    """Return the name of the book: 128 bits in hexadecimal, of who pays in which currency."""
+    subscription_id, business_id, _ = named
+    payer = f"c {state.customer_id}" if state.customer_id else f"s {subscription_id}"
+    key = "\0".join((business_id, payer, state.currency or ""))
+    return blake2s(key.encode(), digest_size=_BOOK_BYTES).hexdigest()

@@ -1,0 +1,216 @@
+"""What payments, refunds and disputes bring and take, each from when on it counts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from domain.aggregates.payment import PAYMENT
+from domain.field_readers import INT64_MAX
+from domain.periods import periods
+from domain.revenue.price import rounded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from domain.aggregate import Aggregate
+    from domain.payload import Payload
+    from domain.periods import Period
+    from domain.timeline import Folded
+
+Kind: TypeAlias = Literal[
+    "payment", "failed_payment", "refund", "dispute_opened", "dispute_won", "dispute_lost"
+]
+KINDS: Final[tuple[Kind, ...]] = (
+    "payment",
+    "failed_payment",
+    "refund",
+    "dispute_opened",
+    "dispute_won",
+    "dispute_lost",
+)
+_LOST: Final = ("lost", "accepted")
+"""How a dispute ends in which the customer gets the money: docs/dodo.md, section 4."""
+
+
+class Taking(msgspec.Struct, frozen=True, gc=False):
+    """A payment, a refund, or what a dispute came to, which counts from `at` on.
+
+    `amount` is in minor units of `currency`; of it, `gross` is in the settlement currency, with
+    `tax` in it. Both are null where that is not known; those of a dispute are its payment's share,
+    and follow from that. `net_sign` tells whether gross without tax is brought (1) or taken (-1);
+    0 where no money moves.
+    """
+
+    kind: Kind
+    id: str
+    ordinal: int
+    business_id: str
+    at: datetime
+    customer_id: str | None
+    payment_id: str | None
+    subscription_id: str | None
+    currency: str | None
+    amount: int | None
+    settlement_currency: str | None
+    gross: int | None
+    tax: int | None
+    net_sign: int
+
+
+class _Settled(NamedTuple):
+    """What a payment came to where it is settled."""
+
+    at: datetime
+    currency: str | None
+    amount: int | None
+    settlement_currency: str | None
+    gross: int | None
+    tax: int | None
+
+
+def takings(aggregate: Aggregate) -> list[Taking]:
+    """Return what an aggregate brings and takes, in order.
+
+    What is told up to an instant follows from the facts up to it.
+    """
+    kinds = {kind.name for kind in aggregate.kinds}
+    if "dispute" in kinds:
+        return [one for own in _by_id(aggregate, "dispute") for one in _of_dispute(own)]
+    if "payment" not in kinds:
+        return []
+    found: list[Taking] = []
+    settled: _Settled | None = None
+    for own in _by_id(aggregate, "payment"):
+        folded = aggregate.folded()["payment", own[0].id]
+        told, settled = _of_payment(own, folded)
+        found += told
+    return found + _of_refunds([*_by_id(aggregate, "refund")], settled)
+
+
+def _by_id(aggregate: Aggregate, kind: str) -> Iterator[list[Period]]:
+    own = [one for one in periods(aggregate) if one.kind == kind]
+    for _, group in groupby(own, key=attrgetter("id")):
+        yield [*group]
+
+
+def _of_payment(own: Sequence[Period], folded: Folded) -> tuple[list[Taking], _Settled | None]:
+    told: list[Taking] = []
+    settled: _Settled | None = None
+    kinds: tuple[tuple[str, Kind], ...] = (("failed", "failed_payment"), ("succeeded", "payment"))
+    for status, kind in kinds:
+        began = next((one for one in own if one.status == status), None)
+        if began is None:
+            continue
+        says = _settled(began, folded)
+        if kind == "payment":
+            settled = says
+        if 0 in {says.amount, says.gross}:
+            continue  # charges of nothing: of a trial, or to take another payment method
+        told.append(_taking(kind, began, says, int(kind == "payment")))
+    return told, settled
+
+
+def _settled(period: Period, folded: Folded) -> _Settled:
+    said = _said_by(folded, period.valid_from)
+    names = ("settlement_currency", "settlement_amount", "settlement_tax")
+    currency, gross, tax = (PAYMENT.readers[name](getattr(said, name)) for name in names)
+    is_settled = currency is not None and gross is not None
+    return _Settled(
+        period.valid_from,
+        period.currency,
+        period.amount,
+        currency if is_settled else None,
+        gross if is_settled else None,
+        (tax or 0) if is_settled else None,
+    )
+
+
+def _said_by(folded: Folded, at: datetime) -> Payload:
+    """Return the newest that was said of a thing by an instant at which it was there."""
+    payload = folded.observations[0].payload
+    for fact, _, _, observations in folded.steps():
+        if fact.occurred_at > at:
+            break
+        payload = observations[-1].payload if observations else payload
+    return payload
+
+
+def _of_refunds(refunds: Sequence[Sequence[Period]], settled: _Settled | None) -> list[Taking]:
+    """Share the settled amount out to refunds, so that full ones come to all of it exactly."""
+    began = [one for own in refunds for one in own if one.status == "succeeded"]
+    firsts = {one.id: one for one in reversed(began)}
+    told: list[Taking] = []
+    given_back = gross_back = tax_back = 0
+    for one in sorted(firsts.values(), key=lambda one: (one.valid_from, one.id)):
+        says = _Settled(one.valid_from, one.currency, one.amount, None, None, None)
+        if settled and _is_part(one, settled):
+            assert settled.amount and settled.gross is not None and settled.tax is not None
+            given_back += one.amount or 0
+            gross = rounded(settled.gross * given_back, settled.amount)
+            tax = rounded(settled.tax * given_back, settled.amount)
+            if max(abs(gross), abs(tax)) <= INT64_MAX // 2:
+                says = says._replace(
+                    settlement_currency=settled.settlement_currency,
+                    gross=gross - gross_back,
+                    tax=tax - tax_back,
+                )
+                gross_back, tax_back = gross, tax
+        told.append(_taking("refund", one, says, -1))
+    return told
+
+
+def _is_part(refund: Period, settled: _Settled) -> bool:
+    """Tell whether a refund is a part of what its payment had come to by then."""
+    return (
+        refund.amount is not None
+        and refund.amount >= 0
+        and (refund.currency or settled.currency) == settled.currency
+        and bool(settled.amount and settled.amount > 0)
+        and settled.gross is not None
+        and settled.at <= refund.valid_from
+    )
+
+
+def _of_dispute(own: Sequence[Period]) -> Iterator[Taking]:
+    """Tell when it is opened for the first time, and each time it takes or brings the money."""
+    lost = opened = False
+    before: str | None = None
+    ordinal = 0
+    for one in own:
+        kind: Kind | None = None
+        sign = 0
+        if one.status in _LOST and not lost:
+            kind, sign, lost = "dispute_lost", -1, True
+        elif one.status == "won" and before != "won":
+            kind, sign, lost = "dispute_won", int(lost), False
+        elif one.status in {"opened", "challenged"} and not opened:
+            kind, opened = "dispute_opened", True
+        before = one.status
+        if kind is not None:
+            says = _Settled(one.valid_from, one.currency, one.amount, None, None, None)
+            yield msgspec.structs.replace(_taking(kind, one, says, sign), ordinal=ordinal)
+            ordinal += 1
+
+
+def _taking(kind: Kind, period: Period, says: _Settled, net_sign: int) -> Taking:
+    return Taking(
+        kind=kind,
+        id=period.id,
+        ordinal=0,
+        business_id=period.business_id,
+        at=says.at,
+        customer_id=period.customer_id,
+        payment_id=period.id if period.kind == "payment" else period.payment_id,
+        subscription_id=period.subscription_id,
+        currency=says.currency,
+        amount=says.amount,
+        settlement_currency=says.settlement_currency,
+        gross=says.gross,
+        tax=says.tax,
+        net_sign=net_sign,
+    )
