@@ -21,6 +21,7 @@ from api.resources.events import GET_EVENT, LIST_EVENTS
 from api.resources.health import HEALTHZ, METRICS, READYZ
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
 from api.resources.objects import OBJECTS
+from api.resources.revenue import OPERATIONS as REVENUE
 from api.resources.state import GET_CUSTOMER_STATE, GET_EXTERNAL_STATE
 from api.resources.timelines import LIST_REFUSALS
 from api.resources.workflows import OPERATIONS as WINDMILL
@@ -53,6 +54,7 @@ OPERATIONS: Final[tuple[Operation[Services, Any, object], ...]] = (
     LIST_EVENTS,
     GET_EVENT,
     LIST_ERASURES,
+    *REVENUE,
     *WINDMILL,
     HEALTHZ,
     READYZ,

@@ -1,4 +1,4 @@
-"""When a subscription begins to earn more or less a month, and how that moves its customer's MRR."""
+"""When a subscription begins to earn more or less a month, and how its customer's MRR moves."""
 
 from __future__ import annotations
 
@@ -187,9 +187,7 @@ def _steps(
         yield msgspec.structs.replace(left, total_change=0, kind=kind)
         entered = _step(named, span, (None, after), leaves=False, begun=None)
         converted = _converts(before, after)
-        yield msgspec.structs.replace(
-            entered, total_change=total, kind=kind, converted=converted
-        )
+        yield msgspec.structs.replace(entered, total_change=total, kind=kind, converted=converted)
 
 
 def _step(

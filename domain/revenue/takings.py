@@ -149,10 +149,10 @@ def _of_refunds(refunds: Sequence[Sequence[Period]], settled: _Settled | None) -
     for one in sorted(firsts.values(), key=lambda one: (one.valid_from, one.id)):
         says = _Settled(one.valid_from, one.currency, one.amount, None, None, None)
         if settled and _is_part(one, settled):
-            assert settled.amount and settled.gross is not None and settled.tax is not None
             given_back += one.amount or 0
-            gross = rounded(settled.gross * given_back, settled.amount)
-            tax = rounded(settled.tax * given_back, settled.amount)
+            whole = settled.amount or 1
+            gross = rounded((settled.gross or 0) * given_back, whole)
+            tax = rounded((settled.tax or 0) * given_back, whole)
             if max(abs(gross), abs(tax)) <= INT64_MAX // 2:
                 says = says._replace(
                     settlement_currency=settled.settlement_currency,

@@ -1,0 +1,270 @@
+"""MRR by period, the movements that it is made of, and the subscriptions that it stands on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from api.answers.revenue import (
+    EarningSubscription,
+    ListedMovement,
+    MrrPeriod,
+    MrrReport,
+)
+from api.http.cursors import Cursor
+from api.http.errors import ApiError, InvalidParameterError
+from api.http.operations import Operation
+from api.http.pagination import Item, Page, page
+from api.http.parameters import Text, one_of
+from api.http.questions import LIMIT_DEFAULT, Limit
+from api.queries.time_travel import then_of
+from api.resources.revenue_query import (
+    CELLS_MAX,
+    Day,
+    Narrowed,
+    RangeQuery,
+    businesses,
+    last_instant,
+    link,
+)
+from domain.revenue.definitions import MRR
+from domain.revenue.mrr import MadeOf, MrrFigures, figures
+from domain.revenue.recurring import KINDS, Kind
+from projections.listing import Moment, StorableText
+from projections.read_models import mrr
+from projections.read_models.mrr import Asked
+
+if TYPE_CHECKING:
+    from api.queries.read_side import ReadSide
+    from domain.revenue.calendar import Span
+    from postgres.statement import Row
+
+By: TypeAlias = Literal["currency", "product"]
+Counts: TypeAlias = Literal["paying", "trial", "active"]
+_PRODUCT: Final = Meta(description="Only of this product.")
+_BY: Final = "By currency, or by product within it."
+
+
+class MrrQuery(RangeQuery, frozen=True, kw_only=True):
+    """Asks for MRR by period."""
+
+    by: Annotated[By, one_of(("currency", "product")), Meta(description=_BY)] = "currency"
+    product_id: Annotated[Text | None, _PRODUCT] = None
+
+
+def asked_by(
+    read_side: ReadSide, query: Narrowed, at: datetime, *, product_id: str | None, by: str
+) -> Asked:
+    """Return which changes are asked about."""
+    return Asked(
+        at=at,
+        business_ids=businesses(read_side, query),
+        currency=query.currency,
+        product_id=product_id,
+        by_product=by == "product" or product_id is not None,
+    )
+
+
+async def _mrr(read_side: ReadSide, query: MrrQuery) -> MrrReport:
+    at = query.at
+    spans = query.spans(at)
+    asked = asked_by(read_side, query, at, product_id=query.product_id, by=query.by)
+    statement = mrr.sums(asked, [span.begin for span in spans], spans[-1].end)
+    known = (await then_of(read_side, query)).known_position
+    sums = [mrr.read_sums(row) for row in await read_side.snapshots.rows(statement, known)]
+    series = len({(one.currency, one.product_id) for one in sums})
+    if series * len(spans) > CELLS_MAX:
+        told = f"{series} series of {len(spans)} periods are too many: ask for fewer periods"
+        raise ApiError(400, "too_much", f"{told}, one currency, or one product")
+    return MrrReport(
+        at=at,
+        period=query.period,
+        by=query.by,
+        conversion=None,
+        periods=[
+            MrrPeriod(
+                span.first,
+                span.last,
+                span.end <= at,
+                [_linked(one, span, query, at) for one in own],
+            )
+            for span, own in zip(spans, figures(sums, len(spans)), strict=True)
+        ],
+        definitions=dict(MRR),
+    )
+
+
+def _linked(one: MrrFigures, span: Span, query: MrrQuery, at: datetime) -> MrrFigures:
+    """Say where figures lead."""
+    of_which = {
+        "currency": one.currency,
+        "product_id": one.product_id or query.product_id,
+        "business_id": query.business_id,
+    }
+    made_of = MadeOf(
+        end=link(
+            "/v1/revenue/subscriptions",
+            as_of=last_instant(span, at),
+            known_at=query.known_at,
+            **of_which,
+        ),
+        movements=link(
+            "/v1/revenue/movements",
+            start=span.first,
+            end=span.last,
+            by=query.by if query.by == "product" else None,
+            as_of=query.as_of,
+            known_at=query.known_at,
+            **of_which,
+        ),
+    )
+    return msgspec.structs.replace(one, made_of=made_of)
+
+
+GET_MRR: Final = Operation["ReadSide", MrrQuery, MrrReport](
+    path="/v1/revenue/mrr",
+    name="get_mrr",
+    summary="Tell MRR by month, week or day: what moved it, ARR, customers, churn, averages.",
+    handle=_mrr,
+    takes=MrrQuery,
+    answers=MrrReport,
+)
+
+_AfterMovement: TypeAlias = tuple[Moment, StorableText, StorableText]
+_MOVEMENT_CURSOR: Final = Cursor("revenue movements", _AfterMovement)
+
+
+class MovementsQuery(Narrowed, frozen=True, kw_only=True):
+    """Asks for the movements of a range of days."""
+
+    start: Annotated[Day | None, Meta(description="From this day on. By default that of end.")] = (
+        None
+    )
+    end: Annotated[
+        Day | None, Meta(description="Up to this day, in UTC. By default that of as_of, or today.")
+    ] = None
+    kind: Annotated[Kind | None, one_of(KINDS), Meta(description="Only of this kind.")] = None
+    by: Annotated[By, one_of(("currency", "product")), Meta(description=_BY)] = "currency"
+    product_id: Annotated[Text | None, _PRODUCT] = None
+    limit: Limit = LIMIT_DEFAULT
+    cursor: Annotated[_AfterMovement | None, _MOVEMENT_CURSOR.meta] = None
+
+
+async def _movements(read_side: ReadSide, query: MovementsQuery) -> Page[ListedMovement]:
+    at = query.at
+    span = range_of(query, at, query.start, query.end)
+    asked = asked_by(read_side, query, at, product_id=query.product_id, by=query.by)
+    statement = mrr.movements(asked, span, query.kind, query.cursor, query.limit + 1)
+    known = (await then_of(read_side, query)).known_position
+    rows = await read_side.snapshots.rows(statement, known)
+    return page(rows, query.limit, _read_movement, _MOVEMENT_CURSOR)
+
+
+def range_of(
+    query: Narrowed, at: datetime, start: object, end: object
+) -> tuple[datetime, datetime]:
+    """Return the first instant of a range of days, and the first behind it.
+
+    Raises:
+        InvalidParameterError: it is no range.
+    """
+    days = RangeQuery(as_of=query.as_of, period="day", start=start, end=end)  # type: ignore[arg-type]
+    last = days.end or at.date()
+    first = days.start or last
+    if first > last:
+        raise InvalidParameterError("start", "must not lie behind end")
+    begin = datetime(first.year, first.month, first.day, tzinfo=UTC)
+    return begin, datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1)
+
+
+def _read_movement(row: Row) -> Item[_AfterMovement, ListedMovement]:
+    one = mrr.Movement(*row)  # type: ignore[arg-type]  # as it is selected
+    return Item(
+        (one.at, one.book, one.product_id or ""),
+        ListedMovement(
+            at=one.at,
+            kind=one.kind,
+            amount=int(one.change),
+            currency=one.currency,
+            product_id=one.product_id,
+            business_id=one.business_id,
+            customer_id=one.customer_id,
+            subscription_ids=one.subscription_ids,
+        ),
+    )
+
+
+LIST_MOVEMENTS: Final = Operation["ReadSide", MovementsQuery, Page[ListedMovement]](
+    path="/v1/revenue/movements",
+    name="list_revenue_movements",
+    summary="List the movements that figures of MRR are made of, in the order they occurred.",
+    handle=_movements,
+    takes=MovementsQuery,
+    answers=Page[ListedMovement],
+)
+
+_STANDING_CURSOR: Final = Cursor("revenue subscriptions", int)
+
+
+class EarningQuery(Narrowed, frozen=True, kw_only=True):
+    """Asks for what MRR stands on at an instant."""
+
+    counts: Annotated[
+        Counts,
+        one_of(("paying", "trial", "active")),
+        Meta(description="Those with MRR, those in their trial, or all that are active."),
+    ] = "paying"
+    product_id: Annotated[Text | None, _PRODUCT] = None
+    cohort_start: Annotated[
+        Day | None, Meta(description="Only of customers who began on this day or later.")
+    ] = None
+    cohort_end: Annotated[
+        Day | None, Meta(description="Only of customers who began on this day or earlier.")
+    ] = None
+    limit: Limit = LIMIT_DEFAULT
+    cursor: Annotated[int | None, _STANDING_CURSOR.meta] = None
+
+
+async def _earning(read_side: ReadSide, query: EarningQuery) -> Page[EarningSubscription]:
+    at = query.at
+    asked = asked_by(read_side, query, at, product_id=query.product_id, by="currency")
+    begun = None
+    if query.cohort_start is not None or query.cohort_end is not None:
+        begun = range_of(query, at, query.cohort_start or query.cohort_end, query.cohort_end)
+    statement = mrr.standing(asked, query.counts, begun, query.cursor, query.limit + 1)
+    known = (await then_of(read_side, query)).known_position
+    rows = await read_side.snapshots.rows(statement, known)
+    return page(rows, query.limit, _read_earning, _STANDING_CURSOR)
+
+
+def _read_earning(row: Row) -> Item[int, EarningSubscription]:
+    one = mrr.Stands(*row)  # type: ignore[arg-type]  # as it is selected
+    return Item(
+        one.first_position,
+        EarningSubscription(
+            subscription_id=one.subscription_id,
+            business_id=one.business_id,
+            customer_id=one.customer_id,
+            product_id=one.product_id,
+            currency=one.currency,
+            mrr=int(one.monthly),
+            arr=int(one.yearly),
+            uncounted=one.uncounted,
+            since=one.since,
+        ),
+    )
+
+
+LIST_EARNING: Final = Operation["ReadSide", EarningQuery, Page[EarningSubscription]](
+    path="/v1/revenue/subscriptions",
+    name="list_revenue_subscriptions",
+    summary="List the subscriptions that MRR stands on at an instant, the last to appear first.",
+    handle=_earning,
+    takes=EarningQuery,
+    answers=Page[EarningSubscription],
+)
+
+OPERATIONS: Final = (GET_MRR, LIST_MOVEMENTS, LIST_EARNING)

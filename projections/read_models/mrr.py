@@ -1,0 +1,298 @@
+"""What is asked of recurring changes: sums by period, movements, what stands, cohorts, trials.
+
+A book moves as its one subscription says by itself. Only where more than one is told in a book
+are its changes added up anew, in the order in which they occurred: few books, of many.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from domain.revenue.mrr import Sums
+from postgres.statement import Statement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from decimal import Decimal
+
+
+class Asked(NamedTuple):
+    """Which changes are asked about: those by the instant `at`, of what is given.
+
+    `business_ids` must all be the change's. Where `rates` are given, each a factor by currency
+    into minor units of `into`, a customer has one book for all of these.
+    """
+
+    at: datetime
+    business_ids: tuple[str, ...] = ()
+    currency: str | None = None
+    product_id: str | None = None
+    by_product: bool = False
+    into: str | None = None
+    rates: Mapping[str, Decimal] | None = None
+
+
+_CONVERTED: Final = """(
+    SELECT subscription_id, business_id, first_position, at, leaves, until, customer_id,
+        product_id, uncounted, active_change, trial_change,
+        CASE WHEN rate IS NULL THEN currency ELSE %(into)s::text END AS currency,
+        concat_ws(chr(1), business_id, coalesce('c' || customer_id, 's' || subscription_id),
+            CASE WHEN rate IS NULL THEN currency END) AS book,
+        new_monthly AS monthly, new_yearly AS yearly,
+        new_monthly - old_monthly AS monthly_change, new_yearly - old_yearly AS yearly_change,
+        new_monthly - old_monthly AS total_change,
+        sign(new_monthly)::int - sign(old_monthly)::int AS paying_change,
+        CASE WHEN new_monthly > old_monthly THEN 'new' END AS kind
+    FROM (
+        SELECT own.*, rate, round(monthly * coalesce(rate, 1)) AS new_monthly,
+            round((monthly - monthly_change) * coalesce(rate, 1)) AS old_monthly,
+            round(yearly * coalesce(rate, 1)) AS new_yearly,
+            round((yearly - yearly_change) * coalesce(rate, 1)) AS old_yearly
+        FROM recurring AS own
+        LEFT JOIN unnest(%(currencies)s::text[], %(rates)s::numeric[]) AS x (of_currency, rate)
+            ON x.of_currency = own.currency
+    ) AS converted
+)"""
+_SEVERAL: Final = """
+    several AS MATERIALIZED (
+        SELECT r.book FROM {source} AS r WHERE r.kind = 'new' AND {told}
+        GROUP BY r.book HAVING count(*) > {alone}
+    ), together AS (
+        SELECT r.book, r.business_id, r.currency, {product} AS product_id, r.at,
+            sum(r.monthly_change) AS change, max(r.customer_id) AS customer_id,
+            array_agg(DISTINCT r.subscription_id) AS subscription_ids
+        FROM {source} AS r WHERE r.book IN (TABLE several) AND {told}
+        GROUP BY 1, 2, 3, 4, 5
+    ), stood AS (
+        SELECT together.*, sum(change) OVER (PARTITION BY book, at) AS total_change,
+            sum(change) OVER (PARTITION BY book ORDER BY at) AS total,
+            sum(change) OVER (PARTITION BY book, product_id ORDER BY at) AS part,
+            min(at) FILTER (WHERE change > 0) OVER (PARTITION BY book) AS first_at
+        FROM together
+    ), moved AS (
+        SELECT stood.*, CASE
+            WHEN change = 0 THEN NULL
+            WHEN total = total_change AND at = first_at THEN 'new'
+            WHEN total = total_change THEN 'reactivation'
+            WHEN total = 0 THEN 'churn'
+            WHEN change > 0 THEN 'expansion'
+            ELSE 'contraction' END AS kind
+        FROM stood
+    )
+"""
+_ALONE_KIND: Final = "r.kind"
+_ALONE_KIND_OF_PRODUCT: Final = """
+    CASE WHEN r.kind IN ('new', 'churn', 'reactivation') THEN r.kind
+        WHEN r.monthly_change > 0 THEN 'expansion' WHEN r.monthly_change < 0 THEN 'contraction' END
+"""
+_SUMS: Final = """
+    WITH {several}
+    SELECT r.currency, {product}, width_bucket(r.at, %(begins)s::timestamptz[]) AS span,
+        CASE WHEN r.book IN (TABLE several) THEN 'several' ELSE {kind} END AS label,
+        sum(r.{change}), sum(r.yearly_change), count(*) FILTER (WHERE r.{change} <> 0),
+        sum(r.paying_change), sum(r.paying_change), sum(r.active_change), sum(r.trial_change)
+    FROM {source} AS r WHERE {told}{of_product}
+    GROUP BY 1, 2, 3, 4
+    UNION ALL
+    SELECT r.currency, r.product_id, width_bucket(r.at, %(begins)s::timestamptz[]), r.kind,
+        sum(r.change), 0, count(*),
+        sum((r.part > 0)::int - (r.part - r.change > 0)::int), 0, 0, 0
+    FROM moved AS r WHERE r.kind IS NOT NULL{of_product}
+    GROUP BY 1, 2, 3, 4
+"""
+_MOVES: Final = """
+    moves AS (
+        SELECT r.book::text AS book, r.business_id, r.customer_id,
+            ARRAY[r.subscription_id] AS subscription_ids,
+            r.currency, {product} AS product_id, r.at, r.{change} AS change, {kind} AS kind
+        FROM {source} AS r
+        WHERE {told}{within} AND r.{change} <> 0 AND r.book NOT IN (TABLE several){of_product}
+        UNION ALL
+        SELECT r.book::text, r.business_id, r.customer_id, r.subscription_ids,
+            r.currency, r.product_id, r.at, r.change, r.kind
+        FROM moved AS r WHERE r.kind IS NOT NULL{within}{of_product}
+    )
+"""
+
+
+def sums(asked: Asked, begins: Sequence[datetime], end: datetime) -> Statement:
+    """Select what changed by currency, product, period and kind of movement.
+
+    The periods begin at `begins`, in order, and the last ends at `end`.
+    """
+    parts, values = _parts(asked, end)
+    return Statement(
+        _SUMS.format(several=_SEVERAL.format(**parts), **parts), {**values, "begins": [*begins]}
+    )
+
+
+def read_sums(row: Sequence[Any]) -> Sums:
+    """Read a row of `sums`."""
+    currency, product_id, span, kind, *numbers = row
+    monthly, yearly, movements, customers, paying, active, trials = map(int, numbers)
+    if kind == "several":
+        kind, customers = None, 0
+    return Sums(
+        currency,
+        product_id,
+        span,
+        kind,
+        monthly,
+        yearly,
+        movements,
+        customers,
+        paying,
+        active,
+        trials,
+    )
+
+
+class Movement(NamedTuple):
+    """A movement of a book, as it is selected."""
+
+    at: datetime
+    book: str
+    product_id: str | None
+    business_id: str
+    customer_id: str | None
+    subscription_ids: list[str]
+    currency: str | None
+    change: Decimal
+    kind: str
+
+
+def movements(
+    asked: Asked,
+    span: tuple[datetime, datetime],
+    kind: str | None,
+    after: tuple[datetime, str, str] | None,
+    limit: int,
+) -> Statement:
+    """Select the movements from an instant up to, but not at, another, in order, behind `after`."""
+    parts, values = _parts(asked, span[1], within=" AND r.at >= %(begin)s")
+    # Rows of a leave and an entry in one product cannot have one instant, so the order is total.
+    select = """
+        WITH {several}, {moves}
+        SELECT at, book, product_id, business_id, customer_id, subscription_ids, currency, change,
+            kind
+        FROM moves
+        WHERE (kind = %(kind)s OR %(kind)s::text IS NULL) AND (%(after_at)s::timestamptz IS NULL
+            OR (at, book COLLATE "C", coalesce(product_id, '') COLLATE "C")
+                > (%(after_at)s, %(after_book)s, %(after)s))
+        ORDER BY at, book COLLATE "C", coalesce(product_id, '') COLLATE "C" LIMIT %(limit)s
+    """
+    at, book, product_id = after or (None, None, None)
+    values |= {"begin": span[0], "kind": kind, "limit": limit}
+    values |= {"after_at": at, "after_book": book, "after": product_id}
+    return Statement(
+        select.format(several=_SEVERAL.format(**parts), moves=_MOVES.format(**parts)), values
+    )
+
+
+def cohorts(asked: Asked, begins: Sequence[datetime], end: datetime) -> Statement:
+    """Select by currency and the period in which customers began what moved in which period."""
+    parts, values = _parts(asked, end)
+    select = """
+        WITH {several}, {moves}, begun AS (
+            SELECT book, min(at) AS first_at FROM moves WHERE kind = 'new' GROUP BY book
+        )
+        SELECT m.currency, width_bucket(b.first_at, %(begins)s::timestamptz[]),
+            width_bucket(m.at, %(begins)s::timestamptz[]), sum(m.change),
+            sum(CASE WHEN m.kind IN ('new', 'reactivation') THEN 1 WHEN m.kind = 'churn' THEN -1
+                ELSE 0 END)
+        FROM moves AS m JOIN begun AS b ON b.book = m.book
+        WHERE b.first_at >= (%(begins)s::timestamptz[])[1]
+        GROUP BY 1, 2, 3
+    """
+    return Statement(
+        select.format(several=_SEVERAL.format(**parts), moves=_MOVES.format(**parts)),
+        {**values, "begins": [*begins]},
+    )
+
+
+class Stands(NamedTuple):
+    """What a subscription stands at, as it is selected."""
+
+    first_position: int
+    subscription_id: str
+    business_id: str
+    customer_id: str | None
+    product_id: str | None
+    currency: str | None
+    monthly: Decimal
+    yearly: Decimal
+    uncounted: str | None
+    since: datetime
+
+
+def standing(
+    asked: Asked,
+    counts: str,
+    begun: tuple[datetime, datetime] | None,
+    before: int | None,
+    limit: int,
+) -> Statement:
+    """Select what active subscriptions earn at the instant, the last to appear first.
+
+    `counts` is `paying`, `trial` or `active`. With `begun`, only of customers whose book began from
+    the one instant up to, but not at, the other.
+    """
+    parts, values = _parts(asked, None)
+    which = {
+        "paying": "r.monthly > 0",
+        "trial": "r.uncounted = 'trial'",
+        "active": "(r.monthly > 0 OR r.uncounted IS NOT NULL)",
+    }[counts]
+    of_cohort = """ AND (
+        SELECT min(f.at) FROM {source} AS f
+        WHERE f.book = r.book AND f.kind = 'new' AND f.at <= %(at)s
+    ) BETWEEN %(begun_from)s AND %(begun_to)s - interval '1 microsecond'"""
+    select = """
+        SELECT r.first_position, r.subscription_id, r.business_id, r.customer_id, r.product_id,
+            r.currency, r.monthly, r.yearly, r.uncounted, r.at
+        FROM {source} AS r
+        WHERE {told} AND (r.until > %(at)s OR r.until IS NULL) AND NOT r.leaves
+            AND {which}{of_product}{of_cohort}
+            AND (r.first_position < %(before)s OR %(before)s::bigint IS NULL)
+        ORDER BY r.first_position DESC LIMIT %(limit)s
+    """
+    parts["which"] = which
+    parts["of_cohort"] = of_cohort.format(**parts) if begun else ""
+    begun_from, begun_to = begun or (None, None)
+    values |= {"begun_from": begun_from, "begun_to": begun_to, "before": before, "limit": limit}
+    return Statement(select.format(**parts), values)
+
+
+def _parts(
+    asked: Asked, end: datetime | None, *, within: str = ""
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return what the statements are put together from, and the values that they name."""
+    converts = asked.rates is not None
+    product = "r.product_id" if asked.by_product else "NULL::text"
+    told = "r.at <= %(at)s" + (" AND r.at < %(end)s" if end else "")
+    told += "".join(
+        f" AND r.business_id = %(business_{number})s" for number in range(len(asked.business_ids))
+    )
+    told += " AND r.currency = %(currency)s" if asked.currency else ""
+    parts = {
+        "source": _CONVERTED if converts else "recurring",
+        "alone": "0" if converts else "1",
+        "told": told,
+        "within": within,
+        "product": product,
+        "kind": _ALONE_KIND_OF_PRODUCT if asked.by_product else _ALONE_KIND,
+        "change": "monthly_change" if asked.by_product else "total_change",
+        "of_product": " AND r.product_id = %(product_id)s" if asked.product_id else "",
+    }
+    values: dict[str, Any] = {
+        "at": asked.at,
+        "end": end,
+        "currency": asked.currency,
+        "product_id": asked.product_id,
+        "into": asked.into,
+        "currencies": [*(asked.rates or {})],
+        "rates": [*(asked.rates or {}).values()],
+        **{f"business_{number}": one for number, one in enumerate(asked.business_ids)},
+    }
+    return parts, values
