@@ -21,7 +21,10 @@ from api.resources.events import GET_EVENT, LIST_EVENTS
 from api.resources.health import HEALTHZ, METRICS, READYZ
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
 from api.resources.objects import OBJECTS
-from api.resources.revenue import OPERATIONS as REVENUE
+from api.resources.revenue import GET_MRR, LIST_EARNING, LIST_MOVEMENTS
+from api.resources.revenue_cohorts import GET_COHORTS
+from api.resources.revenue_payments import GET_NET, LIST_TAKINGS
+from api.resources.revenue_trials import GET_TRIALS, LIST_TRIALS
 from api.resources.state import GET_CUSTOMER_STATE, GET_EXTERNAL_STATE
 from api.resources.timelines import LIST_REFUSALS
 from api.resources.workflows import OPERATIONS as WINDMILL
@@ -54,7 +57,14 @@ OPERATIONS: Final[tuple[Operation[Services, Any, object], ...]] = (
     LIST_EVENTS,
     GET_EVENT,
     LIST_ERASURES,
-    *REVENUE,
+    GET_MRR,
+    LIST_MOVEMENTS,
+    LIST_EARNING,
+    GET_COHORTS,
+    GET_TRIALS,
+    LIST_TRIALS,
+    GET_NET,
+    LIST_TAKINGS,
     *WINDMILL,
     HEALTHZ,
     READYZ,

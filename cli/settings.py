@@ -13,6 +13,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from api.queries.policy_file import PolicyFile
+from api.queries.rates_file import RatesFile
 from api.queries.read_side import Rules
 from api.webhooks.verifier import Verifier
 from dodo.connection import LOOPBACK
@@ -149,7 +150,8 @@ class Settings:
     def rules(self) -> Rules:
         """Return what the merchant decides; routes and policy follow their files."""
         policy = PolicyFile(self.policy, required=self.policy_named)
-        return Rules(self.windmill.routes_file(), policy, self.external_id_keys)
+        rates = RatesFile(self.policy)
+        return Rules(self.windmill.routes_file(), policy, self.external_id_keys, rates)
 
     def asked_of_dodo(self) -> DodoSettings:
         """Return how Dodo's API is asked.

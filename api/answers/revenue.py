@@ -6,7 +6,9 @@ from datetime import date, datetime
 
 import msgspec
 
+from domain.revenue.cohorts import Retained
 from domain.revenue.mrr import MrrFigures
+from domain.revenue.net import NetFigures
 
 
 class Conversion(msgspec.Struct, frozen=True):
@@ -71,3 +73,110 @@ class EarningSubscription(msgspec.Struct, frozen=True):
     arr: int
     uncounted: str | None
     since: datetime
+
+
+class Cohort(msgspec.Struct, frozen=True):
+    """The customers who began in one period, in one currency, and what is left of them."""
+
+    start: date
+    end: date
+    currency: str | None
+    customers: int
+    mrr: int
+    retained: list[Retained]
+
+
+class CohortReport(msgspec.Struct, frozen=True):
+    """Retention by cohort, as of `at`: rows of a heat map."""
+
+    at: datetime
+    period: str
+    conversion: Conversion | None
+    cohorts: list[Cohort]
+    definitions: dict[str, str]
+
+
+class TrialFigures(msgspec.Struct, frozen=True):
+    """What became of the trials that began in one period; `made_of` lists them."""
+
+    currency: str | None
+    product_id: str | None
+    started: int
+    converted: int
+    ended: int
+    running: int
+    conversion_rate: float | None
+    made_of: str
+
+
+class TrialPeriod(msgspec.Struct, frozen=True):
+    """The trials that began in one day, week or month; `complete` once it has ended."""
+
+    start: date
+    end: date
+    complete: bool
+    figures: list[TrialFigures]
+
+
+class TrialReport(msgspec.Struct, frozen=True):
+    """Trials by the period in which they began, as of `at`."""
+
+    at: datetime
+    period: str
+    by: str
+    periods: list[TrialPeriod]
+    definitions: dict[str, str]
+
+
+class ListedTrial(msgspec.Struct, frozen=True):
+    """A subscription's trial; `ended_at` is when it was charged, or ended otherwise."""
+
+    subscription_id: str
+    business_id: str
+    customer_id: str | None
+    currency: str | None
+    product_id: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str
+
+
+class NetPeriod(msgspec.Struct, frozen=True):
+    """What payments brought in one day, week or month; `complete` once it has ended."""
+
+    start: date
+    end: date
+    complete: bool
+    figures: list[NetFigures]
+
+
+class NetReport(msgspec.Struct, frozen=True):
+    """What payments brought by period, as of `at`."""
+
+    at: datetime
+    period: str
+    periods: list[NetPeriod]
+    definitions: dict[str, str]
+
+
+class ListedTaking(msgspec.Struct, frozen=True):
+    """A payment, a failure, a refund, or what a dispute came to, and from when on it counts.
+
+    `amount` is in minor units of `currency`; `gross`, with `tax` in it, of `settlement_currency`,
+    null where that is not known; `net` is what it adds to net revenue.
+    """
+
+    at: datetime
+    kind: str
+    id: str
+    business_id: str
+    customer_id: str | None
+    payment_id: str | None
+    subscription_id: str | None
+    currency: str | None
+    amount: int | None
+    settlement_currency: str | None
+    gross: int | None
+    tax: int | None
+    net: int | None
+    recovered: bool

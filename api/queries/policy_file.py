@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 TABLE: Final = "access"
+RATES: Final = "rates"
+"""A table of the same file, which is read elsewhere."""
 PROBLEM_CHARS_MAX: Final = 500
 _READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     **dict.fromkeys(STATUSES, read_rule),
@@ -71,33 +73,38 @@ def read_policy(path: Path, content: bytes) -> Policy:
         text = decoded(content)
         tables = parsed(text)
     except TextError as error:
-        _wrong(path, error.line, str(error))
+        wrong(path, error.line, str(error))
     for name in tables:
-        if name != TABLE:
-            line = _line(text, rf"[\[\s]*[\"']?{re.escape(name)}")
-            _wrong(path, line, f"unknown key {name!r}; expected is [{TABLE}]")
+        if name not in {TABLE, RATES}:
+            line = line_of(text, rf"[\[\s]*[\"']?{re.escape(name)}")
+            wrong(path, line, f"unknown key {name!r}; expected is [{TABLE}] or [{RATES}]")
     declared = tables.get(TABLE, {})
     if not isinstance(declared, dict):
-        _wrong(path, _line(text, TABLE), f"{TABLE} must be a table: [{TABLE}]")
+        wrong(path, line_of(text, TABLE), f"{TABLE} must be a table: [{TABLE}]")
     rules: dict[str, Any] = {key: _read(path, text, key, declared[key]) for key in declared}
     return Policy(**rules)
 
 
 def _read(path: Path, text: str, key: str, value: object) -> object:
-    line = _line(text, rf"(?:{TABLE}\s*\.\s*)?[\"']?{re.escape(key)}[\"']?\s*=")
+    line = line_of(text, rf"(?:{TABLE}\s*\.\s*)?[\"']?{re.escape(key)}[\"']?\s*=")
     if key not in _READERS:
-        _wrong(path, line, f"unknown key {key!r}; expected are {', '.join(KEYS)}")
+        wrong(path, line, f"unknown key {key!r}; expected are {', '.join(KEYS)}")
     try:
         return _READERS[key](value)
     except ValueError as error:
-        _wrong(path, line, f"{key} {error}")
+        wrong(path, line, f"{key} {error}")
 
 
-def _line(text: str, beginning: str) -> int:
+def line_of(text: str, beginning: str) -> int:
     """Return the line that begins so: by its looks, since the parser does not tell."""
     found = re.search(rf"^[ \t]*{beginning}", text, re.MULTILINE)
     return text.count("\n", 0, found.end() if found else 0) + 1
 
 
-def _wrong(path: Path, line: int, problem: str) -> NoReturn:
+def wrong(path: Path, line: int, problem: str) -> NoReturn:
+    """Refuse what a file says in a line.
+
+    Raises:
+        PolicyError: always.
+    """
     raise PolicyError(f"{path.name}:{line}: {problem[:PROBLEM_CHARS_MAX]}") from None

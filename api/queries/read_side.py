@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api.queries.policy_file import PolicyFile
+from api.queries.rates_file import RatesFile
 from domain.identities import EXTERNAL_ID_KEYS
 from workflows.routes.routes_file import RoutesFile
 
@@ -21,7 +22,7 @@ _NOWHERE = Path(os.devnull)
 
 @dataclass(frozen=True)
 class Rules:
-    """What the merchant decides: which workflows start, who gets access, where his ids stand.
+    """What the merchant decides: workflows, access, where his ids stand, rates of currencies.
 
     `external_id_keys` are the keys of metadata that hold the merchant's own ids, tried in order.
     """
@@ -29,6 +30,7 @@ class Rules:
     routes: RoutesFile = field(default_factory=lambda: RoutesFile(_NOWHERE))
     policy: PolicyFile = field(default_factory=lambda: PolicyFile(_NOWHERE))
     external_id_keys: tuple[str, ...] = EXTERNAL_ID_KEYS
+    rates: RatesFile = field(default_factory=lambda: RatesFile(_NOWHERE))
 
 
 @dataclass(frozen=True)

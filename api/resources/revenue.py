@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
 from api.answers.revenue import (
+    Conversion,
     EarningSubscription,
     ListedMovement,
     MrrPeriod,
@@ -18,11 +19,12 @@ from api.http.cursors import Cursor
 from api.http.errors import ApiError, InvalidParameterError
 from api.http.operations import Operation
 from api.http.pagination import Item, Page, page
-from api.http.parameters import Text, one_of
+from api.http.parameters import Flag, Text, one_of
 from api.http.questions import LIMIT_DEFAULT, Limit
 from api.queries.time_travel import then_of
 from api.resources.revenue_query import (
     CELLS_MAX,
+    CONVERTED,
     Day,
     Narrowed,
     RangeQuery,
@@ -48,30 +50,55 @@ _PRODUCT: Final = Meta(description="Only of this product.")
 _BY: Final = "By currency, or by product within it."
 
 
+class Which(NamedTuple):
+    """Which part of the changes is asked about, and whether it is to be converted."""
+
+    product_id: str | None = None
+    by: By = "currency"
+    converted: bool = False
+
+
 class MrrQuery(RangeQuery, frozen=True, kw_only=True):
     """Asks for MRR by period."""
 
     by: Annotated[By, one_of(("currency", "product")), Meta(description=_BY)] = "currency"
     product_id: Annotated[Text | None, _PRODUCT] = None
+    converted: Annotated[Flag, Meta(description=CONVERTED)] = False
+
+    @property
+    def which(self) -> Which:
+        """Which part of the changes it asks about."""
+        return Which(self.product_id, self.by, self.converted)
 
 
-def asked_by(
-    read_side: ReadSide, query: Narrowed, at: datetime, *, product_id: str | None, by: str
-) -> Asked:
-    """Return which changes are asked about."""
+def asked_by(read_side: ReadSide, query: Narrowed, at: datetime, which: Which) -> Asked:
+    """Return which changes are asked about.
+
+    Raises:
+        ApiError: 400 or 503; there are no rates to convert by.
+    """
+    rates = read_side.rules.rates.asked() if which.converted else None
     return Asked(
         at=at,
         business_ids=businesses(read_side, query),
         currency=query.currency,
-        product_id=product_id,
-        by_product=by == "product" or product_id is not None,
+        product_id=which.product_id,
+        by_product=which.by == "product" or which.product_id is not None,
+        into=rates.into if rates else None,
+        rates=rates.factors() if rates else None,
     )
+
+
+def conversion_of(read_side: ReadSide, which: Which) -> Conversion | None:
+    """Return by which rates figures are converted."""
+    rates = read_side.rules.rates.current() if which.converted else None
+    return Conversion(rates.into, dict(rates.of)) if rates else None
 
 
 async def _mrr(read_side: ReadSide, query: MrrQuery) -> MrrReport:
     at = query.at
     spans = query.spans(at)
-    asked = asked_by(read_side, query, at, product_id=query.product_id, by=query.by)
+    asked = asked_by(read_side, query, at, query.which)
     statement = mrr.sums(asked, [span.begin for span in spans], spans[-1].end)
     known = (await then_of(read_side, query)).known_position
     sums = [mrr.read_sums(row) for row in await read_side.snapshots.rows(statement, known)]
@@ -83,7 +110,7 @@ async def _mrr(read_side: ReadSide, query: MrrQuery) -> MrrReport:
         at=at,
         period=query.period,
         by=query.by,
-        conversion=None,
+        conversion=conversion_of(read_side, query.which),
         periods=[
             MrrPeriod(
                 span.first,
@@ -103,6 +130,7 @@ def _linked(one: MrrFigures, span: Span, query: MrrQuery, at: datetime) -> MrrFi
         "currency": one.currency,
         "product_id": one.product_id or query.product_id,
         "business_id": query.business_id,
+        "converted": "true" if query.converted else None,
     }
     made_of = MadeOf(
         end=link(
@@ -149,6 +177,7 @@ class MovementsQuery(Narrowed, frozen=True, kw_only=True):
     kind: Annotated[Kind | None, one_of(KINDS), Meta(description="Only of this kind.")] = None
     by: Annotated[By, one_of(("currency", "product")), Meta(description=_BY)] = "currency"
     product_id: Annotated[Text | None, _PRODUCT] = None
+    converted: Annotated[Flag, Meta(description=CONVERTED)] = False
     limit: Limit = LIMIT_DEFAULT
     cursor: Annotated[_AfterMovement | None, _MOVEMENT_CURSOR.meta] = None
 
@@ -156,7 +185,7 @@ class MovementsQuery(Narrowed, frozen=True, kw_only=True):
 async def _movements(read_side: ReadSide, query: MovementsQuery) -> Page[ListedMovement]:
     at = query.at
     span = range_of(query, at, query.start, query.end)
-    asked = asked_by(read_side, query, at, product_id=query.product_id, by=query.by)
+    asked = asked_by(read_side, query, at, Which(query.product_id, query.by, query.converted))
     statement = mrr.movements(asked, span, query.kind, query.cursor, query.limit + 1)
     known = (await then_of(read_side, query)).known_position
     rows = await read_side.snapshots.rows(statement, known)
@@ -218,6 +247,7 @@ class EarningQuery(Narrowed, frozen=True, kw_only=True):
         Meta(description="Those with MRR, those in their trial, or all that are active."),
     ] = "paying"
     product_id: Annotated[Text | None, _PRODUCT] = None
+    converted: Annotated[Flag, Meta(description=CONVERTED)] = False
     cohort_start: Annotated[
         Day | None, Meta(description="Only of customers who began on this day or later.")
     ] = None
@@ -230,7 +260,7 @@ class EarningQuery(Narrowed, frozen=True, kw_only=True):
 
 async def _earning(read_side: ReadSide, query: EarningQuery) -> Page[EarningSubscription]:
     at = query.at
-    asked = asked_by(read_side, query, at, product_id=query.product_id, by="currency")
+    asked = asked_by(read_side, query, at, Which(query.product_id, converted=query.converted))
     begun = None
     if query.cohort_start is not None or query.cohort_end is not None:
         begun = range_of(query, at, query.cohort_start or query.cohort_end, query.cohort_end)
@@ -266,5 +296,3 @@ LIST_EARNING: Final = Operation["ReadSide", EarningQuery, Page[EarningSubscripti
     takes=EarningQuery,
     answers=Page[EarningSubscription],
 )
-
-OPERATIONS: Final = (GET_MRR, LIST_MOVEMENTS, LIST_EARNING)

@@ -28,6 +28,9 @@ Day = Annotated[
 """Read in UTC."""
 
 
+CONVERTED: Final = "Amounts in one currency, converted by your rates ([rates] in raphus.toml)."
+
+
 class Narrowed(Past, frozen=True, kw_only=True):
     """Asks about one business or currency, where they are given."""
 

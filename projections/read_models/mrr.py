@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from domain.revenue.cohorts import Began, CohortSums
 from domain.revenue.mrr import Sums
 from postgres.statement import Statement
 
@@ -200,7 +201,9 @@ def cohorts(asked: Asked, begins: Sequence[datetime], end: datetime) -> Statemen
         SELECT m.currency, width_bucket(b.first_at, %(begins)s::timestamptz[]),
             width_bucket(m.at, %(begins)s::timestamptz[]), sum(m.change),
             sum(CASE WHEN m.kind IN ('new', 'reactivation') THEN 1 WHEN m.kind = 'churn' THEN -1
-                ELSE 0 END)
+                ELSE 0 END),
+            count(*) FILTER (WHERE m.kind = 'new'),
+            coalesce(sum(m.change) FILTER (WHERE m.kind = 'new'), 0)
         FROM moves AS m JOIN begun AS b ON b.book = m.book
         WHERE b.first_at >= (%(begins)s::timestamptz[])[1]
         GROUP BY 1, 2, 3
@@ -209,6 +212,13 @@ def cohorts(asked: Asked, begins: Sequence[datetime], end: datetime) -> Statemen
         select.format(several=_SEVERAL.format(**parts), moves=_MOVES.format(**parts)),
         {**values, "begins": [*begins]},
     )
+
+
+def read_cohort(row: Sequence[Any]) -> tuple[CohortSums, Began]:
+    """Read a row of `cohorts`: what moved, and of that what began."""
+    currency, cohort, span, *numbers = row
+    change, customers, new, new_monthly = map(int, numbers)
+    return CohortSums(currency, cohort, span, change, customers), Began(new, new_monthly)
 
 
 class Stands(NamedTuple):
@@ -296,3 +306,84 @@ def _parts(
         **{f"business_{number}": one for number, one in enumerate(asked.business_ids)},
     }
     return parts, values
+
+
+_TRIALS: Final = """
+    trials AS (
+        SELECT r.stream_id, min(r.first_position) AS first_position,
+            min(r.subscription_id) AS subscription_id, min(r.business_id) AS business_id,
+            (array_agg(r.customer_id ORDER BY r.at))[1] AS customer_id,
+            (array_agg(r.currency ORDER BY r.at))[1] AS currency,
+            (array_agg(r.product_id ORDER BY r.at))[1] AS product_id,
+            min(r.at) FILTER (WHERE r.trial_change = 1) AS started_at,
+            max(r.at) AS ended_at,
+            CASE WHEN bool_or(r.converted) THEN 'converted'
+                WHEN sum(r.trial_change) > 0 THEN 'running' ELSE 'ended' END AS outcome
+        FROM recurring AS r WHERE (r.trial_change <> 0 OR r.converted) AND {told}
+        GROUP BY r.stream_id
+    )
+"""
+
+
+def trials(asked: Asked, begins: Sequence[datetime], end: datetime) -> Statement:
+    """Select by currency, and product, how many trials began in which period, by outcome."""
+    parts, values = _parts(asked, None)
+    product = "t.product_id" if asked.by_product else "NULL::text"
+    select = f"""
+        WITH {_TRIALS}
+        SELECT t.currency, {product}, width_bucket(t.started_at, %(begins)s::timestamptz[]),
+            t.outcome, count(*)
+        FROM trials AS t
+        WHERE t.started_at >= %(begin)s AND t.started_at < %(until)s{{of_product}}
+        GROUP BY 1, 2, 3, 4
+    """  # noqa: S608 -- constants
+    values |= {"begins": [*begins], "begin": begins[0], "until": end}
+    return Statement(_of_trials(select, parts), values)
+
+
+def read_trials(row: Sequence[Any]) -> tuple[str | None, str | None, int, str, int]:
+    """Read a row of `trials`: the currency, the product, the period, the outcome, how many."""
+    currency, product_id, span, outcome, count = row
+    return currency, product_id, span, outcome, count
+
+
+class Trial(NamedTuple):
+    """A trial, as it is selected."""
+
+    first_position: int
+    subscription_id: str
+    business_id: str
+    customer_id: str | None
+    currency: str | None
+    product_id: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str
+
+
+def list_trials(
+    asked: Asked,
+    span: tuple[datetime, datetime],
+    outcome: str | None,
+    before: int | None,
+    limit: int,
+) -> Statement:
+    """Select the trials that began from an instant up to another, the last to appear first."""
+    parts, values = _parts(asked, None)
+    select = f"""
+        WITH {_TRIALS}
+        SELECT t.first_position, t.subscription_id, t.business_id, t.customer_id, t.currency,
+            t.product_id, t.started_at, CASE WHEN t.outcome <> 'running' THEN t.ended_at END,
+            t.outcome
+        FROM trials AS t
+        WHERE t.started_at >= %(begin)s AND t.started_at < %(until)s{{of_product}}
+            AND (t.outcome = %(outcome)s OR %(outcome)s::text IS NULL)
+            AND (t.first_position < %(before)s OR %(before)s::bigint IS NULL)
+        ORDER BY t.first_position DESC LIMIT %(limit)s
+    """  # noqa: S608 -- constants
+    values |= {"begin": span[0], "until": span[1], "outcome": outcome}
+    return Statement(_of_trials(select, parts), {**values, "before": before, "limit": limit})
+
+
+def _of_trials(select: str, parts: Mapping[str, str]) -> str:
+    return select.format(told=parts["told"], of_product=parts["of_product"].replace("r.", "t."))

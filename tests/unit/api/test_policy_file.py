@@ -46,7 +46,7 @@ def test_what_a_file_does_not_say_is_as_by_default() -> None:
         ("[access]\nbought_once = []\n", ':2: bought_once must be "yes" or "no"'),
         ('[access]\ndisputes = ["gone"]\n', ":2: disputes must list statuses of disputes, of "),
         ("[access]\ndisputes = [[]]\n", ":2: disputes must list statuses of disputes, of "),
-        ("[acess]\n", ":1: unknown key 'acess'; expected is [access]"),
+        ("[acess]\n", ":1: unknown key 'acess'; expected is [access] or [rates]"),
         ("access = 1\n", ":1: access must be a table: [access]"),
         ("[access\n", ":1: not TOML: "),
         ("\n\n[access]\non_hold =\n", ":4: not TOML: "),

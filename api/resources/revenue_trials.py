@@ -1,0 +1,155 @@
+"""Trials by the period in which they began: what became of them, and which they are."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+
+from msgspec import Meta
+
+from api.answers.revenue import ListedTrial, TrialFigures, TrialPeriod, TrialReport
+from api.http.cursors import Cursor
+from api.http.operations import Operation
+from api.http.pagination import Item, Page, page
+from api.http.parameters import Text, one_of
+from api.http.questions import LIMIT_DEFAULT, Limit
+from api.queries.time_travel import then_of
+from api.resources.revenue import By, Which, asked_by, range_of
+from api.resources.revenue_query import Day, Narrowed, RangeQuery, link
+from domain.revenue.definitions import TRIALS
+from domain.revenue.mrr import rate
+from projections.read_models import mrr
+
+if TYPE_CHECKING:
+    from api.queries.read_side import ReadSide
+    from domain.revenue.calendar import Span
+    from postgres.statement import Row
+
+Outcome: TypeAlias = Literal["converted", "ended", "running"]
+_CURSOR: Final = Cursor("revenue trials", int)
+
+
+class TrialsQuery(RangeQuery, frozen=True, kw_only=True):
+    """Asks for trials by the period in which they began."""
+
+    by: Annotated[
+        By,
+        one_of(("currency", "product")),
+        Meta(description="By currency, or by product within it."),
+    ] = "currency"
+    product_id: Annotated[Text | None, Meta(description="Only of this product.")] = None
+
+
+async def _trials(read_side: ReadSide, query: TrialsQuery) -> TrialReport:
+    at = query.at
+    spans = query.spans(at)
+    asked = asked_by(read_side, query, at, Which(query.product_id, query.by))
+    statement = mrr.trials(asked, [span.begin for span in spans], spans[-1].end)
+    known = (await then_of(read_side, query)).known_position
+    told: dict[int, dict[tuple[str | None, str | None], Counter[str]]] = defaultdict(dict)
+    for row in await read_side.snapshots.rows(statement, known):
+        currency, product_id, number, outcome, count = mrr.read_trials(row)
+        series = told[number].setdefault((currency, product_id), Counter())
+        series[outcome] += count
+    return TrialReport(
+        at=at,
+        period=query.period,
+        by=query.by,
+        periods=[
+            TrialPeriod(
+                start=span.first,
+                end=span.last,
+                complete=span.end <= at,
+                figures=[
+                    _figures(series, told[number][series], span, query)
+                    for series in sorted(told[number], key=_in_order)
+                ],
+            )
+            for number, span in enumerate(spans, start=1)
+        ],
+        definitions=dict(TRIALS),
+    )
+
+
+def _in_order(series: tuple[str | None, str | None]) -> tuple[tuple[bool, str], ...]:
+    return tuple((part is None, part or "") for part in series)
+
+
+def _figures(
+    series: tuple[str | None, str | None], by_outcome: Counter[str], span: Span, query: TrialsQuery
+) -> TrialFigures:
+    currency, product_id = series
+    made_of = link(
+        "/v1/revenue/trials/subscriptions",
+        start=span.first,
+        end=span.last,
+        as_of=query.as_of,
+        known_at=query.known_at,
+        currency=currency,
+        product_id=product_id or query.product_id,
+        business_id=query.business_id,
+    )
+    return TrialFigures(
+        currency=currency,
+        product_id=product_id,
+        started=by_outcome.total(),
+        converted=by_outcome["converted"],
+        ended=by_outcome["ended"],
+        running=by_outcome["running"],
+        conversion_rate=rate(by_outcome["converted"], by_outcome.total()),
+        made_of=made_of,
+    )
+
+
+GET_TRIALS: Final = Operation["ReadSide", TrialsQuery, TrialReport](
+    path="/v1/revenue/trials",
+    name="get_trials",
+    summary="Tell what became of the trials that began in each period.",
+    handle=_trials,
+    takes=TrialsQuery,
+    answers=TrialReport,
+)
+
+
+class TrialListQuery(Narrowed, frozen=True, kw_only=True):
+    """Asks for the trials that began in a range of days."""
+
+    start: Annotated[
+        Day | None, Meta(description="That began on this day or later. By default that of end.")
+    ] = None
+    end: Annotated[
+        Day | None,
+        Meta(description="That began on this day or earlier. By default that of as_of, or today."),
+    ] = None
+    outcome: Annotated[
+        Outcome | None,
+        one_of(("converted", "ended", "running")),
+        Meta(description="Only those that came to this."),
+    ] = None
+    product_id: Annotated[Text | None, Meta(description="Only of this product.")] = None
+    limit: Limit = LIMIT_DEFAULT
+    cursor: Annotated[int | None, _CURSOR.meta] = None
+
+
+async def _list(read_side: ReadSide, query: TrialListQuery) -> Page[ListedTrial]:
+    at = query.at
+    span = range_of(query, at, query.start, query.end)
+    asked = asked_by(read_side, query, at, Which(query.product_id, "product"))
+    statement = mrr.list_trials(asked, span, query.outcome, query.cursor, query.limit + 1)
+    known = (await then_of(read_side, query)).known_position
+    return page(await read_side.snapshots.rows(statement, known), query.limit, _read, _CURSOR)
+
+
+def _read(row: Row) -> Item[int, ListedTrial]:
+    one = mrr.Trial(*row)  # type: ignore[arg-type]  # as it is selected
+    return Item(one.first_position, ListedTrial(*one[1:]))
+
+
+LIST_TRIALS: Final = Operation["ReadSide", TrialListQuery, Page[ListedTrial]](
+    path="/v1/revenue/trials/subscriptions",
+    name="list_trials",
+    summary="List the trials that figures are made of, the last to appear first.",
+    handle=_list,
+    takes=TrialListQuery,
+    answers=Page[ListedTrial],
+)
