@@ -22,7 +22,7 @@ class TakingSums(NamedTuple):
     currency: str | None
     span: int
     kind: str
-    count: int
+    number: int
     gross: int
     tax: int
     net: int
@@ -94,11 +94,11 @@ def _figures(currency: str | None, by_kind: Mapping[str, TakingSums]) -> NetFigu
         disputes_won=_taken(by_kind.get("dispute_won", _NOTHING)),
         disputes_lost=_taken(by_kind.get("dispute_lost", _NOTHING)),
         failed=Failed(
-            failed.count,
+            failed.number,
             failed.gross,
             failed.recovered,
             failed.recovered_gross,
-            rate(failed.recovered, failed.count),
+            rate(failed.recovered, failed.number),
         ),
         net=sum(one.net for one in by_kind.values()),
         unsettled=sum(one.unsettled for one in by_kind.values()),
@@ -106,4 +106,4 @@ def _figures(currency: str | None, by_kind: Mapping[str, TakingSums]) -> NetFigu
 
 
 def _taken(one: TakingSums) -> Taken:
-    return Taken(one.count, one.gross, one.tax)
+    return Taken(one.number, one.gross, one.tax)

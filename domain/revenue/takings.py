@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from domain.aggregates.payment import PAYMENT
-from domain.field_readers import INT64_MAX
+from domain.field_readers import INT64_MAX, integer, text
 from domain.periods import periods
 from domain.revenue.price import rounded
 
@@ -117,8 +116,10 @@ def _of_payment(own: Sequence[Period], folded: Folded) -> tuple[list[Taking], _S
 
 def _settled(period: Period, folded: Folded) -> _Settled:
     said = _said_by(folded, period.valid_from)
-    names = ("settlement_currency", "settlement_amount", "settlement_tax")
-    currency, gross, tax = (PAYMENT.readers[name](getattr(said, name)) for name in names)
+    currency = text(getattr(said, "settlement_currency", None))
+    gross, tax = (
+        integer(getattr(said, name, None)) for name in ("settlement_amount", "settlement_tax")
+    )
     is_settled = currency is not None and gross is not None
     return _Settled(
         period.valid_from,

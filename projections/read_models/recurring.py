@@ -27,7 +27,7 @@ def _rows(aggregate: Aggregate) -> list[Row]:
 def _may_lose(aggregate: Aggregate, webhook_ids: AbstractSet[str]) -> bool:
     # The end of a grace is told ahead, and a fact before it takes it away.
     graces = any(
-        observation.payload.past_due_ends_at is not None
+        getattr(observation.payload, "past_due_ends_at", None) is not None
         for folded in aggregate.folded().values()
         for observation in folded.observations
     )
