@@ -28,6 +28,7 @@ from tests.benchmarks import (
     projections,
     queries,
     rebuild,
+    revenue,
     verification,
     windmill,
 )
@@ -50,7 +51,7 @@ BENCHMARKS: tuple[Callable[[str], Result | list[Result]], ...] = (
     verification.against_copy_out,
     past.active_on_a_date,
     access.of_one_of_many_customers,
-    anomalies.of_many_subscriptions,
+    revenue.a_year_by_months,
     windmill.against_the_endpoints_limit,
     windmill.from_webhook_to_job,
 )

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import msgspec
 from hypothesis import strategies as st
 
 from domain.revenue.recurring import RecurringChange, recurring_changes
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from domain.aggregate import Aggregate
     from domain.delivery import Delivery
     from domain.revenue.calendar import Span
-    from postgres.statement import Row, Statement
+    from postgres.statement import Statement
 
 FIRST: Final = datetime(2026, 1, 28, tzinfo=UTC)
 DAYS: Final = 12
@@ -120,7 +119,7 @@ def stored(conn: psycopg.Connection, built: Iterable[Aggregate]) -> Iterator[Non
         yield
 
 
-def selected(conn: psycopg.Connection, statement: Statement) -> list[Row]:
+def selected(conn: psycopg.Connection, statement: Statement) -> list[Any]:
     """Run a statement."""
     return conn.execute(statement.sql.encode(), statement.params).fetchall()
 
@@ -168,8 +167,3 @@ def earned_at(deliveries: Iterable[Delivery], at: datetime) -> Counter[tuple[str
             if one.at <= at and (one.until is None or one.until > at):
                 earned[one.currency, one.book] += one.monthly
     return earned
-
-
-def as_json(value: object) -> bytes:
-    """Write what is compared."""
-    return msgspec.json.encode(value)
