@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 import msgspec
 
@@ -20,8 +21,16 @@ _TYPES: Final = {"book": "uuid", **dict.fromkeys(("active_change", "paying_chang
 _TYPES["trial_change"] = "smallint"
 
 
+_BOOK: Final = RecurringChange.__struct_fields__.index("book")
+
+
 def _rows(aggregate: Aggregate) -> list[Row]:
-    return [(aggregate.id, *msgspec.structs.astuple(one)) for one in recurring_changes(aggregate)]
+    return [_row(aggregate.id, one) for one in recurring_changes(aggregate)]
+
+
+def _row(stream_id: str, change: RecurringChange) -> Row:
+    values = msgspec.structs.astuple(change)
+    return stream_id, *values[:_BOOK], UUID(change.book), *values[_BOOK + 1 :]
 
 
 def _may_lose(aggregate: Aggregate, webhook_ids: AbstractSet[str]) -> bool:
