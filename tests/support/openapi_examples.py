@@ -42,7 +42,10 @@ NOON: Final = "2026-05-01T12:00:00Z"
 MEASURED: Final = {"lag_s": 0.0, "late_s": 3_600, "took_ms": 12}
 """What a clock has measured, each with what stands for it."""
 TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-OUR_ID: Final = re.compile("(raphus_(?:erasure|look)_)[0-9a-f]{32}")
+ERASURE_ID: Final = re.compile("raphus_erasure_[0-9a-f]{32}")
+SPRING: Final = {"start": "2026-03-01", "end": "2026-04-30"}
+YEAR: Final = {"start": "2025-05-01", "end": "2026-04-30"}
+"""Ranges of days in which much is earned."""
 ROUTES: Final = """
 [[route]]
 name = "refunds"
@@ -156,6 +159,13 @@ class _Asked:
             "list_persons": person,
             "list_erasures": person,
             "retry_windmill_jobs": {"route": "refunds"},
+            "get_mrr": SPRING,
+            "list_revenue_movements": SPRING,
+            "get_cohorts": SPRING,
+            "get_trials": YEAR,
+            "list_trials": YEAR,
+            "get_net_revenue": SPRING,
+            "list_takings": SPRING,
             "erase_personal_data": {
                 "reason": "asked for by letter",
                 "requested_by": "the customer",
