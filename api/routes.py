@@ -23,7 +23,7 @@ from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
 from api.resources.objects import OBJECTS
 from api.resources.revenue import GET_MRR, LIST_EARNING, LIST_MOVEMENTS
 from api.resources.revenue_cohorts import GET_COHORTS
-from api.resources.revenue_payments import GET_NET, LIST_TAKINGS
+from api.resources.revenue_net import GET_NET, LIST_TAKINGS
 from api.resources.revenue_trials import GET_TRIALS, LIST_TRIALS
 from api.resources.state import GET_CUSTOMER_STATE, GET_EXTERNAL_STATE
 from api.resources.timelines import LIST_REFUSALS

@@ -35,9 +35,8 @@ from api.resources.revenue_query import (
 from domain.revenue.definitions import MRR
 from domain.revenue.mrr import MadeOf, MrrFigures, figures
 from domain.revenue.recurring import KINDS, Kind
-from projections.listing import Moment, StorableText
 from projections.read_models import mrr
-from projections.read_models.mrr import Asked
+from projections.read_models.mrr import Asked, MovementKey
 
 if TYPE_CHECKING:
     from api.queries.read_side import ReadSide
@@ -161,8 +160,7 @@ GET_MRR: Final = Operation["ReadSide", MrrQuery, MrrReport](
     answers=MrrReport,
 )
 
-_AfterMovement: TypeAlias = tuple[Moment, StorableText, StorableText]
-_MOVEMENT_CURSOR: Final = Cursor("revenue movements", _AfterMovement)
+_MOVEMENT_CURSOR: Final = Cursor("revenue movements", MovementKey)
 
 
 class MovementsQuery(Narrowed, frozen=True, kw_only=True):
@@ -179,7 +177,7 @@ class MovementsQuery(Narrowed, frozen=True, kw_only=True):
     product_id: Annotated[Text | None, _PRODUCT] = None
     converted: Annotated[Flag, Meta(description=CONVERTED)] = False
     limit: Limit = LIMIT_DEFAULT
-    cursor: Annotated[_AfterMovement | None, _MOVEMENT_CURSOR.meta] = None
+    cursor: Annotated[MovementKey | None, _MOVEMENT_CURSOR.meta] = None
 
 
 async def _movements(read_side: ReadSide, query: MovementsQuery) -> Page[ListedMovement]:
@@ -209,10 +207,10 @@ def range_of(
     return begin, datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1)
 
 
-def _read_movement(row: Row) -> Item[_AfterMovement, ListedMovement]:
+def _read_movement(row: Row) -> Item[MovementKey, ListedMovement]:
     one = mrr.Movement(*row)  # type: ignore[arg-type]  # as it is selected
     return Item(
-        (one.at, one.book, one.product_id or ""),
+        MovementKey(one.at, one.book, one.product_id or ""),
         ListedMovement(
             at=one.at,
             kind=one.kind,

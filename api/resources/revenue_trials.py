@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from postgres.statement import Row
 
 Outcome: TypeAlias = Literal["converted", "ended", "running"]
+_Series: TypeAlias = tuple[str | None, str | None]
+"""A currency and a product."""
 _CURSOR: Final = Cursor("revenue trials", int)
 
 
@@ -46,11 +48,10 @@ async def _trials(read_side: ReadSide, query: TrialsQuery) -> TrialReport:
     asked = asked_by(read_side, query, at, Which(query.product_id, query.by))
     statement = mrr.trials(asked, [span.begin for span in spans], spans[-1].end)
     known = (await then_of(read_side, query)).known_position
-    told: dict[int, dict[tuple[str | None, str | None], Counter[str]]] = defaultdict(dict)
+    told: dict[int, dict[_Series, dict[str, int]]] = defaultdict(dict)
     for row in await read_side.snapshots.rows(statement, known):
         currency, product_id, number, outcome, count = mrr.read_trials(row)
-        series = told[number].setdefault((currency, product_id), Counter())
-        series[outcome] += count
+        told[number].setdefault((currency, product_id), {})[outcome] = count
     return TrialReport(
         at=at,
         period=query.period,
@@ -71,12 +72,12 @@ async def _trials(read_side: ReadSide, query: TrialsQuery) -> TrialReport:
     )
 
 
-def _in_order(series: tuple[str | None, str | None]) -> tuple[tuple[bool, str], ...]:
+def _in_order(series: _Series) -> tuple[tuple[bool, str], ...]:
     return tuple((part is None, part or "") for part in series)
 
 
 def _figures(
-    series: tuple[str | None, str | None], by_outcome: Counter[str], span: Span, query: TrialsQuery
+    series: _Series, by_outcome: dict[str, int], span: Span, query: TrialsQuery
 ) -> TrialFigures:
     currency, product_id = series
     made_of = link(
@@ -89,14 +90,15 @@ def _figures(
         product_id=product_id or query.product_id,
         business_id=query.business_id,
     )
+    started, converted = sum(by_outcome.values()), by_outcome.get("converted", 0)
     return TrialFigures(
         currency=currency,
         product_id=product_id,
-        started=by_outcome.total(),
-        converted=by_outcome["converted"],
-        ended=by_outcome["ended"],
-        running=by_outcome["running"],
-        conversion_rate=rate(by_outcome["converted"], by_outcome.total()),
+        started=started,
+        converted=converted,
+        ended=by_outcome.get("ended", 0),
+        running=by_outcome.get("running", 0),
+        conversion_rate=rate(converted, started),
         made_of=made_of,
     )
 

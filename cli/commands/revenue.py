@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from api.resources.revenue import GET_MRR, LIST_EARNING, LIST_MOVEMENTS
 from api.resources.revenue_cohorts import GET_COHORTS
-from api.resources.revenue_payments import GET_NET, LIST_TAKINGS
+from api.resources.revenue_net import GET_NET, LIST_TAKINGS
 from api.resources.revenue_trials import GET_TRIALS, LIST_TRIALS
 from cli.offline_queries import add_operation, ask
 from cli.rendering import revenue as rendering
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 _REPORTS: Final[Mapping[str, tuple[Operation[Any, Any, Any], Show]]] = {
     "mrr": (GET_MRR, rendering.show_mrr),
     "movements": (LIST_MOVEMENTS, rendering.show_movements),
-    "subscriptions": (LIST_EARNING, rendering.show_earning),
+    "earning": (LIST_EARNING, rendering.show_earning),
     "cohorts": (GET_COHORTS, rendering.show_cohorts),
     "trials": (GET_TRIALS, rendering.show_trials),
     "trial-list": (LIST_TRIALS, rendering.show_trial_list),
-    "payments": (GET_NET, rendering.show_net),
+    "net": (GET_NET, rendering.show_net),
     "takings": (LIST_TAKINGS, rendering.show_takings),
 }
 

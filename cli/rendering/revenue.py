@@ -35,6 +35,17 @@ if TYPE_CHECKING:
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
 _SHADES: Final = " ░▒▓█"
+_MADE_OF: Final = (
+    "period",
+    "ARR",
+    "customers",
+    "subscriptions",
+    "in trial",
+    "average",
+    "customer churn",
+    "gross MRR churn",
+    "net MRR churn",
+)
 
 
 def sparkline(values: Sequence[int]) -> str:
@@ -60,9 +71,7 @@ def show_mrr(console: Console, report: MrrReport, query: Past) -> None:
         show_line(console, f"{_series(currency, product_id)}  {picture}")
         heads = "period", "start", "new", "expansion", "contraction", "churn", "reactivation", "end"
         show_table(console, heads, [(name, *_moved(one)) for name, one in told])
-        heads = "period", "ARR", "customers", "subscriptions", "in trial", "average"
-        heads += ("customer churn", "gross MRR churn", "net MRR churn")
-        show_table(console, heads, [(name, *_made_of(one)) for name, one in told])
+        show_table(console, _MADE_OF, [(name, *_made_of(one)) for name, one in told])
     _definitions(console, report.definitions if series else {})
 
 

@@ -43,9 +43,6 @@ class Moved(msgspec.Struct, frozen=True):
     count: int
 
 
-NOT_MOVED: Final = Moved(0, 0)
-
-
 class Counted(msgspec.Struct, frozen=True):
     """How many there were when a period began, and when it ended."""
 

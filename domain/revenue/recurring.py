@@ -40,30 +40,30 @@ class RecurringChange(msgspec.Struct, frozen=True, gc=False):
     which `leaves` the old one, and what enters the new one. `monthly_change` is what changes for
     the product, `total_change` what changes in the book at that instant, told by the last of its
     changes and 0 in the other. `kind` is how the book moves if nothing else is in it. The other
-    changes are +1, 0 or -1.
+    changes are +1, 0 or -1. What every report adds up comes first, where it is read quickest.
     """
 
-    subscription_id: str
-    business_id: str
-    first_position: int
     book: str
     at: datetime
-    leaves: bool
-    until: datetime | None
-    customer_id: str | None
-    currency: str | None
-    product_id: str | None
-    monthly: int
-    yearly: int
-    uncounted: str | None
+    total_change: int
     monthly_change: int
     yearly_change: int
-    total_change: int
-    kind: str | None
     active_change: int
     paying_change: int
     trial_change: int
+    leaves: bool
     converted: bool
+    kind: str | None
+    currency: str | None
+    product_id: str | None
+    business_id: str
+    monthly: int
+    yearly: int
+    uncounted: str | None
+    first_position: int
+    until: datetime | None
+    customer_id: str | None
+    subscription_id: str
 
 
 class _State(NamedTuple):

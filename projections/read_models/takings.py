@@ -9,6 +9,7 @@ import msgspec
 from domain.revenue.net import TakingSums
 from domain.revenue.takings import Taking, takings
 from postgres.statement import Statement
+from projections.listing import BigInt, Moment, StorableText
 from projections.read_model import Column, ReadModel, columns_of
 from projections.read_models.periods import may_lose
 
@@ -100,7 +101,7 @@ def read_sums(row: Sequence[Any]) -> TakingSums:
 def listed(
     asked: Asked,
     kind: str | None,
-    after: tuple[datetime, str, str, int] | None,
+    after: TakingKey | None,
     limit: int,
     *,
     recovered: bool | None = None,
@@ -120,6 +121,15 @@ def listed(
         f" ORDER BY {order} LIMIT %(limit)s",
         values,
     )
+
+
+class TakingKey(NamedTuple):
+    """A place in the list of takings."""
+
+    at: Moment
+    kind: StorableText
+    id: StorableText
+    ordinal: BigInt
 
 
 class Listed(NamedTuple):

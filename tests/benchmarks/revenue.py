@@ -82,17 +82,18 @@ def _deliveries() -> Iterator[Delivery]:
 def _said(
     number: int, word: str, at: datetime, amount: int = 1_900, grace: datetime | None = None
 ) -> Delivery:
+    payer = number - (number % 10 == 9)
     data = {
         "subscription_id": f"sub_{number:020}",
         "status": "active" if word == "plan_changed" else word,
         "product_id": f"pdt_{number % 5}",
         "quantity": 1,
         "recurring_pre_tax_amount": amount,
-        "currency": ("USD", "EUR", "USD", "INR")[number % 4],
+        "currency": ("USD", "EUR", "USD", "INR")[payer % 4],
         "payment_frequency_count": 1,
         "payment_frequency_interval": "Month" if number % 7 else "Year",
         "past_due_ends_at": None if grace is None else _text(grace),
-        "customer": {"customer_id": f"cus_{number - (number % 10 == 9):020}"},
+        "customer": {"customer_id": f"cus_{payer:020}"},
     }
     type_ = f"subscription.{word}"
     body = {"business_id": "bus_1", "type": type_, "timestamp": _text(at), "data": data}

@@ -128,7 +128,7 @@ class Moves(NamedTuple):
     """What movements of a kind come to, and how many there are."""
 
     amount: int
-    count: int
+    number: int
 
 
 def moved_by_hand(

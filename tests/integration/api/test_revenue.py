@@ -142,7 +142,7 @@ def test_trials_are_the_lists_they_lead_to_and_some_convert(server: Served) -> N
 
 
 def test_net_revenue_is_the_sum_of_what_it_leads_to(server: Served) -> None:
-    report = server.get("/v1/revenue/payments", **RANGE)
+    report = server.get("/v1/revenue/net", **RANGE)
     figures = [one for period in report["periods"] for one in period["figures"]]
     assert sum(one["failed"]["recovered"] for one in figures) > 0
     for one in figures:
@@ -201,7 +201,7 @@ def test_what_cannot_be_answered_is_told_in_words(
 
 def test_an_empty_log_has_periods_without_figures(cluster: str, template: str) -> None:
     with copied(cluster, template) as conninfo, served(conninfo) as empty:
-        for report in ("mrr", "trials", "payments"):
+        for report in ("mrr", "trials", "net"):
             periods = empty.get(f"/v1/revenue/{report}")["periods"]
             assert len(periods) == 12
             assert not any(period["figures"] for period in periods)

@@ -16,7 +16,7 @@ from domain.revenue.calendar import SIZES, Size, Span, spans
 from domain.revenue.mrr import Moved, MrrFigures, figures
 from domain.revenue.recurring import KINDS
 from projections.read_models import mrr
-from projections.read_models.mrr import Asked, Movement, Stands
+from projections.read_models.mrr import Asked, Movement, MovementKey, Stands
 from tests.support.histories import aggregates
 from tests.support.http_server import copied
 from tests.support.revenue import (
@@ -213,7 +213,7 @@ def listed(conn: psycopg.Connection, asked: Asked, period: Span) -> dict[str, tu
             found[one.kind] = amount + int(one.change), count + 1
         if len(page) < 2:
             return dict(found)
-        after = page[-1].at, page[-1].book, page[-1].product_id or ""
+        after = MovementKey(page[-1].at, page[-1].book, page[-1].product_id or "")
 
 
 def standing(conn: psycopg.Connection, asked: Asked, counts: str) -> list[Stands]:

@@ -31,7 +31,7 @@ DAY = 24 * 60
 
 def sub(word: str, minute: int = 0, **data: object) -> Delivery:
     about = {"subscription_id": "sub_1", **PRICE, **data}
-    return said(f"subscription.{word}", minute, **about)
+    return said(f"subscription.{word}", minute, None, **about)
 
 
 def moves(*deliveries: Delivery) -> list[tuple[int, str | None, int]]:
@@ -146,7 +146,7 @@ def test_another_currency_is_another_book() -> None:
 
 def test_without_a_customer_a_subscription_is_its_own_book() -> None:
     one = changes(sub("active", customer=None))[0]
-    other = changes(said("subscription.active", 0, subscription_id="sub_2", **PRICE))[0]
+    other = changes(said("subscription.active", 0, None, subscription_id="sub_2", **PRICE))[0]
     assert one.book != other.book
     assert one.customer_id is None
 

@@ -28,7 +28,7 @@ PAID = {
 
 
 def paid(word: str, minute: int = 0, **data: object) -> Delivery:
-    return said(f"payment.{word}", minute, **{**PAID, **data})
+    return said(f"payment.{word}", minute, None, **{**PAID, **data})
 
 
 def refunded(number: int, amount: int, minute: int = 5, **data: object) -> Delivery:

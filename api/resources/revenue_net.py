@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -19,9 +19,8 @@ from api.resources.revenue_query import Day, Narrowed, RangeQuery, businesses, l
 from domain.revenue.definitions import TAKINGS
 from domain.revenue.net import NetFigures, net_figures
 from domain.revenue.takings import KINDS, Kind
-from projections.listing import BigInt, Moment, StorableText
 from projections.read_models import takings
-from projections.read_models.takings import Asked
+from projections.read_models.takings import Asked, TakingKey
 
 if TYPE_CHECKING:
     from api.queries.read_side import ReadSide
@@ -72,7 +71,7 @@ def _linked(one: NetFigures, span: Span, query: NetQuery) -> NetFigures:
 
 
 GET_NET: Final = Operation["ReadSide", NetQuery, NetReport](
-    path="/v1/revenue/payments",
+    path="/v1/revenue/net",
     name="get_net_revenue",
     summary="Tell what payments brought: gross, tax, refunds, disputes, failures, net revenue.",
     handle=_net,
@@ -80,8 +79,7 @@ GET_NET: Final = Operation["ReadSide", NetQuery, NetReport](
     answers=NetReport,
 )
 
-_After: TypeAlias = tuple[Moment, StorableText, StorableText, BigInt]
-_CURSOR: Final = Cursor("revenue takings", _After)
+_CURSOR: Final = Cursor("revenue takings", TakingKey)
 
 
 class TakingsQuery(Narrowed, frozen=True, kw_only=True):
@@ -98,7 +96,7 @@ class TakingsQuery(Narrowed, frozen=True, kw_only=True):
         Flag | None, Meta(description="Only failures that were recovered (true), or others.")
     ] = None
     limit: Limit = LIMIT_DEFAULT
-    cursor: Annotated[_After | None, _CURSOR.meta] = None
+    cursor: Annotated[TakingKey | None, _CURSOR.meta] = None
 
 
 async def _takings(read_side: ReadSide, query: TakingsQuery) -> Page[ListedTaking]:
@@ -113,13 +111,13 @@ async def _takings(read_side: ReadSide, query: TakingsQuery) -> Page[ListedTakin
     return page(await read_side.snapshots.rows(statement, known), limit, _read, _CURSOR)
 
 
-def _read(row: Row) -> Item[_After, ListedTaking]:
+def _read(row: Row) -> Item[TakingKey, ListedTaking]:
     one = takings.Listed(*row)  # type: ignore[arg-type]  # as it is selected
     gross = None if one.gross is None else int(one.gross)
     tax = None if one.tax is None else int(one.tax)
     net = None if gross is None or tax is None else one.net_sign * (gross - tax)
     return Item(
-        (one.at, one.kind, one.id, one.ordinal),
+        TakingKey(one.at, one.kind, one.id, one.ordinal),
         ListedTaking(
             at=one.at,
             kind=one.kind,
