@@ -55,14 +55,15 @@ OF_THE_LOG: Final = {
     "lag_s",
     "last_webhooks",
     "late_s",
+    "made_of",
     "next",
     "position",
     "recorded_at",
     "recorded_from",
     "recorded_to",
 }
-"""What tells of the log, and of when it is asked."""
-OUR_IDS: Final = ("raphus_erasure_", "raphus_look_")
+"""What tells of the log, and of when and how it is asked."""
+ERASURE_ID: Final = "raphus_erasure_"
 JOBS: Final = """
     UPDATE raphus.windmill_outbox SET state = 'parked', attempts = 1, created_at = '2026-05-01Z',
         problem = 'a problem of ' || stream_id;
