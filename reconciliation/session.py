@@ -1,0 +1,117 @@
+"""What an import and a reconciliation work with, one of them at a time on a database."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from dodo.client import Dodo
+from ledger.application import Ledger
+from ledger.following.checkpoint import POSITION
+from ledger.mapper import LedgerMapper
+from postgres.advisory_locks import AdvisoryLock, try_lock
+from postgres.connections import WORKING, connect
+from projections.live.follower import Follower
+from reconciliation.account import identified
+from reconciliation.observing import Observer
+from reconciliation.taking import Taker
+from telemetry.errors import RaphusError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dodo.client import Mode
+    from dodo.pace import Pace
+    from postgres.connections import Connection
+
+POLL_S: Final = 0.1
+PATIENCE_S: Final = 60.0
+"""How long the read models may stand still while they are behind the log."""
+_END: Final = "SELECT coalesce(max(notification_id), 0) FROM raphus.ledger_events"
+
+
+class BusyError(RaphusError):
+    """Another import or reconciliation runs."""
+
+
+class BehindError(RaphusError):
+    """The read models do not follow the log, so that it cannot be told what is to be asked."""
+
+
+class Source(NamedTuple):
+    """Where to read: with which key, in which mode, how fast. `base_url` is None for Dodo's own."""
+
+    api_key: str
+    mode: Mode
+    pace: Pace
+    base_url: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Source({self.mode})"
+
+
+class Session(NamedTuple):
+    """A connection that holds the lock, and what takes looks."""
+
+    conn: Connection
+    taker: Taker
+    follower: Follower | None
+
+    def catch_up(self) -> None:
+        """Wait until the read models show what is recorded.
+
+        Raises:
+            BehindError: they do not go on.
+        """
+        ((end,),) = self.conn.execute(_END).fetchall()
+        shown, since = -1, time.monotonic()
+        while (position := _shown(self.conn)) < end:
+            if position > shown:
+                shown, since = position, time.monotonic()
+            problem = self.follower.problem if self.follower else None
+            if problem is not None or time.monotonic() - since > PATIENCE_S:
+                why = problem or "raphus serve tells why"
+                raise BehindError(f"the read models do not follow the log: {why}")
+            time.sleep(POLL_S)
+
+
+@contextmanager
+def opened(
+    conninfo: str,
+    source: Source,
+    *,
+    business_id: str | None = None,
+    records: bool = True,
+    follows: bool = True,
+) -> Iterator[Session]:
+    """Open what reads Dodo's API into a database, alone.
+
+    It is for one business, which `business_id` may name. Unless somebody else `follows` the log,
+    the read models are kept up meanwhile, where no server does it.
+
+    Raises:
+        BusyError: another import or reconciliation runs.
+        AccountError: the key is not of what is known here.
+        DodoError: Dodo cannot be asked.
+        psycopg.Error: the database is away.
+    """
+    with ExitStack() as stack:
+        conn = stack.enter_context(connect(conninfo, WORKING, "raphus-reconcile"))
+        if not try_lock(conn, AdvisoryLock.RECONCILE):
+            raise BusyError("another import or reconciliation runs: wait until it has ended")
+        follower = Follower(conninfo, LedgerMapper()) if follows else None
+        if follower is not None:
+            follower.start()
+            stack.callback(follower.stop)
+        ledger = stack.enter_context(Ledger(conninfo))
+        dodo = stack.enter_context(
+            Dodo(source.api_key, source.mode, base_url=source.base_url, pace=source.pace)
+        )
+        account = identified(conn, dodo, source.mode, business_id)
+        yield Session(conn, Taker(dodo, account, Observer(ledger, records=records)), follower)
+
+
+def _shown(conn: Connection) -> int:
+    ((position,),) = conn.execute(POSITION.sql.encode(), POSITION.params).fetchall()
+    return int(position)

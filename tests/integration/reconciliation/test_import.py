@@ -1,0 +1,235 @@
+"""An import takes all that Dodo's API has into the log: once, whatever happens to it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import psycopg
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from dodo.errors import DodoAwayError, KeyRefusedError, UnreadableAnswerError
+from ledger.erasure import Request
+from projections.read_models.catalogue import READ_MODELS
+from reconciliation.account import AccountError
+from reconciliation.session import BusyError, opened
+from simulator import merchant
+from simulator.dodo_api.business import ID_FIELDS
+from tests.support.dodo_stand_in import PRESENT, limited, saying, standing_in
+from tests.support.http_server import copied
+from tests.support.log import broken_links, lines
+from tests.support.projected import project
+from tests.support.reconciled import delivered, entities, imported, source, varied_merchant
+from workflows.erasure import forget
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from simulator import Occurrence
+    from simulator.dodo_api.asking import Reply
+
+OCCURRENCES: Final = varied_merchant()
+OF_THE_API_ALONE: Final = {"license_key"}
+"""No webhook tells that a licence key is disabled."""
+DOUBTS: Final = "in doubt"
+"""Asks about what is in doubt, which less is after an import."""
+
+
+def states(conninfo: str) -> dict[tuple[str, str], Any]:
+    """The status of each thing, who has it, and when it was last charged or paid."""
+    return {
+        named: (one.status, one.customer_id, getattr(one, "previous_billing_date", None))
+        for named, one in entities(conninfo).items()
+    }
+
+
+def named(occurrence: Occurrence) -> tuple[str, str]:
+    """The thing that a webhook is about."""
+    kind = occurrence.type.partition(".")[0]
+    data = msgspec.json.decode(occurrence.body)["data"]
+    return kind, str(data.get(ID_FIELDS.get(kind, "")))
+
+
+def answered(reply: Reply) -> Reply:
+    """Let the answer be as it is."""
+    return reply
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cluster: str, template: str) -> dict[tuple[str, str], Any]:
+    """What an import that nothing disturbs leads to."""
+    with copied(cluster, template) as conninfo, standing_in(OCCURRENCES) as dodo:
+        imported(conninfo, dodo)
+        return states(conninfo)
+
+
+def test_all_that_dodo_has_is_imported_and_a_second_import_adds_nothing(database: str) -> None:
+    with standing_in(OCCURRENCES) as dodo:
+        first = imported(database, dodo)
+        before = lines(database)
+        second = imported(database, dodo)
+    assert [count.news for count in second.values() if count.news] == []
+    read = {name: count.objects for name, count in first.items() if name != DOUBTS}
+    assert {name: second[name].objects for name in read} == read
+    assert lines(database) == before
+    assert broken_links(before) == []
+    known = Counter(kind for kind, _ in entities(database))
+    happened = Counter(kind for kind, _ in set(map(named, OCCURRENCES)) if kind != "credit")
+    for kind in ("subscription", "payment", "refund", "dispute", "license_key", "payout"):
+        assert known[kind] == happened[kind], kind
+    assert known["customer"] == 4 + 1, "one has bought nothing"
+    assert known["product"] > 0
+
+
+def test_grants_of_deleted_entitlements_are_found_by_customer(database: str) -> None:
+    with standing_in(OCCURRENCES) as dodo:
+        all_of_them = {e["id"] for e in dodo._shop.entitlements()}
+    gone = frozenset(map(str, all_of_them))
+    with standing_in(OCCURRENCES, deleted_entitlements=gone) as dodo:
+        counts = imported(database, dodo)
+    granted = {id_ for kind, id_ in map(named, OCCURRENCES) if kind == "entitlement_grant"}
+    assert granted
+    assert counts["entitlement_grants"].objects == 0
+    assert {id_ for kind, id_ in entities(database) if kind == "entitlement_grant"} == granted
+
+
+def test_an_import_that_was_broken_off_goes_on_where_it_was(
+    database: str, undisturbed: dict[tuple[str, str], Any]
+) -> None:
+    with standing_in(OCCURRENCES) as dodo:
+        for times in (3, 20, 40):
+            dodo.faults.extend([answered] * times + [saying(500)] * 4)
+            with pytest.raises(DodoAwayError):
+                imported(database, dodo)
+        before = len(dodo.asked)
+        imported(database, dodo)
+        rest = len(dodo.asked) - before
+        assert states(database) == undisturbed
+        with psycopg.connect(database, autocommit=True) as conn:
+            conn.execute("DELETE FROM raphus.import_places")
+        before = len(dodo.asked)
+        imported(database, dodo)
+        assert rest < len(dodo.asked) - before, "what was read is not read again"
+
+
+@settings(max_examples=4, phases=[Phase.explicit, Phase.generate])
+@given(st.randoms(use_true_random=False))
+def test_webhooks_before_meanwhile_and_afterwards_lead_to_the_same(
+    cluster: str, template: str, random: Random
+) -> None:
+    parts: list[list[Occurrence]] = [[], [], []]
+    for occurrence in OCCURRENCES:
+        random.choice(parts).append(occurrence)
+    with copied(cluster, template) as mixed, copied(cluster, template) as alone:
+        delivered(alone, OCCURRENCES)
+        delivered(mixed, parts[0])
+        with standing_in(OCCURRENCES) as dodo:
+            dodo.between.extend([lambda: None] * 5 + [lambda: delivered(mixed, parts[1])])
+            imported(mixed, dodo)
+        delivered(mixed, parts[2])
+        found, wanted = entities(mixed), entities(alone)
+        for name, entity in wanted.items():
+            if name[0] in OF_THE_API_ALONE:
+                continue
+            told = found[name].status, found[name].folded_status, found[name].drift
+            assert told == (entity.status, entity.folded_status, entity.drift), name
+
+
+def test_of_an_unreadable_page_nothing_is_recorded_and_it_is_told_which(database: str) -> None:
+    with standing_in(OCCURRENCES) as dodo:
+        dodo.broken["/payments"] = saying(200, b'{"items": [{"payment_id": 7}]}')
+        with pytest.raises(UnreadableAnswerError, match="GET /payments"):
+            imported(database, dodo)
+        assert not [line for line in lines(database) if line.topic.startswith("raphus.payment_")]
+        assert [line for line in lines(database) if line.topic.startswith("raphus.subscription_")]
+        del dodo.broken["/payments"]
+        imported(database, dodo)
+    assert [line for line in lines(database) if line.topic.startswith("raphus.payment_")]
+
+
+def test_too_many_requests_are_waited_for(
+    database: str, undisturbed: dict[tuple[str, str], Any]
+) -> None:
+    with standing_in(OCCURRENCES) as dodo:
+        dodo.faults.extend([limited("0.01"), limited(), answered] * 30)
+        imported(database, dodo)
+    assert states(database) == undisturbed
+
+
+def test_a_wrong_key_records_nothing(database: str) -> None:
+    with (
+        standing_in(OCCURRENCES) as dodo,
+        pytest.raises(KeyRefusedError, match="DODO_PAYMENTS_ENVIRONMENT"),
+        opened(database, source(dodo, key="wrong-key")),
+    ):
+        pass
+    assert lines(database) == []
+
+
+def test_a_key_of_another_business_has_to_be_meant(database: str) -> None:
+    ours = merchant(2, customers=2, until=PRESENT, business_id="bus_ours")
+    delivered(database, ours)
+    before = lines(database)
+    with standing_in(OCCURRENCES) as dodo:
+        with (
+            pytest.raises(AccountError, match="--business bus_demo"),
+            opened(database, source(dodo)),
+        ):
+            pass
+        with (
+            pytest.raises(AccountError, match="and not of bus_ours"),
+            opened(database, source(dodo), business_id="bus_ours"),
+        ):
+            pass
+        with opened(database, source(dodo), business_id="bus_demo") as session:
+            assert session.taker.account.business_id == "bus_demo"
+    assert lines(database) == before
+
+
+def test_a_key_of_the_other_mode_finds_nothing_that_is_known_and_records_nothing(
+    database: str,
+) -> None:
+    delivered(database, merchant(2, customers=2, until=PRESENT))
+    before = lines(database)
+    with (
+        standing_in(OCCURRENCES) as dodo,
+        pytest.raises(AccountError, match="in test_mode"),
+        opened(database, source(dodo)),
+    ):
+        pass
+    assert lines(database) == before
+
+
+def test_of_two_at_once_one_is_told_that_the_other_runs(database: str) -> None:
+    with (
+        standing_in(OCCURRENCES) as dodo,
+        opened(database, source(dodo)),
+        pytest.raises(BusyError, match="another import or reconciliation runs"),
+        opened(database, source(dodo)),
+    ):
+        pass
+
+
+def test_who_was_forgotten_stays_so(database: str) -> None:
+    delivered(database, OCCURRENCES)
+    customer = next(
+        entity.customer_id for named, entity in entities(database).items() if entity.customer_id
+    )
+    forget(database, Request(str(customer), None, "asked for it", None))
+    with standing_in(OCCURRENCES) as dodo:
+        imported(database, dodo)
+        project(database)
+    with psycopg.connect(database) as conn:
+        rows = [
+            str(row)
+            for model in READ_MODELS
+            for row in conn.execute(f"SELECT t::text FROM raphus.{model.table} AS t".encode())
+        ]
+    his = [row for row in rows if str(customer) in row]
+    assert his
+    assert not [row for row in his if "@example" in row]
+    about_him = [line.state for line in lines(database) if str(customer).encode() in line.state]
+    assert not [state for state in about_him if b"@example" in state]
