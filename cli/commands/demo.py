@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import secrets
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -21,22 +22,39 @@ from cli.commands.serve import add_port, addressed
 from cli.commands.simulate import add_play, play, play_in, told
 from cli.database import database
 from cli.errors import CommandError
-from cli.rendering.demo_summary import show_commands, show_customers, show_objects
+from cli.rendering.demo_summary import (
+    show_commands,
+    show_customers,
+    show_doubtful,
+    show_objects,
+)
+from cli.rendering.progress import shown
+from cli.rendering.reconciliations import show_findings, show_outcomes
 from cli.rendering.terminal import console as terminal
+from dodo.pace import Pace
 from ledger.following.checkpoint import POSITION
 from ledger.integrity.signatures import PREFIX
 from postgres.connections import WORKING, connect
+from reconciliation import queries
+from reconciliation.reconciling import reconcile
+from reconciliation.session import Source, opened
+from simulator import BEGAN_AT
+from simulator.dodo_api import SimulatedDodo, serving
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from datetime import datetime
 
     from rich.console import Console
 
-    from cli.commands.simulate import Play
+    from cli.commands.simulate import Play, Played
     from cli.settings import Settings
 
 SHOWN_TIMEOUT_S: Final = 120.0
 POLL_S: Final = 0.05
+UNLIMITED: Final = 1_000_000
+"""Requests a minute: the simulated side has no limit."""
+FINDINGS_SHOWN: Final = 8
 
 
 class DemoError(CommandError):
@@ -74,9 +92,10 @@ def demo(settings: Settings, what: Play, console: Console, *, stay: bool) -> Non
         app, url = application(conninfo, Verifier([secret]), OpenOnLoopback()), url_of(sock)
         with in_background(app, sock):
             console.print(f"Serving on {url}")
-            _fill(what, url + PATH, secret, console)
+            played = _fill(what, url + PATH, secret, console)
             with connect(conninfo, WORKING, "raphus-demo") as conn:
                 _wait_until_shown(conn)
+                _find_what_was_lost(conn, conninfo, played, what.until, console)
                 show_objects(conn, console)
                 customer_id = show_customers(conn, console)
             show_commands(url, customer_id, console)
@@ -86,11 +105,36 @@ def demo(settings: Settings, what: Play, console: Console, *, stay: bool) -> Non
                     Event().wait()
 
 
-def _fill(what: Play, url: str, secret: str, console: Console) -> None:
-    tally = play(what, url, secret, console).tally
-    console.print(told(tally))
-    if tally.failed or tally.refused:
+def _fill(what: Play, url: str, secret: str, console: Console) -> Played:
+    played = play(what, url, secret, console)
+    console.print(told(played.tally))
+    if played.tally.failed or played.tally.refused:
         raise DemoError("not every webhook was accepted; the lines above tell why")
+    return played
+
+
+def _find_what_was_lost(
+    conn: psycopg.Connection, conninfo: str, played: Played, until: datetime, console: Console
+) -> None:
+    """Ask the merchant's side, which knows all that happened, and show what had not come here."""
+    if not played.occurrences:
+        return
+    show_doubtful(conn, console)
+    api_key = secrets.token_urlsafe()
+    dodo = SimulatedDodo(played.occurrences, at=until, api_key=api_key)
+    with serving(dodo) as base_url:
+        source = Source(api_key, "test_mode", Pace(UNLIMITED), base_url)
+        console.print("Asking Dodo's side, as raphus reconcile does")
+        with shown(console) as progress, opened(conninfo, source, follows=False) as session:
+            found = reconcile(session, (until - BEGAN_AT).days + 1, progress)
+            session.catch_up()
+            business_id = session.taker.account.business_id
+    show_outcomes(console, found.outcomes)
+    first = enumerate(found.findings[:FINDINGS_SHOWN], start=1)
+    show_findings(console, [queries.told(one, n, str(found.id), business_id) for n, one in first])
+    if (more := len(found.findings) - FINDINGS_SHOWN) > 0:
+        console.print(f"… and {more} more: /v1/findings has them all")
+    show_doubtful(conn, console)
 
 
 def _wait_until_shown(conn: psycopg.Connection) -> None:

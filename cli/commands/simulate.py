@@ -43,9 +43,10 @@ class Play(NamedTuple):
 
 
 class Played(NamedTuple):
-    """How the webhooks were answered, and those that were lost on the way."""
+    """How the webhooks were answered; all that happened, and what was lost of it on the way."""
 
     tally: Tally
+    occurrences: Sequence[Occurrence]
     lost: Sequence[Occurrence]
 
 
@@ -108,7 +109,7 @@ def play(what: Play, url: str, secret: str, console: Console) -> Played:
     console.print(f"Posting {len(deliveries)} webhooks about {len(occurrences)} events{without}")
     with shown(console) as progress:
         tally = asyncio.run(player.play(deliveries, partial(progress, "posting")))
-    return Played(tally, missing)
+    return Played(tally, occurrences, missing)
 
 
 def _as_json(played: Played) -> str:

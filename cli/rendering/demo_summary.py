@@ -8,6 +8,7 @@ from psycopg.sql import SQL, Identifier
 from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
+from cli.rendering.words import counted
 from domain.money import decimal_text
 from projections.read_models.catalogue import LISTINGS
 
@@ -22,11 +23,24 @@ _OBJECTS: Final = SQL(
     " count(*) FILTER (WHERE history = 'partial'), sum(refused)::bigint"
     " FROM {table} GROUP BY 1 ORDER BY 2 DESC, 1"
 )
+_DOUBTFUL: Final = SQL(
+    "SELECT count(drift), count(*) FILTER (WHERE history = 'partial') FROM {table}"
+)
 _CUSTOMERS: Final = (
     "SELECT customer_id, active_subscriptions, subscriptions, payments, refunds, disputes,"
     " refused, totals FROM raphus.customers"
     " ORDER BY open_disputes DESC, refused DESC, payments DESC, customer_id LIMIT %s"
 )
+
+
+def show_doubtful(conn: Connection, console: Console) -> None:
+    """Show how many objects are in doubt: webhooks about them are missing, or were lost."""
+    sums = [0, 0]
+    for resource in LISTINGS:
+        row = conn.execute(_DOUBTFUL.format(table=Identifier("raphus", resource))).fetchone()
+        sums = [one + other for one, other in zip(sums, row or (0, 0), strict=True)]
+    drifting, partial = (counted(count, "object") for count in sums)
+    console.print(f"Of {drifting} Dodo last said something else; of {partial} the past has gaps")
 
 
 def show_objects(conn: Connection, console: Console) -> None:
@@ -61,7 +75,8 @@ def show_commands(url: str, customer_id: str | None, console: Console) -> None:
         "/v1/subscriptions?active=true&limit=3",
         "/v1/disputes?open=true",
         *customer,
-        "/v1/refusals",
+        "/v1/anomalies",
+        "/v1/findings?limit=3",
         "/v1/events?limit=3",
         "/readyz",
         "/metrics",

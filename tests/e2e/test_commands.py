@@ -159,7 +159,8 @@ def test_a_stale_page_of_state_machines_is_found(tmp_path: Path) -> None:
 
 def test_the_demo_shows_what_there_is_until_now_and_ends(demo_home: Path) -> None:
     began_at = datetime.now(UTC).replace(microsecond=0)
-    ended = raphus("demo", "--exit", "--customers", "20", env=demo_environment(demo_home))
+    play = ["--exit", "--customers", "20", "--lost", "0.1"]
+    ended = raphus("demo", *play, env=demo_environment(demo_home))
     assert ended.returncode == 0, ended.stderr
     shown = ended.stdout
     (sent, recorded, duplicates) = map(
@@ -168,6 +169,11 @@ def test_the_demo_shows_what_there_is_until_now_and_ends(demo_home: Path) -> Non
     assert sent == recorded + duplicates > recorded > 0
     (until,) = re.findall(r"life, --seed 1 --until (\S+)", shown)
     assert began_at <= datetime.fromisoformat(until) <= datetime.now(UTC)
+    (lost,) = map(int, re.findall(r"events, (\d+) lost on the way", shown))
+    found = map(int, re.findall(r"(\d+) objects? (?:with webhooks|that only Dodo)", shown))
+    assert 0 < sum(found) <= lost
+    drifting = map(int, re.findall(r"Of (\d+) objects? Dodo last said something else", shown))
+    assert [*drifting][1:] == [0]
     for kind in ("subscriptions", "payments", "refunds", "disputes", "license keys"):
         assert re.search(rf"^ *{kind} +[1-9]", shown, re.MULTILINE), shown
     urls = re.findall(r"curl '(http://127\.0\.0\.1:\d+/\S+)'", shown)
