@@ -2,7 +2,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := domain ledger projections workflows api cli postgres telemetry simulator migrations dodo
+PACKAGES := domain ledger projections workflows api cli postgres telemetry simulator migrations dodo \
+	reconciliation
 CODE := $(PACKAGES) tests windmill
 
 # PYTHON=/path/to/python3 makes the environment with that one; else the first that is new enough.

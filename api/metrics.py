@@ -153,6 +153,24 @@ class _Anomalies:
         )
 
 
+class _Reconciling:
+    """What Dodo has said of what is known here."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.objects = Gauge(
+            "raphus_reconciled_objects",
+            "Objects that the last reconciliation asked Dodo about, by outcome: agreed, lost,"
+            " unknown, changed, missing, awaited or refreshed.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.ended = Gauge(
+            "raphus_reconciled_timestamp_seconds",
+            "When the last reconciliation came to its end, in seconds since 1970.",
+            registry=registry,
+        )
+
+
 class Metrics:
     """The counters of one server."""
 
@@ -164,6 +182,7 @@ class Metrics:
         self._following = _Following(self.registry)
         self._windmill = _Windmill(self.registry)
         self._anomalies = _Anomalies(self.registry)
+        self._reconciling = _Reconciling(self.registry)
 
     def watch_queue(self, queued: Callable[[], int]) -> None:
         """Take the queue's length from here."""
@@ -219,6 +238,13 @@ class Metrics:
     def show_routes(self, *, read: bool) -> None:
         """Take whether the routes are those of their file."""
         self._windmill.routes_read.set(read)
+
+    def show_reconciled(self, outcomes: Mapping[str, int], ended_at_s: float) -> None:
+        """Take what came of the last reconciliation; what was shown before is forgotten."""
+        self._reconciling.objects.clear()
+        for outcome, number in outcomes.items():
+            self._reconciling.objects.labels(outcome).set(number)
+        self._reconciling.ended.set(ended_at_s)
 
     def exposition(self) -> bytes:
         """Return all of it as text."""

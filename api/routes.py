@@ -13,6 +13,7 @@ from api.http.questions import Query
 from api.http.responses import JSON, Content, encode
 from api.openapi import document
 from api.resources.access import GET_ACCESS
+from api.resources.anomalies import LIST_ANOMALIES
 from api.resources.credit_entries import LIST_CREDIT_ENTRIES
 from api.resources.customers import GET_CUSTOMER, GET_CUSTOMER_TIMELINE
 from api.resources.customers_list import LIST_CUSTOMERS
@@ -21,6 +22,7 @@ from api.resources.events import GET_EVENT, LIST_EVENTS
 from api.resources.health import HEALTHZ, METRICS, READYZ
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
 from api.resources.objects import OBJECTS
+from api.resources.reconciliations import LIST_FINDINGS, LIST_RECONCILIATIONS
 from api.resources.revenue import GET_MRR, LIST_EARNING, LIST_MOVEMENTS
 from api.resources.revenue_cohorts import GET_COHORTS
 from api.resources.revenue_net import GET_NET, LIST_TAKINGS
@@ -53,10 +55,13 @@ OPERATIONS: Final[tuple[Operation[Services, Any, object], ...]] = (
     GET_CUSTOMER_STATE,
     GET_CUSTOMER,
     GET_ACCESS,
+    LIST_ANOMALIES,
     LIST_REFUSALS,
     LIST_EVENTS,
     GET_EVENT,
     LIST_ERASURES,
+    LIST_RECONCILIATIONS,
+    LIST_FINDINGS,
     GET_MRR,
     LIST_MOVEMENTS,
     LIST_EARNING,

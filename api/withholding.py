@@ -24,10 +24,12 @@ from api.resources.health import Ready
 from api.resources.workflows import RouteNow
 from domain.aggregates.catalogue import KINDS
 from domain.aggregates.credit import CreditEntry
+from domain.aggregates.product import ProductEntity
 from domain.entity import Entity
 from domain.explanation.evidence import Source
 from domain.explanation.explain import Explanation
 from domain.personal_data import WORDS, is_emptied, is_word
+from ledger.erasures_list import ListedErasure
 from workflows.outbox.queries import QueuedJob, RecordedAttempt
 
 if TYPE_CHECKING:
@@ -61,7 +63,10 @@ NAMES: Final = frozenset(
 
 A word that Dodo lists for a field names nobody, and is told.
 """
-OTHER_NAMES: Final[Mapping[type, frozenset[str]]] = {RouteNow: frozenset({"name"})}
+OTHER_NAMES: Final[Mapping[type, frozenset[str]]] = {
+    RouteNow: frozenset({"name"}),
+    ProductEntity: frozenset({"name", "description", "metadata"}),
+}
 """Fields of these names that do not."""
 # A body has everything; people write what they like as a reason; an error of a job quotes what it
 # was about.

@@ -19,6 +19,7 @@ environment:
   DODO_PAYMENTS_API_KEY      a key of Dodo's API that may read; without it Dodo is not asked
   DODO_PAYMENTS_ENVIRONMENT  where that key belongs: test_mode or live_mode
   RAPHUS_DODO_REQUESTS_PER_MINUTE  how often Dodo's API is asked at the most (default: 120)
+  RAPHUS_RECONCILE_EVERY_S   how often the server asks what was lost (default: 21600; 0: never)
   RAPHUS_API_KEY             key for reading over HTTP; without it one is made, in RAPHUS_HOME
   DATABASE_URL               your PostgreSQL; without it one is run in RAPHUS_HOME
   RAPHUS_HOME                where database and key are kept (default: the user's data directory)

@@ -51,6 +51,9 @@ DODO_BASE_URL: Final = "DODO_PAYMENTS_BASE_URL"
 DODO_REQUESTS_PER_MINUTE: Final = "RAPHUS_DODO_REQUESTS_PER_MINUTE"
 REQUESTS_PER_MINUTE_MAX: Final = 5_000
 """What Dodo allows its largest businesses."""
+RECONCILE_EVERY_S: Final = "RAPHUS_RECONCILE_EVERY_S"
+RECONCILE_EVERY_S_BY_DEFAULT: Final = 6 * 3_600
+RECONCILE_EVERY_S_MIN: Final = 60
 
 _SECRETS: Final = (WEBHOOK_KEY, DATABASE_URL, API_KEY, WINDMILL_TOKEN, DODO_API_KEY)
 API_KEY_CHARS_MIN: Final = 16
@@ -93,13 +96,15 @@ class WindmillSettings:
 class DodoSettings:
     """The key of Dodo's API, which stays out of the repr, and how the API is asked with it.
 
-    `mode` chooses Dodo's address; a `base_url` of another takes its place.
+    `mode` chooses Dodo's address; a `base_url` of another takes its place. A server reconciles
+    every so many seconds, or never where they are 0.
     """
 
     api_key: str = field(repr=False)
     mode: Mode
     requests_per_minute: int = REQUESTS_PER_MINUTE
     base_url: str | None = None
+    reconcile_every_s: int = RECONCILE_EVERY_S_BY_DEFAULT
 
 
 @dataclass(frozen=True)
@@ -255,6 +260,7 @@ def _dodo(environ: Mapping[str, str]) -> DodoSettings | None:
     key, mode = _secret(environ, DODO_API_KEY), environ.get(DODO_ENVIRONMENT)
     per_minute = _requests_per_minute(environ.get(DODO_REQUESTS_PER_MINUTE) or "")
     base_url = environ.get(DODO_BASE_URL) or None
+    every_s = _reconcile_every_s(environ.get(RECONCILE_EVERY_S) or "")
     if not key:
         return None
     if not re.fullmatch(r"[!-~]{1,1000}", key):
@@ -266,7 +272,7 @@ def _dodo(environ: Mapping[str, str]) -> DodoSettings | None:
         )
     match mode:
         case "test_mode" | "live_mode":
-            return DodoSettings(key, mode, per_minute, base_url)
+            return DodoSettings(key, mode, per_minute, base_url, every_s)
         case _:
             raise SettingsError(
                 f"{DODO_ENVIRONMENT} is neither test_mode nor live_mode, while {DODO_API_KEY} is"
@@ -284,6 +290,17 @@ def _requests_per_minute(text: str) -> int:
             " allows a new business 240"
         )
     return int(text)
+
+
+def _reconcile_every_s(text: str) -> int:
+    if not text:
+        return RECONCILE_EVERY_S_BY_DEFAULT
+    if not (text.isascii() and text.isdigit()) or 0 < int(text[:9]) < RECONCILE_EVERY_S_MIN:
+        raise SettingsError(
+            f"{RECONCILE_EVERY_S} is not a number of seconds: {RECONCILE_EVERY_S_MIN} or more, or"
+            " 0 for never"
+        )
+    return int(text[:9])
 
 
 def _is_safe_base(url: str) -> bool:

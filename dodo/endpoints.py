@@ -152,11 +152,6 @@ DISPUTE: Final = OneEndpoint(
 LICENSE_KEY: Final = OneEndpoint(
     kind="license_key", path="/license_keys/{id}", method="license_keys.retrieve"
 )
-BALANCE: Final = OneEndpoint(
-    kind="credit",
-    path="/credit-entitlements/{credit_entitlement_id}/balances/{customer_id}",
-    method="credit_entitlements.balances.retrieve",
-)
 
 ONE_BY_KIND: Final[Mapping[str, OneEndpoint]] = {
     one.kind: one

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Self
 
 import msgspec
 
+from domain.look import MISSING, OBSERVED, RANK_OF_LOOKS, topic_of
 from domain.stream_id import parts_of
 from domain.timeline import Entry, Fact, Folded, describe, fold, last_changes
 
@@ -62,14 +63,18 @@ class Aggregate:
 
     kinds: ClassVar[tuple[Kind, ...]] = ()
     _kinds: ClassVar[dict[str, Kind]] = {}
-    _words: ClassVar[dict[str, tuple[Kind, str, int]]] = {}
+    _words: ClassVar[dict[str, Word]] = {}
 
     def __init_subclass__(cls) -> None:
         cls._kinds = {kind.name: kind for kind in cls.kinds}
         cls._words = {
-            f"{kind.name}.{word}": (kind, word, kind.machine.ranks[word])
+            f"{kind.name}.{word}": Word(kind, word, kind.machine.ranks[word], kind.observe)
             for kind in cls.kinds
             for word in kind.machine.words
+        } | {
+            topic_of(kind.name, word): Word(kind, word, RANK_OF_LOOKS, kind.look)
+            for kind in cls.kinds
+            for word in (OBSERVED, MISSING)
         }
 
     def __init__(self, aggregate_id: str, events: Iterable[Event] = ()) -> None:
@@ -196,8 +201,8 @@ class Aggregate:
     def _sayings(self) -> dict[tuple[str, str], dict[str, list[Saying]]]:
         sayings: dict[tuple[str, str], dict[str, list[Saying]]] = {}
         for event in self.events:
-            kind, word, rank = self._words[event.topic]
-            occurred_at, observation = kind.observe(event.delivery)
+            kind, word, rank, read = self._words[event.topic]
+            occurred_at, observation = read(event.delivery)
             entity_id = kind.id_of(observation.payload) or ""
             saying = Saying(occurred_at, rank, word, observation, event)
             of_entity = sayings.setdefault((kind.name, entity_id), {})

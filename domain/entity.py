@@ -61,6 +61,9 @@ class Entity(msgspec.Struct, kw_only=True):
 class Observation(msgspec.Struct, frozen=True, gc=False):
     """What one body's `data` says, true at or after the timestamp of its fact.
 
+    `told` are the fields that a look says, whose payload has what was known before in all others;
+    None for a webhook, which says all there is.
+
     A body that is outdated has been written before one that precedes it in the timeline: it says
     nothing, so payload and standing are that one's.
     """
@@ -68,7 +71,12 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
     payload: Payload
     standing: Standing
     delivery: Delivery
+    told: frozenset[str] | None = None
     outdated: bool = False
+
+    def tells(self, *names: str) -> bool:
+        """Tell whether its own data says one of these fields, be it that there is none."""
+        return not self.outdated and (self.told is None or not self.told.isdisjoint(names))
 
     @property
     def data(self) -> dict[str, Any]:
@@ -96,6 +104,11 @@ class Kind:
     turns an observed status into a word of the event types. `derived` are the fields that no single
     body states, each with its value where nothing tells another, and `told` declares the fields of
     `data` that they follow from.
+
+    What a look leaves open is as it was known before; `beside` says what is known after one where
+    it tells of a part of the thing alone. `looked` reads where a look puts the thing if no field of
+    `data` is a status. `is_impersonal` tells that nothing of it is about a person, so that its
+    timeline shows all that changes; of `compared_too`, fields of `data` with how each is read, too.
     """
 
     machine: Machine
@@ -148,8 +161,8 @@ class Kind:
         unsaid = {self.status_field, self.stage_field}
         return tuple(
             (name, _word_of(name) if name in WORDS else read)
-            for name, read in self.readers.items()
-            if name not in unsaid and (name in WORDS or not is_emptied(name))
+            for name, read in {**self.readers, **self.compared_too}.items()
+            if name not in unsaid and (self.is_impersonal or name in WORDS or not is_emptied(name))
         )
 
     @cached_property

@@ -193,8 +193,8 @@ def _stretches(
                     yield _Stretch(_Fact(*first[:3]), _Fact(*last[:3]), said)
                     first = fact
                 said = now
-            # What a look leaves open is as old as it was.
-            if observation.told is None or observation.tells(*fields):
+            # What a look leaves open is as old as it was; what is outdated says nothing.
+            if observation.tells(*fields):
                 last = fact
     if said is not None:
         yield _Stretch(_Fact(*first[:3]), _Fact(*last[:3]), said)

@@ -11,6 +11,7 @@ import msgspec
 
 from domain.aggregates.catalogue import KINDS
 from domain.aggregates.payment import products
+from domain.aggregates.product import PRICE_FIELDS, PRODUCT, price_in, price_of
 from domain.field_readers import instant
 from domain.payload import LINKED_BY
 from domain.timeline import ahead
@@ -173,11 +174,14 @@ class _PricePath(_Path):
         facts, left = folded.facts, len(folded.facts)
         observed: Standing | None = None
         payload, priced = folded.observations[0].payload, price_of(())
+        linked: dict[str, str | None] = dict.fromkeys(LINKED_BY)
         for fact, standing, led, observations in folded.steps():
             left -= 1
             for observation in observations:
                 observed = observed if observation.standing.status is None else observation.standing
                 payload = observation.payload
+                for name, link in self.links.items():
+                    linked[name] = link(payload) or linked[name]
                 if observation.tells(*PRICE_FIELDS):
                     priced = price_in(observation)
             if left and facts[-left].occurred_at == fact.occurred_at:
@@ -186,9 +190,9 @@ class _PricePath(_Path):
             created_at = instant(payload.created_at) or facts[0].occurred_at
             pricing_mode = self.kind.readers["pricing_mode"](getattr(payload, "pricing_mode", None))
             said = {**priced, "pricing_mode": pricing_mode}
-            linked = dict.fromkeys(LINKED_BY).values()
+            begun = status, created_at, *linked.values(), ()
             own = (said.get(source) for source in _PRICE)
-            yield fact.occurred_at, (status, created_at, *linked, (), *own, _price_obstacle(said))
+            yield fact.occurred_at, (*begun, *own, _price_obstacle(said))
 
 
 _PRICE: Final = (
@@ -232,7 +236,8 @@ def _path(kind: Kind) -> _Path:
     if obstacles:
         readers.append(_obstacle(kind, obstacles))
     watched = attrgetter(*linked_by, "created_at", *sources.values(), *obstacles)
-    return _Path(kind, watched, links, tuple(readers))
+    make = _PricePath if kind is PRODUCT else _Path
+    return make(kind, watched, links, tuple(readers))
 
 
 def _obstacle(kind: Kind, fields: Mapping[str, str]) -> Reader:

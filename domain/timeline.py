@@ -98,7 +98,8 @@ class Folded(NamedTuple):
 
     `standings` tells where the machine stands after each fact, `leds` where an anomaly has led that
     no valid fact has settled since, `observed` the last observation of a status with its fact.
-    Looks are among the facts: so many are `told` as there are up to the last that found it.
+    Looks are among the facts: so many are `told` as there are up to the last that found it, unless
+    what it found is outdated.
     """
 
     facts: list[Fact]
@@ -169,20 +170,34 @@ def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
     The result depends on the set of facts alone, not on their order.
     """
     ordered = sorted((_oldest_first(kind, fact) for fact in facts), key=_IN_ORDER)
-    entries: list[Entry] = []
-    observations: list[Observation] = []
-    standings: list[Standing] = []
-    leds: list[Standing | None] = []
-    observed: tuple[Standing, Fact] | None = None
-    standing, led = Standing(), None
+    folding = _Folding(kind, entity_id)
     for fact in ordered:
-        said = None
-        for observation in fact.observations:
-            known = _at_last(kind, observation, observations) if kind.dated_by else observation
-            observations.append(known)
-            if observation.standing.status is not None:
-                said = observation.standing.status
-                observed = observed if known.outdated else (known.standing, fact)
+        if fact.rank == RANK_OF_LOOKS:
+            folding.look(fact)
+        else:
+            folding.judge(fact)
+    return folding.of(ordered)
+
+
+class _Folding:
+    """Where a fold stands, as it goes from fact to fact."""
+
+    def __init__(self, kind: Kind, entity_id: str) -> None:
+        self._kind = kind
+        self._id = entity_id
+        self._entries: list[Entry] = []
+        self._observations: list[Observation] = []
+        self._standings: list[Standing] = []
+        self._leds: list[Standing | None] = []
+        self._observed: tuple[Standing, Fact] | None = None
+        self._standing = Standing()
+        self._led: Standing | None = None
+        self._told = 0
+
+    def judge(self, fact: Fact) -> None:
+        """Take a fact: the machine judges it."""
+        kind = self._kind
+        said = self._observe(fact, fact.observations)
         word = _word(kind, fact)
         step = kind.machine.step(self._standing, word, fact.observations[0].standing.stage, said)
         if step.gap and (
@@ -204,10 +219,13 @@ def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
         for one in fact.observations:
             known = self._observations[-1].payload if self._observations else None
             self._observe(fact, [_seen(kind, fact, one, known)])
-        settled = _settle(kind, fact, self._observations[-1], self._standing, self._led)
+        seen = self._observations[-len(fact.observations) :]
+        # A copy of what was known stands for what is outdated, so the last one has what counts.
+        tells = not all(one.outdated for one in seen)
+        settled = _settle(kind, fact, seen[-1] if tells else None, self._standing, self._led)
         entry = _look(kind, self._id, fact, self._standing, settled)
         self._stand(entry, settled.standing, settled.led)
-        if fact.word == OBSERVED:
+        if fact.word == OBSERVED and tells:
             self._told = len(self._entries)
 
     def of(self, ordered: list[Fact]) -> Folded:
@@ -225,11 +243,13 @@ def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
     def _observe(self, fact: Fact, oldest_first: Iterable[Observation]) -> str | None:
         """Take observations; return the last status that they say."""
         said = None
+        kind, before = self._kind, self._observations
         for observation in oldest_first:
-            self._observations.append(observation)
+            known = _at_last(kind, observation, before) if kind.dated_by else observation
+            before.append(known)
             if observation.standing.status is not None:
                 said = observation.standing.status
-                self._observed = observation.standing, fact
+                self._observed = self._observed if known.outdated else (known.standing, fact)
         return said
 
     def _stand(self, entry: Entry, standing: Standing, led: Standing | None) -> None:
@@ -248,10 +268,13 @@ def _seen(kind: Kind, look: Fact, own: Observation, known: Payload | None) -> Ob
 
 
 def _settle(
-    kind: Kind, look: Fact, seen: Observation, standing: Standing, led: Standing | None
+    kind: Kind, look: Fact, seen: Observation | None, standing: Standing, led: Standing | None
 ) -> Settled:
     if look.word == MISSING:
         return Settled(standing, led, gap=False, reason="Dodo's API does not have it")
+    if seen is None:
+        reason = "What Dodo's API said was written before what was known, and tells nothing"
+        return Settled(standing, led, gap=False, reason=reason)
     said = seen.standing
     if said.status is None and kind.looked is not None:
         said = Standing(kind.looked(seen.payload))

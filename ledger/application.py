@@ -21,7 +21,10 @@ from psycopg.errors import LockNotAvailable, ProgramLimitExceeded, ReadOnlySqlTr
 
 from domain.aggregates.erasure import stream_of
 from domain.aggregates.factory import aggregate
-from domain.aggregates.routing import NOTICE, route, types_taken
+from domain.aggregates.routing import NOTICE, route, route_of, types_taken
+from domain.comparison import Comparison, compare
+from domain.look import delivery_of
+from domain.personal_data import customers_of
 from domain.stream_id import stream_id
 from ledger.connection import ThreadConnection
 from ledger.mapper import LedgerMapper
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from domain.aggregates.routing import Route
     from domain.delivery import Delivery
     from domain.event import Event
+    from domain.look import Look
     from ledger.recorder import Ends
 
 _log = logging.getLogger(__name__)
@@ -135,19 +139,35 @@ class Ledger(Application[str]):
         """
         if not looks:
             return []
-        compared: list[tuple[Comparison, Route]] = []
         with self._connection.within(BATCH_S):
-            streams, forgotten = self._known(looks)
-            for look in looks:
-                to, id_ = route_of(look), f"raphus_look_{uuid4().hex}"
-                known = streams[to.stream_id]
-                one = compare(known, look, id_, forgotten=_named(look) & forgotten != set())
-                compared.append((one, to))
-                if one.changes:
-                    streams[to.stream_id] = one.then
-            news = [(one.delivery, to) for one, to in compared if one.changes]
+            compared = self._compare(looks)
+            news = [(one.delivery, route_of(one.look)) for one in compared if one.changes]
             answers = iter(self._answer(news, time.monotonic() + PATIENCE_S) if news else ())
-        return [Observed(one, next(answers) if one.changes else None) for one, _ in compared]
+        return [Observed(one, next(answers) if one.changes else None) for one in compared]
+
+    def compare(self, looks: Sequence[Look]) -> list[Comparison]:
+        """Compare looks, in this order, with what is known and what those before them tell.
+
+        Nothing is recorded.
+
+        Raises:
+            UnreadableError: a look does not name its thing, or is no JSON object.
+            PersistenceError: what is known cannot be read.
+        """
+        with self._connection.within(BATCH_S):
+            return self._compare(looks) if looks else []
+
+    def _compare(self, looks: Sequence[Look]) -> list[Comparison]:
+        streams, forgotten = self._known(looks)
+        compared: list[Comparison] = []
+        for look in looks:
+            stream, id_ = route_of(look).stream_id, f"raphus_look_{uuid4().hex}"
+            is_forgotten = not forgotten.isdisjoint(_named(look))
+            one = compare(streams[stream], look, id_, forgotten=is_forgotten)
+            if one.changes:
+                streams[stream] = one.then
+            compared.append(one)
+        return compared
 
     def _known(self, looks: Sequence[Look]) -> tuple[dict[str, Aggregate], set[str]]:
         """Return the aggregates of looks by stream, and which customers' erasures there are."""

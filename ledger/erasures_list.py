@@ -49,7 +49,11 @@ _HIS: Final = """
     SELECT i.stream_id FROM raphus.identities AS i
     WHERE i.customer_id = asked.customer_id AND i.business_id = asked.business_id
 """
-_LATER: Final = "e.notification_id > asked.position AND e.content_hash IS NULL"
+# Looks at who was forgotten have nothing that identifies him.
+_LATER: Final = (
+    "e.notification_id > asked.position AND e.content_hash IS NULL"
+    " AND NOT starts_with(e.topic, 'raphus.')"
+)
 _SINCE: Final = f"""
     SELECT asked.position, count(later.notification_id) {_ASKED}
     LEFT JOIN LATERAL (

@@ -36,6 +36,8 @@ class AdvisoryLock(IntEnum):
     """Leading: sending jobs from the outbox to Windmill."""
     REPLAY = 7_270_480_530_007
     """Queueing past events again, each of which is counted up from the last time."""
+    RECONCILE = 7_270_480_530_008
+    """Reading Dodo's API into the log: an import, or a reconciliation."""
 
 
 def lock(conn: psycopg.Connection[Any], which: AdvisoryLock) -> None:

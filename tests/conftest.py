@@ -35,6 +35,7 @@ PATIENT = (
     "api.http.uvicorn_protocol.HEAD_TIMEOUT_S",
     "api.queries.database.ANSWER_S",
     "api.queries.freshness.WAIT_S",
+    "api.queries.snapshot_cache.WAIT_S",
     "api.webhooks.endpoint.ANSWER_S",
     "api.webhooks.request_body.READ_TIMEOUT_S",
     "ledger.application.BATCH_S",

@@ -22,6 +22,7 @@ from migrations import runner
 from postgres.statement import Statement
 from projections.read_models import anomalies
 from projections.read_models.anomalies import Instant
+from reconciliation import queries as reconciliations
 from workflows.outbox import queries as outbox
 
 if TYPE_CHECKING:
@@ -149,10 +150,12 @@ async def _metrics(services: Services, _query: Query) -> Content:
         metrics.forget_progress()  # the counters are worth having without the database, too
         metrics.show_jobs({})
         metrics.show_anomalies({})
+        metrics.show_reconciled({}, float("nan"))
     else:
         metrics.show_progress(*status[:3], agrees=status.disagreement is None)
         metrics.show_jobs(await _jobs(services, names))
         metrics.show_anomalies(await _anomalies(services))
+        metrics.show_reconciled(*await _reconciled(services))
     return Content(metrics.exposition(), MEDIA_TYPE)
 
 
@@ -175,6 +178,17 @@ async def _anomalies(services: Services) -> dict[str, int]:
     except ApiError:
         return {}
     return dict.fromkeys(CODES, 0) | dict(msgspec.convert(rows, list[tuple[str, int]]))
+
+
+async def _reconciled(services: Services) -> tuple[dict[str, int], float]:
+    """Read what came of the last reconciliation; nothing, where there was none."""
+    try:
+        row = await services.database.row(reconciliations.LATEST)
+    except ApiError:
+        row = None
+    if row is None:
+        return {}, float("nan")
+    return msgspec.convert(row, tuple[dict[str, int], float])
 
 
 HEALTHZ: Final = Operation["Services", Query, Alive](

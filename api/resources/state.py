@@ -77,42 +77,23 @@ async def state(read_side: ReadSide, query: PersonQuery) -> State:
 
 def _state(found: Gathered[Identified], policy: Policy, names: Names) -> State:
     judgements = judge(found.holdings, found.at, policy)
-    held = _Held([], [], [], [])
+    held = _Held([], [], [], [], names)
     of_product: dict[str, list[Judgement]] = defaultdict(list)
     for one in judgements:
         held.add(one)
         for product_id in one.holding.product_ids:
             of_product[product_id].append(one)
-    subscriptions = [
-        _subscription(one, one.holding.entity, names)
-        for one in judgements
-        if isinstance(one.holding.entity, SubscriptionEntity)
-    ]
-    others = [one for one in subscriptions if one.status != "active"]
+    others = [one for one in held.subscriptions if one.status != "active"]
     return State(
         at=found.at,
         customers=found.customers,
         access=with_names(decide(judgements, None), names),
-        active=[one for one in subscriptions if one.status == "active"],
+        active=[one for one in held.subscriptions if one.status == "active"],
         in_grace=[one for one in others if one.access],
         without_access=[one for one in others if not one.access],
-        bought_once=[
-            _purchase(one, one.holding.entity, names)
-            for one in judgements
-            if isinstance(one.holding.entity, PaymentEntity)
-            and one.holding.entity.status == "succeeded"
-            and one.holding.entity.subscription_id is None
-        ],
-        license_keys=[
-            _key(one, one.holding.entity, names)
-            for one in judgements
-            if isinstance(one.holding.entity, LicenseKeyEntity)
-        ],
-        grants=[
-            _grant(one, one.holding.entity)
-            for one in judgements
-            if isinstance(one.holding.entity, EntitlementGrantEntity)
-        ],
+        bought_once=held.purchases,
+        license_keys=held.keys,
+        grants=held.grants,
         open_disputes=[
             _dispute(one.entity)
             for one in found.holdings
@@ -126,6 +107,28 @@ def _state(found: Gathered[Identified], policy: Policy, names: Names) -> State:
         doubts=[*found.doubts, *doubts(found.holdings, found.at)],
         freshness=found.freshness,
     )
+
+
+class _Held(NamedTuple):
+    """What is judged, as it is told of each kind."""
+
+    subscriptions: list[HeldSubscription]
+    purchases: list[HeldPurchase]
+    keys: list[HeldKey]
+    grants: list[HeldGrant]
+    names: Names
+
+    def add(self, one: Judgement) -> None:
+        entity = one.holding.entity
+        if isinstance(entity, SubscriptionEntity):
+            self.subscriptions.append(_subscription(one, entity, self.names))
+        elif isinstance(entity, PaymentEntity):
+            if entity.status == "succeeded" and entity.subscription_id is None:
+                self.purchases.append(_purchase(one, entity, self.names))
+        elif isinstance(entity, LicenseKeyEntity):
+            self.keys.append(_key(one, entity, self.names))
+        elif isinstance(entity, EntitlementGrantEntity):
+            self.grants.append(_grant(one, entity))
 
 
 def _subscription(judged: Judgement, entity: SubscriptionEntity, names: Names) -> HeldSubscription:

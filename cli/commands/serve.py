@@ -6,6 +6,7 @@ import logging
 import os
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -18,7 +19,9 @@ from cli.database import UnreachableError, database
 from cli.key_file import kept_in, kept_key
 from cli.policy import read_policy
 from cli.settings import without_secrets
+from cli.sources import source_of
 from postgres.failures import reason_of
+from reconciliation.reconciler import Reconciler
 from telemetry import logs
 from workflows.outbox.follower import begin
 
@@ -73,7 +76,7 @@ def serve(settings: Settings) -> None:
         app = application(conninfo, verifier, KeyGuard(api_key), settings.rules())
         server = Server(app, lambda: _announce(settings, sock))
         try:
-            with _windmill(settings.windmill, conninfo):
+            with _windmill(settings.windmill, conninfo), _reconciling(settings, conninfo):
                 server.run(sockets=[sock])
         except SystemExit as error:  # uvicorn's, where the application does not start
             raise StartError(StartError.__doc__) from error
@@ -103,6 +106,26 @@ def _windmill(windmill: WindmillSettings, conninfo: str) -> Iterator[None]:
         yield
     finally:
         supervisor.stop()
+
+
+@contextmanager
+def _reconciling(settings: Settings, conninfo: str) -> Iterator[None]:
+    """Ask Dodo every few hours meanwhile, where there is a key, what was lost."""
+    dodo = settings.dodo
+    if dodo is None or not dodo.reconcile_every_s:
+        yield
+        return
+    reconciler = Reconciler(
+        conninfo,
+        partial(source_of, settings),
+        every_s=dodo.reconcile_every_s,
+        per_minute=dodo.requests_per_minute,
+    )
+    reconciler.start()
+    try:
+        yield
+    finally:
+        reconciler.stop()
 
 
 def _announce(settings: Settings, sock: socket.socket) -> None:

@@ -47,6 +47,10 @@ _AMOUNTS: Final = {
 }
 """The fields in minor units, each with the field that tells the currency."""
 _SAID_APART: Final = frozenset({"drift", "anomaly", "product_name", "product_names"})
+_HISTORIES: Final = {
+    "partial": "a webhook that must have come before was never seen",
+    "settled": "webhooks were never seen; Dodo's API has said since what they led to",
+}
 
 
 def show_objects(console: Console, objects: Sequence[Entity]) -> None:
@@ -80,7 +84,7 @@ def _row(entity: Entity) -> tuple[str, ...]:
         id_of(entity),
         entity.status or NOTHING,
         entity.customer_id or NOTHING,
-        products_of(entity),
+        entity.name or "" if isinstance(entity, ProductEntity) else products_of(entity),
         payment_id if payment_id and payment_id != id_of(entity) else "",
         amount(entity),
         moment(entity.created_at),

@@ -19,7 +19,7 @@ from domain.field_readers import (
     shortest,
     text,
 )
-from domain.look import OBSERVED, topic_of
+from domain.look import OBSERVED
 from domain.state_machine import Machine
 
 if TYPE_CHECKING:
@@ -256,9 +256,7 @@ def _ledger(business_id: str, folded: Folded) -> list[CreditEntry]:
                 business_id=business_id,
                 position=str(fact.position),
                 webhook_id=fact.webhook_id,
-                type=topic_of(MACHINE.kind, fact.word)
-                if fact.is_look
-                else f"{MACHINE.kind}.{word}",
+                type=f"{MACHINE.kind}.{word}",
                 **_read(payload, word, fact.webhook_id, fact.occurred_at),
             )
             before = entries.get(entry.id)
@@ -274,6 +272,29 @@ def _ledger(business_id: str, folded: Folded) -> list[CreditEntry]:
 def place_of(entry: CreditEntry) -> tuple[datetime, int, str]:
     """Return where an entry stands in its ledger: its time, its type's place from 1 on, its id."""
     return entry.created_at, TYPES_IN_ORDER.index(entry.type) + 1, entry.id
+
+
+def is_entry(fact: Fact, observation: Observation) -> bool:
+    """Tell whether what is told is an entry of the ledger."""
+    if fact.is_look:
+        return fact.word == OBSERVED and _sort(observation.payload) is not None
+    return fact.word != WARNING
+
+
+def tells_of_account(fact: Fact, observation: Observation) -> bool:
+    """Tell whether what is told is the balance of the account, by a warning or a look."""
+    found = fact.word in {WARNING, OBSERVED}
+    return found and not is_entry(fact, observation)
+
+
+def _sort(payload: Payload) -> str | None:
+    return text(getattr(payload, "transaction_type", None))
+
+
+def _word_of(sort: str | None) -> str:
+    """Return the event that tells of an entry of this sort; an unknown one counts as the last."""
+    word = _WORDS.get(sort or "", sort or "")
+    return word if word in RANKS and word != WARNING else "manual_adjustment"
 
 
 def _read(payload: Payload, word: str, webhook_id: str, at: datetime) -> dict[str, object]:

@@ -144,8 +144,9 @@ def _ended(one: Situation) -> Iterator[Opening]:
 
 
 def _heard(one: Situation) -> Iterator[Opening]:
-    evidence = one.evidence(one.fact, status=one.status)
-    yield Opening(one.since, evidence, stream_id("subscription", one.id))
+    if one.is_there:
+        evidence = one.evidence(one.fact, status=one.status)
+        yield Opening(one.since, evidence, stream_id("subscription", one.id))
 
 
 def _paid(one: Situation) -> Iterator[Opening]:

@@ -9,6 +9,7 @@ from domain.aggregates.catalogue import KINDS
 from domain.aggregates.payment import given_back, subscriptions
 from domain.anomalies.span import Testimony
 from domain.field_readers import instant
+from domain.look import MISSING, OBSERVED, topic_of
 from domain.periods import FIELDS
 from domain.state_machine import Standing, Verdict
 from domain.timeline import ahead, place
@@ -48,6 +49,7 @@ class Situation(NamedTuple):
     created_at: datetime
     customer_id: str | None
     named: tuple[str, ...]
+    is_there: bool
     drifting: Fact | None
     partial: Fact | None
     refused: Fact | None
@@ -81,7 +83,9 @@ class Situation(NamedTuple):
             self.kind.name,
             self.id,
             fact.webhook_id,
-            f"{self.kind.name}.{fact.word}",
+            topic_of(self.kind.name, fact.word)
+            if fact.is_look
+            else f"{self.kind.name}.{fact.word}",
             fact.occurred_at,
             fields,
         )
@@ -103,10 +107,15 @@ class _Standings:
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
+        self._standing = Standing()
+        self._led: Standing | None = None
         self._observed: Standing | None = None
-        self.status: str | None = None
+        self._is_looked_at = False
+        self._gaps = False
+        self._is_told = False
         self.customer_id: str | None = None
         self.named: tuple[str, ...] = ()
+        self.is_there = False
         self.drifting: Fact | None = None
         self.partial: Fact | None = None
         self.refused: Fact | None = None
@@ -118,6 +127,15 @@ class _Standings:
         """What Dodo said last."""
         return self._observed.status if self._observed else None
 
+    @property
+    def _followed(self) -> Standing:
+        return ahead(self._kind, self._standing, self._led, self._observed)
+
+    @property
+    def status(self) -> str | None:
+        """Where it counts as standing."""
+        return self._followed.status
+
     def take(
         self,
         fact: Fact,
@@ -127,6 +145,7 @@ class _Standings:
         observations: list[Observation],
     ) -> None:
         """Go on by one fact, after which machine and anomalies stand here."""
+        self._standing, self._led = standing, led
         said: Standing | None = None
         for observation in observations:
             said = said if observation.standing.status is None else observation.standing
@@ -140,10 +159,29 @@ class _Standings:
         self.missing = _kept(self.missing, fact, holds=fact.word == MISSING)
         self._gaps = self._gaps or (entry.gap and not fact.is_look)
         agrees = said is not None and place(self._kind, standing, said) == standing
-        if entry.verdict is Verdict.REFUSED and not agrees:
+        if fact.is_look and fact.word == OBSERVED:
+            # It tells what everything before it has led to.
+            self._gaps, self._is_told, self.refused = False, True, None
+        elif entry.verdict is Verdict.REFUSED and not agrees:
             self.refused = self.refused or fact
         elif agrees and entry.verdict is not Verdict.REFUSED:
             self.refused = None
+
+    def settle(self, fact: Fact) -> None:
+        """Note what is odd after all facts of an instant, of which this is the last."""
+        stateless = self._standing.status is None and not self._is_told
+        self.drifting = _kept(self.drifting, fact, holds=self._drifts())
+        self.partial = _kept(self.partial, fact, holds=self._gaps or stateless)
+        ends = self._led is not None and self.status != self._standing.status
+        self.contradicted = _kept(self.contradicted, fact, holds=ends)
+
+    def _drifts(self) -> bool:
+        if self._observed is None or self._observed.status is None:
+            return False
+        seen, machine = place(self._kind, self._standing, self._observed), self._kind.machine
+        unheralded = seen.status in machine.unheralded
+        unheralded |= self._is_looked_at and seen.status not in machine.states
+        return seen != self._standing and not (unheralded and self._followed == seen)
 
 
 def _kept(since: Fact | None, fact: Fact, *, holds: bool) -> Fact | None:

@@ -46,7 +46,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 class Judged(NamedTuple):
     """A fact with its verdict, or a look, and where the machine stood before and after it.
 
-    `led` is where an anomaly has led by then.
+    `led` is where an anomaly has led by then, and `seen` the last status of its bodies that counts.
     """
 
     fact: Fact
@@ -54,6 +54,7 @@ class Judged(NamedTuple):
     before: Standing
     after: Standing
     led: Standing | None
+    seen: str | None
 
     @property
     def moved(self) -> bool:
@@ -67,8 +68,7 @@ class Judged(NamedTuple):
         """Whether it contradicts an end, and the status follows it."""
         if not self.fact.is_look:
             return self.entry.verdict is Verdict.ANOMALY
-        status = self.fact.observations[-1].standing.status
-        return self.led is not None and self.led.status == status
+        return self.led is not None and self.led.status == self.seen
 
     @property
     def noun(self) -> str:
@@ -95,8 +95,7 @@ class Judged(NamedTuple):
 
     @property
     def _own(self) -> Said:
-        status = self.fact.observations[-1].standing.status
-        return self.fact.word if status is None or not self.fact.is_look else status
+        return self.fact.word if self.seen is None or not self.fact.is_look else self.seen
 
 
 class Seen(NamedTuple):
@@ -176,14 +175,20 @@ def evidence(aggregate: Aggregate, known: Known) -> Evidence:
     folded = aggregate.folded()[kind.name, entity_id]
     events = {(e.delivery.webhook_id, e.delivery.body_hash): e for e in aggregate.events}
     befores = [Standing(), *folded.standings]
-    facts = map(Judged, folded.facts, folded.entries, befores, folded.standings, folded.leds)
+    steps = list(folded.steps())
+    facts = [
+        Judged(fact, entry, before, after, led, observations[-1].standing.status)
+        for (fact, after, led, observations), entry, before in zip(
+            steps, folded.entries, befores, strict=False
+        )
+    ]
     seen = [
         Seen(fact, events[fact.webhook_id, observation.delivery.body_hash], observation)
-        for fact, _, _, observations in folded.steps()
+        for fact, _, _, observations in steps
         for observation in observations
         if not observation.outdated
     ]
-    newest_first = tuple(facts)[::-1], tuple(seen[::-1])
+    newest_first = tuple(facts[::-1]), tuple(seen[::-1])
     return Evidence(aggregate, kind, entity_id, entity, folded, *newest_first)
 
 

@@ -30,6 +30,9 @@ TABLES: Final = (
     "windmill_outbox",
     "windmill_attempts",
     "api_keys",
+    "import_places",
+    "reconciliations",
+    "reconciliation_findings",
 )
 """What a backup holds, each after those that it refers to. The read models follow from the log."""
 PHASE: Final = "back up"

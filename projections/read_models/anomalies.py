@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from domain.aggregates.erasure import ERASURE
+from domain.aggregates.routing import NOTICE
 from domain.anomalies.span import Named, Testimony
 from postgres.statement import Statement
 from projections.bound import of_business
@@ -35,16 +35,22 @@ _COLUMNS: Final = (
     " currency, objects, evidence"
 )
 _OPEN: Final = f"SELECT {_COLUMNS} FROM anomalies WHERE span @> %(at)s::timestamptz"  # noqa: S608 -- constants
-_BUSINESSES: Final = """
+# What is no webhook is no sign of life: an erasure, a look. An index has all others by business.
+_WEBHOOK: Final = f"(t.verdict IS NOT NULL OR t.kind = '{NOTICE}')"
+_BUSINESSES: Final = f"""
     WITH RECURSIVE businesses (business_id) AS (
-        (SELECT business_id FROM timeline WHERE business_id > '' ORDER BY business_id LIMIT 1)
+        (
+            SELECT t.business_id FROM timeline AS t WHERE t.business_id > '' AND {_WEBHOOK}
+            ORDER BY t.business_id LIMIT 1
+        )
         UNION ALL
         SELECT (
-            SELECT t.business_id FROM timeline AS t WHERE t.business_id > b.business_id
+            SELECT t.business_id FROM timeline AS t
+            WHERE t.business_id > b.business_id AND {_WEBHOOK}
             ORDER BY t.business_id LIMIT 1
         ) FROM businesses AS b WHERE b.business_id IS NOT NULL
     )
-"""
+"""  # noqa: S608 -- constants
 _BUSINESS: Final = "WITH businesses AS (SELECT %(of_business)s::text AS business_id)"
 # The last webhook of a business is found in an index, and if it is not long ago, that is all. Those
 # before it are found one by one, since no planner may prefer to sort all there are.
@@ -62,7 +68,7 @@ _SILENT: Final = f"""
     FROM businesses AS b
     CROSS JOIN LATERAL (
         SELECT * FROM timeline AS t WHERE t.business_id = b.business_id
-        AND (%(until)s::bigint IS NULL OR t.position <= %(until)s) AND {{webhook}}
+        AND (%(until)s::bigint IS NULL OR t.position <= %(until)s) AND {_WEBHOOK}
         ORDER BY t.position DESC LIMIT 1
     ) AS last
     CROSS JOIN LATERAL (
@@ -85,11 +91,11 @@ _SILENT: Final = f"""
     ) AS usual
     LEFT JOIN LATERAL (
         SELECT t.recorded_at FROM timeline AS t
-        WHERE t.business_id = b.business_id AND t.position > last.position AND {{webhook}}
+        WHERE t.business_id = b.business_id AND t.position > last.position AND {_WEBHOOK}
         ORDER BY t.position LIMIT 1
     ) AS further ON true
     WHERE usual.webhooks >= {PAUSES_OF_MIN} AND last.recorded_at + usual.longest <= %(at)s
-""".format(webhook=f"t.kind <> '{ERASURE}'")  # noqa: S608 -- constants
+"""  # noqa: S608 -- constants
 _KEY: Final = "opened_at, code, stream_id, kind, id, about"
 
 

@@ -18,6 +18,7 @@ from projections.read_models import (
     subscriptions,
 )
 from projections.read_models.anomaly_spans import ANOMALY_SPANS
+from projections.read_models.customer_records import CUSTOMER_RECORDS
 from projections.read_models.holdings import HOLDINGS
 from projections.read_models.identities import IDENTITIES
 from projections.read_models.joint_anomalies import JOINT_ANOMALIES
@@ -51,6 +52,7 @@ READ_MODELS: Final[tuple[ReadModel, ...]] = (
     JOINT_ANOMALIES,
     IDENTITIES,
     HOLDINGS,
+    UNFIT_PAYMENTS,
     RECURRING,
     TAKINGS,
 )

@@ -71,7 +71,7 @@ _OF_THINGS: Final = """
     FROM {source} {fact} {first_key}
     WHERE {holds} AND pair ? claimed.key AND i.metadata ->> claimed.key = %(external_id)s
 """
-NOTICED: Final = (routing.NOTICE, "abandoned_checkout")
+NOTICED: Final = (routing.NOTICE, "abandoned_checkout", "customer")
 """The kinds of what anybody brings about who only begins a checkout."""
 _NOTICED: Final = f"kind IN {NOTICED}"
 _BOUND: Final = "(%(business_id)s::text IS NULL OR claims.business_id = %(business_id)s)"

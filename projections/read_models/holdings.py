@@ -180,7 +180,8 @@ FRESHNESS_OF_BUSINESSES: Final = f"""
     FROM businesses CROSS JOIN LATERAL (
         SELECT t.business_id, t.webhook_id, t.type, t.occurred_at, t.recorded_at
         FROM timeline AS t
-        WHERE t.business_id = businesses.business_id AND t.kind <> '{ERASURE}'
+        WHERE t.business_id = businesses.business_id
+        AND (t.verdict IS NOT NULL OR t.kind = '{NOTICE}')
         ORDER BY t.position DESC LIMIT 1
     ) AS last
 """  # noqa: S608 -- constants

@@ -145,7 +145,7 @@ _GIVEN_BACK: Final = SQL("""
 """)
 _PAID: Final = SQL("""
     SELECT business_id, id, webhook_id, type, occurred_at FROM {timeline}
-    WHERE stream_id = ANY (%(streams)s) AND kind = 'payment' AND "to" = 'succeeded'
+    WHERE stream_id = ANY (%(streams)s) AND kind = 'payment' AND to_status = 'succeeded'
     ORDER BY occurred_at DESC, rank DESC, webhook_id DESC
 """)
 

@@ -20,6 +20,7 @@ from postgres.embedded import EmbeddedPostgres
 from tests.benchmarks import (
     access,
     anomalies,
+    dodo,
     fold,
     ingest,
     lag,
@@ -51,6 +52,8 @@ BENCHMARKS: tuple[Callable[[str], Result | list[Result]], ...] = (
     verification.against_copy_out,
     past.active_on_a_date,
     access.of_one_of_many_customers,
+    anomalies.of_many_subscriptions,
+    dodo.import_against_reading,
     revenue.a_year_by_months,
     windmill.against_the_endpoints_limit,
     windmill.from_webhook_to_job,

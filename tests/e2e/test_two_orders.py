@@ -83,7 +83,7 @@ def objects(client: httpx.Client, resource: str) -> Told:
         assert client.get(path).content == listed
         told[path] = [listed]
         told[f"{path}/timeline"] = facts(client, f"{path}/timeline")
-    assert told
+    assert told or resource == "products", "of all but products there are webhooks"
     return told
 
 

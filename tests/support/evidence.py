@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from tests.support.log import broken_links, lines, positions
-from tests.support.projected import forget, position, project, shown
+from tests.support.projected import empty_tables, forget, position, project, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,7 +42,7 @@ def check_read_models(conninfo: str) -> None:
     """Check that the read models are at the log's end, and what a replay from nothing gives."""
     assert position(conninfo) == len(positions(conninfo))
     followed = shown(conninfo)
-    assert all(followed.values()), "a table is empty"
+    assert not empty_tables(followed)
     forget(conninfo)
     project(conninfo)
     assert shown(conninfo) == followed

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -21,8 +22,12 @@ from domain.identities import EXTERNAL_ID_KEYS
 from domain.look import Look
 from ledger.application import Ledger
 from migrations.runner import migrate
+from postgres.connections import WORKING, connect
 from postgres.embedded import EmbeddedPostgres
 from projections.read_models.catalogue import LISTINGS
+from reconciliation.account import Account
+from reconciliation.finding import Finding, Outcome
+from reconciliation.runs import Run
 from tests.support.histories import said
 from tests.support.http_server import served
 from tests.support.projected import UNTIL, project, record, simulated
@@ -42,7 +47,7 @@ NOON: Final = "2026-05-01T12:00:00Z"
 MEASURED: Final = {"lag_s": 0.0, "late_s": 3_600, "took_ms": 12}
 """What a clock has measured, each with what stands for it."""
 TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-ERASURE_ID: Final = re.compile("raphus_erasure_[0-9a-f]{32}")
+OUR_ID: Final = re.compile("(raphus_(?:erasure|look)_)[0-9a-f]{32}")
 SPRING: Final = {"start": "2026-03-01", "end": "2026-04-30"}
 YEAR: Final = {"start": "2025-05-01", "end": "2026-04-30"}
 """Ranges of days in which much is earned."""
@@ -72,6 +77,7 @@ def examples(conninfo: str, folder: Path) -> Json:
         record(conninfo, deliveries)
         with Ledger(conninfo) as ledger:
             ledger.observe([_product()])
+        _reconciled(conninfo)
         project(conninfo)
         until(lambda: {state for (state,) in outbox(conninfo, "state")} == {"succeeded", "parked"})
     with served(conninfo, rules=Rules(RoutesFile(routes, required=True))) as server:
@@ -124,6 +130,29 @@ def _product() -> Look:
     )
 
 
+def _reconciled(conninfo: str) -> None:
+    """Keep a reconciliation that has found a lost webhook."""
+    lost = Finding(
+        kind="refund",
+        id="ref_7a1c9e",
+        customer_id="cus_7a1c9e",
+        outcome=Outcome.LOST,
+        status_here="failed",
+        status_at_dodo="succeeded",
+        types=("refund.succeeded",),
+        since=UNTIL,
+        may_still_come=False,
+        amount=1900,
+        currency="USD",
+        fields=("network_reference",),
+        looked_at=UNTIL,
+    )
+    with connect(conninfo, WORKING, "raphus-reconcile") as conn:
+        run = Run(conn, Account("bus_demo", "test_mode"), 30)
+        run.found(Counter(agreed=412, lost=1), [lost])
+        run.end(["the webhook endpoint at example.com is disabled at Dodo: enable it"])
+
+
 def written(found: Json) -> str:
     """Return the examples as they stand in their file."""
     return msgspec.json.format(msgspec.json.encode(found), indent=1).decode() + "\n"
@@ -160,7 +189,7 @@ class _Asked:
             "list_erasures": person,
             "retry_windmill_jobs": {"route": "refunds"},
             "get_mrr": SPRING,
-            "list_revenue_movements": SPRING,
+            "list_revenue_movements": YEAR,
             "get_cohorts": SPRING,
             "get_trials": YEAR,
             "list_trials": YEAR,

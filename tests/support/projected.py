@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import psycopg
 from psycopg.sql import SQL, Identifier
@@ -21,7 +21,7 @@ from tests.support.deliveries import receipts
 from tests.support.histories import delivery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from domain.delivery import Delivery
     from postgres.statement import Statement
@@ -87,6 +87,15 @@ def forget(conninfo: str) -> None:
             "UPDATE raphus.projections_tracking SET notification_id = 0, events = DEFAULT,"
             " hash = DEFAULT WHERE application_name = 'ledger'"
         )
+
+
+NOT_BY_WEBHOOKS: Final = {"products", "customer_records", "joint_anomalies", "unfit_payments"}
+"""The tables that have no rows where there are webhooks alone, and nothing goes wrong."""
+
+
+def empty_tables(tables: Mapping[str, list[str]]) -> set[str]:
+    """Return the tables that should have rows, of any merchant's webhooks, and have none."""
+    return {name for name, found in tables.items() if not found} - NOT_BY_WEBHOOKS
 
 
 def shown(conninfo: str) -> dict[str, list[str]]:

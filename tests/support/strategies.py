@@ -134,6 +134,22 @@ _FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "remarks": st.sampled_from(["a", 3]),
         "updated_at": _INSTANTS,
     },
+    "customer": {
+        "email": st.sampled_from(["a@example.com", "A@example.com", None, 7]),
+        "name": st.sampled_from(["Ann", "Ben", None]),
+        "blocked_at": _INSTANTS,
+    },
+    "product": {
+        "name": st.sampled_from(["Pro", "Team", None]),
+        "price": st.sampled_from(
+            [900, None, "x", {"type": "recurring_price", "price": 900, "currency": "USD"}]
+        ),
+        "price_detail": st.sampled_from(
+            [None, {"type": "usage_based_price", "fixed_price": 5, "discount": 10}, 3]
+        ),
+        "currency": _CURRENCIES,
+        "archived": _FLAGS,
+    },
 }
 
 

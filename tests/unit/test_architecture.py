@@ -19,6 +19,7 @@ FLOORS = (
     ("domain",),
     ("ledger",),
     ("projections",),
+    ("reconciliation",),
     ("workflows",),
     ("api",),
     ("cli",),
@@ -29,7 +30,7 @@ FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in room
 MAY_KNOW = {
     "aiohttp": {"simulator", "workflows"},
     "dodopayments": {"dodo"},
-    "eventsourcing": {"ledger"},
+    "eventsourcing": {"ledger", "reconciliation"},
     "httpx": {"api", "dodo"},
     "prometheus_client": {"api"},
     "psycopg": {*FLOOR_OF} - {"domain", "simulator"},

@@ -16,6 +16,7 @@ from api.webhooks.endpoint import PATH as WEBHOOKS
 from cli.parser import parser
 from cli.settings import Settings
 from domain.anomalies.catalogue import CODES
+from projections.read_models.catalogue import LISTINGS
 from tests.support.samples import PROJECT
 from workflows.routes.schema import WHERE, readers
 

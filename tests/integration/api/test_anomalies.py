@@ -63,6 +63,14 @@ RENEWAL: dict[str, Any] = {
     "includes_usage": False,
     "settlement_amount": 2_300,
 }
+NOT_FOUND = Look(
+    kind="subscription",
+    business_id="bus_gone",
+    at=NOON + timedelta(minutes=5),
+    endpoint="GET /subscriptions/{id}",
+    data=None,
+    asked={"subscription_id": "sub_1"},
+)
 ON_HOLD_AHEAD = subscribed("updated", 5, status="on_hold")
 LIVES: dict[str, tuple[list[Delivery], int, Delivery | None]] = {
     # What is told, after how many minutes it opens, and what settles it a day later.

@@ -63,7 +63,7 @@ OF_THE_LOG: Final = {
     "recorded_to",
 }
 """What tells of the log, and of when and how it is asked."""
-ERASURE_ID: Final = "raphus_erasure_"
+OUR_IDS: Final = ("raphus_erasure_", "raphus_look_")
 JOBS: Final = """
     UPDATE raphus.windmill_outbox SET state = 'parked', attempts = 1, created_at = '2026-05-01Z',
         problem = 'a problem of ' || stream_id;

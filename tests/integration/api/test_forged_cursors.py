@@ -15,6 +15,7 @@ from api.http.cursors import Cursor
 from api.routes import OPERATIONS
 from projections.read_models.catalogue import LISTINGS
 from tests.support.http_server import copied, served
+from tests.support.looks import catalogue, observe
 from tests.support.samples import samples
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def forgeries(key: Any) -> st.SearchStrategy[object]:  # noqa: ANN401 -- a type,
 @pytest.fixture(scope="module")
 def server(cluster: str, template: str) -> Iterator[Served]:
     with copied(cluster, template) as conninfo, served(conninfo) as running:
+        observe(conninfo, catalogue("bus_1"))
         position = "0"
         for name, body in samples().items():
             position = running.deliver(body, name)
@@ -102,7 +104,8 @@ def paths(server: Served) -> dict[str, str]:
 def test_every_list_is_meant() -> None:
     named = {one.name for one in OPERATIONS if one.name.startswith("list_")} - UNPAGED
     assert named < CURSORS.keys()
-    assert {one.name for one in LISTS if "{id" in one.path} == CURSORS.keys() - named
+    others = {one.name for one in LISTS if "{id" in one.path} - named
+    assert others == CURSORS.keys() - named
 
 
 @pytest.mark.parametrize("operation", LISTS, ids=lambda operation: operation.name)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.support.http_server import Served
 
 KINDS: Final = [resource for resource in LISTINGS if resource not in {"payouts", "products"}]
-WITH_A_SERVER = settings(deadline=None, max_examples=20)
+WITH_A_SERVER = settings(max_examples=20)
 INSTANTS = st.integers(0, 400).map(lambda days: UNTIL - timedelta(days=days, seconds=1))
 
 

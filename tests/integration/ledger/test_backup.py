@@ -40,6 +40,21 @@ KEY: Final = """
     INSERT INTO raphus.api_keys (name, prefix, hash, scopes)
     VALUES ('web', 'raphus_abcdef', decode(repeat('ab', 32), 'hex'), ARRAY['read', 'admin'])
 """
+PLACE: Final = """
+    INSERT INTO raphus.import_places (business_id, mode, walk, place)
+    VALUES ('bus_1', 'test_mode', 'payments', '{"leg": "0"}')
+"""
+RECONCILIATION: Final = """
+    INSERT INTO raphus.reconciliations (business_id, mode, days, outcomes, advice)
+    VALUES ('bus_1', 'test_mode', 30, '{"lost": 1}', ARRAY['see to it'])
+"""
+FINDING: Final = """
+    INSERT INTO raphus.reconciliation_findings
+        (reconciliation_id, business_id, kind, object_id, outcome, types, since, may_still_come,
+        fields, looked_at)
+    SELECT id, business_id, 'payment', 'pay_1', 'lost', ARRAY['payment.succeeded'],
+        clock_timestamp(), false, '{}', clock_timestamp() FROM raphus.reconciliations
+"""
 CORRECTION: Final = """
     INSERT INTO raphus.clock_corrections
     SELECT max(notification_id) + 1, max(recorded_at) + interval '1 hour', max(recorded_at)
@@ -54,7 +69,7 @@ def filled(database: str) -> str:
     record(database, simulated(6))
     project(database)
     begin(database)
-    for statement in (JOB, JOB, ATTEMPT, KEY):
+    for statement in (JOB, JOB, ATTEMPT, KEY, PLACE, RECONCILIATION, FINDING):
         execute(database, statement)
     return database
 
@@ -277,7 +292,8 @@ def test_a_backup_of_an_earlier_build_is_restored_without_the_tables_that_it_had
     filled: str, empty: str
 ) -> None:
     with psycopg.connect(filled, autocommit=True) as conn:
-        conn.execute("DROP TABLE raphus.api_keys")
+        for table in TABLES[TABLES.index("api_keys") :][::-1]:
+            conn.execute(SQL("DROP TABLE {}").format(Identifier("raphus", table)))
         newest = "SELECT max(version) FROM raphus.migrations WHERE name = 'api_keys'"
         ((version,),) = conn.execute(newest).fetchall()
         conn.execute("DELETE FROM raphus.migrations WHERE version >= %s", [version])

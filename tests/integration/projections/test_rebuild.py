@@ -66,7 +66,7 @@ def test_an_empty_log_is_rebuilt_too(database: str) -> None:
         database,
         "INSERT INTO raphus.refunds SELECT (jsonb_populate_record(NULL::raphus.refunds,"
         ' \'{"stream_id": "s", "first_position": 1, "business_id": "b", "refused": 0,'
-        ' "history": "complete", "occurred_at": "2026-05-01", "refund_id": "r",'
+        ' "settled": 0, "history": "complete", "occurred_at": "2026-05-01", "refund_id": "r",'
         ' "created_at": "2026-05-01", "payment_id": "p", "metadata": {}}\')).*',
     )
     assert differing(rebuilt(database)) == {"refunds": (NONE, Found(1, ["r/b/p"]), NONE)}

@@ -63,7 +63,7 @@ def test_what_the_guide_declares_is_read() -> None:
     (narrowed,) = read_text(Path("windmill.toml"), conditions.encode())
     assert route.name == "disputes-to-chat"
     assert len(narrowed.conditions) == 5
-    assert len(read_text(Path("windmill.toml"), blocks(SCRIPTS, "toml")[0].encode())) == 4
+    assert len(read_text(Path("windmill.toml"), blocks(SCRIPTS, "toml")[0].encode())) == 5
 
 
 def test_the_arguments_that_are_shown_are_those_of_the_sample() -> None:
@@ -80,12 +80,12 @@ def test_the_arguments_that_are_shown_are_those_of_the_sample() -> None:
         (
             "js",
             "javascript:own.js",
-            {"payment_id": "pay_224d0d52bff2843f9ee18114", "amount_minor": 24490},
+            {"payment_id": "pay_044e0c942254fb25884c762a", "amount_minor": 24490},
         ),
         (
             "python",
             "python:own.py:sale",
-            {"payment_id": "pay_224d0d52bff2843f9ee18114", "was_late": False},
+            {"payment_id": "pay_044e0c942254fb25884c762a", "was_late": False},
         ),
     ],
 )

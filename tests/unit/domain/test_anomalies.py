@@ -12,7 +12,8 @@ from domain.access.doubts import overdue
 from domain.aggregates.payment import PaymentEntity
 from domain.aggregates.subscription import MACHINE, SubscriptionEntity, counts_as_active
 from domain.anomalies.rules import ENDED, HEARD, LIVE, PAID, spans
-from domain.lateness import MISSING_AFTER
+from domain.lateness import MISSING_AFTER, missing_from
+from domain.look import MISSING, OBSERVED, topic_of
 from domain.state_machine import Verdict
 from domain.stream_id import stream_id
 from domain.timeline import place
@@ -31,16 +32,18 @@ if TYPE_CHECKING:
 
 Open = tuple[str, str, str, str]
 _SECOND = timedelta(seconds=1)
+_DATES = "next_billing_date", "past_due_ends_at"
+_FAR = NOON + timedelta(days=3_650)
 
 
 def instants(aggregate: Aggregate) -> list[datetime]:
     """Every instant at which anything may begin or end, and those just beside it."""
     turns = {NOON + timedelta(minutes=minute) for minute in range(-1, MINUTES + 2)}
     for known in aggregate.entities():
-        for name in ("next_billing_date", "past_due_ends_at"):
-            turns |= {getattr(known.entity, name, None) or NOON}
+        dates = (getattr(known.entity, name, None) for name in _DATES)
+        turns |= {at for at in dates if at is not None and at < _FAR}
     turns |= {span.opened_at for span in spans(aggregate)}
-    turns |= {at + MISSING_AFTER for at in turns}
+    turns |= {missing for missing in map(missing_from, turns) if missing}
     return sorted(at + offset for at in turns for offset in (-_SECOND, timedelta(0), _SECOND))
 
 
@@ -58,7 +61,7 @@ def expected(aggregate: Aggregate, instant: datetime) -> list[Open]:
     return sorted(
         (code, known.kind.name, str(getattr(known.entity, known.kind.id_field)), about)
         for known in was.entities()
-        for code, about in [*_wrong(was, known, instant), *_held(known, instant)]
+        for code, about in [*_wrong(was, known, instant), *_held(was, known, instant)]
     )
 
 
@@ -69,7 +72,7 @@ def _wrong(was: Aggregate, known: Known, instant: datetime) -> Iterator[tuple[st
         yield ("overdue" if entity.status == "active" else "grace_ended"), ""
     if entity.drift is not None and _drifting_since(was, known) + MISSING_AFTER <= instant:
         yield "drift", ""
-    if folded.history == "partial":
+    if folded.history == "partial" and kind.machine.events:
         yield "gap", ""
     if _is_refused(known, folded):
         yield "refused", ""
@@ -97,18 +100,22 @@ def _is_refused(known: Known, folded: Folded) -> bool:
     for (_, standing, _, observations), entry in zip(folded.steps(), folded.entries, strict=True):
         told = [one.standing for one in observations if one.standing.status is not None]
         agrees = bool(told) and place(known.kind, standing, told[-1]) == standing
-        if entry.verdict is not Verdict.REFUSED:
+        if entry.type == topic_of(known.kind.name, OBSERVED):
+            stands = False
+        elif entry.verdict is not Verdict.REFUSED:
             stands = stands and not agrees
         elif not agrees:
             stands = True
     return stands
 
 
-def _held(known: Known, instant: datetime) -> Iterator[tuple[str, str]]:
+def _held(was: Aggregate, known: Known, instant: datetime) -> Iterator[tuple[str, str]]:
     entity = known.entity
     if isinstance(entity, SubscriptionEntity):
         itself = stream_id("subscription", entity.subscription_id)
-        yield HEARD, itself
+        facts = was.folded()["subscription", entity.subscription_id].facts
+        if any(fact.word != MISSING for fact in facts):
+            yield HEARD, itself
         if entity.status in MACHINE.final:
             yield ENDED, itself
         active = counts_as_active(entity.status, entity.past_due_ends_at, instant)

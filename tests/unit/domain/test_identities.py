@@ -16,7 +16,7 @@ from domain.aggregates.refund import RefundEntity
 from domain.aggregates.subscription import SubscriptionEntity
 from domain.field_readers import metadata
 from domain.identities import Identity, folded_email, identities
-from tests.support.histories import NOON, aggregates, of_one, said
+from tests.support.histories import NOON, aggregates, of_one, said, seen
 from tests.support.strategies import lives
 
 if TYPE_CHECKING:
@@ -61,8 +61,9 @@ def test_of_each_field_the_newest_fact_counts_that_says_it(arrivals: list[Delive
         own = [one for one in identities(aggregate) if (one.kind, one.id) == (kind, entity_id)]
         for field in FIELDS:
             expected = None
-            for fact in folded.facts:
-                data = {} if fact.word == "missing" else fact.observations[0].data
+            for fact, _, _, (observation,) in folded.steps():
+                unsaid = fact.word == "missing" or observation.outdated
+                data = {} if unsaid else observation.data
                 customer = data["customer"] if isinstance(data.get("customer"), dict) else {}
                 customer = data if kind == "customer" else customer
                 value = customer.get(field.removeprefix("customer_"))
@@ -105,6 +106,20 @@ def test_neighbours_differ_and_their_keys_are_their_own(arrivals: list[Delivery]
             assert one.valid_to >= one.valid_from
             told = [tuple(getattr(span, name) for name in SAID) for span in (one, after)]
             assert told[0] != told[1] or one.valid_to < after.valid_from
+
+
+def test_a_body_that_is_outdated_does_not_say_it_again() -> None:
+    def grant(written: int, email: str) -> dict[str, object]:
+        at = f"2026-05-01T12:0{written}:00Z"
+        return {"id": "grant_1", "updated_at": at, "customer": {"email": email}}
+
+    life = [
+        said("entitlement_grant.created", 0, None, **grant(5, "new@example.com")),
+        said("entitlement_grant.delivered", 1, None, **grant(3, "old@example.com")),
+        seen("entitlement_grant", 2, None, **grant(4, "older@example.com")),
+    ]
+    (one,) = identities(of_one(*life))
+    assert (one.email, one.occurred_at) == ("new@example.com", NOON)
 
 
 def test_what_stays_the_same_is_one_span_with_its_newest_fact() -> None:

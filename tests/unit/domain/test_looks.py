@@ -16,6 +16,7 @@ from domain.aggregates.factory import aggregate
 from domain.aggregates.routing import NOTICE, is_signed, route, route_again, route_of
 from domain.comparison import compare
 from domain.delivery import UnreadableError, read_envelope
+from domain.explanation.explain import explain
 from domain.look import Look, data_of, delivery_of, is_look, topic_of
 from domain.state_machine import Verdict
 from simulator import merchant
@@ -207,6 +208,37 @@ class TestFold:
         partial = one(begun, said("entitlement_grant.delivered", 5, id="grant_1"))
         assert partial.history == "partial"
 
+    def test_one_that_was_written_before_what_is_known_tells_nothing(self) -> None:
+        def paid(minute: int) -> dict[str, object]:
+            return {
+                "payout_id": "pyt_1",
+                "amount": minute,
+                "updated_at": f"2026-05-01T12:0{minute}:00Z",
+            }
+
+        life = [
+            said("payout.created", 0, payout_id="pyt_1"),
+            said("payout.in_progress", 1, None, status="success", **paid(5)),
+        ]
+        old = seen("payout", 7, "raphus_look_1", status="failed", **paid(3))
+        new = seen("payout", 8, "raphus_look_2", status="success", **paid(5))
+        stale = one(*life, old)
+        assert (stale.status, stale.folded_status, stale.amount) == ("success", "in_progress", 5)
+        assert stale.drift == one(*life).drift is not None
+        assert stale.history == "complete"
+        line = of_one(*life, old).timeline()[-1]
+        assert (line.from_, line.to, line.gap) == ("in_progress", "in_progress", False)
+        assert line.reason is not None
+        assert "tells nothing" in line.reason
+        assert not changes(of_one(*life), look_of(old.body))
+        assert explain(of_one(*life, old), "payout", "pyt_1", "amount").set_by_count == 1
+        settled = one(*life, old, new)
+        assert (settled.folded_status, settled.drift, settled.history) == (
+            "success",
+            None,
+            "settled",
+        )
+
     @settings(max_examples=60, deadline=None)
     @given(lives())
     def test_a_look_makes_no_fact_before_it_valid_or_invalid(self, life: list[Delivery]) -> None:
@@ -373,7 +405,7 @@ class TestCredits:
     def test_a_sort_without_an_event_is_an_entry_too(self) -> None:
         topped = self.entry(1, "0", "10", transaction_type="auto_top_up")
         (entry,) = of_one(seen("credit", 9, **topped)).ledger()  # type: ignore[attr-defined]
-        assert (entry.type, entry.transaction_type) == ("raphus.credit_observed", "auto_top_up")
+        assert (entry.type, entry.transaction_type) == ("credit.added", "auto_top_up")
 
     def test_a_balance_that_entries_do_not_lead_to_settles_what_they_lack(self) -> None:
         told = said("credit.added", 1, **self.entry(1, "0", "10"))

@@ -64,6 +64,12 @@ _FIELDS: dict[str, dict[str, st.SearchStrategy[object]]] = {
         "status": st.sampled_from(["success", "failed", "not_initiated"]),
         "updated_at": _TIMES,
     },
+    "customer": {"email": st.sampled_from(["a@example.com", "b@example.com", None, 7])},
+    "product": {
+        "price": st.sampled_from([900, None, {"type": "one_time_price", "price": 900}]),
+        "price_detail": st.sampled_from([None, {"type": "usage_based_price", "fixed_price": 5}, 3]),
+        "archived": st.sampled_from([True, False, None]),
+    },
 }
 
 

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.entity import Entity
 from domain.periods import Period, periods
-from tests.support.histories import NOON, aggregates, of_one, said
+from tests.support.histories import NOON, aggregates, of_one, said, seen
 from tests.support.strategies import MINUTES, lives
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 _RENAMED = {
     "subscription": {"amount": "recurring_pre_tax_amount"},
     "payment": {"amount": "total_amount"},
+    "product": {"amount": "price"},
 }
 """The fields of a period that an entity calls otherwise."""
 _CHANGING = Period.__struct_fields__[Period.__struct_fields__.index("status") :]
@@ -209,6 +209,14 @@ def test_a_dispute_has_no_product_whatever_its_data_holds() -> None:
     assert (one.product_ids, one.amount, one.quantity) == ((), 6100, None)
 
 
+def test_a_product_is_linked_as_every_thing_is_by_what_was_said_last() -> None:
+    looks = [
+        seen("product", 0, None, product_id="pdt_1", customer_id="cus_1"),
+        seen("product", 5, None, product_id="pdt_1", customer_id=None, price=900),
+    ]
+    assert [one.customer_id for one in periods(of_one(*looks))] == ["cus_1", "cus_1"]
+
+
 def test_a_notice_has_no_periods() -> None:
     (notice,) = aggregates([said("payout.created")]).values()
     assert periods(notice) == []
@@ -249,15 +257,31 @@ def _changing(one: Period) -> dict[str, object]:
 
 def _expected(known: Known) -> dict[str, object]:
     kind, entity = known.kind, msgspec.structs.asdict(known.entity)
-    if kind.name == "product":
-        # Of its price no period tells: who asks for it folds.
-        entity = {name: entity.get(name) for name in Entity.__struct_fields__}
-    product_id = entity.get("product_id")
+    entity["obstacle"] = _obstacle(kind.name, entity)
+    product_id = None if kind.id_field == "product_id" else entity.get("product_id")
     entity.setdefault("product_ids", () if product_id is None else (product_id,))
-    if kind.id_field != "customer_id":
-        del entity[kind.id_field]
+    if kind.name != "customer":
+        entity.pop(kind.id_field, None)
     names = {name: _RENAMED.get(kind.name, {}).get(name, name) for name in _CHANGING}
     return {name: entity.get(own) for name, own in names.items()}
+
+
+def _obstacle(kind: str, entity: dict[str, object]) -> str | None:
+    if kind == "subscription":
+        ways = {"on_demand": "on_demand", "usage": "meters", "addons": "addons"}
+        ways |= {"discount": "discounts"} if entity["discounts"] else {"discount": "discount_id"}
+    elif kind == "product":
+        if entity["price_type"] in {None, "usage_based"}:
+            return "usage" if entity["price_type"] else "untold"
+        ways = {
+            "purchasing_power": "purchasing_power_parity",
+            "localized": "pricing_mode",
+            "discount": "discount_bps",
+            "pay_what_you_want": "pay_what_you_want",
+        }
+    else:
+        return None
+    return next((code for code, field in ways.items() if entity[field]), None)
 
 
 def _placeless(aggregate: Aggregate) -> list[Period]:

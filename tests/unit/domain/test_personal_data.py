@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PERSONAL = {
     *("reason", "remarks", "metadata", "customer_metadata", "email", "name", "phone_number"),
-    *("tax_id", "cancellation_comment"),
+    *("tax_id", "cancellation_comment", "invoice_url", "description"),
 }
 """The fields of entities that a person is told by."""
 ALL = {**samples(), **rehearsals()}

@@ -409,4 +409,4 @@ def test_nothing_that_the_simulated_merchant_charges_is_a_false_alarm() -> None:
         assert found.fits is not False, found.reason
         told[found.fits, found.rule] += 1
     judged = {rule for fits, rule in told if fits}
-    assert judged == {"amount", "cart"}
+    assert judged == {"amount", "cart", "price"}

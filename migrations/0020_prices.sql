@@ -1,3 +1,11 @@
+-- What a payment can be checked against: whether tax is in an amount, and what keeps it from being what
+-- is charged. Rows that were written before are without these until a rebuild.
+
+ALTER TABLE raphus.payments ADD COLUMN discounts jsonb NOT NULL DEFAULT '[]';
+ALTER TABLE raphus.periods
+    ADD COLUMN tax_inclusive boolean,
+    ADD COLUMN obstacle text;
+
 -- Payments that do not fit what was to be paid. What a payment is measured by is in other streams (its
 -- subscription's, and its products'), so a row follows from the read models of several.
 

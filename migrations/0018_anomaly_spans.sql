@@ -20,8 +20,10 @@ CREATE TABLE raphus.anomaly_spans (
     currency text,
     objects jsonb NOT NULL,
     evidence jsonb NOT NULL,
-    span tstzrange NOT NULL
-        GENERATED ALWAYS AS (tstzrange(opened_at, settled_at, '[)')) STORED,
+    -- Halves have none: what the planner knows of spans is then of anomalies alone, few of which are open.
+    span tstzrange GENERATED ALWAYS AS (
+        CASE WHEN about = '' THEN tstzrange(opened_at, settled_at, '[)') END
+    ) STORED,
     PRIMARY KEY (stream_id, ordinal)
 );
 
