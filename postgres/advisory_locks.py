@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _LOCK: Final = "SELECT pg_advisory_lock(%s)"
 _LOCK_IN_TRANSACTION: Final = "SELECT pg_advisory_xact_lock(%s)"
 _TRY: Final = "SELECT pg_try_advisory_lock(%s)"
+_UNLOCK: Final = "SELECT pg_advisory_unlock(%s)"
 
 
 @unique
@@ -61,6 +62,11 @@ def lock_in_transaction(conn: psycopg.Connection[Any], which: AdvisoryLock) -> N
 def try_lock(conn: psycopg.Connection[Any], which: AdvisoryLock) -> bool:
     """Take a lock for as long as the connection lasts, unless another connection holds it."""
     return conn.execute(_TRY, [which.value]).fetchone() == (True,)
+
+
+def unlock(conn: psycopg.Connection[Any], which: AdvisoryLock) -> None:
+    """Give a lock back at once: the server notices a closed connection a moment later."""
+    conn.execute(_UNLOCK, [which.value])
 
 
 async def try_lock_async(conn: psycopg.AsyncConnection[Any], which: AdvisoryLock) -> bool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+import psycopg
 
 from dodo.client import Dodo
 from ledger.application import Ledger
 from ledger.following.checkpoint import POSITION
 from ledger.mapper import LedgerMapper
-from postgres.advisory_locks import AdvisoryLock, try_lock
+from postgres.advisory_locks import AdvisoryLock, try_lock, unlock
 from postgres.connections import WORKING, connect
 from projections.live.follower import Follower
 from reconciliation.account import identified
@@ -100,6 +102,7 @@ def opened(
         conn = stack.enter_context(connect(conninfo, WORKING, "raphus-reconcile"))
         if not try_lock(conn, AdvisoryLock.RECONCILE):
             raise BusyError("another import or reconciliation runs: wait until it has ended")
+        stack.callback(_let_go, conn)
         follower = Follower(conninfo, LedgerMapper()) if follows else None
         if follower is not None:
             follower.start()
@@ -110,6 +113,11 @@ def opened(
         )
         account = identified(conn, dodo, source.mode, business_id)
         yield Session(conn, Taker(dodo, account, Observer(ledger, records=records)), follower)
+
+
+def _let_go(conn: Connection) -> None:
+    with suppress(psycopg.Error):  # with the connection the lock is gone, too
+        unlock(conn, AdvisoryLock.RECONCILE)
 
 
 def _shown(conn: Connection) -> int:

@@ -57,6 +57,13 @@ UNLIMITED: Final = 1_000_000
 FINDINGS_SHOWN: Final = 8
 
 
+_OTHERS: Final = """
+    SELECT count(*) FROM raphus.ledger_events AS e
+    LEFT JOIN unnest(%(known)s::text[]) AS known (webhook_id) USING (webhook_id)
+    WHERE known.webhook_id IS NULL AND NOT starts_with(e.topic, 'raphus.')
+"""
+
+
 class DemoError(CommandError):
     """The demo did not come to its end."""
 
@@ -117,7 +124,8 @@ def _find_what_was_lost(
     conn: psycopg.Connection, conninfo: str, played: Played, until: datetime, console: Console
 ) -> None:
     """Ask the merchant's side, which knows all that happened, and show what had not come here."""
-    if not played.occurrences:
+    if _has_another_life(conn, played):
+        console.print("Another merchant's life was played here before: what was lost is not asked")
         return
     show_doubtful(conn, console)
     api_key = secrets.token_urlsafe()
@@ -135,6 +143,12 @@ def _find_what_was_lost(
     if (more := len(found.findings) - FINDINGS_SHOWN) > 0:
         console.print(f"… and {more} more: /v1/findings has them all")
     show_doubtful(conn, console)
+
+
+def _has_another_life(conn: psycopg.Connection, played: Played) -> bool:
+    """Tell whether there is nothing to ask about, or things of which its side knows nothing."""
+    known = [one.webhook_id for one in played.occurrences]
+    return not known or _one(conn, _OTHERS, {"known": known}) != (0,)
 
 
 def _wait_until_shown(conn: psycopg.Connection) -> None:

@@ -118,7 +118,7 @@ def differences(whole: Any, part: Any, name: str = "") -> set[str]:  # noqa: ANN
         return {name}
     if isinstance(whole, dict):
         assert whole.keys() == part.keys()
-        told = whole.keys() - {"at", "lag_s"}  # when it is asked
+        told = whole.keys() - {"at", "lag_s", "made_of"}  # when it is asked
         return set().union(*(differences(whole[key], part[key], key) for key in told))
     if isinstance(whole, list):
         assert len(whole) == len(part)
