@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from operator import itemgetter
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Self, TypeVar, cast
 
 import msgspec
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from domain.entity import Entity, Kind, Observation
     from domain.event import Event
     from domain.timeline import Change
+
+
+T = TypeVar("T")
 
 
 class Known(NamedTuple):
@@ -82,6 +85,7 @@ class Aggregate:
         self.events = list(events)
         self._folded: dict[tuple[str, str], Folded] | None = None
         self._known: dict[tuple[str, str], Known] | None = None
+        self._worked_out: dict[object, object] = {}
 
     @property
     def version(self) -> int:
@@ -97,6 +101,7 @@ class Aggregate:
         """Take the next event of the stream."""
         self.events.append(event)
         self._folded = self._known = None
+        self._worked_out.clear()
 
     def at(self, *, as_of: datetime | None = None, known_position: int | None = None) -> Self:
         """Return the aggregate as it was: from what had occurred, and been recorded, by then.
@@ -164,6 +169,15 @@ class Aggregate:
     def find(self, kind: str, entity_id: str) -> Known | None:
         """Return what is known about one thing, by its kind's name and Dodo's id."""
         return self._known_by_id().get((kind, entity_id))
+
+    def once(self, work_out: Callable[[Self], T]) -> T:
+        """Return what a pure function makes of the aggregate, worked out once for a set of events.
+
+        Read models that follow from the same thing share it by this; nobody changes what it gives.
+        """
+        if work_out not in self._worked_out:
+            self._worked_out[work_out] = work_out(self)
+        return cast("T", self._worked_out[work_out])
 
     def derive(self, described: Mapping[tuple[str, str], Entity]) -> None:
         """Work out the fields that no single body states, and set them.

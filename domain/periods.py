@@ -74,6 +74,10 @@ class Period(msgspec.Struct, frozen=True, gc=False):
 
 def periods(aggregate: Aggregate) -> list[Period]:
     """Return the periods of each thing that the stream is about, in order."""
+    return aggregate.once(_periods)
+
+
+def _periods(aggregate: Aggregate) -> list[Period]:
     business_id = aggregate.business_id
     return [
         period
