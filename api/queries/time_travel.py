@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from api.queries.read_side import ReadSide
     from domain.aggregate import Aggregate
     from domain.entity import Entity
-    from postgres.statement import Row
+    from postgres.statement import Row, Statement
     from projections.listing import AnyEntity, Listing
     from projections.read_models.periods import Place
 
@@ -47,6 +47,16 @@ async def then_of(read_side: ReadSide, query: Past) -> Then:
         ApiError: 503; the database is away.
     """
     return Then(query.as_of, await read_side.snapshots.position(query.known_at))
+
+
+async def rows_then(read_side: ReadSide, query: Past, statement: Statement) -> list[Row]:
+    """Return what a statement selects of the read models, as known at the time that is asked for.
+
+    Raises:
+        ApiError: 503; they are still being built, or the database is away.
+    """
+    known_position = await read_side.snapshots.position(query.known_at)
+    return await read_side.snapshots.rows(statement, known_position)
 
 
 async def aggregate_then(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -16,19 +16,24 @@ from api.answers.revenue import (
     MrrReport,
 )
 from api.http.cursors import Cursor
-from api.http.errors import ApiError, InvalidParameterError
+from api.http.errors import ApiError
 from api.http.operations import Operation
 from api.http.pagination import Item, Page, page
-from api.http.parameters import Flag, Text, one_of
+from api.http.parameters import Flag, one_of
 from api.http.questions import LIMIT_DEFAULT, Limit
-from api.queries.time_travel import then_of
+from api.queries.time_travel import rows_then
 from api.resources.revenue_query import (
     CELLS_MAX,
     CONVERTED,
+    By,
+    ByWhat,
     Day,
+    DaysQuery,
     Narrowed,
+    Product,
     RangeQuery,
     businesses,
+    instants,
     last_instant,
     link,
 )
@@ -43,10 +48,7 @@ if TYPE_CHECKING:
     from domain.revenue.calendar import Span
     from postgres.statement import Row
 
-By: TypeAlias = Literal["currency", "product"]
 Counts: TypeAlias = Literal["paying", "trial", "active"]
-_PRODUCT: Final = Meta(description="Only of this product.")
-_BY: Final = "By currency, or by product within it."
 
 
 class Which(NamedTuple):
@@ -60,8 +62,8 @@ class Which(NamedTuple):
 class MrrQuery(RangeQuery, frozen=True, kw_only=True):
     """Asks for MRR by period."""
 
-    by: Annotated[By, one_of(("currency", "product")), Meta(description=_BY)] = "currency"
-    product_id: Annotated[Text | None, _PRODUCT] = None
+    by: ByWhat = "currency"
+    product_id: Product = None
     converted: Annotated[Flag, Meta(description=CONVERTED)] = False
 
     @property
@@ -99,8 +101,7 @@ async def _mrr(read_side: ReadSide, query: MrrQuery) -> MrrReport:
     spans = query.spans(at)
     asked = asked_by(read_side, query, at, query.which)
     statement = mrr.sums(asked, [span.begin for span in spans], spans[-1].end)
-    known = (await then_of(read_side, query)).known_position
-    sums = [mrr.read_sums(row) for row in await read_side.snapshots.rows(statement, known)]
+    sums = [mrr.read_sums(row) for row in await rows_then(read_side, query, statement)]
     series = len({(one.currency, one.product_id) for one in sums})
     if series * len(spans) > CELLS_MAX:
         told = f"{series} series of {len(spans)} periods are too many: ask for fewer periods"
@@ -163,18 +164,12 @@ GET_MRR: Final = Operation["ReadSide", MrrQuery, MrrReport](
 _MOVEMENT_CURSOR: Final = Cursor("revenue movements", MovementKey)
 
 
-class MovementsQuery(Narrowed, frozen=True, kw_only=True):
+class MovementsQuery(DaysQuery, frozen=True, kw_only=True):
     """Asks for the movements of a range of days."""
 
-    start: Annotated[Day | None, Meta(description="From this day on. By default that of end.")] = (
-        None
-    )
-    end: Annotated[
-        Day | None, Meta(description="Up to this day, in UTC. By default that of as_of, or today.")
-    ] = None
     kind: Annotated[Kind | None, one_of(KINDS), Meta(description="Only of this kind.")] = None
-    by: Annotated[By, one_of(("currency", "product")), Meta(description=_BY)] = "currency"
-    product_id: Annotated[Text | None, _PRODUCT] = None
+    by: ByWhat = "currency"
+    product_id: Product = None
     converted: Annotated[Flag, Meta(description=CONVERTED)] = False
     limit: Limit = LIMIT_DEFAULT
     cursor: Annotated[MovementKey | None, _MOVEMENT_CURSOR.meta] = None
@@ -182,29 +177,11 @@ class MovementsQuery(Narrowed, frozen=True, kw_only=True):
 
 async def _movements(read_side: ReadSide, query: MovementsQuery) -> Page[ListedMovement]:
     at = query.at
-    span = range_of(query, at, query.start, query.end)
+    span = query.instants(at)
     asked = asked_by(read_side, query, at, Which(query.product_id, query.by, query.converted))
     statement = mrr.movements(asked, span, query.kind, query.cursor, query.limit + 1)
-    known = (await then_of(read_side, query)).known_position
-    rows = await read_side.snapshots.rows(statement, known)
+    rows = await rows_then(read_side, query, statement)
     return page(rows, query.limit, _read_movement, _MOVEMENT_CURSOR)
-
-
-def range_of(
-    query: Narrowed, at: datetime, start: object, end: object
-) -> tuple[datetime, datetime]:
-    """Return the first instant of a range of days, and the first behind it.
-
-    Raises:
-        InvalidParameterError: it is no range.
-    """
-    days = RangeQuery(as_of=query.as_of, period="day", start=start, end=end)  # type: ignore[arg-type]
-    last = days.end or at.date()
-    first = days.start or last
-    if first > last:
-        raise InvalidParameterError("start", "must not lie behind end")
-    begin = datetime(first.year, first.month, first.day, tzinfo=UTC)
-    return begin, datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1)
 
 
 def _read_movement(row: Row) -> Item[MovementKey, ListedMovement]:
@@ -244,7 +221,7 @@ class EarningQuery(Narrowed, frozen=True, kw_only=True):
         one_of(("paying", "trial", "active")),
         Meta(description="Those with MRR, those in their trial, or all that are active."),
     ] = "paying"
-    product_id: Annotated[Text | None, _PRODUCT] = None
+    product_id: Product = None
     converted: Annotated[Flag, Meta(description=CONVERTED)] = False
     cohort_start: Annotated[
         Day | None, Meta(description="Only of customers who began on this day or later.")
@@ -259,12 +236,11 @@ class EarningQuery(Narrowed, frozen=True, kw_only=True):
 async def _earning(read_side: ReadSide, query: EarningQuery) -> Page[EarningSubscription]:
     at = query.at
     asked = asked_by(read_side, query, at, Which(query.product_id, converted=query.converted))
-    begun = None
-    if query.cohort_start is not None or query.cohort_end is not None:
-        begun = range_of(query, at, query.cohort_start or query.cohort_end, query.cohort_end)
+    begun, start, end = None, query.cohort_start, query.cohort_end
+    if start is not None or end is not None:
+        begun = instants(start, end or at.date(), ("cohort_start", "cohort_end"))
     statement = mrr.standing(asked, query.counts, begun, query.cursor, query.limit + 1)
-    known = (await then_of(read_side, query)).known_position
-    rows = await read_side.snapshots.rows(statement, known)
+    rows = await rows_then(read_side, query, statement)
     return page(rows, query.limit, _read_earning, _STANDING_CURSOR)
 
 

@@ -11,7 +11,7 @@ from api.answers.revenue import Cohort, CohortReport
 from api.http.errors import InvalidParameterError
 from api.http.operations import Operation
 from api.http.parameters import Flag
-from api.queries.time_travel import then_of
+from api.queries.time_travel import rows_then
 from api.resources.revenue import Which, asked_by, conversion_of
 from api.resources.revenue_query import CONVERTED, RangeQuery, last_instant, link
 from domain.revenue.cohorts import Began, CohortSums, Retained, retained
@@ -42,10 +42,9 @@ async def _cohorts(read_side: ReadSide, query: CohortsQuery) -> CohortReport:
     which = Which(converted=query.converted)
     asked = asked_by(read_side, query, at, which)
     statement = mrr.cohorts(asked, [span.begin for span in spans], spans[-1].end)
-    known = (await then_of(read_side, query)).known_position
     sums: list[CohortSums] = []
     began: dict[tuple[str | None, int], Began] = {}
-    for row in await read_side.snapshots.rows(statement, known):
+    for row in await rows_then(read_side, query, statement):
         one, new = mrr.read_cohort(row)
         sums.append(one)
         if one.span == one.cohort:

@@ -13,9 +13,8 @@ from api.http.operations import Operation
 from api.http.pagination import Item, Page, page
 from api.http.parameters import Flag, one_of
 from api.http.questions import LIMIT_DEFAULT, Limit
-from api.queries.time_travel import then_of
-from api.resources.revenue import range_of
-from api.resources.revenue_query import Day, Narrowed, RangeQuery, businesses, link
+from api.queries.time_travel import rows_then
+from api.resources.revenue_query import DaysQuery, RangeQuery, businesses, link
 from domain.revenue.definitions import TAKINGS
 from domain.revenue.net import NetFigures, net_figures
 from domain.revenue.takings import KINDS, Kind
@@ -38,8 +37,7 @@ async def _net(read_side: ReadSide, query: NetQuery) -> NetReport:
     begins = [span.begin for span in spans]
     of_which = businesses(read_side, query)
     asked = Asked(at, begins[0], spans[-1].end, of_which, query.currency)
-    known = (await then_of(read_side, query)).known_position
-    rows = await read_side.snapshots.rows(takings.sums(asked, begins), known)
+    rows = await rows_then(read_side, query, takings.sums(asked, begins))
     told = net_figures(map(takings.read_sums, rows), len(spans))
     return NetReport(
         at=at,
@@ -82,15 +80,9 @@ GET_NET: Final = Operation["ReadSide", NetQuery, NetReport](
 _CURSOR: Final = Cursor("revenue takings", TakingKey)
 
 
-class TakingsQuery(Narrowed, frozen=True, kw_only=True):
+class TakingsQuery(DaysQuery, frozen=True, kw_only=True):
     """Asks for what counts in a range of days; `currency` is that of settlement."""
 
-    start: Annotated[Day | None, Meta(description="From this day on. By default that of end.")] = (
-        None
-    )
-    end: Annotated[
-        Day | None, Meta(description="Up to this day, in UTC. By default that of as_of, or today.")
-    ] = None
     kind: Annotated[Kind | None, one_of(KINDS), Meta(description="Only of this kind.")] = None
     recovered: Annotated[
         Flag | None, Meta(description="Only failures that were recovered (true), or others.")
@@ -101,14 +93,13 @@ class TakingsQuery(Narrowed, frozen=True, kw_only=True):
 
 async def _takings(read_side: ReadSide, query: TakingsQuery) -> Page[ListedTaking]:
     at = query.at
-    begin, end = range_of(query, at, query.start, query.end)
+    begin, end = query.instants(at)
     asked = Asked(at, begin, end, businesses(read_side, query), query.currency)
     limit = query.limit
     statement = takings.listed(
         asked, query.kind, query.cursor, limit + 1, recovered=query.recovered
     )
-    known = (await then_of(read_side, query)).known_position
-    return page(await read_side.snapshots.rows(statement, known), limit, _read, _CURSOR)
+    return page(await rows_then(read_side, query, statement), limit, _read, _CURSOR)
 
 
 def _read(row: Row) -> Item[TakingKey, ListedTaking]:

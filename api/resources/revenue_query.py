@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 from urllib.parse import urlencode
 
 from msgspec import Meta
@@ -28,14 +28,32 @@ Day = Annotated[
 """Read in UTC."""
 
 
+By: TypeAlias = Literal["currency", "product"]
+ByWhat = Annotated[
+    By,
+    one_of(("currency", "product")),
+    Meta(description="By currency, or by product within it."),
+]
+Product = Annotated[Text | None, Meta(description="Only of this product.")]
 CONVERTED: Final = "Amounts in one currency, converted by your rates ([rates] in raphus.toml)."
 
 
 class Narrowed(Past, frozen=True, kw_only=True):
-    """Asks about one business or currency, where they are given."""
+    """Asks about one business or currency, where they are given.
+
+    Raises:
+        InvalidParameterError: a day lies too far from today.
+    """
 
     currency: Annotated[Text | None, Meta(description="Only in this currency.")] = None
     business_id: Annotated[Text | None, Meta(description="Only of this business.")] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.__struct_fields__:
+            day = getattr(self, name)
+            if type(day) is date and not FIRST <= day <= LAST:
+                raise InvalidParameterError(name, f"must be a day from {FIRST} to {LAST}")
 
     @property
     def at(self) -> datetime:
@@ -43,12 +61,45 @@ class Narrowed(Past, frozen=True, kw_only=True):
         return self.as_of or datetime.now(UTC)
 
 
-class RangeQuery(Narrowed, frozen=True, kw_only=True):
-    """Asks about a range of days.
+class DaysQuery(Narrowed, frozen=True, kw_only=True):
+    """Asks for what happened on some days."""
+
+    start: Annotated[Day | None, Meta(description="From this day on. By default that of end.")] = (
+        None
+    )
+    end: Annotated[
+        Day | None, Meta(description="Up to this day, in UTC. By default that of as_of, or today.")
+    ] = None
+
+    def instants(self, at: datetime) -> tuple[datetime, datetime]:
+        """Return the first instant that is asked about, and the first behind them.
+
+        Raises:
+            InvalidParameterError: the days are no range.
+        """
+        return instants(self.start, self.end or at.date())
+
+
+def instants(
+    start: date | None, end: date, names: tuple[str, str] = ("start", "end")
+) -> tuple[datetime, datetime]:
+    """Return the first instant of days, by default of the last one alone, and the first behind.
 
     Raises:
-        InvalidParameterError: it is none.
+        InvalidParameterError: it is none; the parameters have these names.
     """
+    first = start or end
+    if first > end:
+        raise InvalidParameterError(names[0], f"must not lie behind {names[1]}")
+    return _midnight(first), _midnight(end) + timedelta(days=1)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+class RangeQuery(Narrowed, frozen=True, kw_only=True):
+    """Asks about a range of days, period by period."""
 
     start: Annotated[
         Day | None,
@@ -63,12 +114,6 @@ class RangeQuery(Narrowed, frozen=True, kw_only=True):
     period: Annotated[
         Size, one_of(SIZES), Meta(description="By what it is told; a week begins on Monday.")
     ] = "month"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, day in (("start", self.start), ("end", self.end)):
-            if day is not None and not FIRST <= day <= LAST:
-                raise InvalidParameterError(name, f"must be a day from {FIRST} to {LAST}")
 
     def spans(self, at: datetime) -> list[Span]:
         """Return the periods that are asked for, as far as they have begun by an instant.

@@ -11,11 +11,11 @@ from api.answers.revenue import ListedTrial, TrialFigures, TrialPeriod, TrialRep
 from api.http.cursors import Cursor
 from api.http.operations import Operation
 from api.http.pagination import Item, Page, page
-from api.http.parameters import Text, one_of
+from api.http.parameters import one_of
 from api.http.questions import LIMIT_DEFAULT, Limit
-from api.queries.time_travel import then_of
-from api.resources.revenue import By, Which, asked_by, range_of
-from api.resources.revenue_query import Day, Narrowed, RangeQuery, link
+from api.queries.time_travel import rows_then
+from api.resources.revenue import Which, asked_by
+from api.resources.revenue_query import ByWhat, DaysQuery, Product, RangeQuery, link
 from domain.revenue.definitions import TRIALS
 from domain.revenue.mrr import rate
 from projections.read_models import mrr
@@ -34,12 +34,8 @@ _CURSOR: Final = Cursor("revenue trials", int)
 class TrialsQuery(RangeQuery, frozen=True, kw_only=True):
     """Asks for trials by the period in which they began."""
 
-    by: Annotated[
-        By,
-        one_of(("currency", "product")),
-        Meta(description="By currency, or by product within it."),
-    ] = "currency"
-    product_id: Annotated[Text | None, Meta(description="Only of this product.")] = None
+    by: ByWhat = "currency"
+    product_id: Product = None
 
 
 async def _trials(read_side: ReadSide, query: TrialsQuery) -> TrialReport:
@@ -47,9 +43,8 @@ async def _trials(read_side: ReadSide, query: TrialsQuery) -> TrialReport:
     spans = query.spans(at)
     asked = asked_by(read_side, query, at, Which(query.product_id, query.by))
     statement = mrr.trials(asked, [span.begin for span in spans], spans[-1].end)
-    known = (await then_of(read_side, query)).known_position
     told: dict[int, dict[_Series, dict[str, int]]] = defaultdict(dict)
-    for row in await read_side.snapshots.rows(statement, known):
+    for row in await rows_then(read_side, query, statement):
         currency, product_id, number, outcome, count = mrr.read_trials(row)
         told[number].setdefault((currency, product_id), {})[outcome] = count
     return TrialReport(
@@ -113,33 +108,25 @@ GET_TRIALS: Final = Operation["ReadSide", TrialsQuery, TrialReport](
 )
 
 
-class TrialListQuery(Narrowed, frozen=True, kw_only=True):
+class TrialListQuery(DaysQuery, frozen=True, kw_only=True):
     """Asks for the trials that began in a range of days."""
 
-    start: Annotated[
-        Day | None, Meta(description="That began on this day or later. By default that of end.")
-    ] = None
-    end: Annotated[
-        Day | None,
-        Meta(description="That began on this day or earlier. By default that of as_of, or today."),
-    ] = None
     outcome: Annotated[
         Outcome | None,
         one_of(("converted", "ended", "running")),
         Meta(description="Only those that came to this."),
     ] = None
-    product_id: Annotated[Text | None, Meta(description="Only of this product.")] = None
+    product_id: Product = None
     limit: Limit = LIMIT_DEFAULT
     cursor: Annotated[int | None, _CURSOR.meta] = None
 
 
 async def _list(read_side: ReadSide, query: TrialListQuery) -> Page[ListedTrial]:
     at = query.at
-    span = range_of(query, at, query.start, query.end)
+    span = query.instants(at)
     asked = asked_by(read_side, query, at, Which(query.product_id, "product"))
     statement = mrr.list_trials(asked, span, query.outcome, query.cursor, query.limit + 1)
-    known = (await then_of(read_side, query)).known_position
-    return page(await read_side.snapshots.rows(statement, known), query.limit, _read, _CURSOR)
+    return page(await rows_then(read_side, query, statement), query.limit, _read, _CURSOR)
 
 
 def _read(row: Row) -> Item[int, ListedTrial]:

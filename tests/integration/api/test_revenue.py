@@ -174,6 +174,16 @@ def test_payments_are_those_of_the_list_of_payments(server: Served) -> None:
         ("mrr", {"start": "2026-05-01", "end": "2026-04-01"}, "start must not lie behind end"),
         ("mrr", {"start": "yesterday"}, "start must be a day from 1970-01-01 to 2199-12-31"),
         ("mrr", {"start": "1066-10-14"}, "start must be a day from 1970-01-01 to 2199-12-31"),
+        (
+            "subscriptions",
+            {"cohort_start": "1066-10-14"},
+            "cohort_start must be a day from 1970-01-01 to 2199-12-31",
+        ),
+        (
+            "subscriptions",
+            {"cohort_start": "2026-05-02", "cohort_end": "2026-05-01"},
+            "cohort_start must not lie behind cohort_end",
+        ),
         ("mrr", {"start": "2100-01-01"}, "start must not lie in the future"),
         (
             "mrr",
