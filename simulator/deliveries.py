@@ -12,6 +12,7 @@ from random import Random
 import msgspec
 
 from simulator.merchant import Occurrence
+from simulator.subjects import ID_FIELDS, kind_of, subject
 
 RETRIES_S = tuple(accumulate((5, 300, 1_800, 7_200, 18_000, 36_000, 36_000)))
 """Seconds from the first attempt to each retry, as Dodo documents them."""
@@ -19,15 +20,8 @@ RETRIES_S = tuple(accumulate((5, 300, 1_800, 7_200, 18_000, 36_000, 36_000)))
 REPLAY_DAYS_MAX = 40
 """A person may press Replay in the dashboard; here, up to so many days later."""
 
-IDENTITIES = {
-    "payment": "payment_id",
-    "refund": "refund_id",
-    "dispute": "dispute_id",
-    "subscription": "subscription_id",
-    "payout": "payout_id",
-    "entitlement_grant": "id",
-}
-"""The id of the object in `data`, for the objects that more than one webhook speaks of."""
+LIVING = ID_FIELDS.keys() - {"license_key", "credit"}
+"""The kinds of which more than one webhook speaks of an object."""
 
 
 class Posting(Occurrence, frozen=True, gc=False):
@@ -41,19 +35,6 @@ class _Envelope(msgspec.Struct):
     type: str
     timestamp: str
     data: dict[str, object]
-
-
-class _Ids(msgspec.Struct):
-    payment_id: str | None = None
-    refund_id: str | None = None
-    dispute_id: str | None = None
-    subscription_id: str | None = None
-    payout_id: str | None = None
-    id: str | None = None
-
-
-class _Identified(msgspec.Struct):
-    data: _Ids
 
 
 def as_dodo_delivers(
@@ -105,13 +86,11 @@ class _Histories:
     """What was said of each object, in order of occurrence."""
 
     def __init__(self, occurrences: Sequence[Occurrence]) -> None:
-        decode = msgspec.json.Decoder(_Identified).decode
         self._histories: dict[tuple[str, str], list[Occurrence]] = {}
         self._keys: dict[str, tuple[str, str]] = {}
         for occurrence in sorted(occurrences, key=attrgetter("occurred_at")):
-            kind = occurrence.type.partition(".")[0]
-            if kind in IDENTITIES:
-                key = kind, getattr(decode(occurrence.body).data, IDENTITIES[kind])
+            if kind_of(occurrence) in LIVING:
+                key = subject(occurrence)
                 self._keys[occurrence.webhook_id] = key
                 self._histories.setdefault(key, []).append(occurrence)
 

@@ -15,18 +15,8 @@ from random import Random
 import msgspec
 
 from simulator.merchant import Occurrence
+from simulator.subjects import ID_FIELDS, kind_of, subject
 
-ID_FIELDS = {
-    "payment": "payment_id",
-    "refund": "refund_id",
-    "dispute": "dispute_id",
-    "subscription": "subscription_id",
-    "payout": "payout_id",
-    "license_key": "id",
-    "entitlement_grant": "id",
-    "credit": "id",
-}
-"""The kinds of which the API has lists, and what names an object of each in its `data`."""
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 NO_ENTRY = "credit.balance_low"
 """A warning, and no line of a ledger as the other webhooks about credits are."""
@@ -93,19 +83,6 @@ class _Envelope(msgspec.Struct):
 class _Buyer(msgspec.Struct):
     created_at: datetime | None = None
     customer: msgspec.Raw = msgspec.Raw(b"")
-
-
-class _Ids(msgspec.Struct):
-    payment_id: str | None = None
-    refund_id: str | None = None
-    dispute_id: str | None = None
-    subscription_id: str | None = None
-    payout_id: str | None = None
-    id: str | None = None
-
-
-class _Data(msgspec.Struct):
-    data: _Ids
 
 
 class _OfBuyer(msgspec.Struct):
@@ -190,11 +167,9 @@ class Business:
             self._take(occurrence)
 
     def _take(self, occurrence: Occurrence) -> None:
-        kind = occurrence.type.partition(".")[0]
-        if kind not in ID_FIELDS or occurrence.type == NO_ENTRY:
+        if kind_of(occurrence) not in ID_FIELDS or occurrence.type == NO_ENTRY:
             return
-        named = getattr(_decode_ids(occurrence.body).data, ID_FIELDS[kind])
-        self._histories[kind, named].append(occurrence)
+        self._histories[subject(occurrence)].append(occurrence)
         buyer = _decode_buyer(occurrence.body).data
         text = bytes(buyer.customer)
         if not text or text == b"null":
@@ -278,4 +253,3 @@ def _row(named: str, json: bytes | msgspec.Raw) -> Row:
 _decode_about = msgspec.json.Decoder(About).decode
 _decode_buyer = msgspec.json.Decoder(_OfBuyer).decode
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
-_decode_ids = msgspec.json.Decoder(_Data).decode
