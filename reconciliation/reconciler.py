@@ -24,6 +24,7 @@ from telemetry.redaction import origin_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from postgres.connections import Connection
     from reconciliation.reconciling import Reconciled
 
 _log = logging.getLogger(__name__)
@@ -88,8 +89,9 @@ class Reconciler:
         while not self._stop.wait(wait_s):
             problem, wait_s = None, look_every_s
             try:
-                if self._is_due(due_after_s):
-                    _tell(self._reconcile())
+                done = self._reconcile(due_after_s)
+                if done is not None:
+                    _tell(done)
                     due_after_s = self._spread()
                     self._incident.end()
             except BusyError:
@@ -102,17 +104,24 @@ class Reconciler:
                 self._incident.begin(problem)
                 wait_s = again_after_s
 
-    def _is_due(self, after_s: float) -> bool:
+    def _reconcile(self, due_after_s: float) -> Reconciled | None:
+        """Reconcile if it is due; None where it is not."""
         with closing(connect(self._conninfo, WORKING, "raphus-reconcile")) as conn:
-            last = last_s(conn)
-        return last is None or last >= after_s
-
-    def _reconcile(self) -> Reconciled:
+            if not _is_due(conn, due_after_s):
+                return None
         with opened(self._conninfo, self._source, follows=False) as session:
+            # Another server may have done it between the first look and the lock.
+            if not _is_due(session.conn, due_after_s):
+                return None
             return reconcile(session, DAYS, silent)
 
     def _spread(self) -> float:
         return self._every_s * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 -- no secret
+
+
+def _is_due(conn: Connection, after_s: float) -> bool:
+    last = last_s(conn)
+    return last is None or last >= after_s
 
 
 def _problem(error: Exception) -> str:
