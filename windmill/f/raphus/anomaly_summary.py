@@ -14,8 +14,7 @@ from html import escape
 from typing import Any
 
 from f.raphus.given import Resource
-from f.raphus.messages import chat
-from f.raphus.postgres import once
+from f.raphus.messages import chat_once
 from f.raphus.raphus_api import pages
 
 # Windmill knows the type of a resource by these names.
@@ -54,11 +53,8 @@ def main(
     head = f"{day} (UTC): {more}{numbers.total()} wrong" if numbers else f"{day} (UTC): all is well"
     blocks = [_block(numbers[code], money[code], found[code]) for code in sorted(found)]
     text = "\n\n".join([head, *blocks])
-    told = False
-    if channel and numbers:
-        with once(database, f"anomaly_summary {day} {raphus_replay}") as told:
-            if told:
-                chat(escape(text, quote=False), channel, slack, slack_url)
+    key, to = f"anomaly_summary {day} {raphus_replay}", channel if numbers else ""
+    told = chat_once(database, key, escape(text, quote=False), to, slack, slack_url)
     return {"day": day, "anomalies": dict(numbers), "whole": whole, "told": told, "text": text}
 
 

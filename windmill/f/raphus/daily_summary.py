@@ -14,8 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from f.raphus.given import Resource
-from f.raphus.messages import chat
-from f.raphus.postgres import once
+from f.raphus.messages import chat_once
 from f.raphus.raphus_api import count
 
 # Windmill knows the type of a resource by these names.
@@ -50,10 +49,7 @@ def main(
         "refused facts": count(*where, "/v1/refusals"),
     }
     text = "\n".join([f"{of} (UTC)", *(f"{name}: {counted}" for name, counted in numbers.items())])
-    told = False
-    if channel:
-        with once(database, f"daily_summary {of} {raphus_replay}") as told:
-            if told:
-                chat(text, channel, slack, slack_url)
+    key = f"daily_summary {of} {raphus_replay}"
+    told = chat_once(database, key, text, channel, slack, slack_url)
     counts = {name.replace(" ", "_"): counted.number for name, counted in numbers.items()}
     return {"day": of.isoformat(), **counts, "told": told, "text": text}

@@ -11,6 +11,7 @@ from email.utils import localtime
 from typing import TYPE_CHECKING, Any
 
 from f.raphus.given import resource, variable
+from f.raphus.postgres import once
 from f.raphus.web import fetched
 
 if TYPE_CHECKING:
@@ -64,6 +65,22 @@ def _server(smtp: dict[str, Any]) -> smtplib.SMTP:
             raise NotSentError("the mail server offers no TLS, so it is not told the password")
         server.login(smtp["user"], smtp["password"])
     return server
+
+
+def chat_once(
+    database: Resource, key: str, text: str, channel: str, slack: Resource, slack_url: str
+) -> bool:
+    """Post as `chat` does, unless that was done under the same key; tell whether it was done now.
+
+    Raises:
+        NotSentError: Slack says no.
+    """
+    if not channel:
+        return False
+    with once(database, key) as to_be_done:
+        if to_be_done:
+            chat(text, channel, slack, slack_url)
+        return to_be_done
 
 
 def chat(text: str, channel: str, slack: Resource, slack_url: str) -> None:

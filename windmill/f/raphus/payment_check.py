@@ -19,8 +19,7 @@ from html import escape
 from typing import Any
 
 from f.raphus.given import Resource
-from f.raphus.messages import chat
-from f.raphus.postgres import once
+from f.raphus.messages import chat_once
 from f.raphus.raphus_api import pages
 
 # Windmill knows the type of a resource by these names.
@@ -52,12 +51,9 @@ def main(
                 unfit = one
     if not unfit:
         return {"fits": True, "payment_id": id, "told": False}
-    told = False
-    if channel:
-        with once(database, f"payment_check {id} {raphus_replay}") as told:
-            if told:
-                text = f"{unfit['text']}\nWhat to do: {unfit['action']}"
-                chat(escape(text, quote=False), channel, slack, slack_url)
+    key = f"payment_check {id} {raphus_replay}"
+    text = escape(f"{unfit['text']}\nWhat to do: {unfit['action']}", quote=False)
+    told = chat_once(database, key, text, channel, slack, slack_url)
     evidence = unfit["evidence"][0]["fields"]
     measured = {name: evidence[name] for name in ("measured_by", "expected_amount", "paid_amount")}
     return {"fits": False, "payment_id": id, **measured, "text": unfit["text"], "told": told}
