@@ -16,6 +16,7 @@ from domain.event import Event
 from domain.field_readers import identity
 from domain.personal_data import customers_of, emptied, is_about, names
 from domain.stream_id import parts_of, stream_id
+from ledger.following.checkpoint import LOG_END
 from ledger.mapper import COLUMNS, LedgerMapper, encode
 from telemetry.errors import RaphusError
 
@@ -66,7 +67,6 @@ _EMPTY: Final = """
     FROM unnest(%b::bigint[], %b::bytea[], %b::bytea[]) AS new (position, state, content_hash)
     WHERE e.notification_id = new.position
 """
-_END: Final = "SELECT coalesce(max(notification_id), 0) FROM raphus.ledger_events"
 _VERSION: Final = (
     "SELECT coalesce(max(originator_version), 0) FROM raphus.ledger_events WHERE originator_id = %s"
 )
@@ -185,7 +185,7 @@ class Search:
 
     def to_the_end(self) -> list[int]:
         """Look at what was appended since the last time; return the positions found."""
-        ((until,),) = self._select(_END, [])
+        ((until,),) = self._select(LOG_END.sql, [])
         after, before = self.reached, set(self.streams)
         found: list[int] = []
         for row in self._rows(self._positions(_NAMING, [after, until, self._customer_id])):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
 
 from dodo.client import Dodo
 from ledger.application import Ledger
-from ledger.following.checkpoint import POSITION
+from ledger.following.catching_up import catch_up
 from ledger.mapper import LedgerMapper
 from postgres.advisory_locks import AdvisoryLock, try_lock, unlock
 from postgres.connections import WORKING, connect
@@ -27,18 +26,9 @@ if TYPE_CHECKING:
     from dodo.pace import Pace
     from postgres.connections import Connection
 
-POLL_S: Final = 0.1
-PATIENCE_S: Final = 60.0
-"""How long the read models may stand still while they are behind the log."""
-_END: Final = "SELECT coalesce(max(notification_id), 0) FROM raphus.ledger_events"
-
 
 class BusyError(RaphusError):
     """Another import or reconciliation runs."""
-
-
-class BehindError(RaphusError):
-    """The read models do not follow the log, so that it cannot be told what is to be asked."""
 
 
 class Source(NamedTuple):
@@ -66,16 +56,7 @@ class Session(NamedTuple):
         Raises:
             BehindError: they do not go on.
         """
-        ((end,),) = self.conn.execute(_END).fetchall()
-        shown, since = -1, time.monotonic()
-        while (position := _shown(self.conn)) < end:
-            if position > shown:
-                shown, since = position, time.monotonic()
-            problem = self.follower.problem if self.follower else None
-            if problem is not None or time.monotonic() - since > PATIENCE_S:
-                why = problem or "raphus serve tells why"
-                raise BehindError(f"the read models do not follow the log: {why}")
-            time.sleep(POLL_S)
+        catch_up(self.conn, lambda: self.follower.problem if self.follower else None)
 
 
 @contextmanager
@@ -118,8 +99,3 @@ def opened(
 def _let_go(conn: Connection) -> None:
     with suppress(psycopg.Error):  # with the connection the lock is gone, too
         unlock(conn, AdvisoryLock.RECONCILE)
-
-
-def _shown(conn: Connection) -> int:
-    ((position,),) = conn.execute(POSITION.sql.encode(), POSITION.params).fetchall()
-    return int(position)

@@ -17,6 +17,7 @@ from api.http.parameters import Position, Text, text
 from api.http.questions import Past, PastPage
 from domain.aggregates.erasure import ERASURE
 from domain.delivery import ErasedDelivery
+from ledger.following.checkpoint import LOG_END
 from ledger.following.checkpoint import POSITION as PROJECTED
 from ledger.mapper import COLUMNS, LedgerMapper
 from postgres.statement import Statement
@@ -74,7 +75,6 @@ _ERASURES: Final = (
     "SELECT webhook_id, notification_id, recorded_at FROM raphus.ledger_events"  # noqa: S608 -- constants
     f" WHERE webhook_id = ANY (%(ids)s) AND starts_with(originator_id, '{ERASURE}/')"
 )
-_END: Final = Statement("SELECT coalesce(max(notification_id), 0) FROM raphus.ledger_events", {})
 BODIES_MAX: Final = 10
 """Of one webhook, in one answer; each may have 1 MiB."""
 LOOKED_AT_MAX: Final = 5_000
@@ -157,7 +157,7 @@ async def _events(read_side: ReadSide, query: EventsQuery) -> Page[LoggedEvent]:
     if not searched or query.aggregate_id is not None:
         statement = select_events(query, Span(after, until), limit + 1, business_id)
         return page(await read_side.database.rows(statement), limit, read_event, CURSOR)
-    last = await _position(read_side, _END) if until is None else until
+    last = await _position(read_side, LOG_END) if until is None else until
     span = Span(after, min(last, after + LOOKED_AT_MAX))
     rows = await read_side.database.rows(select_events(query, span, limit + 1, business_id))
     if len(rows) > limit or span.until == last:

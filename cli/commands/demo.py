@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-import time
 from contextlib import suppress
 from dataclasses import replace
 from threading import Event
@@ -32,7 +31,7 @@ from cli.rendering.progress import shown
 from cli.rendering.reconciliations import show_findings, show_outcomes
 from cli.rendering.terminal import console as terminal
 from dodo.pace import Pace
-from ledger.following.checkpoint import POSITION
+from ledger.following.catching_up import catch_up
 from ledger.integrity.signatures import PREFIX
 from postgres.connections import WORKING, connect
 from reconciliation import queries
@@ -50,8 +49,6 @@ if TYPE_CHECKING:
     from cli.commands.simulate import Play, Played
     from cli.settings import Settings
 
-SHOWN_TIMEOUT_S: Final = 120.0
-POLL_S: Final = 0.05
 UNLIMITED: Final = 1_000_000
 """Requests a minute: the simulated side has no limit."""
 FINDINGS_SHOWN: Final = 8
@@ -90,7 +87,8 @@ def demo(settings: Settings, what: Play, console: Console, *, stay: bool) -> Non
     Raises:
         AddressError: the port is taken.
         EmbeddedPostgresError: the embedded database cannot be run.
-        DemoError: a webhook was not accepted, or the read models do not follow.
+        DemoError: a webhook was not accepted.
+        BehindError: the read models do not follow the log.
     """
     settings = replace(settings, home=settings.home / "demo", host="127.0.0.1", database_url=None)
     secret = PREFIX + base64.b64encode(os.urandom(24)).decode()
@@ -101,7 +99,7 @@ def demo(settings: Settings, what: Play, console: Console, *, stay: bool) -> Non
             console.print(f"Serving on {url}")
             played = _fill(what, url + PATH, secret, console)
             with connect(conninfo, WORKING, "raphus-demo") as conn:
-                _wait_until_shown(conn)
+                catch_up(conn)
                 _find_what_was_lost(conn, conninfo, played, what.until, console)
                 show_objects(conn, console)
                 customer_id = show_customers(conn, console)
@@ -149,16 +147,6 @@ def _has_another_life(conn: psycopg.Connection, played: Played) -> bool:
     """Tell whether there is nothing to ask about, or things of which its side knows nothing."""
     known = [one.webhook_id for one in played.occurrences]
     return not known or _one(conn, _OTHERS, {"known": known}) != (0,)
-
-
-def _wait_until_shown(conn: psycopg.Connection) -> None:
-    """Wait for the read models: they follow the log, and so come a moment later."""
-    (last,) = _one(conn, "SELECT coalesce(max(notification_id), 0) FROM raphus.ledger_events")
-    give_up_at = time.monotonic() + SHOWN_TIMEOUT_S
-    while _one(conn, POSITION.sql, POSITION.params) < (last,):
-        if time.monotonic() > give_up_at:
-            raise DemoError(f"the read models do not show all within {SHOWN_TIMEOUT_S:.0f} s")
-        time.sleep(POLL_S)
 
 
 def _one(

@@ -16,11 +16,12 @@ from cli.rendering.progress import shown
 from cli.rendering.terminal import console
 from cli.sources import add_business, source_of
 from dodo.errors import DodoError
+from ledger.following.catching_up import BehindError
 from postgres.failures import reason_of
 from reconciliation.import_state import ImportState
 from reconciliation.importing import import_all
 from reconciliation.observing import UnrecordedError
-from reconciliation.session import BehindError, opened
+from reconciliation.session import opened
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

@@ -22,6 +22,8 @@ _POSITION: Final = (
 )
 POSITION: Final = Statement(_POSITION, {"application": Ledger.name})
 """Selects the position up to which the read models have followed the log, 0 at first."""
+LOG_END: Final = Statement("SELECT coalesce(max(notification_id), 0) FROM raphus.ledger_events", {})
+"""Selects the last position of the log, 0 where there is none."""
 _CHECKPOINT: Final = (
     "SELECT notification_id, hash, events FROM raphus.projections_tracking"
     " WHERE application_name = %(application)s"

@@ -10,6 +10,7 @@ import psycopg
 
 from domain.aggregates.routing import NOTICE
 from domain.stream_id import stream_id
+from ledger.following.checkpoint import LOG_END
 from ledger.following.known_position import position_at
 from postgres.advisory_locks import AdvisoryLock, lock_in_transaction
 from postgres.connections import WORKING, connect
@@ -35,7 +36,6 @@ _SETTINGS: Final = "SET enable_seqscan = off; SET jit = off"
 _TAKEN: Final = """
     SELECT notification_id FROM raphus.projections_tracking WHERE application_name = %s FOR UPDATE
 """
-_END: Final = "SELECT coalesce(max(notification_id), 0) FROM raphus.ledger_events"
 _LATEST: Final = """
     SELECT DISTINCT ON (webhook_id, stream_id) stream_id, webhook_id, job_id, replay, state
     FROM raphus.windmill_outbox WHERE route = %s AND webhook_id = ANY (%s)
@@ -121,7 +121,7 @@ def replay(conninfo: str, asked: Asked, *, dry_run: bool, progress: Progress) ->
 def _span(conn: psycopg.Connection[Any], asked: Asked) -> tuple[ReplaySpan, int]:
     """Return the events to look at, and how many more there are that the outbox will read."""
     taken = conn.execute(_TAKEN, [NAME]).fetchone()
-    ((newest,),) = conn.execute(_END).fetchall()
+    ((newest,),) = conn.execute(LOG_END.sql.encode()).fetchall()
     until = min(newest, _position(conn, asked.until)) if asked.until else newest
     end = min(until, taken[0]) if taken else until
     # What was recorded at that very instant counts.
