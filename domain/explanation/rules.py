@@ -38,6 +38,7 @@ from domain.timeline import follow
 if TYPE_CHECKING:
     from domain.entity import Kind, Observation
     from domain.explanation.evidence import Judged, Source
+    from domain.timeline import Fact
 
 
 class Grounds(NamedTuple):
@@ -164,12 +165,7 @@ def _license_key_id(of: Evidence, _: str) -> Grounds:
 
 def _of_ledger(of: Evidence, _: str) -> Grounds:
     """Name all entries: a balance follows from every one of them."""
-    entries = [
-        seen.source("it is an entry of the ledger", shown(seen.observation.data.get("amount")))
-        for seen in of.seen
-        if is_entry(seen.fact, seen.observation)
-    ]
-    return Grounds(entries, [], note=None if entries else "There is no entry.")
+    return _all_of(of, is_entry, "it is an entry of the ledger", "amount", "There is no entry.")
 
 
 def _warned(of: Evidence, _: str) -> Grounds:
@@ -181,12 +177,24 @@ def _warned(of: Evidence, _: str) -> Grounds:
 
 def _told_of_account(of: Evidence, _: str) -> Grounds:
     """Name what tells of the account rather than of an entry: warnings, and looks."""
-    told = [
-        seen.source("it tells of the account", shown(seen.observation.data.get("balance")))
+    why, nothing = "it tells of the account", "Nothing tells of the account."
+    return _all_of(of, tells_of_account, why, "balance", nothing)
+
+
+def _all_of(
+    of: Evidence,
+    is_meant: Callable[[Fact, Observation], bool],
+    why: str,
+    field: str,
+    nothing: str,
+) -> Grounds:
+    """Name all that is meant, with what its data says in a field."""
+    meant = [
+        seen.source(why, shown(seen.observation.data.get(field)))
         for seen in of.seen
-        if tells_of_account(seen.fact, seen.observation)
+        if is_meant(seen.fact, seen.observation)
     ]
-    return Grounds(told, [], note=None if told else "Nothing tells of the account.")
+    return Grounds(meant, [], note=None if meant else nothing)
 
 
 def _of_balance(of: Evidence, field: str) -> Grounds:
