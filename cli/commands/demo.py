@@ -122,7 +122,10 @@ def _find_what_was_lost(
     conn: psycopg.Connection, conninfo: str, played: Played, until: datetime, console: Console
 ) -> None:
     """Ask the merchant's side, which knows all that happened, and show what had not come here."""
-    if _has_another_life(conn, played):
+    known = [one.webhook_id for one in played.occurrences]
+    if not known:
+        return
+    if _one(conn, _OTHERS, {"known": known}) != (0,):
         console.print("Another merchant's life was played here before: what was lost is not asked")
         return
     show_doubtful(conn, console)
@@ -141,12 +144,6 @@ def _find_what_was_lost(
     if (more := len(found.findings) - FINDINGS_SHOWN) > 0:
         console.print(f"… and {more} more: /v1/findings has them all")
     show_doubtful(conn, console)
-
-
-def _has_another_life(conn: psycopg.Connection, played: Played) -> bool:
-    """Tell whether there is nothing to ask about, or things of which its side knows nothing."""
-    known = [one.webhook_id for one in played.occurrences]
-    return not known or _one(conn, _OTHERS, {"known": known}) != (0,)
 
 
 def _one(
