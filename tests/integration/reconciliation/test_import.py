@@ -17,7 +17,7 @@ from projections.read_models.catalogue import READ_MODELS
 from reconciliation.account import AccountError
 from reconciliation.session import BusyError, opened
 from simulator import merchant
-from simulator.dodo_api.business import ID_FIELDS
+from simulator.subjects import ID_FIELDS
 from tests.support.dodo_stand_in import PRESENT, limited, saying, standing_in
 from tests.support.http_server import copied
 from tests.support.log import broken_links, lines
