@@ -3,7 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := domain ledger projections workflows api cli postgres telemetry simulator migrations dodo \
-	reconciliation
+	reconciliation console
 CODE := $(PACKAGES) tests windmill
 
 # PYTHON=/path/to/python3 makes the environment with that one; else the first that is new enough.

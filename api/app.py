@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -32,10 +32,19 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
+    from starlette.routing import Route
+    from starlette.types import ASGIApp
 
     from api.http.auth import Guard
     from api.webhooks.verifier import Verifier
     from projections.live.projector import Projected
+
+
+class Site(NamedTuple):
+    """Pages for people, beside the API: their routes, and what answers where no route leads."""
+
+    routes: list[Route]
+    elsewhere: ASGIApp
 
 
 def application(
@@ -44,9 +53,13 @@ def application(
     guard: Guard,
     rules: Rules | None = None,
     *,
+    site: Callable[[Services], Site] | None = None,
     queue_max: int = QUEUE_MAX,
 ) -> Starlette:
-    """Make the server on a migrated database; its parts run from startup to shutdown."""
+    """Make the server on a migrated database; its parts run from startup to shutdown.
+
+    `site` makes the pages that it serves, too.
+    """
     metrics = Metrics()
     ledger = Ledger(conninfo)
     writer = Writer(ledger, Acknowledger(metrics).resolve, queue_max=queue_max)
@@ -64,12 +77,18 @@ def application(
         writer=writer,
         follower=Follower(conninfo, LedgerMapper(), _counting(metrics)),
     )
+    pages = site(services) if site else None
     app = Starlette(
-        routes=routes(Webhooks(verifier, writer, metrics), services),
+        routes=[
+            *routes(Webhooks(verifier, writer, metrics), services),
+            *(pages.routes if pages else ()),
+        ],
         exception_handlers={ApiError: _refusal, HTTPException: _no_route, Exception: _defect},
         lifespan=_lifespan(services, ledger),
     )
     app.router.redirect_slashes = False
+    if pages:
+        app.router.default = pages.elsewhere
     return app
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from api.http.errors import ApiError
 from api.http.questions import Fresh
@@ -15,8 +15,29 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from api.http.operations import Operation
+    from api.http.questions import Query
     from api.http.scopes import Caller
     from api.services import Services
+    from api.withholding import Shown
+
+AnyAnswer = TypeVar("AnyAnswer")
+
+
+async def answered(
+    operation: Operation[Services, Any, AnyAnswer], services: Services, caller: Caller, query: Query
+) -> Shown[AnyAnswer]:
+    """Answer a query of an operation to a caller: once it is fresh enough, of his business alone.
+
+    Raises:
+        ApiError: 403, the caller may not ask that; or what the operation fails with.
+    """
+    if operation.secured:
+        caller.check(operation.scope, of_all=operation.of_all)
+    if isinstance(query, Fresh) and query.min_position is not None:
+        await services.freshness.reach(query.min_position)
+    if caller.business_id is not None:
+        services = replace(services, business_id=caller.business_id)
+    return shown_to(caller, await operation.handle(services, query))
 
 
 class Endpoint:
@@ -33,10 +54,7 @@ class Endpoint:
         operation = self._operation
         caller = await self._caller(scope)
         query = operation.reader.read(scope["path_params"], scope["query_string"])
-        if isinstance(query, Fresh) and query.min_position is not None:
-            await self._services.freshness.reach(query.min_position)
-        result = await operation.handle(self._for(caller), query)
-        shown, withheld = shown_to(caller, result)
+        shown, withheld = await answered(operation, self._services, caller, query)
         headers = {HEADER: ", ".join(withheld).encode()} if withheld else None
         await response(shown, headers=headers).send(send)
 
@@ -54,8 +72,3 @@ class Endpoint:
             services.metrics.count_refused(error.body.error.code)
             raise
         return caller
-
-    def _for(self, caller: Caller) -> Services:
-        if caller.business_id is None:
-            return self._services
-        return replace(self._services, business_id=caller.business_id)

@@ -11,8 +11,10 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Final,
+    Generic,
     NamedTuple,
     TypeVar,
+    cast,
     get_args,
     get_type_hints,
 )
@@ -88,12 +90,13 @@ _QUOTED: Final[Mapping[type, frozenset[str]]] = {
 """What quotes the field that is explained: withheld where that field is."""
 
 _WITH_PARTS: Final = (msgspec.Struct, dict, list)
+AnyAnswer = TypeVar("AnyAnswer")
 
 
-class Shown(NamedTuple):
+class Shown(NamedTuple, Generic[AnyAnswer]):
     """An answer as its caller may see it, and why what is null in it may be withheld."""
 
-    answer: object
+    answer: AnyAnswer
     withheld: list[str]
 
 
@@ -120,14 +123,17 @@ def tells_of_instance(answers: type) -> bool:
     return answers in OF_INSTANCE
 
 
-def shown_to(caller: Caller, answer: object) -> Shown:
-    """Return what a caller may see of an answer, which itself stays as it is."""
+def shown_to(caller: Caller, answer: AnyAnswer) -> Shown[AnyAnswer]:
+    """Return what a caller may see of an answer, which itself stays as it is.
+
+    What is withheld is None, whatever the type of its field.
+    """
     hidden: tuple[str, ...] = () if caller.sees_persons else (PERSONAL,)
     hidden += () if caller.sees_all else (INSTANCE,)
     if not hidden:
         return Shown(answer, [])
     withheld: set[str] = set()
-    shown = _shown(answer, hidden, withheld, frozenset())
+    shown = cast("AnyAnswer", _shown(answer, hidden, withheld, frozenset()))
     return Shown(shown, sorted(withheld))
 
 

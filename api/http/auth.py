@@ -60,7 +60,7 @@ class KeyGuard:
             ApiError: 403 for a page of another site, 401 without a key; 503, the database is
                 away, which has all keys but the one of everything.
         """
-        _check_site(scope)
+        check_site(scope)
         given = _values(scope, b"authorization")
         scheme, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
         if scheme.lower() != b"bearer":
@@ -89,7 +89,7 @@ class OpenOnLoopback:
         Raises:
             ApiError: 403 for a page of another site, and from another machine.
         """
-        _check_site(scope)
+        check_site(scope)
         client = scope.get("client")
         hosts = [f"//{host.decode('latin-1')}" for host in _values(scope, b"host")]
         forwarded = any(name in _FORWARDED for name, _ in scope["headers"])
@@ -113,7 +113,7 @@ def is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def _check_site(scope: Scope) -> None:
+def check_site(scope: Scope) -> None:
     """Refuse what a page of another site has a browser send, even with the key.
 
     A browser says of each request how the page that makes it and the server are related

@@ -30,6 +30,7 @@ from cli.rendering.demo_summary import (
 from cli.rendering.progress import shown
 from cli.rendering.reconciliations import show_findings, show_outcomes
 from cli.rendering.terminal import console as terminal
+from console.catalogue import console as pages
 from dodo.pace import Pace
 from ledger.following.catching_up import catch_up
 from ledger.integrity.signatures import PREFIX
@@ -94,7 +95,8 @@ def demo(settings: Settings, what: Play, console: Console, *, stay: bool) -> Non
     secret = PREFIX + base64.b64encode(os.urandom(24)).decode()
     console.print(f"Starting PostgreSQL in {settings.home}")
     with listening(settings.host, settings.port) as sock, database(settings) as conninfo:
-        app, url = application(conninfo, Verifier([secret]), OpenOnLoopback()), url_of(sock)
+        app = application(conninfo, Verifier([secret]), OpenOnLoopback(), site=pages)
+        url = url_of(sock)
         with in_background(app, sock):
             console.print(f"Serving on {url}")
             played = _fill(what, url + PATH, secret, console)
@@ -105,7 +107,7 @@ def demo(settings: Settings, what: Play, console: Console, *, stay: bool) -> Non
                 customer_id = show_customers(conn, console)
             show_commands(url, customer_id, console)
             if stay:
-                console.print("\nCtrl-C ends it; the data stays.")
+                console.print(f"\nOpen {url}/ in a browser. Ctrl-C ends it; the data stays.")
                 with suppress(KeyboardInterrupt):
                     Event().wait()
 

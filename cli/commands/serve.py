@@ -20,6 +20,7 @@ from cli.key_file import kept_in, kept_key
 from cli.policy import read_policy
 from cli.settings import without_secrets
 from cli.sources import source_of
+from console.catalogue import console
 from postgres.failures import reason_of
 from reconciliation.reconciler import Reconciler
 from telemetry import logs
@@ -73,7 +74,7 @@ def serve(settings: Settings) -> None:
     read_policy(settings)  # tells what is wrong with the file
     api_key = settings.api_key or kept_key(settings.home)
     with listening(settings.host, settings.port) as sock, database(settings) as conninfo:
-        app = application(conninfo, verifier, KeyGuard(api_key), settings.rules())
+        app = application(conninfo, verifier, KeyGuard(api_key), settings.rules(), site=console)
         server = Server(app, lambda: _announce(settings, sock))
         try:
             with _windmill(settings.windmill, conninfo), _reconciling(settings, conninfo):
@@ -131,6 +132,7 @@ def _reconciling(settings: Settings, conninfo: str) -> Iterator[None]:
 def _announce(settings: Settings, sock: socket.socket) -> None:
     url = url_of(sock)
     _log.info("Raphus listens on %s; webhooks go to %s/webhooks/dodo", url, url)
+    _log.info("the console is at %s/", url)
     if settings.api_key is None:
         path = kept_in(settings.home)
         _log.info("RAPHUS_API_KEY is not set: the key to read with is in %s", path)

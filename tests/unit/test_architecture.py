@@ -22,6 +22,7 @@ FLOORS = (
     ("reconciliation",),
     ("workflows",),
     ("api",),
+    ("console",),
     ("cli",),
 )
 """From the ground up; what stands on one floor does not know its neighbours."""
@@ -32,11 +33,13 @@ MAY_KNOW = {
     "dodopayments": {"dodo"},
     "eventsourcing": {"ledger", "reconciliation"},
     "httpx": {"api", "dodo"},
+    "jinja2": {"console"},
+    "markupsafe": {"console"},
     "prometheus_client": {"api"},
-    "psycopg": {*FLOOR_OF} - {"domain", "simulator"},
+    "psycopg": {*FLOOR_OF} - {"console", "domain", "simulator"},
     "psycopg_pool": {"api"},
     "rich": {"cli"},
-    "starlette": {"api"},
+    "starlette": {"api", "console"},
     "uvicorn": {"api", "cli"},
 }
 """What comes from outside, with the folders that may import it."""

@@ -19,7 +19,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 PACKAGES = (
     "domain ledger projections workflows api cli postgres telemetry simulator migrations dodo"
-    " reconciliation"
+    " reconciliation console"
 ).split()
 
 MACHINE_PATH = re.compile(r"(?<![\w./~-])/(?:home|root|Users|work)/\w")

@@ -1,0 +1,66 @@
+"""What an address asks with: as forms send it, and as it is then kept and handed on.
+
+A form sends the fields that are left empty, times without their zone, and a pair of metadata as one
+text. What is kept is what the API takes, so that the same query under `/v1` gives the same as JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
+
+from api.http.errors import ApiError
+from api.http.reader import PARAMETERS_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from api.http.reader import Field
+
+Pairs = list[tuple[str, str]]
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_WITHOUT_ZONE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?")
+
+
+def pairs_of(query: bytes) -> Pairs:
+    """Read the query of an address.
+
+    Raises:
+        ApiError: 400; it is not ASCII, or asks with too much.
+    """
+    try:
+        return parse_qsl(
+            query.decode("ascii"), keep_blank_values=True, max_num_fields=PARAMETERS_MAX
+        )
+    except ValueError as error:
+        message = f"the address is not ASCII, or has more than {PARAMETERS_MAX} parameters"
+        raise ApiError(400, "invalid_query", message) from error
+
+
+def completed(pairs: Iterable[tuple[str, str]], fields: Mapping[str, Field]) -> Pairs:
+    """Return pairs as the API takes them: nothing empty, times with their zone, texts by key."""
+    return [
+        _completed(name, text.strip(), fields.get(name)) for name, text in pairs if text.strip()
+    ]
+
+
+def _completed(name: str, text: str, field: Field | None) -> tuple[str, str]:
+    if field is None:
+        return name, text
+    if field.is_mapping:
+        key, equals, value = text.partition("=")
+        return (f"{name}[{key.strip()}]", value.strip()) if equals else (name, text)
+    if field.schema.get("format") == "date-time":
+        return name, _with_zone(text)
+    return name, text
+
+
+def _with_zone(text: str) -> str:
+    """Complete a day, or a time without its zone: people read and write UTC here."""
+    if _DAY.fullmatch(text):
+        return f"{text}T00:00:00Z"
+    match = _WITHOUT_ZONE.fullmatch(text)
+    if match is None:
+        return text
+    return f"{text}Z" if match[1] else f"{text}:00Z"

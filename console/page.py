@@ -1,0 +1,68 @@
+"""What a page is: one declaration each, as an operation of the API has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
+
+from api.http.questions import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from api.http.responses import Content
+    from api.http.scopes import Scope
+    from console.visit import Visit
+
+AnyQuery = TypeVar("AnyQuery", bound=Query)
+
+
+@dataclass(frozen=True)
+class View:
+    """What is seen: a template, the title of the page, and what the template shows."""
+
+    template: str
+    title: str
+    data: Mapping[str, object] = field(default_factory=dict)
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Redirect(NamedTuple):
+    """Another page is to be looked at; its address is one of this server, as `link` makes them."""
+
+    address: str
+
+
+Seen: TypeAlias = "View | Redirect | Content"
+
+
+class Menu(NamedTuple):
+    """Where a page stands in the navigation: under which heading, by which name."""
+
+    group: str
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[AnyQuery]):
+    """One page: its path, what it takes, and who answers.
+
+    The fields of `takes` that `path` names are its parts, the others the query of its address, all
+    read as an operation reads them. Every page may also be asked with `as_of` and `known_at`: what
+    its handler asks passes them on, so that `takes` has them only where the handler itself looks
+    at them. A visitor needs `scope` to see it, and where it is `of_all`, about the whole instance,
+    must not be bound to one business. What it shows of the present alone is not `timed`.
+    """
+
+    path: str
+    takes: type[AnyQuery]
+    handle: Callable[[Visit, AnyQuery], Awaitable[Seen]]
+    menu: Menu | None = None
+    scope: Scope = "read"
+    of_all: bool = False
+    timed: bool = True
+
+
+AnyPage: TypeAlias = "Page[Any]"
+TEMPLATE_OF_ERRORS: Final = "error.html"

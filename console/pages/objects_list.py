@@ -1,0 +1,158 @@
+"""The lists: of every kind, newest first, with the filters that the API has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+from api.http.questions import Past, PastPage
+from api.resources.customers_list import LIST_CUSTOMERS
+from api.resources.objects import OBJECTS
+from console.page import Menu, Page, View
+from console.rendering.cells import Cell, cells_of
+from domain.entity import spoken
+from projections.read_models.catalogue import LISTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from api.http.operations import Operation
+    from api.http.pagination import Page as Answered
+    from api.http.reader import Field
+    from api.services import Services
+    from console.visit import Visit
+
+    ListOperation = Operation[Services, Any, Answered[Any]]
+
+_HANDED_ON: Final = frozenset({*PastPage.__struct_fields__})
+"""What is no filter: where in the list, and at which time."""
+_OF_CUSTOMER: Final = ("status", "customer_id")
+COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "customers": (
+        "email",
+        "name",
+        "subscriptions",
+        "active_subscriptions",
+        "payments",
+        "open_disputes",
+        "last_seen_at",
+    ),
+    "subscriptions": (
+        *_OF_CUSTOMER,
+        "product_id",
+        "recurring_pre_tax_amount",
+        "next_billing_date",
+        "created_at",
+    ),
+    "payments": (*_OF_CUSTOMER, "product_ids", "total_amount", "subscription_id", "created_at"),
+    "refunds": (*_OF_CUSTOMER, "payment_id", "amount", "reason", "created_at"),
+    "disputes": (*_OF_CUSTOMER, "payment_id", "amount", "dispute_stage", "created_at"),
+    "license_keys": (*_OF_CUSTOMER, "product_id", "expires_at", "created_at"),
+    "entitlement_grants": (*_OF_CUSTOMER, "integration_type", "subscription_id", "created_at"),
+    "credits": (*_OF_CUSTOMER, "credit_entitlement_name", "balance", "overage", "created_at"),
+    "dunnings": (*_OF_CUSTOMER, "subscription_id", "payment_id", "created_at"),
+    "abandoned_checkouts": (
+        *_OF_CUSTOMER,
+        "abandonment_reason",
+        "recovered_payment_id",
+        "abandoned_at",
+    ),
+    "payouts": ("status", "amount", "fee", "payment_method", "created_at"),
+    "products": ("name", "status", "price", "price_type", "created_at"),
+}
+"""What a list shows of each thing, behind its id."""
+
+
+class Row(NamedTuple):
+    """A thing in a list: its id, its fields, and how many remarks there are about it."""
+
+    id: str
+    cells: list[Cell]
+    remarks: list[str]
+
+
+def _list_page(resource: str, operation: ListOperation, id_field: str, group: str) -> Page[Any]:
+    """Return the page of a list, which takes what its operation takes."""
+    label = spoken(resource).capitalize()
+    filters = [field for name, field in operation.reader.query.items() if name not in _HANDED_ON]
+    columns = COLUMNS[resource]
+
+    async def handle(visit: Visit, query: Past) -> View:
+        answer = await visit.ask_by(operation, query)
+        rows = [_row(item, id_field, columns) for item in answer.items]
+        data = {
+            "resource": resource,
+            "filters": [_input(field, visit) for field in filters],
+            "filtered": any(visit.asked_for(field.name) for field in filters),
+            "heads": [Cell(name, "head") for name in (id_field, *columns)],
+            "rows": rows,
+            "next": answer.next,
+            "first": visit.asked_for("cursor") is None,
+        }
+        return View("objects_list.html", label, data)
+
+    return Page(
+        path=f"/{resource}",
+        takes=operation.takes,
+        handle=handle,
+        menu=Menu(group, label),
+    )
+
+
+class Input(NamedTuple):
+    """A filter as a form has it: the sort of its field, and what it has been set to."""
+
+    name: str
+    label: str
+    description: str
+    sort: str
+    value: str
+
+
+def _input(field: Field, visit: Visit) -> Input:
+    schema = field.schema
+    sort = "pair" if field.is_mapping else "text"
+    sort = {"date-time": "time"}.get(schema.get("format", ""), sort)
+    sort = "flag" if schema.get("type") == "boolean" else sort
+    label = _LABELS.get(field.name, spoken(field.name.removesuffix("_id")))
+    value = visit.asked_for(field.name) or ""
+    if sort == "time":
+        value = value.removesuffix("Z")
+    return Input(field.name, label, field.description, sort, value)
+
+
+_LABELS: Final = {"created_at_gte": "created from", "created_at_lte": "created to"}
+
+
+def _row(item: Any, id_field: str, columns: tuple[str, ...]) -> Row:  # noqa: ANN401 -- any object
+    remarks = []
+    if getattr(item, "drift", None) is not None:
+        remarks.append("drift")
+    if getattr(item, "history", "complete") != "complete":
+        remarks.append(f"history {item.history}")
+    if item.refused:
+        remarks.append(f"{item.refused} refused")
+    if getattr(item, "anomaly", None):
+        remarks.append("anomaly")
+    return Row(getattr(item, id_field), cells_of(item, columns), remarks)
+
+
+_GROUPS: Final = {
+    "subscriptions": "Customers",
+    "license_keys": "Access",
+    "entitlement_grants": "Access",
+    "credits": "Access",
+    "products": "Catalogue",
+}
+LISTS: Final[tuple[Page[Any], ...]] = (
+    _list_page("customers", LIST_CUSTOMERS, "customer_id", "Customers"),
+    *(
+        _list_page(
+            resource,
+            cast("ListOperation", objects.list),
+            LISTINGS[resource].id_field,
+            _GROUPS.get(resource, "Money"),
+        )
+        for resource, objects in OBJECTS.items()
+    ),
+)
+"""The page of each list."""

@@ -1,0 +1,1 @@
+"""How what is answered is written as HTML."""

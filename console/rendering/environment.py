@@ -1,0 +1,89 @@
+"""The templates, compiled once, and what they can use."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+
+from console.rendering import words
+from console.static_files import asset
+
+if TYPE_CHECKING:
+    from jinja2.runtime import Context
+
+    from console.page import View
+    from console.visit import Visit
+
+FOLDER: Final = Path(__file__).parent.parent / "templates"
+
+
+def render(view: View, visit: Visit) -> str:
+    """Write what is seen as a whole document."""
+    template = environment().get_template(view.template)
+    return template.render({**view.data, "visit": visit, "title": view.title})
+
+
+@cache
+def environment() -> Environment:
+    """Return the templates, all compiled: a mistake in one stops the server from starting."""
+    made = Environment(
+        autoescape=True,
+        auto_reload=False,
+        cache_size=-1,
+        loader=FileSystemLoader(FOLDER),
+        lstrip_blocks=True,
+        trim_blocks=True,
+        undefined=StrictUndefined,
+    )
+    made.filters |= {
+        "ago": words.ago,
+        "count": words.count,
+        "day": words.day,
+        "field_time": words.field_time,
+        "money": words.money,
+        "tone": words.tone,
+        "when": words.when,
+        "words": words.in_words,
+    }
+    made.globals |= {
+        "asset": asset,
+        "here": _here,
+        "link": _link,
+        "object_link": _object_link,
+        "field_link": _field_link,
+    }
+    for name in made.list_templates(extensions=["html"]):
+        made.get_template(name)
+    return made
+
+
+@pass_context
+def _link(context: Context, path: str, **parameters: object) -> str:
+    """Return the address of a page, at the time that is looked at."""
+    visit: Visit = context["visit"]
+    return visit.link(path, **parameters)
+
+
+@pass_context
+def _here(context: Context, **changes: object) -> str:
+    """Return the address of this page with other parameters."""
+    visit: Visit = context["visit"]
+    return visit.here(**changes)
+
+
+@pass_context
+def _object_link(context: Context, kind: str, id_: str) -> str:
+    """Return the address of one thing, by its kind or the name of their list."""
+    visit: Visit = context["visit"]
+    return visit.link(words.path_of(kind, id_))
+
+
+@pass_context
+def _field_link(context: Context, field: str, value: object) -> str | None:
+    """Return the address of what a field names; None where it names no object."""
+    visit: Visit = context["visit"]
+    kind = words.kind_named_by(field)
+    return visit.link(words.path_of(kind, str(value))) if kind and value else None

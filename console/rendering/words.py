@@ -1,0 +1,118 @@
+"""How times, amounts, names and states are written for who reads a page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from domain.entity import spoken
+from domain.money import decimal_text
+from projections.read_models.catalogue import LISTINGS
+
+RESOURCES: Final[dict[str, str]] = {
+    **{listing.kind: resource for resource, listing in LISTINGS.items()},
+    **{resource: resource for resource in LISTINGS},
+    "customer": "customers",
+    "customers": "customers",
+    "event": "events",
+    "events": "events",
+}
+"""The name of the list that a kind of thing is in, by that name, too."""
+_IDS: Final = {
+    "id": None,
+    "brand_id": None,
+    "business_id": None,
+    "webhook_id": "event",
+    "recovered_payment_id": "payment",
+}
+_TONES: Final = {
+    "good": "active succeeded delivered won recovered enabled".split(),
+    "warning": "past_due on_hold processing pending paused expired opened challenged".split(),
+    "bad": "failed dispute_lost lost disputed blocked".split(),
+}
+_TONE_OF: Final = {status: tone for tone, statuses in _TONES.items() for status in statuses}
+_UNITS_S: Final = {
+    "year": 31_556_952,
+    "month": 2_629_746,
+    "day": 86_400,
+    "hour": 3_600,
+    "minute": 60,
+}
+
+
+def money(amount_minor: int | None, currency: str | None) -> str:
+    """Write an amount in major units with its currency; without one, in minor units."""
+    if amount_minor is None:
+        return ""
+    if currency is None:
+        return f"{amount_minor} in minor units"
+    whole, point, decimals = decimal_text(amount_minor, currency).partition(".")
+    sign, digits = ("−", whole[1:]) if whole.startswith("-") else ("", whole)
+    return f"{sign}{int(digits):,}{point}{decimals}\N{NO-BREAK SPACE}{currency}"
+
+
+def count(number: int) -> str:
+    """Write how many there are."""
+    return f"{number:,}"
+
+
+def when(at: datetime | None) -> Markup:
+    """Write an instant to the minute in UTC; its tooltip has it exactly."""
+    return _time(at, f"{at.astimezone(UTC):%Y-%m-%d %H:%M}" if at else "")
+
+
+def day(at: datetime | None) -> Markup:
+    """Write the date of an instant in UTC; its tooltip has it exactly."""
+    return _time(at, f"{at.astimezone(UTC):%Y-%m-%d}" if at else "")
+
+
+def ago(at: datetime | None) -> Markup:
+    """Write how long ago an instant is, or in how long it comes; its tooltip has it exactly."""
+    if at is None:
+        return Markup("")
+    seconds = (datetime.now(UTC) - at).total_seconds()
+    known = ((unit, int(abs(seconds) // size)) for unit, size in _UNITS_S.items())
+    spelled = next((f"{n} {unit}{'s' * (n > 1)}" for unit, n in known if n), "a moment")
+    return _time(at, f"in {spelled}" if seconds < 0 else f"{spelled} ago")
+
+
+def _time(at: datetime | None, text: str) -> Markup:
+    if at is None:
+        return Markup("")
+    exact = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(exact, text)
+
+
+def field_time(at: datetime | None) -> str:
+    """Write an instant as a form's field for times has it, in UTC."""
+    return "" if at is None else f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+def in_words(name: str) -> str:
+    """Write a name of the API's as words."""
+    return spoken(name)
+
+
+def tone(status: str | None) -> str:
+    """Return how a state is to be taken: good, warning, bad, or plain."""
+    return _TONE_OF.get(status or "", "plain")
+
+
+def path_of(kind: str, id_: str) -> str:
+    """Return the path of the page of one thing, by its kind or the name of their list.
+
+    Raises:
+        KeyError: there are no pages of such things.
+    """
+    return f"/{RESOURCES[kind]}/{quote(id_, safe='')}"
+
+
+def kind_named_by(field: str) -> str | None:
+    """Return the kind of thing that a field names by its id; None where it names none."""
+    if field in _IDS:
+        return _IDS[field]
+    kind = field.removesuffix("_id")
+    return kind if kind != field and kind in RESOURCES else None

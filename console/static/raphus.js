@@ -1,0 +1,19 @@
+/* What pages do beyond plain links and forms; all of it can be done without. */
+"use strict";
+
+document.addEventListener("keydown", (event) => {
+  const search = document.getElementById("q");
+  const typing = event.target.closest("input, textarea, select, [contenteditable]");
+  if (event.key === "/" && search && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    event.preventDefault();
+    search.focus();
+    search.select();
+  }
+  if (event.key === "Escape") {
+    const open = event.target.closest("details.time[open]");
+    if (open) {
+      open.open = false;
+      open.querySelector("summary").focus();
+    }
+  }
+});

@@ -1,0 +1,179 @@
+"""One look at a page: who looks, at which time, and the one way to what there is to show."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
+from urllib.parse import quote, urlencode
+
+from api.endpoint import answered
+from api.http.questions import Past
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from api.http.operations import Operation
+    from api.http.questions import Query
+    from api.http.scopes import Caller
+    from api.services import Services
+
+Answer = TypeVar("Answer")
+TIMES: Final = ("as_of", "known_at")
+"""The times that every page may be asked with, and every link keeps."""
+_PLACE: Final = frozenset({"cursor", "min_position"})
+"""What belongs to one answer and is not kept when anything else is asked."""
+
+
+class MenuItem(NamedTuple):
+    """A page in the navigation: where it is, under which heading, and its name there."""
+
+    path: str
+    group: str
+    label: str
+
+
+class Visitor:
+    """Who looks: what he may, the token of his forms, and whether he has signed in to it."""
+
+    def __init__(self, caller: Caller, csrf_token: str, *, signed_in: bool) -> None:
+        self.caller = caller
+        self.csrf_token = csrf_token
+        self.signed_in = signed_in
+
+
+class Visit:
+    """What a handler and its template have of the request.
+
+    `time` is the past that is asked for; `withheld` tells which parts of what was answered the
+    visitor may not see, which then are None, whatever the type of their field.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        visitor: Visitor,
+        *,
+        path: str,
+        asked: Sequence[tuple[str, str]] = (),
+        time: Past | None = None,
+        menu: Sequence[MenuItem] = (),
+    ) -> None:
+        self._services = services
+        self.visitor = visitor
+        self.path = path
+        self.asked = asked
+        self.time = time or Past()
+        self.menu = menu
+        self.withheld: set[str] = set()
+        self.timeless = False
+        """Whether something was answered of the present alone, though the past is looked at."""
+
+    @property
+    def caller(self) -> Caller:
+        """Who looks."""
+        return self.visitor.caller
+
+    async def ask(self, operation: Operation[Services, Any, Answer], **values: object) -> Answer:
+        """Return what an operation answers to these values, by name, at the time of the visit.
+
+        They are read as those of a request: texts as they are spelled there, or values of their
+        type; None is not asked with. An operation that takes no time answers of the present, and
+        the page then says so.
+
+        Raises:
+            ApiError: whatever the API would answer with.
+        """
+        self.caller.check(operation.scope, of_all=operation.of_all)
+        given = {**self._times_for(operation), **values}
+        texts = [pair for name, value in given.items() for pair in spelled(name, value)]
+        parts = {name: text for name, text in texts if name in operation.reader.path}
+        pairs = [(name, text) for name, text in texts if name not in parts]
+        return await self.ask_by(operation, operation.reader.of(parts, pairs))
+
+    async def ask_by(self, operation: Operation[Services, Any, Answer], query: Query) -> Answer:
+        """Return what an operation answers to a query as it takes it, times included.
+
+        Raises:
+            ApiError: as for `ask`.
+        """
+        shown, withheld = await answered(operation, self._services, self.caller, query)
+        self.withheld.update(withheld)
+        return shown
+
+    def _times_for(self, operation: Operation[Services, Any, object]) -> Mapping[str, object]:
+        asked = self.time.given(*self.time.__struct_fields__)
+        taken = {name: value for name, value in asked.items() if name in operation.reader.query}
+        self.timeless |= any(name in asked and name not in taken for name in TIMES)
+        return taken
+
+    @property
+    def is_past(self) -> bool:
+        """Whether it is the past that is looked at."""
+        return self.time.asks_past
+
+    def times(self) -> list[tuple[str, str]]:
+        """Return the times of the visit as parameters, for the forms that keep them."""
+        return [pair for name, at in self.time.given(*TIMES).items() for pair in spelled(name, at)]
+
+    def menu_groups(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Return the navigation: the headings in their order, each with paths and labels."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for path, group, label in self.menu:
+            groups.setdefault(group, []).append((path, label))
+        return list(groups.items())
+
+    def is_at(self, path: str) -> bool:
+        """Tell whether the page of a path is looked at, or one below it."""
+        return self.path == path or (path != "/" and self.path.startswith(f"{path}/"))
+
+    def without(self, parameter: str) -> str:
+        """Return the address of this page without a parameter, by whichever keys it is given."""
+        keys = {name for name, _ in self.asked if name.partition("[")[0] == parameter}
+        return self.here(**dict.fromkeys(keys))
+
+    def link(self, path: str, **parameters: object) -> str:
+        """Return the address of a page of ours, at the time of this visit.
+
+        A parameter that is None is left out; one that names a time replaces the visit's.
+        """
+        given = {**self.time.given(*TIMES), **parameters}
+        pairs = [pair for name, value in given.items() for pair in spelled(name, value)]
+        return f"{path}?{urlencode(pairs)}" if pairs else path
+
+    def here(self, **changes: object) -> str:
+        """Return the address of this page with other parameters; None takes one away.
+
+        The place in a list is kept only by who gives it.
+        """
+        left_out = _PLACE | changes.keys()
+        pairs = [(name, text) for name, text in self.asked if name not in left_out]
+        pairs += [pair for name, value in changes.items() for pair in spelled(name, value)]
+        return f"{quote(self.path)}?{urlencode(pairs)}" if pairs else quote(self.path)
+
+    def asked_for(self, name: str) -> str | None:
+        """Return a parameter of the address as it is spelled; texts by key as `key=value`."""
+        by_key = f"{name}["
+        for given, text in self.asked:
+            if given == name:
+                return text
+            if given.startswith(by_key):
+                return f"{given[len(by_key) : -1]}={text}"
+        return None
+
+    def kept(self, *but: str) -> list[tuple[str, str]]:
+        """Return the parameters that a form on this page sends again, all but these."""
+        return [pair for pair in self.asked if pair[0] not in _PLACE | {*but}]
+
+
+def spelled(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """Spell a value as a request's query does, in as many parameters as it takes."""
+    if isinstance(value, dict):
+        entries = cast("Iterable[tuple[str, object]]", value.items())
+        for key, item in entries:
+            yield from spelled(f"{name}[{key}]", item)
+    elif isinstance(value, bool):
+        yield name, str(value).lower()
+    elif isinstance(value, datetime):
+        yield name, value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    elif value is not None:
+        yield name, str(value)
