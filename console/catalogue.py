@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.routing import Route
 
 from api.app import Site as Pages
+from api.webhooks.request_body import BodyReader
+from console.acting import ActionEndpoint
 from console.pages.object import OBJECT_PAGES
 from console.pages.objects_list import LISTS
 from console.pages.search import SEARCH
 from console.pages.today import TODAY
 from console.rendering.environment import environment
-from console.serving import Elsewhere, PageEndpoint, Site
+from console.serving import SIGN_IN, Elsewhere, PageEndpoint
+from console.signing_in import SIGN_OUT, SignIn, SignOut
+from console.site import Site
 from console.static_files import PATH, send_file
 
 if TYPE_CHECKING:
     from api.services import Services
-    from console.page import AnyPage
+    from console.page import Action, AnyPage
 
 PAGES: Final[tuple[AnyPage, ...]] = (
     TODAY,
@@ -27,15 +31,22 @@ PAGES: Final[tuple[AnyPage, ...]] = (
     *OBJECT_PAGES,
 )
 """In the order in which they are looked for; those of the menu stand there in this order."""
+ACTIONS: Final[tuple[Action[Any], ...]] = ()
+"""What forms change."""
 
 
 def console(services: Services) -> Pages:
     """Make the console of a server."""
     environment()
-    site = Site(services, PAGES)
-    pages = (Route(page.path, PageEndpoint(page, site), methods=["GET"]) for page in PAGES)
-    files = Route(PATH, _Files(), methods=["GET"])
-    return Pages([*pages, files], Elsewhere(site))
+    site, bodies = Site(services, PAGES), BodyReader()
+    routes = [
+        Route(SIGN_IN, SignIn(site, bodies), methods=["GET", "POST"]),
+        Route(SIGN_OUT, SignOut(site, bodies), methods=["POST"]),
+        Route(PATH, _Files(), methods=["GET"]),
+        *(Route(one.path, ActionEndpoint(one, site, bodies), methods=["POST"]) for one in ACTIONS),
+        *(Route(one.path, PageEndpoint(one, site), methods=["GET"]) for one in PAGES),
+    ]
+    return Pages(routes, Elsewhere(site))
 
 
 class _Files:

@@ -52,7 +52,7 @@ class Page(Generic[AnyQuery]):
     read as an operation reads them. Every page may also be asked with `as_of` and `known_at`: what
     its handler asks passes them on, so that `takes` has them only where the handler itself looks
     at them. A visitor needs `scope` to see it, and where it is `of_all`, about the whole instance,
-    must not be bound to one business. What it shows of the present alone is not `timed`.
+    must not be bound to one business.
     """
 
     path: str
@@ -61,7 +61,21 @@ class Page(Generic[AnyQuery]):
     menu: Menu | None = None
     scope: Scope = "read"
     of_all: bool = False
-    timed: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action(Generic[AnyQuery]):
+    """What a form (POST) changes: its path, its fields, and who does it.
+
+    `takes` has the parts of `path` and the fields of the form, read as a page's query is. Nothing
+    is done unless the form has the token of the visitor's session, which `csrf.html` puts there.
+    """
+
+    path: str
+    takes: type[AnyQuery]
+    handle: Callable[[Visit, AnyQuery], Awaitable[Seen]]
+    scope: Scope = "admin"
+    of_all: bool = False
 
 
 AnyPage: TypeAlias = "Page[Any]"

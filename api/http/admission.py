@@ -76,14 +76,15 @@ def longest_waiting(connections: Collection[Connection], count: int) -> Sequence
     waiting = [(since, each) for each in connections if (since := each.waits_since) is not None]
     if not waiting:
         return []
-    networks = Counter(_network(each.address) for each in connections)
+    networks = Counter(network_of(each.address) for each in connections)
     network, number = networks.most_common(1)[0]
     if number > len(connections) / 2:
-        waiting = [(since, each) for since, each in waiting if _network(each.address) == network]
+        waiting = [(since, each) for since, each in waiting if network_of(each.address) == network]
     return [each for _, each in nsmallest(count, waiting, key=lambda pair: pair[0])]
 
 
-def _network(address: str) -> str | bytes:
+def network_of(address: str) -> str | bytes:
+    """Return what one peer has of addresses: an IPv4 address, or the /64 of an IPv6 one."""
     if ":" not in address:
         return address
     try:

@@ -46,6 +46,12 @@ class Guard(Protocol):
             ApiError: 401 or 403; 503, it cannot be told now.
         """
 
+    def proof(self, text: bytes) -> bytes | None:
+        """Return what only who has the key of everything can tell of a text (HMAC-SHA256).
+
+        None where nobody is asked for a key.
+        """
+
 
 class KeyGuard:
     """Lets pass who shows the key of everything, or one that was made, from wherever it comes."""
@@ -75,6 +81,9 @@ class KeyGuard:
             raise ApiError(401, "unauthorized", message, headers=_CHALLENGE)
         return caller
 
+    def proof(self, text: bytes) -> bytes:
+        return proof_by(self._key, text)
+
 
 class OpenOnLoopback:
     """Lets pass whatever comes from this machine: for the demo, whose data are made up.
@@ -99,6 +108,14 @@ class OpenOnLoopback:
             message = "only programs on the server's own machine are answered"
             raise ApiError(403, "loopback_only", message)
         return OWNER
+
+    def proof(self, text: bytes) -> None:
+        """Return nothing: there is no key."""
+
+
+def proof_by(key: bytes, text: bytes) -> bytes:
+    """Return what only who has a key can tell of a text (HMAC-SHA256)."""
+    return hmac.digest(key, text, "sha256")
 
 
 def is_loopback(host: str) -> bool:

@@ -50,7 +50,15 @@ class KeyRing:
         Raises:
             ApiError: 503; the database is away.
         """
-        hash_, now = hash_of(key), time.monotonic()
+        return await self.find_hash(hash_of(key))
+
+    async def find_hash(self, hash_: bytes) -> Caller | None:
+        """Return whose key has a hash; None for what is no key's, or one revoked for `FRESH_S`.
+
+        Raises:
+            ApiError: 503; the database is away.
+        """
+        now = time.monotonic()
         found = self._keys.get(hash_)
         if found is None or self._read_at < now - FRESH_S:
             await self._read_since(now if found is None else now - FRESH_S)

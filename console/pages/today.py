@@ -17,4 +17,4 @@ async def _today(visit: Visit, _query: Query) -> View:
     return View("today.html", "Today", {"events": events.items, "ready": ready})
 
 
-TODAY: Final = Page(path="/", takes=Query, handle=_today, menu=Menu("", "Today"), timed=False)
+TODAY: Final = Page(path="/", takes=Query, handle=_today, menu=Menu("", "Today"))
