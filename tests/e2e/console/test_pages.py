@@ -1,0 +1,86 @@
+"""Every page in a real browser: that it stands, for everybody, in both themes and on a phone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from console.catalogue import PAGES
+from projections.read_models.catalogue import LISTINGS
+from tests.support.browser import axe, looking
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from tests.support.http_server import Served
+
+WHOLE = [page.path for page in PAGES if "{" not in page.path]
+"""The pages that are not about one thing."""
+FIRST_LOAD_BYTES_MAX = 150 * 1024
+
+
+def things(shop: Served) -> list[str]:
+    """The address of one thing of each kind, and of a customer and an event."""
+    found = [("customers", "customer_id"), ("events", "webhook_id")]
+    found += [(resource, listing.id_field) for resource, listing in LISTINGS.items()]
+    return [
+        f"/{resource}/{shop.get(f'/v1/{resource}', limit=1)['items'][0][field]}"
+        for resource, field in found
+    ]
+
+
+def opened(page: Page, path: str) -> None:
+    """Open a page that must be there, with one heading that says what it is."""
+    response = page.goto(path)
+    assert response is not None
+    assert response.status == 200, path
+    assert page.locator("h1").count() == 1
+    assert page.title().endswith("· Raphus")
+
+
+@pytest.mark.parametrize("path", ["/search?q=nothing", "/payments?status=no_such"])
+def test_a_page_that_says_there_is_nothing_is_for_everybody(path: str, page: Page) -> None:
+    opened(page, path)
+    assert axe(page) == []
+
+
+def test_every_page_is_for_everybody(page: Page, shop: Served) -> None:
+    for path in [*WHOLE, *things(shop)]:
+        opened(page, path)
+        assert axe(page) == [], path
+
+
+def test_the_dark_theme_can_be_read(browser: Browser, shop: Served) -> None:
+    with looking(browser, shop.url, scheme="dark") as page:
+        for path in ["/subscriptions?status=active", "/payments", things(shop)[2]]:
+            opened(page, path)
+            assert axe(page, "color-contrast") == [], path
+
+
+def test_every_page_fits_on_a_phone(browser: Browser, shop: Served) -> None:
+    with looking(browser, shop.url, width=360) as page:
+        for path in [*WHOLE, *things(shop)]:
+            opened(page, path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        assert axe(page) == []
+
+
+def test_every_page_works_without_scripts(browser: Browser, shop: Served) -> None:
+    with looking(browser, shop.url, scripts=False) as page:
+        for path in WHOLE:
+            opened(page, path)
+        page.goto("/payments")
+        page.get_by_label("Search").fill("nothing of this name")
+        page.get_by_label("Search").press("Enter")
+        assert "Nothing is known of" in page.inner_text("main")
+
+
+def test_the_first_load_is_light(page: Page) -> None:
+    bodies: list[int] = []
+    page.on("response", lambda response: bodies.append(len(response.body())))
+    for path in ("/", "/subscriptions"):
+        bodies.clear()
+        page.goto(path, wait_until="networkidle")
+        assert sum(bodies) < FIRST_LOAD_BYTES_MAX, path
+        page.context.clear_cookies()

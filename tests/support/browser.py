@@ -1,0 +1,139 @@
+"""A real Chromium, in which a page has nothing to complain of."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.samples import PROJECT
+from tests.support.waiting import GUARD_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
+
+REQUIRED: Final = "RAPHUS_REQUIRE_CHROMIUM"
+LEFT_OUT: Final = (
+    "no Chromium is installed: the tests in a browser are left out. To have them: apt-get install"
+    " chromium (Debian), or brew install chromium"
+)
+NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+ARGUMENTS: Final = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+    "--no-sandbox",  # which a browser of root's cannot have
+)
+_AXE: Final = PROJECT / "tests" / "support" / "vendor" / "axe.min.js"
+_TELL: Final = """
+    document.addEventListener("securitypolicyviolation", (event) => {
+        console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
+    });
+"""
+_NOT_LOADED: Final = "Failed to load resource"
+
+
+def chromium() -> Path | None:
+    """Find a Chromium."""
+    found = filter(None, map(shutil.which, NAMES))
+    return next(map(Path, found), None)
+
+
+@contextmanager
+def launched() -> Iterator[Browser]:
+    """Start a browser, for as long as the block lasts: tests of asyncio must not run in it.
+
+    Without one the test is skipped, or fails where `RAPHUS_REQUIRE_CHROMIUM` is set.
+    """
+    path = chromium()
+    if path is None:
+        if os.environ.get(REQUIRED):
+            pytest.fail(LEFT_OUT, pytrace=False)
+        pytest.skip(LEFT_OUT)
+    # It loads slowly, and most tests need none.
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def looking(
+    browser: Browser,
+    url: str,
+    *,
+    width: int = 1280,
+    scheme: Literal["light", "dark"] = "light",
+    scripts: bool = True,
+) -> Iterator[Page]:
+    """Give a page of a browser of somebody's own, which may only go to a server.
+
+    Whatever the page complains of, in its console, against its policy, of what it cannot load, or
+    asks of another host, fails the test when the block ends. That a page itself is an error is the
+    test's to look at.
+    """
+    context = browser.new_context(
+        base_url=url,
+        color_scheme=scheme,
+        java_script_enabled=scripts,
+        viewport={"width": width, "height": 800},
+    )
+    context.set_default_timeout(GUARD_S * 1000)
+    context.add_init_script(_TELL)
+    page = context.new_page()
+    troubles = _watched(page, urlsplit(url).netloc)
+    yield page
+    context.close()
+    assert troubles == []
+
+
+def _watched(page: Page, host: str) -> list[str]:
+    troubles: list[str] = []
+
+    def said(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and not message.text.startswith(_NOT_LOADED):
+            troubles.append(f"{message.type}: {message.text}")
+
+    def asked(request: Request) -> None:
+        if urlsplit(request.url).netloc != host:
+            troubles.append(f"asks {request.url}")
+
+    def answered(response: Response) -> None:
+        if response.status >= 400 and not response.request.is_navigation_request():
+            troubles.append(f"{response.status}: {response.url}")
+
+    page.on("console", said)
+    page.on("pageerror", lambda error: troubles.append(f"fails: {error}"))
+    page.on("dialog", lambda dialog: troubles.append(f"opens a dialog: {dialog.message}"))
+    page.on("request", asked)
+    page.on("response", answered)
+    return troubles
+
+
+def axe(page: Page, *rules: str) -> list[str]:
+    """Return what is wrong for who cannot see the page, or not use a mouse, by axe's rules.
+
+    By these of them, or by all.
+    """
+    page.evaluate(_AXE.read_text("utf-8"))
+    options: dict[str, object] = {"resultTypes": ["violations"]}
+    if rules:
+        options["runOnly"] = [*rules]
+    found: dict[str, Any] = page.evaluate("(options) => axe.run(options)", options)
+    return [
+        f"{one['id']}: {one['help']}: {json.dumps([node['html'] for node in one['nodes']][:3])}"
+        for one in found["violations"]
+    ]

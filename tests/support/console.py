@@ -1,0 +1,47 @@
+"""A merchant's life as the console shows it, and forms as a browser sends them."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from simulator import merchant
+from tests.support.http_server import served
+from tests.support.looks import catalogue, observe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.http_server import Served
+
+UNTIL: Final = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def fill(conninfo: str, customers: int = 6) -> None:
+    """Record what happened to a small merchant, with at least one thing of each kind."""
+    with served(conninfo) as server:
+        observe(conninfo, catalogue("bus_demo"))
+        position = "0"
+        for occurrence in merchant(26, customers=customers, until=UNTIL):
+            position = server.deliver(occurrence.body, occurrence.webhook_id)
+        server.get("/v1/payments", min_position=position)
+
+
+@contextmanager
+def signed_in(server: Served, key: str) -> Iterator[httpx.Client]:
+    """Give a client with a session of a key."""
+    with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as client:
+        answer = client.post("/sign-in", data={"key": key, "to": "/search"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/search")
+        yield client
+
+
+def token_in(html: str) -> str:
+    """Return the token of a page's forms."""
+    found = re.search(r'name="csrf_token" value="([0-9a-f]{64})"', html)
+    assert found is not None
+    return found[1]
