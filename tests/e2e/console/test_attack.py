@@ -1,0 +1,86 @@
+"""What buyers type runs nowhere, opens nowhere, and is shown as it was typed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from console.catalogue import PAGES
+from projections.read_models.catalogue import LISTINGS
+from tests.support.browser import looking
+from tests.support.hostile import MARK, bodies
+from tests.support.http_server import copied, served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+    from tests.support.http_server import Served
+
+WITHIN = """() => {
+    const found = [];
+    for (const element of document.querySelectorAll("*")) {
+        for (const { name, value } of element.attributes) {
+            const leads = ["href", "src", "action", "formaction"].includes(name);
+            if (name.startsWith("on") || name === "style") found.push(`${name}=${value}`);
+            if (leads && new URL(value, location.href).origin !== location.origin)
+                found.push(`${name}=${value}`);
+        }
+    }
+    for (const script of document.scripts) if (script.text) found.push(script.text);
+    return found;
+}"""
+"""What a page must not have: handlers, styles and scripts of its own, addresses of others."""
+
+
+@pytest.fixture(scope="module")
+def attacked(cluster: str, template: str) -> Iterator[Served]:
+    """Serve a merchant whose buyers type scripts."""
+    with copied(cluster, template) as conninfo, served(conninfo) as server:
+        position = "0"
+        for number, body in enumerate(bodies()):
+            position = server.deliver(body, f"msg_{number}\"'><script>window.{MARK}=1</script>")
+        server.get("/v1/payments", min_position=position)
+        yield server
+
+
+def looked_at(page: Page, path: str) -> None:
+    """Open a page, and see that nothing has run and nothing could."""
+    response = page.goto(path)
+    assert response is not None
+    assert response.status == 200, path
+    assert page.evaluate(f"window.{MARK}") is None, path
+    assert page.evaluate(WITHIN) == [], path
+    assert page.locator("h1").count() == 1, path
+
+
+def test_no_page_runs_what_a_buyer_typed(browser: Browser, attacked: Served) -> None:
+    ids = {"customers": "customer_id", "events": "webhook_id"}
+    ids |= {resource: listing.id_field for resource, listing in LISTINGS.items()}
+    with looking(browser, attacked.url) as page:
+        for path in (page.path for page in PAGES if "{" not in page.path):
+            looked_at(page, path)
+        seen = 0
+        for resource, field in ids.items():
+            for item in attacked.get(f"/v1/{resource}", limit=2)["items"]:
+                looked_at(page, f"/{resource}/{quote(item[field], safe='')}")
+                looked_at(page, f"/search?q={quote(item[field], safe='')}")
+                seen += MARK in page.inner_text("main")
+        assert seen > len(ids)
+
+
+def test_what_a_list_links_to_is_the_thing_of_this_very_id(
+    browser: Browser, attacked: Served
+) -> None:
+    with looking(browser, attacked.url) as page:
+        for resource in ("customers", "payments", "subscriptions", "disputes"):
+            page.goto(f"/{resource}")
+            link = page.locator("tbody th a").first
+            id_ = link.inner_text()
+            link.click()
+            page.wait_for_url(f"**/{resource}/*")
+            assert id_ in page.inner_text("h1")
+            assert page.evaluate(f"window.{MARK}") is None
