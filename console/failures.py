@@ -17,6 +17,7 @@ _TITLES: Final[Mapping[int, str]] = {
     403: "You may not see this",
     404: "There is nothing here",
     405: "That cannot be done here",
+    408: "That took too long",
     409: "That cannot be done now",
     413: "That is too much at once",
     429: "Too many tries",
@@ -37,6 +38,11 @@ _HELP: Final[Mapping[str, str]] = {
     " Sign in with a key that is not.",
     "internal": "It is not your doing. The server's log has the details; an issue with them helps"
     " to mend it.",
+    "not_of_session": "Go back, reload the page, and send the form again.",
+    "too_many_tries": "This is so for whoever tries from where you are. Sessions that there are go"
+    " on.",
+    "cross_site": "Open the page by its address instead.",
+    "loopback_only": "The demo is open without a key, and so only to browsers on its own machine.",
     "not_found": "An id is looked for exactly as it is written. The search finds ids, webhook-ids,"
     " e-mail addresses and your own ids.",
 }

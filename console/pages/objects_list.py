@@ -9,6 +9,7 @@ from api.resources.customers_list import LIST_CUSTOMERS
 from api.resources.objects import OBJECTS
 from console.page import Menu, Page, View
 from console.rendering.cells import Cell, cells_of
+from domain.aggregates.catalogue import KINDS
 from domain.entity import spoken
 from projections.read_models.catalogue import LISTINGS
 
@@ -63,7 +64,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 class Row(NamedTuple):
-    """A thing in a list: its id, its fields, and how many remarks there are about it."""
+    """A thing in a list: its id, its fields, and what is to be noted about it."""
 
     id: str
     cells: list[Cell]
@@ -74,14 +75,15 @@ def _list_page(resource: str, operation: ListOperation, id_field: str, group: st
     """Return the page of a list, which takes what its operation takes."""
     label = spoken(resource).capitalize()
     filters = [field for name, field in operation.reader.query.items() if name not in _HANDED_ON]
-    columns = COLUMNS[resource]
+    columns, listing = COLUMNS[resource], LISTINGS.get(resource)
+    kind = listing.kind if listing else None
 
     async def handle(visit: Visit, query: Past) -> View:
         answer = await visit.ask_by(operation, query)
         rows = [_row(item, id_field, columns) for item in answer.items]
         data = {
             "resource": resource,
-            "filters": [_input(field, visit) for field in filters],
+            "filters": [_input(field, kind, visit) for field in filters],
             "filtered": any(visit.asked_for(field.name) for field in filters),
             "heads": [Cell(name, "head") for name in (id_field, *columns)],
             "rows": rows,
@@ -103,39 +105,44 @@ class Input(NamedTuple):
 
     name: str
     label: str
-    description: str
+    help: str
     sort: str
     value: str
+    words: tuple[str, ...]
 
 
-def _input(field: Field, visit: Visit) -> Input:
+def _input(field: Field, kind: str | None, visit: Visit) -> Input:
     schema = field.schema
-    sort = "pair" if field.is_mapping else "text"
-    sort = {"date-time": "time"}.get(schema.get("format", ""), sort)
-    sort = "flag" if schema.get("type") == "boolean" else sort
-    label = _LABELS.get(field.name, spoken(field.name.removesuffix("_id")))
+    sort = (
+        "pair"
+        if field.is_mapping
+        else _SORTS.get(str(schema.get("format") or schema["type"]), "text")
+    )
     value = visit.asked_for(field.name) or ""
-    if sort == "time":
-        value = value.removesuffix("Z")
-    return Input(field.name, label, field.description, sort, value)
-
-
-_LABELS: Final = {"created_at_gte": "created from", "created_at_lte": "created to"}
+    return Input(
+        name=field.name,
+        label=Cell(field.name, "head").label,
+        help=_HELP_FOR_PAIRS if sort == "pair" else field.description,
+        sort=sort,
+        value=value.removesuffix("Z") if sort == "time" else value,
+        words=tuple(KINDS[kind].machine.states) if kind and field.name == "status" else (),
+    )
 
 
 def _row(item: Any, id_field: str, columns: tuple[str, ...]) -> Row:  # noqa: ANN401 -- any object
-    remarks = []
-    if getattr(item, "drift", None) is not None:
-        remarks.append("drift")
-    if getattr(item, "history", "complete") != "complete":
-        remarks.append(f"history {item.history}")
-    if item.refused:
-        remarks.append(f"{item.refused} refused")
-    if getattr(item, "anomaly", None):
-        remarks.append("anomaly")
+    told = {
+        "drift": getattr(item, "drift", None),
+        "history": getattr(item, "history", "complete") != "complete",
+        "refused": item.refused,
+        "anomaly": getattr(item, "anomaly", None),
+        "missing at Dodo": getattr(item, "missing_since", None),
+    }
+    remarks = [remark for remark, is_so in told.items() if is_so]
     return Row(getattr(item, id_field), cells_of(item, columns), remarks)
 
 
+_SORTS: Final = {"date-time": "time", "boolean": "flag"}
+_HELP_FOR_PAIRS: Final = "Only with this value under this key of its own metadata: key=value."
 _GROUPS: Final = {
     "subscriptions": "Customers",
     "license_keys": "Access",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -28,6 +30,20 @@ AMOUNTS: Final[Mapping[str, str]] = {
 }
 """The fields in minor units, each with the field that tells the currency."""
 STATES: Final = frozenset({"status", "folded_status", "observed_status", "dispute_status"})
+LABELS: Final[Mapping[str, str]] = {
+    "recurring_pre_tax_amount": "price",
+    "total_amount": "amount",
+    "created_at_gte": "created from",
+    "created_at_lte": "created to",
+    "credit_entitlement_name": "credits",
+    "dispute_stage": "stage",
+    "next_billing_date": "next billing",
+    "active_subscriptions": "active",
+    "recovered_payment_id": "recovered by",
+    "email": "e-mail",
+}
+"""What fields are called where there is a shorter or plainer name than their own."""
+_SUFFIX: Final = re.compile("_(at|ids?)$")
 NAMED_BESIDE: Final = {"product_id": "product_name", "product_ids": "product_names"}
 """The fields that name products, each with the field that has what they are called."""
 
@@ -52,7 +68,12 @@ class Cell(NamedTuple):
     @property
     def label(self) -> str:
         """What the field is called."""
-        return spoken(self.name.removesuffix("_ids").removesuffix("_id"))
+        return LABELS.get(self.name) or spoken(_SUFFIX.sub("", self.name))
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is compared digit by digit."""
+        return self.sort in {"amount", "number"} or self.name in AMOUNTS
 
 
 def cells_of(answer: object, names: Iterable[str]) -> list[Cell]:
@@ -80,6 +101,8 @@ def _plain(name: str, value: object) -> Cell:
         return Cell(name, "time", at=value)
     if isinstance(value, bool):
         return Cell(name, "text", "yes" if value else "no")
+    if isinstance(value, int | Decimal):
+        return Cell(name, "number", f"{value:,}")
     if isinstance(value, tuple) and all(isinstance(item, str) for item in value):
         return Cell(name, "text", ", ".join(value))
     if isinstance(value, msgspec.Struct | dict | list | tuple):

@@ -44,6 +44,7 @@ def environment() -> Environment:
         "day": words.day,
         "field_time": words.field_time,
         "money": words.money,
+        "sentence": words.sentence,
         "tone": words.tone,
         "when": words.when,
         "words": words.in_words,

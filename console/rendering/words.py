@@ -96,6 +96,11 @@ def in_words(name: str) -> str:
     return spoken(name)
 
 
+def sentence(text: str) -> str:
+    """Write what the API says of an error as a sentence of its own."""
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
 def tone(status: str | None) -> str:
     """Return how a state is to be taken: good, warning, bad, or plain."""
     return _TONE_OF.get(status or "", "plain")

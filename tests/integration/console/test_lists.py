@@ -1,0 +1,232 @@
+"""Lists of every kind as pages: filters, cursors, times, and what they say where nothing is."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from api.queries.snapshot_cache import SnapshotCache
+from api.routes import OPERATIONS
+from console.pages.objects_list import COLUMNS, LISTS
+from projections.read_models.catalogue import LISTINGS
+from telemetry.progress import silent
+from tests.support.console import fill, signed_in
+from tests.support.http_server import copied, served
+from tests.support.keys import made
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.http_server import Served
+
+ID_FIELD = {"customers": "customer_id"} | {
+    resource: listing.id_field for resource, listing in LISTINGS.items()
+}
+OWN = "a-key-of-thirty-two-characters-0"
+
+
+@pytest.fixture(scope="module")
+def lived(cluster: str, template: str) -> Iterator[str]:
+    """A database with a merchant's life; for tests that only read."""
+    with copied(cluster, template) as conninfo:
+        fill(conninfo)
+        yield conninfo
+
+
+@pytest.fixture(scope="module")
+def shop(lived: str) -> Iterator[Served]:
+    """Serve it, open on loopback."""
+    with served(lived) as running:
+        yield running
+
+
+def html_of(server: Served, address: str) -> str:
+    response = server.client.get(address)
+    assert response.status_code == 200, response.text
+    return response.text
+
+
+def listed(html: str) -> list[str]:
+    """The ids of a page, in their order."""
+    return [
+        unescape(id_) for id_ in re.findall(r'<th scope="row"><a [^>]+><code>(.*?)</code>', html)
+    ]
+
+
+def leads_to(html: str, label: str) -> str | None:
+    """The address of a link with this text."""
+    found = re.search(rf'href="([^"]+)"[^>]*>{label}</a>', html)
+    return unescape(found[1]) if found else None
+
+
+@pytest.mark.parametrize("resource", ID_FIELD)
+def test_a_list_shows_what_the_api_answers_in_its_order(resource: str, shop: Served) -> None:
+    items = shop.get(f"/v1/{resource}")["items"]
+    assert items
+    assert listed(html_of(shop, f"/{resource}")) == [item[ID_FIELD[resource]] for item in items]
+
+
+@pytest.mark.parametrize("resource", ID_FIELD)
+def test_a_lists_form_has_each_filter_of_the_api(resource: str, shop: Served) -> None:
+    (names,) = (set(one.reader.query) for one in OPERATIONS if one.path == f"/v1/{resource}")
+    html = html_of(shop, f"/{resource}")
+    form = html[
+        html.index('<details class="filters"') : html.index("</form>", html.index("filters"))
+    ]
+    fields = set(re.findall(r'<(?:input|select)[^>]+name="(\w+)"', form))
+    assert fields == names - {"limit", "cursor", "min_position", "as_of", "known_at"}
+
+
+@pytest.mark.parametrize("resource", ["payments", "customers", "subscriptions"])
+def test_read_part_by_part_a_list_is_the_list(resource: str, shop: Served) -> None:
+    everything = shop.get(f"/v1/{resource}", limit=100)["items"]
+    address: str | None = f"/{resource}?limit=2"
+    seen: list[str] = []
+    while address is not None:
+        html = html_of(shop, address)
+        seen += listed(html)
+        address = leads_to(html, "Older")
+    assert seen == [item[ID_FIELD[resource]] for item in everything]
+    assert leads_to(html, "Newest") == f"/{resource}?limit=2"
+
+
+def test_every_list_has_columns_that_its_things_have() -> None:
+    assert COLUMNS.keys() == ID_FIELD.keys() == {page.path[1:] for page in LISTS}
+
+
+def test_what_a_form_sends_becomes_the_address_that_the_api_would_take(shop: Served) -> None:
+    sent = (
+        "/payments?business_id=&status=+failed+&customer_id=&created_at_gte=2026-02-01T10%3A00"
+        "&created_at_lte=2026-10-01&product_id=&metadata=plan%3Dpro"
+    )
+    answer = shop.client.get(sent)
+    assert answer.status_code == 303
+    address = urlsplit(answer.headers["location"])
+    assert address.path == "/payments"
+    assert parse_qs(address.query) == {
+        "status": ["failed"],
+        "created_at_gte": ["2026-02-01T10:00:00Z"],
+        "created_at_lte": ["2026-10-01T00:00:00Z"],
+        "metadata[plan]": ["pro"],
+    }
+    found = shop.client.get(f"/v1{answer.headers['location']}").json()["items"]
+    html = html_of(shop, answer.headers["location"])
+    assert listed(html) == [item["payment_id"] for item in found]
+    assert 'value="plan=pro"' in html
+    assert 'value="2026-02-01T10:00:00"' in html
+
+
+def test_the_past_is_said_to_be_the_past_and_every_link_keeps_it(shop: Served) -> None:
+    items = shop.get("/v1/payments", as_of="2026-06-01T00:00:00Z")["items"]
+    html = html_of(shop, "/payments?as_of=2026-06-01T00%3A00%3A00Z")
+    assert "You are looking at the past" in html
+    assert listed(html) == [item["payment_id"] for item in items]
+    assert 0 < len(items) < len(shop.get("/v1/payments")["items"])
+    links = [unescape(link) for link in re.findall(r'<a [^>]*href="(/[^"]*)"', html)]
+    kept = [link for link in links if "as_of=2026-06-01T00%3A00%3A00Z" in link]
+    assert {link for link in links if link not in kept} == {"/payments"}  # back to now
+    assert '<input type="hidden" name="as_of" value="2026-06-01T00:00:00Z">' in html
+
+
+def test_what_was_known_then_is_another_past(shop: Served) -> None:
+    events = shop.get("/v1/events", limit=100)["items"]
+    moment = events[-1]["recorded_at"]
+    items = shop.get("/v1/customers", known_at=moment)["items"]
+    html = html_of(shop, f"/customers?known_at={moment}")
+    assert "from nothing but what had been recorded by" in html
+    assert listed(html) == [item["customer_id"] for item in items]
+
+
+def test_while_the_past_is_prepared_the_page_asks_again_by_itself(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SnapshotCache.__init__, "__defaults__", (0.0, silent))
+    fill(database, customers=2)
+    with served(database) as server:
+        moment = server.get("/v1/events", limit=1)["items"][-1]["recorded_at"]
+        answer = server.client.get("/customers", params={"known_at": moment})
+        assert (answer.status_code, answer.headers["refresh"]) == (503, "5")
+        assert "asks again by itself" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("address", "said", "offered"),
+    [
+        ("/payments?status=none_such", "Nothing meets these filters", "Show all"),
+        ("/payments?as_of=2001-01-01T00:00:00Z", "There was none then", "Show what there is now"),
+    ],
+)
+def test_where_there_is_nothing_the_page_says_why(
+    address: str, said: str, offered: str, shop: Served
+) -> None:
+    html = html_of(shop, address)
+    assert said in html
+    assert leads_to(html, offered) == "/payments"
+
+
+@pytest.mark.parametrize("resource", ID_FIELD)
+def test_before_anything_has_come_a_list_says_what_brings_it(resource: str, server: Served) -> None:
+    html = html_of(server, f"/{resource}")
+    assert "There are none yet" in html
+    assert leads_to(html, "Today") == "/"
+
+
+@pytest.mark.parametrize(
+    ("asked", "parameter"),
+    [
+        ("active=perhaps", "active"),
+        ("as_of=yesterday", "as_of"),
+        ("as_of=2999-01-01", "as_of"),
+        ("metadata=", ""),
+        ("cursor=forged", "cursor"),
+        ("limit=1000", "limit"),
+        ("no_such_filter=1", "no_such_filter"),
+    ],
+)
+def test_what_cannot_be_asked_is_told_with_a_way_on(
+    asked: str, parameter: str, shop: Served
+) -> None:
+    answer = shop.client.get(f"/subscriptions?status=active&{asked}", follow_redirects=True)
+    if not parameter:
+        assert answer.status_code == 200
+        return
+    assert answer.status_code == 400
+    assert "That cannot be asked" in answer.text
+    way_on = leads_to(answer.text, f"Show it without {parameter.replace('_', ' ')}")
+    assert way_on == "/subscriptions?status=active"
+    assert html_of(shop, way_on)
+
+
+def test_what_names_a_person_is_withheld_from_a_session_without_the_scope(lived: str) -> None:
+    with served(lived, api_key=OWN) as server:
+        email = server.client.get(
+            "/v1/customers?limit=2", headers={"authorization": f"Bearer {OWN}"}
+        ).json()["items"][1]["email"]
+        assert "@" in email
+        with signed_in(server, made(lived, "reads", "read")) as client:
+            html = client.get("/customers").text
+            assert email not in html
+            assert "What names a person is withheld" in html
+        with signed_in(server, made(lived, "sees", "personal")) as client:
+            html = client.get("/customers").text
+            assert email in html
+            assert "withheld" not in html
+
+
+def test_a_session_of_one_business_sees_nothing_of_others(lived: str) -> None:
+    with served(lived, api_key=OWN) as server:
+        key = made(lived, "other", "personal", business_id="bus_other")
+        with signed_in(server, key) as client:
+            for resource, field in ID_FIELD.items():
+                html = client.get(f"/{resource}").text
+                assert listed(html) == []
+                assert "bus_other" in html
+                known = server.client.get(
+                    f"/v1/{resource}?limit=1", headers={"authorization": f"Bearer {OWN}"}
+                ).json()["items"][0][field]
+                assert client.get(f"/{resource}/{known}").status_code == 404
+                assert client.get("/search", params={"q": known}).status_code == 200
