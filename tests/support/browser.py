@@ -97,7 +97,7 @@ def looking(
     troubles = _watched(page, urlsplit(url).netloc)
     yield page
     context.close()
-    assert troubles == []
+    assert troubles == [], f"the page complains: {troubles}"
 
 
 def _watched(page: Page, host: str) -> list[str]:
