@@ -39,10 +39,12 @@ def pairs_of(query: bytes) -> Pairs:
 
 
 def completed(pairs: Iterable[tuple[str, str]], fields: Mapping[str, Field]) -> Pairs:
-    """Return pairs as the API takes them: nothing empty, times with their zone, texts by key."""
-    return [
-        _completed(name, text.strip(), fields.get(name)) for name, text in pairs if text.strip()
-    ]
+    """Return pairs as the API takes them: nothing empty, times with their zone, texts by key.
+
+    What it returns stays as it is when it is completed again.
+    """
+    made = (_completed(name, text.strip(), fields.get(name)) for name, text in pairs)
+    return [(name, text) for name, text in made if text]
 
 
 def _completed(name: str, text: str, field: Field | None) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from tests.benchmarks.servers import real, serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CUSTOMERS = 100_000
+CUSTOMERS = 100_000
 _REQUESTS = 1_500
 _FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 _GET = "GET of one subscription"
@@ -36,8 +36,8 @@ _ASKED = {
 
 def of_one_of_many_customers(conninfo: str) -> list[Result]:
     """Measure p50 and p99 of each, one request at a time, against the bare select and one GET."""
-    project(conninfo, _deliveries())
-    numbers = [number * 7919 % _CUSTOMERS for number in range(_REQUESTS)]
+    project(conninfo, deliveries())
+    numbers = [number * 7919 % CUSTOMERS for number in range(_REQUESTS)]
     with serving(real, conninfo) as ours, serving(bare, conninfo) as bare_port:
         targets = {
             what: (ours, [path.format(n=n, product=n % 5) for n in numbers])
@@ -72,7 +72,7 @@ def _against(
     target: float | None,
 ) -> Result:
     ours_s, others_s = taken[what][place], taken[other][place]
-    detail = f"{ours_s * 1e3:.2f} against {others_s * 1e3:.2f} ms, of {_CUSTOMERS:,} customers"
+    detail = f"{ours_s * 1e3:.2f} against {others_s * 1e3:.2f} ms, of {CUSTOMERS:,} customers"
     named = "the bare select" if other == "bare" else other
     return Result(f"{what} ÷ {named}, {percentile}", ours_s / others_s, target, True, detail)
 
@@ -83,9 +83,9 @@ def _percentiles_s(port: int, paths: list[str]) -> tuple[float, float]:
     return driven.percentile_s(50), driven.percentile_s(99)
 
 
-def _deliveries() -> Iterator[Delivery]:
+def deliveries() -> Iterator[Delivery]:
     """Let each customer have a subscription with two payments; every tenth has a key, too."""
-    for n in range(_CUSTOMERS):
+    for n in range(CUSTOMERS):
         whose: dict[str, object] = {
             "customer": {"customer_id": f"cus_{n}", "email": f"customer{n}@example.com"}
         }

@@ -18,6 +18,7 @@ from api.http.server import Server, listening
 from api.metrics import Metrics
 from api.webhooks.endpoint import PATH, Acknowledger, Webhooks
 from api.webhooks.verifier import Verifier
+from console.catalogue import console
 from ledger.application import Ledger, Receipt
 from ledger.batch_writer import Settled, Writer
 from tests.benchmarks.bodies import SECRET
@@ -38,7 +39,7 @@ _READY: Final = b"."
 
 def real(conninfo: str) -> ASGIApp:
     """Make the server as it is."""
-    return application(conninfo, Verifier([SECRET]), OpenOnLoopback())
+    return application(conninfo, Verifier([SECRET]), OpenOnLoopback(), site=console)
 
 
 def verifying_only(_conninfo: str) -> ASGIApp:

@@ -15,6 +15,7 @@ from api.routes import OPERATIONS
 from api.webhooks.endpoint import PATH as WEBHOOKS
 from cli.parser import parser
 from cli.settings import Settings
+from console.catalogue import PAGES as OF_CONSOLE
 from domain.anomalies.catalogue import CODES
 from projections.read_models.catalogue import LISTINGS
 from tests.support.samples import PROJECT
@@ -221,3 +222,11 @@ def anchor(title: str) -> str:
 def without_code(text: str) -> str:
     """Leave blocks of code out of a page: a comment of a shell is no heading."""
     return re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_every_page_of_the_console_is_documented() -> None:
+    page = (PROJECT / "docs" / "console.md").read_text("utf-8")
+    missing = [
+        one.path for one in OF_CONSOLE if "{" not in one.path and f"`{one.path}`" not in page
+    ]
+    assert missing == []

@@ -84,12 +84,12 @@ def test_a_lists_form_has_each_filter_of_the_api(resource: str, shop: Served) ->
 @pytest.mark.parametrize("resource", ["payments", "customers", "subscriptions"])
 def test_read_part_by_part_a_list_is_the_list(resource: str, shop: Served) -> None:
     everything = shop.get(f"/v1/{resource}", limit=100)["items"]
-    address: str | None = f"/{resource}?limit=2"
-    seen: list[str] = []
-    while address is not None:
-        html = html_of(shop, address)
+    html = html_of(shop, f"/{resource}?limit=2")
+    assert leads_to(html, "Newest") is None
+    seen = listed(html)
+    while (older := leads_to(html, "Older")) is not None:
+        html = html_of(shop, older)
         seen += listed(html)
-        address = leads_to(html, "Older")
     assert seen == [item[ID_FIELD[resource]] for item in everything]
     assert leads_to(html, "Newest") == f"/{resource}?limit=2"
 
