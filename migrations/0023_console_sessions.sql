@@ -1,6 +1,7 @@
 -- Who is signed in to the console: each session belongs to the key that was given for it.
 
-CREATE TABLE raphus.console_sessions (
+-- Not in the write-ahead log, and in no backup: whoever loses his session signs in again.
+CREATE UNLOGGED TABLE raphus.console_sessions (
     -- SHA-256 of the cookie's token, which is random.
     token_hash bytea PRIMARY KEY CHECK (octet_length(token_hash) = 32),
     -- Of a key that was made: its hash, as `api_keys` has it. When it is revoked, nobody finds it.

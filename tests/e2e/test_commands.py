@@ -199,6 +199,8 @@ def test_the_demo_stays_up_and_answers_at_the_addresses_that_it_shows(demo_home:
             assert len(urls) > 6
             for url in urls:
                 assert httpx.get(url, trust_env=False, timeout=GUARD_S).status_code == 200
+            (console,) = re.findall(r"Open (http\S+/) in a browser", "".join(shown))
+            assert "<h1>" in httpx.get(console, trust_env=False, timeout=GUARD_S).text
             process.terminate()
             assert process.wait(GUARD_S) == 0
         finally:

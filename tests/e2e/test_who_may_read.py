@@ -9,6 +9,7 @@ import pytest
 
 from api.routes import OPERATIONS
 from cli.key_file import kept_in
+from console.catalogue import PAGES
 from tests.support.http_server import copied
 from tests.support.plain_proxy import plain_proxy
 from tests.support.program import client, posted, program, serving
@@ -61,6 +62,17 @@ def test_a_plain_proxy_opens_nothing_but_the_way_in(server: Program) -> None:
         assert protected == {(401, "unauthorized")}
         with client(outside) as dodo:
             assert posted(dodo, BODY, "msg_proxied").status_code == 200
+
+
+def test_no_page_opens_but_the_door_which_the_key_opens(server: Program) -> None:
+    with plain_proxy(server.url) as outside, client(outside) as asking:
+        for page in PAGES:
+            answer = asking.get(page.path.replace("{id:path}", "x"))
+            assert answer.status_code == 303, page.path
+            assert answer.headers["location"].startswith("/sign-in")
+        assert asking.get("/sign-in").status_code == 200
+        assert asking.post("/sign-in", data={"key": server.key}).status_code == 303
+        assert asking.get("/payments").status_code == 200
 
 
 def test_the_key_opens_everything_through_the_proxy_too(server: Program) -> None:

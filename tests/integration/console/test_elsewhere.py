@@ -35,6 +35,20 @@ def test_the_way_in_is_still_only_for_webhooks(server: Served) -> None:
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
+def test_a_defect_is_a_page_that_quotes_nothing_of_it(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError("a secret")
+
+    monkeypatch.setattr("console.serving.PageEndpoint._seen", broken)
+    answer = server.client.get("/payments", headers=HTML)
+    assert answer.status_code == 500
+    assert "A defect in Raphus" in answer.text
+    assert "a secret" not in answer.text
+    assert answer.headers["content-security-policy"] == POLICY
+
+
 def test_an_object_that_is_not_known_is_told_so(server: Served) -> None:
     answer = server.client.get("/payments/pay_none", headers=HTML)
     assert answer.status_code == 404
