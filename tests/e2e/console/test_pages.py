@@ -76,6 +76,17 @@ def test_every_page_works_without_scripts(browser: Browser, shop: Served) -> Non
         assert "Nothing is known of" in page.inner_text("main")
 
 
+def test_on_paper_there_is_what_was_asked_for_and_nothing_to_click(page: Page) -> None:
+    opened(page, "/payments?status=failed")
+    page.emulate_media(media="print")
+    for hidden in (".menu", ".time", ".search", ".filters", ".pager"):
+        assert not page.locator(hidden).first.is_visible(), hidden
+    assert page.locator("tbody tr").first.is_visible()
+    assert (
+        page.evaluate("getComputedStyle(document.querySelector('.table')).overflowX") == "visible"
+    )
+
+
 def test_the_first_load_is_light(page: Page) -> None:
     bodies: list[int] = []
     page.on("response", lambda response: bodies.append(len(response.body())))
