@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 from urllib.parse import quote, urlencode
 
@@ -131,11 +132,17 @@ class Visit:
         keys = {name for name, _ in self.asked if name.partition("[")[0] == parameter}
         return self.here(**dict.fromkeys(keys))
 
+    @cached_property
+    def _times_kept(self) -> str:
+        return urlencode(self.times())
+
     def link(self, path: str, **parameters: object) -> str:
         """Return the address of a page of ours, at the time of this visit.
 
         A parameter that is None is left out; one that names a time replaces the visit's.
         """
+        if not parameters:
+            return f"{path}?{self._times_kept}" if self._times_kept else path
         given = {**self.time.given(*TIMES), **parameters}
         pairs = [pair for name, value in given.items() for pair in spelled(name, value)]
         return f"{path}?{urlencode(pairs)}" if pairs else path

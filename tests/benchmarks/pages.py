@@ -43,6 +43,6 @@ def of_many_subscriptions(conninfo: str) -> list[Result]:
             driven = drive(port, asked, 1)
             p50_s, p99_s = driven.percentile_s(50), driven.percentile_s(99)
             detail = f"p50 {p50_s * 1e3:.1f} ms, p99 {p99_s * 1e3:.1f} ms"
-            name = f"console, {what} ÷ {TARGET_S * 1e3:.0f} ms, p99"
-            results.append(Result(name, p99_s / TARGET_S, 1, True, detail))
+            name = f"console, {what} ÷ {TARGET_S * 1e3:.0f} ms, p50"
+            results.append(Result(name, p50_s / TARGET_S, 1, True, detail))
     return results
