@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -17,20 +18,29 @@ from domain.aggregates.credit import CreditEntity
 from domain.aggregates.dispute import DisputeEntity
 from domain.aggregates.dunning import DunningEntity
 from domain.aggregates.entitlement_grant import EntitlementGrantEntity
+from domain.aggregates.license_key import followed
 from domain.aggregates.refund import RefundEntity
 from domain.customer import Customer
 from domain.lateness import Lateness, Stretch, lateness
 from domain.timeline import Entry
-from projections.read_models import timeline
+from projections.read_models import periods, timeline
 from projections.read_models.catalogue import LISTINGS
+from projections.read_models.periods import Lasting
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
     from api.queries.read_side import ReadSide
 
 OBJECTS_MAX: Final = 100
 """Of each kind; the counts in `customer` are of all."""
 STRETCHES_MAX: Final = 100
 """Of what was recorded afterwards, the newest are told."""
+PERIODS_MAX: Final = 1_000
+"""The newest are told, of all that the customer has."""
+NOTABLE_MAX: Final = 100
+"""Of the facts that are of note, the last to occur are told."""
 ARRIVALS_MAX: Final = 20_000
 """So many facts of a customer, the last to be recorded, are looked at for what came late."""
 
@@ -57,8 +67,12 @@ class Lifecycle(msgspec.Struct):
     """What a customer has, and a page of what happened to it in the order it occurred.
 
     The objects stand newest first, at most 100 of each kind. `stretches` tells of what was recorded
-    afterwards and together, in order of recording, the last 100. Each part is read by itself: what
-    is recorded meanwhile may show in one and not in another.
+    afterwards and together, in order of recording, the last 100. `periods` tell from when until
+    when each object was as it was, those of one object in order, the newest 1,000 of all; licence
+    keys follow the grants that are told, as in the lists. `notable` are the facts of all pages that
+    are no valid transitions, or gaps, or that came late by themselves: the last 100, in the order
+    they occurred. Each part is read by itself: what is recorded meanwhile may show in one and not
+    in another.
     """
 
     customer: Customer
@@ -72,6 +86,8 @@ class Lifecycle(msgspec.Struct):
     dunnings: list[DunningEntity]
     abandoned_checkouts: list[AbandonedCheckoutEntity]
     stretches: list[Stretch]
+    periods: list[Lasting]
+    notable: list[LifecycleEntry]
     items: list[LifecycleEntry]
     next: str | None
 
@@ -98,12 +114,9 @@ async def lifecycle(read_side: ReadSide, query: CustomerPage, items_max: int = 0
         customer,
         **objects,
         stretches=late.stretches[-STRETCHES_MAX:],
-        items=[
-            LifecycleEntry(
-                **msgspec.structs.asdict(entry), late_s=late.late_s.get(int(entry.position))
-            )
-            for entry in entries
-        ],
+        periods=following_grants(await _periods(read_side, query), objects["entitlement_grants"]),
+        notable=_told(await _notable(read_side, query, late), late),
+        items=_told(entries, late),
         next=page.next,
     )
 
@@ -125,6 +138,83 @@ async def _newest(read_side: ReadSide, resource: str, query: CustomerPage) -> li
         customer_id=query.id, limit=OBJECTS_MAX, as_of=query.as_of, known_at=query.known_at
     )
     return (await objects.handle(read_side, newest)).items
+
+
+def following_grants(
+    lasting: Sequence[Lasting], grants: Iterable[EntitlementGrantEntity]
+) -> list[Lasting]:
+    """Let the periods of licence keys follow those of the last grants that they came by."""
+    # As projections/read_models/license_keys.py tells which is the last.
+    grant_of = {
+        grant.license_key_id: grant.id
+        for grant in sorted(grants, key=lambda one: (one.created_at, one.id))
+        if grant.license_key_id is not None
+    }
+    revoked: dict[str, list[Lasting]] = defaultdict(list)
+    for one in lasting:
+        if one.kind == "entitlement_grant" and one.status == "revoked":
+            revoked[one.id].append(one)
+    found: list[Lasting] = []
+    for one in lasting:
+        by = grant_of.get(one.id) if one.kind == "license_key" else None
+        follows = by is not None and followed(one.status, "revoked") != one.status
+        found += _parted(one, revoked[by]) if by is not None and follows else [one]
+    return found
+
+
+def _parted(key: Lasting, revoked: Iterable[Lasting]) -> Iterator[Lasting]:
+    """Part a period of a licence key where its grant was revoked, and where it no longer was."""
+    open_from: datetime | None = key.valid_from
+    for one in revoked:
+        begin, end = max(one.valid_from, key.valid_from), _earlier(one.valid_to, key.valid_to)
+        if open_from is None or (end is not None and end <= begin):
+            continue
+        if key.valid_to is not None and begin >= key.valid_to:
+            break
+        if begin > open_from:
+            yield msgspec.structs.replace(key, valid_from=open_from, valid_to=begin)
+        status = followed(key.status, one.status)
+        yield msgspec.structs.replace(key, status=status, valid_from=begin, valid_to=end)
+        open_from = end
+    if open_from is not None and open_from != key.valid_to:
+        yield msgspec.structs.replace(key, valid_from=open_from)
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    """Return the first of two ends, of which None is none."""
+    if one is None or other is None:
+        return one or other
+    return min(one, other)
+
+
+async def _periods(read_side: ReadSide, query: CustomerPage) -> list[Lasting]:
+    """Read the newest periods; those of one object stand in order."""
+    statement = periods.of_customer(
+        query.id, as_of=query.as_of, limit=PERIODS_MAX, business_id=read_side.business_id
+    )
+    position = await read_side.snapshots.position(query.known_at)
+    rows = await read_side.snapshots.rows(statement, position)
+    return [periods.read_lasting(row) for row in reversed(rows)]
+
+
+async def _notable(read_side: ReadSide, query: CustomerPage, late: Lateness) -> list[Entry]:
+    statement = timeline.notable(
+        query.id,
+        late=[*late.late_s],
+        as_of=query.as_of,
+        limit=NOTABLE_MAX,
+        business_id=read_side.business_id,
+    )
+    position = await read_side.snapshots.position(query.known_at)
+    rows = await read_side.snapshots.rows(statement, position)
+    return [timeline.read(row).entry for row in reversed(rows)]
+
+
+def _told(entries: Iterable[Entry], late: Lateness) -> list[LifecycleEntry]:
+    return [
+        LifecycleEntry(**msgspec.structs.asdict(entry), late_s=late.late_s.get(int(entry.position)))
+        for entry in entries
+    ]
 
 
 async def _lateness(read_side: ReadSide, query: CustomerPage) -> Lateness:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -14,9 +15,8 @@ from projections.listing import FilterError, parameters
 from projections.read_model import Column, ReadModel, columns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
-    from datetime import datetime
 
     from domain.aggregate import Aggregate
     from projections.listing import Filter, Listing
@@ -86,6 +86,32 @@ _OF_PAYMENT: Final = (
 )
 
 
+_OF_CUSTOMER: Final = """
+    SELECT p.kind, p.id, p.status, p.valid_from, {valid_to}, p.product_ids, p.amount, p.currency,
+        p.quantity
+    FROM periods AS p
+    JOIN {objects} AS o ON o.stream_id = p.stream_id AND o.kind = p.kind AND o.id = p.id
+"""
+_NEWEST_FIRST: Final = " ORDER BY p.valid_from DESC, p.kind, p.id LIMIT %(limit)s"
+
+
+class Lasting(msgspec.Struct, frozen=True, gc=False):
+    """From when until when one thing of a customer was as it was.
+
+    It is told as in `Period`: half-open, `valid_to` null until now, `amount` in minor units.
+    """
+
+    kind: str
+    id: str
+    status: str | None
+    valid_from: datetime
+    valid_to: datetime | None
+    product_ids: tuple[str, ...]
+    amount: int | None
+    currency: str | None
+    quantity: int | None
+
+
 class Place(NamedTuple):
     """Where a thing stands in a list of the past, and from how many events its state follows."""
 
@@ -149,6 +175,38 @@ def page(
 def read(row: Sequence[Any]) -> Place:
     """Read a row of `page`."""
     return Place(*row)
+
+
+def of_customer(
+    customer_id: str, *, as_of: datetime | None, limit: int, business_id: str | None = None
+) -> Statement:
+    """Select the periods of everything that belongs to a customer, the last to begin first.
+
+    Of the past it is what belonged to the customer `as_of` an instant, and until then.
+    """
+    bound = of_business("o", business_id)
+    asked: dict[str, object] = {
+        "customer_id": customer_id,
+        "as_of": as_of,
+        "limit": limit,
+        "bound_to": business_id,
+    }
+    if as_of is None:
+        select = _OF_CUSTOMER.format(valid_to="p.valid_to", objects="customer_objects")
+        return Statement(
+            f"{select} WHERE o.customer_id = %(customer_id)s{bound}{_NEWEST_FIRST}", asked
+        )
+    until = "CASE WHEN p.valid_to <= %(as_of)s::timestamptz THEN p.valid_to END"
+    select = _OF_CUSTOMER.format(valid_to=until, objects="objects")
+    begun = " WHERE p.valid_from <= %(as_of)s"
+    return Statement(f"{OBJECTS_THEN}{select}{begun}{bound}{_NEWEST_FIRST}", asked)
+
+
+def read_lasting(row: Sequence[Any]) -> Lasting:
+    """Read a row of `of_customer`."""
+    *what, product_ids, amount, currency, quantity = row
+    make: Callable[..., Lasting] = Lasting
+    return make(*what, tuple(product_ids), amount, currency, quantity)
 
 
 def _then(filter_: Filter) -> str:

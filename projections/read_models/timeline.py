@@ -270,6 +270,35 @@ def of_customer(
     return page._replace(sql=OBJECTS_THEN + page.sql)
 
 
+def notable(
+    customer_id: str,
+    *,
+    late: Sequence[int],
+    as_of: datetime | None,
+    limit: int,
+    business_id: str | None = None,
+) -> Statement:
+    """Select a customer's facts that are no valid transitions or gaps, the last to occur first.
+
+    Those at the positions that came `late` are among them.
+    """
+    odd = (
+        " AND t.occurred_at IS NOT NULL AND (t.gap OR t.verdict IN ('refused', 'anomaly')"
+        f" OR t.position = ANY (%(late)s)){of_business('o', business_id)}"
+    )
+    last = " ORDER BY t.occurred_at DESC, t.rank DESC, t.webhook_id DESC, t.position DESC"
+    asked: dict[str, object] = {
+        "customer_id": customer_id,
+        "late": [*late],
+        "as_of": as_of,
+        "limit": limit,
+        "bound_to": business_id,
+    }
+    of_whom = _OF_CUSTOMER if as_of is None else _OF_CUSTOMER_THEN
+    begun = "" if as_of is None else OBJECTS_THEN
+    return Statement(f"{begun}{_SELECT}{of_whom}{odd}{last} LIMIT %(limit)s", asked)
+
+
 def arrivals(
     customer_id: str, *, as_of: datetime | None, limit: int, business_id: str | None = None
 ) -> Statement:
@@ -327,7 +356,7 @@ def rows_then(
 
 
 def read(row: Sequence[object]) -> Line:
-    """Read a row of `of_entity`, `of_customer` or `refusals`."""
+    """Read a row of `of_entity`, `of_customer`, `notable` or `refusals`."""
     rank, *values = row
     fields = dict(zip(Entry.__struct_encode_fields__, values, strict=True))
     fields["position"] = str(fields["position"])

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api.resources.lifecycle import following_grants
+from domain.aggregates.entitlement_grant import EntitlementGrantEntity
 from domain.lateness import Arrival, Stretch, lateness
 from projections.read_models.catalogue import LISTINGS
-from tests.support.histories import NOON, said
+from projections.read_models.periods import Lasting
+from tests.support.histories import NOON, of_one, said
 from tests.support.past import Past, told_in_halves
 from tests.support.projected import UNTIL, record, simulated
 
@@ -79,8 +82,84 @@ def test_it_has_what_the_customer_the_lists_and_the_timeline_have(
     assert [entry for page in found for entry in page["items"]] == [
         {**entry, "late_s": late.late_s.get(int(entry["position"]))} for entry in entries
     ]
+    odd = [
+        entry
+        for page in found
+        for entry in page["items"]
+        if entry["gap"] or entry["verdict"] in {"refused", "anomaly"} or entry["late_s"] is not None
+    ]
     for page in found:
         assert msgspec.convert(page["stretches"], list[Stretch]) == late.stretches
+        assert page["notable"] == odd[-100:]
+
+
+@WITH_A_SERVER
+@given(st.data())
+def test_its_periods_say_at_any_instant_what_the_lists_say_of_that_instant(
+    past: Past, customers: list[str], data: st.DataObject
+) -> None:
+    server, customer_id = past.server, data.draw(st.sampled_from(customers))
+    query = {"known_at": past.between} if data.draw(st.booleans()) else {}
+    path = f"/v1/customers/{customer_id}"
+    if server.client.get(path, params=query).status_code == 404:
+        return
+    told = server.get(f"{path}/lifecycle", limit=1, **query)["periods"]
+    at = data.draw(INSTANTS).isoformat().replace("+00:00", "Z")
+    then: set[tuple[str, str, str | None]] = set()
+    for kind in KINDS:
+        listed = server.get(f"/v1/{kind}", customer_id=customer_id, limit=100, as_of=at, **query)
+        then |= {
+            (LISTINGS[kind].kind, one[LISTINGS[kind].id_field], one["status"])
+            for one in listed["items"]
+        }
+    assert {(one["kind"], one["id"], one["status"]) for one in holding(told, at)} == then
+    if not then:
+        return
+    were = server.get(f"{path}/lifecycle", limit=1, as_of=at, **query)["periods"]
+    assert {(one["kind"], one["id"], one["status"]) for one in holding(were, at)} == then
+    assert len(holding(were, at)) == len([one for one in were if one["valid_to"] is None])
+
+
+def holding(told: list[dict[str, Any]], at: str) -> list[dict[str, Any]]:
+    """The periods that hold at an instant."""
+    moment = datetime.fromisoformat
+
+    def holds(one: dict[str, Any]) -> bool:
+        ended = one["valid_to"] is not None and moment(one["valid_to"]) <= moment(at)
+        return moment(one["valid_from"]) <= moment(at) and not ended
+
+    return [one for one in told if holds(one)]
+
+
+def test_the_periods_of_a_key_follow_the_grant_that_it_came_by() -> None:
+    def lasting(kind: str, status: str, begin: int, end: int | None) -> Lasting:
+        ends = NOON + timedelta(hours=end) if end is not None else None
+        return Lasting(kind, "x", status, NOON + timedelta(hours=begin), ends, (), None, None, None)
+
+    grant = said("entitlement_grant.created", 0, id="x", license_key={"id": "x"})
+    (known,) = of_one(grant).entities()
+    assert isinstance(known.entity, EntitlementGrantEntity)
+    grants = [
+        lasting("entitlement_grant", "delivered", 0, 2),
+        lasting("entitlement_grant", "revoked", 2, 4),
+        lasting("entitlement_grant", "delivered", 4, 5),
+        lasting("entitlement_grant", "revoked", 5, None),
+    ]
+    keys = [lasting("license_key", "active", 0, 3), lasting("license_key", "expired", 3, None)]
+    followed = following_grants([*grants, *keys], [known.entity])
+    assert followed[:4] == grants
+    begun = [(one.status, (one.valid_from - NOON) // timedelta(hours=1)) for one in followed[4:]]
+    assert begun == [("active", 0), ("disabled", 2), ("expired", 3)]
+    lasting_key = lasting("license_key", "active", 1, None)
+    (*_, first, second, third, last) = following_grants([*grants, lasting_key], [known.entity])
+    assert [one.status for one in (first, second, third, last)] == [
+        "active", "disabled", "active", "disabled",
+    ]  # fmt: skip
+    assert [one.valid_to for one in (first, second, third)] == [
+        one.valid_from for one in (second, third, last)
+    ]
+    assert (first.valid_from, last.valid_to) == (lasting_key.valid_from, None)
+    assert following_grants(keys, []) == keys
 
 
 def test_the_simulated_shop_has_something_of_each_kind(past: Past, customers: list[str]) -> None:

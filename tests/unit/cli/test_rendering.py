@@ -269,6 +269,8 @@ def lifecycle(built: dict[str, Aggregate], **counts: int) -> Lifecycle:
         "customer": customer(**counts),
         **objects,
         "stretches": [],
+        "periods": [],
+        "notable": [],
         "items": items,
         "next": None,
     }
