@@ -87,8 +87,8 @@ _OF_PAYMENT: Final = (
 
 
 _OF_CUSTOMER: Final = """
-    SELECT p.kind, p.id, p.status, p.valid_from, {valid_to}, p.product_ids, p.amount, p.currency,
-        p.quantity
+    SELECT p.kind, p.id, p.status, p.valid_from, {valid_to}, p.payment_id, p.subscription_id,
+        p.amount, p.currency, p.quantity, p.product_ids
     FROM periods AS p
     JOIN {objects} AS o ON o.stream_id = p.stream_id AND o.kind = p.kind AND o.id = p.id
 """
@@ -106,10 +106,12 @@ class Lasting(msgspec.Struct, frozen=True, gc=False):
     status: str | None
     valid_from: datetime
     valid_to: datetime | None
-    product_ids: tuple[str, ...]
+    payment_id: str | None
+    subscription_id: str | None
     amount: int | None
     currency: str | None
     quantity: int | None
+    product_ids: tuple[str, ...]
 
 
 class Place(NamedTuple):
@@ -204,9 +206,9 @@ def of_customer(
 
 def read_lasting(row: Sequence[Any]) -> Lasting:
     """Read a row of `of_customer`."""
-    *what, product_ids, amount, currency, quantity = row
+    *what, product_ids = row
     make: Callable[..., Lasting] = Lasting
-    return make(*what, tuple(product_ids), amount, currency, quantity)
+    return make(*what, tuple(product_ids))
 
 
 def _then(filter_: Filter) -> str:

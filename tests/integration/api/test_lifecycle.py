@@ -134,7 +134,8 @@ def holding(told: list[dict[str, Any]], at: str) -> list[dict[str, Any]]:
 def test_the_periods_of_a_key_follow_the_grant_that_it_came_by() -> None:
     def lasting(kind: str, status: str, begin: int, end: int | None) -> Lasting:
         ends = NOON + timedelta(hours=end) if end is not None else None
-        return Lasting(kind, "x", status, NOON + timedelta(hours=begin), ends, (), None, None, None)
+        begun = NOON + timedelta(hours=begin)
+        return Lasting(kind, "x", status, begun, ends, None, None, None, None, None, ())
 
     grant = said("entitlement_grant.created", 0, id="x", license_key={"id": "x"})
     (known,) = of_one(grant).entities()
