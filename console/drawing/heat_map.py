@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
-from console.drawing.labels import MONTHS, counted, day, money
+from console.drawing.labels import MONTHS, counted, day
+from console.rendering.words import money
 
 if TYPE_CHECKING:
     from api.answers.revenue import Cohort, CohortReport

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from domain.entity import spoken
-from domain.money import decimal_text
+from console.rendering.words import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,26 +29,19 @@ def label(text: str, chars_max: int) -> Label:
     return Label(shown, whole if len(whole) <= TITLE_CHARS_MAX else f"{whole[:TITLE_CHARS_MAX]}…")
 
 
-def in_words(name: str | None) -> str:
-    """Write a state, or a kind of thing; what has none is unknown."""
-    return spoken(name) if name else "unknown"
+def worded(state: str | None) -> str:
+    """Write a state; what has none is unknown."""
+    return in_words(state) if state else "unknown"
 
 
 def day(at: date) -> str:
     """Write a date, or that of an instant in UTC."""
-    return f"{at.day} {MONTHS[at.month - 1]} {at.year}"
+    return f"{at:%Y-%m-%d}"
 
 
 def minute(at: datetime) -> str:
     """Write an instant in UTC, to the minute."""
-    return f"{day(at)}, {at:%H:%M}"
-
-
-def money(amount_minor: int | None, currency: str | None) -> str:
-    """Write an amount with its currency; nothing where one of them is not known."""
-    if amount_minor is None or currency is None:
-        return ""
-    return f"{decimal_text(amount_minor, currency)} {currency}"
+    return f"{at:%Y-%m-%d %H:%M}"
 
 
 def counted(number: int, one: str, many: str = "") -> str:

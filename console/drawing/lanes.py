@@ -6,7 +6,8 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
-from console.drawing.labels import counted, in_words, money
+from console.drawing.labels import counted, worded
+from console.rendering.words import money
 from domain.state_machine import Verdict
 
 if TYPE_CHECKING:
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from projections.read_models.periods import Lasting
 
 Shape: TypeAlias = Literal[
-    "payment", "failure", "refund", "dispute", "change", "refused", "late", "gap"
+    "payment", "pending", "failure", "refund", "dispute", "change", "refused", "late", "gap"
 ]
 SHAPES: Final[Mapping[Shape, str]] = {
     "payment": "paid",
+    "pending": "payment under way",
     "failure": "payment failed",
     "refund": "refunded",
     "dispute": "disputed",
@@ -110,7 +112,7 @@ def lanes_of(life: Lifecycle) -> list[Lane]:
         lasting[period.kind, period.id].append(period)
     marks = _marks(life, lasting, _Hosts(lasting))
     wanted = [named for named in lasting if named[0] in GROUPS and named[0] != "payment"]
-    if BOUGHT_ONCE in marks:
+    if marks[BOUGHT_ONCE]:
         wanted.append(BOUGHT_ONCE)
     lanes = [_lane(named, lasting[named], entities.get(named), marks[named]) for named in wanted]
     order = [*GROUPS]
@@ -197,7 +199,7 @@ def _title(named: Named, periods: Sequence[Lasting], entity: Entity | None) -> s
     if kind == "dunning":
         return f"of {periods[-1].subscription_id or id_}"
     if kind == "entitlement_grant":
-        return in_words(getattr(entity, "integration_type", None) or id_)
+        return worded(getattr(entity, "integration_type", None) or id_)
     named_by = ("product_name", "credit_entitlement_name", "product_id")
     known: list[Any] = [getattr(entity, name, None) for name in named_by]
     known += periods[-1].product_ids
@@ -208,7 +210,7 @@ def _notes(entity: Entity) -> Iterator[str]:
     if entity.history == "partial":
         yield "history partial"
     if entity.drift is not None:
-        yield f"drift: facts say {in_words(entity.folded_status)}"
+        yield f"drift: facts say {worded(entity.folded_status)}"
     if entity.refused > entity.settled:
         yield f"{entity.refused} refused"
     if entity.missing_since is not None:
@@ -229,7 +231,7 @@ def _marks(
             marks[kind, id_] += _changes(periods)
     for entry in life.notable:
         host = hosts.of(entry.kind, entry.id)
-        if host in lasting or host in marks:
+        if host in lasting or host == BOUGHT_ONCE:
             marks[host] += _notable(entry)
     return marks
 
@@ -244,12 +246,16 @@ def _of_money(periods: Sequence[Lasting]) -> Iterator[Mark]:
             text = f"{word} {money(one.amount, one.currency)}".rstrip()
             yield Mark(shape, one.valid_from, text, one.kind, one.id)
         status = one.status
+    last = periods[-1]
+    if last.kind == "payment" and last.status == "processing":
+        text = f"payment under way {money(last.amount, last.currency)}".rstrip()
+        yield Mark("pending", last.valid_from, text, last.kind, last.id)
 
 
 def _opened(periods: Sequence[Lasting]) -> Mark:
     first, last = periods[0], periods[-1]
     text = f"disputed {money(last.amount, last.currency)}".rstrip()
-    outcome = f"{text}, {in_words(last.status)}"
+    outcome = f"{text}, {worded(last.status)}"
     return Mark("dispute", first.valid_from, outcome, first.kind, first.id)
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from console.drawing.axis import CHAR_PX, NARROW_PX, RIGHT, WIDE_PX, Axis, Tick, axis
-from console.drawing.labels import Label, counted, day, in_words, label, listed, minute
+from console.drawing.labels import Label, counted, day, label, listed, minute, worded
 from console.drawing.lanes import GROUPS, SHAPES, Lane, Mark, Shape, Stay, instants, lanes_of
 from console.drawing.tones import MEANINGS, tone_of
 from domain.aggregates.catalogue import KINDS
@@ -202,7 +202,7 @@ def _drawn(lane: Lane, scale: Axis, heading: str | None) -> DrawnLane:
         id=lane.id,
         heading=heading,
         title=label(lane.title, _TITLE_CHARS_MAX),
-        word=in_words(lane.status) if lane.stays else "",
+        word=worded(lane.status) if lane.stays else "",
         tone=tone_of(lane.kind, lane.status),
         notes=lane.notes,
         height=bar + (RAIL_HEIGHT if rail is not None else 0),
@@ -259,7 +259,7 @@ def _together(stays: Sequence[Stay], scale: Axis) -> list[list[Stay]]:
 
 def _segment(kind: str, stays: Sequence[Stay], x: float, width: float) -> Segment:
     last = stays[-1]
-    word = in_words(last.status)
+    word = worded(last.status)
     is_over = last.end is None and last.status in KINDS[kind].machine.final
     height = LINE_HEIGHT if is_over else BAR_HEIGHT
     fits = "never" if is_over or len(stays) > 1 else _fits(word, width)
@@ -285,8 +285,8 @@ def _fits(word: str, width: float) -> Fits:
 
 def _spelt(stay: Stay) -> str:
     if stay.end is None:
-        return f"{in_words(stay.status)} since {minute(stay.begin)}"
-    return f"{in_words(stay.status)} from {minute(stay.begin)} to {minute(stay.end)}"
+        return f"{worded(stay.status)} since {minute(stay.begin)}"
+    return f"{worded(stay.status)} from {minute(stay.begin)} to {minute(stay.end)}"
 
 
 def _dots(marks: Sequence[Mark], scale: Axis, y: int) -> list[Dot]:
@@ -329,7 +329,7 @@ def _in_short(lane: Lane) -> str:
 
 def _told(lane: Lane) -> list[Told]:
     stays = [
-        Told(in_words(stay.status), stay.begin, stay.end, lane.kind, lane.id) for stay in lane.stays
+        Told(worded(stay.status), stay.begin, stay.end, lane.kind, lane.id) for stay in lane.stays
     ]
     marks = [Told(mark.text, mark.at, mark.at, mark.kind, mark.id) for mark in lane.marks]
     return sorted([*stays, *marks], key=lambda told: told.since)

@@ -10,7 +10,7 @@ from math import hypot
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from console.drawing.columns import columns, transitions
-from console.drawing.labels import Label, counted, in_words, label, listed
+from console.drawing.labels import Label, counted, label, listed, worded
 from console.drawing.layers import BOX_WIDTH, Arrow, Box, Curve, Point, layout
 from console.drawing.tones import tone_of
 from console.drawing.way import By, Step, Way, way_of
@@ -126,7 +126,7 @@ def machine_picture(
     far = max(_far(laid.routes.values()), laid.width)
     return MachinePicture(
         key=key,
-        title=f"State machine of a {in_words(kind)}",
+        title=f"State machine of a {worded(kind)}",
         description=_description(machine, entity, way),
         width=round(far + 2 * MARGIN, 1),
         height=round(laid.height + TOP + MARGIN, 1),
@@ -175,7 +175,7 @@ def _gaps(placed: Sequence[Sequence[str]], labels: Mapping[Arrow, Label | None])
 
 def _label(arrow: Arrow, words: Sequence[str]) -> Label | None:
     """Return what is written at an arrow: its facts that are not named as the state after them."""
-    others = [in_words(word) for word in words if word != arrow.to]
+    others = [worded(word) for word in words if word != arrow.to]
     if not others:
         return None
     also = "+ " if len(others) < len(words) else ""
@@ -191,8 +191,8 @@ def _transition(
 ) -> Transition:
     first, last = _shifted(route[0]), _shifted(route[-1])
     by: By = steps[-1].by if steps and not words else "fact"
-    facts = listed([in_words(word) for word in words], 6) or "by no fact that the machine takes"
-    title = f"{in_words(arrow.origin)} → {in_words(arrow.to)}: {facts}"
+    facts = listed([worded(word) for word in words], 6) or "by no fact that the machine takes"
+    title = f"{worded(arrow.origin)} → {worded(arrow.to)}: {facts}"
     if steps:
         title = f"{title}; {_times(steps)}"
     written = labels[arrow]
@@ -239,10 +239,10 @@ def _state(
     )
     is_current = entity is not None and entity.status == name
     meaning = machine.states.get(name, "The state machine does not know it.")
-    told = f"{in_words(name)}: {meaning}"
+    told = f"{worded(name)}: {meaning}"
     return State(
         name=name,
-        label=label(in_words(name), _NAME_CHARS_MAX),
+        label=label(worded(name), _NAME_CHARS_MAX),
         box=placed,
         tone=tone_of(machine.kind, name),
         is_final=name in machine.final,
@@ -271,22 +271,20 @@ def _entered(machine: Machine, name: str, box: Box, numbers: str) -> Entered | N
     if not words and not numbers:
         return None
     is_gap = all(machine.judge(None, word).gap for word in words)
-    facts = listed([in_words(word) for word in words], 6) or "a look"
+    facts = listed([worded(word) for word in words], 6) or "a look"
     gap = "; something before it was never seen" if is_gap and words else ""
-    title = f"begins as {in_words(name)} by {facts}{gap}"
+    title = f"begins as {worded(name)} by {facts}{gap}"
     return Entered(box.x + 16, box.y - 20, box.y, is_gap, numbers, title)
 
 
 def _description(machine: Machine, entity: Entity | None, way: Way) -> str:
     """Tell the picture in words, for who does not see it."""
-    said = [
-        f"{counted(len(machine.states), 'state')}: {listed([*map(in_words, machine.states)], 9)}"
-    ]
+    said = [f"{counted(len(machine.states), 'state')}: {listed([*map(worded, machine.states)], 9)}"]
     if entity is not None:
-        gone = [in_words(step.to) for step in way.steps[-12:]]
+        gone = [worded(step.to) for step in way.steps[-12:]]
         more = "… → " if len(way.steps) > len(gone) else ""
         said.append(f"the way gone: {more}{' → '.join(gone) or 'none'}")
-        said.append(f"it is {in_words(entity.status)} now")
+        said.append(f"it is {worded(entity.status)} now")
     if refused := way.refused.total():
         said.append(f"{counted(refused, 'fact')} refused")
     return "; ".join(said)
@@ -298,9 +296,9 @@ def _notes(machine: Machine) -> Iterable[str]:
     elif machine.observed_freely:
         yield "The status follows what Dodo's data says, in any direction."
     if machine.unheralded:
-        yield f"No event announces {listed([*map(in_words, sorted(machine.unheralded))], 6)}."
+        yield f"No event announces {listed([*map(worded, sorted(machine.unheralded))], 6)}."
     if machine.stages:
-        stages = " < ".join(map(in_words, machine.stages))
+        stages = " < ".join(map(worded, machine.stages))
         yield f"A later stage begins it anew: {stages}."
 
 

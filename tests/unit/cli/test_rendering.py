@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,27 +14,25 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from api.answers.named import named
-from api.resources.lifecycle import Lifecycle, LifecycleEntry
 from cli.rendering import words
 from cli.rendering.customers import show_customer
 from cli.rendering.explanations import show_explanation
-from cli.rendering.objects import kind_of, show_object, show_objects
+from cli.rendering.objects import show_object, show_objects
 from cli.rendering.tables import show_fields, show_line, show_lines, show_table
 from cli.rendering.timelines import show_timeline
-from domain.aggregates.catalogue import KINDS
 from domain.aggregates.subscription import SubscriptionEntity
-from domain.customer import Customer, Totals
 from domain.explanation.explain import explain
 from domain.lateness import Stretch
 from tests.support.histories import NOON, aggregates, of_one, said
+from tests.support.lifecycles import customer, lifecycle
 from tests.support.strategies import lives, recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from api.resources.lifecycle import Lifecycle
     from domain.aggregate import Aggregate
     from domain.delivery import Delivery
-    from domain.entity import Entity
 
 _ESCAPE = "\x1b]0;mine\x07\x9b2J"
 
@@ -239,42 +237,8 @@ def test_a_timeline_has_a_line_a_fact(arrivals: list[Delivery]) -> None:
         assert entry.webhook_id in line
 
 
-def customer(**counts: int) -> Customer:
-    names = (
-        "subscriptions active_subscriptions payments succeeded_payments failed_payments refunds"
-        " disputes open_disputes license_keys refused entitlement_grants credits dunnings"
-        " abandoned_checkouts"
-    ).split()
-    make: Callable[..., Customer] = Customer
-    zeros = dict.fromkeys(names, 0)
-    totals = {"JPY": Totals(5000, 0), "EUR": Totals(1999, 500)}
-    last = NOON + timedelta(days=9)
-    return make("bus_1", "cus_1", **zeros | counts, first_seen_at=NOON, last_seen_at=last,
-                totals=totals, email="ann@example.com", name=_ESCAPE, phone_number=None,
-                metadata={"user_id": "42"}, sources={})  # fmt: skip
-
-
-def lifecycle(built: dict[str, Aggregate], **counts: int) -> Lifecycle:
-    entities: dict[str, list[Entity]] = {}
-    for known in (known for one in built.values() for known in one.entities()):
-        entities.setdefault(kind_of(known.entity), []).append(named(known.entity, {}))
-    entries = sorted(
-        (entry for one in built.values() for entry in one.timeline()),
-        key=lambda entry: entry.occurred_at or datetime.min.replace(tzinfo=UTC),
-    )
-    items = [LifecycleEntry(**msgspec.structs.asdict(one), late_s=None) for one in entries]
-    kinds = [kind for kind in KINDS if f"{kind}s" in Lifecycle.__struct_fields__]
-    objects = {f"{kind}s": entities.get(kind, []) for kind in kinds}
-    told = {
-        "customer": customer(**counts),
-        **objects,
-        "stretches": [],
-        "periods": [],
-        "notable": [],
-        "items": items,
-        "next": None,
-    }
-    return msgspec.convert(told, Lifecycle)
+def life_of(built: dict[str, Aggregate], **counts: int) -> Lifecycle:
+    return lifecycle(built, customer(_ESCAPE, **counts))
 
 
 LIFE = (
@@ -291,7 +255,7 @@ LIFE = (
 
 
 def test_a_customers_life_is_told_from_who_it_is_to_what_happened() -> None:
-    found = lifecycle(aggregates(LIFE), subscriptions=1, active_subscriptions=1, payments=12)
+    found = life_of(aggregates(LIFE), subscriptions=1, active_subscriptions=1, payments=12)
     told = printed(show_customer, found, ", as of then")
     *lines, counts = told.splitlines()[:8]
     assert lines == [
@@ -324,7 +288,7 @@ def test_a_customers_life_is_told_from_who_it_is_to_what_happened() -> None:
 
 def test_drift_late_arrivals_and_what_is_left_out_are_marked() -> None:
     built = aggregates([active(0, status="active"), active(1, status="on_hold")])
-    found = lifecycle(built, subscriptions=3)
+    found = life_of(built, subscriptions=3)
     late = msgspec.structs.replace(found.items[0], late_s=2 * 86_400)
     stretch = Stretch(9, NOON, NOON, NOON, NOON, out_of_order=False)
     cut = msgspec.structs.replace(found, stretches=[stretch], items=[late], next="more")
