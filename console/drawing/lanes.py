@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -115,8 +115,19 @@ def lanes_of(life: Lifecycle) -> list[Lane]:
     if marks[BOUGHT_ONCE]:
         wanted.append(BOUGHT_ONCE)
     lanes = [_lane(named, lasting[named], entities.get(named), marks[named]) for named in wanted]
+    lanes = _told_apart(lanes)
     order = [*GROUPS]
     return sorted(lanes, key=lambda lane: (order.index(lane.kind), lane.began_at, lane.id))
+
+
+def _told_apart(lanes: Sequence[Lane]) -> list[Lane]:
+    """Add the ids to the titles that several lanes of one kind have."""
+    same = Counter((lane.kind, lane.title) for lane in lanes)
+
+    def title(lane: Lane) -> str:
+        return f"{lane.title} ({lane.id})" if same[lane.kind, lane.title] > 1 else lane.title
+
+    return [lane._replace(title=title(lane)) for lane in lanes]
 
 
 class _Hosts:

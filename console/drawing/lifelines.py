@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from api.resources.lifecycle import Lifecycle
     from domain.lateness import Stretch
 
-LANES_MAX: Final = 24
-SEGMENTS_MAX: Final = 60
-MARKS_MAX: Final = 60
+LANES_MAX: Final = 16
+SEGMENTS_MAX: Final = 30
+MARKS_MAX: Final = 40
 """Of one lane."""
-TOLD_MAX: Final = 20
+TOLD_MAX: Final = 8
 """So many of a lane's states and marks, the last ones, are told in words."""
 BANDS_MAX: Final = 20
 _TITLE_CHARS_MAX: Final = 60
@@ -305,15 +305,15 @@ def _dots(marks: Sequence[Mark], scale: Axis, y: int) -> list[Dot]:
 
 def _dot(marks: Sequence[Mark], scale: Axis, y: int) -> Dot:
     ends = [scale.x(mark.until) for mark in marks if mark.until is not None]
-    texts = [f"{mark.text}, {minute(mark.at)}" for mark in marks]
-    head = f"{len(marks)} times: " if len(marks) > 1 else ""
+    texts = [f"{mark.text}, {minute(mark.at)}" for mark in marks[:_TITLES_MAX]]
+    head = f"{len(marks)} times, beginning with " if len(marks) > 1 else ""
     return Dot(
         x=scale.x(marks[0].at),
         y=y,
         shape=marks[0].shape,
         times=len(marks),
         reach=max(ends, default=None),
-        title=head + listed(texts, _TITLES_MAX),
+        title=head + "; ".join(texts) + ("; …" if len(marks) > len(texts) else ""),
     )
 
 

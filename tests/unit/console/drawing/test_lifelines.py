@@ -240,6 +240,15 @@ def test_what_there_is_no_space_for_is_told() -> None:
     assert lane.untold == SEGMENTS_MAX + 5 + MARKS_MAX + 1 - TOLD_MAX
 
 
+def test_lanes_of_one_kind_are_told_apart() -> None:
+    told = [
+        Lasting("license_key", f"lic_{n}", "active", NOON, None, None, None, None, None, None, one)
+        for n, one in enumerate([("pdt_1",), ("pdt_2",), ("pdt_1",)])
+    ]
+    titles = [lane.title for lane in lanes_of(of_periods(told))]
+    assert titles == ["pdt_1 (lic_0)", "pdt_2", "pdt_1 (lic_2)"]
+
+
 def test_who_has_nothing_has_no_lanes() -> None:
     drawn = lifelines(lifecycle({}), at=NOON)
     assert (drawn.lanes, drawn.left_out, drawn.ticks != ()) == ((), (), True)
