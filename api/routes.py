@@ -22,6 +22,7 @@ from api.resources.events import GET_EVENT, LIST_EVENTS
 from api.resources.health import HEALTHZ, METRICS, READYZ
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
 from api.resources.objects import OBJECTS
+from api.resources.overview import GET_OVERVIEW
 from api.resources.reconciliations import LIST_FINDINGS, LIST_RECONCILIATIONS
 from api.resources.revenue import GET_MRR, LIST_EARNING, LIST_MOVEMENTS
 from api.resources.revenue_cohorts import GET_COHORTS
@@ -55,6 +56,7 @@ OPERATIONS: Final[tuple[Operation[Services, Any, object], ...]] = (
     GET_CUSTOMER_STATE,
     GET_CUSTOMER,
     GET_ACCESS,
+    GET_OVERVIEW,
     LIST_ANOMALIES,
     LIST_REFUSALS,
     LIST_EVENTS,

@@ -9,6 +9,8 @@ from starlette.routing import Route
 from api.app import Site as Pages
 from api.webhooks.request_body import BodyReader
 from console.acting import ActionEndpoint
+from console.live import PATH as LIVE
+from console.live import Live
 from console.pages.object import OBJECT_PAGES
 from console.pages.objects_list import LISTS
 from console.pages.search import SEARCH
@@ -43,6 +45,7 @@ def console(services: Services) -> Pages:
         Route(SIGN_IN, SignIn(site, bodies), methods=["GET", "POST"]),
         Route(SIGN_OUT, SignOut(site, bodies), methods=["POST"]),
         Route(PATH, _Files(), methods=["GET"]),
+        Route(LIVE, Live(site), methods=["GET"]),
         *(Route(one.path, ActionEndpoint(one, site, bodies), methods=["POST"]) for one in ACTIONS),
         *(Route(one.path, PageEndpoint(one, site), methods=["GET"]) for one in PAGES),
     ]

@@ -65,6 +65,8 @@ class Visit:
         self.asked = asked
         self.time = time or Past()
         self.menu = menu
+        self.position = services.freshness.position
+        """Up to where the read models have moved at least, of which the page tells."""
         self.withheld: set[str] = set()
         self.timeless = False
         """Whether something was answered of the present alone, though the past is looked at."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import socket
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Scope
 
 _log = logging.getLogger(__name__)
 
+_ENDING: Final = "ending"
 STOP_TIMEOUT_S: Final = 20
 """How long requests under way may take to end; a commit is given up after 5 s."""
 KEEP_ALIVE_S: Final = 65
@@ -88,7 +90,19 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         gc.freeze()
         if self.started:
+            self.lifespan.state[_ENDING] = asyncio.Event()
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End in order, what has no end of its own first."""
+        self.lifespan.state[_ENDING].set()
+        await super().shutdown(sockets)
+
+
+async def ends(scope: Scope) -> None:
+    """Return once the server that has taken a request is told to end, if it ever is."""
+    ending: asyncio.Event = scope.get("state", {}).get(_ENDING) or asyncio.Event()
+    await ending.wait()
 
 
 @contextmanager

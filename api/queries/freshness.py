@@ -32,7 +32,8 @@ class Freshness:
         self._select_position = select_position
         self._task: asyncio.Task[None] | None = None
         self._moved = asyncio.Event()
-        self._is_known = True
+        self.is_known = True
+        """Whether the database tells it; else `position` is what it told last."""
         self.position = 0
 
     def start(self) -> None:
@@ -63,14 +64,20 @@ class Freshness:
             details = {"position": str(self.position)}
             raise not_now("not_yet", message, details) from error
 
+    async def moved(self, position: int) -> int:
+        """Return the position once it is another one."""
+        while self.position == position:
+            await self._moved.wait()
+        return self.position
+
     async def _follow(self) -> None:
         while True:
             try:
                 await self._listen()
             except psycopg.Error as error:
-                if self._is_known:
+                if self.is_known:
                     _log.warning("the position is not known for now: %s", reason_of(error))
-            self._is_known = False
+            self.is_known = False
             await asyncio.sleep(POLL_S)
 
     async def _listen(self) -> None:
@@ -80,7 +87,7 @@ class Freshness:
                 cursor = await conn.execute(*self._select_position)
                 row = await cursor.fetchone()
                 self._move(row[0] if row else 0)
-                self._is_known = True
+                self.is_known = True
                 async for notice in conn.notifies(timeout=POLL_S):
                     self._move(int(notice.payload))
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from api.answers.named import Names, Product
+    from api.http.questions import Past
     from api.queries.read_side import ReadSide
     from postgres.statement import Row
 
@@ -59,7 +60,7 @@ async def _list(read_side: ReadSide, query: AnomaliesQuery) -> Page[Anomaly]:
     known = await read_side.snapshots.position(query.known_at)
     statement = anomalies.page(
         query.given(*FILTERS),
-        await _instant(read_side, query),
+        await instant_of(read_side, query),
         after=query.cursor,
         limit=query.limit + 1,
         business_id=read_side.business_id,
@@ -89,7 +90,12 @@ def _named(anomaly: Anomaly, names: Names) -> Anomaly:
     return msgspec.structs.replace(anomaly, objects=objects, text=f"{anomaly.text} ({named}.)")
 
 
-async def _instant(read_side: ReadSide, query: AnomaliesQuery) -> Instant:
+async def instant_of(read_side: ReadSide, query: Past) -> Instant:
+    """Return the instant at which it is asked what is wrong.
+
+    Raises:
+        ApiError: 503; the database is away.
+    """
     # What nobody could know yet opens with time alone: it is told as of when it was known.
     at = query.as_of or query.known_at
     if at is None:

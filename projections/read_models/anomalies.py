@@ -36,22 +36,22 @@ _COLUMNS: Final = (
 )
 _OPEN: Final = f"SELECT {_COLUMNS} FROM anomalies WHERE span @> %(at)s::timestamptz"  # noqa: S608 -- constants
 # What is no webhook is no sign of life: an erasure, a look. An index has all others by business.
-_WEBHOOK: Final = f"(t.verdict IS NOT NULL OR t.kind = '{NOTICE}')"
-_BUSINESSES: Final = f"""
+WEBHOOK: Final = f"(t.verdict IS NOT NULL OR t.kind = '{NOTICE}')"
+BUSINESSES: Final = f"""
     WITH RECURSIVE businesses (business_id) AS (
         (
-            SELECT t.business_id FROM timeline AS t WHERE t.business_id > '' AND {_WEBHOOK}
+            SELECT t.business_id FROM timeline AS t WHERE t.business_id > '' AND {WEBHOOK}
             ORDER BY t.business_id LIMIT 1
         )
         UNION ALL
         SELECT (
             SELECT t.business_id FROM timeline AS t
-            WHERE t.business_id > b.business_id AND {_WEBHOOK}
+            WHERE t.business_id > b.business_id AND {WEBHOOK}
             ORDER BY t.business_id LIMIT 1
         ) FROM businesses AS b WHERE b.business_id IS NOT NULL
     )
 """  # noqa: S608 -- constants
-_BUSINESS: Final = "WITH businesses AS (SELECT %(of_business)s::text AS business_id)"
+ONE_BUSINESS: Final = "WITH businesses AS (SELECT %(of_business)s::text AS business_id)"
 # The last webhook of a business is found in an index, and if it is not long ago, that is all. Those
 # before it are found one by one, since no planner may prefer to sort all there are.
 # Positions and times of recording go together, so %(until)s stands for the instant.
@@ -68,7 +68,7 @@ _SILENT: Final = f"""
     FROM businesses AS b
     CROSS JOIN LATERAL (
         SELECT * FROM timeline AS t WHERE t.business_id = b.business_id
-        AND (%(until)s::bigint IS NULL OR t.position <= %(until)s) AND {_WEBHOOK}
+        AND (%(until)s::bigint IS NULL OR t.position <= %(until)s) AND {WEBHOOK}
         ORDER BY t.position DESC LIMIT 1
     ) AS last
     CROSS JOIN LATERAL (
@@ -80,7 +80,7 @@ _SILENT: Final = f"""
                 l.webhooks + 1
             FROM lately AS l CROSS JOIN LATERAL (
                 SELECT t.position, t.recorded_at FROM timeline AS t
-                WHERE t.business_id = b.business_id AND t.position < l.position AND {_WEBHOOK}
+                WHERE t.business_id = b.business_id AND t.position < l.position AND {WEBHOOK}
                 ORDER BY t.position DESC LIMIT 1
             ) AS e
             WHERE l.webhooks < {PAUSES_OF}
@@ -91,7 +91,7 @@ _SILENT: Final = f"""
     ) AS usual
     LEFT JOIN LATERAL (
         SELECT t.recorded_at FROM timeline AS t
-        WHERE t.business_id = b.business_id AND t.position > last.position AND {_WEBHOOK}
+        WHERE t.business_id = b.business_id AND t.position > last.position AND {WEBHOOK}
         ORDER BY t.position LIMIT 1
     ) AS further ON true
     WHERE usual.webhooks >= {PAUSES_OF_MIN} AND last.recorded_at + usual.longest <= %(at)s
@@ -168,10 +168,14 @@ def page(
     return Statement(sql, {**asked, "bound_to": business_id, "of_business": of_one})
 
 
-def counts(instant: Instant) -> Statement:
-    """Select how many are open at an instant, by code."""
-    sql = f"{_open({}, None)} SELECT code, count(*) FROM open GROUP BY code"  # noqa: S608 -- constants
-    return Statement(sql, {**instant._asdict()})
+def counts(instant: Instant, business_id: str | None = None) -> Statement:
+    """Select how many are open at an instant, by code; of one business alone where it is given."""
+    sql = (
+        f"{_open({}, business_id)} SELECT code, count(*) FROM open AS a"  # noqa: S608 -- constants
+        f" WHERE true{of_business('a', business_id)} GROUP BY code ORDER BY code"
+    )
+    bound = {"bound_to": business_id, "of_business": business_id}
+    return Statement(sql, {**instant._asdict(), **bound})
 
 
 def _open(filters: Mapping[str, object], business_id: object) -> str:
@@ -179,7 +183,7 @@ def _open(filters: Mapping[str, object], business_id: object) -> str:
     wanted = {"code": SILENT, "kind": BUSINESS, "customer_id": None}
     if any(name in filters and filters[name] != value for name, value in wanted.items()):
         return f"WITH open AS ({_OPEN})"
-    businesses = _BUSINESSES if business_id is None else _BUSINESS
+    businesses = BUSINESSES if business_id is None else ONE_BUSINESS
     return f"{businesses}, open AS ({_OPEN} UNION ALL {_SILENT})"
 
 

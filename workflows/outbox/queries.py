@@ -90,6 +90,9 @@ _ATTEMPTS: Final = """
     SELECT a.job_id::text, o.route, a.number, a.attempted_at, a.took_ms, a.status, a.answer
     FROM raphus.windmill_attempts AS a JOIN raphus.windmill_outbox AS o USING (job_id) WHERE
 """
+_PARKED: Final = """
+    SELECT count(*) FROM raphus.windmill_outbox AS o WHERE o.state = 'parked' AND
+"""
 # The numbers are drawn in the order of the old ones: jobs of an aggregate keep theirs.
 _RETRY: Final = """
     WITH again AS (
@@ -155,6 +158,12 @@ def retry(given: Mapping[str, object], business_id: str | None = None) -> Statem
 def counts(routes: Sequence[str]) -> Statement:
     """Select the name and the `Count` of each of these routes."""
     return Statement(_COUNTS, {"routes": list(routes)})
+
+
+def parked(business_id: str | None = None) -> Statement:
+    """Count the jobs that could not be started and wait for a retry."""
+    sql = f"{_PARKED}{_where({}, business_id)}"
+    return Statement(sql, {"bound_to": business_id})
 
 
 def read_job(row: Sequence[Any]) -> QueuedJob:

@@ -1,0 +1,170 @@
+/* Keeps a page up to date: hears that something has moved, and has what shows it fetched anew.
+
+   The element #live has the position that the page was made at. Each element with [data-live] is
+   fetched anew by htmx when things of its kinds move (none: any), and once a minute, since time
+   alone changes what is shown. A page that nobody sees hears nothing: browsers open few
+   connections to one server. */
+"use strict";
+
+(() => {
+  const REFRESH_MS = 60000;
+  const status = document.getElementById("live");
+  if (!status) {
+    return;
+  }
+  const title = document.title;
+  let position = status.dataset.position;
+  let source = null;
+  let refreshing = 0;
+
+  const regions = () => document.querySelectorAll("[data-live]");
+
+  function refresh(kinds) {
+    for (const region of regions()) {
+      const own = region.dataset.live.split(" ").filter(Boolean);
+      if (!kinds || !own.length || own.some((kind) => kinds.includes(kind))) {
+        htmx.trigger(region, "moved");
+      }
+    }
+  }
+
+  function say(state, text) {
+    if (status.dataset.state === state) {
+      return;
+    }
+    status.dataset.state = state;
+    status.className = state === "on" ? "live chip good" : "live chip bad";
+    status.textContent = text;
+    status.hidden = false;
+    document.title = state === "on" ? title : `⚠ Not live · ${title}`;
+  }
+
+  function connect() {
+    if (source || document.hidden) {
+      return;
+    }
+    source = new EventSource("/live");
+    source.addEventListener("moved", (event) => {
+      const moved = JSON.parse(event.data);
+      const first = status.dataset.state !== "on";
+      say("on", "Live");
+      if (first ? moved.position !== position : true) {
+        refresh(first ? null : moved.kinds);
+      }
+      position = moved.position;
+    });
+    source.addEventListener("error", () => {
+      say("off", "Connection lost: this may be out of date");
+      if (source && source.readyState === EventSource.CLOSED) {
+        disconnect();
+        setTimeout(connect, 3000);
+      }
+    });
+    refreshing = setInterval(refresh, REFRESH_MS);
+  }
+
+  function disconnect() {
+    if (source) {
+      source.close();
+      source = null;
+      clearInterval(refreshing);
+    }
+  }
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) {
+      disconnect();
+      status.dataset.state = "paused";
+    } else {
+      connect();
+    }
+  });
+  addEventListener("pagehide", disconnect);
+  addEventListener("pageshow", connect);
+
+  /* What comes back instead of the fragment: a page that asks to sign in, or one of an error. */
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const target = event.detail.target;
+    const is = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html");
+    if (!is.getElementById(target.id)) {
+      event.detail.shouldSwap = false;
+      say("off", "Not live any more: load the page again");
+    }
+  });
+
+  /* Changes what differs and leaves the rest alone, so that focus, scroll and selection stay. */
+  function morph(old, fresh) {
+    if (old.isEqualNode(fresh)) {
+      return;
+    }
+    if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName) {
+      old.replaceWith(fresh);
+    } else if (old.nodeType !== Node.ELEMENT_NODE) {
+      old.nodeValue = fresh.nodeValue;
+    } else {
+      for (const { name } of [...old.attributes]) {
+        if (!fresh.hasAttribute(name) && name !== "open") {
+          old.removeAttribute(name);
+        }
+      }
+      for (const { name, value } of fresh.attributes) {
+        if (old.getAttribute(name) !== value) {
+          old.setAttribute(name, value);
+        }
+      }
+      morphChildren(old, fresh);
+    }
+  }
+
+  function morphChildren(old, fresh) {
+    const byKey = new Map();
+    for (const child of old.children) {
+      if (child.dataset && child.dataset.key) {
+        byKey.set(child.dataset.key, child);
+      }
+    }
+    let place = old.firstChild;
+    for (const child of [...fresh.childNodes]) {
+      const key = child.dataset && child.dataset.key;
+      const known = key && byKey.get(key);
+      if (known) {
+        if (known === place) {
+          place = place.nextSibling;
+        } else {
+          old.insertBefore(known, place);
+        }
+        morph(known, child);
+      } else if (!key && place && !(place.dataset && place.dataset.key)) {
+        const next = place.nextSibling;
+        morph(place, child);
+        place = next;
+      } else {
+        if (key) {
+          child.classList.add("arrived");
+        }
+        old.insertBefore(child, place);
+      }
+    }
+    while (place) {
+      const next = place.nextSibling;
+      place.remove();
+      place = next;
+    }
+  }
+
+  htmx.defineExtension("morph", {
+    isInlineSwap: (style) => style === "morph",
+    handleSwap: (style, target, fragment) => {
+      if (style !== "morph") {
+        return false;
+      }
+      const fresh = fragment.firstElementChild;
+      if (fresh) {
+        morph(target, fresh);
+      }
+      return [target];
+    },
+  });
+
+  connect();
+})();

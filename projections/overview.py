@@ -1,0 +1,81 @@
+"""How things stand at an instant, in counts: of subscriptions, disputes, failed payments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from domain.aggregates.dispute import OPEN
+from postgres.statement import Statement
+from projections.bound import of_business
+from projections.read_models.anomalies import BUSINESSES, ONE_BUSINESS, WEBHOOK
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+ACTIVE: Final = "active"
+IN_GRACE: Final = "in_grace"
+DISPUTED: Final = "disputed"
+FAILED: Final = "failed"
+
+_NOW: Final = {
+    "subscription": "subscriptions AS t WHERE true",
+    "dispute": "disputes AS t WHERE true",
+    "payment": "payments AS t WHERE true",
+}
+_THEN: Final = {
+    kind: f"periods AS t WHERE t.kind = '{kind}' AND t.valid @> %(as_of)s::timestamptz"
+    for kind in _NOW
+}
+_TOTAL: Final = {"now": "t.total_amount", "then": "t.amount"}
+_OPEN: Final = ", ".join(f"'{status}'" for status in OPEN)
+# Each is what a list is filtered by: its filters say the same, and so lead to what is counted.
+_COUNTS: Final = f"""
+    SELECT '{ACTIVE}', NULL, count(*), NULL::bigint
+    FROM {{subscription}} AND t.status = 'active'{{own}}
+    UNION ALL
+    SELECT '{IN_GRACE}', NULL, count(*), NULL
+    FROM {{subscription}} AND t.status = 'past_due'
+        AND coalesce(t.past_due_ends_at > coalesce(%(as_of)s, now()), true){{own}}
+    UNION ALL
+    (SELECT '{DISPUTED}', t.currency, count(*), coalesce(sum(t.amount), 0)::bigint
+    FROM {{dispute}} AND t.status IN ({_OPEN}){{own}} GROUP BY t.currency)
+    UNION ALL
+    (SELECT '{FAILED}', t.currency, count(*), coalesce(sum({{total}}), 0)::bigint
+    FROM {{payment}} AND t.status = 'failed' AND t.created_at >= %(failed_from)s{{own}}
+    GROUP BY t.currency)
+"""  # noqa: S608 -- constants
+# Positions and times of recording go together, so %(until)s stands for the instant.
+_LAST_WEBHOOKS: Final = f"""
+    SELECT last.business_id, last.webhook_id, last.type, last.occurred_at, last.recorded_at
+    FROM businesses AS b CROSS JOIN LATERAL (
+        SELECT * FROM timeline AS t WHERE t.business_id = b.business_id
+        AND (%(until)s::bigint IS NULL OR t.position <= %(until)s) AND {WEBHOOK}
+        ORDER BY t.position DESC LIMIT 1
+    ) AS last
+    ORDER BY last.recorded_at DESC, last.business_id
+"""  # noqa: S608 -- constants
+
+
+class Counted(NamedTuple):
+    """How many there are of something, by currency where that is one of amounts."""
+
+    what: str
+    currency: str | None
+    count: int
+    amount: int | None
+
+
+def counts(
+    as_of: datetime | None, failed_from: datetime, business_id: str | None = None
+) -> Statement:
+    """Select what `Counted` has, now or as of an instant; failed are those since `failed_from`."""
+    sources = _NOW if as_of is None else _THEN
+    total = _TOTAL["now" if as_of is None else "then"]
+    sql = _COUNTS.format(**sources, total=total, own=of_business("t", business_id))
+    return Statement(sql, {"as_of": as_of, "failed_from": failed_from, "bound_to": business_id})
+
+
+def last_webhooks(until: int | None, business_id: str | None = None) -> Statement:
+    """Select the newest webhook of each business, up to a position where one is given."""
+    businesses = BUSINESSES if business_id is None else ONE_BUSINESS
+    return Statement(businesses + _LAST_WEBHOOKS, {"until": until, "of_business": business_id})
