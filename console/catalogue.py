@@ -14,7 +14,7 @@ from console.live import Live
 from console.pages.object import OBJECT_PAGES
 from console.pages.objects_list import LISTS
 from console.pages.search import SEARCH
-from console.pages.today import TODAY
+from console.pages.today import TODAY, TODAY_MRR
 from console.rendering.environment import environment
 from console.serving import SIGN_IN, Elsewhere, PageEndpoint
 from console.signing_in import SIGN_OUT, SignIn, SignOut
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PAGES: Final[tuple[AnyPage, ...]] = (
     TODAY,
+    TODAY_MRR,
     SEARCH,
     *LISTS,
     # An id may hold a slash, so what is more than an object comes before the object.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from api.http.auth import check_site
 from api.http.questions import Past
 from api.http.scopes import EVERYBODY
+from console.lately import Lately
 from console.sessions.cookie import token_of
 from console.sessions.sessions import Sessions, csrf_token
 from console.visit import MenuItem, Visit, Visitor
@@ -32,6 +33,7 @@ class Site:
         self.services = services
         self.sessions = Sessions(services.database, services.guard, services.keys)
         self._menu = [(page, page.menu) for page in pages if page.menu is not None]
+        self._lately = Lately()
         self._csrf_token = csrf_token(secrets.token_urlsafe())
         """Of who needs no session: an open server's visitors, and programs that show a key."""
 
@@ -54,7 +56,7 @@ class Site:
         self, visitor: Visitor, path: str, pairs: Pairs | None = None, time: Past | None = None
     ) -> Visit:
         """Return a look at a page."""
-        return Visit(
+        visit = Visit(
             self.services,
             visitor,
             path=path,
@@ -62,6 +64,8 @@ class Site:
             time=time or Past(),
             menu=self._menu_for(visitor),
         )
+        visit.lately = self._lately
+        return visit
 
     def _menu_for(self, visitor: Visitor) -> list[MenuItem]:
         caller = visitor.caller

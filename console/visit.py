@@ -9,14 +9,16 @@ from urllib.parse import quote, urlencode
 
 from api.endpoint import answered
 from api.http.questions import Past
+from console.lately import Lately
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
     from api.http.operations import Operation
     from api.http.questions import Query
     from api.http.scopes import Caller
     from api.services import Services
+    from api.withholding import Shown
 
 Answer = TypeVar("Answer")
 TIMES: Final = ("as_of", "known_at")
@@ -67,6 +69,8 @@ class Visit:
         self.menu = menu
         self.position = services.freshness.position
         """Up to where the read models have moved at least, of which the page tells."""
+        self.lately = Lately()
+        """What keeps answers that cost much; a site has one for all of its visits."""
         self.withheld: set[str] = set()
         self.timeless = False
         """Whether something was answered of the present alone, though the past is looked at."""
@@ -86,12 +90,58 @@ class Visit:
         Raises:
             ApiError: whatever the API would answer with.
         """
+        return await self.ask_by(operation, self._query(operation, values))
+
+    async def ask_lately(
+        self,
+        operation: Operation[Services, Any, Answer],
+        *,
+        age_max_s: float,
+        **values: object,
+    ) -> Answer:
+        """Return what it answers, or answered no longer than that ago to who may see the same.
+
+        Raises:
+            ApiError: as for `ask`.
+        """
+        query = self._query(operation, values)
+
+        async def work() -> Shown[Answer]:
+            return await answered(operation, self._services, self.caller, query)
+
+        question = self._question(operation, query)
+        return self._seen(await self.lately.ask(question, work, age_max_s=age_max_s))
+
+    def answered_lately(
+        self, operation: Operation[Services, Any, Answer], **values: object
+    ) -> tuple[Answer, float] | None:
+        """Return what it answered last to who may see the same, and how many seconds ago.
+
+        Raises:
+            ApiError: 403; the visitor may not ask that.
+        """
+        found: tuple[Shown[Answer], float] | None = self.lately.answer(
+            self._question(operation, self._query(operation, values))
+        )
+        return None if found is None else (self._seen(found[0]), found[1])
+
+    def _seen(self, shown: Shown[Answer]) -> Answer:
+        self.withheld.update(shown.withheld)
+        return shown.answer
+
+    def _question(self, operation: Operation[Services, Any, object], query: Query) -> Hashable:
+        return operation.name, self.caller, query
+
+    def _query(
+        self, operation: Operation[Services, Any, object], values: Mapping[str, object]
+    ) -> Query:
         self.caller.check(operation.scope, of_all=operation.of_all)
         given = {**self._times_for(operation), **values}
         texts = [pair for name, value in given.items() for pair in spelled(name, value)]
         parts = {name: text for name, text in texts if name in operation.reader.path}
         pairs = [(name, text) for name, text in texts if name not in parts]
-        return await self.ask_by(operation, operation.reader.of(parts, pairs))
+        query: Query = operation.reader.of(parts, pairs)
+        return query
 
     async def ask_by(self, operation: Operation[Services, Any, Answer], query: Query) -> Answer:
         """Return what an operation answers to a query as it takes it, times included.
@@ -99,9 +149,7 @@ class Visit:
         Raises:
             ApiError: as for `ask`.
         """
-        shown, withheld = await answered(operation, self._services, self.caller, query)
-        self.withheld.update(withheld)
-        return shown
+        return self._seen(await answered(operation, self._services, self.caller, query))
 
     def _times_for(self, operation: Operation[Services, Any, object]) -> Mapping[str, object]:
         asked = self.time.given(*self.time.__struct_fields__)

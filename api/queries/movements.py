@@ -1,4 +1,4 @@
-"""What has moved: of which kinds the things are that the log's events between two positions tell."""
+"""What has moved: the kinds of the things that the events between two positions are about."""
 
 from __future__ import annotations
 

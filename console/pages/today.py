@@ -1,20 +1,151 @@
-"""The first page: whether all is well."""
+"""The first page: whether all is well, what comes in, and what wants to be looked at.
+
+MRR of a year costs more than all the rest together, so it is a page of its own, which this one
+shows as it was lately, with its time, and has fetched anew beside what it shows.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from api.http.errors import ApiError
 from api.http.questions import Query
-from api.resources.events import LIST_EVENTS
-from api.resources.health import READYZ
+from api.resources.health import METRICS, READYZ
+from api.resources.objects import OBJECTS
+from api.resources.overview import GET_OVERVIEW
+from api.resources.revenue import GET_MRR
 from console.page import Menu, Page, View
 from console.visit import Visit
 
+if TYPE_CHECKING:
+    from api.answers.overview import Overview
+    from api.answers.revenue import MrrReport
+    from domain.revenue.mrr import MrrFigures
+
+SHOWN: Final = 5
+"""So many of the newest are named beside their number."""
+LAG_MAX_S: Final = 60.0
+"""A lag that is longer is told as something to look at; docs/operations.md raises the alarm."""
+MRR_AGE_MAX_S: Final = 60.0
+"""A year of MRR is worked out once in so long at the most, however many look."""
+_UNVERIFIED: Final = re.compile(
+    rb'^raphus_deliveries_total{outcome="unverified"[^}]*} (\S+)$', re.M
+)
+
+
+class Health(NamedTuple):
+    """Whether the server follows what comes; `problem` is None where it does."""
+
+    problem: str | None = None
+    follower: str | None = None
+    lag_s: float | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the read models lack what came a while ago."""
+        return (self.lag_s or 0) > LAG_MAX_S
+
 
 async def _today(visit: Visit, _query: Query) -> View:
-    events = await visit.ask(LIST_EVENTS, limit=10)
-    ready = await visit.ask(READYZ)
-    return View("today.html", "Today", {"events": events.items, "ready": ready})
+    overview, health = await asyncio.gather(visit.ask(GET_OVERVIEW), _health(visit))
+    if not overview.last_webhooks and not visit.is_past:
+        data = {"health": health, "unverified": await _unverified(visit)}
+        return View("today_connect.html", "Connect Dodo", data)
+    since = overview.failed_from
+    disputes, failed, in_grace = await asyncio.gather(
+        _newest(visit, "disputes", open=True),
+        _newest(visit, "payments", status="failed", created_at_gte=since),
+        _newest(visit, "subscriptions", status="past_due", active=True),
+    )
+    lately = visit.answered_lately(GET_MRR)
+    data = {
+        "overview": overview,
+        "health": health,
+        "is_well": _is_well(overview, health),
+        "disputes": disputes,
+        "failed": failed,
+        "in_grace": in_grace,
+        "mrr": None if lately is None else _year(lately[0]),
+        "mrr_is_old": lately is None or lately[1] > MRR_AGE_MAX_S,
+    }
+    return View("today.html", "Today", data)
+
+
+async def _newest(visit: Visit, resource: str, **filters: object) -> list[Any]:
+    page = await visit.ask(OBJECTS[resource].list, limit=SHOWN, **filters)
+    return page.items
+
+
+async def _health(visit: Visit) -> Health | None:
+    """Return how the server is now; of the past there is nothing to tell."""
+    if visit.is_past:
+        return None
+    try:
+        ready = await visit.ask(READYZ)
+    except ApiError as error:
+        return Health(error.body.error.message)
+    warnings = tuple((ready.warnings or {}).values())
+    return Health(None, ready.follower, ready.lag_s, warnings)
+
+
+def _is_well(overview: Overview, health: Health | None) -> bool:
+    wrong = health is not None and (health.problem or health.is_behind or health.warnings)
+    parked = overview.parked_jobs is not None and overview.parked_jobs.count
+    return not (wrong or overview.anomalies or parked)
+
+
+async def _unverified(visit: Visit) -> int | None:
+    """Return how many webhooks were refused since the server began; None where it may not tell."""
+    try:
+        metrics = await visit.ask(METRICS)
+    except ApiError:
+        return None
+    return int(sum(float(number) for number in _UNVERIFIED.findall(metrics.body)))
+
+
+class Year(NamedTuple):
+    """One currency's MRR at the end of each month of a year, up to now."""
+
+    currency: str | None
+    now: MrrFigures
+    labels: tuple[str, ...]
+    mrr_minor: tuple[int, ...]
+    active: tuple[int, ...]
+
+
+class MrrYear(NamedTuple):
+    """A year of MRR by currency, the largest number of customers first."""
+
+    report: MrrReport
+    years: list[Year]
+
+
+def _year(report: MrrReport) -> MrrYear:
+    by_currency: dict[str | None, dict[int, MrrFigures]] = {}
+    for place, period in enumerate(report.periods):
+        for one in period.figures:
+            by_currency.setdefault(one.currency, {})[place] = one
+    labels = tuple(f"{period.start:%b %Y}" for period in report.periods)
+    last = len(report.periods) - 1
+    years = []
+    for currency, figures in by_currency.items():
+        ends = [figures.get(place) for place in range(last + 1)]
+        if (now := ends[last]) is None:
+            continue
+        mrr = tuple(one.end if one else 0 for one in ends)
+        active = tuple(one.active_subscriptions.end if one else 0 for one in ends)
+        years.append(Year(currency, now, labels, mrr, active))
+    years.sort(key=lambda year: -year.now.active_subscriptions.end)
+    return MrrYear(report, years)
+
+
+async def _mrr(visit: Visit, _query: Query) -> View:
+    report = await visit.ask_lately(GET_MRR, age_max_s=MRR_AGE_MAX_S)
+    return View("today_mrr.html", "MRR and active subscriptions", {"mrr": _year(report)})
 
 
 TODAY: Final = Page(path="/", takes=Query, handle=_today, menu=Menu("", "Today"))
+TODAY_MRR: Final = Page(path="/today/mrr", takes=Query, handle=_mrr)

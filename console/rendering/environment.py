@@ -54,6 +54,7 @@ def environment() -> Environment:
         "here": _here,
         "link": _link,
         "object_link": _object_link,
+        "page_of": words.page_of,
         "field_link": _field_link,
     }
     for name in made.list_templates(extensions=["html"]):

@@ -116,6 +116,11 @@ def path_of(kind: str, id_: str) -> str:
     return f"/{RESOURCES[kind]}/{quote(id_, safe='')}"
 
 
+def page_of(request: str) -> str:
+    """Return the page about what a request of the API's lists, as answers name such requests."""
+    return request.removeprefix("/v1")
+
+
 def kind_named_by(field: str) -> str | None:
     """Return the kind of thing that a field names by its id; None where it names none."""
     if field in _IDS:

@@ -9,11 +9,8 @@
 (() => {
   const REFRESH_MS = 60000;
   const status = document.getElementById("live");
-  if (!status) {
-    return;
-  }
   const title = document.title;
-  let position = status.dataset.position;
+  let position = status && status.dataset.position;
   let source = null;
   let refreshing = 0;
 
@@ -71,16 +68,19 @@
     }
   }
 
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden) {
-      disconnect();
-      status.dataset.state = "paused";
-    } else {
-      connect();
-    }
-  });
-  addEventListener("pagehide", disconnect);
-  addEventListener("pageshow", connect);
+  function hear() {
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) {
+        disconnect();
+        status.dataset.state = "paused";
+      } else {
+        connect();
+      }
+    });
+    addEventListener("pagehide", disconnect);
+    addEventListener("pageshow", connect);
+    connect();
+  }
 
   /* What comes back instead of the fragment: a page that asks to sign in, or one of an error. */
   document.addEventListener("htmx:beforeSwap", (event) => {
@@ -88,7 +88,9 @@
     const is = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html");
     if (!is.getElementById(target.id)) {
       event.detail.shouldSwap = false;
-      say("off", "Not live any more: load the page again");
+      if (status) {
+        say("off", "Not live any more: load the page again");
+      }
     }
   });
 
@@ -121,6 +123,12 @@
     for (const child of old.children) {
       if (child.dataset && child.dataset.key) {
         byKey.set(child.dataset.key, child);
+      }
+    }
+    const keys = new Set([...fresh.children].map((child) => child.dataset.key));
+    for (const [key, child] of byKey) {
+      if (!keys.has(key)) {
+        child.remove();
       }
     }
     let place = old.firstChild;
@@ -166,5 +174,8 @@
     },
   });
 
-  connect();
+  /* Of the past nothing moves. */
+  if (status) {
+    hear();
+  }
 })();

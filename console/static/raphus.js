@@ -26,3 +26,7 @@ document.addEventListener("keydown", (event) => {
     }
   }
 });
+
+for (const origin of document.querySelectorAll("[data-origin]")) {
+  origin.textContent = location.origin;
+}
