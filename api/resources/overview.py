@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -22,6 +22,7 @@ from workflows.outbox import queries as outbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from api.queries.read_side import ReadSide
 
@@ -29,10 +30,15 @@ FAILED_DAYS: Final = 7
 """Of so many days, with the one that it is, failed payments are counted."""
 
 
+def begin_of_failed(at: datetime) -> datetime:
+    """Return since when failed payments are counted at an instant: a day's begin, in UTC."""
+    today = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - timedelta(days=FAILED_DAYS - 1)
+
+
 async def _overview(read_side: ReadSide, query: Past) -> Overview:
     instant, business_id = await instant_of(read_side, query), read_side.business_id
-    today = instant.at.replace(hour=0, minute=0, second=0, microsecond=0)
-    failed_from = today - timedelta(days=FAILED_DAYS - 1)
+    failed_from = begin_of_failed(instant.at)
     counted, webhooks, open_, parked = await asyncio.gather(
         rows_then(read_side, query, overview.counts(query.as_of, failed_from, business_id)),
         rows_then(read_side, query, overview.last_webhooks(instant.until, business_id)),

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from api.http.errors import ApiError
 from api.http.questions import Query
 from api.resources.health import METRICS, READYZ
 from api.resources.objects import OBJECTS
-from api.resources.overview import GET_OVERVIEW
+from api.resources.overview import GET_OVERVIEW, begin_of_failed
 from api.resources.revenue import GET_MRR
 from console.page import Menu, Page, View
 from console.visit import Visit
@@ -30,9 +31,7 @@ LAG_MAX_S: Final = 60.0
 """A lag that is longer is told as something to look at; docs/operations.md raises the alarm."""
 MRR_AGE_MAX_S: Final = 60.0
 """A year of MRR is worked out once in so long at the most, however many look."""
-_UNVERIFIED: Final = re.compile(
-    rb'^raphus_deliveries_total{outcome="unverified"[^}]*} (\S+)$', re.M
-)
+_UNVERIFIED: Final = re.compile(rb'raphus_deliveries_total{[^}]*outcome="unverified"[^}]*} (\S+)')
 
 
 class Health(NamedTuple):
@@ -50,16 +49,17 @@ class Health(NamedTuple):
 
 
 async def _today(visit: Visit, _query: Query) -> View:
-    overview, health = await asyncio.gather(visit.ask(GET_OVERVIEW), _health(visit))
+    at = visit.time.as_of or visit.time.known_at or datetime.now(UTC)
+    overview, health, disputes, failed, in_grace = await asyncio.gather(
+        visit.ask(GET_OVERVIEW),
+        _health(visit),
+        _newest(visit, "disputes", open=True),
+        _newest(visit, "payments", status="failed", created_at_gte=begin_of_failed(at)),
+        _newest(visit, "subscriptions", status="past_due", active=True),
+    )
     if not overview.last_webhooks and not visit.is_past:
         data = {"health": health, "unverified": await _unverified(visit)}
         return View("today_connect.html", "Connect Dodo", data)
-    since = overview.failed_from
-    disputes, failed, in_grace = await asyncio.gather(
-        _newest(visit, "disputes", open=True),
-        _newest(visit, "payments", status="failed", created_at_gte=since),
-        _newest(visit, "subscriptions", status="past_due", active=True),
-    )
     lately = visit.answered_lately(GET_MRR)
     data = {
         "overview": overview,
