@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Final, Generic
 
 import msgspec
+import psycopg
 from msgspec import Meta
 
 from api.http.cursors import Cursor
-from api.http.errors import ApiError
+from api.http.errors import ApiError, InvalidParameterError, not_now
 from api.http.operations import Operation
 from api.http.pagination import Item, Page, page
-from api.http.parameters import Text, Uuid, one_of
+from api.http.parameters import Flag, Instant, Text, Uuid, one_of
 from api.http.questions import Key, Paged, Query
+from postgres.failures import reason_of
+from telemetry.progress import silent
 from workflows.outbox import queries as outbox
 from workflows.outbox.queries import STATES, Last, QueuedJob, RecordedAttempt, State
+from workflows.outbox.replay import Asked, Replayed, TooLongError, replay
+from workflows.routes.conditions import read_glob
 from workflows.routes.route import ShownRoute
 
 if TYPE_CHECKING:
@@ -27,6 +33,10 @@ _WebhookId = Annotated[Text | None, Meta(description="Only of this webhook.")]
 _JobId = Annotated[Uuid | None, Meta(description="Only of this job.")]
 JOBS_CURSOR: Final = Cursor("windmill outbox", int)
 ATTEMPTS_CURSOR: Final = Cursor("windmill attempts", Last)
+REPLAYS_MAX: Final = 2
+"""At a time, in one process."""
+REPLAYED_MAX: Final = 50_000
+"""A replay that looks at more events of the log takes longer than anybody waits for an answer."""
 
 
 class _JobsQuery(Paged[Key], Generic[Key], frozen=True, kw_only=True):
@@ -57,6 +67,25 @@ class RetryQuery(Query, frozen=True, kw_only=True):
     route: _Route = None
     webhook_id: _WebhookId = None
     job_id: _JobId = None
+
+
+class ReplayQuery(Query, frozen=True, kw_only=True):
+    """Says which events of the past are meant, and for which route."""
+
+    route: Annotated[
+        Text | None, Meta(description="For this route, an old or a new one; it must be said.")
+    ] = None
+    since: Annotated[
+        Instant | None, Meta(description="Only what was recorded at this time or later.")
+    ] = None
+    until: Annotated[
+        Instant | None, Meta(description="Only what was recorded up to this time.")
+    ] = None
+    type: Annotated[
+        Text | None, Meta(description="Only events of matching types, such as refund.*")
+    ] = None
+    again: Annotated[Flag, Meta(description="Start also what has run, once more.")] = False
+    dry_run: Annotated[Flag, Meta(description="Only tell what would be done.")] = False
 
 
 class RouteNow(ShownRoute, frozen=True, kw_only=True):
@@ -125,6 +154,50 @@ async def _retry(read_side: ReadSide, query: RetryQuery) -> Retried:
     return Retried(int(str(retried)))
 
 
+class _Replaying:
+    """Replays in threads, of which others have need, too: so a few at a time."""
+
+    def __init__(self) -> None:
+        self._running = 0
+
+    async def __call__(self, read_side: ReadSide, query: ReplayQuery) -> Replayed:
+        """Replay, or tell what would be."""
+        asked = _asked(read_side, query)
+        if self._running >= REPLAYS_MAX:
+            raise not_now("busy", f"{REPLAYS_MAX} replays are under way", retry_s=10)
+        self._running += 1
+        try:
+            conninfo, dry_run = read_side.database.conninfo, query.dry_run
+            return await asyncio.to_thread(
+                replay, conninfo, asked, dry_run=dry_run, progress=silent
+            )
+        except TooLongError as error:
+            told = f"{error}: choose a shorter time, or use raphus windmill replay"
+            raise ApiError(400, "too_much", told) from error
+        except psycopg.Error as error:
+            told = f"nothing is replayed: {reason_of(error)}"
+            raise not_now("unavailable", told) from error
+        finally:
+            self._running -= 1
+
+
+def _asked(read_side: ReadSide, query: ReplayQuery) -> Asked:
+    if query.route is None:
+        raise ApiError(400, "missing_parameter", "say for which route")
+    route = read_side.rules.routes.current().named(query.route)
+    if route is None:
+        raise InvalidParameterError("route", "must be the name of a route of the file")
+    if not route.enabled:
+        raise ApiError(409, "route_off", f"the route {route.name} is off: enabled = false")
+    if query.since and query.until and query.until < query.since:
+        raise InvalidParameterError("until", "must not lie before since")
+    try:
+        types = None if query.type is None else read_glob(query.type)
+    except ValueError as error:
+        raise InvalidParameterError("type", str(error)) from error
+    return Asked(route, query.since, query.until, types, query.again, REPLAYED_MAX)
+
+
 def _read_job(row: Row) -> Item[int, QueuedJob]:
     return Item(int(str(row[0])), outbox.read_job(row))
 
@@ -170,4 +243,20 @@ RETRY: Final = Operation["ReadSide", RetryQuery, Retried](
     method="POST",
     scope="admin",
 )
-OPERATIONS: Final = (LIST_ROUTES, LIST_OUTBOX, LIST_ATTEMPTS, RETRY)
+REPLAY: Final = Operation["ReadSide", ReplayQuery, Replayed](
+    path="/v1/windmill/replay",
+    name="replay_windmill_jobs",
+    summary="Start jobs for events of the past, or tell which would start. In its time no more"
+    f" than {REPLAYED_MAX:,} events may have been recorded.",
+    handle=_Replaying(),
+    takes=ReplayQuery,
+    answers=Replayed,
+    may_fail={
+        400: "The query is not as declared, or means too many events.",
+        409: "The route is off.",
+    },
+    method="POST",
+    scope="admin",
+    of_all=True,
+)
+OPERATIONS: Final = (LIST_ROUTES, LIST_OUTBOX, LIST_ATTEMPTS, RETRY, REPLAY)

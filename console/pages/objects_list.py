@@ -9,7 +9,7 @@ from api.resources.customers_list import LIST_CUSTOMERS
 from api.resources.objects import OBJECTS
 from console.page import Menu, Page, View
 from console.rendering.cells import Cell, cells_of
-from domain.aggregates.catalogue import KINDS
+from domain.aggregates.catalogue import STREAMS, THROUGH_PAYMENT
 from domain.entity import spoken
 from projections.read_models.catalogue import LISTINGS
 
@@ -88,6 +88,7 @@ def _list_page(resource: str, operation: ListOperation, id_field: str, group: st
             "heads": [Cell(name, "head") for name in (id_field, *columns)],
             "rows": rows,
             "next": answer.next,
+            "moved_by": _moved_by(resource),
             "first": visit.asked_for("cursor") is None,
         }
         return View("objects_list.html", label, data)
@@ -97,6 +98,18 @@ def _list_page(resource: str, operation: ListOperation, id_field: str, group: st
         takes=operation.takes,
         handle=handle,
         menu=Menu(group, label),
+    )
+
+
+def _moved_by(resource: str) -> str:
+    """Return the kinds of the streams that tell of what is listed; none where any may."""
+    listing = LISTINGS.get(resource)
+    if listing is None or listing.kind in THROUGH_PAYMENT:
+        return ""
+    return " ".join(
+        stream
+        for stream, aggregate in STREAMS.items()
+        if any(kind.name == listing.kind for kind in aggregate.kinds)
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from api.http.errors import ApiError
@@ -17,10 +17,14 @@ from api.resources.health import METRICS, READYZ
 from api.resources.objects import OBJECTS
 from api.resources.overview import GET_OVERVIEW, begin_of_failed
 from api.resources.revenue import GET_MRR
+from console.drawing.sparkline import Sparkline, sparkline
 from console.page import Menu, Page, View
+from console.rendering.words import count, money
 from console.visit import Visit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from api.answers.overview import Overview
     from api.answers.revenue import MrrReport
     from domain.revenue.mrr import MrrFigures
@@ -68,7 +72,7 @@ async def _today(visit: Visit, _query: Query) -> View:
         "disputes": disputes,
         "failed": failed,
         "in_grace": in_grace,
-        "mrr": None if lately is None else _year(lately[0]),
+        "mrr": None if lately is None else _mrr_year(lately[0]),
         "mrr_is_old": lately is None or lately[1] > MRR_AGE_MAX_S,
     }
     return View("today.html", "Today", data)
@@ -106,45 +110,75 @@ async def _unverified(visit: Visit) -> int | None:
     return int(sum(float(number) for number in _UNVERIFIED.findall(metrics.body)))
 
 
+class Month(NamedTuple):
+    """Where one month ended, or stands."""
+
+    start: date
+    mrr: int
+    active: int
+
+
 class Year(NamedTuple):
-    """One currency's MRR at the end of each month of a year, up to now."""
+    """One currency's MRR and active subscriptions at the end of each month of a year, up to now."""
 
     currency: str | None
     now: MrrFigures
-    labels: tuple[str, ...]
-    mrr_minor: tuple[int, ...]
-    active: tuple[int, ...]
+    months: list[Month]
+    mrr_line: Sparkline
+    active_line: Sparkline
 
 
 class MrrYear(NamedTuple):
-    """A year of MRR by currency, the largest number of customers first."""
+    """A year of MRR by currency, the one with the most subscriptions first."""
 
     report: MrrReport
     years: list[Year]
 
 
-def _year(report: MrrReport) -> MrrYear:
-    by_currency: dict[str | None, dict[int, MrrFigures]] = {}
-    for place, period in enumerate(report.periods):
+def _mrr_year(report: MrrReport) -> MrrYear:
+    starts = [period.start for period in report.periods]
+    by_currency: dict[str | None, dict[date, MrrFigures]] = {}
+    for period in report.periods:
         for one in period.figures:
-            by_currency.setdefault(one.currency, {})[place] = one
-    labels = tuple(f"{period.start:%b %Y}" for period in report.periods)
-    last = len(report.periods) - 1
-    years = []
-    for currency, figures in by_currency.items():
-        ends = [figures.get(place) for place in range(last + 1)]
-        if (now := ends[last]) is None:
-            continue
-        mrr = tuple(one.end if one else 0 for one in ends)
-        active = tuple(one.active_subscriptions.end if one else 0 for one in ends)
-        years.append(Year(currency, now, labels, mrr, active))
-    years.sort(key=lambda year: -year.now.active_subscriptions.end)
+            by_currency.setdefault(one.currency, {})[period.start] = one
+    now = [(currency, told[starts[-1]]) for currency, told in by_currency.items()]
+    now.sort(key=lambda one: -one[1].active_subscriptions.end)
+    years = [
+        _year(number, figures, _months(starts, by_currency[currency]))
+        for number, (currency, figures) in enumerate(now)
+    ]
     return MrrYear(report, years)
+
+
+def _months(starts: Sequence[date], told: Mapping[date, MrrFigures]) -> list[Month]:
+    ends = [(start, told.get(start)) for start in starts]
+    return [
+        Month(start, one.end, one.active_subscriptions.end) if one else Month(start, 0, 0)
+        for start, one in ends
+    ]
+
+
+def _year(number: int, now: MrrFigures, months: list[Month]) -> Year:
+    currency = now.currency
+    told = f"in {currency}, by months since {months[0].start:%B %Y}"
+    mrr_line = sparkline(
+        [one.mrr for one in months],
+        title=f"MRR {told}",
+        words=[money(one.mrr, currency) for one in months],
+        key=f"mrr-{number}",
+    )
+    active_line = sparkline(
+        [one.active for one in months],
+        title=f"Active subscriptions {told}",
+        words=[count(one.active) for one in months],
+        key=f"active-{number}",
+    )
+    return Year(currency, now, months, mrr_line, active_line)
 
 
 async def _mrr(visit: Visit, _query: Query) -> View:
     report = await visit.ask_lately(GET_MRR, age_max_s=MRR_AGE_MAX_S)
-    return View("today_mrr.html", "MRR and active subscriptions", {"mrr": _year(report)})
+    return View("today_mrr.html", "MRR and active subscriptions", {"mrr": _mrr_year(report)})
 
 
 TODAY: Final = Page(path="/", takes=Query, handle=_today, menu=Menu("", "Today"))

@@ -188,6 +188,7 @@ class _Asked:
             "list_persons": person,
             "list_erasures": person,
             "retry_windmill_jobs": {"route": "refunds"},
+            "replay_windmill_jobs": {"route": "disputes", "dry_run": "true"},
             "get_mrr": SPRING,
             "list_revenue_movements": YEAR,
             "get_cohorts": SPRING,

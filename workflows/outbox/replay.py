@@ -14,6 +14,7 @@ from ledger.following.checkpoint import LOG_END
 from ledger.following.known_position import position_at
 from postgres.advisory_locks import AdvisoryLock, lock_in_transaction
 from postgres.connections import WORKING, connect
+from telemetry.errors import RaphusError
 from workflows.outbox import table as outbox
 from workflows.outbox.due_facts import Due
 from workflows.outbox.follower import NAME, begin
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     Progress = Callable[[str, int, int], None]
 
 PHASE: Final = "replay"
+FIRST_MAX: Final = 20
+"""So many of the events that start something are named."""
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SETTINGS: Final = "SET enable_seqscan = off; SET jit = off"
 # Waits for the page that the outbox is taking: its routes may be those of before.
@@ -49,11 +52,15 @@ _WAIT_AGAIN: Final = """
 """
 
 
+class TooLongError(RaphusError):
+    """There are more events in the time that is meant than may be looked at."""
+
+
 class Asked(NamedTuple):
     """What is to be replayed: events recorded from `since` to `until`, of matching types.
 
     Without `since` from the first one, without `until` to the last. `again` starts also what
-    has run.
+    has run. No more events than `events_max` may have been recorded in that time.
     """
 
     route: Route
@@ -61,6 +68,7 @@ class Asked(NamedTuple):
     until: datetime | None = None
     types: Glob | None = None
     again: bool = False
+    events_max: int | None = None
 
     def wants_type(self, type_: str) -> bool:
         """Tell whether events of a type may be meant."""
@@ -68,12 +76,22 @@ class Asked(NamedTuple):
         return is_meant and self.route.wants_type(type_)
 
 
+class StartingEvent(msgspec.Struct, frozen=True):
+    """An event for which a job starts, or would: a new one, or the one that was `parked`."""
+
+    webhook_id: str
+    type: str
+    aggregate_id: str
+    position: str
+    parked: bool
+
+
 class Replayed(msgspec.Struct):
     """How many events matched, and what becomes of them.
 
     `queued` are to be started, `waiting_again` were parked, and `left` are left alone: they have
     run, or wait already. `to_come` events of any type were not looked at: the outbox has not
-    read them yet, and will.
+    read them yet, and will. `first` are the first for which a job starts, 20 at the most.
     """
 
     matched: int = 0
@@ -81,6 +99,7 @@ class Replayed(msgspec.Struct):
     waiting_again: int = 0
     left: int = 0
     to_come: int = 0
+    first: list[StartingEvent] = msgspec.field(default_factory=list)
 
 
 class _Latest(NamedTuple):
@@ -98,6 +117,7 @@ def replay(conninfo: str, asked: Asked, *, dry_run: bool, progress: Progress) ->
     never been an outbox, one begins here, so that what comes after the replay is not missed.
 
     Raises:
+        TooLongError: more has been recorded in that time than may be looked at.
         psycopg.Error: the database went away; nothing is queued.
     """
     if not dry_run:
@@ -106,12 +126,16 @@ def replay(conninfo: str, asked: Asked, *, dry_run: bool, progress: Progress) ->
         conn.execute(_SETTINGS)
         span, to_come = _span(conn, asked)
         done, length = Replayed(to_come=to_come), span.until - span.after
+        if asked.events_max is not None and length > asked.events_max:
+            told = f"{length} events were recorded in that time, and {asked.events_max}"
+            raise TooLongError(f"{told} are looked at at the most")
         progress(PHASE, 0, length)
         with conn.transaction():
             if not dry_run:
                 lock_in_transaction(conn, AdvisoryLock.REPLAY)
             for page in pages(conn, asked.route, asked.wants_type, span):
                 chosen = list(_chosen(conn, asked, page.matches, done))
+                done.first += map(_told, chosen[: FIRST_MAX - len(done.first)])
                 if not dry_run:
                     _queue(conn, asked.route.name, chosen, span.known)
                 progress(PHASE, page.last - span.after, length)
@@ -158,6 +182,12 @@ def _chosen(
             yield match._replace(trigger=match.trigger._replace(replay=replay)), None
         else:
             done.left += 1
+
+
+def _told(chosen: tuple[Match, UUID | None]) -> StartingEvent:
+    (stream, trigger), job_id = chosen
+    place = str(trigger.position)
+    return StartingEvent(trigger.webhook_id, trigger.type, stream, place, job_id is not None)
 
 
 def _queue(

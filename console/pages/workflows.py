@@ -1,0 +1,165 @@
+"""What starts in Windmill: the routes, their jobs and attempts, and what makes jobs start again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from msgspec import Meta
+
+from api.http.errors import ApiError
+from api.http.parameters import Text, Uuid
+from api.http.questions import Query
+from api.resources.workflows import (
+    LIST_ATTEMPTS,
+    LIST_OUTBOX,
+    LIST_ROUTES,
+    REPLAY,
+    RETRY,
+    AttemptsQuery,
+    OutboxQuery,
+    ReplayQuery,
+)
+from console.page import Action, Menu, Page, Redirect, View
+from console.visit import Visit
+from workflows.outbox.queries import STATES
+
+if TYPE_CHECKING:
+    from console.page import Seen
+
+SHOWN: Final = 50
+PREVIEWED: Final = 20
+
+
+class DoneQuery(Query, frozen=True, kw_only=True):
+    """Asks for the routes; `done` tells how many jobs an action of a moment ago made to wait."""
+
+    done: Annotated[Text | None, Meta(description="How many jobs wait again.")] = None
+
+
+class WhichJobs(Query, frozen=True, kw_only=True):
+    """Says which parked jobs are meant."""
+
+    route: Annotated[Text | None, Meta(description="Of this route.")] = None
+    webhook_id: Annotated[Text | None, Meta(description="Of this webhook.")] = None
+    job_id: Annotated[Uuid | None, Meta(description="This job.")] = None
+
+
+async def _routes(visit: Visit, query: DoneQuery) -> View:
+    routes = await visit.ask(LIST_ROUTES)
+    done = int(query.done) if query.done and query.done.isdecimal() else None
+    data = {"routes": routes.items, "problem": routes.problem, "done": done, **_may(visit)}
+    return View("workflows.html", "Workflows", data)
+
+
+async def _outbox(visit: Visit, query: OutboxQuery) -> View:
+    jobs = await visit.ask_by(LIST_OUTBOX, query)
+    data = {
+        "jobs": jobs.items,
+        "next": jobs.next,
+        "first": query.cursor is None,
+        "states": STATES,
+        "filtered": bool(query.filters()),
+        **_may(visit),
+    }
+    return View("outbox.html", "Outbox", data)
+
+
+async def _attempts(visit: Visit, query: AttemptsQuery) -> View:
+    attempts = await visit.ask_by(LIST_ATTEMPTS, query)
+    jobs = []
+    if query.job_id is not None:
+        jobs = (await visit.ask(LIST_OUTBOX, job_id=query.job_id)).items
+    data = {
+        "attempts": attempts.items,
+        "next": attempts.next,
+        "first": query.cursor is None,
+        "job": jobs[0] if jobs else None,
+        "filtered": bool(query.filters()),
+        **_may(visit),
+    }
+    return View("attempts.html", "Attempts", data)
+
+
+async def _retry_preview(visit: Visit, query: WhichJobs) -> View:
+    asked = query.given("route", "webhook_id", "job_id")
+    if not asked:
+        raise ApiError(400, "missing_parameter", "say which: route, webhook_id or job_id")
+    jobs = await visit.ask(LIST_OUTBOX, state="parked", limit=PREVIEWED, **asked)
+    data = {"asked": asked, "jobs": jobs.items, "more": jobs.next is not None}
+    return View("retry.html", "Retry parked jobs", data)
+
+
+async def _retry(visit: Visit, query: WhichJobs) -> Seen:
+    done = await visit.ask(RETRY, **query.given("route", "webhook_id", "job_id"))
+    return Redirect(visit.link("/windmill/outbox", **query.given("route"), retried=done.retried))
+
+
+async def _replay_form(visit: Visit, query: ReplayQuery) -> View:
+    """Show the form, and once it is filled what it would start; nothing is done."""
+    preview, problem = None, None
+    if query.route is not None:
+        try:
+            preview = await visit.ask(REPLAY, **_replayed(query), dry_run=True)
+        except ApiError as error:
+            if error.status not in {400, 409}:
+                raise
+            problem = error.body.error.message
+    asked = dict(visit.asked)
+    data = {"asked": asked, "preview": preview, "problem": problem, "routes": []}
+    if visit.caller.sees_all:
+        data["routes"] = (await visit.ask(LIST_ROUTES)).items
+    return View("replay.html", "Replay", data)
+
+
+async def _replay(visit: Visit, query: ReplayQuery) -> Seen:
+    done = await visit.ask(REPLAY, **_replayed(query))
+    started = done.queued + done.waiting_again
+    return Redirect(visit.link("/windmill/outbox", route=query.route, retried=started))
+
+
+def _replayed(query: ReplayQuery) -> dict[str, Any]:
+    return query.given("route", "since", "until", "type", "again")
+
+
+def _may(visit: Visit) -> dict[str, bool]:
+    """Tell what the visitor may change."""
+    admin = "admin" in visit.caller.may
+    return {"may_retry": admin, "may_replay": admin and visit.caller.business_id is None}
+
+
+WORKFLOWS: Final = (
+    Page(
+        path="/windmill/routes",
+        takes=DoneQuery,
+        handle=_routes,
+        menu=Menu("Workflows", "Routes"),
+        of_all=True,
+    ),
+    Page(
+        path="/windmill/outbox",
+        takes=OutboxQuery,
+        handle=_outbox,
+        menu=Menu("Workflows", "Outbox"),
+    ),
+    Page(
+        path="/windmill/attempts",
+        takes=AttemptsQuery,
+        handle=_attempts,
+        menu=Menu("Workflows", "Attempts"),
+    ),
+    Page(path="/windmill/retry", takes=WhichJobs, handle=_retry_preview, scope="admin"),
+    Page(
+        path="/windmill/replay",
+        takes=ReplayQuery,
+        handle=_replay_form,
+        menu=Menu("Workflows", "Replay"),
+        scope="admin",
+        of_all=True,
+    ),
+)
+"""The pages."""
+WORKFLOW_ACTIONS: Final[tuple[Action[Any], ...]] = (
+    Action(path="/windmill/retry", takes=WhichJobs, handle=_retry),
+    Action(path="/windmill/replay", takes=ReplayQuery, handle=_replay, of_all=True),
+)
+"""What their forms change."""
