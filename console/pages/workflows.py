@@ -33,7 +33,24 @@ PREVIEWED: Final = 20
 class DoneQuery(Query, frozen=True, kw_only=True):
     """Asks for the routes; `done` tells how many jobs an action of a moment ago made to wait."""
 
-    done: Annotated[Text | None, Meta(description="How many jobs wait again.")] = None
+    retried: Annotated[int, between(0, 2**31)] | None = None
+
+
+class Shown(NamedTuple):
+    """A route as it is shown: `where` and `verdicts` as the conditions that they are."""
+
+    route: RouteNow
+    conditions: list[str]
+
+    @classmethod
+    def of(cls, route: RouteNow) -> Shown:
+        """Write the conditions, and the verdicts if they are not those that go without saying."""
+        written = [
+            f"{name} = {msgspec.json.encode(value).decode()}" for name, value in route.where.items()
+        ]
+        if set(route.verdicts) != set(VERDICTS_BY_DEFAULT):
+            written.append(f"verdict {' or '.join(route.verdicts)}")
+        return cls(route, written)
 
 
 class WhichJobs(Query, frozen=True, kw_only=True):
@@ -104,10 +121,8 @@ async def _replay_form(visit: Visit, query: ReplayQuery) -> View:
             if error.status not in {400, 409}:
                 raise
             problem = error.body.error.message
-    asked = dict(visit.asked)
-    data = {"asked": asked, "preview": preview, "problem": problem, "routes": []}
-    if visit.caller.sees_all:
-        data["routes"] = (await visit.ask(LIST_ROUTES)).items
+    routes = (await visit.ask(LIST_ROUTES)).items if "read" in visit.caller.may else []
+    data = {"preview": preview, "problem": problem, "routes": routes}
     return View("replay.html", "Replay", data)
 
 

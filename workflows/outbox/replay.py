@@ -136,7 +136,7 @@ def replay(conninfo: str, asked: Asked, *, dry_run: bool, progress: Progress) ->
             for page in pages(conn, asked.route, asked.wants_type, span):
                 chosen = list(_chosen(conn, asked, page.matches, done))
                 done.first += map(_told, chosen[: FIRST_MAX - len(done.first)])
-                if not dry_run:
+                if chosen and not dry_run:
                     _queue(conn, asked.route.name, chosen, span.known)
                 progress(PHASE, page.last - span.after, length)
     return done

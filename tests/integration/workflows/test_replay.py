@@ -279,3 +279,27 @@ def test_a_rebuild_of_read_models_starts_nothing(database: str, tmp_path: Path) 
             "msg_last"
         ]
     assert outbox(database, "*")[: len(rows)] == rows
+
+
+def test_a_replay_of_what_the_route_wants_by_its_type_alone_queues_nothing(
+    database: str, tmp_path: Path
+) -> None:
+    routes = write_routes(tmp_path, more='where = { currency = "XXX" }')
+    record(database, HELD)
+    done = replayed(database, routes)
+    assert (done.matched, done.queued) == (0, 0)
+
+
+def test_the_first_events_that_start_something_are_named(database: str, tmp_path: Path) -> None:
+    routes = write_routes(tmp_path)
+    record(database, HELD)
+    tried = replayed(database, routes, dry_run=True)
+    done = replayed(database, routes)
+    assert tried.first == done.first
+    named = [(one.webhook_id, one.type, one.parked) for one in done.first]
+    assert named[0] == ("msg_1", "subscription.active", False)
+    assert len(named) == done.queued == len(HELD)
+    park(database, "msg_3")
+    assert [(one.webhook_id, one.parked) for one in replayed(database, routes).first] == [
+        ("msg_3", True)
+    ]
