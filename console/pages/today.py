@@ -45,6 +45,7 @@ class Health(NamedTuple):
     follower: str | None = None
     lag_s: float | None = None
     warnings: tuple[str, ...] = ()
+    recorded: int | None = None
 
     @property
     def is_behind(self) -> bool:
@@ -92,7 +93,8 @@ async def _health(visit: Visit) -> Health | None:
     except ApiError as error:
         return Health(error.body.error.message)
     warnings = tuple((ready.warnings or {}).values())
-    return Health(None, ready.follower, ready.lag_s, warnings)
+    recorded = None if ready.log_position is None else int(ready.log_position)
+    return Health(None, ready.follower, ready.lag_s, warnings, recorded)
 
 
 def _is_well(overview: Overview, health: Health | None) -> bool:

@@ -82,15 +82,20 @@
     connect();
   }
 
-  /* What comes back instead of the fragment: a page that asks to sign in, or one of an error. */
+  /* What may come back instead of the fragment: a page that asks to sign in, or one of an error;
+     or another view, of which this page has no other part. */
   document.addEventListener("htmx:beforeSwap", (event) => {
-    const target = event.detail.target;
-    const is = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html");
-    if (!is.getElementById(target.id)) {
+    const { target, xhr } = event.detail;
+    const page = new DOMParser().parseFromString(xhr.responseText, "text/html");
+    const fresh = page.getElementById(target.id);
+    if (!fresh) {
       event.detail.shouldSwap = false;
       if (status) {
         say("off", "Not live any more: load the page again");
       }
+    } else if (fresh.dataset.view !== target.dataset.view) {
+      event.detail.shouldSwap = false;
+      location.reload();
     }
   });
 

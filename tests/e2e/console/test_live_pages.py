@@ -60,11 +60,11 @@ def test_a_list_grows_and_who_reads_it_is_not_disturbed(browser: Browser, told: 
         first = page.locator("tbody tr").first
         first.get_by_role("link").first.focus()
         focused = page.evaluate("document.activeElement.href")
-        page.evaluate("document.querySelector('.table').scrollLeft = 120")
         page.locator(".filters summary").click()
         page.get_by_role("textbox", name="customer").fill("half a wo")
         page.evaluate("document.activeElement.blur()")
         first.get_by_role("link").first.focus()
+        page.evaluate("document.querySelector('.table').scrollLeft = 120")
         disputed(told, "dp_further")
         page.get_by_role("link", name="dp_further").wait_for()
         assert page.locator("tbody tr").first.get_attribute("data-key") == "dp_further"

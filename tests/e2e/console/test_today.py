@@ -8,6 +8,7 @@ import pytest
 
 from console.catalogue import PAGES
 from tests.support.browser import axe, looking
+from tests.support.histories import said
 from tests.support.http_server import served
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def test_numbers_lead_to_the_lists_of_what_they_count(page: Page, shop: Served) 
         figure = card.locator(".figure a")
         path = figure.get_attribute("href") or ""
         assert path.partition("?")[0] in THERE
-        found = shop.get(f"/v1{path}&limit=100")["items"]
+        found = shop.client.get(f"/v1{path}&limit=100").json()["items"]
         assert figure.inner_text() == str(len(found)), label
 
 
@@ -70,7 +71,7 @@ def test_a_new_installation_is_shown_how_to_connect_dodo(
         assert "No webhook has come" in page.inner_text("main")
         assert axe(page) == []
         other = "whsec_b3RoZXIgc2VjcmV0IG9mIGFub3RoZXIgZW5kcG9pbnQ="
-        body = b'{"business_id":"bus_1","type":"payment.succeeded","data":{"payment_id":"pay_1"}}'
+        body = said("payment.succeeded", payment_id="pay_1").body
         assert server.post(body, secret=other).status_code == 401
         page.reload()
         assert "1 requests came to the address" in page.inner_text("main")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import psycopg
 import pytest
 
 from api.queries.read_side import Rules
 from tests.support.browser import axe, looking
+from tests.support.console import signed_in
 from tests.support.http_server import copied, served
 from tests.support.keys import made
 from tests.support.windmill import outbox, write_routes
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
+    from tests.support.http_server import Served
+
 KEY: Final = "a-key-of-thirty-two-characters-0"
 OFF: Final = """
 [[route]]
@@ -32,15 +35,22 @@ where = { currency = "USD" }
 """
 
 
+class Shop(NamedTuple):
+    """A server, and where its database is."""
+
+    server: Served
+    conninfo: str
+
+
 @pytest.fixture
-def shop(cluster: str, lived: str, tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """Serve a merchant with a route for disputes, whose jobs nobody starts; give URL and place."""
+def shop(cluster: str, lived: str, tmp_path: Path) -> Iterator[Shop]:
+    """Serve a merchant with a route for disputes, whose jobs nobody starts."""
     routes = write_routes(tmp_path, name="disputes", on="dispute.*", more=OFF)
     with copied(cluster, lived) as conninfo:
         begin(conninfo)
         rules = Rules(RoutesFile(routes, required=True))
         with served(conninfo, api_key=KEY, rules=rules) as server:
-            yield server.url, conninfo
+            yield Shop(server, conninfo)
 
 
 def sign_in(page: Page, key: str, to: str) -> None:
@@ -51,10 +61,10 @@ def sign_in(page: Page, key: str, to: str) -> None:
 
 
 def test_the_past_is_replayed_after_a_look_at_what_would_start(
-    browser: Browser, shop: tuple[str, str]
+    browser: Browser, shop: Shop
 ) -> None:
-    url, conninfo = shop
-    with looking(browser, url) as page:
+    server, conninfo = shop
+    with looking(browser, server.url) as page:
         sign_in(page, KEY, "/windmill/routes")
         assert "switched off" in page.inner_text("main")
         assert 'currency = "USD"' in page.inner_text("main")
@@ -71,15 +81,13 @@ def test_the_past_is_replayed_after_a_look_at_what_would_start(
         assert axe(page) == []
 
 
-def test_what_is_parked_is_retried_after_a_look_at_it(
-    browser: Browser, shop: tuple[str, str]
-) -> None:
-    url, conninfo = shop
-    with looking(browser, url) as page:
+def test_what_is_parked_is_retried_after_a_look_at_it(browser: Browser, shop: Shop) -> None:
+    server, conninfo = shop
+    with looking(browser, server.url) as page:
         sign_in(page, KEY, "/windmill/replay")
         page.get_by_label("route").select_option("disputes")
         page.get_by_role("button", name="What would start?").click()
-        page.get_by_role("button", name="Start ").click()
+        page.get_by_role("button", name="Start 3 jobs").click()
         page.get_by_text("to be started").wait_for()
         with psycopg.connect(conninfo) as conn:
             conn.execute(
@@ -103,12 +111,10 @@ def test_what_is_parked_is_retried_after_a_look_at_it(
         assert axe(page) == []
 
 
-def test_who_may_only_read_sees_jobs_and_can_change_nothing(
-    browser: Browser, shop: tuple[str, str]
-) -> None:
-    url, conninfo = shop
+def test_who_may_only_read_sees_jobs_and_can_change_nothing(browser: Browser, shop: Shop) -> None:
+    server, conninfo = shop
     key = made(conninfo, "reader", "read")
-    with looking(browser, url) as page:
+    with looking(browser, server.url) as page:
         sign_in(page, key, "/windmill/routes")
         assert page.get_by_role("link", name="Replay").count() == 0
         for path in ("/windmill/replay", "/windmill/retry?route=disputes"):
@@ -117,11 +123,10 @@ def test_who_may_only_read_sees_jobs_and_can_change_nothing(
             assert response.status == 403
 
 
-def test_a_form_of_no_session_changes_nothing(shop: tuple[str, str], browser: Browser) -> None:
-    url, conninfo = shop
-    with looking(browser, url) as page:
-        sign_in(page, KEY, "/windmill/replay")
+def test_a_form_of_no_session_changes_nothing(shop: Shop) -> None:
+    server, conninfo = shop
+    with signed_in(server, KEY) as client:
         for path in ("/windmill/replay", "/windmill/retry"):
-            answer = page.request.post(path, form={"route": "disputes", "csrf_token": "0" * 64})
-            assert answer.status == 403
+            answer = client.post(path, data={"route": "disputes", "csrf_token": "0" * 64})
+            assert answer.status_code == 403
     assert outbox(conninfo) == []
