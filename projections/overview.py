@@ -75,7 +75,7 @@ class Counted(NamedTuple):
 
     what: str
     currency: str | None
-    count: int
+    number: int
     amount: int | None
 
 

@@ -79,13 +79,13 @@ async def _parked(read_side: ReadSide, query: Past) -> ListedCount | None:
 
 
 def _number(counts: Sequence[overview.Counted], what: str) -> int:
-    return sum(one.count for one in counts if one.what == what)
+    return sum(one.number for one in counts if one.what == what)
 
 
 def _summed(counts: Sequence[overview.Counted], what: str, made_of: str) -> ListedSums:
     own = [one for one in counts if one.what == what]
-    own.sort(key=lambda one: (-one.count, one.currency is None, one.currency or ""))
-    sums = [CurrencySum(one.currency, one.count, one.amount or 0) for one in own]
+    own.sort(key=lambda one: (-one.number, one.currency is None, one.currency or ""))
+    sums = [CurrencySum(one.currency, one.number, one.amount or 0) for one in own]
     return ListedSums(_number(counts, what), sums, made_of)
 
 

@@ -45,7 +45,7 @@ class Health(NamedTuple):
     follower: str | None = None
     lag_s: float | None = None
     warnings: tuple[str, ...] = ()
-    recorded: int | None = None
+    log_position: str | None = None
 
     @property
     def is_behind(self) -> bool:
@@ -93,8 +93,7 @@ async def _health(visit: Visit) -> Health | None:
     except ApiError as error:
         return Health(error.body.error.message)
     warnings = tuple((ready.warnings or {}).values())
-    recorded = None if ready.log_position is None else int(ready.log_position)
-    return Health(None, ready.follower, ready.lag_s, warnings, recorded)
+    return Health(None, ready.follower, ready.lag_s, warnings, ready.log_position)
 
 
 def _is_well(overview: Overview, health: Health | None) -> bool:

@@ -108,7 +108,7 @@ def test_what_is_of_now_is_counted_by_its_currency(database: str) -> None:
         ("payment.failed", {"payment_id": "pay_1", "created_at": before, **failed}),
         ("payment.failed", {"payment_id": "pay_2", "created_at": long_ago, **failed}),
     ]
-    record(database, [said(type_, n, **data) for n, (type_, data) in enumerate(things)])
+    record(database, [said(type_, n, None, **data) for n, (type_, data) in enumerate(things)])
     project(database)
     with served(database) as server:
         told = server.get(OVERVIEW)

@@ -87,8 +87,8 @@ def test_what_moves_by_one_server_is_told_by_another(database: str) -> None:
 
 
 def test_an_erasure_may_have_moved_anything(server: Served) -> None:
-    about = {"customer": {"customer_id": "cus_1", "email": "ada@example.com"}}
-    position = server.deliver(said("payment.succeeded", payment_id="pay_1", **about).body)
+    she = {"customer_id": "cus_1", "email": "ada@example.com"}
+    position = server.deliver(said("payment.succeeded", payment_id="pay_1", customer=she).body)
     server.get("/v1/payments", min_position=position)
     with streaming(server.client) as stream:
         asked = {"reason": "a letter", "requested_by": "she herself"}
