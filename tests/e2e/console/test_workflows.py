@@ -102,6 +102,8 @@ def test_what_is_parked_is_retried_after_a_look_at_it(browser: Browser, shop: Sh
         page.get_by_role("link", name="Retry parked jobs… of disputes").click()
         assert "<script>alert(1)</script>" in page.inner_text("main")
         assert axe(page) == []
+        page.set_viewport_size({"width": 360, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
         page.get_by_role("button", name="again").click()
         page.get_by_text("to be started").wait_for()
         states = [state for (state,) in outbox(conninfo, "state")]
