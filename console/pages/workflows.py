@@ -118,7 +118,7 @@ async def _replay_form(visit: Visit, query: ReplayQuery) -> View:
         try:
             preview = await visit.ask(REPLAY, **_replayed(query), dry_run=True)
         except ApiError as error:
-            if error.status not in {400, 409}:
+            if error.status not in {400, 404, 409}:
                 raise
             problem = error.body.error.message
     routes = (await visit.ask(LIST_ROUTES)).items if "read" in visit.caller.may else []

@@ -15,7 +15,7 @@ from api.openapi import document
 from api.queries.persons import WAYS
 from api.resources.access import GET_ACCESS
 from api.resources.erasures import ERASE
-from api.resources.workflows import RETRY
+from api.resources.workflows import REPLAY, RETRY
 from api.routes import OPERATIONS
 from api.webhooks.endpoint import PATH
 from projections.read_models.catalogue import LISTINGS
@@ -41,6 +41,7 @@ ERASING: Final = ERASE.path.replace(":path", "")
 WITHOUT_IT_IS_REFUSED: Final = {
     ERASING: {"reason": "asked for"},
     RETRY.path: {"route": "none"},
+    REPLAY.path: {"route": "none"},
 }
 DAY: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 SPRING: Final = {
