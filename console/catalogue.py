@@ -11,8 +11,11 @@ from api.webhooks.request_body import BodyReader
 from console.acting import ActionEndpoint
 from console.live import PATH as LIVE
 from console.live import Live
+from console.pages.anomalies import ANOMALIES
+from console.pages.listed import LISTED
 from console.pages.object import OBJECT_PAGES
 from console.pages.objects_list import LISTS
+from console.pages.revenue import REVENUE
 from console.pages.search import SEARCH
 from console.pages.today import TODAY, TODAY_MRR
 from console.rendering.environment import environment
@@ -30,6 +33,10 @@ PAGES: Final[tuple[AnyPage, ...]] = (
     TODAY_MRR,
     SEARCH,
     *LISTS,
+    *REVENUE,
+    *LISTED,
+    ANOMALIES,
+    *WORKFLOWS,
     # An id may hold a slash, so what is more than an object comes before the object.
     *OBJECT_PAGES,
 )

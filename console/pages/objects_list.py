@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from api.http.questions import Past, PastPage
 from api.resources.customers_list import LIST_CUSTOMERS
 from api.resources.objects import OBJECTS
 from console.page import Menu, Page, View
 from console.rendering.cells import Cell, cells_of
+from console.rendering.forms import filters_of
 from domain.aggregates.catalogue import STREAMS, THROUGH_PAYMENT
 from domain.entity import spoken
 from projections.read_models.catalogue import LISTINGS
@@ -18,14 +18,12 @@ if TYPE_CHECKING:
 
     from api.http.operations import Operation
     from api.http.pagination import Page as Answered
-    from api.http.reader import Field
+    from api.http.questions import Past
     from api.services import Services
     from console.visit import Visit
 
     ListOperation = Operation[Services, Any, Answered[Any]]
 
-_HANDED_ON: Final = frozenset({*PastPage.__struct_fields__})
-"""What is no filter: where in the list, and at which time."""
 _OF_CUSTOMER: Final = ("status", "customer_id")
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "customers": (
@@ -74,7 +72,6 @@ class Row(NamedTuple):
 def _list_page(resource: str, operation: ListOperation, id_field: str, group: str) -> Page[Any]:
     """Return the page of a list, which takes what its operation takes."""
     label = spoken(resource).capitalize()
-    filters = [field for name, field in operation.reader.query.items() if name not in _HANDED_ON]
     columns, listing = COLUMNS[resource], LISTINGS.get(resource)
     kind = listing.kind if listing else None
 
@@ -83,8 +80,7 @@ def _list_page(resource: str, operation: ListOperation, id_field: str, group: st
         rows = [_row(item, id_field, columns) for item in answer.items]
         data = {
             "resource": resource,
-            "filters": [_input(field, kind, visit) for field in filters],
-            "filtered": any(visit.asked_for(field.name) for field in filters),
+            **filters_of(operation, visit, states_of=kind),
             "heads": [Cell(name, "head") for name in (id_field, *columns)],
             "rows": rows,
             "next": answer.next,
@@ -113,35 +109,6 @@ def _moved_by(resource: str) -> str:
     )
 
 
-class Input(NamedTuple):
-    """A filter as a form has it: the sort of its field, and what it has been set to."""
-
-    name: str
-    label: str
-    help: str
-    sort: str
-    value: str
-    words: tuple[str, ...]
-
-
-def _input(field: Field, kind: str | None, visit: Visit) -> Input:
-    schema = field.schema
-    sort = (
-        "pair"
-        if field.is_mapping
-        else _SORTS.get(str(schema.get("format") or schema["type"]), "text")
-    )
-    value = visit.asked_for(field.name) or ""
-    return Input(
-        name=field.name,
-        label=Cell(field.name, "head").label,
-        help=_HELP_FOR_PAIRS if sort == "pair" else field.description,
-        sort=sort,
-        value=value.removesuffix("Z") if sort == "time" else value,
-        words=tuple(KINDS[kind].machine.states) if kind and field.name == "status" else (),
-    )
-
-
 def _row(item: Any, id_field: str, columns: tuple[str, ...]) -> Row:  # noqa: ANN401 -- any object
     told = {
         "drift": getattr(item, "drift", None),
@@ -154,8 +121,6 @@ def _row(item: Any, id_field: str, columns: tuple[str, ...]) -> Row:  # noqa: AN
     return Row(getattr(item, id_field), cells_of(item, columns), remarks)
 
 
-_SORTS: Final = {"date-time": "time", "boolean": "flag"}
-_HELP_FOR_PAIRS: Final = "Only with this value under this key of its own metadata: key=value."
 _GROUPS: Final = {
     "subscriptions": "Customers",
     "license_keys": "Access",

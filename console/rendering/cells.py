@@ -27,6 +27,10 @@ AMOUNTS: Final[Mapping[str, str]] = {
     "refunded_amount": "currency",
     "settlement_amount": "settlement_currency",
     "settlement_tax": "settlement_currency",
+    "mrr": "currency",
+    "arr": "currency",
+    "gross": "settlement_currency",
+    "net": "settlement_currency",
 }
 """The fields in minor units, each with the field that tells the currency."""
 STATES: Final = frozenset({"status", "folded_status", "observed_status", "dispute_status"})
@@ -41,6 +45,8 @@ LABELS: Final[Mapping[str, str]] = {
     "active_subscriptions": "active",
     "recovered_payment_id": "recovered by",
     "email": "e-mail",
+    "mrr": "MRR",
+    "arr": "ARR",
 }
 """What fields are called where there is a shorter or plainer name than their own."""
 _SUFFIX: Final = re.compile("_(at|ids?)$")
@@ -103,7 +109,7 @@ def _plain(name: str, value: object) -> Cell:
         return Cell(name, "text", "yes" if value else "no")
     if isinstance(value, int | Decimal):
         return Cell(name, "number", f"{value:,}")
-    if isinstance(value, tuple) and all(isinstance(item, str) for item in value):
+    if isinstance(value, tuple | list) and all(isinstance(item, str) for item in value):
         return Cell(name, "text", ", ".join(value))
     if isinstance(value, msgspec.Struct | dict | list | tuple):
         written = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
@@ -113,7 +119,7 @@ def _plain(name: str, value: object) -> Cell:
 
 def _links(answer: object, name: str, kind: str) -> tuple[Link, ...]:
     value = getattr(answer, name)
-    ids = value if isinstance(value, tuple) else (value,)
+    ids = tuple(value) if isinstance(value, tuple | list) else (value,)
     called = getattr(answer, NAMED_BESIDE.get(name, ""), None)
     names = called if isinstance(called, tuple) else (called,)
     told = (*names, *(None for _ in ids))

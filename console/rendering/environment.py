@@ -46,6 +46,7 @@ def environment() -> Environment:
         "money": words.money,
         "sentence": words.sentence,
         "tone": words.tone,
+        "units": words.units,
         "when": words.when,
         "words": words.in_words,
     }

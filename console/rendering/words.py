@@ -54,6 +54,11 @@ def money(amount_minor: int | None, currency: str | None) -> str:
     return f"{sign}{int(digits):,}{point}{decimals}\N{NO-BREAK SPACE}{currency}"
 
 
+def units(amount_minor: int, currency: str | None) -> str:
+    """Write an amount in major units for a program to read; without a currency, in minor units."""
+    return str(amount_minor) if currency is None else decimal_text(amount_minor, currency)
+
+
 def count(number: int) -> str:
     """Write how many there are."""
     return f"{number:,}"

@@ -1,0 +1,34 @@
+"""What is wrong: each with since when, whose, how much money, on what evidence, and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from api.resources.anomalies import LIST_ANOMALIES, AnomaliesQuery
+from console.page import Menu, Page, View
+from console.rendering.forms import filters_of
+from console.rendering.words import RESOURCES
+from console.visit import Visit
+
+if TYPE_CHECKING:
+    pass
+
+
+async def _anomalies(visit: Visit, query: AnomaliesQuery) -> View:
+    answer = await visit.ask_by(LIST_ANOMALIES, query)
+    data = {
+        **filters_of(LIST_ANOMALIES, visit),
+        "anomalies": answer.items,
+        "has_page": RESOURCES.__contains__,
+        "next": answer.next,
+        "first": query.cursor is None,
+    }
+    return View("anomalies.html", "Anomalies", data)
+
+
+ANOMALIES: Final[Page[Any]] = Page(
+    path="/anomalies",
+    takes=LIST_ANOMALIES.takes,
+    handle=_anomalies,
+    menu=Menu("Log", "Anomalies"),
+)
