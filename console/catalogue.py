@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
 
 from api.app import Site as Pages
@@ -41,7 +42,8 @@ PAGES: Final[tuple[AnyPage, ...]] = (
     *OBJECT_PAGES,
 )
 """In the order in which they are looked for; those of the menu stand there in this order."""
-ACTIONS: Final[tuple[Action[Any], ...]] = ()
+COMPRESSED_FROM_BYTES: Final = 2_048
+ACTIONS: Final[tuple[Action[Any], ...]] = (*WORKFLOW_ACTIONS,)
 """What forms change."""
 
 
@@ -55,9 +57,14 @@ def console(services: Services) -> Pages:
         Route(PATH, _Files(), methods=["GET"]),
         Route(LIVE, Live(site), methods=["GET"]),
         *(Route(one.path, ActionEndpoint(one, site, bodies), methods=["POST"]) for one in ACTIONS),
-        *(Route(one.path, PageEndpoint(one, site), methods=["GET"]) for one in PAGES),
+        *(Route(one.path, _small(PageEndpoint(one, site)), methods=["GET"]) for one in PAGES),
     ]
     return Pages(routes, Elsewhere(site))
+
+
+def _small(page: PageEndpoint) -> GZipMiddleware:
+    # No other site can have a page asked for with a session, and so learn of it by its size.
+    return GZipMiddleware(page, minimum_size=COMPRESSED_FROM_BYTES, compresslevel=4)
 
 
 class _Files:
