@@ -70,6 +70,7 @@ def application(
         snapshots=SnapshotCache(conninfo, database),
         names=ProductNames(database),
         rules=rules or Rules(),
+        signatures=verifier.of_stored,
         guard=guard,
         keys=KeyRing(database),
         freshness=Freshness(conninfo, POSITION),

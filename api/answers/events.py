@@ -6,6 +6,8 @@ from datetime import datetime
 
 import msgspec
 
+from domain.timeline import Entry
+
 
 class LoggedEvent(msgspec.Struct, frozen=True):
     """A recorded delivery. `type` is `unreadable` where the body does not say one."""
@@ -25,6 +27,31 @@ class ErasedBy(msgspec.Struct, frozen=True):
     erased_at: datetime
 
 
+class Signature(msgspec.Struct, frozen=True):
+    """The header `webhook-signature` as it came, checked again with the secrets in hand now.
+
+    `verified` is null where that cannot be told; `reason` is null where it is true.
+    """
+
+    header: str
+    verified: bool | None
+    reason: str | None
+
+
+class Chained(msgspec.Struct, frozen=True):
+    """An event's place in the chain of the log, in which each hash covers all that came before.
+
+    `hash` is SHA-256 over `previous_hash`, the place, the names and `content_hash`, which is that
+    of what was recorded, also where the body has been emptied since. `version` counts in the
+    aggregate's stream.
+    """
+
+    version: int
+    content_hash: str
+    previous_hash: str
+    hash: str
+
+
 class AnotherBody(msgspec.Struct, frozen=True):
     """A later delivery of the same webhook-id with another body."""
 
@@ -33,13 +60,16 @@ class AnotherBody(msgspec.Struct, frozen=True):
     webhook_timestamp: str
     body: str
     erased: ErasedBy | None
+    signature: Signature
+    chained: Chained
 
 
 class WholeEvent(msgspec.Struct, frozen=True):
     """A recorded delivery with its `body`, the text as it came; `webhook_timestamp` as sent.
 
     Where `erased` is not null, the body was emptied since, and its signature cannot be checked.
-    Of other bodies there are the first nine.
+    Of other bodies there are the first nine. `facts` are the lines of timelines that it has led
+    to, the first 50 of them.
     """
 
     position: str
@@ -51,3 +81,6 @@ class WholeEvent(msgspec.Struct, frozen=True):
     body: str
     erased: ErasedBy | None
     other_bodies: list[AnotherBody]
+    facts: list[Entry]
+    signature: Signature
+    chained: Chained

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from msgspec import Meta
 
@@ -73,6 +73,12 @@ Position = Annotated[
     ),
 ]
 """A place in the log, as an answer gave it: in JSON a text, since it may have 64 bits."""
+Order = Annotated[
+    Literal["asc", "desc"],
+    one_of(("asc", "desc")),
+    Meta(description="The oldest first, or the newest (`desc`); the pages of a list all in one."),
+]
+"""In which direction a list is read that has a first and a last."""
 Uuid = Annotated[
     str,
     Meta(

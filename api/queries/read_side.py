@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from api.queries.database import Database
     from api.queries.product_names import ProductNames
     from api.queries.snapshot_cache import SnapshotCache
+    from ledger.integrity.signatures import Check
 
 _NOWHERE = Path(os.devnull)
 
@@ -41,6 +42,8 @@ class ReadSide:
     snapshots: SnapshotCache
     names: ProductNames
     rules: Rules
+    signatures: Check | None = field(default=None, kw_only=True)
+    """Checks the signatures of what is stored; None where no secret is in hand."""
     business_id: str | None = field(default=None, kw_only=True)
     """The business of which alone may be told; None: of all."""
 

@@ -10,7 +10,7 @@ from api.http.cursors import Cursor
 from api.http.errors import never_seen
 from api.http.operations import Operation
 from api.http.pagination import Page, page
-from api.http.parameters import Text
+from api.http.parameters import Order, Text
 from api.http.questions import LIMIT_DEFAULT, Limit, Past
 from api.queries.time_travel import then_of
 from api.resources.timelines import read_line
@@ -39,6 +39,12 @@ class CustomerPage(CustomerQuery, frozen=True, kw_only=True):
 
     limit: Limit = LIMIT_DEFAULT
     cursor: Annotated[timeline.TimelineKey | None, CURSOR.meta] = None
+
+
+class CustomerTimelinePage(CustomerPage, frozen=True, kw_only=True):
+    """Asks for a page of it from either end."""
+
+    order: Order = "asc"
 
 
 async def _customer(read_side: ReadSide, query: CustomerQuery) -> Customer:
@@ -78,13 +84,19 @@ async def customers_then(
     return customers.add_up(objects, identities.by_customer(said), then.as_of)
 
 
-async def _timeline(read_side: ReadSide, query: CustomerPage) -> Page[Entry]:
+async def customer_timeline(read_side: ReadSide, query: CustomerPage) -> Page[Entry]:
+    """Read a page of what happened to everything of a customer.
+
+    Raises:
+        ApiError: 404; no such customer has been seen, or was there at that time. 503.
+    """
     statement = timeline.of_customer(
         query.id,
         as_of=query.as_of,
         after=query.cursor,
         limit=query.limit + 1,
         business_id=read_side.business_id,
+        newest_first=isinstance(query, CustomerTimelinePage) and query.order == "desc",
     )
     position = await read_side.snapshots.position(query.known_at)
     rows = await read_side.snapshots.rows(statement, position)
@@ -103,12 +115,12 @@ GET_CUSTOMER: Final = Operation["ReadSide", CustomerQuery, Customer](
     answers=Customer,
     may_fail=_NEVER_SEEN,
 )
-GET_CUSTOMER_TIMELINE: Final = Operation["ReadSide", CustomerPage, Page[Entry]](
+GET_CUSTOMER_TIMELINE: Final = Operation["ReadSide", CustomerTimelinePage, Page[Entry]](
     path="/v1/customers/{id:path}/timeline",
     name="get_customer_timeline",
-    summary="Get what happened to everything of a customer, in the order it occurred.",
-    handle=_timeline,
-    takes=CustomerPage,
+    summary="Get what happened to everything of a customer, in the order it occurred unless asked.",
+    handle=customer_timeline,
+    takes=CustomerTimelinePage,
     answers=Page[Entry],
     may_fail=_NEVER_SEEN,
 )

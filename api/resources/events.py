@@ -8,26 +8,38 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, cast
 import msgspec
 from msgspec import Meta
 
-from api.answers.events import AnotherBody, ErasedBy, LoggedEvent, WholeEvent
+from api.answers.events import (
+    AnotherBody,
+    Chained,
+    ErasedBy,
+    LoggedEvent,
+    Signature,
+    WholeEvent,
+)
 from api.http.cursors import Cursor
 from api.http.errors import ApiError
 from api.http.operations import Operation
 from api.http.pagination import Item, Page, page
-from api.http.parameters import Position, Text, text
+from api.http.parameters import Order, Position, Text, text
 from api.http.questions import Past, PastPage
 from domain.aggregates.erasure import ERASURE
+from domain.aggregates.routing import is_signed
 from domain.delivery import ErasedDelivery
 from ledger.following.checkpoint import LOG_END
 from ledger.following.checkpoint import POSITION as PROJECTED
+from ledger.integrity.hash_chain import GENESIS
 from ledger.mapper import COLUMNS, LedgerMapper
 from postgres.statement import Statement
 from projections.bound import events_of_business
+from projections.read_models import timeline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from api.queries.read_side import ReadSide
     from domain.event import Event
+    from domain.timeline import Entry
+    from ledger.integrity.signatures import Check
     from postgres.statement import Row
 
 STREAM_CHARS_MAX: Final = 1_300
@@ -46,6 +58,8 @@ class EventsQuery(PastPage[int], frozen=True, kw_only=True):
         _StreamId | None, Meta(description="Only events of this aggregate, as an event names it.")
     ] = None
     after: Annotated[Position | None, Meta(description="Only events behind this position.")] = None
+    before: Annotated[Position | None, Meta(description="Only events before this position.")] = None
+    order: Order = "asc"
     cursor: Annotated[int | None, CURSOR.meta] = None
 
 
@@ -59,7 +73,10 @@ _mapper = LedgerMapper()
 
 # The timelines tell which streams a webhook-id stands in: one, unless its bodies disagree.
 _SELECT_BODIES: Final = (
-    f"SELECT {COLUMNS} FROM raphus.ledger_events AS e WHERE webhook_id = %(id)s"  # noqa: S608 -- constants
+    f"SELECT {COLUMNS}, coalesce(content_hash, sha256(state)), hash,"  # noqa: S608 -- constants
+    " (SELECT before.hash FROM raphus.ledger_events AS before"
+    " WHERE before.notification_id = e.notification_id - 1)"
+    " FROM raphus.ledger_events AS e WHERE webhook_id = %(id)s"
     " AND (originator_id IN (SELECT stream_id FROM raphus.timeline WHERE webhook_id = %(id)s)"
     " OR EXISTS (SELECT FROM raphus.homes AS h WHERE h.position = e.notification_id))"
 )
@@ -77,6 +94,7 @@ _ERASURES: Final = (
 )
 BODIES_MAX: Final = 10
 """Of one webhook, in one answer; each may have 1 MiB."""
+FACTS_MAX: Final = 50
 LOOKED_AT_MAX: Final = 5_000
 """So many positions are looked at for a page as of a time: no index has both in order."""
 
@@ -91,12 +109,12 @@ class Span(NamedTuple):
 def select_events(
     query: EventsQuery, span: Span, limit: int, business_id: str | None = None
 ) -> Statement:
-    """Select events in the order of their positions.
+    """Select events by their positions, in the order that is asked for.
 
     They are found by an index in that very order, so that no more is read than is wanted. A
     range of one value is no different to us, and keeps the planner from any other index.
     """
-    conditions, order = ["notification_id > %(after)s"], "notification_id"
+    conditions, order = ["notification_id > %(after)s"], ["notification_id"]
     if span.until is not None:
         conditions.append("notification_id <= %(until)s")
     if query.as_of is not None:
@@ -104,16 +122,17 @@ def select_events(
     if query.aggregate_id is not None:
         conditions.append("originator_id BETWEEN %(aggregate_id)s AND %(aggregate_id)s")
         # In a stream, versions follow each other as positions do.
-        order = "originator_id, originator_version"
+        order = ["originator_id", "originator_version"]
         if query.type is not None:
             conditions.append("topic = %(type)s")
     elif query.type is not None:
         conditions.append("topic BETWEEN %(type)s AND %(type)s")
-        order = "topic, notification_id"
+        order = ["topic", "notification_id"]
+    ordered = ", ".join(f"{column} {query.order}" for column in order)
     return Statement(
         "SELECT notification_id, webhook_id, topic, originator_id, recorded_at"  # noqa: S608 -- constants
         f" FROM raphus.ledger_events AS e WHERE {' AND '.join(conditions)}"
-        f"{events_of_business('e', business_id)} ORDER BY {order} LIMIT %(limit)s",
+        f"{events_of_business('e', business_id)} ORDER BY {ordered} LIMIT %(limit)s",
         {
             **query.given("type", "aggregate_id", "as_of"),
             **span._asdict(),
@@ -146,24 +165,40 @@ async def first_events(read_side: ReadSide, query: EventsQuery) -> list[LoggedEv
 
 
 async def _events(read_side: ReadSide, query: EventsQuery) -> Page[LoggedEvent]:
-    after = max(query.after or 0, query.cursor or 0)
-    until, limit = await read_side.snapshots.position(query.known_at), query.limit
-    business_id = read_side.business_id
-    if business_id is not None:
-        # Whose an event is the read models tell: what they do not show yet would be passed over.
-        shown = await _position(read_side, PROJECTED)
-        until = shown if until is None else min(until, shown)
+    limit, business_id = query.limit, read_side.business_id
+    span = await _span(read_side, query)
     searched = query.as_of is not None or business_id is not None
     if not searched or query.aggregate_id is not None:
-        statement = select_events(query, Span(after, until), limit + 1, business_id)
+        statement = select_events(query, span, limit + 1, business_id)
         return page(await read_side.database.rows(statement), limit, read_event, CURSOR)
+    after, until = span
     last = await _position(read_side, LOG_END) if until is None else until
-    span = Span(after, min(last, after + LOOKED_AT_MAX))
-    rows = await read_side.database.rows(select_events(query, span, limit + 1, business_id))
-    if len(rows) > limit or span.until == last:
+    if query.order == "asc":
+        part = Span(after, min(last, after + LOOKED_AT_MAX))
+        is_end, further = part.until == last, after + LOOKED_AT_MAX
+    else:
+        part = Span(max(after, last - LOOKED_AT_MAX), last)
+        is_end, further = part.after == after, part.after + 1
+    rows = await read_side.database.rows(select_events(query, part, limit + 1, business_id))
+    if len(rows) > limit or is_end:
         return page(rows, limit, read_event, CURSOR)
     items = [read_event(row).value for row in rows]
-    return Page(items, CURSOR.write(after + LOOKED_AT_MAX))
+    return Page(items, CURSOR.write(further))
+
+
+async def _span(read_side: ReadSide, query: EventsQuery) -> Span:
+    """Return the part of the log that is asked for, and may be told of."""
+    after, ends = query.after or 0, [await read_side.snapshots.position(query.known_at)]
+    if query.before is not None:
+        ends.append(query.before - 1)
+    if query.cursor is not None and query.order == "asc":
+        after = max(after, query.cursor)
+    elif query.cursor is not None:
+        ends.append(query.cursor - 1)
+    if read_side.business_id is not None:
+        # Whose an event is the read models tell: what they do not show yet would be passed over.
+        ends.append(await _position(read_side, PROJECTED))
+    return Span(after, min((end for end in ends if end is not None), default=None))
 
 
 async def _position(read_side: ReadSide, statement: Statement) -> int:
@@ -187,8 +222,21 @@ async def _event(read_side: ReadSide, query: EventQuery) -> WholeEvent:
     rows = await read_side.database.rows(Statement(statement, params))
     if not rows:
         raise ApiError(404, "not_found", "no webhook with this id is recorded and projected")
-    events = [_mapper.decode(*row) for row in rows]  # type: ignore[arg-type]  # the columns
-    return _whole(events, await _erasures(read_side, events))
+    events = [_mapper.decode(*row[:-3]) for row in rows]  # type: ignore[arg-type]  # the columns
+    erasures = await _erasures(read_side, events)
+    bodies = [
+        AnotherBody(
+            str(event.position),
+            cast("datetime", event.recorded_at),
+            event.delivery.webhook_timestamp,
+            event.delivery.body.decode(),
+            _erased(event, erasures),
+            _signature(event, read_side.signatures),
+            _chained(event, row),
+        )
+        for event, row in zip(events, rows, strict=True)
+    ]
+    return _whole(events[0], bodies, await _facts(read_side, query, until))
 
 
 async def _erasures(read_side: ReadSide, events: list[Event]) -> dict[str, ErasedBy]:
@@ -206,36 +254,58 @@ def _erased(event: Event, erasures: Mapping[str, ErasedBy]) -> ErasedBy | None:
     return erasures.get(delivery.erased_by) if isinstance(delivery, ErasedDelivery) else None
 
 
-def _whole(events: list[Event], erasures: Mapping[str, ErasedBy]) -> WholeEvent:
-    first, *others = events
+def _signature(event: Event, check: Check | None) -> Signature:
+    delivery = event.delivery
+    header = delivery.webhook_signature
+    if not is_signed(event.originator_id, event.topic):
+        return Signature(header, None, "it did not come from outside: nobody signs it")
+    if isinstance(delivery, ErasedDelivery):
+        return Signature(header, None, "the body that was signed has been emptied since")
+    if check is None:
+        return Signature(header, None, "no secret is in hand to check it with")
+    problem = check(delivery)
+    return Signature(header, problem is None, problem)
+
+
+def _chained(event: Event, row: Row) -> Chained:
+    content, hash_, before = cast("tuple[bytes, bytes, bytes | None]", row[-3:])
+    # What precedes the first is what the chain begins with.
+    previous = before or GENESIS
+    return Chained(event.originator_version, content.hex(), previous.hex(), hash_.hex())
+
+
+async def _facts(read_side: ReadSide, query: EventQuery, known: int | None) -> list[Entry]:
+    statement = timeline.of_webhook(
+        query.id, as_of=query.as_of, limit=FACTS_MAX, business_id=read_side.business_id
+    )
+    rows = await read_side.snapshots.rows(statement, known)
+    return [timeline.read(row).entry for row in rows]
+
+
+def _whole(event: Event, bodies: list[AnotherBody], facts: list[Entry]) -> WholeEvent:
+    first, *others = bodies
     return WholeEvent(
-        str(first.position),
-        first.delivery.webhook_id,
-        first.topic,
-        first.originator_id,
-        cast("datetime", first.recorded_at),
-        first.delivery.webhook_timestamp,
-        first.delivery.body.decode(),
-        _erased(first, erasures),
-        [
-            AnotherBody(
-                str(other.position),
-                cast("datetime", other.recorded_at),
-                other.delivery.webhook_timestamp,
-                other.delivery.body.decode(),
-                _erased(other, erasures),
-            )
-            for other in others
-        ],
+        first.position,
+        event.delivery.webhook_id,
+        event.topic,
+        event.originator_id,
+        first.recorded_at,
+        first.webhook_timestamp,
+        first.body,
+        first.erased,
+        others,
+        facts,
+        first.signature,
+        first.chained,
     )
 
 
 LIST_EVENTS: Final = Operation["ReadSide", EventsQuery, Page[LoggedEvent]](
     path="/v1/events",
     name="list_events",
-    summary="List the log, oldest first; poll it with `after` to follow it. A page `as_of` a time,"
-    " or for a key of one business, may have fewer items than its limit, or none, while `next`"
-    " leads on.",
+    summary="List the log, oldest first unless asked; poll it with `after` to follow it. A page"
+    " `as_of` a time, or for a key of one business, may have fewer items than its limit, or none,"
+    " while `next` leads on.",
     handle=_events,
     takes=EventsQuery,
     answers=Page[LoggedEvent],

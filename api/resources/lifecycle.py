@@ -11,7 +11,7 @@ import msgspec
 from api.answers.named import NamedLicenseKey, NamedPayment, NamedSubscription
 from api.http.operations import Operation
 from api.http.questions import LIMIT_MAX
-from api.resources.customers import CURSOR, GET_CUSTOMER, GET_CUSTOMER_TIMELINE, CustomerPage
+from api.resources.customers import CURSOR, GET_CUSTOMER, CustomerPage, customer_timeline
 from api.resources.objects import OBJECTS
 from domain.aggregates.abandoned_checkout import AbandonedCheckoutEntity
 from domain.aggregates.credit import CreditEntity
@@ -104,11 +104,11 @@ async def lifecycle(read_side: ReadSide, query: CustomerPage, items_max: int = 0
     customer = await GET_CUSTOMER.handle(read_side, query)
     objects = {resource: await _newest(read_side, resource, query) for resource in _OWNED}
     late = await _lateness(read_side, query)
-    page = await GET_CUSTOMER_TIMELINE.handle(read_side, query)
+    page = await customer_timeline(read_side, query)
     entries = page.items
     while page.next is not None and len(entries) < items_max:
         further = msgspec.structs.replace(query, cursor=CURSOR.read(page.next))
-        page = await GET_CUSTOMER_TIMELINE.handle(read_side, further)
+        page = await customer_timeline(read_side, further)
         entries += page.items
     return Lifecycle(
         customer,

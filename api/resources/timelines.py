@@ -8,6 +8,7 @@ from api.http.cursors import Cursor
 from api.http.errors import never_seen
 from api.http.operations import Operation
 from api.http.pagination import Item, Page, page
+from api.http.parameters import Order
 from api.http.questions import PastPage, narrowed
 from api.queries.time_travel import aggregates_then, then_of
 from api.resources.object_query import id_of
@@ -31,11 +32,13 @@ class TimelineQuery(PastPage[timeline.TimelineKey], frozen=True, kw_only=True):
     """Asks for a page of what happened to one object."""
 
     id: str
+    order: Order = "asc"
 
 
 class RefusalsQuery(PastPage[int], frozen=True, kw_only=True):
     """Asks for a page of what is refused."""
 
+    order: Order = "asc"
     cursor: Annotated[int | None, REFUSALS_CURSOR.meta] = None
 
 
@@ -46,16 +49,23 @@ def timeline_of(listing: Listing[Any]) -> Operation[ReadSide, TimelineQuery, Pag
 
     async def handle(read_side: ReadSide, query: TimelineQuery) -> Page[Entry]:
         limit, after, bound_to = query.limit, query.cursor, read_side.business_id
+        newest_first = query.order == "desc"
         if query.asks_past:
             then = await then_of(read_side, query)
             named = timeline.things_of(kind, query.id, business_id=bound_to)
             were = await aggregates_then(read_side, await read_side.database.rows(named), then)
             if not were:
                 raise never_seen(kind)
-            rows = timeline.rows_then(were, kind, query.id, after)[: limit + 1]
+            lines = timeline.rows_then(were, kind, query.id, after, newest_first=newest_first)
+            rows = lines[: limit + 1]
         else:
             statement = timeline.of_entity(
-                kind, query.id, after=after, limit=limit + 1, business_id=bound_to
+                kind,
+                query.id,
+                after=after,
+                limit=limit + 1,
+                business_id=bound_to,
+                newest_first=newest_first,
             )
             rows = await read_side.database.rows(statement)
         if not rows and after is None:
@@ -66,7 +76,7 @@ def timeline_of(listing: Listing[Any]) -> Operation[ReadSide, TimelineQuery, Pag
         path=f"/v1/{listing.resource}/{{id:path}}/timeline",
         name=f"get_{kind}_timeline",
         summary=f"Get what happened to one {spoken(kind)}{_AND_MORE.get(kind, '')}, in the order"
-        " it occurred.",
+        " it occurred unless asked.",
         handle=handle,
         takes=narrowed(
             TimelineQuery,
@@ -82,7 +92,11 @@ def timeline_of(listing: Listing[Any]) -> Operation[ReadSide, TimelineQuery, Pag
 async def _refusals(read_side: ReadSide, query: RefusalsQuery) -> Page[Entry]:
     limit, after = query.limit, query.cursor or 0
     statement = timeline.refusals(
-        as_of=query.as_of, after=after, limit=limit + 1, business_id=read_side.business_id
+        as_of=query.as_of,
+        after=after,
+        limit=limit + 1,
+        business_id=read_side.business_id,
+        newest_first=query.order == "desc",
     )
     position = await read_side.snapshots.position(query.known_at)
     rows = await read_side.snapshots.rows(statement, position)
@@ -103,7 +117,7 @@ def _read_refusal(row: Row) -> Item[int, Entry]:
 LIST_REFUSALS: Final = Operation["ReadSide", RefusalsQuery, Page[Entry]](
     path="/v1/refusals",
     name="list_refusals",
-    summary="List the facts that are no valid transitions, the first to arrive first.",
+    summary="List the facts that are no valid transitions, the first to arrive first unless asked.",
     handle=_refusals,
     takes=RefusalsQuery,
     answers=Page[Entry],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from domain.delivery import ID_CHARS_MAX
-from ledger.integrity.signatures import signing_keys
+from ledger.integrity.signatures import StoredSignatures, signing_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +41,8 @@ class Verifier:
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self._webhooks = [Webhook(key) for key in signing_keys(secrets)]
+        self.of_stored = StoredSignatures(secrets)
+        """Checks what arrived long ago with the same secrets."""
 
     def verify(self, delivery: Delivery) -> None:
         """Return if the delivery is genuine and was sent within the last 5 minutes.

@@ -155,6 +155,10 @@ _AFTER: Final = (
 # A verdict rests on what occurred before, so it is the same as of any later instant.
 _BY: Final = " AND coalesce(t.occurred_at, t.recorded_at) <= %(as_of)s"
 _IN_ORDER: Final = " ORDER BY t.occurred_at, t.rank, t.webhook_id, t.position LIMIT %(limit)s"
+_BEFORE: Final = _AFTER.replace(" > ", " < ")
+_NEWEST_FIRST: Final = (
+    " ORDER BY t.occurred_at DESC, t.rank DESC, t.webhook_id DESC, t.position DESC LIMIT %(limit)s"
+)
 _OF_CUSTOMER: Final = (
     " JOIN customer_objects AS o"
     " ON o.stream_id = t.stream_id AND o.kind = t.kind AND o.id = t.id"
@@ -219,8 +223,11 @@ def of_entity(
     after: TimelineKey | None,
     limit: int,
     business_id: str | None = None,
+    newest_first: bool = False,
 ) -> Statement:
     """Select the facts of one entity and of what names it, in the order they occurred.
+
+    Where the newest come first, `after` is the one behind which, so before which, they go on.
 
     Raises:
         KeyError: there is no such kind.
@@ -230,7 +237,7 @@ def of_entity(
         " WHERE true"
     )
     asked: dict[str, object] = {"kind": kind, "id": entity_id, "bound_to": business_id}
-    page = _page(own, asked, after, limit)
+    page = _page(own, asked, after, limit, newest_first=newest_first)
     return page._replace(sql=_things(kind, business_id) + page.sql)
 
 
@@ -257,16 +264,19 @@ def of_customer(
     after: TimelineKey | None,
     limit: int,
     business_id: str | None = None,
+    newest_first: bool = False,
 ) -> Statement:
     """Select the facts of everything that belongs to a customer, in the order they occurred.
 
     Of the past it is what belonged to the customer `as_of` an instant, and had occurred by then.
+    Where the newest come first, `after` is as for `of_entity`.
     """
     bound = of_business("o", business_id)
     asked: dict[str, object] = {"customer_id": customer_id, "bound_to": business_id}
     if as_of is None:
-        return _page(f"{_OF_CUSTOMER}{bound}", asked, after, limit)
-    page = _page(f"{_OF_CUSTOMER_THEN}{bound}", {**asked, "as_of": as_of}, after, limit)
+        return _page(f"{_OF_CUSTOMER}{bound}", asked, after, limit, newest_first=newest_first)
+    asked |= {"as_of": as_of}
+    page = _page(f"{_OF_CUSTOMER_THEN}{bound}", asked, after, limit, newest_first=newest_first)
     return page._replace(sql=OBJECTS_THEN + page.sql)
 
 
@@ -326,19 +336,48 @@ def read_arrival(row: Sequence[object]) -> Arrival:
 
 
 def refusals(
-    *, as_of: datetime | None, after: int, limit: int, business_id: str | None = None
+    *,
+    as_of: datetime | None,
+    after: int,
+    limit: int,
+    business_id: str | None = None,
+    newest_first: bool = False,
 ) -> Statement:
-    """Select what is no valid transition, of what had occurred by `as_of`, after a position."""
-    where = " WHERE t.verdict IN ('refused', 'anomaly') AND t.position > %(after)s"
+    """Select what is no valid transition, of what had occurred by `as_of`, after a position.
+
+    Where the newest come first, they go on before the position, or from the end where it is 0.
+    """
+    place = "t.position > %(after)s"
+    if newest_first:
+        place = "(t.position < %(after)s OR %(after)s = 0)"
+    where = f" WHERE t.verdict IN ('refused', 'anomaly') AND {place}"
     bound = lines_of_business("t", business_id)
+    order = "t.position DESC" if newest_first else "t.position"
     return Statement(
-        f"{_SELECT}{where}{bound}{_BY if as_of else ''} ORDER BY t.position LIMIT %(limit)s",
+        f"{_SELECT}{where}{bound}{_BY if as_of else ''} ORDER BY {order} LIMIT %(limit)s",
         {"as_of": as_of, "after": after, "limit": limit, "bound_to": business_id},
     )
 
 
+def of_webhook(
+    webhook_id: str, *, as_of: datetime | None, limit: int, business_id: str | None = None
+) -> Statement:
+    """Select the lines that a webhook-id, or a look, stands on: by position, and those of one."""
+    bound = lines_of_business("t", business_id)
+    return Statement(
+        f"{_SELECT} WHERE t.webhook_id = %(id)s{bound}{_BY if as_of else ''}"
+        " ORDER BY t.position, t.kind, t.id LIMIT %(limit)s",
+        {"id": webhook_id, "as_of": as_of, "limit": limit, "bound_to": business_id},
+    )
+
+
 def rows_then(
-    aggregates: Iterable[Aggregate], kind: str, entity_id: str, after: TimelineKey | None
+    aggregates: Iterable[Aggregate],
+    kind: str,
+    entity_id: str,
+    after: TimelineKey | None,
+    *,
+    newest_first: bool = False,
 ) -> list[Row]:
     """Give the rows that `of_entity` would select, were these aggregates all there is."""
     rows = []
@@ -350,9 +389,11 @@ def rows_then(
         }
         for row in _rows(aggregate):
             line = read(row[_RANK:])
-            if (line.entry.kind, line.entry.id) in things and (after is None or line.key > after):
+            if (line.entry.kind, line.entry.id) in things and (
+                after is None or (line.key < after if newest_first else line.key > after)
+            ):
                 rows.append((line.key, row[_RANK:]))
-    return [row for _, row in sorted(rows, key=itemgetter(0))]
+    return [row for _, row in sorted(rows, key=itemgetter(0), reverse=newest_first)]
 
 
 def read(row: Sequence[object]) -> Line:
@@ -364,8 +405,14 @@ def read(row: Sequence[object]) -> Line:
 
 
 def _page(
-    where: str, params: dict[str, object], after: TimelineKey | None, limit: int
+    where: str,
+    params: dict[str, object],
+    after: TimelineKey | None,
+    limit: int,
+    *,
+    newest_first: bool,
 ) -> Statement:
     place = after._asdict() if after else {}
-    sql = f"{_SELECT}{where}{_AFTER if after else ''}{_IN_ORDER}"
+    beyond, order = (_BEFORE, _NEWEST_FIRST) if newest_first else (_AFTER, _IN_ORDER)
+    sql = f"{_SELECT}{where}{beyond if after else ''}{order}"
     return Statement(sql, {**params, **place, "limit": limit})

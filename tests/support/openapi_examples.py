@@ -44,8 +44,14 @@ if TYPE_CHECKING:
 Json: TypeAlias = "dict[str, Any]"  # a JSON document has no narrower type
 NOON: Final = "2026-05-01T12:00:00Z"
 """Stands for every time that a clock told while the examples were made."""
-MEASURED: Final = {"lag_s": 0.0, "late_s": 3_600, "took_ms": 12}
-"""What a clock has measured, each with what stands for it."""
+MEASURED: Final = {
+    "lag_s": 0.0,
+    "late_s": 3_600,
+    "took_ms": 12,
+    "previous_hash": f"{'3b8e5f0a':0<64}",
+    "hash": f"{'9c41d27e':0<64}",
+}
+"""What a clock has measured, or covers what one has, each with what stands for it."""
 TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 OUR_ID: Final = re.compile("(raphus_(?:erasure|look)_)[0-9a-f]{32}")
 SPRING: Final = {"start": "2026-03-01", "end": "2026-04-30"}

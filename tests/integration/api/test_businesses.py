@@ -52,12 +52,14 @@ LATER: Final = timedelta(minutes=17, seconds=3)
 # What is the log's own: it counts the events of others, too, or tells when all were recorded.
 OF_THE_LOG: Final = {
     "at",
+    "hash",
     "lag_s",
     "last_webhooks",
     "late_s",
     "made_of",
     "next",
     "position",
+    "previous_hash",
     "recorded_at",
     "recorded_from",
     "recorded_to",
@@ -302,6 +304,14 @@ def test_the_log_is_followed_over_stretches_that_are_anothers(
             break
         query["cursor"] = page["next"]
     assert found == whole
+    found, query = [], {"limit": "100", "order": "desc"}
+    while len(found) < len(whole):
+        page = shared.clients["bus_1"].get("/v1/events", params=query).json()
+        found += page["items"]
+        if page["next"] is None:
+            break
+        query["cursor"] = page["next"]
+    assert found == whole[::-1]
 
 
 def test_only_jobs_of_its_own_are_made_to_wait_again(database: str, routes: Path) -> None:

@@ -63,6 +63,10 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         (EventsQuery(as_of=BEFORE_ALL), Span(0, LOOKED_AT_MAX), LOOKED_AT_MAX),
         (EventsQuery(as_of=BEFORE_ALL, type=COMMON), Span(100, 100 + LOOKED_AT_MAX), LOOKED_AT_MAX),
         (EventsQuery(as_of=BEFORE_ALL, type=RARE), Span(EVENTS - 10, EVENTS), LIMIT),
+        (EventsQuery(order="desc"), Span(0, EVENTS // 2), LIMIT),
+        (EventsQuery(order="desc", type=COMMON), Span(EVENTS - 1_000, None), 1_000),
+        (EventsQuery(order="desc", aggregate_id=STREAM), Span(0, None), 101),
+        (EventsQuery(order="desc", as_of=BEFORE_ALL), Span(0, LOOKED_AT_MAX), LOOKED_AT_MAX),
     ],
 )
 def test_no_list_of_events_reads_more_of_the_log_than_it_needs(

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import pairwise
 from typing import Any
 
 import httpx
 import pytest
 
+from domain.delivery import Delivery
+from ledger.integrity.hash_chain import Row, link
+from ledger.mapper import encode
 from projections.read_models.catalogue import LISTINGS
 from simulator import merchant
 from tests.support.http_server import Served, copied, served
@@ -24,6 +30,7 @@ from tests.support.waiting import until
 KEY = "a-key-of-thirty-two-characters-0"
 UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
 KINDS = list(LISTINGS)
+Query = dict[str, str | int]
 ID_FIELD = {resource: listing.id_field for resource, listing in LISTINGS.items()}
 
 
@@ -221,6 +228,87 @@ def test_the_log_can_be_read_whole_by_type_by_aggregate_and_onwards(shop: Served
         expected = [event for event in log if event[name] == value]
         assert pages(shop, "/v1/events", **{name: value}) == expected
     assert pages(shop, "/v1/events", after=log[-2]["position"]) == log[-1:]
+    assert pages(shop, "/v1/events", before=log[2]["position"]) == log[:2]
+
+
+@pytest.mark.parametrize("limit", [7, 100])
+def test_what_has_an_order_is_read_from_either_end(shop: Served, limit: int) -> None:
+    customer_id = pages(shop, "/v1/customers")[-1]["customer_id"]
+    subscription_id = pages(shop, "/v1/subscriptions")[-1]["subscription_id"]
+    stream = shop.get("/v1/events", type="subscription.active")["items"][0]["aggregate_id"]
+    asked: list[tuple[str, Query]] = [
+        ("/v1/events", {}),
+        ("/v1/events", {"type": "payment.succeeded"}),
+        ("/v1/events", {"aggregate_id": stream}),
+        ("/v1/events", {"after": 5, "before": 31}),
+        ("/v1/refusals", {}),
+        (f"/v1/customers/{customer_id}/timeline", {}),
+        (f"/v1/subscriptions/{subscription_id}/timeline", {}),
+    ]
+    pasts: list[Query] = [{}, {"as_of": "2026-04-01T00:00:00Z"}]
+    for past in pasts:
+        for path, query in asked:
+            read: Query = {**query, **past, "limit": limit}
+            forwards = pages(shop, path, **read)
+            assert forwards or path == "/v1/refusals", path
+            assert pages(shop, path, **read, order="desc") == forwards[::-1], path
+
+
+def test_the_newest_as_of_a_time_are_found_over_parts_of_the_log(
+    shop: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past: Query = {"as_of": "2026-03-01T00:00:00Z", "after": 3}
+    whole = pages(shop, "/v1/events", **past)
+    monkeypatch.setattr("api.resources.events.LOOKED_AT_MAX", 7)
+    assert pages(shop, "/v1/events", **past, order="desc") == whole[::-1]
+
+
+def test_a_webhook_tells_whether_the_secrets_in_hand_have_signed_it(
+    database: str,
+) -> None:
+    body = json.dumps(sample("payment.succeeded")).encode()
+    other = "whsec_" + base64.b64encode(b"a secret that came after it").decode()
+    with served(database) as server:
+        server.deliver(body, "msg_signed")
+        first = server.get("/v1/events/msg_signed", min_position=1)
+        header, verified, reason = first["signature"].values()
+        assert (verified, reason) == (True, None)
+        assert header.startswith("v1,")
+    with served(database, secrets=(other,)) as server:
+        then = server.get("/v1/events/msg_signed")["signature"]
+        assert then["header"] == header
+        assert (then["verified"], then["reason"]) == (
+            False,
+            "no signature matches the body under any of the secrets",
+        )
+
+
+def test_the_hashes_of_webhooks_are_those_of_the_chain(shop: Served) -> None:
+    log = shop.get("/v1/events", limit=5)["items"]
+    chained = [shop.get(f"/v1/events/{one['webhook_id']}")["chained"] for one in log]
+    assert chained[0]["previous_hash"] == "00" * 32
+    for before, after in pairwise(chained):
+        assert after["previous_hash"] == before["hash"]
+    one, body = log[1], shop.get(f"/v1/events/{log[1]['webhook_id']}")
+    state = encode(
+        Delivery(
+            one["webhook_id"],
+            body["webhook_timestamp"],
+            body["signature"]["header"],
+            body["body"].encode(),
+        )
+    )
+    row = Row(
+        one["aggregate_id"],
+        chained[1]["version"],
+        one["type"],
+        state,
+        int(one["position"]),
+        one["webhook_id"],
+        datetime.fromisoformat(one["recorded_at"]),
+    )
+    assert link(bytes.fromhex(chained[1]["previous_hash"]), row).hex() == chained[1]["hash"]
+    assert sha256(state).hexdigest() == chained[1]["content_hash"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.answers.events import AnotherBody, WholeEvent
+from api.answers.events import AnotherBody, Chained, Signature, WholeEvent
 from api.http.pagination import Page
 from api.http.scopes import EVERYBODY, OWNER, Caller
 from api.openapi import structs_of
@@ -22,6 +22,8 @@ from workflows.outbox.queries import RecordedAttempt
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
 READER = Caller.with_scopes(["read"])
+SIGNATURE = Signature("v1,x", verified=True, reason=None)
+CHAINED = Chained(1, "c0", "00", "ff")
 EVENT = WholeEvent(
     "1",
     "msg_1",
@@ -31,7 +33,10 @@ EVENT = WholeEvent(
     "1",
     "{}",
     None,
-    [AnotherBody("2", AT, "2", "[]", None)],
+    [AnotherBody("2", AT, "2", "[]", None, SIGNATURE, CHAINED)],
+    [],
+    SIGNATURE,
+    CHAINED,
 )
 READY = Ready("ready", "leading", 1, "7", "6", 0.5, {})
 
