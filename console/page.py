@@ -10,7 +10,7 @@ from api.http.questions import Query
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from api.http.responses import Content
+    from api.http.responses import Content, Stream
     from api.http.scopes import Scope
     from console.visit import Visit
 
@@ -34,7 +34,7 @@ class Redirect(NamedTuple):
     address: str
 
 
-Seen: TypeAlias = "View | Redirect | Content"
+Seen: TypeAlias = "View | Redirect | Content | Stream"
 
 
 class Menu(NamedTuple):

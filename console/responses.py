@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
-from api.http.responses import Content
+from api.http.responses import Content, Stream
 from console.page import Redirect
 from console.rendering.environment import render
 from console.security import HEADERS, UNCACHED
@@ -25,6 +26,10 @@ def shown(visit: Visit, seen: Seen) -> Response:
         return Response(status_code=303, headers={**always, "location": seen.address})
     if isinstance(seen, Content):
         return Response(seen.body, 200, {**always, "content-type": seen.media_type.decode()})
+    if isinstance(seen, Stream):
+        kept_as = f"attachment; filename*=UTF-8''{quote(seen.file_name, safe='')}"
+        headers = {**always, "content-type": seen.media_type, "content-disposition": kept_as}
+        return StreamingResponse(seen.parts, 200, headers)
     return Response(
         render(seen, visit), seen.status, {**always, **seen.headers, "content-type": HTML}
     )

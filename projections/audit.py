@@ -18,9 +18,10 @@ the log, `kind` to `to`, and `signature_verified` are not covered: they are work
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
@@ -34,10 +35,13 @@ from domain.state_machine import Verdict
 from ledger.erasure import OWNED
 from ledger.integrity.diagnosis import delivery_of
 from ledger.integrity.hash_chain import GENESIS, Row
+from postgres.connections import WORKING, connect
+from postgres.snapshot import READ_ONLY_SNAPSHOT
 from postgres.statement import Statement
+from projections.bound import events_of_business
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from domain.delivery import Delivery
     from ledger.integrity.signatures import Check
@@ -111,13 +115,43 @@ _OF_CUSTOMER: Final = f"""
     ) AS found
     JOIN raphus.housed_events AS e ON e.notification_id = found.position
     LEFT JOIN raphus.ledger_events AS before ON before.notification_id = e.notification_id - 1
-    ORDER BY e.notification_id
 """  # noqa: S608 -- constants
 
 
-def of_customer(customer_id: str) -> Statement:
+# Rows are held in memory by so many, and a delivery may have 1 MiB.
+_CHUNK_ROWS: Final = 16
+
+
+def evidence(
+    conninfo: str, customer_id: str, check: Check | None, *, business_id: str | None = None
+) -> Generator[Audited, None, None]:
+    """Read every delivery about a customer, in order of position, from one snapshot.
+
+    Where a business is given, only those that are its own. It may be gone on with from any thread.
+
+    Raises:
+        AuditError: what stands in the log is not what was recorded.
+        psycopg.Error: the database is away.
+    """
+    statement = of_customer(customer_id, business_id)
+    with (
+        connect(conninfo, WORKING, "raphus-audit") as conn,
+        conn.transaction(),
+        conn.cursor(binary=True) as cursor,
+    ):
+        conn.execute(READ_ONLY_SNAPSHOT)
+        stream = cursor.stream(statement.sql.encode(), statement.params, size=_CHUNK_ROWS)
+        with closing(cast("Generator[tuple[Any, ...], None, None]", stream)) as rows:
+            for row in rows:
+                if (line := read(row, customer_id, check)) is not None:
+                    yield line
+
+
+def of_customer(customer_id: str, business_id: str | None = None) -> Statement:
     """Select, by position, every delivery of a customer's streams, and any that may name him."""
-    return Statement(_OF_CUSTOMER, {"customer_id": customer_id})
+    bound = events_of_business("e", business_id)
+    sql = f"{_OF_CUSTOMER} WHERE true{bound} ORDER BY e.notification_id"
+    return Statement(sql, {"customer_id": customer_id, "bound_to": business_id})
 
 
 def read(row: Sequence[Any], customer_id: str, check: Check | None) -> Audited | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from starlette.types import Send
 
@@ -20,6 +20,14 @@ class Content(NamedTuple):
 
     body: bytes
     media_type: bytes
+
+
+class Stream(NamedTuple):
+    """What is sent part by part as it is made, to be kept as a file; making a part may block."""
+
+    parts: Iterator[bytes]
+    media_type: str
+    file_name: str
 
 
 class Response(NamedTuple):

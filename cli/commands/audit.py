@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING
 
 import psycopg
 
@@ -14,19 +14,14 @@ from cli.database import database
 from cli.errors import CommandError
 from cli.rendering.terminal import write
 from ledger.integrity.signatures import StoredSignatures
-from postgres.connections import WORKING, connect
 from postgres.failures import reason_of
-from postgres.snapshot import READ_ONLY_SNAPSHOT
-from projections.audit import AuditError, of_customer, read
+from projections.audit import AuditError, evidence
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Generator
 
     from cli.settings import Settings
-
-# Rows are held in memory by so many, and a delivery may have 1 MiB.
-_CHUNK_ROWS: Final = 16
 
 
 class AuditingError(CommandError):
@@ -57,12 +52,13 @@ def audit(settings: Settings, customer_id: str) -> Generator[bytes, None, None]:
     check = StoredSignatures(settings.webhook_keys) if settings.webhook_keys else None
     found = False
     try:
-        with closing(_rows(settings, customer_id)) as rows:
-            for row in rows:
-                line = read(row, customer_id, check)
-                if line is not None:
-                    found = True
-                    yield encode(line) + b"\n"
+        with (
+            database(settings) as conninfo,
+            closing(evidence(conninfo, customer_id, check)) as lines,
+        ):
+            for line in lines:
+                found = True
+                yield encode(line) + b"\n"
     except AuditError as error:
         raise AuditingError(f"{error}; raphus verify tells what was done to the log") from error
     except psycopg.Error as error:
@@ -71,17 +67,3 @@ def audit(settings: Settings, customer_id: str) -> Generator[bytes, None, None]:
         ) from error
     if not found:
         raise AuditingError("no customer with this id has been seen")
-
-
-def _rows(settings: Settings, customer_id: str) -> Generator[tuple[Any, ...], None, None]:
-    statement = of_customer(customer_id)
-    with (
-        database(settings) as conninfo,
-        connect(conninfo, WORKING, "raphus-audit") as conn,
-        conn.transaction(),
-        conn.cursor(binary=True) as cursor,
-    ):
-        conn.execute(READ_ONLY_SNAPSHOT)
-        stream = cursor.stream(statement.sql.encode(), statement.params, size=_CHUNK_ROWS)
-        with closing(cast("Generator[tuple[Any, ...], None, None]", stream)) as rows:
-            yield from rows

@@ -29,18 +29,19 @@ class Doubt(msgspec.Struct, frozen=True):
 
 def doubts(holdings: Iterable[Holding], at: datetime) -> list[Doubt]:
     """Tell what is doubtful at an instant, in the order of the holdings."""
-    return [doubt for one in holdings for doubt in _of(one, at)]
+    return [doubt for one in holdings for doubt in doubts_of(one.kind, one.id, one.entity, at)]
 
 
-def _of(one: Holding, at: datetime) -> Iterator[Doubt]:
-    entity, named = one.entity, f"{spoken(one.kind).capitalize()} {one.id}"
+def doubts_of(kind: str, id_: str, entity: Entity, at: datetime) -> Iterator[Doubt]:
+    """Tell what is doubtful of one thing at an instant."""
+    named = f"{spoken(kind).capitalize()} {id_}"
     if entity.drift is not None:
         last, folded = entity.drift.observed, entity.drift.folded or "no state"
         text = f"{named}: Dodo last said {last}, while its webhooks lead to {folded}."
-        yield Doubt(one.kind, one.id, "drift", text)
+        yield Doubt(kind, id_, "drift", text)
     if entity.history == "partial":
         text = f"{named}: a webhook that must have come before was never seen."
-        yield Doubt(one.kind, one.id, "partial", text)
+        yield Doubt(kind, id_, "partial", text)
     # Of what came before, Dodo has said since what is so.
     if refused := entity.refused - entity.settled:
         count = (
@@ -48,15 +49,15 @@ def _of(one: Holding, at: datetime) -> Iterator[Doubt]:
             if refused == 1
             else (f"{refused} facts are no valid transitions")
         )
-        yield Doubt(one.kind, one.id, "refused", f"{named}: {count}.")
+        yield Doubt(kind, id_, "refused", f"{named}: {count}.")
     if (anomaly := getattr(entity, "anomaly", None)) is not None:
-        yield Doubt(one.kind, one.id, "anomaly", f"{named}: {anomaly}.")
+        yield Doubt(kind, id_, "anomaly", f"{named}: {anomaly}.")
     if entity.missing_since is not None:
         text = f"{named}: Dodo has not had it since {entity.missing_since:%Y-%m-%d %H:%M:%S} UTC."
-        yield Doubt(one.kind, one.id, "missing", text)
+        yield Doubt(kind, id_, "missing", text)
     if (due := overdue(entity, at)) is not None:
         text = f"{named}: nothing was heard of what was due {due:%Y-%m-%d %H:%M:%S} UTC."
-        yield Doubt(one.kind, one.id, "overdue", text)
+        yield Doubt(kind, id_, "overdue", text)
 
 
 def overdue(entity: Entity, at: datetime) -> datetime | None:
