@@ -10,13 +10,12 @@ from starlette.routing import Route
 from api.app import Site as Pages
 from api.webhooks.request_body import BodyReader
 from console.acting import ActionEndpoint
-from console.live import PATH as LIVE
-from console.live import Live
-from console.pages.anomalies import ANOMALIES
-from console.pages.listed import LISTED
+from console.pages.customer import CUSTOMER, ERASING, ERASURE, EVIDENCE
+from console.pages.events import BODY, EVENT, EVENTS
+from console.pages.explanation import EXPLANATION_PAGES
 from console.pages.object import OBJECT_PAGES
 from console.pages.objects_list import LISTS
-from console.pages.revenue import REVENUE
+from console.pages.refusals import REFUSALS
 from console.pages.search import SEARCH
 from console.pages.today import TODAY, TODAY_MRR
 from console.rendering.environment import environment
@@ -34,16 +33,19 @@ PAGES: Final[tuple[AnyPage, ...]] = (
     TODAY_MRR,
     SEARCH,
     *LISTS,
-    *REVENUE,
-    *LISTED,
-    ANOMALIES,
-    *WORKFLOWS,
+    EVENTS,
+    REFUSALS,
     # An id may hold a slash, so what is more than an object comes before the object.
+    *EXPLANATION_PAGES,
+    EVIDENCE,
+    ERASURE,
+    BODY,
+    CUSTOMER,
+    EVENT,
     *OBJECT_PAGES,
 )
 """In the order in which they are looked for; those of the menu stand there in this order."""
-COMPRESSED_FROM_BYTES: Final = 2_048
-ACTIONS: Final[tuple[Action[Any], ...]] = (*WORKFLOW_ACTIONS,)
+ACTIONS: Final[tuple[Action[Any], ...]] = (ERASING,)
 """What forms change."""
 
 

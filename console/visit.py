@@ -158,6 +158,11 @@ class Visit:
         return taken
 
     @property
+    def place(self) -> str:
+        """The path of this page as it is written in addresses; `link` takes it."""
+        return quote(self.path)
+
+    @property
     def is_past(self) -> bool:
         """Whether it is the past that is looked at."""
         return self.time.asks_past
@@ -205,7 +210,7 @@ class Visit:
         left_out = _PLACE | changes.keys()
         pairs = [(name, text) for name, text in self.asked if name not in left_out]
         pairs += [pair for name, value in changes.items() for pair in spelled(name, value)]
-        return f"{quote(self.path)}?{urlencode(pairs)}" if pairs else quote(self.path)
+        return f"{self.place}?{urlencode(pairs)}" if pairs else self.place
 
     def asked_for(self, name: str) -> str | None:
         """Return a parameter of the address as it is spelled; texts by key as `key=value`."""

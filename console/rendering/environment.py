@@ -53,6 +53,8 @@ def environment() -> Environment:
     made.globals |= {
         "asset": asset,
         "here": _here,
+        "is_late": words.is_late,
+        "pages_of": words.RESOURCES,
         "link": _link,
         "object_link": _object_link,
         "page_of": words.page_of,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from markupsafe import Markup
 
 from domain.entity import spoken
+from domain.lateness import DELAY_MAX
 from domain.money import decimal_text
 from projections.read_models.catalogue import LISTINGS
+
+if TYPE_CHECKING:
+    from domain.timeline import Entry
 
 RESOURCES: Final[dict[str, str]] = {
     **{listing.kind: resource for resource, listing in LISTINGS.items()},
@@ -110,6 +114,11 @@ def sentence(text: str) -> str:
 def tone(status: str | None) -> str:
     """Return how a state is to be taken: good, warning, bad, or plain."""
     return _TONE_OF.get(status or "", "plain")
+
+
+def is_late(entry: Entry) -> bool:
+    """Tell whether a fact was recorded later than Dodo delivers."""
+    return entry.occurred_at is not None and entry.recorded_at - entry.occurred_at > DELAY_MAX
 
 
 def path_of(kind: str, id_: str) -> str:

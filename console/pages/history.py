@@ -1,0 +1,90 @@
+"""The walk through an object's history: the instants of its timeline, each with its page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from api.http.operations import Operation
+    from api.http.pagination import Page
+    from api.services import Services
+    from console.visit import Visit
+    from domain.timeline import Entry
+
+    Timeline = Operation[Services, Any, Page[Entry]]
+
+ENTRIES_MAX: Final = 30
+"""So many lines of a timeline stand on a page, and so many of the newest are walked through."""
+_NAMED_MAX: Final = 3
+
+
+class Notch(NamedTuple):
+    """An instant at which something happened; None stands for now."""
+
+    at: datetime | None
+    text: str
+
+
+class Walk(NamedTuple):
+    """The instants, oldest first, and now; `place` is where the page stands among them.
+
+    `earlier` and `later` are the next in either direction. `begins_later` tells that there are
+    older ones, which the timeline has.
+    """
+
+    notches: tuple[Notch, ...]
+    place: int
+    earlier: Notch | None
+    later: Notch | None
+    begins_later: bool
+
+
+async def history(
+    visit: Visit, timeline: Timeline, id_: str, cursor: str | None
+) -> tuple[Page[Entry], Walk]:
+    """Ask for a page of a timeline, newest first, and for the walk through all of it.
+
+    The walk goes on beyond the instant that is looked at, by what is known at the visit's time.
+
+    Raises:
+        ApiError: as the timeline's.
+    """
+    asked = {"id": id_, "order": "desc", "limit": ENTRIES_MAX}
+    newest = await visit.ask(timeline, **asked, as_of=None)
+    walk = walk_of(newest.items, visit.time.as_of, begins_later=newest.next is not None)
+    if visit.time.as_of is None and cursor is None:
+        return newest, walk
+    return await visit.ask(timeline, **asked, cursor=cursor), walk
+
+
+def walk_of(
+    newest_first: Sequence[Entry], as_of: datetime | None, *, begins_later: bool = False
+) -> Walk:
+    """Make the walk through entries, from where a page stands that shows what was so then."""
+    texts: dict[datetime, list[str]] = {}
+    for entry in reversed(newest_first):
+        if entry.occurred_at is not None:
+            texts.setdefault(entry.occurred_at, []).append(entry.type)
+    notches = [Notch(at, _joined(types)) for at, types in sorted(texts.items())]
+    notches.append(Notch(None, "now"))
+    if as_of is None:
+        place = len(notches) - 1
+        return Walk(tuple(notches), place, _before(notches, place), None, begins_later)
+    past = sum(at is not None and at <= as_of for at, _ in notches)
+    place = max(past - 1, 0)
+    stands_on_it = past > 0 and notches[place].at == as_of
+    earlier = _before(notches, place if stands_on_it else past)
+    return Walk(tuple(notches), place, earlier, notches[past], begins_later)
+
+
+def _before(notches: Sequence[Notch], place: int) -> Notch | None:
+    return notches[place - 1] if place > 0 else None
+
+
+def _joined(types: Sequence[str]) -> str:
+    once = list(dict.fromkeys(types))
+    more = len(once) - _NAMED_MAX
+    return ", ".join(once[:_NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
