@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from domain.aggregates import routing
 from domain.identities import folded_email
 from postgres.statement import Statement
+from projections.bound import of_business
 from projections.read_models.identities import NOW, THEN
 
 if TYPE_CHECKING:
@@ -74,13 +75,14 @@ _OF_THINGS: Final = """
 NOTICED: Final = (routing.NOTICE, "abandoned_checkout", "customer")
 """The kinds of what anybody brings about who only begins a checkout."""
 _NOTICED: Final = f"kind IN {NOTICED}"
-_BOUND: Final = "(%(business_id)s::text IS NULL OR claims.business_id = %(business_id)s)"
 # Buyers come first, whoever bought first; then those who have tried to; checkouts after all else.
 # Where there are more than are answered, whoever puts the id of another into checkouts of his own,
 # or into payments that fail, pushes nobody out who has paid.
+# The business is looked at only where one is bound, and behind a fence: else that none is, or that
+# it is a small one, promises so much of a plan for these values alone that one is made each time.
 _PERSONS: Final = """
     WITH claims AS MATERIALIZED (
-        SELECT * FROM ({claims}) AS claims WHERE customer_id IS NOT NULL AND {bound}
+        SELECT * FROM ({claims} OFFSET 0) AS claims WHERE customer_id IS NOT NULL{bound}
     ), placed AS (
         SELECT c.business_id, c.customer_id, row_number() OVER (
             ORDER BY bought.at, c.noticed_alone, c.appeared_at, c.business_id, c.customer_id
@@ -107,7 +109,7 @@ _PLACED: Final = (
 # Of one id there is one customer to each business.
 _BY_BUSINESS: Final = """
     SELECT claims.*, dense_rank() OVER (ORDER BY business_id) AS place
-    FROM ({claims}) AS claims WHERE {bound}
+    FROM ({claims}) AS claims WHERE true{bound}
 """
 _TOLD: Final = """
     persons AS MATERIALIZED (
@@ -204,21 +206,22 @@ def persons(
     several businesses may have, by business.
     """
     every = claims(asked, as_of)
-    limits = {"business_id": business_id, "persons_max": persons_max, "claims_max": claims_max}
-    sql = _persons(asked.by, NOW if as_of is None else THEN)
+    limits = {"bound_to": business_id, "persons_max": persons_max, "claims_max": claims_max}
+    moment, bound = NOW if as_of is None else THEN, of_business("claims", business_id)
+    sql = _persons(asked.by, moment, bound)
     return Statement(sql, every.params | limits)
 
 
 @cache
-def _persons(by: str, moment: Moment) -> str:
+def _persons(by: str, moment: Moment, bound: str) -> str:
     period_holds = moment.holds.replace("i.", "p.")
     every = _claims(by, moment)
     if by == "customer_id":
-        placed = _BY_BUSINESS.format(claims=every, bound=_BOUND)
+        placed = _BY_BUSINESS.format(claims=every, bound=bound)
         return f"WITH {_TOLD.format(placed=placed, noticed=_NOTICED)}"
     told = _TOLD.format(placed=_PLACED, noticed=_NOTICED)
     return _PERSONS.format(
-        claims=every, bound=_BOUND, period_holds=period_holds, told=told, noticed=_NOTICED
+        claims=every, bound=bound, period_holds=period_holds, told=told, noticed=_NOTICED
     )
 
 
