@@ -6,6 +6,7 @@ null where Dodo's API has not told it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
@@ -16,6 +17,7 @@ from domain.aggregates.license_key import LicenseKeyEntity
 from domain.aggregates.payment import CartItem, PaymentEntity
 from domain.aggregates.subscription import ScheduledChange, SubscriptionEntity
 from domain.entity import Entity
+from domain.timeline import Change, Entry
 
 Product: TypeAlias = tuple[str, str]
 """A product: its business, and its id."""
@@ -57,12 +59,27 @@ class NamedLicenseKey(LicenseKeyEntity, kw_only=True):
     product_name: str | None
 
 
+class NamedChange(Change, frozen=True, gc=False):
+    """What a webhook says of a field, with the names of the products that `from` and `to` name."""
+
+    from_product_name: str | None = None
+    to_product_name: str | None = None
+
+
+class NamedEntry(Entry, frozen=True, gc=False):
+    """A line of a timeline, with the names of the products in what changes."""
+
+    changes: tuple[NamedChange, ...]
+
+
 ANSWERED: Final[Mapping[type[Entity], type[Entity]]] = {
     SubscriptionEntity: NamedSubscription,
     PaymentEntity: NamedPayment,
     LicenseKeyEntity: NamedLicenseKey,
 }
 """The kinds of objects that name products, each with how it is answered."""
+_IN_STRUCTURE: Final = re.compile(r'\{.*?"product_id":"([^"\\]+)"')
+"""Finds the product that a structure names: its JSON may have been cut behind it."""
 
 
 def name_of(names: Names, business_id: str, product_id: str | None) -> str | None:
@@ -87,6 +104,33 @@ def products_of(entity: Entity) -> set[Product]:
     found |= {*getattr(entity, "product_ids", ())}
     found |= {getattr(getattr(entity, "scheduled_change", None), "product_id", None)}
     return {(entity.business_id, product_id) for product_id in found if product_id is not None}
+
+
+def products_in(entry: Entry, business_id: str) -> set[Product]:
+    """Return the products that are named in what an entry of a business changes."""
+    found = {
+        _product_in(one.field, value) for one in entry.changes for value in (one.from_, one.to)
+    }
+    return {(business_id, product_id) for product_id in found if product_id is not None}
+
+
+def named_entry(entry: Entry, business_id: str, names: Names) -> NamedEntry:
+    """Return an entry of a business as it is answered."""
+
+    def name_in(field: str, value: object) -> str | None:
+        return name_of(names, business_id, _product_in(field, value))
+
+    changes = tuple(
+        NamedChange(
+            one.field,
+            one.from_,
+            one.to,
+            from_product_name=name_in(one.field, one.from_),
+            to_product_name=name_in(one.field, one.to),
+        )
+        for one in entry.changes
+    )
+    return NamedEntry(**_fields(entry) | {"changes": changes})
 
 
 def with_names(access: AnyAccess, names: Names) -> AnyAccess:
@@ -134,6 +178,16 @@ _NAMED: Final[Mapping[type[Entity], Callable[[Any, Names], Entity]]] = {
     PaymentEntity: _payment,
     LicenseKeyEntity: _license_key,
 }
+
+
+def _product_in(field: str, value: object) -> str | None:
+    """Return the product that one side of a change names."""
+    if not isinstance(value, str):
+        return None
+    if field == "product_id":
+        return value
+    found = _IN_STRUCTURE.match(value)
+    return found[1] if found else None
 
 
 def _fields(struct: msgspec.Struct) -> dict[str, Any]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from api.answers.named import named, products_of
+from api.answers.named import named, named_entry, products_in, products_of
 from projections.read_models.products import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from api.answers.named import Names, Product
+    from api.answers.named import NamedEntry, Names, Product
     from api.queries.database import Database
     from projections.listing import AnyEntity
+    from projections.read_models.timeline import Line
 
 KEPT_S: Final = 5.0
 """A name, or that there is none, is asked of the database again after so long."""
@@ -59,6 +60,17 @@ class ProductNames:
         """
         names = await self.of({one for entity in entities for one in products_of(entity)})
         return [named(entity, names) for entity in entities]
+
+    async def in_changes(self, lines: Sequence[Line]) -> list[NamedEntry]:
+        """Return lines of timelines as they are answered: with the products in what changes.
+
+        Raises:
+            ApiError: 503; the database is away.
+        """
+        names = await self.of(
+            {one for line in lines for one in products_in(line.entry, line.business_id)}
+        )
+        return [named_entry(line.entry, line.business_id, names) for line in lines]
 
     def _keep(self, told: dict[Product, _Kept]) -> None:
         if len(self._kept) + len(told) > KEPT_MAX:

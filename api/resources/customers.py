@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta
 
+from api.answers.named import NamedEntry
 from api.http.cursors import Cursor
 from api.http.errors import never_seen
 from api.http.operations import Operation
@@ -15,7 +16,6 @@ from api.http.questions import LIMIT_DEFAULT, Limit, Past
 from api.queries.time_travel import then_of
 from api.resources.timelines import read_line
 from domain.customer import Customer
-from domain.timeline import Entry
 from projections.read_models import customers, identities, timeline
 
 if TYPE_CHECKING:
@@ -84,12 +84,7 @@ async def customers_then(
     return customers.add_up(objects, identities.by_customer(said), then.as_of)
 
 
-async def customer_timeline(read_side: ReadSide, query: CustomerPage) -> Page[Entry]:
-    """Read a page of what happened to everything of a customer.
-
-    Raises:
-        ApiError: 404; no such customer has been seen, or was there at that time. 503.
-    """
+async def _timeline(read_side: ReadSide, query: CustomerPage) -> Page[NamedEntry]:
     statement = timeline.of_customer(
         query.id,
         as_of=query.as_of,
@@ -103,7 +98,8 @@ async def customer_timeline(read_side: ReadSide, query: CustomerPage) -> Page[En
     if not rows and query.cursor is None:
         # Nothing has happened to one whom only a notice names; of nobody else it is asked.
         await _customer(read_side, query)
-    return page(rows, query.limit, read_line, CURSOR)
+    found = page(rows, query.limit, read_line, CURSOR)
+    return Page(await read_side.names.in_changes(found.items), found.next)
 
 
 GET_CUSTOMER: Final = Operation["ReadSide", CustomerQuery, Customer](
@@ -115,12 +111,12 @@ GET_CUSTOMER: Final = Operation["ReadSide", CustomerQuery, Customer](
     answers=Customer,
     may_fail=_NEVER_SEEN,
 )
-GET_CUSTOMER_TIMELINE: Final = Operation["ReadSide", CustomerTimelinePage, Page[Entry]](
+GET_CUSTOMER_TIMELINE: Final = Operation["ReadSide", CustomerPage, Page[NamedEntry]](
     path="/v1/customers/{id:path}/timeline",
     name="get_customer_timeline",
-    summary="Get what happened to everything of a customer, in the order it occurred unless asked.",
-    handle=customer_timeline,
-    takes=CustomerTimelinePage,
-    answers=Page[Entry],
+    summary="Get what happened to everything of a customer, in the order it occurred.",
+    handle=_timeline,
+    takes=CustomerPage,
+    answers=Page[NamedEntry],
     may_fail=_NEVER_SEEN,
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from api.answers.named import NamedLicenseKey, NamedPayment, NamedSubscription
+from api.answers.named import NamedEntry, NamedLicenseKey, NamedPayment, NamedSubscription
 from api.http.operations import Operation
 from api.http.questions import LIMIT_MAX
 from api.resources.customers import CURSOR, GET_CUSTOMER, CustomerPage, customer_timeline
@@ -22,7 +22,6 @@ from domain.aggregates.license_key import followed
 from domain.aggregates.refund import RefundEntity
 from domain.customer import Customer
 from domain.lateness import Lateness, Stretch, lateness
-from domain.timeline import Entry
 from projections.read_models import periods, timeline
 from projections.read_models.catalogue import LISTINGS
 from projections.read_models.periods import Lasting
@@ -53,7 +52,7 @@ _OWNED: Final = tuple(
 """The lists of what a customer may have."""
 
 
-class LifecycleEntry(Entry, frozen=True, gc=False):
+class LifecycleEntry(NamedEntry, frozen=True, gc=False):
     """A fact of a customer.
 
     `late_s` is set where it was recorded over 60 s after it occurred and no stretch tells of it:
@@ -197,7 +196,7 @@ async def _periods(read_side: ReadSide, query: CustomerPage) -> list[Lasting]:
     return [periods.read_lasting(row) for row in reversed(rows)]
 
 
-async def _notable(read_side: ReadSide, query: CustomerPage, late: Lateness) -> list[Entry]:
+async def _notable(read_side: ReadSide, query: CustomerPage, late: Lateness) -> list[NamedEntry]:
     statement = timeline.notable(
         query.id,
         late=[*late.late_s],
@@ -207,10 +206,10 @@ async def _notable(read_side: ReadSide, query: CustomerPage, late: Lateness) -> 
     )
     position = await read_side.snapshots.position(query.known_at)
     rows = await read_side.snapshots.rows(statement, position)
-    return [timeline.read(row).entry for row in reversed(rows)]
+    return await read_side.names.in_changes([timeline.read(row) for row in reversed(rows)])
 
 
-def _told(entries: Iterable[Entry], late: Lateness) -> list[LifecycleEntry]:
+def _told(entries: Iterable[NamedEntry], late: Lateness) -> list[LifecycleEntry]:
     return [
         LifecycleEntry(**msgspec.structs.asdict(entry), late_s=late.late_s.get(int(entry.position)))
         for entry in entries

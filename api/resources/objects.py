@@ -28,9 +28,9 @@ from projections.read_models.catalogue import LISTINGS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from api.answers.named import NamedEntry
     from api.queries.read_side import ReadSide
     from domain.explanation.explain import Explanation
-    from domain.timeline import Entry
     from postgres.statement import Row
     from projections.listing import Filter, Listing
     from projections.read_models.periods import Place
@@ -51,7 +51,7 @@ class Objects(NamedTuple, Generic[AnyEntity]):
     """
 
     list: Operation[ReadSide, ListQuery, Page[AnyEntity]]
-    timeline: Operation[ReadSide, TimelineQuery, Page[Entry]]
+    timeline: Operation[ReadSide, TimelineQuery, Page[NamedEntry]]
     explain: Operation[ReadSide, FieldQuery, Explanation]
     get: Operation[ReadSide, ObjectQuery, AnyEntity]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
+from api.answers.named import NamedEntry
 from api.http.cursors import Cursor
 from api.http.errors import never_seen
 from api.http.operations import Operation
@@ -13,13 +14,13 @@ from api.http.questions import PastPage, narrowed
 from api.queries.time_travel import aggregates_then, then_of
 from api.resources.object_query import id_of
 from domain.entity import spoken
-from domain.timeline import Entry
 from projections.read_models import timeline
 
 if TYPE_CHECKING:
     from api.queries.read_side import ReadSide
     from postgres.statement import Row
     from projections.listing import Listing
+    from projections.read_models.timeline import Line
 
 _AND_MORE: Final = {
     kind: f" and to what names it ({', '.join(map(spoken, others))})"
@@ -42,12 +43,12 @@ class RefusalsQuery(PastPage[int], frozen=True, kw_only=True):
     cursor: Annotated[int | None, REFUSALS_CURSOR.meta] = None
 
 
-def timeline_of(listing: Listing[Any]) -> Operation[ReadSide, TimelineQuery, Page[Entry]]:
+def timeline_of(listing: Listing[Any]) -> Operation[ReadSide, TimelineQuery, Page[NamedEntry]]:
     """Return the operation that gives the timeline of one object of a kind."""
     kind = listing.kind
     cursor = Cursor(f"{kind} timeline", timeline.TimelineKey)
 
-    async def handle(read_side: ReadSide, query: TimelineQuery) -> Page[Entry]:
+    async def handle(read_side: ReadSide, query: TimelineQuery) -> Page[NamedEntry]:
         limit, after, bound_to = query.limit, query.cursor, read_side.business_id
         newest_first = query.order == "desc"
         if query.asks_past:
@@ -70,7 +71,8 @@ def timeline_of(listing: Listing[Any]) -> Operation[ReadSide, TimelineQuery, Pag
             rows = await read_side.database.rows(statement)
         if not rows and after is None:
             raise never_seen(kind)
-        return page(rows, limit, read_line, cursor)
+        found = page(rows, limit, read_line, cursor)
+        return Page(await read_side.names.in_changes(found.items), found.next)
 
     return Operation(
         path=f"/v1/{listing.resource}/{{id:path}}/timeline",
@@ -84,12 +86,12 @@ def timeline_of(listing: Listing[Any]) -> Operation[ReadSide, TimelineQuery, Pag
             id=id_of(kind),
             cursor=Annotated[timeline.TimelineKey | None, cursor.meta],
         ),
-        answers=Page[Entry],
+        answers=Page[NamedEntry],
         may_fail={404: f"No {spoken(kind)} with this id has been seen."},
     )
 
 
-async def _refusals(read_side: ReadSide, query: RefusalsQuery) -> Page[Entry]:
+async def _refusals(read_side: ReadSide, query: RefusalsQuery) -> Page[NamedEntry]:
     limit, after = query.limit, query.cursor or 0
     statement = timeline.refusals(
         as_of=query.as_of,
@@ -100,25 +102,26 @@ async def _refusals(read_side: ReadSide, query: RefusalsQuery) -> Page[Entry]:
     )
     position = await read_side.snapshots.position(query.known_at)
     rows = await read_side.snapshots.rows(statement, position)
-    return page(rows, limit, _read_refusal, REFUSALS_CURSOR)
+    found = page(rows, limit, _read_refusal, REFUSALS_CURSOR)
+    return Page(await read_side.names.in_changes(found.items), found.next)
 
 
-def read_line(row: Row) -> Item[timeline.TimelineKey, Entry]:
+def read_line(row: Row) -> Item[timeline.TimelineKey, Line]:
     """Read a row of a timeline."""
     line = timeline.read(row)
-    return Item(line.key, line.entry)
+    return Item(line.key, line)
 
 
-def _read_refusal(row: Row) -> Item[int, Entry]:
-    entry = timeline.read(row).entry
-    return Item(int(entry.position), entry)
+def _read_refusal(row: Row) -> Item[int, Line]:
+    line = timeline.read(row)
+    return Item(int(line.entry.position), line)
 
 
-LIST_REFUSALS: Final = Operation["ReadSide", RefusalsQuery, Page[Entry]](
+LIST_REFUSALS: Final = Operation["ReadSide", RefusalsQuery, Page[NamedEntry]](
     path="/v1/refusals",
     name="list_refusals",
     summary="List the facts that are no valid transitions, the first to arrive first unless asked.",
     handle=_refusals,
     takes=RefusalsQuery,
-    answers=Page[Entry],
+    answers=Page[NamedEntry],
 )

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from api.answers.anomalies import Anomaly
+    from api.answers.named import NamedEntry
     from api.http.pagination import Page
     from api.http.questions import Past
     from domain.aggregates.credit import CreditEntry
     from domain.customer import Customer
     from domain.entity import Entity
-    from domain.timeline import Entry
 
 
 def show_list_page(console: Console, page: Page[Entity], query: Past) -> None:
@@ -45,14 +45,14 @@ def show_entries_page(console: Console, page: Page[CreditEntry], query: Past) ->
     _show_next(console, page)
 
 
-def show_timeline_page(console: Console, page: Page[Entry], query: Past) -> None:
+def show_timeline_page(console: Console, page: Page[NamedEntry], query: Past) -> None:
     """Show a page of an object's timeline."""
     _show_head(console, query)
     show_timeline(console, page.items)
     _show_next(console, page)
 
 
-def show_refusals_page(console: Console, page: Page[Entry], query: Past) -> None:
+def show_refusals_page(console: Console, page: Page[NamedEntry], query: Past) -> None:
     """Show a page of refused facts."""
     _show_head(console, query)
     show_happenings(console, page.items, {})

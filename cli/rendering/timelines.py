@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from api.answers.named import NamedEntry
     from domain.lateness import Stretch
-    from domain.timeline import Entry
 
 
-def show_timeline(console: Console, entries: Sequence[Entry]) -> None:
+def show_timeline(console: Console, entries: Sequence[NamedEntry]) -> None:
     """Print the timeline of one object; what came late is told by these facts alone."""
     late_s, stretches = lateness(map(_arrival, entries))
     show_stretches(console, stretches)
@@ -42,7 +42,7 @@ def show_stretches(console: Console, stretches: Sequence[Stretch]) -> None:
 
 
 def show_happenings(
-    console: Console, entries: Sequence[Entry], amounts: Mapping[tuple[str, str], str]
+    console: Console, entries: Sequence[NamedEntry], amounts: Mapping[tuple[str, str], str]
 ) -> None:
     """Print what happened to several objects; `amounts` are by kind and id, where known."""
     heads = "occurred (UTC)", "type", "id", "status", "amount", "of note"
@@ -60,6 +60,6 @@ def show_happenings(
     show_lines(console, heads, rows)
 
 
-def _arrival(entry: Entry) -> Arrival:
+def _arrival(entry: NamedEntry) -> Arrival:
     assert entry.occurred_at is not None, "only a notice has no time"
     return Arrival(int(entry.position), entry.occurred_at, entry.recorded_at)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from api.answers.named import NamedEntry
     from domain.aggregates.subscription import SubscriptionEntity
     from domain.entity import Drift, Entity
     from domain.lateness import Stretch
@@ -124,20 +125,24 @@ def afterwards(stretch: Stretch) -> str:
     return f"recorded afterwards in one stretch: {stretch.facts} facts {of}, {when}{later}"
 
 
-def remarks(entry: Entry, late_s: int | None) -> str:
+def remarks(entry: NamedEntry, late_s: int | None) -> str:
     """Tell what is odd about a fact, which may have come late by itself; what a look found."""
     told = [
         "" if late_s is None else f"arrived {duration(late_s)} late",
         "something before it was never seen" if entry.gap and entry.verdict else "",
         "" if is_valid(entry) else f"{entry.verdict}: {entry.reason}",
         (entry.reason or "") if entry.verdict is None else "",
-        *(f"{one.field}: {_value(one.from_)} → {_value(one.to)}" for one in entry.changes),
+        *(
+            f"{one.field}: {_value(one.from_, one.from_product_name)}"
+            f" → {_value(one.to, one.to_product_name)}"
+            for one in entry.changes
+        ),
     ]
     return "; ".join(filter(None, told))
 
 
-def _value(value: object) -> str:
-    return NOTHING if value is None else str(value)
+def _value(value: object, product_name: str | None) -> str:
+    return NOTHING if value is None else product(str(value), product_name)
 
 
 def oddities(entity: Entity) -> str:

@@ -113,12 +113,12 @@ TIMELINE = ReadModel(
     since=_since,
 )
 _NAMES: Final = [column.name for column in TIMELINE.columns]
-_RANK, _PLACE = map(_NAMES.index, ("rank", "position"))
+_BUSINESS, _PLACE = map(_NAMES.index, ("business_id", "position"))
 
 
 def entries_after(rows: Iterable[Row], position: int) -> list[Entry]:
     """Return, of rows of this read model, the facts that came after a position of the log."""
-    return [read(row[_RANK:]).entry for row in rows if cast("int", row[_PLACE]) > position]
+    return [read(row[_BUSINESS:]).entry for row in rows if cast("int", row[_PLACE]) > position]
 
 
 class TimelineKey(NamedTuple):
@@ -135,6 +135,7 @@ class Line(NamedTuple):
 
     entry: Entry
     rank: int
+    business_id: str
 
     @property
     def key(self) -> TimelineKey:
@@ -145,7 +146,7 @@ class Line(NamedTuple):
 
 
 _SELECT: Final = (
-    f"SELECT t.rank, {', '.join(f't.{column.name}' for column in _OF_ENTRY)}"  # noqa: S608 -- names
+    f"SELECT t.business_id, t.rank, {', '.join(f't.{column.name}' for column in _OF_ENTRY)}"  # noqa: S608 -- names
     " FROM timeline AS t"
 )
 _AFTER: Final = (
@@ -388,20 +389,19 @@ def rows_then(
             if belongs(known.entity, kind, entity_id)
         }
         for row in _rows(aggregate):
-            line = read(row[_RANK:])
-            if (line.entry.kind, line.entry.id) in things and (
-                after is None or (line.key < after if newest_first else line.key > after)
-            ):
-                rows.append((line.key, row[_RANK:]))
-    return [row for _, row in sorted(rows, key=itemgetter(0), reverse=newest_first)]
+            line = read(row[_BUSINESS:])
+            if (line.entry.kind, line.entry.id) in things and (after is None or line.key > after):
+                rows.append((line.key, row[_BUSINESS:]))
+    return [row for _, row in sorted(rows, key=itemgetter(0))]
 
 
 def read(row: Sequence[object]) -> Line:
     """Read a row of `of_entity`, `of_customer`, `notable` or `refusals`."""
-    rank, *values = row
+    business_id, rank, *values = row
     fields = dict(zip(Entry.__struct_encode_fields__, values, strict=True))
     fields["position"] = str(fields["position"])
-    return Line(msgspec.convert(fields, Entry), cast("int", rank))
+    entry = msgspec.convert(fields, Entry)
+    return Line(entry, cast("int", rank), cast("str", business_id))
 
 
 def _page(

@@ -68,7 +68,7 @@ def server(database_of_two: str) -> Iterator[Served]:
         yield running
 
 
-def _webhook(business: str, type_: str, data: dict[str, Any]) -> Any:  # noqa: ANN401
+def _webhook(business: str, type_: str, data: dict[str, Any], minute: int = 0) -> Any:  # noqa: ANN401
     own = {
         name: value.replace("_1", f"_{business}")
         for name, value in data.items()
@@ -78,7 +78,7 @@ def _webhook(business: str, type_: str, data: dict[str, Any]) -> Any:  # noqa: A
     body = {
         "business_id": business,
         "type": type_,
-        "timestamp": "2026-05-01T00:00:00Z",
+        "timestamp": f"2026-05-01T00:{minute:02}:00Z",
         "data": data | own | customer,
     }
     return delivery(json.dumps(body).encode(), f"msg_{business}_{type_}")
@@ -155,6 +155,58 @@ def test_a_lifecycle_state_and_access_name_the_products(database_of_two: str) ->
                 assert (
                     names.items() <= {"pdt_1": "Pro", "pdt_2": HOSTILE, "pdt_never": None}.items()
                 )
+
+
+def test_what_changed_names_the_products(database: str) -> None:
+    scheduled = {"id": "chg_1", "product_id": "pdt_2"}
+    told: list[tuple[str, dict[str, Any]]] = [
+        ("active", {"product_id": "pdt_1", "scheduled_change": None}),
+        ("renewed", {"product_id": "pdt_1", "scheduled_change": scheduled}),
+        ("plan_changed", {"product_id": "pdt_2", "scheduled_change": None}),
+        ("cancelled", {"product_id": "pdt_2", "scheduled_change": None}),
+        ("on_hold", {"product_id": "pdt_never", "quantity": 2}),
+    ]
+    record(
+        database,
+        [
+            _webhook(business, f"subscription.{word}", {"subscription_id": "sub_1"} | data, minute)
+            for business in ("bus_1", "bus_2")
+            for minute, (word, data) in enumerate(told)
+        ],
+    )
+    look(database, NAMES)
+    project(database)
+    to_come = ("scheduled_change", None, HOSTILE), ("scheduled_change", HOSTILE, None)
+    changed = [
+        ("product_id", "Pro", HOSTILE),
+        ("product_id", HOSTILE, None),
+        ("quantity", None, None),
+    ]
+    with served(database) as server:
+        own = _changes(server.get("/v1/subscriptions/sub_bus_1/timeline"))
+        assert sorted(own, key=repr) == sorted([*to_come, *changed], key=repr)
+        then = server.get("/v1/subscriptions/sub_bus_1/timeline", as_of="2026-05-02T00:00:00Z")
+        assert _changes(then) == own
+        other = _changes(server.get("/v1/subscriptions/sub_bus_2/timeline"))
+        assert [one for one in other if one[0] == "product_id"] == [
+            ("product_id", "Other", None),
+            ("product_id", None, None),
+        ]
+        for path in ("timeline", "lifecycle"):
+            of_both = _changes(server.get(f"/v1/customers/cus_1/{path}"))
+            assert sorted(of_both, key=repr) == sorted([*own, *other], key=repr)
+        refused = _changes(server.get("/v1/refusals"))
+        assert [one for one in refused if one[1]] == [("product_id", HOSTILE, None)]
+        notable = _changes({"items": server.get("/v1/customers/cus_1/lifecycle")["notable"]})
+        assert ("product_id", HOSTILE, None) in notable
+
+
+def _changes(page: dict[str, Any]) -> list[tuple[str, str | None, str | None]]:
+    return [
+        (change["field"], change["from_product_name"], change["to_product_name"])
+        for entry in page["items"]
+        for change in entry["changes"]
+    ]
 
 
 def test_what_was_never_bought_is_told_by_its_id(server: Served) -> None:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from api.answers.named import named
+from api.answers.named import named, named_entry, products_in
+from api.resources.lifecycle import Lifecycle, LifecycleEntry
 from cli.rendering import words
 from cli.rendering.customers import show_customer
 from cli.rendering.explanations import show_explanation
@@ -30,7 +31,7 @@ from tests.support.strategies import lives, recorded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from api.resources.lifecycle import Lifecycle
+    from api.answers.named import NamedEntry
     from domain.aggregate import Aggregate
     from domain.delivery import Delivery
 
@@ -53,6 +54,10 @@ def the_subscription(*deliveries: Delivery) -> SubscriptionEntity:
 
 def active(minute: int = 0, **data: object) -> Delivery:
     return said("subscription.active", minute, None, subscription_id="sub_1", **data)
+
+
+def lines_of(*deliveries: Delivery) -> list[NamedEntry]:
+    return [named_entry(one, "bus_1", {}) for one in of_one(*deliveries).lines()]
 
 
 def test_a_product_is_shown_by_its_name_and_its_id_and_its_name_does_nothing() -> None:
@@ -140,14 +145,13 @@ def test_what_was_recorded_afterwards_is_told_in_a_sentence() -> None:
 
 
 def test_what_is_odd_about_a_fact_is_told_in_words() -> None:
-    stream = of_one(active(0), said("subscription.failed", 1, subscription_id="sub_1"))
-    applied, refused = stream.timeline()
+    applied, refused = lines_of(active(0), said("subscription.failed", 1, subscription_id="sub_1"))
     assert (words.change(applied), words.remarks(applied, None)) == ("– → active", "")
     assert words.change(refused) == "stays active"
     assert words.remarks(refused, None).startswith("refused: subscription.failed is not a valid")
-    (gap,) = of_one(said("subscription.on_hold", 0, subscription_id="sub_1")).timeline()
+    (gap,) = lines_of(said("subscription.on_hold", 0, subscription_id="sub_1"))
     assert words.remarks(gap, 7_200) == "arrived 2 h late; something before it was never seen"
-    (unmoved,) = of_one(said("subscription.updated", 0, subscription_id="sub_1")).timeline()
+    (unmoved,) = lines_of(said("subscription.updated", 0, subscription_id="sub_1"))
     assert words.change(unmoved) == "–"
 
 
@@ -226,9 +230,25 @@ def test_every_source_of_an_explanation_is_printed(arrivals: list[Delivery]) -> 
             assert source.reason in row
 
 
+def test_what_changed_is_shown_with_the_names_of_the_products() -> None:
+    addons = [{"addon_id": f"add_{n}", "quantity": n} for n in range(20)]
+    to_come = {"id": "chg_1", "product_id": "pdt_3", "addons": addons}
+    lines = of_one(
+        active(0, product_id="pdt_1", quantity=1),
+        active(1, product_id="pdt_2", quantity=3, scheduled_change=to_come),
+    ).lines()
+    names = {("bus_1", "pdt_1"): f"Pro{_ESCAPE}", ("bus_1", "pdt_3"): "Team"}
+    named = {("bus_1", f"pdt_{n}") for n in (1, 2, 3)}
+    assert set().union(*(products_in(one, "bus_1") for one in lines)) == named
+    told = printed(show_timeline, [named_entry(one, "bus_1", names) for one in lines])
+    assert f"product_id: {words.plain(f'Pro{_ESCAPE}')} (pdt_1) → pdt_2; quantity: 1 → 3" in told
+    assert 'scheduled_change: – → Team ({"id":"chg_1","product_id":"pdt_3",' in told
+    assert "…)" in told  # the change was cut, so that it is no JSON any more
+
+
 @given(lives())
 def test_a_timeline_has_a_line_a_fact(arrivals: list[Delivery]) -> None:
-    entries = recorded(arrivals).timeline()
+    entries = [named_entry(one, "bus_1", {}) for one in recorded(arrivals).timeline()]
     told = printed(show_timeline, entries).splitlines()
     while told[0].startswith("recorded afterwards"):
         del told[0]
@@ -237,8 +257,43 @@ def test_a_timeline_has_a_line_a_fact(arrivals: list[Delivery]) -> None:
         assert entry.webhook_id in line
 
 
-def life_of(built: dict[str, Aggregate], **counts: int) -> Lifecycle:
-    return lifecycle(built, customer(_ESCAPE, **counts))
+def customer(**counts: int) -> Customer:
+    names = (
+        "subscriptions active_subscriptions payments succeeded_payments failed_payments refunds"
+        " disputes open_disputes license_keys refused entitlement_grants credits dunnings"
+        " abandoned_checkouts"
+    ).split()
+    make: Callable[..., Customer] = Customer
+    zeros = dict.fromkeys(names, 0)
+    totals = {"JPY": Totals(5000, 0), "EUR": Totals(1999, 500)}
+    last = NOON + timedelta(days=9)
+    return make("bus_1", "cus_1", **zeros | counts, first_seen_at=NOON, last_seen_at=last,
+                totals=totals, email="ann@example.com", name=_ESCAPE, phone_number=None,
+                metadata={"user_id": "42"}, sources={})  # fmt: skip
+
+
+def lifecycle(built: dict[str, Aggregate], **counts: int) -> Lifecycle:
+    entities: dict[str, list[Entity]] = {}
+    for known in (known for one in built.values() for known in one.entities()):
+        entities.setdefault(kind_of(known.entity), []).append(named(known.entity, {}))
+    entries = sorted(
+        (entry for one in built.values() for entry in one.timeline()),
+        key=lambda entry: entry.occurred_at or datetime.min.replace(tzinfo=UTC),
+    )
+    lines = [named_entry(one, "bus_1", {}) for one in entries]
+    items = [LifecycleEntry(**msgspec.structs.asdict(one), late_s=None) for one in lines]
+    kinds = [kind for kind in KINDS if f"{kind}s" in Lifecycle.__struct_fields__]
+    objects = {f"{kind}s": entities.get(kind, []) for kind in kinds}
+    told = {
+        "customer": customer(**counts),
+        **objects,
+        "stretches": [],
+        "periods": [],
+        "notable": [],
+        "items": items,
+        "next": None,
+    }
+    return msgspec.convert(told, Lifecycle)
 
 
 LIFE = (
