@@ -125,7 +125,8 @@ def test_a_read_model_is_changed_as_the_page_says(
         view = conn.execute("SELECT * FROM raphus.active_subscriptions").description or []
     assert sorted(rows) == sorted(about)
     assert run("rebuild", "--check").returncode == 0
-    fields = [*SubscriptionEntity.__struct_fields__, "brand_id"]
+    names = ["product_name", "scheduled_product_name"]
+    fields = [*SubscriptionEntity.__struct_fields__, *names, "brand_id"]
     # What all objects have since stands behind what the table had before.
     assert sorted(column.name for column in view) == sorted(fields)
     assert view[-1].name == "brand_id"

@@ -22,6 +22,7 @@ from projections.read_model import columns_of
 from projections.read_models import customers, identities, periods, timeline
 from projections.read_models.catalogue import LISTINGS, READ_MODELS
 from tests.support.histories import NOON, said
+from tests.support.looks import look, observe
 from tests.support.projected import project, record, rows, simulated
 
 if TYPE_CHECKING:
@@ -66,14 +67,17 @@ def test_a_tables_columns_and_key_are_those_of_its_read_model(
 
 
 @pytest.mark.parametrize(
-    ("view", "resource"),
-    [("active_subscriptions", "subscriptions"), ("open_disputes", "disputes")],
+    ("view", "resource", "names"),
+    [
+        ("active_subscriptions", "subscriptions", {"product_name", "scheduled_product_name"}),
+        ("open_disputes", "disputes", set()),
+    ],
 )
-def test_a_views_columns_are_the_fields_of_its_objects(
-    database: str, view: str, resource: str
+def test_a_views_columns_are_the_fields_of_its_objects_and_the_names_of_products(
+    database: str, view: str, resource: str, names: set[str]
 ) -> None:
-    declared = as_declared(columns_of(LISTINGS[resource].entity))
-    assert sorted(c[:2] for c in columns(database, view)) == sorted(c[:2] for c in declared)
+    declared = {one[:2] for one in as_declared(columns_of(LISTINGS[resource].entity))}
+    assert {one[:2] for one in columns(database, view)} == declared | {(n, "text") for n in names}
 
 
 def test_the_columns_of_customers_are_the_fields_of_a_customer(database: str) -> None:
@@ -223,6 +227,39 @@ def test_what_is_past_due_is_active_until_its_grace_ends(database: str) -> None:
         assert [listing.read(row).entity.subscription_id for row in found] == expected
     (row,) = rows(database, customers.by_id("cus_1"))
     assert customers.read(row).active_subscriptions == 2
+
+
+def test_views_name_the_products_of_each_business(database: str) -> None:
+    to_come = {"id": "chg_1", "product_id": "pdt_2"}
+    bought: dict[str, Any] = {"customer_id": "cus_1", "product_id": "pdt_1"}
+    record(
+        database,
+        [
+            said(
+                "subscription.active",
+                0,
+                subscription_id="sub_1",
+                scheduled_change=to_come,
+                **bought,
+            ),
+            said("license_key.created", 0, id="lic_1", **bought),
+            said("subscription.active", 0, subscription_id="sub_2", product_id="pdt_never"),
+        ],
+    )
+    named = {("bus_1", "pdt_1"): "Pro", ("bus_1", "pdt_2"): "Team", ("bus_2", "pdt_1"): "Other"}
+    looks = [
+        look("product", business_id, NOON, product_id=product_id, name=name)
+        for (business_id, product_id), name in named.items()
+    ]
+    observe(database, looks)
+    project(database)
+    names = "SELECT subscription_id, product_id, product_name, scheduled_product_name"
+    found = rows(database, Statement(f"{names} FROM raphus.active_subscriptions ORDER BY 1", {}))
+    assert found == [("sub_1", "pdt_1", "Pro", "Team"), ("sub_2", "pdt_never", None, None)]
+    keys = Statement("SELECT id, product_id, product_name FROM raphus.license_key_standings", {})
+    assert rows(database, keys) == [("lic_1", "pdt_1", "Pro")]
+    plan = Statement("EXPLAIN SELECT subscription_id FROM raphus.active_subscriptions", {})
+    assert not [line for (line,) in rows(database, plan) if "products" in str(line)]
 
 
 def test_refusals_are_the_refused_facts(database: str, known: Known) -> None:
