@@ -179,6 +179,13 @@ class Aggregate:
             self._worked_out[work_out] = work_out(self)
         return cast("T", self._worked_out[work_out])
 
+    def parts(self) -> dict[str, str]:
+        """Return the parts of things that are told one by one, each with who told it.
+
+        That is the webhook-id of a fact or a look. Most things have no parts.
+        """
+        return {}
+
     def derive(self, described: Mapping[tuple[str, str], Entity]) -> None:
         """Work out the fields that no single body states, and set them.
 

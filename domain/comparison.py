@@ -1,4 +1,4 @@
-"""What a look would change of what is known: the aggregate is folded with it and without it."""
+"""What looks would change of what is known: the aggregate is folded with them and without them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from domain.event import Event
 from domain.look import delivery_of, without_persons
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from domain.aggregate import Aggregate, Known
     from domain.delivery import Delivery
     from domain.entity import Entity
@@ -51,16 +53,64 @@ def compare(
         UnreadableError: the look does not name its thing, or is no JSON object.
     """
     kind = KINDS[look.kind]
-    topic = route_of(look).topic
-    delivery = delivery_of(look, webhook_id)
-    if forgotten or any(isinstance(event.delivery, ErasedDelivery) for event in known.events):
-        delivery = without_persons(delivery)
-    entity_id = kind.id_of(kind.look(delivery)[1].payload) or ""
-    position = max((event.position or 0 for event in known.events), default=0) + 1
-    event = Event(known.id, known.version + 1, topic, delivery, position, look.at)
-    then = type(known)(known.id, [*known.events, event])
+    (event,) = _events(known, {webhook_id: look}, forgotten=forgotten)
+    entity_id = kind.id_of(kind.look(event.delivery)[1].payload) or ""
+    then = _with(known, [event])
     found = known.find(kind.name, entity_id), then.find(kind.name, entity_id)
-    return Comparison(look, delivery, *found, then)
+    return Comparison(look, event.delivery, *found, then)
+
+
+def news(known: Aggregate, looks: Mapping[str, Look], *, forgotten: bool = False) -> list[Delivery]:
+    """Return those of looks, by their webhook-ids, that say what is not known, as `compare` does.
+
+    They are at parts of a thing that stand beside each other, as the entries of a ledger do, and
+    are judged together: the aggregate is folded a few times, however many there are.
+
+    Raises:
+        KeyError, UnreadableError: as for `compare`, for any of them.
+    """
+    events = _events(known, looks, forgotten=forgotten)
+    then = _with(known, events)
+    parts, known_parts = then.parts(), known.parts()
+    new = {webhook_id for part, webhook_id in parts.items() if part not in known_parts}
+    alone = [event for event in events if event.delivery.webhook_id in new]
+    others = [event for event in events if event.delivery.webhook_id not in new]
+    return [one.delivery for one in [*alone, *_telling(_with(known, alone), others, then)]]
+
+
+def _telling(known: Aggregate, events: Sequence[Event], then: Aggregate) -> list[Event]:
+    """Return the events without which it would not be known what is known `then`: few as a rule."""
+    if not events or _entities(then) == _entities(known):
+        return []
+    if len(events) == 1:
+        return [*events]
+    middle = len(events) // 2
+    first = _telling(known, events[:middle], _with(known, events[:middle]))
+    halfway = _with(known, first)
+    return [*first, *_telling(halfway, events[middle:], _with(halfway, events[middle:]))]
+
+
+def _events(known: Aggregate, looks: Mapping[str, Look], *, forgotten: bool) -> list[Event]:
+    """Return looks, by their webhook-ids, as the next events of a stream."""
+    emptied = forgotten or any(isinstance(one.delivery, ErasedDelivery) for one in known.events)
+    position = max((event.position or 0 for event in known.events), default=0)
+    events = []
+    for number, (webhook_id, look) in enumerate(looks.items(), start=1):
+        topic = route_of(look).topic
+        delivery = delivery_of(look, webhook_id)
+        if emptied:
+            delivery = without_persons(delivery)
+        version = known.version + number
+        events.append(Event(known.id, version, topic, delivery, position + number, look.at))
+    return events
+
+
+def _with(known: Aggregate, events: Sequence[Event]) -> Aggregate:
+    return type(known)(known.id, [*known.events, *events]) if events else known
+
+
+def _entities(known: Aggregate) -> list[Entity | None]:
+    return [_told(one) for one in known.entities()]
 
 
 def _told(known: Known | None) -> Entity | None:

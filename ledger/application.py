@@ -22,7 +22,7 @@ from psycopg.errors import LockNotAvailable, ProgramLimitExceeded, ReadOnlySqlTr
 from domain.aggregates.erasure import stream_of
 from domain.aggregates.factory import aggregate
 from domain.aggregates.routing import NOTICE, route, route_of, types_taken
-from domain.comparison import Comparison, compare
+from domain.comparison import Comparison, compare, news
 from domain.look import delivery_of
 from domain.personal_data import customers_of
 from domain.stream_id import stream_id
@@ -58,6 +58,8 @@ BATCH_S: Final = 7.0
 """After so long a batch is given up, also while the database does not answer: Dodo waits 15 s."""
 CHECK_S: Final = 2.0
 """How long the database may take to show that a batch would be committed."""
+RECORDED_AT_ONCE: Final = 500
+"""So many looks are committed together, of which any number was compared together."""
 _PAUSE_S: Final = 0.1
 _TAKEN: Final = sorted(types_taken())
 _LOCK_TIMEOUT_S: Final = 4
@@ -145,6 +147,36 @@ class Ledger(Application[str]):
             answers = iter(self._answer(news, time.monotonic() + PATIENCE_S) if news else ())
         return [Observed(one, next(answers) if one.changes else None) for one in compared]
 
+    def observe_parts(self, looks: Sequence[Look]) -> int:
+        """Record the looks at parts of things that say what is not known yet, and count these.
+
+        They are compared together, stream by stream, and committed some at a time: whoever dies
+        between has recorded some of them.
+
+        Raises:
+            UnreadableError: a look does not name its thing, or is no JSON object; none is recorded.
+            PersistenceError: what is known cannot be read, or not all are known to be recorded.
+        """
+        with self._connection.within(BATCH_S):
+            streams, forgotten = self._known(looks)
+        of_streams: dict[str, dict[str, Look]] = defaultdict(dict)
+        for look in looks:
+            of_streams[route_of(look).stream_id][_new_id()] = look
+        new: list[Routed] = []
+        for stream, own in of_streams.items():
+            is_forgotten = not forgotten.isdisjoint(set().union(*map(_named, own.values())))
+            told = news(streams[stream], own, forgotten=is_forgotten)
+            new += [(delivery, route_of(own[delivery.webhook_id])) for delivery in told]
+        for first in range(0, len(new), RECORDED_AT_ONCE):
+            self._record_all(new[first : first + RECORDED_AT_ONCE])
+        return len(new)
+
+    def _record_all(self, routed: Sequence[Routed]) -> None:
+        with self._connection.within(BATCH_S):
+            for recording in self._answer(routed, time.monotonic() + PATIENCE_S):
+                if isinstance(recording, PersistenceError):
+                    raise recording
+
     def compare(self, looks: Sequence[Look]) -> list[Comparison]:
         """Compare looks, in this order, with what is known and what those before them tell.
 
@@ -161,9 +193,9 @@ class Ledger(Application[str]):
         streams, forgotten = self._known(looks)
         compared: list[Comparison] = []
         for look in looks:
-            stream, id_ = route_of(look).stream_id, f"raphus_look_{uuid4().hex}"
+            stream = route_of(look).stream_id
             is_forgotten = not forgotten.isdisjoint(_named(look))
-            one = compare(streams[stream], look, id_, forgotten=is_forgotten)
+            one = compare(streams[stream], look, _new_id(), forgotten=is_forgotten)
             if one.changes:
                 streams[stream] = one.then
             compared.append(one)
@@ -257,6 +289,11 @@ class Ledger(Application[str]):
                 return ends
         notices = [(stream_id(NOTICE, one.webhook_id), one.webhook_id) for one, _ in routed]
         return recorder.select_ends(list(dict.fromkeys(asked + notices)))
+
+
+def _new_id() -> str:
+    """Return a webhook-id for a look, which has come by none."""
+    return f"raphus_look_{uuid4().hex}"
 
 
 def _named(look: Look) -> set[str]:

@@ -29,7 +29,7 @@ class Observer:
 
     def __init__(self, ledger: Ledger, *, records: bool = True) -> None:
         self._ledger = ledger
-        self._records = records
+        self.records = records
 
     def compare(self, looks: Sequence[Look]) -> list[Comparison]:
         """Compare, and record nothing.
@@ -48,7 +48,7 @@ class Observer:
             UnreadableAnswerError: a look does not name its thing; none is recorded.
             UnrecordedError: one of them is not known to be recorded.
         """
-        if not self._records:
+        if not self.records:
             return self.compare(looks)
         with _told(looks):
             observed = self._ledger.observe(looks)
@@ -56,6 +56,18 @@ class Observer:
                 if isinstance(one.recording, PersistenceError):
                     raise one.recording
         return [one.comparison for one in observed]
+
+    def observe_parts(self, looks: Sequence[Look]) -> None:
+        """Record what looks at parts of things, as the entries of ledgers are, say that is new.
+
+        However many they are, it takes as long as to look at the things a few times.
+
+        Raises:
+            UnreadableAnswerError: a look does not name its thing; none is recorded.
+            UnrecordedError: one of them is not known to be recorded.
+        """
+        with _told(looks):
+            self._ledger.observe_parts(looks)
 
 
 @contextmanager

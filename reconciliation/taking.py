@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from reconciliation.account import Account
     from reconciliation.observing import Observer
 
-ENTRIES_AT_ONCE: Final = 20
-"""Each is judged within its whole ledger, which may be long."""
+ENTRIES_AT_ONCE: Final = 100
+"""So many entries of a ledger are recorded together at the least.
+
+They are judged within the whole of it. So they are as many as are known, where these are more: all
+that is judged of a ledger stays a few times its length.
+"""
 LATE: Final = timedelta(days=1)
 """How much later an entry may appear in a ledger than it is dated, to be sure."""
 WITH_PAYMENT: Final = frozenset({"refund", "dispute"})
@@ -46,13 +50,13 @@ class Taker:
         The entries of an account of credits are recorded before its balance is: whoever dies
         between finds the balance new, and reads them again. Of an account whose balance has moved
         they are read from where its known entries led to the balance; with `whole_ledgers`, all
-        are read unless they lead to it from nothing.
+        are read unless they lead to it from nothing. Where nothing is recorded, none are read.
         """
         if leg.endpoint.path != BALANCES.path:
             return self.observer.observe(looks)
         before = self.observer.compare(looks)
         for one in before:
-            if _lacks_entries(one, whole=whole_ledgers):
+            if self.observer.records and _lacks_entries(one, whole=whole_ledgers):
                 self._take_ledger(one, _known_until(one, whole=whole_ledgers))
         after = self.observer.observe(looks)
         return [now._replace(before=was.before) for was, now in zip(before, after, strict=True)]
@@ -82,10 +86,14 @@ class Taker:
         assert account is not None, "a balance is of an account, which its look names"
         ids = account.credit_entitlement_id, account.customer_id or ""
         leg = Leg("", LEDGER, ids, dict(zip(LEDGER.ids, ids, strict=True)))
-        begin = Place(datetime.now(UTC), since)
+        begin, looks, known = Place(datetime.now(UTC), since), [], account.entries
         for walked in walk(self.dodo, leg, begin, self.account.business_id):
-            for first in range(0, len(walked.looks), ENTRIES_AT_ONCE):
-                self.observer.observe(walked.looks[first : first + ENTRIES_AT_ONCE])
+            looks += walked.looks
+            if len(looks) >= max(known, ENTRIES_AT_ONCE):
+                self.observer.observe_parts(looks)
+                known += len(looks)
+                looks = []
+        self.observer.observe_parts(looks)
 
 
 def _lacks_entries(balance: Comparison, *, whole: bool) -> bool:

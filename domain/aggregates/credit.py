@@ -224,6 +224,10 @@ class Credit(Aggregate):
                 _balance(entity, _ledger(self.business_id, folded), _tellings(folded))
                 entity.subscription_ids = _subscriptions(folded)
 
+    def parts(self) -> dict[str, str]:
+        """Return the entries, each with who told it."""
+        return {entry.id: entry.webhook_id for entry in self.ledger()}
+
     def ledger(self) -> list[CreditEntry]:
         """Return the entries, in the order in which they were made."""
         return [

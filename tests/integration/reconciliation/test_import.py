@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -11,13 +12,20 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+import domain.aggregate
 from dodo.errors import DodoAwayError, KeyRefusedError, UnreadableAnswerError
+from domain.aggregates.credit import CreditEntity
+from domain.timeline import fold
 from ledger.erasure import Request
 from projections.read_models.catalogue import READ_MODELS
 from reconciliation.account import AccountError
+from reconciliation.import_lists import walk_lists
+from reconciliation.import_state import ImportState
 from reconciliation.session import BusyError, opened
-from simulator import merchant
+from reconciliation.things import THINGS
+from simulator import Occurrence, merchant
 from simulator.subjects import ID_FIELDS
+from telemetry.progress import silent
 from tests.support.dodo_stand_in import PRESENT, limited, saying, standing_in
 from tests.support.http_server import copied
 from tests.support.log import broken_links, lines
@@ -26,9 +34,11 @@ from tests.support.reconciled import delivered, entities, imported, source, vari
 from workflows.erasure import forget
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from random import Random
 
-    from simulator import Occurrence
+    from domain.entity import Kind
+    from domain.timeline import Fact, Folded
     from simulator.dodo_api.asking import Reply
 
 OCCURRENCES: Final = varied_merchant()
@@ -233,3 +243,59 @@ def test_who_was_forgotten_stays_so(database: str) -> None:
     assert not [row for row in his if "@example" in row]
     about_him = [line.state for line in lines(database) if str(customer).encode() in line.state]
     assert not [state for state in about_him if b"@example" in state]
+
+
+LONG: Final = 600
+"""So many entries, of which a page of Dodo's has 100."""
+LOW: Final = "credit.balance_low"
+"""The one webhook about credits that is no entry."""
+
+
+def test_a_long_ledger_is_gone_through_a_few_times_however_long_it_is(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folded = 0
+
+    def counted(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
+        nonlocal folded
+        told = list(facts)
+        folded += len(told)
+        return fold(kind, entity_id, told)
+
+    monkeypatch.setattr(domain.aggregate, "fold", counted)
+    earlier = [one for one in OCCURRENCES if one.type.startswith("credit.")]
+    ledger = [*earlier, *added_to(earlier[-1], LONG)]
+    missing = ledger.pop()
+    (credits_,) = [thing for thing in THINGS if thing.name == "credits"]
+    with standing_in(ledger) as dodo, opened(database, source(dodo), follows=False) as session:
+        state = ImportState(session.conn, session.taker.account, silent)
+        walk_lists(session.taker, state, credits_)
+        assert LONG < folded < 12 * LONG
+        folded = 0
+        dodo.insert(missing)
+        dodo.at += timedelta(hours=1)
+        state.forget()
+        assert walk_lists(session.taker, state, credits_).news == 1
+        assert LONG < folded < 12 * LONG
+    (account,) = entities(database).values()
+    assert isinstance(account, CreditEntity)
+    assert account.entries == LONG + len([one for one in earlier if one.type != LOW])
+    assert account.unexplained == 0
+
+
+def added_to(last: Occurrence, count: int) -> list[Occurrence]:
+    """Make so many entries behind the last one of a ledger, of one credit each, up to now."""
+    told = msgspec.json.decode(last.body)
+    balance = int(told["data"]["balance_after"])
+    made = []
+    for number in range(count):
+        at = PRESENT - timedelta(minutes=count - number)
+        moved = {"amount": "1", "is_credit": True, "transaction_type": "credit_added"}
+        moved |= {
+            "balance_before": str(balance + number),
+            "balance_after": f"{balance + number + 1}",
+        }
+        data = told["data"] | moved | {"id": f"cle_{number}", "created_at": at.isoformat()}
+        body = told | {"type": "credit.added", "timestamp": at.isoformat(), "data": data}
+        made.append(Occurrence(f"msg_{number}", "credit.added", at, msgspec.json.encode(body)))
+    return made

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 from itertools import permutations
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.aggregates.credit import Credit, CreditEntity
+from domain.aggregates.factory import aggregate
+from domain.aggregates.routing import route
+from domain.comparison import compare, news
+from domain.event import Event
 from domain.explanation.explain import explain
 from domain.field_readers import decimal
-from tests.support.histories import delivery, of_one, said
+from tests.support.histories import NOON, delivery, look_of, of_one, said, seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from random import Random
 
+    from domain.aggregate import Aggregate
     from domain.delivery import Delivery
+    from domain.entity import Entity
+    from domain.look import Look
 
 ACCOUNT = {"customer_id": "cus_1", "credit_entitlement_id": "cde_1"}
 ID = "cus_1/cde_1"
@@ -207,3 +216,51 @@ def test_a_balance_is_explained_by_its_entries() -> None:
     partial = explain(of_one(*WHOLE[1:]), "credit", ID, "balance")
     assert partial.note is not None
     assert "100" in partial.note
+
+
+@st.composite
+def looks_at_entries(draw: st.DrawFn, minute: int) -> list[Look]:
+    """Draw looks at few entries, some of them twice, from a minute on."""
+    amount, bought_by = st.sampled_from([5, 7]), st.sampled_from([None, "sub_1", "sub_2"])
+    entries = draw(st.dictionaries(st.integers(1, 5), st.tuples(amount, bought_by), min_size=1))
+    looks = []
+    for number in draw(st.lists(st.sampled_from(sorted(entries)), max_size=9)):
+        credits_ = str(entries[number][0] * 10**number)  # so that no two differences cancel out
+        about = {"id": f"cdl_{number}", "amount": credits_, "is_credit": True}
+        of = {"transaction_type": "credit_added", "created_at": f"2026-05-01T12:{number:02}:00Z"}
+        bought = {"reference_type": "subscription", "reference_id": entries[number][1]}
+        minute += draw(st.integers(0, 1))
+        looks.append(look_of(seen("credit", minute, None, **ACCOUNT, **about, **of, **bought).body))
+    return looks
+
+
+@given(looks_at_entries(10), st.lists(st.sampled_from(WHOLE), unique=True), looks_at_entries(20))
+def test_looks_at_entries_are_judged_together_as_they_are_one_by_one(
+    before: list[Look], arrived: list[Delivery], read: list[Look]
+) -> None:
+    known = taken(aggregate(f"credit/bus_1/{ID}", ()), before, "before")
+    for one in arrived:
+        number = known.version + 1
+        known.append(Event(known.id, number, route(one).topic, one, number, NOON))
+    together = taken(known, read, "read")
+    one_by_one = known
+    for number, look in enumerate(read):
+        compared = compare(one_by_one, look, f"read_{number}")
+        one_by_one = compared.then if compared.changes else one_by_one
+    assert known_of(together) == known_of(one_by_one)
+    again = [msgspec.structs.replace(one, at=NOON + timedelta(hours=1)) for one in read]
+    assert taken(together, again, "again").version == together.version
+
+
+def taken(known: Aggregate, looks: Sequence[Look], name: str) -> Aggregate:
+    """Return an aggregate that has taken what is new in looks, judged together."""
+    told = news(known, {f"{name}_{number}": look for number, look in enumerate(looks)})
+    events = [
+        Event(known.id, number, "raphus.credit_observed", one, number, NOON)
+        for number, one in enumerate(told, start=known.version + 1)
+    ]
+    return aggregate(known.id, [*known.events, *events])
+
+
+def known_of(stream: Aggregate) -> list[Entity]:
+    return [msgspec.structs.replace(one.entity, occurred_at=NOON) for one in stream.entities()]
