@@ -134,7 +134,7 @@ def _difference(seen: _Seen) -> Finding:
         return _finding(seen, Outcome.UNKNOWN, _since(words, seen), words)
     words = _lost(seen.kind, before, after)
     unseen = before.drift is not None or before.history == "partial"
-    entered = _entries(after) > _entries(before)
+    entered = _entries(after) > _entries(before) or _unexplained(after) != _unexplained(before)
     moved = before.status != after.status and after.status not in seen.kind.machine.unheralded
     is_lost = words or moved or unseen or entered
     outcome = Outcome.LOST if is_lost else Outcome.CHANGED
@@ -168,6 +168,11 @@ def _finding(
 def _entries(entity: Entity) -> int:
     """Count the entries of an account's ledger, each of which a webhook tells of."""
     return int(getattr(entity, "entries", 0))
+
+
+def _unexplained(entity: Entity) -> object:
+    """Return what entries that are missing must have changed: a check does not read them."""
+    return getattr(entity, "unexplained", None) or 0
 
 
 def _differing(before: Entity, after: Entity) -> tuple[str, ...]:
