@@ -62,6 +62,13 @@ def test_what_says_something_new_is_recorded_and_read_again_adds_nothing(
     assert [line.originator_id for line in lines(database)] == ["subscription/bus_1/sub_1"] * 3
 
 
+def test_of_looks_of_one_instant_the_last_one_counts(ledger: Ledger) -> None:
+    for quantity in range(1, 9):
+        assert recorded(ledger, subscription(0, status="active", quantity=quantity)) == [quantity]
+    (known,) = ledger.aggregate("subscription/bus_1/sub_1").entities()
+    assert known.entity.quantity == 8  # type: ignore[attr-defined]
+
+
 def test_looks_and_webhooks_stand_in_one_stream_and_the_log_is_whole(
     database: str, ledger: Ledger
 ) -> None:
