@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response as StarletteResponse
 
+from api.exports.room import Room
 from api.http.errors import INTERNAL, ApiError
 from api.keys.key_ring import KeyRing
 from api.metrics import Metrics
@@ -77,6 +78,7 @@ def application(
         metrics=metrics,
         writer=writer,
         follower=Follower(conninfo, LedgerMapper(), _counting(metrics)),
+        exports=Room(),
     )
     pages = site(services) if site else None
     app = Starlette(

@@ -17,7 +17,7 @@ from api.openapi_components import share
 from api.openapi_examples import add_examples
 from api.webhooks.endpoint import PATH, Acknowledgement
 from api.webhooks.request_body import BODY_BYTES_MAX
-from api.withholding import INSTANCE, PERSONAL, nullable_fields, withheld_fields
+from api.withholding import INSTANCE, PERSONAL, nullable_fields, structs_of, withheld_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -97,7 +97,7 @@ def _described(operation: Operation[Any, Any, Any], answer: Json, error: Json) -
         "responses": {
             "200": {
                 "description": "Done.",
-                "content": {operation.media_type: {"schema": answer}},
+                "content": {media: {"schema": answer} for media in operation.media_types},
             },
             **_failures({**failures, **(operation.may_fail or {})}, error),
         },
@@ -156,21 +156,6 @@ def _failures(meanings: dict[int, str], error: Json) -> Json:
 
 def _plain(path: str) -> str:
     return re.sub(r":[a-z]+}", "}", path)
-
-
-def structs_of(roots: Iterable[object]) -> Iterator[type[msgspec.Struct]]:
-    """Yield every struct that these are made of."""
-    seen: set[object] = set()
-    waiting = list(roots)
-    while waiting:
-        type_ = waiting.pop()
-        if type_ in seen:
-            continue
-        seen.add(type_)
-        waiting += get_args(type_)
-        if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
-            waiting += get_type_hints(type_).values()
-            yield type_
 
 
 def _mended(components: Json, structs: Iterable[type[msgspec.Struct]]) -> Json:

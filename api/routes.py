@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.routing import Route
 
 from api.endpoint import Endpoint
+from api.exports.endpoint import EXPORT, ExportEndpoint
 from api.http.operations import Operation
 from api.http.questions import Query
 from api.http.responses import JSON, Content, encode
@@ -73,6 +74,7 @@ OPERATIONS: Final[tuple[Operation[Services, Any, object], ...]] = (
     GET_NET,
     LIST_TAKINGS,
     *WINDMILL,
+    EXPORT,
     HEALTHZ,
     READYZ,
     METRICS,
@@ -96,7 +98,12 @@ def routes(webhooks: Webhooks, services: Services) -> list[Route]:
     return [
         Route(PATH, webhooks, methods=["POST"]),
         *(
-            Route(operation.path, Endpoint(operation, services), methods=[operation.method])
+            Route(operation.path, _served(operation, services), methods=[operation.method])
             for operation in (*_ASKED_MOST, *others)
         ),
     ]
+
+
+def _served(operation: Operation[Services, Any, Any], services: Services) -> Endpoint:
+    make = ExportEndpoint if operation is EXPORT else Endpoint
+    return make(operation, services)

@@ -35,7 +35,7 @@ from ledger.erasures_list import ListedErasure
 from workflows.outbox.queries import QueuedJob, RecordedAttempt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from api.http.scopes import Caller
 
@@ -123,13 +123,37 @@ def tells_of_instance(answers: type) -> bool:
     return answers in OF_INSTANCE
 
 
-def shown_to(caller: Caller, answer: AnyAnswer) -> Shown[AnyAnswer]:
-    """Return what a caller may see of an answer, which itself stays as it is.
+def structs_of(roots: Iterable[object]) -> Iterator[type[msgspec.Struct]]:
+    """Yield every struct that these types are made of."""
+    seen: set[object] = set()
+    waiting = list(roots)
+    while waiting:
+        type_ = waiting.pop()
+        if type_ in seen:
+            continue
+        seen.add(type_)
+        waiting += get_args(type_)
+        if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
+            waiting += get_type_hints(type_).values()
+            yield type_
 
-    What is withheld is None, whatever the type of its field.
-    """
+
+def withheld_from(caller: Caller, struct: type[msgspec.Struct]) -> list[str]:
+    """Return why something of a struct, or of what is in it, may be withheld from a caller."""
+    made_of = list(structs_of([struct]))
+    return sorted(
+        why for why in _hidden(caller) if any(withheld_fields(one, why) for one in made_of)
+    )
+
+
+def _hidden(caller: Caller) -> tuple[str, ...]:
     hidden: tuple[str, ...] = () if caller.sees_persons else (PERSONAL,)
-    hidden += () if caller.sees_all else (INSTANCE,)
+    return hidden if caller.sees_all else (*hidden, INSTANCE)
+
+
+def shown_to(caller: Caller, answer: object) -> Shown:
+    """Return what a caller may see of an answer, which itself stays as it is."""
+    hidden = _hidden(caller)
     if not hidden:
         return Shown(answer, [])
     withheld: set[str] = set()

@@ -26,8 +26,8 @@ class Operation(Generic[Needs_contra, AnyQuery, Result_co]):
     Its type arguments are what it is answered from, what it takes, and what `handle` returns: a
     struct, of which the response is the JSON, or `Content`, which goes out as it is. `takes` and
     `answers` are the same types as values; the fields that `path` names are its parts.
-    `media_type` is as the document tells it, in short. `may_fail` maps a status to what it means
-    here, beyond what goes for all operations. A key needs `scope` to ask it, and where it is
+    `media_types` are as the document tells them, in short. `may_fail` maps a status to what it
+    means here, beyond what goes for all operations. A key needs `scope` to ask it, and where it is
     `of_all`, about the whole instance, must not be bound to one business.
     """
 
@@ -37,7 +37,7 @@ class Operation(Generic[Needs_contra, AnyQuery, Result_co]):
     handle: Callable[[Needs_contra, AnyQuery], Awaitable[Result_co]]
     takes: type[AnyQuery]
     answers: type[Result_co]
-    media_type: str = JSON.decode()
+    media_types: tuple[str, ...] = (JSON.decode(),)
     may_fail: dict[int, str] | None = None
     secured: bool = True
     method: Literal["GET", "POST", "DELETE"] = "GET"

@@ -99,7 +99,7 @@ class SnapshotCache:
                 return await self._database.rows(statement, schema)
             # It was dropped since it was noted: by an erasure, or since others were used more.
             self._noted_at.pop(position, None)
-        raise _preparing()
+        raise preparing()
 
     async def _have(self, position: int) -> None:
         if time.monotonic() < self._noted_at.get(position, -USED_EVERY_S) + USED_EVERY_S:
@@ -108,7 +108,7 @@ class SnapshotCache:
         try:
             problem = await asyncio.wait_for(asyncio.shield(building), self._wait_s)
         except TimeoutError as error:
-            raise _preparing() from error
+            raise preparing() from error
         if problem is not None:
             raise problem
 
@@ -157,6 +157,7 @@ class _StoppedError(Exception):
     pass
 
 
-def _preparing() -> ApiError:
+def preparing() -> ApiError:
+    """Return the 503 that says that read models of the past are being built."""
     message = "the read models are being prepared as they were known then: ask again"
     return not_now("preparing", message, retry_s=5)

@@ -216,6 +216,6 @@ METRICS: Final = Operation["Services", Query, Content](
     handle=_metrics,
     takes=Query,
     answers=Content,
-    media_type="text/plain",
+    media_types=("text/plain",),
     of_all=True,
 )

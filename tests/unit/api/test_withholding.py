@@ -11,10 +11,17 @@ import pytest
 from api.answers.events import AnotherBody, Chained, Signature, WholeEvent
 from api.http.pagination import Page
 from api.http.scopes import EVERYBODY, OWNER, Caller
-from api.openapi import structs_of
 from api.resources.health import Ready
 from api.routes import OPERATIONS
-from api.withholding import ALSO, INSTANCE, OF_INSTANCE, OTHER_NAMES, PERSONAL, shown_to
+from api.withholding import (
+    ALSO,
+    INSTANCE,
+    OF_INSTANCE,
+    OTHER_NAMES,
+    PERSONAL,
+    shown_to,
+    structs_of,
+)
 from domain.explanation.evidence import Source
 from domain.explanation.explain import Explanation, explain
 from tests.support.histories import of_one, said
