@@ -102,7 +102,8 @@ class Listing(Generic[AnyEntity]):
     columns: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
-    def _select(self) -> str:
+    def select(self) -> str:
+        """Selects all entities: the place of each in the list, then its fields."""
         names = self.entity.__struct_fields__
         wanted = ", ".join(self.columns.get(name, f"t.{name}") for name in names)
         source = f"{self.resource} AS t {self.joins}".rstrip()
@@ -146,7 +147,7 @@ class Listing(Generic[AnyEntity]):
         where = f" WHERE {' AND '.join(['true', *conditions])}{of_business('t', business_id)}"
         asked = {"as_of": None, "before": before, "limit": limit, "bound_to": business_id}
         return Statement(
-            f"{self._select}{where} ORDER BY t.first_position DESC LIMIT %(limit)s",
+            f"{self.select}{where} ORDER BY t.first_position DESC LIMIT %(limit)s",
             {**parameters(values), **asked},
         )
 
@@ -154,7 +155,7 @@ class Listing(Generic[AnyEntity]):
         """Select the entity with an id: the one first seen, should two tenants share the id."""
         where = f" WHERE t.{self.id_field} = %(id)s{of_business('t', business_id)}"
         return Statement(
-            f"{self._select}{where} ORDER BY t.first_position LIMIT 1",
+            f"{self.select}{where} ORDER BY t.first_position LIMIT 1",
             {"id": entity_id, "bound_to": business_id},
         )
 

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with the name of a phase, and how much of it is done of how much there is."""
+"""Called with the name of a phase, and how much of it is done of how much there is.
+
+Where that is not known it is 0, until the end, when all there is is done.
+"""
 
 
 def silent(_phase: str, _done: int, _total: int) -> None:

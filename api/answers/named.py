@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import msgspec
+from msgspec.structs import asdict
 
 from domain.access.access import Access
 from domain.aggregates.license_key import LicenseKeyEntity
@@ -151,18 +152,18 @@ def named(entity: AnyEntity, names: Names) -> AnyEntity:
 
 
 def _subscription(entity: SubscriptionEntity, names: Names) -> NamedSubscription:
-    change, fields = entity.scheduled_change, _fields(entity)
+    change, fields = entity.scheduled_change, asdict(entity)
     if change is not None:
         to_come = name_of(names, entity.business_id, change.product_id)
-        fields["scheduled_change"] = NamedScheduledChange(**_fields(change), product_name=to_come)
+        fields["scheduled_change"] = NamedScheduledChange(**asdict(change), product_name=to_come)
     name = name_of(names, entity.business_id, entity.product_id)
     return NamedSubscription(**fields, product_name=name)
 
 
 def _payment(entity: PaymentEntity, names: Names) -> NamedPayment:
-    of, fields = entity.business_id, _fields(entity)
+    of, fields = entity.business_id, asdict(entity)
     fields["cart"] = tuple(
-        NamedCartItem(**_fields(line), product_name=name_of(names, of, line.product_id))
+        NamedCartItem(**asdict(line), product_name=name_of(names, of, line.product_id))
         for line in entity.cart
     )
     return NamedPayment(**fields, product_names=names_of(names, of, entity.product_ids))
@@ -170,7 +171,7 @@ def _payment(entity: PaymentEntity, names: Names) -> NamedPayment:
 
 def _license_key(entity: LicenseKeyEntity, names: Names) -> NamedLicenseKey:
     name = name_of(names, entity.business_id, entity.product_id)
-    return NamedLicenseKey(**_fields(entity), product_name=name)
+    return NamedLicenseKey(**asdict(entity), product_name=name)
 
 
 _NAMED: Final[Mapping[type[Entity], Callable[[Any, Names], Entity]]] = {
@@ -178,17 +179,3 @@ _NAMED: Final[Mapping[type[Entity], Callable[[Any, Names], Entity]]] = {
     PaymentEntity: _payment,
     LicenseKeyEntity: _license_key,
 }
-
-
-def _product_in(field: str, value: object) -> str | None:
-    """Return the product that one side of a change names."""
-    if not isinstance(value, str):
-        return None
-    if field == "product_id":
-        return value
-    found = _IN_STRUCTURE.match(value)
-    return found[1] if found else None
-
-
-def _fields(struct: msgspec.Struct) -> dict[str, Any]:
-    return {name: getattr(struct, name) for name in struct.__struct_fields__}

@@ -14,13 +14,13 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from api.http.errors import not_now
-from api.queries.database import Database
+from api.queries.database import Database, reading
 from api.queries.product_names import ProductNames
 from api.queries.rates_file import RatesFile
 from api.queries.read_side import ReadSide
 from api.queries.snapshot_cache import SnapshotCache, preparing
 from ledger.following.checkpoint import POSITION
-from postgres.connections import DATABASE_ERRORS, READING, connect_async
+from postgres.connections import DATABASE_ERRORS, READING
 from postgres.failures import reason_of
 from postgres.snapshot import READ_ONLY_SNAPSHOT
 from postgres.statement import Statement
@@ -77,7 +77,7 @@ async def at_one_moment(read_side: ReadSide, known_position: int | None) -> Asyn
     """
     conninfo = read_side.database.conninfo
     try:
-        conn = await connect_async(conninfo, EXPORTING, "raphus-export")
+        conn = await reading(conninfo, EXPORTING, "raphus-export")
     except DATABASE_ERRORS as error:
         raise _failed(error) from error
     async with conn, conn.transaction():

@@ -63,7 +63,7 @@ async def send_export(services: Services, caller: Caller, asked: Asked, exchange
         known_at = getattr(asked.query, "known_at", None)
         known_position = await stood_at(services, known_at)
         async with Aside(lambda: parts(services, caller, asked, known_position)) as file:
-            sending = _Sending(file, _headers(caller, asked), exchange.send)
+            sending = _Sending(file, _headers(caller, asked), exchange)
             try:
                 async with asyncio.timeout(EXPORT_S):
                     await _while_there(exchange.receive, sending.run())
@@ -77,10 +77,13 @@ async def send_export(services: Services, caller: Caller, asked: Asked, exchange
 class _Sending:
     """A response on its way; `has_begun` tells that it cannot be refused any more."""
 
-    def __init__(self, file: Aside[Part], headers: list[tuple[bytes, bytes]], send: Send) -> None:
+    def __init__(
+        self, file: Aside[Part], headers: list[tuple[bytes, bytes]], exchange: Exchange
+    ) -> None:
         self._file = file
         self._headers = headers
-        self._send = send
+        self._send = exchange.send
+        self._is_head = exchange.scope["method"] == "HEAD"
         self.has_begun = False
 
     async def run(self) -> None:
@@ -93,7 +96,7 @@ class _Sending:
         self.has_begun = True
         await self._send({"type": "http.response.start", "status": 200, "headers": self._headers})
         try:
-            while part is not None:
+            while part is not None and not self._is_head:
                 await self._body(part.data, more=True)
                 part = await self._file.next()
         except Exception as error:  # noqa: BLE001 -- whatever it is, the response has no end

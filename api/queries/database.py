@@ -10,9 +10,11 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.sql import SQL, Identifier
+from psycopg.types.json import set_json_loads
 
 from api.http.errors import not_now
 from postgres.connections import DATABASE_ERRORS, READING, connect_async
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from api.http.errors import ApiError
-    from postgres.connections import AsyncConnection
+    from postgres.connections import AsyncConnection, Profile
     from postgres.statement import Row, Statement
 
 CONNECTIONS_MAX: Final = 8
@@ -173,7 +175,7 @@ class Database:
             # One after the other: where it is away, all find that out together.
             async with asyncio.timeout(began + ANSWER_S - time.monotonic()), self._connecting:
                 try:
-                    return await connect_async(self._conninfo, _READING_LIVE, "raphus-reads")
+                    return await reading(self._conninfo, _READING_LIVE, "raphus-reads")
                 except DATABASE_ERRORS:
                     await asyncio.sleep(PAUSE_S)
                     raise
@@ -194,6 +196,17 @@ class Database:
         old, self._idle[:] = self._idle[:count], self._idle[count:]
         for conn, _ in old:
             await conn.close()
+
+
+async def reading(conninfo: str, profile: Profile, name: str) -> AsyncConnection:
+    """Connect to read: what is JSON in the rows is decoded as everything else here is.
+
+    Raises:
+        psycopg.OperationalError: there is no database.
+    """
+    conn = await connect_async(conninfo, profile, name)
+    set_json_loads(msgspec.json.decode, conn)  # json would take longer than all else of a row
+    return conn
 
 
 def _busy() -> ApiError:

@@ -31,7 +31,10 @@ LINE_EVERY_S: Final = 2.0
 
 @contextmanager
 def shown(console: Console) -> Iterator[Progress]:
-    """Show how far each phase is, its rate, and the time that is left."""
+    """Show how far each phase is, its rate, and the time that is left.
+
+    A total of 0, while something is done, is one that is not known yet.
+    """
     if not console.is_terminal:
         yield _Lines(console)
         return
@@ -56,9 +59,9 @@ class _Bars:
         if phase != self._phase:
             self._phase, self._task = (
                 phase,
-                self._progress.add_task(phase.capitalize(), total=total),
+                self._progress.add_task(phase.capitalize(), total=total or None),
             )
-        self._progress.update(self._task, completed=done, total=total)
+        self._progress.update(self._task, completed=done, total=total or None)
 
 
 class _Lines:
@@ -72,10 +75,11 @@ class _Lines:
         if phase != self._phase:
             self._phase = phase
             self._began_at = self._told_at = now
-        if done < total and now < self._told_at + LINE_EVERY_S:
+        if done != total and now < self._told_at + LINE_EVERY_S:
             return
         self._told_at = now
-        self._console.print(f"{phase}: {done} of {total}{self._pace(done, total, now)}")
+        of = f" of {total}" if total or not done else ""
+        self._console.print(f"{phase}: {done}{of}{self._pace(done, total, now)}")
 
     def _pace(self, done: int, total: int, now: float) -> str:
         took_s = now - self._began_at

@@ -1,4 +1,4 @@
-"""A file that appears under its name when it is whole and on disk, and replaces no other."""
+"""A file that appears under its name when it is whole and on disk."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ UNFINISHED: Final = ".unfinished"
 def new_file(path: Path) -> Iterator[IO[bytes]]:
     """Yield a file that only its user can read, and give it its name when the block has ended.
 
+    It replaces no other.
+
     Raises:
         BackupError: there is a file of this name; or it cannot be written.
     """
@@ -34,6 +36,22 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
             _appear(unfinished, path)
     except OSError as error:
         raise BackupError(f"{path} cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def replaced_file(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file that only its user can read, and give it its name when the block has ended.
+
+    It takes the place of what has the name until then.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with _unfinished(path) as (unfinished, file):
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        _rename(unfinished, path)
 
 
 @contextmanager
@@ -53,6 +71,10 @@ def _appear(unfinished: Path, path: Path) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError as error:
         raise _is_there(path) from error
+    _rename(unfinished, path)
+
+
+def _rename(unfinished: Path, path: Path) -> None:
     unfinished.replace(path)
     directory = os.open(path.parent, os.O_RDONLY)
     try:
