@@ -40,7 +40,7 @@ async def parts(
     Raises:
         ApiError: the list cannot be asked so: 400, 404 or 503; 501, the format is not available.
     """
-    rows, course, row = 0, _Course(), asked.export.rows.row
+    rows, course, row = 0, Course(), asked.export.rows.row
     file = file_of(asked.format, row)
     begun = file.begin()
     may_see_all = not withheld_from(caller, row)
@@ -61,7 +61,7 @@ def _shown(page: Sequence[msgspec.Struct], caller: Caller) -> list[msgspec.Struc
 
 
 async def _pages(
-    read_side: ReadSide, export: Export[Any], query: Query, course: _Course
+    read_side: ReadSide, export: Export[Any], query: Query, course: Course
 ) -> AsyncGenerator[Sequence[msgspec.Struct], None]:
     while True:
         answer = await export.operation.handle(read_side, query)
@@ -75,7 +75,7 @@ async def _pages(
             return
 
 
-class _Course:
+class Course:
     """How far a walk has come, by the keys of its cursors."""
 
     def __init__(self) -> None:

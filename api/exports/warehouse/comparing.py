@@ -35,7 +35,7 @@ _END: Final = b"\xff"
 """Behind every key: no byte of a text in UTF-8 is so high."""
 
 
-class _Hashed(NamedTuple):
+class Hashed(NamedTuple):
     """The hash of a row, None where there is none any more, under its key."""
 
     key: bytes
@@ -61,8 +61,8 @@ def compare(conn: Connection[Any], run: Run, compared: Compared, progress: Progr
     total = rows.count()
     files = Files(run, table)
     try:
-        changed = _changed(rows.hashes(phase, total, progress), _written(run.state, table.name))
-        while batch := list(islice(changed, AT_ONCE)):
+        found = changed(rows.hashes(phase, total, progress), _written(run.state, table.name))
+        while batch := list(islice(found, AT_ONCE)):
             changes = [Change(*one) for one in batch]
             files.add(rows.read(batch), changes)
         files.end()
@@ -70,26 +70,26 @@ def compare(conn: Connection[Any], run: Run, compared: Compared, progress: Progr
         files.give_up()
 
 
-def _changed(now: Iterator[_Hashed], before: Iterator[_Hashed]) -> Iterator[_Hashed]:
+def changed(now: Iterator[Hashed], before: Iterator[Hashed]) -> Iterator[Hashed]:
     """Yield, of two sides in the order of the key, what of the first is not so in the second."""
-    old = next(before, _Hashed(_END, None))
+    old = next(before, Hashed(_END, None))
     for new in now:
         while old.key < new.key:
-            yield _Hashed(old.key, None)
-            old = next(before, _Hashed(_END, None))
+            yield Hashed(old.key, None)
+            old = next(before, Hashed(_END, None))
         if old.key != new.key or old.hash != new.hash:
             yield new
         if old.key == new.key:
-            old = next(before, _Hashed(_END, None))
+            old = next(before, Hashed(_END, None))
     while old.key != _END:
-        yield _Hashed(old.key, None)
-        old = next(before, _Hashed(_END, None))
+        yield Hashed(old.key, None)
+        old = next(before, Hashed(_END, None))
 
 
-def _written(state: State, table: str) -> Iterator[_Hashed]:
+def _written(state: State, table: str) -> Iterator[Hashed]:
     after = b""
     while found := state.written(table, after, HASHES_AT_ONCE):
-        yield from (_Hashed(*one) for one in found)
+        yield from (Hashed(*one) for one in found)
         after = found[-1][0]
 
 
@@ -111,7 +111,7 @@ class _Rows:
         ((count,),) = self._conn.execute(statement).fetchall()
         return int(count)
 
-    def hashes(self, phase: str, total: int, progress: Progress) -> Iterator[_Hashed]:
+    def hashes(self, phase: str, total: int, progress: Progress) -> Iterator[Hashed]:
         """Yield all of them by their hashes, in the order of the key."""
         order = SQL(", ").join(
             SQL('{} COLLATE "C"').format(_text_of(one)) for one in self._table.key
@@ -125,12 +125,12 @@ class _Rows:
         with self._conn.cursor("hashes", binary=True) as cursor:
             cursor.itersize = HASHES_AT_ONCE
             for done, (*key, hash_) in enumerate(cursor.execute(statement), start=1):
-                yield _Hashed("\0".join(key).encode(), hash_)
+                yield Hashed("\0".join(key).encode(), hash_)
                 if done % AT_ONCE == 0:
                     progress(phase, done, max(done, total) if total else 0)
         progress(phase, done, done)
 
-    def read(self, batch: Sequence[_Hashed]) -> list[msgspec.Struct]:
+    def read(self, batch: Sequence[Hashed]) -> list[msgspec.Struct]:
         """Return rows, and of those that are not there any more what tells that."""
         wanted = {one.parts: one for one in batch}
         there = self._selected([one.parts[0] for one in batch if one.hash is not None])
