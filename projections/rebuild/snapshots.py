@@ -166,4 +166,7 @@ def _finish(conn: psycopg.Connection[Any], staging: Staging, position: int) -> N
 def _drop_unused(conn: psycopg.Connection[Any]) -> None:
     conn.execute(_FORGET, {"kept_s": KEPT_S, "kept_max": KEPT_MAX})
     for (schema,) in conn.execute(_LEFT, {"prefix": _PREFIX}).fetchall():
-        conn.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(schema)))
+        with conn.transaction():
+            # An export may read it for long; then it goes the next time.
+            if _is_taken(conn, schema):
+                conn.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(schema)))

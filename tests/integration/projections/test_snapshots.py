@@ -20,7 +20,7 @@ from projections.read_models.catalogue import LISTINGS, READ_MODELS
 from projections.rebuild import snapshots
 from tests.support.http_server import served
 from tests.support.projected import project, record, rows, shown, simulated
-from tests.support.waiting import until
+from tests.support.waiting import GUARD_S, until
 
 if TYPE_CHECKING:
     from postgres.statement import Row
@@ -111,6 +111,23 @@ def test_one_that_nobody_has_used_for_long_is_dropped(merchant: str) -> None:
         )
     snapshots.drop_unused(merchant)
     assert standing(merchant) == {"raphus_known_9"}
+
+
+def test_nobody_waits_for_whoever_reads_one_that_is_to_go(merchant: str) -> None:
+    snapshots.provide(merchant, 8, ignore)
+    with psycopg.connect(merchant) as reading, psycopg.connect(merchant, autocommit=True) as conn:
+        reading.execute("SELECT FROM raphus_known_8.payments LIMIT 1")
+        conn.execute("DELETE FROM raphus.snapshots")
+        dropping = threading.Thread(target=snapshots.drop_unused, args=(merchant,))
+        dropping.start()
+        dropping.join(GUARD_S)
+        is_waiting = dropping.is_alive()
+        reading.rollback()
+        dropping.join()
+        assert not is_waiting
+        assert standing(merchant) == {"raphus_known_8"}
+    snapshots.drop_unused(merchant)
+    assert standing(merchant) == set()
 
 
 def test_one_that_is_given_up_leaves_nothing(merchant: str) -> None:
