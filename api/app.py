@@ -10,8 +10,9 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response as StarletteResponse
 
-from api.exports.room import Room
+from api.exports.sending import EXPORTS_MAX, RETRY_S
 from api.http.errors import INTERNAL, ApiError
+from api.http.places import Places
 from api.keys.key_ring import KeyRing
 from api.metrics import Metrics
 from api.queries.database import Database
@@ -78,7 +79,7 @@ def application(
         metrics=metrics,
         writer=writer,
         follower=Follower(conninfo, LedgerMapper(), _counting(metrics)),
-        exports=Room(),
+        exports=Places("exports", EXPORTS_MAX, RETRY_S),
     )
     pages = site(services) if site else None
     app = Starlette(

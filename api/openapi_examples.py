@@ -9,7 +9,10 @@ import msgspec
 
 Json: TypeAlias = "dict[str, Any]"  # a JSON document has no narrower type
 PATH: Final = Path(__file__).with_name("openapi_examples.json")
-"""The questions and answers by operation, as `python -m tests.support.openapi_examples` writes."""
+"""The questions and answers by operation, as `python -m tests.support.openapi_examples` writes.
+
+An answer is of the first media type that the operation has.
+"""
 
 
 def add_examples(paths: Json) -> None:
@@ -26,7 +29,7 @@ def _add(operation: Json, example: Json) -> None:
     for parameter in operation["parameters"]:
         if parameter["name"] in example["asked"]:
             parameter["example"] = example["asked"][parameter["name"]]
-    for content in operation["responses"]["200"]["content"].values():
-        content["example"] = example["answer"]
+    content, *_ = operation["responses"]["200"]["content"].values()
+    content["example"] = example["answer"]
     for content in operation.get("requestBody", {}).get("content", {}).values():
         content["example"] = example["body"]

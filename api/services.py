@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from api.queries.read_side import ReadSide
 
 if TYPE_CHECKING:
-    from api.exports.room import Room
     from api.http.auth import Guard
+    from api.http.places import Places
     from api.keys.key_ring import KeyRing
     from api.metrics import Metrics
     from api.queries.freshness import Freshness
@@ -28,4 +28,4 @@ class Services(ReadSide):
     metrics: Metrics
     writer: Writer[Waiting]
     follower: Follower
-    exports: Room
+    exports: Places

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, get_args
 
 from api.exports.columns import columns_of
@@ -24,7 +23,6 @@ MEDIA_TYPES: Final[Mapping[Format, str]] = {
     "jsonl": "application/jsonl",
     "parquet": "application/vnd.apache.parquet",
 }
-_PARQUET: Final = "api.exports.parquet_file"
 
 
 class File(Protocol):
@@ -54,7 +52,7 @@ def file_of(format_: Format, row: type[msgspec.Struct]) -> File:
 
 def _parquet(columns: Sequence[Column]) -> File:
     try:
-        made: File = import_module(_PARQUET).ParquetFile(columns)
+        from api.exports.parquet_file import ParquetFile  # noqa: PLC0415 -- an extra
     except ModuleNotFoundError as error:
         if error.name != "pyarrow":
             raise
@@ -63,4 +61,4 @@ def _parquet(columns: Sequence[Column]) -> File:
             " python -m pip install 'pyarrow>=26,<27' in its environment, or take csv or jsonl"
         )
         raise ApiError(501, "parquet_not_installed", message) from error
-    return made
+    return ParquetFile(columns)

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+EXPORTS_MAX: Final = 4
+"""So many at once: each holds a connection, a thread and a transaction."""
+RETRY_S: Final = 10
 EXPORT_S: Final = 1_800.0
 """How long an export may take, and so how long its transaction may keep old rows."""
 
@@ -59,7 +62,7 @@ async def send_export(services: Services, caller: Caller, asked: Asked, exchange
     position = getattr(asked.query, "min_position", None)
     if position is not None:
         await services.freshness.reach(position)
-    with services.exports.place():
+    with services.exports.one():
         known_at = getattr(asked.query, "known_at", None)
         known_position = await stood_at(services, known_at)
         async with Aside(lambda: parts(services, caller, asked, known_position)) as file:

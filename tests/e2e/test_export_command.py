@@ -137,7 +137,7 @@ def test_where_it_cannot_be_written_it_says_so(shop: Shop, tmp_path: Path) -> No
 def test_a_pipe_with_a_name_is_written_to(shop: Shop, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    command = [RAPHUS, "export", "customers", "--output", str(pipe)]
+    command = [str(RAPHUS), "export", "customers", "--output", str(pipe)]
     with subprocess.Popen(
         command, env=shop.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
@@ -193,7 +193,7 @@ def test_killed_at_any_moment_it_goes_on(
     chance = random.Random(1)
     told = simulated(25)
     folder = tmp_path / "all"
-    command = [RAPHUS, "export", "--all", str(folder)]
+    command = [str(RAPHUS), "export", "--all", str(folder)]
     killed = 0
     for number in range(8):
         record(database, told[number * 100 : (number + 1) * 100])

@@ -202,6 +202,7 @@ class _Asked:
             "list_trials": YEAR,
             "get_net_revenue": SPRING,
             "list_takings": SPRING,
+            "export": {"list": "disputes", "format": "csv"},
             "erase_personal_data": {
                 "reason": "asked for by letter",
                 "requested_by": "the customer",
@@ -244,7 +245,7 @@ def _example(server: Served, operation: Operation[Any, Any, Any], asked: Json) -
     answer: Any = response.text
     if response.headers["content-type"] == "application/json":
         answer = response.json()
-    else:
+    elif operation.name != "export":
         answer = "".join(re.findall(r"(?m)^.*raphus_log_position.*\n", answer))
     if operation.name == "openapi":
         answer = {**answer, "paths": {}, "components": {}}

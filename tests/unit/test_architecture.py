@@ -38,6 +38,7 @@ MAY_KNOW = {
     "prometheus_client": {"api"},
     "psycopg": {*FLOOR_OF} - {"console", "domain", "simulator"},
     "psycopg_pool": {"api"},
+    "pyarrow": {"api"},
     "rich": {"cli"},
     "starlette": {"api", "console"},
     "uvicorn": {"api", "cli"},

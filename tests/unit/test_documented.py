@@ -44,8 +44,12 @@ def commands(typed: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> Ite
     for action in typed._actions:
         if isinstance(action, argparse._SubParsersAction):
             for word, below in action.choices.items():
-                kind = word in {*KINDS, *(f"{name}s" for name in KINDS)}
-                yield from commands(below, (*words, "KIND" if kind else word))
+                kind, *more = word.split("/")
+                is_kind = kind in {*KINDS, *(f"{name}s" for name in KINDS)}
+                name = "/".join(("KIND" if is_kind else kind, *more))
+                yield from commands(below, (*words, name))
+            if options:  # it does something without any of them, too
+                yield Command(" ".join(words), frozenset(options))
             return
         if action.dest != "help" and action.help is not argparse.SUPPRESS:
             options |= {option for option in action.option_strings if option.startswith("--")}

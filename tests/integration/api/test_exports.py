@@ -448,10 +448,15 @@ def test_whoever_takes_nothing_holds_no_transaction_for_ever(
 
 
 def test_there_are_so_many_at_once_and_others_are_told_to_come_again(
-    large: tuple[Served, str], monkeypatch: pytest.MonkeyPatch
+    filled: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server, conninfo = large
-    monkeypatch.setattr("api.exports.room.EXPORTS_MAX", 2)
+    monkeypatch.setattr("api.exports.catalogue.PAGE_ROWS", 20)
+    monkeypatch.setattr("api.app.EXPORTS_MAX", 2)
+    with served(filled) as server:
+        check_places(server, filled)
+
+
+def check_places(server: Served, conninfo: str) -> None:
     with asking(server, "subscriptions"), asking(server, "subscriptions"):
         response = server.client.get(SUBSCRIPTIONS)
         assert response.status_code == 503

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from api.exports.warehouse.comparing import compare
 from api.exports.warehouse.exporting import Exported, export_all
 from api.exports.warehouse.state import ExportError, State
 from api.exports.warehouse.tables import COMPARED
@@ -374,9 +375,6 @@ def test_all_of_it_is_of_one_moment(
     told = simulated(6)
     tell(database, told[:50])
     export(database, folder.with_name("before"))
-    from api.exports.warehouse import exporting  # noqa: PLC0415
-
-    compare = exporting.compare
 
     def compare_and_write(*args: Any) -> None:  # noqa: ANN401
         compare(*args)
@@ -384,7 +382,7 @@ def test_all_of_it_is_of_one_moment(
             tell(database, told[50:])
             told.clear()
 
-    monkeypatch.setattr(exporting, "compare", compare_and_write)
+    monkeypatch.setattr("api.exports.warehouse.exporting.compare", compare_and_write)
     export(database, folder)
     assert loaded(folder) == loaded(folder.with_name("before"))
     assert export(database, folder).rows > 0

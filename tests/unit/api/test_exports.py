@@ -14,12 +14,12 @@ from api.exports.catalogue import EXPORTS, find
 from api.exports.columns import columns_of
 from api.exports.formats import FORMATS, MEDIA_TYPES, file_of
 from api.exports.report_rows import ROWS_OF
-from api.exports.room import Room
 from api.exports.walk import Course
 from api.exports.warehouse.comparing import Hashed, changed
 from api.exports.warehouse.tables import COMPARED, ERASURES, EVENTS
 from api.http.errors import ApiError
 from api.http.pagination import Page
+from api.http.places import Places
 from api.routes import OPERATIONS
 
 if TYPE_CHECKING:
@@ -105,16 +105,15 @@ class BrokenError(Exception):
     pass
 
 
-def test_a_place_is_given_back_however_an_export_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.exports.room.EXPORTS_MAX", 1)
-    room = Room()
+def test_a_place_is_given_back_however_it_ends() -> None:
+    places = Places("exports", 1, 10)
     for _ in range(2):
-        with suppress(BrokenError), room.place():
-            with pytest.raises(ApiError, match="as many as may be") as refused, room.place():
+        with suppress(BrokenError), places.one():
+            with pytest.raises(ApiError, match="as many as may be") as refused, places.one():
                 pass
             assert refused.value.status == 503
             raise BrokenError
-    with room.place():
+    with places.one():
         pass
 
 
