@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from api.services import Services
 
 _PATH_CHARS_MAX: Final = 300
-_WITHOUT_ID: Final = [name for name, one in EXPORTS.items() if "{" not in one.operation.path]
+_EXAMPLES: Final = [
+    name
+    for name, one in EXPORTS.items()
+    if not one.reader.path and not one.operation.of_all  # which a key of one business may not ask
+]
 
 
 class ExportQuery(Query, frozen=True, kw_only=True):
@@ -33,7 +37,7 @@ class ExportQuery(Query, frozen=True, kw_only=True):
         Meta(
             description="The path of a list or a report behind /v1/, such as subscriptions,"
             " subscriptions/sub_1/timeline or revenue/mrr.",
-            examples=_WITHOUT_ID,
+            examples=_EXAMPLES,
         ),
     ]
     format: InFormat = FORMATS[0]
@@ -46,7 +50,7 @@ class ExportEndpoint(Endpoint):
         """Send one file."""
         caller = await self._caller(scope)
         asked = find(scope["path_params"]["list"], scope["query_string"])
-        await send_export(self._for(caller), caller, asked, Exchange(scope, receive, send))
+        await send_export(self._services, caller, asked, Exchange(scope, receive, send))
 
 
 async def _streamed(_services: Services, _query: ExportQuery) -> Content:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -49,9 +50,9 @@ class Exchange(NamedTuple):
 
 
 async def send_export(services: Services, caller: Caller, asked: Asked, exchange: Exchange) -> None:
-    """Send what a caller may see of a list as a file.
+    """Send what a caller may see of a list as a file, of his business where he is bound to one.
 
-    `services` are bound to the caller's business, where he is.
+    Whoever has found out who asks may call it: by a key, or by a session of a browser.
 
     Raises:
         ApiError: nothing was sent: the caller may not ask that, the list cannot be asked so, the
@@ -62,10 +63,10 @@ async def send_export(services: Services, caller: Caller, asked: Asked, exchange
     position = getattr(asked.query, "min_position", None)
     if position is not None:
         await services.freshness.reach(position)
+    bound = replace(services, business_id=caller.business_id)
     with services.exports.one():
-        known_at = getattr(asked.query, "known_at", None)
-        known_position = await stood_at(services, known_at)
-        async with Aside(lambda: parts(services, caller, asked, known_position)) as file:
+        known_position = await stood_at(bound, getattr(asked.query, "known_at", None))
+        async with Aside(lambda: parts(bound, caller, asked, known_position)) as file:
             sending = _Sending(file, _headers(caller, asked), exchange)
             try:
                 async with asyncio.timeout(EXPORT_S):

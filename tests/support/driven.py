@@ -134,7 +134,9 @@ def _of(
     declared = [one for one in operation["parameters"] if one["in"] == "query"]
     names = {one["name"] for one in declared}
     always = {name: value for name, value in _ALWAYS.items() if name in names}
-    paths = _paths(path, known, is_there) if "{" in path else [path]
+    paths = [path]
+    if "{" in path:
+        paths = _told(path, operation) or _paths(path, known, is_there)
     for number, whole in enumerate(paths):
         yield Question(method, whole, always, operation)
         if "as_of" in names:
@@ -146,6 +148,13 @@ def _of(
                 yield Question(method, whole, asked, operation)
                 if "as_of" in names and one["name"] != "as_of":
                     yield Question(method, whole, {**asked, "as_of": AS_OF}, operation)
+
+
+def _told(path: str, operation: dict[str, Any]) -> list[str]:
+    """Put into a path what the document itself tells may stand there, if it does."""
+    schemas = (one["schema"] for one in operation["parameters"] if one["in"] == "path")
+    examples = [str(one) for schema in schemas for one in schema.get("examples", ())]
+    return [re.sub(r"{\w+}", one, path) for one in examples]
 
 
 def _paths(path: str, known: Known, is_there: Callable[[str], bool]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import psycopg
 import pytest
+from pyarrow import parquet  # type: ignore[import-untyped]
 
 from api.queries.read_side import Rules
 from domain.aggregates.routing import NOTICE, route
@@ -191,8 +194,27 @@ def known() -> Known:
 
 def told(response: httpx.Response) -> tuple[int, object]:
     """What an answer says, but for what is the log's own."""
-    answer = response.json() if "json" in response.headers["content-type"] else response.text
-    return response.status_code, without(answer)
+    return response.status_code, without(read(response))
+
+
+def read(response: httpx.Response) -> object:
+    """Read an answer, or a file: its rows."""
+    type_ = response.headers["content-type"]
+    if type_.startswith("text/csv"):
+        rows = csv.DictReader(io.StringIO(response.text, newline=""), strict=True)
+        return [
+            {name: cell(row[name]) for name in row if not OF_THE_LOG & set(name.split("."))}
+            for row in rows
+        ]
+    if type_ == "application/jsonl":
+        return [json.loads(line) for line in response.text.splitlines()]
+    if type_ == "application/vnd.apache.parquet":
+        return parquet.read_table(io.BytesIO(response.content)).to_pylist()
+    return response.json() if "json" in type_ else response.text
+
+
+def cell(text: str) -> object:
+    return json.loads(text) if text[:1] in {"[", "{"} else text
 
 
 def without(node: Any) -> Any:  # noqa: ANN401 -- JSON
@@ -233,7 +255,8 @@ def test_it_is_answered_as_if_there_were_no_other(
 
 def names(text: str, business: str) -> list[str]:
     """Find what only one business says; of the first, whose words are plain, its id."""
-    marks = [business, "foreign_"] if business == "bus_2" else [f'"{business}"', f"/{business}/"]
+    within = [f'"{business}"', f"/{business}/", f",{business},", f"\n{business},"]
+    marks = [business, "foreign_"] if business == "bus_2" else within
     return [mark for mark in marks if mark in text]
 
 

@@ -386,3 +386,12 @@ def test_all_of_it_is_of_one_moment(
     export(database, folder)
     assert loaded(folder) == loaded(folder.with_name("before"))
     assert export(database, folder).rows > 0
+
+
+def test_of_nothing_there_is_nothing_yet(database: str, folder: Path) -> None:
+    assert export(database, folder).rows == 0
+    assert export(database, folder).manifest.position == 0
+    assert not any(loaded(folder).values())
+    tell(database, simulated(2))
+    export(database, folder)
+    assert loaded(folder)["events"]

@@ -116,8 +116,8 @@ def test_an_operation_has_an_example_that_is_as_it_says(name: str) -> None:
         assert not parameter["required"] or "example" in parameter
         if "example" in parameter:
             assert is_valid(parameter["example"], parameter["schema"]), parameter["name"]
-    for content in operation["responses"]["200"]["content"].values():
-        assert is_valid(content["example"], content["schema"])
+    content, *_ = operation["responses"]["200"]["content"].values()  # what it is by default
+    assert is_valid(content["example"], content["schema"])
 
 
 def test_an_example_that_is_not_as_its_schema_says_is_found() -> None:
