@@ -6,11 +6,13 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted.
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import signal
 import sys
 import traceback
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -24,7 +26,7 @@ from telemetry.errors import RaphusError
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
@@ -36,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     conceal()  # its environment holds secrets, and it may start the merchant's own code
     argv = sys.argv[1:] if argv is None else argv
-    args = parser(argv).parse_args(argv)
+    with _loading():
+        args = parser(argv).parse_args(argv)
     signal.signal(signal.SIGTERM, _interrupt)
     logs.set_up(logging.WARNING)
     try:
@@ -55,6 +58,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 -- of a defect, too, a user sees what to do
         return _fail(_unforeseen(error, debug=args.debug), FAILED)
     return OK
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Do not look for garbage among what is loaded, now or later: it is there to the end."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
