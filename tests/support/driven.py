@@ -134,12 +134,11 @@ def _of(
     declared = [one for one in operation["parameters"] if one["in"] == "query"]
     names = {one["name"] for one in declared}
     always = {name: value for name, value in _ALWAYS.items() if name in names}
-    paths = [path]
-    if "{" in path:
-        paths = _told(path, operation) or _paths(path, known, is_there)
-    for number, whole in enumerate(paths):
+    knows, others = _paths(path, known, is_there) if "{" in path else ([path], [])
+    for number, whole in enumerate([*knows, *others]):
         yield Question(method, whole, always, operation)
-        if "as_of" in names:
+        # What is not known at all is no more known at another time: one such question will do.
+        if "as_of" in names and number <= len(knows):
             yield Question(method, whole, {**always, "as_of": AS_OF}, operation)
         for one in declared if number == 0 else []:
             # One id is enough for all values of what can be asked of each.
@@ -150,15 +149,8 @@ def _of(
                     yield Question(method, whole, {**asked, "as_of": AS_OF}, operation)
 
 
-def _told(path: str, operation: dict[str, Any]) -> list[str]:
-    """Put into a path what the document itself tells may stand there, if it does."""
-    schemas = (one["schema"] for one in operation["parameters"] if one["in"] == "path")
-    examples = [str(one) for schema in schemas for one in schema.get("examples", ())]
-    return [re.sub(r"{\w+}", one, path) for one in examples]
-
-
-def _paths(path: str, known: Known, is_there: Callable[[str], bool]) -> list[str]:
-    """Put ids into a path; first those of the kinds of which it knows one."""
+def _paths(path: str, known: Known, is_there: Callable[[str], bool]) -> tuple[list[str], list[str]]:
+    """Put ids into a path: those of the kinds of which it knows one, and one of each other."""
     knows, others = [], []
     for ids in known.ids:
         of_kind = [re.sub(r"{\w+}", value, path) for value in ids]
@@ -166,7 +158,9 @@ def _paths(path: str, known: Known, is_there: Callable[[str], bool]) -> list[str
             knows += of_kind
         else:
             others.append(of_kind[0])
-    return list(dict.fromkeys([*knows, *others]))
+    return list(dict.fromkeys(knows)), list(
+        dict.fromkeys(one for one in others if one not in knows)
+    )
 
 
 def _values(declared: dict[str, Any], known: Known) -> list[str]:

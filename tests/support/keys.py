@@ -5,14 +5,16 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import httpx
 import psycopg
 
 from api.keys import table
 from api.keys.secret import new_key
+from tests.support import program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import httpx
 
     from api.http.scopes import Scope
     from postgres.statement import Row, Statement
@@ -44,5 +46,5 @@ def bearer(key: str) -> dict[str, str]:
 @contextmanager
 def client_with(key: str, url: str) -> Iterator[httpx.Client]:
     """Give a client that shows a key with every request."""
-    with httpx.Client(base_url=url, headers=bearer(key), timeout=60, trust_env=False) as client:
+    with program.client(url, **bearer(key)) as client:
         yield client
