@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 
 from migrations.runner import migrate
 from postgres.embedded import EmbeddedPostgres
-from tests.support.browser import LEFT_OUT
+from tests.support import prepared
 from tests.support.http_server import copied
 from tests.support.scratch import scratch
 from tests.support.waiting import GUARD_S
@@ -84,6 +84,13 @@ def patience() -> Iterator[None]:
         for limit in PATIENT:
             patch.setattr(limit, GUARD_S)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands() -> Iterator[None]:
+    """Let what runs commands end with the tests."""
+    yield
+    prepared.stop()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import pytest
 from api.webhooks.endpoint import PATH
 from postgres.embedded import EmbeddedPostgres
 from tests.support.embedded_users import home_of, is_stopped
-from tests.support.program import RAPHUS, Program, environment, raphus, serving, unread
+from tests.support.program import RAPHUS, Program, environment, installed, raphus, serving, unread
 from tests.support.waiting import GUARD_S
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def simulation(server: Program) -> list[str]:
 
 
 def test_help_names_every_command_and_setting_and_needs_none() -> None:
-    ended = raphus("--help", env={})
+    ended = installed("--help", env={})
     assert (ended.returncode, ended.stderr) == (0, "")
     for name in COMMANDS + SETTINGS:
         assert re.search(rf"^ +{name}\b", ended.stdout, re.MULTILINE)
@@ -77,7 +77,7 @@ def test_wrong_usage_is_told_from_failure(tmp_path: Path, arguments: str) -> Non
 
 
 def test_the_version_is_printed(tmp_path: Path) -> None:
-    told = json.loads(raphus("version", "--json", env=environment(tmp_path)).stdout)
+    told = json.loads(installed("version", "--json", env=environment(tmp_path)).stdout)
     assert told.keys() == {"raphus", "python", "system"}
     plain = raphus("version", env=environment(tmp_path))
     assert (plain.returncode, plain.stdout) == (0, f"raphus {told['raphus']}\n")

@@ -18,13 +18,14 @@ import httpx
 
 from api.webhooks.endpoint import PATH
 from cli.key_file import kept_in
+from tests.support import prepared
 from tests.support.embedded_users import is_stopped
 from tests.support.http_server import SECRET, asked, signed
 from tests.support.samples import PROJECT
 from tests.support.waiting import GUARD_S, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 RAPHUS: Final = Path(sys.executable).with_name("raphus")
 """The command that the project's installation makes."""
@@ -50,15 +51,20 @@ def raphus(
     *arguments: str, env: Mapping[str, str], code: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; with packages of a folder in place of the program's own."""
-    installed = [str(RAPHUS)]
-    changed = [sys.executable, "-P", "-m", "cli"]
+    if code is None and not any(name.startswith("PYTHON") for name in env):
+        return prepared.run(arguments, env, GUARD_S)
+    command = [sys.executable, "-P", "-m", "cli"]
+    return _run([*command, *arguments], env if code is None else {**env, "PYTHONPATH": str(code)})
+
+
+def installed(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end as a user does, from the start of the interpreter on."""
+    return _run([RAPHUS, *arguments], env)
+
+
+def _run(command: Sequence[str | Path], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*(changed if code else installed), *arguments],
-        capture_output=True,
-        check=False,
-        encoding="utf-8",
-        env=env if code is None else {**env, "PYTHONPATH": str(code)},
-        timeout=GUARD_S,
+        command, capture_output=True, check=False, encoding="utf-8", env=env, timeout=GUARD_S
     )
 
 

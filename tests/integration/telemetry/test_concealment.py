@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.support.program import environment, raphus
+from tests.support.program import environment, installed
 
 if TYPE_CHECKING:
     pass
@@ -138,7 +138,7 @@ def test_a_merchants_code_sees_no_secrets_of_what_has_started_it(tmp_path: Path)
     routes.write_text(ROUTES)
     given = {**secrets(), "DODO_PAYMENTS_WEBHOOK_KEY": "", "WINDMILL_ROUTES": str(routes)}
     asked = ("windmill", "test", "own", "--event", "payout.success", "--dry-run")
-    tried = raphus(*asked, env=environment(tmp_path, **given))
+    tried = installed(*asked, env=environment(tmp_path, **given))
     assert tried.returncode == 0, tried.stderr
     seen = json.loads(tried.stdout)
     assert SECRET not in tried.stdout

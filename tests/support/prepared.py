@@ -1,0 +1,161 @@
+"""Runs `raphus` in processes forked from one that has loaded it, which is most of what it takes.
+
+Each has the arguments, environment, directory and streams that it is given, signals and an exit
+code. All that it does not do itself is to load the program.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+import cli
+from cli.parser import parser
+from tests.support.samples import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_MESSAGE_BYTES_MAX: Final = 64 * 1024
+_READ_BYTES: Final = 64 * 1024
+_FILES: Final = 4
+"""Standard input, output and errors, and where its pid and its exit code go."""
+
+
+class Command(msgspec.Struct):
+    """What a process is to do, and where."""
+
+    arguments: list[str]
+    env: dict[str, str]
+    directory: str
+
+
+def run(
+    arguments: Sequence[str], env: Mapping[str, str], limit_s: float
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end.
+
+    Raises:
+        TimeoutError: it has not ended in time, and is killed.
+    """
+    command = Command(list(arguments), dict(env), str(Path.cwd()))
+    with ExitStack() as stack:
+        pipes = [os.pipe() for _ in range(_FILES - 1)]
+        files = [stack.enter_context(os.fdopen(read, "rb", 0)) for read, _ in pipes]
+        _prepared().begin(command, [write for _, write in pipes])
+        output, errors, told = _read(files, time.monotonic() + limit_s)
+    _, code = told.split()
+    return subprocess.CompletedProcess(list(arguments), int(code), output.decode(), errors.decode())
+
+
+def stop() -> None:
+    """Stop what has loaded the program, if any command was run."""
+    if _prepared.cache_info().currsize:
+        _prepared().stop()
+        _prepared.cache_clear()
+
+
+class Prepared:
+    """A process that has loaded the program, and begins commands until it is stopped."""
+
+    def __init__(self) -> None:
+        self._socket, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with its:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __name__, str(its.fileno())],
+                cwd=PROJECT,
+                env={"LC_ALL": "C.UTF-8", "PATH": os.defpath},
+                pass_fds=[its.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+
+    def begin(self, command: Command, files: Sequence[int]) -> None:
+        """Begin a command with our standard input; the files become its own."""
+        try:
+            socket.send_fds(self._socket, [msgspec.json.encode(command)], [0, *files])
+        finally:
+            for each in files:
+                os.close(each)
+
+    def stop(self) -> None:
+        """Let it end."""
+        self._socket.close()
+        self._process.wait()
+
+
+@cache
+def _prepared() -> Prepared:
+    return Prepared()
+
+
+def _read(files: Sequence[Any], give_up_at: float) -> list[bytes]:
+    """Read files to their ends; the last one says first whom to kill if that takes too long."""
+    read = [b"" for _ in files]
+    with DefaultSelector() as selector:
+        for number, file in enumerate(files):
+            selector.register(file, EVENT_READ, number)
+        while selector.get_map():
+            ready = selector.select(max(0, give_up_at - time.monotonic()))
+            if not ready:
+                os.kill(int(read[-1].split()[0]), signal.SIGKILL)
+                raise TimeoutError(b"".join(read))
+            for key, _ in ready:
+                more = os.read(key.fd, _READ_BYTES)
+                read[key.data] += more
+                if not more:
+                    selector.unregister(key.fileobj)
+    return read
+
+
+def main() -> int:
+    """Load the program, and do in forked processes what is asked for over a socket."""
+    parser()  # of all commands
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that nobody waits for who waits for them
+    with socket.socket(fileno=int(sys.argv[1])) as asked:
+        while True:
+            message, files, _, _ = socket.recv_fds(asked, _MESSAGE_BYTES_MAX, _FILES)
+            if not message:
+                return 0
+            if os.fork() == 0:
+                break
+            for each in files:
+                os.close(each)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    told = files.pop()
+    if pid := os.fork():
+        os.write(told, f"{pid}\n".encode())
+        for each in files:
+            os.close(each)
+        _, status = os.waitpid(pid, 0)
+        os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        os._exit(0)
+    os.close(told)
+    return _do(msgspec.json.decode(message, type=Command), files)
+
+
+def _do(command: Command, files: Sequence[int]) -> int:
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    os.environ.clear()
+    os.environ.update(command.env)
+    time.tzset()
+    os.chdir(command.directory)
+    sys.argv[1:] = command.arguments
+    return cli.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
