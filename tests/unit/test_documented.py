@@ -6,6 +6,7 @@ import argparse
 import ast
 import os
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -56,6 +57,7 @@ def commands(typed: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> Ite
     yield Command(" ".join(words), frozenset(options))
 
 
+@cache
 def all_commands() -> dict[str, frozenset[str]]:
     """The commands by name, each with the options that any of its kinds takes."""
     found: dict[str, frozenset[str]] = {}
@@ -64,6 +66,7 @@ def all_commands() -> dict[str, frozenset[str]]:
     return found
 
 
+@cache
 def rows() -> dict[str, str]:
     """The rows of tables that are about a command, by its name."""
     starts = ((re.match(r"\| `raphus ([^`]+)`", line), line) for line in LINES)
@@ -80,6 +83,7 @@ def operations() -> list[str]:
     return list(dict.fromkeys(found))
 
 
+@cache
 def metrics() -> list[str]:
     """Every metric that the sources of the API declare."""
     calls = (
