@@ -22,6 +22,7 @@ from api.queries.read_side import Rules
 from api.queries.snapshot_cache import SnapshotCache
 from api.routes import routes
 from api.services import Services
+from api.upkeep import Upkeep
 from api.webhooks.endpoint import Acknowledger, Webhooks
 from ledger.application import Ledger
 from ledger.batch_writer import QUEUE_MAX, Writer
@@ -79,7 +80,7 @@ def application(
         metrics=metrics,
         writer=writer,
         follower=Follower(conninfo, LedgerMapper(), _counting(metrics)),
-        exports=Places("exports", EXPORTS_MAX, RETRY_S),
+        upkeep=Upkeep(conninfo),
     )
     pages = site(services) if site else None
     app = Starlette(
@@ -108,6 +109,7 @@ def _lifespan(
             stack.push_async_callback(services.keys.stop)
             services.freshness.start()
             stack.push_async_callback(services.freshness.stop)
+            stack.push_async_callback(services.upkeep.stop)
             services.snapshots.start()
             stack.push_async_callback(services.snapshots.stop)
             services.follower.start()

@@ -37,6 +37,8 @@ async def answered(
         await services.freshness.reach(query.min_position)
     if caller.business_id is not None:
         services = replace(services, business_id=caller.business_id)
+    if operation.method != "GET":
+        services = replace(services, asked_by=caller.name)
     return shown_to(caller, await operation.handle(services, query))
 
 

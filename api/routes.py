@@ -23,6 +23,7 @@ from api.resources.customers_list import LIST_CUSTOMERS
 from api.resources.erasures import ERASE, LIST_ERASURES
 from api.resources.events import GET_EVENT, LIST_EVENTS
 from api.resources.health import HEALTHZ, METRICS, READYZ
+from api.resources.keys import LIST_KEYS
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
 from api.resources.objects import OBJECTS
 from api.resources.overview import GET_OVERVIEW
@@ -32,7 +33,9 @@ from api.resources.revenue_cohorts import GET_COHORTS
 from api.resources.revenue_net import GET_NET, LIST_TAKINGS
 from api.resources.revenue_trials import GET_TRIALS, LIST_TRIALS
 from api.resources.state import GET_CUSTOMER_STATE, GET_EXTERNAL_STATE
+from api.resources.storage import GET_STORAGE, LIST_SNAPSHOTS
 from api.resources.timelines import LIST_REFUSALS
+from api.resources.upkeep import BEGIN_UPKEEP, CANCEL_UPKEEP, LIST_UPKEEP
 from api.resources.workflows import OPERATIONS as WINDMILL
 from api.webhooks.endpoint import PATH, Webhooks
 
@@ -82,7 +85,12 @@ OPERATIONS: Final[tuple[Operation[Services, Any, object], ...]] = (
     GET_NET,
     LIST_TAKINGS,
     *WINDMILL,
-    EXPORT,
+    LIST_UPKEEP,
+    BEGIN_UPKEEP,
+    CANCEL_UPKEEP,
+    LIST_KEYS,
+    LIST_SNAPSHOTS,
+    GET_STORAGE,
     HEALTHZ,
     READYZ,
     METRICS,

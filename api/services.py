@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from api.queries.read_side import ReadSide
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from api.keys.key_ring import KeyRing
     from api.metrics import Metrics
     from api.queries.freshness import Freshness
+    from api.upkeep import Upkeep
     from api.webhooks.endpoint import Waiting
     from ledger.batch_writer import Writer
     from projections.live.follower import Follower
@@ -28,4 +29,6 @@ class Services(ReadSide):
     metrics: Metrics
     writer: Writer[Waiting]
     follower: Follower
-    exports: Places
+    upkeep: Upkeep
+    asked_by: str | None = field(default=None)
+    """The name of the key with which a change is asked for; None: the key of everything."""

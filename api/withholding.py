@@ -22,6 +22,7 @@ from typing import (
 import msgspec
 
 from api.answers.events import AnotherBody, WholeEvent
+from api.keys.table import ListedKey
 from api.resources.health import Ready
 from api.resources.workflows import RouteNow
 from domain.aggregates.catalogue import KINDS
@@ -66,6 +67,7 @@ NAMES: Final = frozenset(
 A word that Dodo lists for a field names nobody, and is told.
 """
 OTHER_NAMES: Final[Mapping[type, frozenset[str]]] = {
+    ListedKey: frozenset({"name"}),
     RouteNow: frozenset({"name"}),
     ProductEntity: frozenset({"name", "description", "metadata"}),
 }

@@ -39,6 +39,16 @@ class AdvisoryLock(IntEnum):
     """Queueing past events again, each of which is counted up from the last time."""
     RECONCILE = 7_270_480_530_008
     """Reading Dodo's API into the log: an import, or a reconciliation."""
+    UPKEEP = 7_270_480_530_009
+    """Proving the log, or rebuilding read models, for whoever asked a server for it."""
+
+
+def is_held(which: AdvisoryLock) -> str:
+    """Return the SQL condition that somebody holds a lock for as long as his connection lasts."""
+    of_this_database = "(SELECT oid FROM pg_database WHERE datname = current_database())"
+    key = f"(classid::bigint << 32) | objid::bigint = {which.value} AND objsubid = 1"
+    held = f"locktype = 'advisory' AND granted AND {key} AND database = {of_this_database}"
+    return f"EXISTS (SELECT FROM pg_locks WHERE {held})"  # noqa: S608 -- a number of ours
 
 
 def lock(conn: psycopg.Connection[Any], which: AdvisoryLock) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from api.http.errors import ApiError
@@ -16,7 +16,7 @@ MEANINGS: Final[Mapping[Scope, str]] = {
     "access": "asks `/v1/access` and nothing else",
     "read": "asks all that changes nothing; what names a person is withheld",
     "personal": "as `read`, with what names a person",
-    "admin": "forgets, replays and retries; reads nothing by itself",
+    "admin": "forgets, replays, retries, verifies and rebuilds; reads the list of keys alone",
 }
 _INCLUDED: Final[Mapping[Scope, frozenset[Scope]]] = {
     "access": frozenset({"access"}),
@@ -28,16 +28,22 @@ _INCLUDED: Final[Mapping[Scope, frozenset[Scope]]] = {
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: what he may, with what that includes, and of which business (None: of all)."""
+    """Who asks: what he may, with what that includes, and of which business (None: of all).
+
+    `name` is that of his key, for what is kept of who did something; None: the key of everything.
+    """
 
     may: frozenset[Scope]
     business_id: str | None = None
+    name: str | None = field(default=None, compare=False)
 
     @classmethod
-    def with_scopes(cls, scopes: Iterable[Scope], business_id: str | None = None) -> Caller:
+    def with_scopes(
+        cls, scopes: Iterable[Scope], business_id: str | None = None, name: str | None = None
+    ) -> Caller:
         """Return who has a key with these scopes."""
         included = (_INCLUDED[scope] for scope in scopes)
-        return cls(frozenset[Scope]().union(*included), business_id)
+        return cls(frozenset[Scope]().union(*included), business_id, name)
 
     @property
     def sees_persons(self) -> bool:

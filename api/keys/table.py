@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 LIVING_MAX: Final = 1_000
 """Every server holds all of them in memory."""
+LISTED_MAX: Final = 1_000
+"""So many are listed; of those that are revoked the last ones."""
 USED_EVERY_S: Final = 60
 """How often it is noted at the most that a key is used."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 _LIVING: Final = f"""
-    SELECT id, hash, scopes, business_id FROM raphus.api_keys WHERE revoked_at IS NULL
+    SELECT id, hash, scopes, business_id, name FROM raphus.api_keys WHERE revoked_at IS NULL
     ORDER BY id LIMIT {LIVING_MAX}
 """  # noqa: S608 -- constant
 _NOTE: Final = f"""
@@ -45,10 +47,10 @@ _REVOKE: Final = """
     UPDATE raphus.api_keys SET revoked_at = clock_timestamp()
     WHERE name = %(name)s AND revoked_at IS NULL RETURNING name
 """
-_LIST: Final = """
+_LIST: Final = f"""
     SELECT name, prefix, scopes, business_id, created_at, last_used_at, revoked_at
-    FROM raphus.api_keys ORDER BY revoked_at IS NOT NULL, id
-"""
+    FROM raphus.api_keys ORDER BY revoked_at DESC NULLS FIRST, id LIMIT {LISTED_MAX}
+"""  # noqa: S608 -- constant
 
 
 class LivingKey(NamedTuple):
@@ -79,8 +81,8 @@ def living() -> Statement:
 def read_living(rows: Iterable[Sequence[Any]]) -> list[LivingKey]:
     """Read the rows of `living`."""
     return [
-        LivingKey(id_, bytes(hash_), Caller.with_scopes(scopes, business_id))
-        for id_, hash_, scopes, business_id in rows
+        LivingKey(id_, bytes(hash_), Caller.with_scopes(scopes, business_id, name))
+        for id_, hash_, scopes, business_id, name in rows
     ]
 
 
@@ -110,7 +112,7 @@ def revoke(name: str) -> Statement:
 
 
 def listed() -> Statement:
-    """Select all keys, first those that are not revoked, in the order in which they were made."""
+    """Select the keys: those that are not revoked in order of age, then the last revoked first."""
     return Statement(_LIST, {})
 
 

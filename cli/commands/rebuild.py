@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -11,12 +12,14 @@ import psycopg
 from cli.arguments import add_json
 from cli.database import database
 from cli.errors import CommandError
+from cli.kept_results import keep_result
 from cli.rendering.progress import shown
 from cli.rendering.terminal import console
 from ledger.following.pages import LogError
 from postgres.failures import reason_of
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.rebuild import RebuildError, rebuild
+from projections.upkeep.findings import of_tables
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from cli.settings import Settings
     from projections.rebuild.rebuild import Rebuilt
+    from projections.upkeep.jobs import Kind
 
 NAMES: Final = [model.table for model in READ_MODELS]
 """What a read model is called: as its table in the schema `raphus`."""
@@ -63,7 +67,12 @@ def rebuilt(settings: Settings, names: Sequence[str], console: Console, *, check
     models = [model for model in READ_MODELS if not names or model.table in names]
     try:
         with database(settings) as conninfo, shown(console) as progress:
-            return rebuild(conninfo, models, check=check, progress=progress)
+            began_at = datetime.now(UTC)
+            found = rebuild(conninfo, models, check=check, progress=progress)
+            if not names:  # the rest may differ all the same
+                kind: Kind = "rebuild_check" if check else "rebuild"
+                keep_result(conninfo, kind, began_at, of_tables(found, check=check))
+            return found
     except (RebuildError, LogError) as error:
         raise RebuildingError(f"nothing has changed: {error}") from error
     except psycopg.Error as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -10,12 +11,15 @@ import psycopg
 from cli.arguments import add_json, read_with
 from cli.database import database
 from cli.errors import CommandError
+from cli.kept_results import keep_result
 from cli.rendering.progress import shown
 from cli.rendering.terminal import console
 from ledger.integrity.signatures import StoredSignatures
 from ledger.integrity.verify import Head, head, verify
 from postgres.connections import WORKING, connect
 from postgres.failures import reason_of
+from projections.upkeep.findings import of_log
+from projections.upkeep.work import STREAMS, VERIFY
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -94,13 +98,16 @@ def verified(
             connect(conninfo, WORKING, "raphus-verify") as conn,
             shown(console) as progress,
         ):
-            progress("check the streams", 0, 1)
-            return verify(
+            began_at = datetime.now(UTC)
+            progress(STREAMS, 0, 1)
+            found = verify(
                 conn,
                 against=against,
-                progress=lambda done, total: progress("verify", done, total),
+                progress=lambda done, total: progress(VERIFY, done, total),
                 signatures=check,
             )
+            keep_result(conninfo, "verify", began_at, of_log(found))
+            return found
     except psycopg.Error as error:
         raise VerifyingError(f"the log could not be verified: {reason_of(error)}") from error
 

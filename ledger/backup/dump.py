@@ -33,6 +33,7 @@ TABLES: Final = (
     "import_places",
     "reconciliations",
     "reconciliation_findings",
+    "upkeep_jobs",
 )
 """What a backup holds, each after those that it refers to. The read models follow from the log."""
 PHASE: Final = "back up"

@@ -17,6 +17,7 @@ from psycopg.sql import SQL, Identifier
 from ledger.following.pages import LogError
 from postgres.advisory_locks import AdvisoryLock, lock, try_lock
 from postgres.connections import WORKING, connect
+from postgres.statement import Statement
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.staging import SETTINGS, Staging
 from projections.rebuild.workers import fold_in_parts
@@ -53,6 +54,17 @@ _TABLES: Final = """
     WHERE relnamespace = to_regnamespace(quote_ident(%s)) AND relkind IN ('r', 'v')
 """
 _PAUSE_S: Final = 0.05
+KEPT: Final = Statement(
+    # What has just been dropped has no size.
+    "SELECT s.position, (SELECT recorded_at FROM raphus.ledger_events"
+    " WHERE notification_id = s.position), s.used_at, coalesce((SELECT sum("
+    "coalesce(pg_total_relation_size(c.oid), 0)) FROM pg_class AS c WHERE c.relkind = 'r' AND"
+    " c.relnamespace = to_regnamespace(%(prefix)s || s.position)), 0)::bigint"
+    " FROM raphus.snapshots AS s ORDER BY s.used_at DESC",
+    {"prefix": _PREFIX},
+)
+"""Selects the snapshots, the last used first: the position, when its event was recorded, when it
+was used, and how many bytes it takes."""
 
 
 def schema_at(position: int) -> str:

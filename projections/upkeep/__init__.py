@@ -1,0 +1,1 @@
+"""Upkeep: proving the log, comparing and rebuilding the read models, and what came of it."""

@@ -1,0 +1,46 @@
+"""Upkeep asked for over HTTP, and held up where a test wants to look at it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+    from projections.upkeep.jobs import Kind
+
+
+def begun(client: httpx.Client, kind: Kind) -> str:
+    """Begin a job, which must be possible, and return its id."""
+    response = client.post("/v1/upkeep", params={"kind": kind})
+    assert response.status_code == 200, response.text
+    id_: str = response.json()["id"]
+    return id_
+
+
+def ended(client: httpx.Client, id_: str) -> Any:  # noqa: ANN401 -- JSON
+    """Wait until a job has ended, and return it."""
+    found: list[Any] = []
+
+    def has_ended() -> bool:
+        items = client.get("/v1/upkeep").json()["items"]
+        found[:] = [item for item in items if item["id"] == id_]
+        return bool(found)
+
+    until(has_ended)
+    return found[0]
+
+
+@contextmanager
+def held_up(conninfo: str) -> Iterator[None]:
+    """Let whatever reads the log wait for the end of the block: its writers, too."""
+    with psycopg.connect(conninfo) as conn:
+        conn.execute("LOCK TABLE raphus.ledger_events IN ACCESS EXCLUSIVE MODE")
+        yield
