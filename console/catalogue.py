@@ -10,9 +10,9 @@ from starlette.routing import Route
 from api.app import Site as Pages
 from api.webhooks.request_body import BodyReader
 from console.acting import ActionEndpoint
-from console.pages.customer import CUSTOMER, ERASING, ERASURE, EVIDENCE
-from console.pages.events import BODY, EVENT, EVENTS
-from console.pages.explanation import EXPLANATION_PAGES
+from console.live import PATH as LIVE
+from console.live import Live
+from console.pages.health import HEALTH, HEALTH_ACTIONS
 from console.pages.object import OBJECT_PAGES
 from console.pages.objects_list import LISTS
 from console.pages.refusals import REFUSALS
@@ -33,8 +33,8 @@ PAGES: Final[tuple[AnyPage, ...]] = (
     TODAY_MRR,
     SEARCH,
     *LISTS,
-    EVENTS,
-    REFUSALS,
+    *WORKFLOWS,
+    HEALTH,
     # An id may hold a slash, so what is more than an object comes before the object.
     *EXPLANATION_PAGES,
     EVIDENCE,
@@ -45,7 +45,7 @@ PAGES: Final[tuple[AnyPage, ...]] = (
     *OBJECT_PAGES,
 )
 """In the order in which they are looked for; those of the menu stand there in this order."""
-ACTIONS: Final[tuple[Action[Any], ...]] = (ERASING,)
+ACTIONS: Final[tuple[Action[Any], ...]] = (*WORKFLOW_ACTIONS, *HEALTH_ACTIONS)
 """What forms change."""
 
 

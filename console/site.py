@@ -65,6 +65,7 @@ class Site:
             menu=self._menu_for(visitor),
         )
         visit.lately = self._lately
+        visit.sessions = self.sessions
         return visit
 
     def _menu_for(self, visitor: Visitor) -> list[MenuItem]:

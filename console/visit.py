@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from api.http.scopes import Caller
     from api.services import Services
     from api.withholding import Shown
+    from console.sessions.sessions import Sessions
 
 Answer = TypeVar("Answer")
 TIMES: Final = ("as_of", "known_at")
@@ -71,6 +72,8 @@ class Visit:
         """Up to where the read models have moved at least, of which the page tells."""
         self.lately = Lately()
         """What keeps answers that cost much; a site has one for all of its visits."""
+        self.sessions: Sessions | None = None
+        """Who is signed in, of the site that is visited."""
         self.withheld: set[str] = set()
         self.timeless = False
         """Whether something was answered of the present alone, though the past is looked at."""

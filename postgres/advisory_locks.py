@@ -48,7 +48,7 @@ def is_held(which: AdvisoryLock) -> str:
     of_this_database = "(SELECT oid FROM pg_database WHERE datname = current_database())"
     key = f"(classid::bigint << 32) | objid::bigint = {which.value} AND objsubid = 1"
     held = f"locktype = 'advisory' AND granted AND {key} AND database = {of_this_database}"
-    return f"EXISTS (SELECT FROM pg_locks WHERE {held})"  # noqa: S608 -- a number of ours
+    return f"EXISTS (SELECT FROM pg_locks WHERE {held})"
 
 
 def lock(conn: psycopg.Connection[Any], which: AdvisoryLock) -> None:

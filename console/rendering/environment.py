@@ -45,6 +45,8 @@ def environment() -> Environment:
         "field_time": words.field_time,
         "money": words.money,
         "sentence": words.sentence,
+        "size": words.size,
+        "span": words.span,
         "tone": words.tone,
         "units": words.units,
         "when": words.when,

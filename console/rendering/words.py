@@ -68,6 +68,25 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def size(number_bytes: int) -> str:
+    """Write how much room something takes, in units of 1,024."""
+    rest = float(number_bytes)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if rest < 1_024:
+            return f"{rest:,.0f}\N{NO-BREAK SPACE}{unit}"
+        rest /= 1_024
+    return f"{rest:,.1f}\N{NO-BREAK SPACE}TiB"
+
+
+def span(seconds: float) -> str:
+    """Write how long something took."""
+    if seconds < 60:
+        return f"{seconds:.1f}\N{NO-BREAK SPACE}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
 def when(at: datetime | None) -> Markup:
     """Write an instant to the minute in UTC; its tooltip has it exactly."""
     return _time(at, f"{at.astimezone(UTC):%Y-%m-%d %H:%M}" if at else "")

@@ -61,6 +61,15 @@ class Sessions:
         await self._database.change(table.begin(_hash(token), kept))
         return token
 
+    async def count(self) -> int:
+        """Return how many there are, of all servers on the database.
+
+        Raises:
+            ApiError: 503; the database is away.
+        """
+        row = await self._database.row(table.count())
+        return int(str(row[0])) if row else 0
+
     async def caller(self, token: str) -> Caller | None:
         """Return whose session it is; None where it is over, or its key is none any more.
 

@@ -31,6 +31,7 @@ _FIND: Final = """
     SELECT key_hash, owner_proof FROM raphus.console_sessions
     WHERE token_hash = %(token_hash)s AND ends_at > clock_timestamp()
 """
+_COUNT: Final = "SELECT count(*) FROM raphus.console_sessions WHERE ends_at > clock_timestamp()"
 _END: Final = """
     DELETE FROM raphus.console_sessions WHERE token_hash = %(token_hash)s RETURNING token_hash
 """
@@ -56,6 +57,11 @@ def find(token_hash: bytes) -> Statement:
 def read(row: Sequence[Any]) -> Kept:
     """Read a row of `find`."""
     return Kept(*(None if value is None else bytes(value) for value in row))
+
+
+def count() -> Statement:
+    """Count the sessions that are not over."""
+    return Statement(_COUNT, {})
 
 
 def end(token_hash: bytes) -> Statement:

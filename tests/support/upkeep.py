@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from projections.upkeep import jobs
+from projections.upkeep.work import VERIFY
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -44,3 +46,13 @@ def held_up(conninfo: str) -> Iterator[None]:
     with psycopg.connect(conninfo) as conn:
         conn.execute("LOCK TABLE raphus.ledger_events IN ACCESS EXCLUSIVE MODE")
         yield
+
+
+@contextmanager
+def under_way(conninfo: str, *, done: int, total: int) -> Iterator[int]:
+    """Let there be a verification that has come so far, as if of another server; give its id."""
+    with psycopg.connect(conninfo, autocommit=True) as conn:
+        id_ = jobs.begin(conn, "verify", "ada")
+        assert id_ is not None
+        jobs.tell(conn, id_, VERIFY, done, total)
+        yield id_

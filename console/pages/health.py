@@ -1,0 +1,230 @@
+"""How the server is: whether it is ready, what upkeep has found, what is kept and who may ask."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+
+from msgspec import Meta
+
+from api.http.errors import ApiError
+from api.http.parameters import Flag
+from api.http.questions import Query
+from api.resources.health import READYZ
+from api.resources.keys import LIST_KEYS
+from api.resources.reconciliations import LIST_RECONCILIATIONS
+from api.resources.storage import GET_STORAGE, LIST_SNAPSHOTS
+from api.resources.upkeep import (
+    BEGIN_UPKEEP,
+    CANCEL_UPKEEP,
+    LIST_UPKEEP,
+    BeginQuery,
+    JobQuery,
+)
+from console.page import Action, Menu, Page, Redirect, View
+from console.visit import Visit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from api.keys.table import ListedKey
+    from api.resources.health import Ready
+    from api.resources.upkeep import Upkept
+    from console.page import Seen
+    from projections.upkeep.jobs import Kind, UpkeepJob
+
+STORAGE_AGE_MAX_S: Final = 30.0
+LAG_MAX_S: Final = 60.0
+"""A lag that is longer is told as something to look at, as Today does."""
+LOG: Final = "ledger_events"
+PATH: Final = "/health"
+
+
+class Sort(NamedTuple):
+    """A sort of upkeep as it is offered: what it is called, what it does, and what starts it."""
+
+    kind: Kind
+    name: str
+    does: str
+    button: str
+
+
+SORTS: Final = (
+    Sort(
+        "verify",
+        "Verify the log",
+        "Proves by the chain of hashes that nothing in the log was changed, removed or moved.",
+        "Verify",
+    ),
+    Sort(
+        "rebuild_check",
+        "Check the read models",
+        "Folds the whole log anew and compares with every table, row by row; writes nothing.",
+        "Check",
+    ),
+    Sort(
+        "rebuild",
+        "Rebuild the read models",
+        "Does the same and writes what differs, all or nothing. Needed once after some upgrades.",
+        "Rebuild",
+    ),
+)
+_SORTS: Final[Mapping[str, Sort]] = {sort.kind: sort for sort in SORTS}
+NAMES: Final[Mapping[str, str]] = {sort.kind: sort.name for sort in SORTS}
+PHASES: Final[Mapping[str, tuple[str, str]]] = {
+    "check the streams": ("Numbering the streams", "steps"),
+    "verify": ("Walking the log", "events"),
+    "fold": ("Folding the log", "events"),
+    "index": ("Indexing", "tables"),
+    "catch up": ("Catching up with what has come", "events"),
+    "compare": ("Comparing", "tables"),
+    "write": ("Writing what differs", "tables"),
+}
+"""The phases of jobs in words, each with what its numbers count."""
+OUTCOMES: Final[Mapping[str, tuple[str, str]]] = {
+    "well": ("good", "well"),
+    "wrong": ("bad", "wrong"),
+    "mended": ("warning", "mended"),
+    "failed": ("bad", "failed"),
+    "cancelled": ("plain", "cancelled"),
+}
+"""How outcomes are to be taken, and what they are called."""
+
+
+class HealthPage(Query, frozen=True, kw_only=True):
+    """Asks how the server is."""
+
+    refused: Annotated[
+        Flag, Meta(description="A form has just asked for a job while another one ran.")
+    ] = False
+
+
+class Offered(NamedTuple):
+    """A sort of upkeep with how it ended last.
+
+    `mended_since` tells that a rebuild has come to its end since a check.
+    """
+
+    sort: Sort
+    last: UpkeepJob | None
+    mended_since: bool = False
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether something is wrong as far as is known."""
+        wrong = self.last is not None and self.last.outcome == "wrong"
+        return wrong and not self.mended_since
+
+
+class State(NamedTuple):
+    """Whether the server is ready; where it is not, `problems` tell by part why."""
+
+    ready: Ready | None
+    problems: Mapping[str, str]
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the read models lack what came a while ago."""
+        return self.ready is not None and self.ready.lag_s > LAG_MAX_S
+
+
+async def _health(visit: Visit, query: HealthPage) -> View:
+    state, upkeep, keys, snapshots, storage, reconciliations, sessions = await asyncio.gather(
+        _state(visit),
+        visit.ask(LIST_UPKEEP),
+        _keys(visit),
+        visit.ask(LIST_SNAPSHOTS),
+        visit.ask_lately(GET_STORAGE, age_max_s=STORAGE_AGE_MAX_S),
+        visit.ask(LIST_RECONCILIATIONS, limit=1),
+        _sessions(visit),
+    )
+    offered = _offered(upkeep)
+    tables = sorted(storage.tables, key=lambda table: -table.bytes)
+    data = {
+        "state": state,
+        "tone": _tone(state, offered),
+        "running": upkeep.running,
+        "offered": offered,
+        "jobs": upkeep.items,
+        "names": NAMES,
+        "phases": PHASES,
+        "outcomes": OUTCOMES,
+        "refused": query.refused,
+        "may_change": "admin" in visit.caller.may,
+        "keys": keys,
+        "sessions": sessions,
+        "snapshots": snapshots.items,
+        "storage": storage,
+        "tables": tables,
+        "log_bytes": sum(table.bytes for table in tables if table.table == LOG),
+        "reconciliation": reconciliations.items[0] if reconciliations.items else None,
+    }
+    return View("health.html", "Health", data)
+
+
+async def _state(visit: Visit) -> State:
+    try:
+        return State(await visit.ask(READYZ), {})
+    except ApiError as error:
+        told = error.body.error
+        problems = {name: str(problem) for name, problem in told.details.items()}
+        return State(None, problems or {"server": told.message})
+
+
+async def _keys(visit: Visit) -> list[ListedKey] | None:
+    """List the keys; None where the visitor may not see them."""
+    if "admin" not in visit.caller.may:
+        return None
+    return (await visit.ask(LIST_KEYS)).items
+
+
+async def _sessions(visit: Visit) -> int | None:
+    return None if visit.sessions is None else await visit.sessions.count()
+
+
+def _offered(upkeep: Upkept) -> list[Offered]:
+    offered: dict[str, Offered] = {}
+    mended = False
+    for job in upkeep.items:  # the last begun first
+        if job.kind not in offered:
+            since = mended and job.kind == "rebuild_check"
+            offered[job.kind] = Offered(_SORTS[job.kind], job, since)
+        mended |= job.kind == "rebuild" and job.outcome in {"well", "mended"}
+    return [offered.get(sort.kind, Offered(sort, None)) for sort in SORTS]
+
+
+def _tone(state: State, offered: list[Offered]) -> str:
+    """Tell how all that is to be taken."""
+    if state.ready is None:
+        return "bad"
+    is_wrong = any(one.is_wrong for one in offered)
+    return "warning" if is_wrong or state.ready.warnings or state.is_behind else "good"
+
+
+async def _begin(visit: Visit, query: BeginQuery) -> Seen:
+    try:
+        await visit.ask_by(BEGIN_UPKEEP, query)
+    except ApiError as error:
+        if error.status != 409:
+            raise
+        return Redirect(visit.link(PATH, refused=True))
+    return Redirect(visit.link(PATH))
+
+
+async def _cancel(visit: Visit, query: JobQuery) -> Seen:
+    await visit.ask_by(CANCEL_UPKEEP, query)
+    return Redirect(visit.link(PATH))
+
+
+HEALTH: Final = Page(
+    path=PATH,
+    takes=HealthPage,
+    handle=_health,
+    menu=Menu("Server", "Health"),
+    of_all=True,
+)
+HEALTH_ACTIONS: Final[tuple[Action[Any], ...]] = (
+    Action(path=f"{PATH}/upkeep", takes=BeginQuery, handle=_begin, of_all=True),
+    Action(path=f"{PATH}/upkeep/{{id}}/cancel", takes=JobQuery, handle=_cancel, of_all=True),
+)
+"""What its forms change."""
