@@ -60,7 +60,7 @@ def document(operations: Sequence[Operation[Any, Any, Any]]) -> Json:
     for operation in operations:
         answer = schema_of.get(operation.answers, {})
         described = _described(operation, answer, error)
-        paths[_plain(operation.path)] = {operation.method.lower(): described}
+        paths.setdefault(_plain(operation.path), {})[operation.method.lower()] = described
     add_examples(paths)
     whole = {
         "openapi": "3.1.0",

@@ -53,6 +53,13 @@ class Upkept(msgspec.Struct, frozen=True):
     items: list[UpkeepJob]
 
 
+class Begun(msgspec.Struct, frozen=True):
+    """The job that has begun; the list tells how far it is."""
+
+    id: str
+    kind: Kind
+
+
 async def _kept(read_side: ReadSide, id_: int | None = None) -> list[UpkeepJob]:
     rows = await read_side.database.rows(jobs.kept(id_))
     if any(map(jobs.seems_lost, rows)):
@@ -66,14 +73,14 @@ async def _list(read_side: ReadSide, _query: Query) -> Upkept:
     return Upkept(running, [job for job in kept if job.outcome is not None])
 
 
-async def _begin(services: Services, query: BeginQuery) -> UpkeepJob:
+async def _begin(services: Services, query: BeginQuery) -> Begun:
     if query.kind is None:
         raise ApiError(400, "missing_parameter", f"say what: kind, one of {', '.join(KINDS)}")
     running = (await _list(services, query)).running
     begun = None if running else await services.upkeep.begin(query.kind, services.asked_by)
     if begun is None:
         raise _busy(running or (await _list(services, query)).running)
-    return await _job(services, begun)
+    return Begun(str(begun), query.kind)
 
 
 async def _cancel(read_side: ReadSide, query: JobQuery) -> UpkeepJob:
@@ -113,14 +120,14 @@ LIST_UPKEEP: Final = Operation["ReadSide", Query, Upkept](
     answers=Upkept,
     of_all=True,
 )
-BEGIN_UPKEEP: Final = Operation["Services", BeginQuery, UpkeepJob](
+BEGIN_UPKEEP: Final = Operation["Services", BeginQuery, Begun](
     path="/v1/upkeep",
     name="begin_upkeep",
     summary="Begin to verify the log, or to compare or rebuild the read models, beside the server,"
     " which goes on serving. One runs at a time, of all servers of a database.",
     handle=_begin,
     takes=BeginQuery,
-    answers=UpkeepJob,
+    answers=Begun,
     may_fail={
         400: "The query is not as declared, or does not say what is to be done.",
         409: "One runs already; the details tell which.",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
+from api.keys import table
 from api.openapi_examples import PATH
 from api.queries.persons import WAYS
 from api.queries.read_side import Rules
@@ -21,10 +22,15 @@ from api.routes import OPERATIONS
 from domain.identities import EXTERNAL_ID_KEYS
 from domain.look import Look
 from ledger.application import Ledger
+from ledger.integrity.verify import Head, Verified
 from migrations.runner import migrate
 from postgres.connections import WORKING, connect
 from postgres.embedded import EmbeddedPostgres
 from projections.read_models.catalogue import LISTINGS
+from projections.rebuild.rebuild import Rebuilt
+from projections.rebuild.table_diff import Difference, Found
+from projections.upkeep import jobs
+from projections.upkeep.findings import of_log, of_tables
 from reconciliation.account import Account
 from reconciliation.finding import Finding, Outcome
 from reconciliation.runs import Run
@@ -87,11 +93,13 @@ def examples(conninfo: str, folder: Path) -> Json:
         with Ledger(conninfo) as ledger:
             ledger.observe([_product()])
         _reconciled(conninfo)
+        _kept_up(conninfo)
         project(conninfo)
         until(lambda: {state for (state,) in outbox(conninfo, "state")} == {"succeeded", "parked"})
     with served(conninfo, rules=Rules(RoutesFile(routes, required=True))) as server:
         position = server.deliver(last.body, last.webhook_id)
         server.get("/v1/refusals", min_position=position)
+        server.get("/v1/payments", known_at=datetime.now(UTC).isoformat())
         found = {"receive_webhook": _delivered(last, position)}
         asked = _Asked(server)
         for operation in sorted(OPERATIONS, key=_what_changes_last):
@@ -162,6 +170,21 @@ def _reconciled(conninfo: str) -> None:
         run.end(["the webhook endpoint at example.com is disabled at Dodo: enable it"])
 
 
+def _kept_up(conninfo: str) -> None:
+    """Keep what was found by a check, and on the command line by a verification; make a key."""
+    none = Found(0, [])
+    differs = Difference("payments", 412, none, none, Found(1, ["bus_demo/payment/pay_7a1c9e"]))
+    check = Rebuilt(412, [differs, Difference("refunds", 9, none, none, none)])
+    with connect(conninfo, WORKING, "raphus-upkeep") as conn:
+        id_ = jobs.begin(conn, "rebuild_check", "ada")
+        assert id_ is not None
+        jobs.end(conn, id_, of_tables(check, check=True))
+        whole = Verified(Head(412, bytes.fromhex("6f1d2c3b" * 8)), 412, None)
+        jobs.keep(conn, "verify", datetime.now(UTC), of_log(whole))
+        key = table.create("raphus_7a1c9e5d2b", "shop", ["access"], "bus_demo")
+        conn.execute(key.sql.encode(), key.params)
+
+
 def written(found: Json) -> str:
     """Return the examples as they stand in their file."""
     return msgspec.json.format(msgspec.json.encode(found), indent=1).decode() + "\n"
@@ -197,6 +220,8 @@ class _Asked:
             "list_persons": person,
             "list_erasures": person,
             "retry_windmill_jobs": {"route": "refunds"},
+            "begin_upkeep": {"kind": "verify"},
+            "cancel_upkeep": {"id": "1"},
             "replay_windmill_jobs": {"route": "disputes", "dry_run": "true"},
             "get_mrr": SPRING,
             "list_revenue_movements": YEAR,
@@ -217,7 +242,7 @@ class _Asked:
         reader, resource = operation.reader, operation.path.split("/")[2:3]
         taken = [*reader.path, *(name for name in reader.query if name not in WAYS)]
         asked = {name: self._by_name[name] for name in taken if name in self._by_name}
-        if "id" in reader.path:
+        if "id" in reader.path and resource[0] in self._ids:
             asked["id"] = self._ids[resource[0]]
         return {**asked, **self._more.get(operation.name, {})}
 
