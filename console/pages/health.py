@@ -129,14 +129,13 @@ class State(NamedTuple):
 
 
 async def _health(visit: Visit, query: HealthPage) -> View:
-    state, upkeep, keys, snapshots, storage, reconciliations, sessions = await asyncio.gather(
+    state, upkeep, keys, snapshots, storage, reconciliations = await asyncio.gather(
         _state(visit),
         visit.ask(LIST_UPKEEP),
         _keys(visit),
         visit.ask(LIST_SNAPSHOTS),
         visit.ask_lately(GET_STORAGE, age_max_s=STORAGE_AGE_MAX_S),
         visit.ask(LIST_RECONCILIATIONS, limit=1),
-        _sessions(visit),
     )
     offered = _offered(upkeep)
     tables = sorted(storage.tables, key=lambda table: -table.bytes)
@@ -152,7 +151,7 @@ async def _health(visit: Visit, query: HealthPage) -> View:
         "refused": query.refused,
         "may_change": "admin" in visit.caller.may,
         "keys": keys,
-        "sessions": sessions,
+        "sessions": await _sessions(visit),
         "snapshots": snapshots.items,
         "storage": storage,
         "tables": tables,
