@@ -53,7 +53,9 @@ FINDING: Final = """
         (reconciliation_id, business_id, kind, object_id, outcome, types, since, may_still_come,
         fields, looked_at)
     SELECT id, business_id, 'payment', 'pay_1', 'lost', ARRAY['payment.succeeded'],
-        clock_timestamp(), false, '{}', clock_timestamp() FROM raphus.reconciliations
+        clock_timestamp(), false, '{}', clock_timestamp() FROM raphus.reconciliations;
+    INSERT INTO raphus.upkeep_jobs (kind, place, ended_at, outcome)
+    VALUES ('verify', 'command_line', clock_timestamp(), 'well')
 """
 CORRECTION: Final = """
     INSERT INTO raphus.clock_corrections
