@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import time
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
+import msgspec
 from standardwebhooks import Webhook
 
 from domain.delivery import Delivery
@@ -50,9 +52,14 @@ def _deliveries() -> Iterator[Delivery]:
 
 
 def _of_purchase(body: bytes, purchase: str) -> bytes:
-    for name in (b'"payment_id"', b'"subscription_id"', b'"customer_id"'):
-        head, found, tail = body.partition(name)
-        if found:
-            before, value, after = tail.split(b'"', 2)
-            body = head + found + before + b'"' + value + purchase.encode() + b'"' + after
+    for value in _ids_in(body):
+        body = body.replace(value, value + purchase.encode())
     return body.ljust(BODY_BYTES)
+
+
+@cache
+def _ids_in(body: bytes) -> list[bytes]:
+    """Return what names the things of a purchase, wherever in a sample it stands."""
+    data = msgspec.json.decode(body)["data"]
+    named = (data["customer"]["customer_id"], data["subscription_id"], data["payment_id"])
+    return [value.encode() for value in named if value is not None]
