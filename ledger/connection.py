@@ -12,6 +12,7 @@ from threading import get_ident, local
 from typing import TYPE_CHECKING
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from postgres.connections import DATABASE_ERRORS, WRITING, connect
@@ -59,7 +60,8 @@ class ThreadConnection:
         conn = self._connected()
         try:
             yield conn
-            conn.commit()
+            if conn.pgconn.transaction_status != TransactionStatus.IDLE:
+                conn.commit()
         except DATABASE_ERRORS:
             conn.close()  # and so the next may find another server at the address
             raise

@@ -87,7 +87,9 @@ WRITING: Final = Profile(
         "lock_timeout": "4s",
         "idle_in_transaction_session_timeout": "10s",
     },
-    {},
+    # What is read after a lock is had must be what was committed by then. All statements find their
+    # rows by indexes, also while the planner takes the log for a small one.
+    {"default_transaction_isolation": "read committed", "enable_seqscan": "off", "jit": "off"},
 )
 """For the writer of the log: somebody waits for each of its batches."""
 READING: Final = Profile(
@@ -108,8 +110,14 @@ FOLLOWING: Final = Profile(
     },
     # A commit that a crash undoes is made again: the log is still there. So it need not wait for
     # the disk. All statements find their rows by indexes, also while the planner takes a table
-    # for a small one.
-    {"synchronous_commit": "off", "enable_seqscan": "off", "jit": "off", "timezone": "UTC"},
+    # for a small one; so it need not plan them again, which takes longer than to run them.
+    {
+        "synchronous_commit": "off",
+        "enable_seqscan": "off",
+        "plan_cache_mode": "force_generic_plan",
+        "jit": "off",
+        "timezone": "UTC",
+    },
 )
 """For what follows the log page by page, and for what starts jobs."""
 WORKING: Final = Profile(

@@ -51,17 +51,16 @@ class Route(NamedTuple):
 
 def route(delivery: Delivery) -> Route:
     """Find the stream of a verified delivery. Every one has a stream, whatever its content."""
-    notice = stream_id(NOTICE, delivery.webhook_id)
     topic = UNREADABLE
     try:
         envelope = read_envelope(delivery.body)
         topic = envelope.type
         if topic not in _TAKEN:
-            return Route(notice, topic)
+            return Route(stream_id(NOTICE, delivery.webhook_id), topic)
         stream, kind = _TAKEN[topic]
         place = kind.place_of(envelope.data)
     except UnreadableError as error:
-        return Route(notice, topic, str(error))
+        return Route(stream_id(NOTICE, delivery.webhook_id), topic, str(error))
     return Route(stream_id(stream, envelope.business_id, *place), topic)
 
 

@@ -14,7 +14,8 @@ GENESIS: Final = bytes(hashlib.sha256().digest_size)
 """What the first event is chained to."""
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_pack: Final = struct.Struct(">qqqHHH").pack
+_numbers: Final = struct.Struct(">qqq").pack
+_lengths: Final = struct.Struct(">HHH").pack
 
 
 class Row(NamedTuple):
@@ -43,11 +44,16 @@ def link(previous: bytes, row: Row) -> bytes:
 
     Lengths precede the texts, so that no two rows read alike.
     """
-    texts = row.originator_id.encode(), row.topic.encode(), row.webhook_id.encode()
     recorded_us = (row.recorded_at - _EPOCH) // _MICROSECOND
-    numbers = row.notification_id, recorded_us, row.originator_version
-    header = _pack(*numbers, *map(len, texts))
+    numbers = _numbers(row.notification_id, recorded_us, row.originator_version)
     content = row.content_hash
     if content is None:
         content = hashlib.sha256(row.state).digest()
-    return hashlib.sha256(b"".join((previous, header, *texts, content))).digest()
+    named = told(row.originator_id, row.topic, row.webhook_id, content)
+    return hashlib.sha256(b"".join((previous, numbers, named))).digest()
+
+
+def told(originator_id: str, topic: str, webhook_id: str, content_hash: bytes) -> bytes:
+    """Return what is chained of a row but for its numbers, which are known only under the lock."""
+    texts = originator_id.encode(), topic.encode(), webhook_id.encode()
+    return b"".join((_lengths(*map(len, texts)), *texts, content_hash))

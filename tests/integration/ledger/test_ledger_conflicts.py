@@ -17,6 +17,7 @@ from domain.event import Event
 from ledger.application import Ledger, Receipt
 from ledger.integrity.hash_chain import RECORDED, Row, link
 from ledger.mapper import LedgerMapper
+from ledger.recorder import LedgerRecorder
 from tests.support.deliveries import receipts, renewals
 from tests.support.log import Line, broken_links, lines, positions
 from tests.support.outages import beside, locked, terminate_backends
@@ -148,11 +149,19 @@ def test_one_bad_delivery_does_not_fail_its_neighbours(
 
 @pytest.mark.parametrize("lost", ["message", "answer"])
 @pytest.mark.parametrize("size", [1, 10])
+@pytest.mark.parametrize("way", ["short", "long"])
 def test_a_commit_that_is_lost_or_whose_answer_is_lost_ends_as_one_event_each(
-    database: str, lost: Literal["message", "answer"], size: int
+    database: str,
+    way: Literal["short", "long"],
+    lost: Literal["message", "answer"],
+    size: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     deliveries = renewals(range(20), streams=3)
-    scissors = Scissors(b"COMMIT\0", lost)
+    # What commits: on the short way it is the batch itself.
+    scissors = Scissors(b"msg_0" if way == "short" else b"COMMIT\0", lost)
+    if way == "long":
+        monkeypatch.setattr(LedgerRecorder, "record_new", lambda *_: None)
     with cutting(database, scissors) as conninfo, Ledger(conninfo) as ledger:
         scissors.left = 2
         first = receipts(ledger.record(deliveries[:size]))
@@ -164,7 +173,10 @@ def test_a_commit_that_is_lost_or_whose_answer_is_lost_ends_as_one_event_each(
     assert len(positions(database)) == 20
 
 
-def test_backends_killed_at_random_under_load_lose_and_double_nothing(database: str) -> None:
+@pytest.mark.parametrize("repeated", [True, False])
+def test_backends_killed_at_random_under_load_lose_and_double_nothing(
+    database: str, repeated: bool
+) -> None:
     def kill() -> None:
         moments, killed = random.Random(3), 0
         with psycopg.connect(beside(database), autocommit=True) as conn:
@@ -173,9 +185,10 @@ def test_backends_killed_at_random_under_load_lose_and_double_nothing(database: 
                 conn.execute("SELECT pg_sleep(%s)", [pause_s])
                 killed += terminate_backends(conn, database)
 
+    record = record_while if repeated else record_new_while
     with ThreadPoolExecutor(3) as pool:
         killer = pool.submit(kill)
-        one, other = pool.map(lambda of: record_while(killer, database, of), ("one", "other"))
+        one, other = pool.map(lambda of: record(killer, database, of), ("one", "other"))
     stored = positions(database)
     assert stored.keys() == {(sent.webhook_id, sent.body) for sent in one.keys() | other.keys()}
     for delivery, position in (*one.items(), *other.items()):
@@ -193,12 +206,31 @@ def record_while(killer: Future[None], database: str, of: str) -> dict[Delivery,
             # Half of it comes twice, and a tenth goes to both ledgers.
             fresh = range(number, number + 40)
             waiting += renewals(fresh, streams=9, of=of)[:36] + renewals(fresh, of="both")[36:]
-            answers = ledger.record(waiting)
-            pairs = list(zip(waiting, answers, strict=True))
-            acknowledged |= {sent: a.position for sent, a in pairs if isinstance(a, Receipt)}
-            waiting = [sent for sent, answer in pairs if not isinstance(answer, Receipt)]
+            waiting = record_some(ledger, waiting, acknowledged)
             number += 20
     return acknowledged
+
+
+def record_new_while(killer: Future[None], database: str, of: str) -> dict[Delivery, int]:
+    """Record the same, where nothing comes twice but what got an error: batches are small."""
+    acknowledged: dict[Delivery, int] = {}
+    number = 0 if of == "one" else 10**6
+    waiting: list[Delivery] = []
+    with Ledger(database) as ledger:
+        while waiting or not killer.done():
+            waiting += renewals(range(number, number + 3), streams=9, of=of)
+            waiting = record_some(ledger, waiting, acknowledged)
+            number += 3
+    return acknowledged
+
+
+def record_some(
+    ledger: Ledger, sent: list[Delivery], acknowledged: dict[Delivery, int]
+) -> list[Delivery]:
+    """Record deliveries, note the receipts, and return what got none."""
+    pairs = list(zip(sent, ledger.record(sent), strict=True))
+    acknowledged |= {one: answer.position for one, answer in pairs if isinstance(answer, Receipt)}
+    return [one for one, answer in pairs if not isinstance(answer, Receipt)]
 
 
 def test_a_log_locked_for_longer_than_the_patience_is_an_error_not_a_hang(
