@@ -112,6 +112,11 @@ class ReadModel:
     derived: Derived | None = None
 
     @property
+    def may_lose(self) -> bool:
+        """Whether there are events that take a key away."""
+        return self.loses is not _never
+
+    @property
     def follows(self) -> frozenset[str]:
         """The tables of the read models that this one follows from."""
         grouped = {self.grouped.source} if self.grouped else set()

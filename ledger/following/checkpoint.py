@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from eventsourcing.persistence import Tracking
+from eventsourcing.persistence import IntegrityError
 from eventsourcing.postgres import PostgresDatastore, PostgresTrackingRecorder
-from psycopg.rows import dict_row, tuple_row
+from psycopg.rows import tuple_row
 
 from ledger.application import Ledger
+from postgres.prepared import execute
 from postgres.statement import Statement
 
 if TYPE_CHECKING:
@@ -31,8 +32,14 @@ _CHECKPOINT: Final = (
 CHECKPOINT: Final = Statement(_CHECKPOINT, {"application": Ledger.name})
 """Selects the columns of the read models' `Checkpoint`."""
 
-# What the library's own statement, which moves the position, knows nothing of.
-_COUNT: Final = (
+# What the library's own statement does, and in the same round trip what that knows nothing of.
+_ADVANCE: Final = b"""
+    UPDATE raphus.projections_tracking
+    SET notification_id = $2, events = events + $3, hash = $4
+    WHERE application_name = $1 AND notification_id < $2
+    RETURNING CASE WHEN $5::text IS NOT NULL THEN pg_notify($5, $2::text) END
+"""
+_CORRECT: Final = (
     "UPDATE raphus.projections_tracking SET events = events + %s, hash = %s"
     " WHERE application_name = %s"
 )
@@ -70,11 +77,13 @@ def position_of(name: str) -> Statement:
 class ProjectionTracking(PostgresTrackingRecorder):
     """The library's tracking, on the connection and in the transaction that write the rows.
 
-    Each follower has a checkpoint under a name of its own; the read models' is the ledger's.
+    Each follower has a checkpoint under a name of its own; the read models' is the ledger's. A
+    channel is notified of each new position, as text, when that is committed.
     """
 
-    def __init__(self, name: str = Ledger.name) -> None:
+    def __init__(self, name: str = Ledger.name, channel: str | None = None) -> None:
         self._name = name
+        self._channel = channel
         # Its pool is never opened.
         never = PostgresDatastore("", "", "", "", "", schema=SCHEMA, originator_id_type="text")
         super().__init__(never, tracking_table_name=TABLE)
@@ -99,13 +108,13 @@ class ProjectionTracking(PostgresTrackingRecorder):
         Raises:
             IntegrityError: that has been recorded already: somebody else follows too.
         """
-        with conn.cursor(row_factory=dict_row) as curs:
-            self._insert_tracking(curs, Tracking(self._name, position))
-            curs.execute(_COUNT, [events, hash_, self._name], prepare=True)
+        moved = [self._name, position, events, hash_, self._channel]
+        if not execute(conn, _ADVANCE, moved).rowcount:
+            raise IntegrityError(f"{self._name} has been followed up to {position}, or further")
 
     def correct(self, conn: Connection[Any], hash_: bytes, missed: int) -> None:
         """Record that events which were missed have been made up for; the position stays."""
-        conn.execute(_COUNT, [missed, hash_, self._name])
+        conn.execute(_CORRECT, [missed, hash_, self._name])
 
     def begin_anew(self, conn: Connection[Any]) -> None:
         """Put the checkpoint, whatever it says, before the first event of the log."""

@@ -8,9 +8,11 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from domain.aggregate import place_in_log
+from domain.aggregates.routing import NOTICE
 from ledger.following.homes import settle_all
 from ledger.integrity.hash_chain import GENESIS
 from ledger.mapper import COLUMNS
+from postgres.arrays import TextArray
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -38,16 +40,18 @@ _PAGE: Final = """
     FROM raphus.ledger_events WHERE notification_id >= %s ORDER BY notification_id LIMIT %s
 """
 _HASH: Final = "SELECT hash FROM raphus.ledger_events WHERE notification_id = %s"
-# OFFSET 0 keeps the planner at index look-ups for each stream, whatever it thinks of the sizes.
+# OFFSET 0 and + 0 keep the planner at look-ups of streams in the primary key, whatever it thinks of
+# the sizes: it would look through all positions up to the last one, for each of the streams.
 _HISTORIES: Final = f"""
     SELECT events.* FROM unnest(%s::text[], %s::bigint[]) AS touched (stream_id, version)
     CROSS JOIN LATERAL (
         SELECT {COLUMNS} FROM raphus.housed_events
         WHERE originator_id = touched.stream_id AND originator_version <= touched.version
-        AND notification_id <= %s OFFSET 0
+        AND notification_id + 0 <= %s OFFSET 0
     ) AS events
 """  # noqa: S608 -- constants
 _ANY_VERSION: Final = 2**63 - 1
+_OF_NOTICES: Final = f"{NOTICE}/"
 
 
 class LogError(Exception):
@@ -71,6 +75,11 @@ class Page(NamedTuple):
     def events(self) -> int:
         """How many events the page holds."""
         return self.last - self.after
+
+    @property
+    def has_notices(self) -> bool:
+        """Whether one of the events stands in the log as a notice."""
+        return any(stream.startswith(_OF_NOTICES) for stream in self.versions)
 
 
 def next_page(
@@ -146,8 +155,14 @@ def _check(after: Checkpoint, rows: Sequence[TupleRow]) -> None:
         raise LogError(problem)
 
 
-def _stream(curs: Cursor, parameters: Sequence[object]) -> Generator[TupleRow]:
-    yield from curs.stream(_HISTORIES, parameters, size=FETCH_ROWS)
+def _rows(curs: Cursor, upto: Mapping[str, int], last: int) -> Generator[TupleRow]:
+    streams, versions = zip(*sorted(upto.items()), strict=True)
+    parameters = [TextArray(streams), list(versions), last]
+    # A stream of rows is never prepared, and to plan it takes longer than to find a few.
+    if sum(versions) <= FETCH_ROWS:
+        yield from curs.execute(_HISTORIES, parameters, prepare=True)
+    else:
+        yield from curs.stream(_HISTORIES, parameters, size=FETCH_ROWS)
 
 
 def histories(
@@ -162,7 +177,9 @@ def histories(
     Raises:
         LogError: behind the last stream: an event of the page is in none of them.
     """
-    homes = settle_all(conn, mapper, page.after, page.last)
+    homes: frozenset[str] = frozenset()
+    if page.has_notices:
+        homes = settle_all(conn, mapper, page.after, page.last)
     versions = {**page.versions, **dict.fromkeys(homes, _ANY_VERSION)}
     found = 0
     with closing(histories_of(conn, mapper, versions, page.last)) as streams:
@@ -180,12 +197,7 @@ def histories_of(
     conn: Connection, mapper: LedgerMapper, versions: Mapping[str, int], last: int
 ) -> Generator[tuple[str, list[Event]]]:
     """Read all events up to a position of streams, each up to a version, in order of arrival."""
-    streams, upto = zip(*sorted(versions.items()), strict=True)
-    parameters = [list(streams), list(upto), last]
-    with (
-        conn.cursor(binary=True) as curs,
-        closing(_stream(curs, parameters)) as rows,
-    ):
+    with conn.cursor(binary=True) as curs, closing(_rows(curs, versions, last)) as rows:
         for stream_id, of_stream in groupby(rows, key=itemgetter(0)):
             events = [mapper.decode(*row) for row in of_stream]
             yield stream_id, sorted(events, key=place_in_log)

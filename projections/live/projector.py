@@ -12,12 +12,13 @@ from ledger.following.homes import settle
 from ledger.following.pages import PAGE_EVENTS_MAX, histories, whole_histories
 from ledger.following.taking import PageLimits, take
 from projections.live.regrouping import Regrouping
-from projections.live.upsert import Replacement
+from projections.live.upsert import Replacement, emptying
+from projections.live.writing import Writing
 from projections.read_models.catalogue import READ_MODELS
 from projections.read_models.timeline import TIMELINE, entries_after
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from psycopg import Connection
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from domain.timeline import Entry
     from ledger.following.pages import Page
     from ledger.mapper import LedgerMapper
+    from projections.live.regrouping import Group
+    from projections.live.writing import Staged
     from projections.read_model import ReadModel, Row
 
 LIVE: Final = "raphus"
@@ -60,15 +63,19 @@ class Projector:
         self._mapper = mapper
         self._models = tuple(models)
         self._schema = schema
-        self._tracking = ProjectionTracking()
+        self._tracking = ProjectionTracking(channel=CHANNEL)
         self._adopted_to = 0
-        self._replacements = [Replacement(model, schema) for model in models]
+        self._has_adopted_all = False
         by_table = {model.table: model for model in models}
         self._regroupings = [
             Regrouping(model, by_table[model.grouped.source], schema)
             for model in models
             if model.grouped is not None
         ]
+        self._derived = [Replacement(model, schema) for model in models if model.derived]
+        self._emptied = [model for model in self._models if model.streams or model.derived]
+        kinds = frozenset().union(*(model.streams for model in models))
+        self._writings = {kind: self._writing(kind) for kind in kinds}
 
     def project(self, conn: Connection[Any], events_max: int = PAGE_EVENTS_MAX) -> Projected | None:
         """Project the next page; None at the end of the log, or while a rebuild holds it.
@@ -82,14 +89,14 @@ class Projector:
 
         def write(page: Page) -> None:
             entries.extend(self.write(conn, page))
-            conn.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(page.last)])
 
-        caught_up = self._adopted_to
         page = take(conn, self._tracking, write, PageLimits(events_max))
         if page is None:
             return None
-        if caught_up == page.after:
+        if self._adopted_to == page.after:
             self._adopted_to = page.last
+        else:  # another follower has taken pages in between, maybe one of an older release
+            self._has_adopted_all = False
         lag_s = (datetime.now(UTC) - page.recorded_at).total_seconds()
         return Projected(page.last, page.events, entries, lag_s)
 
@@ -99,20 +106,19 @@ class Projector:
         Raises:
             LogError: an event of the page is not in its stream's history.
         """
-        staged: dict[str, list[Row]] = {model.table: [] for model in self._models}
-        losing: dict[str, list[str]] = {model.table: [] for model in self._models}
+        staged: dict[str, list[Staged]] = {}
         touched: dict[str, datetime] = {}
         with closing(histories(conn, page, self._mapper)) as streams:
             for stream_id, events in streams:
                 folded = aggregate(stream_id, events)
                 new = {e.delivery.webhook_id for e in events if (e.position or 0) > page.after}
                 touched[stream_id] = _since(folded, new)
-                for model in self._of(stream_id):
-                    staged[model.table] += model.touched(folded, new)
-                    losing[model.table] += [stream_id] * model.loses(folded, new)
-        self._replace(conn, staged, losing)
+                if (begun := self._staged_in(staged, stream_id)) is not None:
+                    writing, rows = begun
+                    writing.stage(rows, folded, new)
+        self._write(conn, staged, [set() for _ in self._regroupings])
         self._derive(conn, touched)
-        return entries_after(staged.get(TIMELINE.table, ()), page.after)
+        return entries_after(self._rows_of(TIMELINE, staged), page.after)
 
     def adopt(self, conn: Connection[Any], *, wait: bool = False) -> int:
         """Take notices whose type is understood by now into the aggregates that they tell of.
@@ -125,11 +131,14 @@ class Projector:
             psycopg.OperationalError: the database is away; what was committed is not known.
         """
         found = 0
+        if self._has_adopted_all and not wait:
+            return 0
         while not found:
             with conn.transaction():
                 hold = self._tracking.hold if wait else self._tracking.take
                 live = hold(conn)
-                if live is None or live.position <= self._adopted_to:
+                self._has_adopted_all = live is not None and live.position <= self._adopted_to
+                if live is None or self._has_adopted_all:
                     return 0
                 settled = settle(conn, self._mapper, self._adopted_to, live.position)
                 if settled.events:
@@ -138,25 +147,40 @@ class Projector:
             found, self._adopted_to = settled.events, settled.last
         return found
 
-    def _of(self, stream_id: str) -> list[ReadModel]:
+    def _writing(self, kind: str) -> Writing:
+        return Writing(self._models_of(kind), self._regroupings, self._schema)
+
+    def _staged_in(
+        self, staged: dict[str, list[Staged]], stream_id: str
+    ) -> tuple[Writing, list[Staged]] | None:
+        """Return what writes the rows of a stream, and what is staged of its kind, if anything."""
         kind = stream_id.partition("/")[0]
+        writing = self._writings.get(kind)
+        if writing is None:
+            return None
+        if kind not in staged:
+            staged[kind] = writing.begin()
+        return writing, staged[kind]
+
+    def _models_of(self, kind: str) -> list[ReadModel]:
         return [model for model in self._models if kind in model.streams]
 
-    def _replace(
+    def _rows_of(self, model: ReadModel, staged: Mapping[str, Sequence[Staged]]) -> Iterator[Row]:
+        for kind, of_kind in staged.items():
+            for one, (rows, _) in zip(self._models_of(kind), of_kind, strict=True):
+                if one is model:
+                    yield from rows
+
+    def _write(
         self,
         conn: Connection[Any],
-        staged: Mapping[str, Sequence[Row]],
-        losing: Mapping[str, Sequence[str]],
+        staged: Mapping[str, list[Staged]],
+        touched: Sequence[set[Group]],
     ) -> None:
-        # What a row that goes away was in a group with is known before it goes.
-        touched = [
-            one.groups(conn, losing[one.source]) | one.groups_of(staged[one.source])
-            for one in self._regroupings
-        ]
-        for replacement in self._replacements:
-            table = replacement.model.table
-            if staged[table] or losing[table]:
-                replacement.write(conn, staged[table], losing[table])
+        """Write what is staged, and the groups that are touched by that, or were before."""
+        for kind, of_kind in staged.items():
+            for number, group in self._writings[kind].write(conn, of_kind):
+                touched[number].add(group)
         for regrouping, groups in zip(self._regroupings, touched, strict=True):
             if groups:
                 regrouping.write(conn, groups)
@@ -176,18 +200,22 @@ class Projector:
             self._rewrite(conn, streams[first : first + _REWRITTEN_AT_ONCE], until)
 
     def _rewrite(self, conn: Connection[Any], streams: Sequence[str], until: int) -> None:
-        staged: dict[str, list[Row]] = {model.table: [] for model in self._models}
+        # What a row that goes away was in a group with is known before it goes.
+        touched = [one.groups(conn, streams) for one in self._regroupings]
+        for model in self._emptied:
+            conn.execute(emptying(model, self._schema), [list(streams)])
+        staged: dict[str, list[Staged]] = {}
         with closing(whole_histories(conn, self._mapper, streams, until)) as whole:
             for stream_id, events in whole:
-                folded = aggregate(stream_id, events)
-                for model in self._of(stream_id):
-                    staged[model.table] += model.rows(folded)
-        self._replace(conn, staged, dict.fromkeys(staged, streams))
+                if (begun := self._staged_in(staged, stream_id)) is not None:
+                    writing, rows = begun
+                    writing.stage_all(rows, aggregate(stream_id, events))
+        self._write(conn, staged, touched)
         self._derive(conn, dict.fromkeys(streams, _ALWAYS))
 
     def _derive(self, conn: Connection[Any], touched: Mapping[str, datetime]) -> None:
         """Write what follows from the tables of the streams that were touched, and from when on."""
-        for replacement in self._replacements:
+        for replacement in self._derived:
             derived = replacement.model.derived
             if derived is not None and touched:
                 streams = derived.affected(conn, self._schema, touched)

@@ -6,27 +6,34 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg.sql import SQL, Identifier
 
+from postgres.arrays import TextArray
+from postgres.prepared import execute
+from projections.live.upsert import beside, parts_of, replacing
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from collections.abc import Set as AbstractSet
     from typing import TypeAlias
 
     from psycopg import Connection
-    from psycopg.sql import Composed
+    from psycopg.sql import Composable, Composed
 
     from projections.read_model import ReadModel, Row
 
     Group: TypeAlias = tuple[str, ...]
 
-_GROUPS: Final = "SELECT DISTINCT {group} FROM {source} WHERE stream_id = ANY (%(streams)s)"
-_DELETE: Final = "DELETE FROM {table} AS s WHERE {among}"
-_INSERT: Final = "INSERT INTO {table} ({columns}) {select}"
+_GROUPS: Final = "SELECT DISTINCT ARRAY[{group}] FROM {source} WHERE stream_id = ANY ({streams})"
+_WRITE: Final = """
+    WITH fresh ({columns}) AS MATERIALIZED ({select}), gone AS ({beside}) {replacing}
+"""
+_FRESH: Final = "SELECT {columns} FROM fresh"
+_FILL: Final = "INSERT INTO {table} ({columns}) {select}"
 
 
 class Regrouping:
     """Writes the rows of groups anew, when rows that they follow from have changed.
 
-    The statement is the one that a rebuild fills the whole table by. Both tables have an index on
+    They are selected as a rebuild selects those of the whole table. Both tables have an index on
     the columns of the group.
     """
 
@@ -34,26 +41,35 @@ class Regrouping:
         assert model.grouped is not None, "its rows are grouped"
         self.source = source.table
         self._group = model.grouped.group
+        self._from = Identifier(schema, source.table)
         names = [column.name for column in source.columns]
         self._places = [names.index(name) for name in self._group]
+        self._groups = self.select_groups(SQL("$1")).as_bytes(None)
         columns = SQL(", ").join(SQL("s.{}").format(Identifier(name)) for name in self._group)
-        values = SQL(", ").join(
-            SQL("%({})s::text[]").format(SQL(name)) for name in map(_parameter, self._group)
-        )
+        places = range(1, len(self._group) + 1)
+        values = SQL(", ").join(SQL(f"${place}::text[]") for place in places)
         among = SQL("({}) IN (SELECT * FROM unnest({}))").format(columns, values)
+        fresh = SQL(_FRESH).format(**parts_of(model, schema))
+        self._write = (
+            SQL(_WRITE)
+            .format(
+                select=_select(model, schema, among),
+                beside=beside(model, schema, fresh, among),
+                replacing=replacing(model, schema, fresh),
+                **parts_of(model, schema),
+            )
+            .as_bytes(None)
+        )
+
+    def select_groups(self, streams: Composable) -> Composed:
+        """Return what selects the groups in which streams have rows, each as an array."""
         group = SQL(", ").join(map(Identifier, self._group))
-        parts = {
-            "group": group,
-            "source": Identifier(schema, source.table),
-            "table": Identifier(schema, model.table),
-        }
-        self._groups = SQL(_GROUPS).format(**parts)
-        self._delete = SQL(_DELETE).format(**parts, among=among)
-        self._insert = filling(model, schema, among)
+        return SQL(_GROUPS).format(group=group, source=self._from, streams=streams)
 
     def groups(self, conn: Connection, streams: Sequence[str]) -> set[Group]:
         """Return the groups in which streams have rows."""
-        return set(conn.execute(self._groups, {"streams": list(streams)}, prepare=True))
+        found = execute(conn, self._groups, [TextArray(streams)])
+        return {tuple(group) for (group,) in found}
 
     def groups_of(self, rows: Iterable[Row]) -> set[Group]:
         """Return the groups of rows of the source."""
@@ -61,24 +77,16 @@ class Regrouping:
 
     def write(self, conn: Connection, groups: AbstractSet[Group]) -> None:
         """Write the rows of groups anew, in the caller's transaction."""
-        parameters = {
-            _parameter(name): [group[place] for group in groups]
-            for place, name in enumerate(self._group)
-        }
-        conn.execute(self._delete, parameters, prepare=True)
-        conn.execute(self._insert, parameters, prepare=True)
+        execute(conn, self._write, [TextArray(column) for column in zip(*groups, strict=True)])
 
 
-def filling(model: ReadModel, schema: str, among: Composed | None = None) -> Composed:
-    """Return the statement that writes the rows of all groups, or of those among some."""
+def filling(model: ReadModel, schema: str) -> Composed:
+    """Return the statement that writes the rows of all groups."""
+    select = _select(model, schema, SQL("true"))
+    return SQL(_FILL).format(select=select, **parts_of(model, schema))
+
+
+def _select(model: ReadModel, schema: str, among: Composable) -> Composed:
     assert model.grouped is not None, "its rows are grouped"
-    select = SQL(model.grouped.select).format(
-        source=Identifier(schema, model.grouped.source), among=among or SQL("true")
-    )
-    columns = SQL(", ").join(Identifier(column.name) for column in model.columns)
-    parts = {"table": Identifier(schema, model.table), "columns": columns, "select": select}
-    return SQL(_INSERT).format(**parts)
-
-
-def _parameter(name: str) -> str:
-    return f"of_{name}"
+    source = Identifier(schema, model.grouped.source)
+    return SQL(model.grouped.select).format(source=source, among=among)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import UTC
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -20,6 +21,8 @@ from domain.anomalies.unfit import GivenBack, unfit
 from domain.periods import Period
 from domain.prices import TERMS_WITHIN, Charge
 from domain.stream_id import parts_of
+from postgres.arrays import TextArray
+from postgres.prepared import execute
 from projections.read_model import Column, Derived, ReadModel, no_rows
 from projections.read_models.anomaly_spans import SPAN_COLUMNS
 from projections.read_models.payments import PAYMENTS
@@ -32,23 +35,24 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from psycopg import Connection
-    from psycopg.sql import Composable
+    from psycopg.sql import Composable, Composed
 
     from projections.read_model import Row
 
     Named: TypeAlias = tuple[str, str]
     """A business, and an id of a thing of its."""
 
+_TABLE: Final = "unfit_payments"
 AT_ONCE_MAX: Final = 1_000
 """So many payments are judged at once."""
 _WITHIN: Final = Literal(TERMS_WITHIN)
 
 # What changed at an instant matters to what was charged from then on; a payment, to the renewals
 # after it; a price, to all that was charged for the one before it as well, which it may excuse.
-_AFFECTED: Final = SQL("""
+_TOUCHED: Final = SQL("""
     WITH touched AS (
-        SELECT * FROM unnest(%(kinds)s::text[], %(business_ids)s::text[], %(ids)s::text[],
-            %(since)s::timestamptz[]) AS t (kind, business_id, id, since)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
+        AS t (kind, business_id, id, since)
     ), repriced AS (
         SELECT t.business_id, t.id, coalesce(max(b.valid_from), t.since) AS since FROM touched AS t
         LEFT JOIN {periods} AS b ON b.kind = 'product' AND b.id = t.id
@@ -59,24 +63,24 @@ _AFFECTED: Final = SQL("""
         )
         GROUP BY t.business_id, t.id, t.since
     )
-    SELECT p.stream_id FROM touched AS t JOIN {payments} AS p
+    SELECT p.stream_id, p.payment_id FROM touched AS t JOIN {payments} AS p
         ON p.payment_id = t.id AND p.business_id = t.business_id WHERE t.kind = 'payment'
     UNION
-    SELECT n.stream_id FROM touched AS t JOIN {payments} AS p
+    SELECT n.stream_id, n.payment_id FROM touched AS t JOIN {payments} AS p
         ON p.payment_id = t.id AND p.business_id = t.business_id AND p.charge_type = 'renewal'
     JOIN {payments} AS n ON n.subscription_id = p.subscription_id
         AND n.business_id = p.business_id AND n.created_at >= p.created_at
     WHERE t.kind = 'payment'
     UNION
-    SELECT p.stream_id FROM touched AS t JOIN {payments} AS p
+    SELECT p.stream_id, p.payment_id FROM touched AS t JOIN {payments} AS p
         ON p.subscription_id = t.id AND p.business_id = t.business_id
         AND p.created_at >= t.since - {within}
     WHERE t.kind = 'subscription'
     UNION
-    SELECT p.stream_id FROM repriced AS t JOIN {payments} AS p
+    SELECT p.stream_id, p.payment_id FROM repriced AS t JOIN {payments} AS p
         ON p.business_id = t.business_id AND p.created_at >= t.since AND t.id = ANY (p.product_ids)
     UNION
-    SELECT p.stream_id FROM repriced AS t JOIN {periods} AS s
+    SELECT p.stream_id, p.payment_id FROM repriced AS t JOIN {periods} AS s
         ON s.kind = 'subscription' AND s.business_id = t.business_id AND t.id = s.product_ids[1]
     JOIN {payments} AS p ON p.subscription_id = s.id AND p.business_id = s.business_id
         AND p.charge_type = 'new' AND p.created_at >= t.since
@@ -124,11 +128,21 @@ _SUSPECTS: Final = SQL("""
     ) AS p WHERE before <> currency AND {among}
     ORDER BY 1, 2
 """)
-_AMONG: Final = SQL("p.payment_id = ANY (%(ids)s)")
+# Most of what is touched fits, and fitted before: there is nothing to judge, and nothing to delete.
+_AFFECTED: Final = SQL("""
+    WITH affected AS MATERIALIZED ({touched})
+    SELECT stream_id FROM ({suspects}) AS suspected
+    UNION
+    SELECT stream_id FROM {unfit} WHERE stream_id = ANY (ARRAY(SELECT stream_id FROM affected))
+""")
+_ARE_AFFECTED: Final = SQL("ARRAY(SELECT payment_id FROM affected)")
+_ARE_ASKED: Final = SQL("%(ids)s")
+_AMONG: Final = SQL("p.payment_id = ANY ({ids})")
 _OF_SUBSCRIPTIONS: Final = SQL(
-    "p.subscription_id IN (SELECT subscription_id FROM {payments} WHERE payment_id = ANY (%(ids)s))"
+    "p.subscription_id IN (SELECT subscription_id FROM {payments} WHERE payment_id = ANY ({ids}))"
 )
 _ENTITY: Final = PaymentEntity.__struct_fields__
+_PERIOD: Final = Period.__struct_fields__
 _PAYMENTS: Final = SQL(
     "SELECT stream_id, {columns} FROM {payments} WHERE payment_id = ANY (%(ids)s)"
 )
@@ -150,23 +164,55 @@ _PAID: Final = SQL("""
 """)
 
 
+class _Statements(NamedTuple):
+    """The statements over the tables of one schema, written out."""
+
+    affected: bytes
+    suspects_among: bytes
+    suspects: bytes
+    payments: bytes
+    periods: bytes
+    given_back: bytes
+    paid: bytes
+
+
+@cache
+def _over(schema: str) -> _Statements:
+    models = {"payments": PAYMENTS, "periods": PERIODS, "timeline": TIMELINE}
+    tables = {name: Identifier(schema, model.table) for name, model in models.items()}
+
+    def written(statement: SQL, **parts: Composable) -> bytes:
+        return statement.format(**tables, within=_WITHIN, **parts).as_bytes(None)
+
+    def suspects(ids: SQL) -> Composed:
+        of_renewals = _OF_SUBSCRIPTIONS.format(ids=ids, **tables)
+        among = _AMONG.format(ids=ids)
+        return _SUSPECTS.format(among=among, of_renewals=of_renewals, within=_WITHIN, **tables)
+
+    return _Statements(
+        affected=written(
+            _AFFECTED,
+            touched=_TOUCHED.format(within=_WITHIN, **tables),
+            suspects=suspects(_ARE_AFFECTED),
+            unfit=Identifier(schema, _TABLE),
+        ),
+        suspects_among=suspects(_ARE_ASKED).as_bytes(None),
+        suspects=written(_SUSPECTS, among=SQL("true"), of_renewals=SQL("true")),
+        payments=written(_PAYMENTS, columns=SQL(", ").join(map(Identifier, _ENTITY))),
+        periods=written(_PERIODS, columns=SQL(", ").join(map(Identifier, _PERIOD))),
+        given_back=written(_GIVEN_BACK),
+        paid=written(_PAID),
+    )
+
+
 class _Tables(NamedTuple):
     """The read models of a schema, read over a connection."""
 
     conn: Connection
-    schema: str
+    over: _Statements
 
-    def rows(self, statement: SQL, values: Mapping[str, object], **parts: Any) -> list[Any]:  # noqa: ANN401
-        tables = {
-            name: Identifier(self.schema, model.table)
-            for name, model in (
-                ("payments", PAYMENTS),
-                ("periods", PERIODS),
-                ("timeline", TIMELINE),
-            )
-        }
-        composed = statement.format(**tables, within=_WITHIN, **parts)
-        return self.conn.execute(composed, values).fetchall()
+    def rows(self, statement: bytes, values: Mapping[str, object]) -> list[Any]:
+        return self.conn.execute(statement, values).fetchall()
 
 
 def _affected(conn: Connection, schema: str, touched: Mapping[str, datetime]) -> list[str]:
@@ -174,24 +220,19 @@ def _affected(conn: Connection, schema: str, touched: Mapping[str, datetime]) ->
     of_kinds = [one for one in named if one[0][0] in {"payment", "subscription", "product"}]
     if not of_kinds:
         return []
-    values = {
-        "kinds": [kind for (kind, *_), _ in of_kinds],
-        "business_ids": [business_id for (_, business_id, *_), _ in of_kinds],
-        "ids": [parts[2] for parts, _ in of_kinds],
-        "since": [since for _, since in of_kinds],
-    }
-    return [stream for (stream,) in _Tables(conn, schema).rows(_AFFECTED, values)]
+    values = [
+        TextArray(kind for (kind, *_), _ in of_kinds),
+        TextArray(business_id for (_, business_id, *_), _ in of_kinds),
+        TextArray(parts[2] for parts, _ in of_kinds),
+        [since for _, since in of_kinds],
+    ]
+    return [stream for (stream,) in execute(conn, _over(schema).affected, values)]
 
 
 def _rows(conn: Connection, schema: str, streams: Sequence[str] | None) -> Iterator[Row]:
-    tables = _Tables(conn, schema)
-    payments = Identifier(schema, PAYMENTS.table)
-    among: Composable = SQL("true")
-    renewals = among
-    if streams is not None:
-        among, renewals = _AMONG, _OF_SUBSCRIPTIONS.format(payments=payments)
-    values = {"ids": _ids(streams or ())}
-    suspects = tables.rows(_SUSPECTS, values, among=among, of_renewals=renewals)
+    tables = _Tables(conn, _over(schema))
+    statement = tables.over.suspects if streams is None else tables.over.suspects_among
+    suspects = tables.rows(statement, {"ids": _ids(streams or ())})
     before = {stream: currency for stream, currency in suspects if currency is not None}
     in_order = iter(dict.fromkeys(stream for stream, _ in suspects))
     while part := list(islice(in_order, AT_ONCE_MAX)):
@@ -199,8 +240,7 @@ def _rows(conn: Connection, schema: str, streams: Sequence[str] | None) -> Itera
 
 
 def _judged(tables: _Tables, streams: Sequence[str], before: Mapping[str, str]) -> Iterator[Row]:
-    columns = SQL(", ").join(map(Identifier, _ENTITY))
-    found = tables.rows(_PAYMENTS, {"ids": _ids(streams)}, columns=columns)
+    found = tables.rows(tables.over.payments, {"ids": _ids(streams)})
     payments = {
         stream: msgspec.convert(dict(zip(_ENTITY, values, strict=True)), PaymentEntity)
         for stream, *values in found
@@ -225,17 +265,15 @@ def _judged(tables: _Tables, streams: Sequence[str], before: Mapping[str, str]) 
             yield (stream, *msgspec.structs.astuple(span))
 
 
-def _ids(streams: Sequence[str]) -> list[str]:
-    return [parts_of(stream)[2] for stream in streams]
+def _ids(streams: Sequence[str]) -> TextArray:
+    return TextArray(parts_of(stream)[2] for stream in streams)
 
 
 def _periods(tables: _Tables, kind: str, ids: set[Any]) -> Mapping[Named, list[Period]]:
-    names = Period.__struct_fields__
-    columns = SQL(", ").join(map(Identifier, names))
     found: dict[Named, list[Period]] = defaultdict(list)
     values = {"kind": kind, "ids": sorted(ids - {None})}
-    for row in tables.rows(_PERIODS, values, columns=columns):
-        one = msgspec.convert(dict(zip(names, row, strict=True)), Period)
+    for row in tables.rows(tables.over.periods, values):
+        one = msgspec.convert(dict(zip(_PERIOD, row, strict=True)), Period)
         found[one.business_id, one.id].append(one)
     return found
 
@@ -247,20 +285,22 @@ def _paid(tables: _Tables, streams: Sequence[str]) -> dict[Named, Testimony]:
             "payment", id_, webhook_id, type_, occurred_at.astimezone(UTC), {}
         )
         for business_id, id_, webhook_id, type_, occurred_at in tables.rows(
-            _PAID, {"streams": list(streams)}
+            tables.over.paid, {"streams": list(streams)}
         )
     }
 
 
 def _given_back(tables: _Tables, streams: Sequence[str]) -> Mapping[Named, list[GivenBack]]:
     found: dict[Named, list[GivenBack]] = defaultdict(list)
-    for payment_id, business_id, at, amount in tables.rows(_GIVEN_BACK, {"ids": _ids(streams)}):
+    for payment_id, business_id, at, amount in tables.rows(
+        tables.over.given_back, {"ids": _ids(streams)}
+    ):
         found[business_id, payment_id].append(GivenBack(at, amount))
     return found
 
 
 UNFIT_PAYMENTS: Final = ReadModel(
-    table="unfit_payments",
+    table=_TABLE,
     key=("id", "business_id"),
     columns=(Column("stream_id", "text"), *SPAN_COLUMNS),
     rows=no_rows,

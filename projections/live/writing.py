@@ -1,0 +1,110 @@
+"""All rows of streams of one kind, written by one statement."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from psycopg.sql import SQL
+
+from postgres.arrays import TextArray
+from postgres.prepared import execute
+from projections.live.upsert import delete, encoder, upsert
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from psycopg import Connection
+    from psycopg.sql import Composed
+
+    from domain.aggregate import Aggregate
+    from projections.live.regrouping import Group, Regrouping
+    from projections.read_model import ReadModel, Row
+
+_NOTHING: Final = SQL("SELECT NULL::int, NULL::text[] WHERE false")
+
+
+class Staged(NamedTuple):
+    """What is to be written of one read model: rows, and the streams that may have lost some."""
+
+    rows: list[Row]
+    losing: list[str]
+
+
+class Writing:
+    """Writes the rows that the streams of one kind have in all of their read models.
+
+    It is one round trip, as a page of the log often has but one event. The statement's parts see
+    the tables as they were before it, and no two of them write the same row: those of a stream that
+    go away are not those that are given.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[ReadModel],
+        regroupings: Sequence[Regrouping],
+        schema: str,
+    ) -> None:
+        self._models = models
+        self._encoders = [encoder(model) for model in models]
+        self._losing = [place for place, model in enumerate(models) if model.may_lose]
+        self._sources = [
+            (number, regrouping, place)
+            for number, regrouping in enumerate(regroupings)
+            for place, model in enumerate(models)
+            if model.table == regrouping.source
+        ]
+        self._statement = self._write(schema).as_bytes(None)
+
+    def begin(self) -> list[Staged]:
+        """Return what is staged of streams none of which is: nothing, for each read model."""
+        return [Staged([], []) for _ in self._models]
+
+    def stage(self, staged: list[Staged], folded: Aggregate, new: AbstractSet[str]) -> None:
+        """Stage the rows of a stream that events under these webhook-ids may have changed."""
+        for model, one in zip(self._models, staged, strict=True):
+            one.rows.extend(model.touched(folded, new))
+            if model.may_lose and model.loses(folded, new):
+                one.losing.append(folded.id)
+
+    def stage_all(self, staged: list[Staged], folded: Aggregate) -> None:
+        """Stage all rows of a stream that has none."""
+        for model, one in zip(self._models, staged, strict=True):
+            one.rows.extend(model.rows(folded))
+
+    def write(self, conn: Connection, staged: list[Staged]) -> Iterator[tuple[int, Group]]:
+        """Write what is staged, in the caller's transaction.
+
+        Gives the groups of the rows that are written, and of those that losing streams had, each
+        with the number of its regrouping.
+        """
+        told = zip(self._encoders, staged, strict=True)
+        parameters: list[object] = [encode(rows) for encode, (rows, _) in told]
+        parameters += [TextArray(staged[place].losing) for place in self._losing]
+        for number, group in execute(conn, self._statement, parameters):
+            yield number, tuple(group)
+        for number, regrouping, place in self._sources:
+            for group in regrouping.groups_of(staged[place].rows):
+                yield number, group
+
+    def _write(self, schema: str) -> Composed:
+        parts = []
+        for place, model in enumerate(self._models):
+            rows = SQL(f"${place + 1}")
+            written = upsert(model, schema, rows)
+            parts.append(SQL(f"written_{place} AS ({{}})").format(written))
+            if model.may_lose:
+                gone = delete(model, schema, rows, self._streams(place))
+                parts.append(SQL(f"gone_{place} AS ({{}})").format(gone))
+        groups = [
+            SQL("SELECT {}, * FROM ({}) AS were").format(
+                number, regrouping.select_groups(self._streams(place))
+            )
+            for number, regrouping, place in self._sources
+        ]
+        selected = SQL(" UNION ALL ").join(groups) if groups else _NOTHING
+        return SQL("WITH {} {}").format(SQL(", ").join(parts), selected)
+
+    def _streams(self, place: int) -> SQL:
+        """The parameter with the streams that may have lost rows of a read model."""
+        return SQL(f"${len(self._models) + self._losing.index(place) + 1}::text[]")

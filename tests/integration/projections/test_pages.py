@@ -1,0 +1,64 @@
+"""What a page of the log costs: its round trips, and how much of the log it reads."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from tests.support.deliveries import renewals
+from tests.support.histories import said
+from tests.support.projected import following, record
+from tests.support.trips import counting_trips
+
+TRIPS_MAX = 9
+"""To begin, the checkpoint, the page, the histories, the rows, what is grouped, what is derived,
+the checkpoint, and to commit."""
+EVENTS = 6_000
+PAGE = 50
+BLOCKS_A_STREAM_MAX = 10
+_READ = """
+    SELECT idx_blks_read + idx_blks_hit FROM pg_statio_user_tables WHERE relname = 'ledger_events'
+"""
+
+
+@pytest.mark.parametrize("kind", ["subscription", "payment"])
+def test_a_page_of_one_event_costs_few_round_trips(database: str, kind: str) -> None:
+    def told(number: int) -> None:
+        data: dict[str, object] = {"customer": {"customer_id": f"cus_{number}"}, "product_id": "p"}
+        data |= {f"{kind}_id": f"{kind}_{number}", "currency": "USD", "total_amount": 50}
+        word = {"payment": "succeeded", "subscription": "active"}[kind]
+        record(database, [said(f"{kind}.{word}", 0, f"msg_{number}", **data)])
+
+    with following(database) as follower:
+        for number in range(2):
+            told(number)
+            assert follower.run_once() == 1
+        told(2)
+        with counting_trips() as trips:
+            assert follower.run_once() == 1
+    assert len(trips) <= TRIPS_MAX
+
+
+def test_a_page_reads_a_few_blocks_a_stream_before_anything_is_known_of_the_tables(
+    database: str,
+) -> None:
+    with psycopg.connect(database, autocommit=True) as conn, following(database) as follower:
+        conn.execute("ALTER TABLE raphus.ledger_events SET (autovacuum_enabled = false)")
+        record(database, renewals(range(EVENTS), streams=EVENTS))
+        while follower.run_once():
+            pass
+        record(database, renewals(range(EVENTS, EVENTS + PAGE), streams=EVENTS + PAGE), PAGE)
+        before = blocks_read(conn)
+        taken = 0
+        while events := follower.run_once():
+            taken += events
+        follower.stop()
+        read = blocks_read(conn) - before
+    assert taken == PAGE
+    assert read < PAGE * BLOCKS_A_STREAM_MAX
+
+
+def blocks_read(conn: psycopg.Connection) -> int:
+    conn.execute("SELECT pg_stat_force_next_flush()")
+    ((blocks,),) = conn.execute(_READ).fetchall()
+    return int(blocks)
