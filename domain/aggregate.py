@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Self, TypeVar, cast
 
@@ -92,7 +93,7 @@ class Aggregate:
         """The number of events."""
         return len(self.events)
 
-    @property
+    @cached_property
     def business_id(self) -> str:
         """The tenant."""
         return parts_of(self.id)[1]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -92,6 +92,14 @@ def _as_it_comes(status: str) -> str:
     return status
 
 
+class _Read(NamedTuple):
+    """A field of an entity, how it is read, and as what where nothing stands there."""
+
+    name: str
+    read: Callable[[object], object]
+    nothing: object
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of thing: its machine, its entity, and where its `data` keeps what it is.
@@ -148,6 +156,12 @@ class Kind:
         }
 
     @cached_property
+    def _reading(self) -> tuple[Callable[[Payload], tuple[object, ...]], tuple[_Read, ...]]:
+        """Gives the fields that have a reader as they stand in a payload, and how each is read."""
+        read = [_Read(name, one, one(None)) for name, one in self.readers.items()]
+        return _getter([*self.readers]), tuple(read)
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The fields of `data` that name a thing."""
         return self.named_by or (self.id_field,)
@@ -168,10 +182,7 @@ class Kind:
     @cached_property
     def compared(self) -> Callable[[Payload], tuple[object, ...]]:
         """Gives these fields of a payload as they stand there."""
-        names = [name for name, _ in self.comparable]
-        if len(names) > 1:
-            return attrgetter(*names)
-        return lambda payload: tuple(getattr(payload, name) for name in names)
+        return _getter([name for name, _ in self.comparable])
 
     @cached_property
     def payloads(self) -> PayloadReader:
@@ -261,12 +272,27 @@ class Kind:
 
     def read(self, newest_first: list[Observation]) -> dict[str, object]:
         """Read the fields from the newest observation; links keep their last known value."""
-        newest = newest_first[0].payload
-        values = {name: read(getattr(newest, name)) for name, read in self.readers.items()}
+        standing_there, readings = self._reading
+        values = {
+            name: nothing if value is None and type(nothing) is not dict else read(value)
+            for (name, read, nothing), value in zip(
+                readings, standing_there(newest_first[0].payload), strict=True
+            )
+        }
         for name, link in self.links.items():
-            known = (link(observation.payload) for observation in newest_first)
-            values[name] = next(filter(None, known), None)
+            known: str | None = None
+            for observation in newest_first:
+                known = link(observation.payload)
+                if known:
+                    break
+            values[name] = known or None
         return values
+
+
+def _getter(names: Sequence[str]) -> Callable[[Payload], tuple[object, ...]]:
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda payload: tuple(getattr(payload, name) for name in names)
 
 
 def _name(field: str, value: object) -> str | None:

@@ -6,10 +6,10 @@ alike: the other half finds it by what it is `about`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from domain.aggregate import Aggregate
+    from domain.anomalies.span import Said
+    from domain.timeline import Fact
 
 LIVE: Final = "live"
 """A subscription counts as active; it is about its customer and product."""
@@ -39,15 +41,15 @@ PAID: Final = "paid"
 """A payment has succeeded and was not given back; it is about a subscription that it names."""
 
 
-@dataclass(frozen=True)
-class Opening:
-    """From when on a condition holds, if nothing else happens, and on what evidence.
+class Opening(NamedTuple):
+    """From when on a condition holds, if nothing else happens: by which fact, which says what.
 
     It is not before the situation begins that it is told of, and ends with it, or at `ends`.
     """
 
     at: datetime
-    evidence: Testimony
+    fact: Fact
+    said: Mapping[str, Said]
     about: str = ""
     ends: datetime | None = None
     began_at: datetime | None = None
@@ -59,11 +61,16 @@ Opens: TypeAlias = "Callable[[Situation], Iterable[Opening]]"
 
 @dataclass(frozen=True)
 class Rule:
-    """One condition: its code, the kinds of things that it is asked of, and what it asks."""
+    """One condition: its code, the kinds of things that it is asked of, and what it asks.
+
+    `since` names the field of a situation that says since which fact it is so, where there is one:
+    None there is a condition that does not hold.
+    """
 
     code: str
     kinds: frozenset[str]
     opens: Opens
+    since: str | None = None
 
 
 def _due(one: Situation, status: str, field: str) -> Iterator[Opening]:
@@ -77,7 +84,7 @@ def _due(one: Situation, status: str, field: str) -> Iterator[Opening]:
     )
     if due is not None and (opens := missing_from(due)) is not None:
         fields = {"status": status, field: _written(due)}
-        yield Opening(opens, one.evidence(one.fact, **fields))
+        yield Opening(opens, one.fact, fields)
 
 
 def _overdue(one: Situation) -> Iterator[Opening]:
@@ -91,38 +98,36 @@ def _grace_ended(one: Situation) -> Iterator[Opening]:
 def _drift(one: Situation) -> Iterator[Opening]:
     if one.drifting is not None and (opens := missing_from(one.drifting.occurred_at)) is not None:
         fields = {"observed_status": one.observed_status, "folded_status": one.folded_status}
-        yield Opening(opens, one.evidence(one.drifting, **fields))
+        yield Opening(opens, one.drifting, fields)
 
 
 def _gap(one: Situation) -> Iterator[Opening]:
     if one.partial is not None:
-        evidence = one.evidence(one.partial, history="partial")
-        yield Opening(one.partial.occurred_at, evidence)
+        yield Opening(one.partial.occurred_at, one.partial, {"history": "partial"})
 
 
 def _refused(one: Situation) -> Iterator[Opening]:
     if one.refused is not None:
-        evidence = one.evidence(one.refused, folded_status=one.folded_status)
-        yield Opening(one.refused.occurred_at, evidence)
+        fields = {"folded_status": one.folded_status}
+        yield Opening(one.refused.occurred_at, one.refused, fields)
 
 
 def _after_end(one: Situation) -> Iterator[Opening]:
     if one.contradicted is not None:
         fields = {"status": one.status, "folded_status": one.folded_status}
-        yield Opening(one.contradicted.occurred_at, one.evidence(one.contradicted, **fields))
+        yield Opening(one.contradicted.occurred_at, one.contradicted, fields)
 
 
 def _over_refunded(one: Situation) -> Iterator[Opening]:
     total = one.amount
     if total is not None and one.refunded > total:
         fields = {"total_amount": total, "refunded_amount": one.refunded}
-        yield Opening(one.since, one.evidence(one.fact, **fields))
+        yield Opening(one.since, one.fact, fields)
 
 
 def _gone(one: Situation) -> Iterator[Opening]:
     if one.missing is not None:
-        evidence = one.evidence(one.missing, status=one.status)
-        yield Opening(one.missing.occurred_at, evidence)
+        yield Opening(one.missing.occurred_at, one.missing, {"status": one.status})
 
 
 def _live(one: Situation) -> Iterator[Opening]:
@@ -133,20 +138,20 @@ def _live(one: Situation) -> Iterator[Opening]:
         return
     if one.customer_id is not None and product_id is not None:
         about = stream_id("customer", one.customer_id, product_id)
-        evidence = one.evidence(one.fact, status=one.status, product_id=product_id)
-        yield Opening(one.since, evidence, about, ends)
+        fields = {"status": one.status, "product_id": product_id}
+        yield Opening(one.since, one.fact, fields, about, ends)
 
 
 def _ended(one: Situation) -> Iterator[Opening]:
     if one.status in SUBSCRIPTION.final:
-        evidence = one.evidence(one.fact, status=one.status)
-        yield Opening(one.since, evidence, stream_id("subscription", one.id))
+        about = stream_id("subscription", one.id)
+        yield Opening(one.since, one.fact, {"status": one.status}, about)
 
 
 def _heard(one: Situation) -> Iterator[Opening]:
     if one.is_there:
-        evidence = one.evidence(one.fact, status=one.status)
-        yield Opening(one.since, evidence, stream_id("subscription", one.id))
+        about = stream_id("subscription", one.id)
+        yield Opening(one.since, one.fact, {"status": one.status}, about)
 
 
 def _paid(one: Situation) -> Iterator[Opening]:
@@ -158,7 +163,8 @@ def _paid(one: Situation) -> Iterator[Opening]:
         fields = {"status": one.status, "subscription_id": subscription_id}
         yield Opening(
             one.since,
-            one.evidence(one.fact, **fields),
+            one.fact,
+            fields,
             stream_id("subscription", subscription_id),
             began_at=one.created_at,
             objects=(Named("subscription", subscription_id),),
@@ -172,12 +178,12 @@ _OF_TOLD: Final = frozenset(name for name, kind in KINDS.items() if kind.machine
 RULES: Final = (
     Rule("overdue", _OF_SUBSCRIPTION, _overdue),
     Rule("grace_ended", _OF_SUBSCRIPTION, _grace_ended),
-    Rule("drift", _OF_TOLD, _drift),
-    Rule("gap", _OF_TOLD, _gap),
-    Rule("refused", _OF_TOLD, _refused),
-    Rule("after_end", _OF_TOLD, _after_end),
+    Rule("drift", _OF_TOLD, _drift, since="drifting"),
+    Rule("gap", _OF_TOLD, _gap, since="partial"),
+    Rule("refused", _OF_TOLD, _refused, since="refused"),
+    Rule("after_end", _OF_TOLD, _after_end, since="contradicted"),
     Rule("over_refunded", _OF_PAYMENT, _over_refunded),
-    Rule("gone", frozenset(KINDS), _gone),
+    Rule("gone", frozenset(KINDS), _gone, since="missing"),
     Rule(LIVE, _OF_SUBSCRIPTION, _live),
     Rule(ENDED, _OF_SUBSCRIPTION, _ended),
     Rule(HEARD, _OF_SUBSCRIPTION, _heard),
@@ -198,16 +204,19 @@ def spans(aggregate: Aggregate) -> list[Span]:
     """
     if isinstance(aggregate, Notice):
         return list(_unreadable(aggregate))
+    business_id = aggregate.business_id
     found = [
         span
         for of_one in situations(aggregate)
         for rule in _OF_KIND[of_one[0].kind.name]
-        for span in _of_rule(rule, aggregate.business_id, of_one)
+        if rule.since is None or any(getattr(one, rule.since) for one in of_one)
+        for span in _of_rule(rule, business_id, of_one)
     ]
     return sorted(found, key=attrgetter("opened_at", "code", "kind", "id", "about"))
 
 
-def _of_rule(rule: Rule, business_id: str, of_one: list[Situation]) -> Iterator[Span]:
+def _of_rule(rule: Rule, business_id: str, of_one: list[Situation]) -> list[Span]:
+    ended: list[Span] = []
     running: dict[str, Span] = {}
     for one in of_one:
         for opening in rule.opens(one):
@@ -215,15 +224,23 @@ def _of_rule(rule: Rule, business_id: str, of_one: list[Situation]) -> Iterator[
             if end is not None and start >= end:
                 continue
             run = running.get(opening.about)
-            if run is None or run.settled_at != start:
-                if run is not None:
-                    yield run
-                run = _begun(rule, business_id, one, opening, start)
-            running[opening.about] = msgspec.structs.replace(run, settled_at=end)
-    yield from running.values()
+            if run is not None and run.settled_at == start:
+                running[opening.about] = msgspec.structs.replace(run, settled_at=end)
+                continue
+            if run is not None:
+                ended.append(run)
+            running[opening.about] = _begun(rule, business_id, one, opening, (start, end))
+    return [*ended, *running.values()]
 
 
-def _begun(rule: Rule, business_id: str, one: Situation, opening: Opening, start: datetime) -> Span:
+def _begun(
+    rule: Rule,
+    business_id: str,
+    one: Situation,
+    opening: Opening,
+    span: tuple[datetime, datetime | None],
+) -> Span:
+    opened_at, settled_at = span
     return Span(
         code=rule.code,
         kind=one.kind.name,
@@ -231,13 +248,13 @@ def _begun(rule: Rule, business_id: str, one: Situation, opening: Opening, start
         business_id=business_id,
         about=opening.about,
         customer_id=one.customer_id,
-        opened_at=start,
-        settled_at=None,
+        opened_at=opened_at,
+        settled_at=settled_at,
         began_at=opening.began_at,
         amount=one.amount,
         currency=one.currency,
         objects=(Named(one.kind.name, one.id), *opening.objects),
-        evidence=(opening.evidence,),
+        evidence=(one.evidence(opening.fact, opening.said),),
     )
 
 
@@ -273,7 +290,9 @@ def _unreadable(notice: Notice) -> Iterator[Span]:
 
 
 def _earlier(end: datetime | None, other: datetime | None) -> datetime | None:
-    return min(filter(None, (end, other)), default=None)
+    if end is None or other is None:
+        return end or other
+    return min(end, other)
 
 
 def _written(instant: datetime) -> str:

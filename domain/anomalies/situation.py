@@ -15,7 +15,7 @@ from domain.state_machine import Standing, Verdict
 from domain.timeline import ahead, place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from domain.aggregate import Aggregate
@@ -77,7 +77,7 @@ class Situation(NamedTuple):
         name = FIELDS[self.kind.name].get(field)
         return None if name is None else self.read(name)
 
-    def evidence(self, fact: Fact, **fields: Said) -> Testimony:
+    def evidence(self, fact: Fact, fields: Mapping[str, Said]) -> Testimony:
         """Name a fact of the thing as what something rests on."""
         return Testimony(
             self.kind.name,
@@ -87,7 +87,7 @@ class Situation(NamedTuple):
             if fact.is_look
             else f"{self.kind.name}.{fact.word}",
             fact.occurred_at,
-            fields,
+            dict(fields),
         )
 
 
@@ -107,6 +107,8 @@ class _Standings:
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
+        self._link = kind.links.get("customer_id")
+        self._is_payment = kind.name == "payment"
         self._standing = Standing()
         self._led: Standing | None = None
         self._observed: Standing | None = None
@@ -149,9 +151,9 @@ class _Standings:
         said: Standing | None = None
         for observation in observations:
             said = said if observation.standing.status is None else observation.standing
-            link = self._kind.links.get("customer_id")
-            self.customer_id = (link and link(observation.payload)) or self.customer_id
-            if self._kind.name == "payment":
+            if self._link is not None:
+                self.customer_id = self._link(observation.payload) or self.customer_id
+            if self._is_payment:
                 self.named = subscriptions(observation.payload) or self.named
         if said is not None:
             self._observed, self._is_looked_at = said, fact.is_look

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import msgspec
 
@@ -118,7 +118,13 @@ _BUSINESS, _PLACE = map(_NAMES.index, ("business_id", "position"))
 
 def entries_after(rows: Iterable[Row], position: int) -> list[Entry]:
     """Return, of rows of this read model, the facts that came after a position of the log."""
-    return [read(row[_BUSINESS:]).entry for row in rows if cast("int", row[_PLACE]) > position]
+    return [_entry(row) for row in rows if cast("int", row[_PLACE]) > position]
+
+
+def _entry(row: Row) -> Entry:
+    values: list[Any] = [*row[_RANK + 1 :]]
+    values[_POSITION] = str(values[_POSITION])
+    return Entry(*values)
 
 
 class TimelineKey(NamedTuple):
