@@ -20,6 +20,7 @@ from postgres.embedded import EmbeddedPostgres
 from tests.benchmarks import (
     access,
     anomalies,
+    commits,
     dodo,
     fold,
     ingest,
@@ -45,6 +46,7 @@ BENCHMARKS: tuple[Callable[[str], Result | list[Result]], ...] = (
     fold.against_decoding,
     ledger.save_against_copy,
     ledger.with_the_chain_against_without,
+    commits.against_a_bare_commit,
     projections.against_the_librarys_runner,
     queries.against_a_bare_select,
     lag.at_half_the_peak,
