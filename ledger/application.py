@@ -255,7 +255,8 @@ class Ledger(Application[str]):
     def _append(self, routed: Sequence[Routed]) -> list[Recording]:
         first = self._append_new(routed)
         if first is not None:
-            return [Receipt(position, False) for position in range(first, first + len(routed))]
+            places = range(first, first + len(routed))
+            return [Receipt(position, duplicate=False) for position in places]
         batch = self._open(routed)
         taken = [batch.take(delivery, to) for delivery, to in routed]
         recordings = self.save(cast("MutableAggregateProtocol[str]", batch))

@@ -11,7 +11,7 @@ from postgres.prepared import execute
 from projections.live.upsert import delete, encoder, upsert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
     from psycopg import Connection
@@ -72,20 +72,20 @@ class Writing:
         for model, one in zip(self._models, staged, strict=True):
             one.rows.extend(model.rows(folded))
 
-    def write(self, conn: Connection, staged: list[Staged]) -> Iterator[tuple[int, Group]]:
+    def write(self, conn: Connection, staged: list[Staged]) -> list[tuple[int, Group]]:
         """Write what is staged, in the caller's transaction.
 
-        Gives the groups of the rows that are written, and of those that losing streams had, each
+        Returns the groups of the rows that are written, and of those that losing streams had, each
         with the number of its regrouping.
         """
         told = zip(self._encoders, staged, strict=True)
         parameters: list[object] = [encode(rows) for encode, (rows, _) in told]
         parameters += [TextArray(staged[place].losing) for place in self._losing]
-        for number, group in execute(conn, self._statement, parameters):
-            yield number, tuple(group)
+        were = execute(conn, self._statement, parameters)
+        groups = [(number, tuple(group)) for number, group in were]
         for number, regrouping, place in self._sources:
-            for group in regrouping.groups_of(staged[place].rows):
-                yield number, group
+            groups += [(number, one) for one in regrouping.groups_of(staged[place].rows)]
+        return groups
 
     def _write(self, schema: str) -> Composed:
         parts = []
