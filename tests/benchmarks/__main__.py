@@ -1,4 +1,4 @@
-"""Measures every target, prints the table, and with --write puts it into docs/performance.md."""
+"""Measures targets, prints the table, and with --write puts each line into docs/performance.md."""
 
 from __future__ import annotations
 
@@ -64,12 +64,13 @@ BENCHMARKS: tuple[Callable[[str], Result | list[Result]], ...] = (
 )
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
+HEAD = ("| what | ratio | target | met | measured | when, on what |", "|---|---|---|---|---|---|")
 
 
 def main() -> int:
     """Run the benchmarks; the exit code tells nothing of the targets."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--write", action="store_true", help="update docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="update these lines of docs/performance.md")
     parser.add_argument("names", nargs="*", help="only those whose names contain one of these")
     args = parser.parse_args()
     console = Console(stderr=True)
@@ -84,20 +85,24 @@ def main() -> int:
             found = [measured] if isinstance(measured, Result) else measured
             console.print("\n".join(map(_line, found)))
             results += found
-    table = render(results)
-    print(table)
+    lines = [*map(_line, results)]
+    print("".join(f"{line}\n" for line in (*HEAD, *lines)), end="")
     if args.write:
         before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-        PAGE.write_text(before + BEGIN + table + END + rest.partition(END)[2], "utf-8")
+        table, _, after = rest.partition(END)
+        PAGE.write_text(before + BEGIN + merged(table, lines) + END + after, "utf-8")
     return 0
 
 
-def render(results: list[Result]) -> str:
-    """Write the results as a Markdown table, with the day and the machine."""
-    machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-    head = f"Measured on {datetime.now(UTC):%Y-%m-%d}: {machine}."
-    lines = "".join(f"{_line(result)}\n" for result in results)
-    return f"{head}\n\n| what | ratio | target | met | measured |\n|---|---|---|---|---|\n{lines}"
+def merged(table: str, lines: list[str]) -> str:
+    """Put lines into a table of Markdown, each in the place of the one about the same."""
+    old = {_what(line): line for line in table.splitlines()[len(HEAD) :]}
+    new = {_what(line): line for line in lines}
+    return "".join(f"{line}\n" for line in (*HEAD, *(old | new).values()))
+
+
+def _what(line: str) -> str:
+    return line.split(" | ")[0]
 
 
 def _line(result: Result) -> str:
@@ -105,7 +110,9 @@ def _line(result: Result) -> str:
     if result.target is not None:
         target = f"{'≤' if result.at_most else '≥'} {result.target:g}"
         met = "yes" if result.met else "no"
-    return f"| {result.what} | {result.ratio:.2f} | {target} | {met} | {result.detail} |"
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
+    measured = f"{result.detail} | {datetime.now(UTC):%Y-%m-%d}, {machine}"
+    return f"| {result.what} | {result.ratio:.2f} | {target} | {met} | {measured} |"
 
 
 def _fresh(url: str, name: str) -> str:
