@@ -81,6 +81,7 @@ def application(
         writer=writer,
         follower=Follower(conninfo, LedgerMapper(), _counting(metrics)),
         upkeep=Upkeep(conninfo),
+        exports=Places("exports", EXPORTS_MAX, RETRY_S),
     )
     pages = site(services) if site else None
     app = Starlette(

@@ -35,11 +35,17 @@ async def answered(
         caller.check(operation.scope, of_all=operation.of_all)
     if isinstance(query, Fresh) and query.min_position is not None:
         await services.freshness.reach(query.min_position)
-    if caller.business_id is not None:
-        services = replace(services, business_id=caller.business_id)
+    services = narrowed_to(caller, services)
     if operation.method != "GET":
         services = replace(services, asked_by=caller.name)
     return shown_to(caller, await operation.handle(services, query))
+
+
+def narrowed_to(caller: Caller, services: Services) -> Services:
+    """Return what a caller is answered from: of his business alone, where he is bound to one."""
+    if caller.business_id is None:
+        return services
+    return replace(services, business_id=caller.business_id)
 
 
 class Endpoint:

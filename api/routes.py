@@ -40,7 +40,9 @@ from api.resources.workflows import OPERATIONS as WINDMILL
 from api.webhooks.endpoint import PATH, Webhooks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+    from starlette.types import Receive, Scope, Send
 
     from api.services import Services
 
@@ -91,6 +93,7 @@ OPERATIONS: Final[tuple[Operation[Services, Any, object], ...]] = (
     LIST_KEYS,
     LIST_SNAPSHOTS,
     GET_STORAGE,
+    EXPORT,
     HEALTHZ,
     READYZ,
     METRICS,
@@ -110,13 +113,25 @@ _ASKED_MOST: Final[tuple[Operation[Services, Any, object], ...]] = (
 def routes(webhooks: Webhooks, services: Services) -> list[Route]:
     """Return the way in, then all operations, those first that are asked most."""
     others = (one for one in OPERATIONS if one not in _ASKED_MOST)
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for one in (*_ASKED_MOST, *others):
+        by_path.setdefault(one.path, {})[one.method] = _served(one, services)
     return [
         Route(PATH, webhooks, methods=["POST"]),
-        *(
-            Route(operation.path, _served(operation, services), methods=[operation.method])
-            for operation in (*_ASKED_MOST, *others)
-        ),
+        *(Route(path, _ByMethod(of_path), methods=[*of_path]) for path, of_path in by_path.items()),
     ]
+
+
+class _ByMethod:
+    """Serves the operations that share a path (ASGI)."""
+
+    def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
+        self._endpoints = {**endpoints}
+        if "GET" in endpoints:
+            self._endpoints["HEAD"] = endpoints["GET"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._endpoints[scope["method"]](scope, receive, send)
 
 
 def _served(operation: Operation[Services, Any, Any], services: Services) -> Endpoint:

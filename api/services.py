@@ -30,5 +30,6 @@ class Services(ReadSide):
     writer: Writer[Waiting]
     follower: Follower
     upkeep: Upkeep
+    exports: Places
     asked_by: str | None = field(default=None)
     """The name of the key with which a change is asked for; None: the key of everything."""

@@ -153,8 +153,11 @@ def _hidden(caller: Caller) -> tuple[str, ...]:
     return hidden if caller.sees_all else (*hidden, INSTANCE)
 
 
-def shown_to(caller: Caller, answer: object) -> Shown:
-    """Return what a caller may see of an answer, which itself stays as it is."""
+def shown_to(caller: Caller, answer: AnyAnswer) -> Shown[AnyAnswer]:
+    """Return what a caller may see of an answer, which itself stays as it is.
+
+    What is withheld is None, whatever the type of its field.
+    """
     hidden = _hidden(caller)
     if not hidden:
         return Shown(answer, [])

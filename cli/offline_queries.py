@@ -124,7 +124,7 @@ async def _reading(
     conninfo_: str, settings: Settings, progress: Progress
 ) -> AsyncIterator[ReadSide]:
     database = Database(conninfo_)
-    snapshots = SnapshotCache(conninfo_, database, wait_s=None, progress=progress)
+    snapshots = SnapshotCache(conninfo_, database, patient=True, progress=progress)
     try:
         yield ReadSide(database, snapshots, ProductNames(database), settings.rules())
     finally:

@@ -10,14 +10,23 @@ from starlette.routing import Route
 from api.app import Site as Pages
 from api.webhooks.request_body import BodyReader
 from console.acting import ActionEndpoint
+from console.downloads import PATH as DOWNLOADS
+from console.downloads import Downloads
 from console.live import PATH as LIVE
 from console.live import Live
+from console.pages.anomalies import ANOMALIES
+from console.pages.customer import CUSTOMER, ERASING, ERASURE, EVIDENCE
+from console.pages.events import BODY, EVENT, EVENTS
+from console.pages.explanation import EXPLANATION_PAGES
 from console.pages.health import HEALTH, HEALTH_ACTIONS
+from console.pages.listed import LISTED
 from console.pages.object import OBJECT_PAGES
 from console.pages.objects_list import LISTS
 from console.pages.refusals import REFUSALS
+from console.pages.revenue import REVENUE
 from console.pages.search import SEARCH
 from console.pages.today import TODAY, TODAY_MRR
+from console.pages.workflows import WORKFLOW_ACTIONS, WORKFLOWS
 from console.rendering.environment import environment
 from console.serving import SIGN_IN, Elsewhere, PageEndpoint
 from console.signing_in import SIGN_OUT, SignIn, SignOut
@@ -33,7 +42,12 @@ PAGES: Final[tuple[AnyPage, ...]] = (
     TODAY_MRR,
     SEARCH,
     *LISTS,
+    *REVENUE,
+    *LISTED,
+    ANOMALIES,
     *WORKFLOWS,
+    EVENTS,
+    REFUSALS,
     HEALTH,
     # An id may hold a slash, so what is more than an object comes before the object.
     *EXPLANATION_PAGES,
@@ -45,8 +59,9 @@ PAGES: Final[tuple[AnyPage, ...]] = (
     *OBJECT_PAGES,
 )
 """In the order in which they are looked for; those of the menu stand there in this order."""
-ACTIONS: Final[tuple[Action[Any], ...]] = (*WORKFLOW_ACTIONS, *HEALTH_ACTIONS)
+ACTIONS: Final[tuple[Action[Any], ...]] = (ERASING, *WORKFLOW_ACTIONS, *HEALTH_ACTIONS)
 """What forms change."""
+COMPRESSED_FROM_BYTES: Final = 2_048
 
 
 def console(services: Services) -> Pages:
@@ -57,6 +72,7 @@ def console(services: Services) -> Pages:
         Route(SIGN_IN, SignIn(site, bodies), methods=["GET", "POST"]),
         Route(SIGN_OUT, SignOut(site, bodies), methods=["POST"]),
         Route(PATH, _Files(), methods=["GET"]),
+        Route(DOWNLOADS, Downloads(site), methods=["GET"]),
         Route(LIVE, Live(site), methods=["GET"]),
         *(Route(one.path, ActionEndpoint(one, site, bodies), methods=["POST"]) for one in ACTIONS),
         *(Route(one.path, _small(PageEndpoint(one, site)), methods=["GET"]) for one in PAGES),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
@@ -51,12 +52,14 @@ class PageEndpoint:
             else:
                 visitor = await self._site.visitor(scope)
                 visit, seen = await self._seen(scope, visitor)
+            # A large page takes its time to write, in which the server takes webhooks.
+            response = await asyncio.to_thread(shown, visit, seen)
         except ApiError as error:
-            seen = refusal(scope, error)
+            response = shown(visit, refusal(scope, error))
         except Exception:
             await shown(visit, view_of(INTERNAL))(scope, receive, send)
             raise  # for the log
-        await shown(visit, seen)(scope, receive, send)
+        await response(scope, receive, send)
 
     async def _seen(self, scope: Scope, visitor: Visitor) -> tuple[Visit, Seen]:
         """Return the look at the page, as far as it could be read, and what is seen."""

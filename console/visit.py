@@ -12,7 +12,7 @@ from api.http.questions import Past
 from console.lately import Lately
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 
     from api.http.operations import Operation
     from api.http.questions import Query
@@ -214,6 +214,12 @@ class Visit:
         pairs = [(name, text) for name, text in self.asked if name not in left_out]
         pairs += [pair for name, value in changes.items() for pair in spelled(name, value)]
         return f"{self.place}?{urlencode(pairs)}" if pairs else self.place
+
+    def download(self, format_: str, but: Collection[str] = ()) -> str:
+        """Return the address of what this page lists as a file, without some parameters."""
+        left_out = _PLACE | {"limit", *but}
+        pairs = [("format", format_), *(pair for pair in self.asked if pair[0] not in left_out)]
+        return f"/exports{quote(self.path)}?{urlencode(pairs)}"
 
     def asked_for(self, name: str) -> str | None:
         """Return a parameter of the address as it is spelled; texts by key as `key=value`."""

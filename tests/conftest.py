@@ -16,6 +16,7 @@ from psycopg.conninfo import make_conninfo
 from migrations.runner import migrate
 from postgres.embedded import EmbeddedPostgres
 from tests.support import prepared
+from tests.support.browser import LEFT_OUT
 from tests.support.http_server import copied
 from tests.support.scratch import scratch
 from tests.support.waiting import GUARD_S
@@ -56,6 +57,14 @@ def pytest_configure() -> None:
     """Hear Ctrl-C, and let programs that tests start hear it, in a shell's background too."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out that another machine would have run, and how to have it."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    count = sum(LEFT_OUT in str(report.longrepr) for report in skipped)
+    if count:
+        terminalreporter.write_line(f"{count} tests did not run: {LEFT_OUT}", yellow=True)
 
 
 @pytest.hookimpl(wrapper=True)

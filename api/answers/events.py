@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from domain.timeline import Entry
+from api.answers.named import NamedEntry
 
 
 class LoggedEvent(msgspec.Struct, frozen=True):
@@ -81,6 +81,6 @@ class WholeEvent(msgspec.Struct, frozen=True):
     body: str
     erased: ErasedBy | None
     other_bodies: list[AnotherBody]
-    facts: list[Entry]
+    facts: list[NamedEntry]
     signature: Signature
     chained: Chained

@@ -131,7 +131,7 @@ def named_entry(entry: Entry, business_id: str, names: Names) -> NamedEntry:
         )
         for one in entry.changes
     )
-    return NamedEntry(**_fields(entry) | {"changes": changes})
+    return NamedEntry(**asdict(entry) | {"changes": changes})
 
 
 def with_names(access: AnyAccess, names: Names) -> AnyAccess:
@@ -179,3 +179,13 @@ _NAMED: Final[Mapping[type[Entity], Callable[[Any, Names], Entity]]] = {
     PaymentEntity: _payment,
     LicenseKeyEntity: _license_key,
 }
+
+
+def _product_in(field: str, value: object) -> str | None:
+    """Return the product that one side of a change names."""
+    if not isinstance(value, str):
+        return None
+    if field == "product_id":
+        return value
+    found = _IN_STRUCTURE.match(value)
+    return found[1] if found else None

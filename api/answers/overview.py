@@ -45,8 +45,8 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
 
     `last_webhooks` has the newest of each business, the newest of all first. Subscriptions are
     active by status, or past due until their grace ends: those are `in_grace`, too. Failed payments
-    are those created since `failed_from`, 7 days with the one of `at`. Jobs are always those
-    of now.
+    are those created since `failed_from`, 7 days with the one of `at`. Jobs are those of now, and
+    null of the past.
     """
 
     at: datetime
@@ -57,4 +57,4 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     failed_from: datetime
     failed_payments: ListedSums
     anomalies: list[CountedAnomalies]
-    parked_jobs: ListedCount
+    parked_jobs: ListedCount | None

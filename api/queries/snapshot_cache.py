@@ -39,19 +39,20 @@ TIDY_EVERY_S: Final = 300.0
 class SnapshotCache:
     """Answers from the read models as they were known at some time.
 
-    `wait_s` None waits until a snapshot is built, whose progress is told meanwhile.
+    Who is `patient` waits until a snapshot is built, whose progress is told meanwhile.
     """
 
     def __init__(
         self,
         conninfo: str,
         database: Database,
-        wait_s: float | None = WAIT_S,
+        *,
+        patient: bool = False,
         progress: Progress = silent,
     ) -> None:
         self._conninfo = conninfo
         self._database = database
-        self._wait_s = wait_s
+        self._wait_s = None if patient else WAIT_S
         self._progress = progress
         self._building: dict[int, asyncio.Task[ApiError | None]] = {}
         self._noted_at: dict[int, float] = {}

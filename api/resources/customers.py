@@ -84,7 +84,12 @@ async def customers_then(
     return customers.add_up(objects, identities.by_customer(said), then.as_of)
 
 
-async def _timeline(read_side: ReadSide, query: CustomerPage) -> Page[NamedEntry]:
+async def customer_timeline(read_side: ReadSide, query: CustomerPage) -> Page[NamedEntry]:
+    """Read a page of what happened to everything of a customer.
+
+    Raises:
+        ApiError: 404; no such customer has been seen, or was there at that time. 503.
+    """
     statement = timeline.of_customer(
         query.id,
         as_of=query.as_of,
@@ -111,12 +116,12 @@ GET_CUSTOMER: Final = Operation["ReadSide", CustomerQuery, Customer](
     answers=Customer,
     may_fail=_NEVER_SEEN,
 )
-GET_CUSTOMER_TIMELINE: Final = Operation["ReadSide", CustomerPage, Page[NamedEntry]](
+GET_CUSTOMER_TIMELINE: Final = Operation["ReadSide", CustomerTimelinePage, Page[NamedEntry]](
     path="/v1/customers/{id:path}/timeline",
     name="get_customer_timeline",
-    summary="Get what happened to everything of a customer, in the order it occurred.",
-    handle=_timeline,
-    takes=CustomerPage,
+    summary="Get what happened to everything of a customer, in the order it occurred unless asked.",
+    handle=customer_timeline,
+    takes=CustomerTimelinePage,
     answers=Page[NamedEntry],
     may_fail=_NEVER_SEEN,
 )

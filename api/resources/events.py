@@ -36,9 +36,9 @@ from projections.read_models import timeline
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from api.answers.named import NamedEntry
     from api.queries.read_side import ReadSide
     from domain.event import Event
-    from domain.timeline import Entry
     from ledger.integrity.signatures import Check
     from postgres.statement import Row
 
@@ -274,15 +274,15 @@ def _chained(event: Event, row: Row) -> Chained:
     return Chained(event.originator_version, content.hex(), previous.hex(), hash_.hex())
 
 
-async def _facts(read_side: ReadSide, query: EventQuery, known: int | None) -> list[Entry]:
+async def _facts(read_side: ReadSide, query: EventQuery, known: int | None) -> list[NamedEntry]:
     statement = timeline.of_webhook(
         query.id, as_of=query.as_of, limit=FACTS_MAX, business_id=read_side.business_id
     )
     rows = await read_side.snapshots.rows(statement, known)
-    return [timeline.read(row).entry for row in rows]
+    return await read_side.names.in_changes(list(map(timeline.read, rows)))
 
 
-def _whole(event: Event, bodies: list[AnotherBody], facts: list[Entry]) -> WholeEvent:
+def _whole(event: Event, bodies: list[AnotherBody], facts: list[NamedEntry]) -> WholeEvent:
     first, *others = bodies
     return WholeEvent(
         first.position,

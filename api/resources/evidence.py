@@ -77,6 +77,6 @@ GET_EVIDENCE: Final = Operation["ReadSide", EvidenceQuery, Stream](
     handle=_evidence,
     takes=EvidenceQuery,
     answers=Stream,
-    media_type=_MEDIA_TYPE,
+    media_types=(_MEDIA_TYPE,),
     scope="personal",
 )

@@ -39,11 +39,11 @@ def begin_of_failed(at: datetime) -> datetime:
 async def _overview(read_side: ReadSide, query: Past) -> Overview:
     instant, business_id = await instant_of(read_side, query), read_side.business_id
     failed_from = begin_of_failed(instant.at)
-    counted, webhooks, open_, ((parked,),) = await asyncio.gather(
+    counted, webhooks, open_, parked = await asyncio.gather(
         rows_then(read_side, query, overview.counts(query.as_of, failed_from, business_id)),
         rows_then(read_side, query, overview.last_webhooks(instant.until, business_id)),
         rows_then(read_side, query, anomalies.counts(instant, business_id)),
-        read_side.database.rows(outbox.parked(business_id)),
+        _parked(read_side, query),
     )
     counts = [overview.Counted(*row) for row in counted]  # type: ignore[arg-type]  # as selected
     in_grace = _number(counts, IN_GRACE)
@@ -67,8 +67,15 @@ async def _overview(read_side: ReadSide, query: Past) -> Overview:
             CountedAnomalies(code, count, _listed(query, "anomalies", code=code))
             for code, count in msgspec.convert(open_, list[tuple[str, int]])
         ],
-        parked_jobs=ListedCount(int(str(parked)), link("/v1/windmill/outbox", state="parked")),
+        parked_jobs=parked,
     )
+
+
+async def _parked(read_side: ReadSide, query: Past) -> ListedCount | None:
+    if query.asks_past:
+        return None
+    ((count,),) = await read_side.database.rows(outbox.parked(read_side.business_id))
+    return ListedCount(int(str(count)), link("/v1/windmill/outbox", state="parked"))
 
 
 def _number(counts: Sequence[overview.Counted], what: str) -> int:

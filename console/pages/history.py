@@ -8,13 +8,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from api.answers.named import NamedEntry
     from api.http.operations import Operation
     from api.http.pagination import Page
     from api.services import Services
     from console.visit import Visit
     from domain.timeline import Entry
 
-    Timeline = Operation[Services, Any, Page[Entry]]
+    Timeline = Operation[Services, Any, Page[NamedEntry]]
 
 ENTRIES_MAX: Final = 30
 """So many lines of a timeline stand on a page, and so many of the newest are walked through."""
@@ -44,7 +45,7 @@ class Walk(NamedTuple):
 
 async def history(
     visit: Visit, timeline: Timeline, id_: str, cursor: str | None
-) -> tuple[Page[Entry], Walk]:
+) -> tuple[Page[NamedEntry], Walk]:
     """Ask for a page of a timeline, newest first, and for the walk through all of it.
 
     The walk goes on beyond the instant that is looked at, by what is known at the visit's time.

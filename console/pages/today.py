@@ -98,7 +98,7 @@ async def _health(visit: Visit) -> Health | None:
 
 def _is_well(overview: Overview, health: Health | None) -> bool:
     wrong = health is not None and (health.problem or health.is_behind or health.warnings)
-    parked = overview.parked_jobs.count if health is not None else 0
+    parked = overview.parked_jobs is not None and overview.parked_jobs.count
     return not (wrong or overview.anomalies or parked)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
+import msgspec
 from msgspec import Meta
 
 from api.http.errors import ApiError
-from api.http.parameters import Text, Uuid
+from api.http.parameters import Text, Uuid, between
 from api.http.questions import Query
 from api.resources.workflows import (
     LIST_ATTEMPTS,
@@ -18,20 +19,21 @@ from api.resources.workflows import (
     AttemptsQuery,
     OutboxQuery,
     ReplayQuery,
+    RouteNow,
 )
 from console.page import Action, Menu, Page, Redirect, View
 from console.visit import Visit
 from workflows.outbox.queries import STATES
+from workflows.routes.schema import VERDICTS_BY_DEFAULT
 
 if TYPE_CHECKING:
     from console.page import Seen
 
-SHOWN: Final = 50
 PREVIEWED: Final = 20
 
 
-class DoneQuery(Query, frozen=True, kw_only=True):
-    """Asks for the routes; `done` tells how many jobs an action of a moment ago made to wait."""
+class OutboxPage(OutboxQuery, frozen=True, kw_only=True):
+    """Asks for jobs, and may say what a form has just done about them."""
 
     retried: Annotated[int, between(0, 2**31)] | None = None
 
@@ -61,14 +63,14 @@ class WhichJobs(Query, frozen=True, kw_only=True):
     job_id: Annotated[Uuid | None, Meta(description="This job.")] = None
 
 
-async def _routes(visit: Visit, query: DoneQuery) -> View:
+async def _routes(visit: Visit, _query: Query) -> View:
     routes = await visit.ask(LIST_ROUTES)
-    done = int(query.done) if query.done and query.done.isdecimal() else None
-    data = {"routes": routes.items, "problem": routes.problem, "done": done, **_may(visit)}
+    shown = list(map(Shown.of, routes.items))
+    data = {"routes": shown, "problem": routes.problem, **_may(visit)}
     return View("workflows.html", "Workflows", data)
 
 
-async def _outbox(visit: Visit, query: OutboxQuery) -> View:
+async def _outbox(visit: Visit, query: OutboxPage) -> View:
     jobs = await visit.ask_by(LIST_OUTBOX, query)
     data = {
         "jobs": jobs.items,
@@ -76,6 +78,8 @@ async def _outbox(visit: Visit, query: OutboxQuery) -> View:
         "first": query.cursor is None,
         "states": STATES,
         "filtered": bool(query.filters()),
+        "retried": query.retried,
+        "retries": query.given("route", "webhook_id", "job_id"),
         **_may(visit),
     }
     return View("outbox.html", "Outbox", data)
@@ -97,10 +101,10 @@ async def _attempts(visit: Visit, query: AttemptsQuery) -> View:
     return View("attempts.html", "Attempts", data)
 
 
-async def _retry_preview(visit: Visit, query: WhichJobs) -> View:
+async def _retry_preview(visit: Visit, query: WhichJobs) -> Seen:
     asked = query.given("route", "webhook_id", "job_id")
     if not asked:
-        raise ApiError(400, "missing_parameter", "say which: route, webhook_id or job_id")
+        return Redirect(visit.link("/windmill/outbox", state="parked"))
     jobs = await visit.ask(LIST_OUTBOX, state="parked", limit=PREVIEWED, **asked)
     data = {"asked": asked, "jobs": jobs.items, "more": jobs.next is not None}
     return View("retry.html", "Retry parked jobs", data)
@@ -118,7 +122,7 @@ async def _replay_form(visit: Visit, query: ReplayQuery) -> View:
         try:
             preview = await visit.ask(REPLAY, **_replayed(query), dry_run=True)
         except ApiError as error:
-            if error.status not in {400, 404, 409}:
+            if error.status not in {400, 409}:
                 raise
             problem = error.body.error.message
     routes = (await visit.ask(LIST_ROUTES)).items if "read" in visit.caller.may else []
@@ -145,14 +149,14 @@ def _may(visit: Visit) -> dict[str, bool]:
 WORKFLOWS: Final = (
     Page(
         path="/windmill/routes",
-        takes=DoneQuery,
+        takes=Query,
         handle=_routes,
         menu=Menu("Workflows", "Routes"),
         of_all=True,
     ),
     Page(
         path="/windmill/outbox",
-        takes=OutboxQuery,
+        takes=OutboxPage,
         handle=_outbox,
         menu=Menu("Workflows", "Outbox"),
     ),

@@ -34,7 +34,8 @@ _IDS: Final = {
 }
 _TONES: Final = {
     "good": "active succeeded delivered won recovered enabled".split(),
-    "warning": "past_due on_hold processing pending paused expired opened challenged".split(),
+    "warning": "past_due on_hold processing pending paused expired opened challenged parked"
+    " unknown".split(),
     "bad": "failed dispute_lost lost disputed blocked".split(),
 }
 _TONE_OF: Final = {status: tone for tone, statuses in _TONES.items() for status in statuses}

@@ -1,13 +1,14 @@
 /* Keeps a page up to date: hears that something has moved, and has what shows it fetched anew.
 
    The element #live has the position that the page was made at. Each element with [data-live] is
-   fetched anew by htmx when things of its kinds move (none: any), and once a minute, since time
-   alone changes what is shown. A page that nobody sees hears nothing: browsers open few
+   fetched anew by htmx when things of its kinds move (none: any), and every so often, since time
+   alone changes what is shown, and what Windmill does moves no thing of Dodo's. A page that nobody sees hears nothing: browsers open few
    connections to one server. */
 "use strict";
 
 (() => {
-  const REFRESH_MS = 60000;
+  const TICK_MS = 5000;
+  const SELDOM = 12;
   const status = document.getElementById("live");
   const title = document.title;
   let position = status && status.dataset.position;
@@ -57,7 +58,15 @@
         setTimeout(connect, 3000);
       }
     });
-    refreshing = setInterval(refresh, REFRESH_MS);
+    let ticks = 0;
+    refreshing = setInterval(() => {
+      ticks += 1;
+      for (const region of regions()) {
+        if (region.hasAttribute("data-often") || ticks % SELDOM === 0) {
+          htmx.trigger(region, "moved");
+        }
+      }
+    }, TICK_MS);
   }
 
   function disconnect() {

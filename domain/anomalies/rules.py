@@ -216,24 +216,21 @@ def spans(aggregate: Aggregate) -> list[Span]:
 
 
 def _of_rule(rule: Rule, business_id: str, of_one: list[Situation]) -> list[Span]:
-    found: list[Span] = []
-    running: dict[str, tuple[Span, datetime | None]] = {}
+    ended: list[Span] = []
+    running: dict[str, Span] = {}
     for one in of_one:
         for opening in rule.opens(one):
             start, end = max(opening.at, one.since), _earlier(one.until, opening.ends)
             if end is not None and start >= end:
                 continue
-            run, until = running.get(opening.about, (None, None))
-            if run is None or until != start:
-                if run is not None:
-                    found.append(_ended_at(run, until))
-                run = _begun(rule, business_id, one, opening, start)
-            running[opening.about] = run, end
-    return found + [_ended_at(*one) for one in running.values()]
-
-
-def _ended_at(run: Span, end: datetime | None) -> Span:
-    return run if end is None else msgspec.structs.replace(run, settled_at=end)
+            run = running.get(opening.about)
+            if run is not None and run.settled_at == start:
+                running[opening.about] = msgspec.structs.replace(run, settled_at=end)
+                continue
+            if run is not None:
+                ended.append(run)
+            running[opening.about] = _begun(rule, business_id, one, opening, (start, end))
+    return [*ended, *running.values()]
 
 
 def _begun(

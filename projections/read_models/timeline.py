@@ -113,7 +113,7 @@ TIMELINE = ReadModel(
     since=_since,
 )
 _NAMES: Final = [column.name for column in TIMELINE.columns]
-_BUSINESS, _PLACE = map(_NAMES.index, ("business_id", "position"))
+_BUSINESS, _RANK, _PLACE = map(_NAMES.index, ("business_id", "rank", "position"))
 
 
 def entries_after(rows: Iterable[Row], position: int) -> list[Entry]:
@@ -396,9 +396,11 @@ def rows_then(
         }
         for row in _rows(aggregate):
             line = read(row[_BUSINESS:])
-            if (line.entry.kind, line.entry.id) in things and (after is None or line.key > after):
+            if (line.entry.kind, line.entry.id) in things and (
+                after is None or (line.key < after if newest_first else line.key > after)
+            ):
                 rows.append((line.key, row[_BUSINESS:]))
-    return [row for _, row in sorted(rows, key=itemgetter(0))]
+    return [row for _, row in sorted(rows, key=itemgetter(0), reverse=newest_first)]
 
 
 def read(row: Sequence[object]) -> Line:

@@ -22,6 +22,7 @@ from tests.benchmarks import (
     anomalies,
     commits,
     dodo,
+    exports,
     fold,
     ingest,
     lag,
@@ -59,6 +60,7 @@ BENCHMARKS: tuple[Callable[[str], Result | list[Result]], ...] = (
     pages.of_many_subscriptions,
     dodo.import_against_reading,
     revenue.a_year_by_months,
+    exports.against_copy_out,
     windmill.against_the_endpoints_limit,
     windmill.from_webhook_to_job,
 )
@@ -70,7 +72,9 @@ HEAD = ("| what | ratio | target | met | measured | when, on what |", "|---|---|
 def main() -> int:
     """Run the benchmarks; the exit code tells nothing of the targets."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--write", action="store_true", help="update these lines of docs/performance.md")
+    parser.add_argument(
+        "--write", action="store_true", help="update these lines of docs/performance.md"
+    )
     parser.add_argument("names", nargs="*", help="only those whose names contain one of these")
     args = parser.parse_args()
     console = Console(stderr=True)
@@ -102,7 +106,7 @@ def merged(table: str, lines: list[str]) -> str:
 
 
 def _what(line: str) -> str:
-    return line.split(" | ")[0]
+    return line.split(" | ", maxsplit=1)[0]
 
 
 def _line(result: Result) -> str:

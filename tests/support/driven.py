@@ -134,7 +134,10 @@ def _of(
     declared = [one for one in operation["parameters"] if one["in"] == "query"]
     names = {one["name"] for one in declared}
     always = {name: value for name, value in _ALWAYS.items() if name in names}
-    knows, others = _paths(path, known, is_there) if "{" in path else ([path], [])
+    knows, others = [path], list[str]()
+    if "{" in path:
+        told = _told(path, operation)
+        knows, others = (told, []) if told else _paths(path, known, is_there)
     for number, whole in enumerate([*knows, *others]):
         yield Question(method, whole, always, operation)
         # What is not known at all is no more known at another time: one such question will do.
@@ -147,6 +150,13 @@ def _of(
                 yield Question(method, whole, asked, operation)
                 if "as_of" in names and one["name"] != "as_of":
                     yield Question(method, whole, {**asked, "as_of": AS_OF}, operation)
+
+
+def _told(path: str, operation: dict[str, Any]) -> list[str]:
+    """Put into a path what the document itself tells may stand there, if it does."""
+    schemas = (one["schema"] for one in operation["parameters"] if one["in"] == "path")
+    examples = [str(one) for schema in schemas for one in schema.get("examples", ())]
+    return [re.sub(r"{\w+}", one, path) for one in examples]
 
 
 def _paths(path: str, known: Known, is_there: Callable[[str], bool]) -> tuple[list[str], list[str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from api.answers.named import named
+from api.answers.named import named, named_entry
 from api.resources.lifecycle import Lifecycle, LifecycleEntry, following_grants
 from cli.rendering.objects import kind_of
 from domain.aggregates.catalogue import KINDS
@@ -53,7 +53,8 @@ def lifecycle(
         (entry for one in built.values() for entry in one.timeline()),
         key=lambda entry: entry.occurred_at or datetime.min.replace(tzinfo=UTC),
     )
-    items = [LifecycleEntry(**msgspec.structs.asdict(one), late_s=None) for one in entries]
+    lines = [named_entry(one, "bus_1", {}) for one in entries]
+    items = [LifecycleEntry(**msgspec.structs.asdict(one), late_s=None) for one in lines]
     kinds = [kind for kind in KINDS if f"{kind}s" in Lifecycle.__struct_fields__]
     objects = {f"{kind}s": entities.get(kind, []) for kind in kinds}
     told = {

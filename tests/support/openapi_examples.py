@@ -54,13 +54,15 @@ MEASURED: Final = {
     "lag_s": 0.0,
     "late_s": 3_600,
     "took_ms": 12,
+    "previous_hash": f"{'3b8e5f0a':0<64}",
+    "hash": f"{'9c41d27e':0<64}",
     "postgres": "17.2",
     "migrations": 25,
     "database_bytes": 13_631_488,
     "bytes": 65_536,
     "rows_about": 40,
 }
-"""What a clock has measured, each with what stands for it."""
+"""What a clock has measured, or covers what one has, each with what stands for it."""
 TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 OUR_ID: Final = re.compile("(raphus_(?:erasure|look)_)[0-9a-f]{32}")
 SPRING: Final = {"start": "2026-03-01", "end": "2026-04-30"}
@@ -222,7 +224,7 @@ class _Asked:
             "retry_windmill_jobs": {"route": "refunds"},
             "begin_upkeep": {"kind": "verify"},
             "cancel_upkeep": {"id": "1"},
-            "replay_windmill_jobs": {"route": "disputes", "dry_run": "true"},
+            "replay_windmill_jobs": {"route": "disputes", "dry_run": True},
             "get_mrr": SPRING,
             "list_revenue_movements": YEAR,
             "get_cohorts": SPRING,

@@ -48,7 +48,7 @@ def _pages(url: str) -> dict[str, str]:
 @contextmanager
 def _demo(home: Path) -> Iterator[str]:
     """Run the demo until the block ends; gives its address."""
-    command = [RAPHUS, "demo"]
+    command = [str(RAPHUS), "demo"]
     with subprocess.Popen(
         command, env=environment(home), stdout=subprocess.PIPE, encoding="utf-8"
     ) as process:

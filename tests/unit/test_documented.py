@@ -41,7 +41,7 @@ class Command(NamedTuple):
 
 def commands(typed: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> Iterator[Command]:
     """Every command there is; where a kind is named, KIND stands for all of them."""
-    options = set()
+    options: set[str] = set()
     for action in typed._actions:
         if isinstance(action, argparse._SubParsersAction):
             for word, below in action.choices.items():

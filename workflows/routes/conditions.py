@@ -17,9 +17,7 @@ Scalar: TypeAlias = "str | int | float | bool"
 
 VALUES_MAX: Final = 1_000
 """Of one condition's list."""
-GLOB: Final = rf"[A-Za-z0-9_.*-]{{1,{TYPE_CHARS_MAX}}}"
-"""What a glob is written like, as a regular expression."""
-_GLOB: Final = re.compile(GLOB)
+_GLOB: Final = re.compile(rf"[A-Za-z0-9_.*-]{{1,{TYPE_CHARS_MAX}}}")
 _ABSENT: Final = object()
 
 

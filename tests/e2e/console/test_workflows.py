@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -57,7 +58,7 @@ def sign_in(page: Page, key: str, to: str) -> None:
     page.goto(f"/sign-in?to={to}")
     page.get_by_label("key").fill(key)
     page.keyboard.press("Enter")
-    page.get_by_role("button", name="Sign out").wait_for()
+    page.wait_for_url(lambda url: urlsplit(url).path == to)
 
 
 def test_the_past_is_replayed_after_a_look_at_what_would_start(

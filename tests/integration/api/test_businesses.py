@@ -299,7 +299,10 @@ def test_of_the_past_as_it_was_known_it_is_the_same(
     for question in few(asked, shared.clients["bus_1"]):
         if any(one["name"] == "known_at" for one in question.operation["parameters"]):
             then = question.ask(shared.clients["bus_1"], known_at=now)
-            assert told(then) == told(question.ask(shared.clients["bus_1"])), question
+            status, answer = told(question.ask(shared.clients["bus_1"]))
+            if isinstance(answer, dict) and "parked_jobs" in answer:
+                answer["parked_jobs"] = None  # nothing tells which were parked in the past
+            assert told(then) == (status, answer), question
             assert names(then.text, "bus_2") == [], question
 
 

@@ -154,8 +154,9 @@ def test_sql_lists(shop: Shop) -> None:
     (queries,) = code("sql")
     with psycopg.connect(shop.database) as conn:
         found = [conn.execute(one.encode()).fetchall() for one in queries.split(";") if one.strip()]
-    charged, of_user, to_buy, disputes = found
+    charged, going_over, of_user, to_buy, disputes = found
     assert [row[2] for row in charged] == ["pdt_pro_monthly"]
+    assert going_over == []
     assert [row[1] for row in of_user] == ["active"]
     assert to_buy == []
     assert disputes == []

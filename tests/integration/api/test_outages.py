@@ -163,8 +163,8 @@ def test_a_webhook_whose_commit_is_not_known_is_to_come_again_and_then_a_duplica
     monkeypatch.setattr("api.webhooks.endpoint.ANSWER_S", 0.5)
     with served(line.conninfo) as server:
         stored(server, "msg_first")
-        # The follower commits over this line, too: at any time, and no webhook.
-        line.mute_at = (b"msg_unknown", b"COMMIT\0")
+        # What says it is the statement that commits it.
+        line.mute_at = (b"msg_unknown",)
         response = server.post(BODY, "msg_unknown")
         assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
         until(lambda: len(lines(database)) == 2)

@@ -78,6 +78,7 @@ def test_every_count_of_now_is_that_of_the_list_it_leads_to(past: Past) -> None:
 def test_every_count_of_then_is_that_of_the_list_it_leads_to(past: Past, month: int) -> None:
     told = past.server.get(OVERVIEW, as_of=f"2026-0{month}-11T05:00:00Z")
     assert told["failed_from"] == f"2026-0{month}-05T00:00:00Z"
+    assert told["parked_jobs"] is None
     check(past.server, told)
 
 

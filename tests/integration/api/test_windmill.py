@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 KEY: Final = "a-key-of-thirty-two-characters-0"
 RETRY: Final = "/v1/windmill/retry"
-REPLAY: Final = "/v1/windmill/replay"
 # Of the webhooks msg_0 to msg_5.
 STATES: Final = ("succeeded", "parked", "cancelled", "failed", "waiting", "waiting")
 OWN: Final = """
@@ -351,52 +350,3 @@ def test_a_server_without_routes_says_so(database: str) -> None:
         assert server.get("/v1/windmill/routes") == {"items": [], "problem": None}
         assert server.get("/v1/windmill/outbox") == {"items": [], "next": None}
         assert "raphus_windmill_jobs{" not in server.client.get("/metrics").text
-
-
-def test_a_replay_over_http_tells_what_it_would_do_and_then_does_it(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    record(shop.database, payments(0, 3))
-    read(shop.database, shop.routes)
-    with psycopg.connect(shop.database) as conn:
-        conn.execute("DELETE FROM raphus.windmill_outbox")  # as if the route were new
-    asked = {"route": "all", "type": "payment.*"}
-    tried = shop.server.client.post(REPLAY, params={**asked, "dry_run": "true"}).json()
-    assert (tried["matched"], tried["queued"], states(shop.database)) == (3, 3, [])
-    assert [one["webhook_id"] for one in tried["first"]] == ["msg_0", "msg_1", "msg_2"]
-    monkeypatch.setattr("api.resources.workflows.REPLAYED_MAX", 2)
-    refused = shop.server.client.post(REPLAY, params=asked)
-    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "too_much")
-    assert states(shop.database) == []
-    monkeypatch.undo()
-    assert shop.server.client.post(REPLAY, params=asked).json() == tried
-    assert states(shop.database) == ["waiting"] * 3
-    again = shop.server.client.post(REPLAY, params=asked).json()
-    assert (again["queued"], again["left"], again["first"]) == (0, 3, [])
-
-
-@pytest.mark.parametrize(
-    ("query", "status", "code"),
-    [
-        ({}, 400, "missing_parameter"),
-        ({"route": "none"}, 404, "not_found"),
-        ({"route": "all", "type": "no type"}, 400, "invalid_parameter"),
-        (
-            {"route": "all", "since": "2026-02-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"},
-            400,
-            "invalid_parameter",
-        ),
-    ],
-)
-def test_a_replay_must_mean_something(
-    shop: Shop, query: dict[str, str], status: int, code: str
-) -> None:
-    answer = shop.server.client.post(REPLAY, params=query)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
-
-
-def test_a_route_that_is_off_is_not_replayed(shop: Shop) -> None:
-    write_routes(shop.routes.parent, more="enabled = false")
-    until(lambda: not shop.server.get("/v1/windmill/routes")["items"][0]["enabled"])
-    answer = shop.server.client.post(REPLAY, params={"route": "all"})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "route_off")

@@ -9,11 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from api.queries.snapshot_cache import SnapshotCache
 from api.routes import OPERATIONS
 from console.pages.objects_list import COLUMNS, LISTS
 from projections.read_models.catalogue import LISTINGS
-from telemetry.progress import silent
 from tests.support.console import fill, signed_in
 from tests.support.http_server import copied, served
 from tests.support.keys import made
@@ -144,7 +142,7 @@ def test_what_was_known_then_is_another_past(shop: Served) -> None:
 def test_while_the_past_is_prepared_the_page_asks_again_by_itself(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SnapshotCache.__init__, "__defaults__", (0.0, silent))
+    monkeypatch.setattr("api.queries.snapshot_cache.WAIT_S", 0.0)
     fill(database, customers=2)
     with served(database) as server:
         moment = server.get("/v1/events", limit=1)["items"][-1]["recorded_at"]

@@ -164,15 +164,19 @@ def _dropped(conninfo: str) -> bool:
     return not standing(conninfo)
 
 
-def test_who_does_not_want_to_wait_is_told_to_ask_again(merchant: str) -> None:
+def test_who_waits_in_vain_is_told_to_ask_again(
+    merchant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.queries.snapshot_cache.WAIT_S", 0.0)
+
     async def ask() -> tuple[ApiError, list[Row]]:
         database = Database(merchant)
-        snapshots = SnapshotCache(merchant, database, wait_s=0.0)
+        snapshots = SnapshotCache(merchant, database)
         now = await snapshots.position(datetime.now(UTC))
         with pytest.raises(ApiError) as told:
             await snapshots.rows(LISTINGS["payments"].page({}, before=None, limit=5), now)
         await snapshots.stop()
-        patient = SnapshotCache(merchant, database, wait_s=None)
+        patient = SnapshotCache(merchant, database, patient=True)
         found = await patient.rows(LISTINGS["payments"].page({}, before=None, limit=5), now)
         await patient.stop()
         await database.close()

@@ -17,7 +17,7 @@ from api.resources.customers_list import LIST_CUSTOMERS
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
 from api.resources.objects import OBJECTS
 from api.resources.timelines import LIST_REFUSALS
-from api.resources.workflows import ATTEMPTS_CURSOR, JOBS_CURSOR
+from api.resources.workflows import ATTEMPTS_CURSOR, JOBS_CURSOR, REPLAY
 from api.resources.workflows import OPERATIONS as WINDMILL
 from cli.arguments import add_taken, given
 from cli.parser import parser
@@ -45,7 +45,8 @@ def questions() -> Iterator[tuple[list[str], Operation[ReadSide, Any, Any]]]:
                 yield [command, kind], getattr(objects, part)
     yield ["list", "customers"], LIST_CUSTOMERS
     yield ["refusals"], LIST_REFUSALS
-    for operation in WINDMILL:
+    # To replay is told by switches, which take no value behind a command.
+    for operation in (one for one in WINDMILL if one is not REPLAY):
         yield ["windmill", operation.path.rpartition("/")[2]], operation
 
 

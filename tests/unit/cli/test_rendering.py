@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from api.answers.named import named, named_entry, products_in
-from api.resources.lifecycle import Lifecycle, LifecycleEntry
 from cli.rendering import words
 from cli.rendering.customers import show_customer
 from cli.rendering.explanations import show_explanation
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from api.answers.named import NamedEntry
+    from api.resources.lifecycle import Lifecycle
     from domain.aggregate import Aggregate
     from domain.delivery import Delivery
 
@@ -257,43 +257,8 @@ def test_a_timeline_has_a_line_a_fact(arrivals: list[Delivery]) -> None:
         assert entry.webhook_id in line
 
 
-def customer(**counts: int) -> Customer:
-    names = (
-        "subscriptions active_subscriptions payments succeeded_payments failed_payments refunds"
-        " disputes open_disputes license_keys refused entitlement_grants credits dunnings"
-        " abandoned_checkouts"
-    ).split()
-    make: Callable[..., Customer] = Customer
-    zeros = dict.fromkeys(names, 0)
-    totals = {"JPY": Totals(5000, 0), "EUR": Totals(1999, 500)}
-    last = NOON + timedelta(days=9)
-    return make("bus_1", "cus_1", **zeros | counts, first_seen_at=NOON, last_seen_at=last,
-                totals=totals, email="ann@example.com", name=_ESCAPE, phone_number=None,
-                metadata={"user_id": "42"}, sources={})  # fmt: skip
-
-
-def lifecycle(built: dict[str, Aggregate], **counts: int) -> Lifecycle:
-    entities: dict[str, list[Entity]] = {}
-    for known in (known for one in built.values() for known in one.entities()):
-        entities.setdefault(kind_of(known.entity), []).append(named(known.entity, {}))
-    entries = sorted(
-        (entry for one in built.values() for entry in one.timeline()),
-        key=lambda entry: entry.occurred_at or datetime.min.replace(tzinfo=UTC),
-    )
-    lines = [named_entry(one, "bus_1", {}) for one in entries]
-    items = [LifecycleEntry(**msgspec.structs.asdict(one), late_s=None) for one in lines]
-    kinds = [kind for kind in KINDS if f"{kind}s" in Lifecycle.__struct_fields__]
-    objects = {f"{kind}s": entities.get(kind, []) for kind in kinds}
-    told = {
-        "customer": customer(**counts),
-        **objects,
-        "stretches": [],
-        "periods": [],
-        "notable": [],
-        "items": items,
-        "next": None,
-    }
-    return msgspec.convert(told, Lifecycle)
+def life_of(built: dict[str, Aggregate], **counts: int) -> Lifecycle:
+    return lifecycle(built, customer(_ESCAPE, **counts))
 
 
 LIFE = (
