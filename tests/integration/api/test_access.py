@@ -19,6 +19,7 @@ from api.http.auth import OpenOnLoopback
 from api.queries.policy_file import PolicyFile
 from api.queries.read_side import Rules
 from api.routes import OPERATIONS
+from api.webhooks.endpoint import PATH
 from api.webhooks.verifier import Verifier
 from tests.support.http_server import SECRET, Served, copied, served
 from tests.support.projected import project, record, simulated
@@ -295,13 +296,17 @@ def test_two_businesses_share_no_holdings_by_the_ids_of_what_they_are_about(serv
 
 def test_what_is_asked_at_every_turn_is_looked_for_first(database: str) -> None:
     app = application(database, Verifier([SECRET]), OpenOnLoopback())
-    paths = [route.path for route in app.routes if isinstance(route, Route)]
+    routes = [route for route in app.routes if isinstance(route, Route)]
+    paths = [route.path for route in routes]
     assert set(paths[1:4]) == {
         "/v1/access",
         "/v1/customers/{id:path}/state",
         "/v1/customers/external/{external_id:path}/state",
     }
-    assert len(paths) == len(OPERATIONS) + 1
+    served = [(route.path, one) for route in routes for one in (route.methods or set()) - {"HEAD"}]
+    declared = [(one.path, one.method) for one in OPERATIONS]
+    assert sorted(served) == sorted([*declared, (PATH, "POST")])
+    assert len(paths) == len(set(paths))
 
 
 SHORT_WAY = "api.queries.holdings.ROWS_MAX"
