@@ -51,7 +51,7 @@ class Upkeep:
         async with self._starting:
             process = self._process
         if process is not None:
-            await asyncio.to_thread(_end, process)
+            await asyncio.to_thread(child.end, process, END_S)
 
     def _start(self, task: work.Task) -> int | None:
         if self._process is not None:
@@ -83,15 +83,6 @@ def _watch(process: subprocess.Popen[bytes], kind: Kind) -> None:
     child.opened(process.stdin).close()
     if status:
         _log.warning("the process of a job (%s) has ended with %d", kind, status)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    child.opened(process.stdin).close()
-    try:
-        process.wait(END_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _not_begun() -> ApiError:

@@ -49,3 +49,13 @@ def opened(pipe: IO[bytes] | None) -> IO[bytes]:
     """Return an end of a pipe that was asked for."""
     assert pipe is not None
     return pipe
+
+
+def end(process: subprocess.Popen[bytes], timeout_s: float) -> None:
+    """Tell a child that reads its standard input to end, and kill it where it does not in time."""
+    opened(process.stdin).close()
+    try:
+        process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

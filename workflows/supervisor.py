@@ -51,7 +51,7 @@ class Supervisor:
         with self._starting:  # from here on, none is started
             process = self._process
         if process is not None:
-            _end(process)
+            child.end(process, END_S)
         self._thread.join()
 
     def _run(self) -> None:
@@ -79,11 +79,3 @@ class Supervisor:
         process.wait()
         child.opened(process.stdin).close()
         return f"has ended with {process.returncode}"
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    child.opened(process.stdin).close()
-    try:
-        process.wait(END_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
