@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from api.endpoint import narrowed_to
 from api.exports.aside import Aside
 from api.exports.formats import MEDIA_TYPES
 from api.exports.one_moment import stood_at
@@ -63,7 +63,7 @@ async def send_export(services: Services, caller: Caller, asked: Asked, exchange
     position = getattr(asked.query, "min_position", None)
     if position is not None:
         await services.freshness.reach(position)
-    bound = replace(services, business_id=caller.business_id)
+    bound = narrowed_to(caller, services)
     with services.exports.one():
         known_position = await stood_at(bound, getattr(asked.query, "known_at", None))
         async with Aside(lambda: parts(bound, caller, asked, known_position)) as file:
