@@ -76,11 +76,16 @@ def _appear(unfinished: Path, path: Path) -> None:
 
 def _rename(unfinished: Path, path: Path) -> None:
     unfinished.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
+    names_on_disk(path.parent)
+
+
+def names_on_disk(folder: Path) -> None:
+    """Bring to disk which names a folder has, and what they stand for."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(directory)
+        os.fsync(descriptor)
     finally:
-        os.close(directory)
+        os.close(descriptor)
 
 
 def _is_there(path: Path) -> BackupError:

@@ -21,8 +21,8 @@ from api.exports.warehouse.manifest import NAME, Manifest, listed
 from api.exports.warehouse.state import LAYOUT, ExportError, opened
 from api.exports.warehouse.state import NAME as STATE
 from api.exports.warehouse.tables import COMPARED, ERASURES, EVENTS
-from api.exports.warehouse.writing import UNFINISHED, Run
-from ledger.backup.new_file import replaced_file
+from api.exports.warehouse.writing import Run
+from ledger.backup.new_file import UNFINISHED, replaced_file
 from ledger.following.checkpoint import CHECKPOINT, Checkpoint
 from ledger.following.pages import hash_at
 from ledger.integrity.verify import Head

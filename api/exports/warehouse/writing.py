@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from api.exports.formats import file_of
 from api.exports.warehouse.state import File
+from ledger.backup.new_file import UNFINISHED, names_on_disk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from api.exports.warehouse.state import Change, State
     from api.exports.warehouse.tables import Table
 
-UNFINISHED: Final = ".unfinished"
-"""How the name of a file ends that is not whole; the next run removes it."""
 FILE_ROWS: Final = 50_000
 FILE_BYTES: Final = 64 * 2**20
 """A file ends behind the rows with which it has so many, or so many bytes."""
@@ -118,7 +117,7 @@ class _Open:
         whole = self._run.folder / self._name
         self._path.replace(whole)
         for folder in (whole.parent, self._run.folder):
-            on_disk(folder)
+            names_on_disk(folder)
         return File(
             self._name,
             self._of_table,
@@ -137,15 +136,6 @@ class _Open:
         self._file.write(data)
         self._hash.update(data)
         self._bytes += len(data)
-
-
-def on_disk(folder: Path) -> None:
-    """Bring the names in a folder to disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _for_its_user(path: Path) -> IO[bytes]:
