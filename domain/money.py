@@ -2,6 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+AMOUNTS: Final[Mapping[str, str]] = {
+    "recurring_pre_tax_amount": "currency",
+    "total_amount": "currency",
+    "tax": "currency",
+    "amount": "currency",
+    "fee": "currency",
+    "price": "currency",
+    "suggested_price": "currency",
+    "refunded_amount": "currency",
+    "settlement_amount": "settlement_currency",
+    "settlement_tax": "settlement_currency",
+}
+"""The fields of objects in minor units, each with the field that tells the currency."""
 # ISO 4217, as listed in docs/dodo.md, section 2; every other currency has two decimals.
 _EXPONENTS = dict.fromkeys(
     "BIF CLP DJF GNF JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split(), 0

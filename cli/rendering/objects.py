@@ -22,6 +22,7 @@ from cli.rendering.words import (
 from domain.aggregates.catalogue import KINDS
 from domain.aggregates.product import ProductEntity
 from domain.entity import spoken
+from domain.money import AMOUNTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,19 +34,6 @@ if TYPE_CHECKING:
 _HEADS: Final = (
     "id", "status", "customer", "product", "payment", "amount", "since (UTC)", "of note",
 )  # fmt: skip
-_AMOUNTS: Final = {
-    "recurring_pre_tax_amount": "currency",
-    "total_amount": "currency",
-    "tax": "currency",
-    "amount": "currency",
-    "fee": "currency",
-    "price": "currency",
-    "suggested_price": "currency",
-    "refunded_amount": "currency",
-    "settlement_amount": "settlement_currency",
-    "settlement_tax": "settlement_currency",
-}
-"""The fields in minor units, each with the field that tells the currency."""
 _SAID_APART: Final = frozenset({"drift", "anomaly", "product_name", "product_names"})
 _HISTORIES: Final = {
     "partial": "a webhook that must have come before was never seen",
@@ -106,8 +94,8 @@ def _written(entity: Entity, name: str, value: object) -> str:
         return moment(value)
     if isinstance(value, tuple) and all(isinstance(item, str) for item in value):
         return ", ".join(value)
-    if name in _AMOUNTS and isinstance(value, int):
-        return money(value, getattr(entity, _AMOUNTS[name]))
+    if name in AMOUNTS and isinstance(value, int):
+        return money(value, getattr(entity, AMOUNTS[name]))
     if isinstance(value, str | Decimal):
         return str(value)
     return msgspec.json.encode(value).decode()

@@ -11,22 +11,14 @@ import msgspec
 
 from console.rendering.words import kind_named_by, money
 from domain.entity import spoken
+from domain.money import AMOUNTS as OF_OBJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 AMOUNTS: Final[Mapping[str, str]] = {
-    "recurring_pre_tax_amount": "currency",
-    "total_amount": "currency",
-    "tax": "currency",
-    "amount": "currency",
-    "fee": "currency",
-    "price": "currency",
-    "suggested_price": "currency",
+    **OF_OBJECTS,
     "trial_amount": "currency",
-    "refunded_amount": "currency",
-    "settlement_amount": "settlement_currency",
-    "settlement_tax": "settlement_currency",
     "mrr": "currency",
     "arr": "currency",
     "gross": "settlement_currency",
