@@ -69,17 +69,22 @@ class RetryQuery(Query, frozen=True, kw_only=True):
     job_id: _JobId = None
 
 
-class ReplayQuery(Query, frozen=True, kw_only=True):
-    """Says which events of the past are meant, and for which route."""
+class Recorded(Query, frozen=True, kw_only=True):
+    """Says when what is meant was recorded."""
 
-    route: Annotated[
-        Text | None, Meta(description="For this route, an old or a new one; it must be said.")
-    ] = None
     since: Annotated[
         Instant | None, Meta(description="Only what was recorded at this time or later.")
     ] = None
     until: Annotated[
         Instant | None, Meta(description="Only what was recorded up to this time.")
+    ] = None
+
+
+class ReplayQuery(Recorded, frozen=True, kw_only=True):
+    """Says which events of the past are meant, and for which route."""
+
+    route: Annotated[
+        Text | None, Meta(description="For this route, an old or a new one; it must be said.")
     ] = None
     type: Annotated[
         Text | None, Meta(description="Only events of matching types, such as refund.*")

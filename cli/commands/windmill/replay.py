@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
 import psycopg
-from msgspec import Meta
 
 from api.http.errors import ApiError
-from api.http.parameters import Instant
-from api.http.questions import Query
 from api.http.reader import Reader
 from api.http.responses import encode
+from api.resources.workflows import Recorded
 from cli.arguments import add_json, add_taken, given, read_with
 from cli.database import database
 from cli.errors import CommandError
@@ -27,17 +25,6 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from cli.settings import Settings
-
-
-class Recorded(Query, frozen=True, kw_only=True):
-    """When what is meant was recorded."""
-
-    since: Annotated[
-        Instant | None, Meta(description="Only what was recorded at this time or later.")
-    ] = None
-    until: Annotated[
-        Instant | None, Meta(description="Only what was recorded up to this time.")
-    ] = None
 
 
 RECORDED: Final = Reader(Recorded)
