@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 from msgspec import Meta
 
 from api.http.errors import ApiError
-from api.http.parameters import Text, text
+from api.http.parameters import Text
 from api.http.questions import Query
 from api.resources.customers import GET_CUSTOMER_TIMELINE
-from api.resources.erasures import ERASE, LIST_ERASURES
+from api.resources.erasures import ERASE, LIST_ERASURES, ErasureQuery
 from api.resources.evidence import GET_EVIDENCE
 from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
 from api.resources.state import GET_CUSTOMER_STATE
@@ -51,19 +51,10 @@ class OfCustomer(Query, frozen=True, kw_only=True):
     id: Annotated[Text, Meta(description="Dodo's id of the customer.")]
 
 
-class Erasing(OfCustomer, frozen=True, kw_only=True):
+class Erasing(ErasureQuery, frozen=True, kw_only=True):
     """The form by which a customer's personal data are erased."""
 
     confirmed: Annotated[Text | None, Meta(description="The customer's id, once more.")] = None
-    reason: Annotated[
-        Annotated[str, text(REASON_CHARS_MAX)] | None,
-        Meta(description="Why: it is kept, so name no one."),
-    ] = None
-    requested_by: Annotated[
-        Annotated[str, text(REQUESTED_BY_CHARS_MAX)] | None,
-        Meta(description="Who asked for it: it is kept."),
-    ] = None
-    business_id: Annotated[Text | None, Meta(description="Of which business it is.")] = None
 
 
 class Count(NamedTuple):
