@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from console.drawing.labels import counted, worded
 from console.rendering.words import money
+from domain.aggregates.catalogue import KINDS
 from domain.state_machine import Verdict
 
 if TYPE_CHECKING:
@@ -44,6 +45,16 @@ GROUPS: Final[Mapping[str, str]] = {
     "abandoned_checkout": "Abandoned checkouts",
 }
 """The kinds that have lanes, in their order; refunds are marks on the lane of their payment."""
+_WITH_LANES: Final = (
+    "subscription",
+    "license_key",
+    "entitlement_grant",
+    "dispute",
+    "credit",
+    "dunning",
+    "abandoned_checkout",
+)
+"""The kinds whose objects may have a lane of their own."""
 BOUGHT_ONCE: Final = ("payment", "")
 """The lane of all payments that are for no subscription."""
 _SETTLED: Final[Mapping[tuple[str, str], tuple[Shape, str]]] = {
@@ -156,20 +167,9 @@ class _Hosts:
 
 
 def _entities(life: Lifecycle) -> Iterator[tuple[Named, Entity]]:
-    for one in life.subscriptions:
-        yield ("subscription", one.subscription_id), one
-    for key in life.license_keys:
-        yield ("license_key", key.id), key
-    for grant in life.entitlement_grants:
-        yield ("entitlement_grant", grant.id), grant
-    for dispute in life.disputes:
-        yield ("dispute", dispute.dispute_id), dispute
-    for credit in life.credits:
-        yield ("credit", credit.id), credit
-    for dunning in life.dunnings:
-        yield ("dunning", dunning.id), dunning
-    for checkout in life.abandoned_checkouts:
-        yield ("abandoned_checkout", checkout.payment_id), checkout
+    for kind in _WITH_LANES:
+        for one in getattr(life, f"{kind}s"):
+            yield (kind, getattr(one, KINDS[kind].id_field)), one
 
 
 def _lane(
