@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     conceal()  # its environment holds secrets, and it may start the merchant's own code
     argv = sys.argv[1:] if argv is None else argv
-    with _loading():
+    with loading():
         args = parser(argv).parse_args(argv)
     signal.signal(signal.SIGTERM, _interrupt)
     logs.set_up(logging.WARNING)
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _loading() -> Iterator[None]:
+def loading() -> Iterator[None]:
     """Do not look for garbage among what is loaded, now or later: it is there to the end."""
     gc.disable()
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import tempfile
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from psycopg.conninfo import make_conninfo
 
+from cli import loading
 from migrations.runner import migrate
 from postgres.embedded import EmbeddedPostgres
 from tests.support import prepared
@@ -22,7 +22,7 @@ from tests.support.scratch import scratch
 from tests.support.waiting import GUARD_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 # A busy machine is no reason for a test to fail, and neither is chance. Examples of one test may
 # share its database; `--hypothesis-profile=explore` draws others each time.
@@ -68,14 +68,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Iterator[None]:
+def pytest_collection() -> Generator[None, object, object]:
     """Do not look for garbage among what is collected, which stays: a third of the time it took."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
+    with loading():
+        return (yield)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
