@@ -100,6 +100,14 @@ def looking(
     assert troubles == [], f"the page complains: {troubles}"
 
 
+def sign_in(page: Page, key: str, to: str) -> None:
+    """Give a key as a person does, and come to a page."""
+    page.goto(f"/sign-in?to={to}")
+    page.get_by_label("key").fill(key)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: urlsplit(url).path == to)
+
+
 def _watched(page: Page, host: str) -> list[str]:
     troubles: list[str] = []
 

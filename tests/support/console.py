@@ -40,6 +40,13 @@ def signed_in(server: Served, key: str) -> Iterator[httpx.Client]:
         yield client
 
 
+def page_of(server: Served, address: str) -> str:
+    """Return a page that must be there."""
+    response = server.client.get(address)
+    assert response.status_code == 200, (address, response.text)
+    return response.text
+
+
 def token_in(html: str) -> str:
     """Return the token of a page's forms."""
     found = re.search(r'name="csrf_token" value="([0-9a-f]{64})"', html)

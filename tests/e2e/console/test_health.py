@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
 from projections.upkeep import jobs
 from projections.upkeep.work import VERIFY
-from tests.support.browser import axe, looking
+from tests.support.browser import axe, looking, sign_in
 from tests.support.http_server import copied, served
 from tests.support.keys import made
 from tests.support.tampered import changed, tamper
@@ -19,7 +18,7 @@ from tests.support.upkeep import under_way
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 KEY: Final = "a-key-of-thirty-two-characters-0"
 
@@ -31,13 +30,6 @@ def own_shop(cluster: str, lived: str) -> Iterator[tuple[str, str]]:
         yield server.url, conninfo
 
 
-def sign_in(page: Page) -> None:
-    page.goto("/sign-in?to=/health")
-    page.get_by_label("key").fill(KEY)
-    page.keyboard.press("Enter")
-    page.wait_for_url(lambda url: urlsplit(url).path == "/health")
-
-
 def test_read_models_are_checked_and_rebuilt_and_the_page_follows(
     browser: Browser, own_shop: tuple[str, str]
 ) -> None:
@@ -46,7 +38,7 @@ def test_read_models_are_checked_and_rebuilt_and_the_page_follows(
     with psycopg.connect(conninfo) as conn:
         conn.execute("UPDATE raphus.payments SET currency = 'XXX'")
     with looking(browser, url) as page:
-        sign_in(page)
+        sign_in(page, KEY, "/health")
         page.get_by_role("button", name="Check the read models").focus()
         page.keyboard.press("Enter")
         # Nothing is loaded again by hand from here on.
@@ -68,7 +60,7 @@ def test_a_log_that_was_tampered_with_is_shown_where_it_breaks(
     tamper(conninfo, changed("webhook_id = 'msg_forged'", position=5))
     for scripts in (True, False):
         with looking(browser, url, scripts=scripts, scheme="dark") as page:
-            sign_in(page)
+            sign_in(page, KEY, "/health")
             page.get_by_role("button", name="Verify the log").click()
             while page.get_by_text("at position 5:").count() == 0:
                 page.wait_for_timeout(200)
@@ -83,7 +75,7 @@ def test_progress_moves_by_itself_and_is_cancelled_from_the_page(
 ) -> None:
     url, conninfo = own_shop
     with looking(browser, url) as page:
-        sign_in(page)
+        sign_in(page, KEY, "/health")
         with under_way(conninfo, done=41, total=100) as id_:
             # Begun elsewhere, it shows by itself, and then moves each second.
             page.get_by_text("41 of 100").wait_for()

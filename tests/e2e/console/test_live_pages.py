@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.support.browser import axe, looking
+from tests.support.browser import axe, looking, sign_in
 from tests.support.histories import said
 from tests.support.http_server import copied, served
 
@@ -121,9 +121,7 @@ def test_who_is_signed_out_is_told_and_keeps_what_is_there(
         served(conninfo, api_key=key) as server,
         looking(browser, server.url) as page,
     ):
-        page.goto("/sign-in?to=/disputes")
-        page.get_by_label("key").fill(key)
-        page.keyboard.press("Enter")
+        sign_in(page, key, "/disputes")
         page.locator("#live[data-state=on]").wait_for()
         rows = page.locator("tbody tr").count()
         page.context.clear_cookies()

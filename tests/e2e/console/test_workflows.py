@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
 from api.queries.read_side import Rules
-from tests.support.browser import axe, looking
+from tests.support.browser import axe, looking, sign_in
 from tests.support.console import signed_in
 from tests.support.http_server import copied, served
 from tests.support.keys import made
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
     from tests.support.http_server import Served
 
@@ -52,13 +51,6 @@ def shop(cluster: str, lived: str, tmp_path: Path) -> Iterator[Shop]:
         rules = Rules(RoutesFile(routes, required=True))
         with served(conninfo, api_key=KEY, rules=rules) as server:
             yield Shop(server, conninfo)
-
-
-def sign_in(page: Page, key: str, to: str) -> None:
-    page.goto(f"/sign-in?to={to}")
-    page.get_by_label("key").fill(key)
-    page.keyboard.press("Enter")
-    page.wait_for_url(lambda url: urlsplit(url).path == to)
 
 
 def test_the_past_is_replayed_after_a_look_at_what_would_start(

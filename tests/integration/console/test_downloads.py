@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.console import fill, signed_in
-from tests.support.http_server import copied, served
+from tests.support.console import signed_in
+from tests.support.http_server import served
 from tests.support.keys import made
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.support.http_server import Served
 
 YEAR = "start=2025-11-01&end=2026-11-01"
@@ -32,21 +30,6 @@ PAGES = (
     f"/revenue/cohorts?{YEAR}&measure=mrr&as_of=2026-11-01T12:00:00Z",
     f"/revenue/takings?{YEAR}&limit=2",
 )
-
-
-@pytest.fixture(scope="module")
-def lived(cluster: str, template: str) -> Iterator[str]:
-    """A database with a merchant's life; for tests that only read."""
-    with copied(cluster, template) as conninfo:
-        fill(conninfo)
-        yield conninfo
-
-
-@pytest.fixture(scope="module")
-def shop(lived: str) -> Iterator[Served]:
-    """Serve it, open on loopback."""
-    with served(lived) as running:
-        yield running
 
 
 def downloads(html: str) -> dict[str, str]:

@@ -12,40 +12,17 @@ import pytest
 from api.routes import OPERATIONS
 from console.pages.objects_list import COLUMNS, LISTS
 from projections.read_models.catalogue import LISTINGS
-from tests.support.console import fill, signed_in
-from tests.support.http_server import copied, served
+from tests.support.console import fill, page_of, signed_in
+from tests.support.http_server import served
 from tests.support.keys import made
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.support.http_server import Served
 
 ID_FIELD = {"customers": "customer_id"} | {
     resource: listing.id_field for resource, listing in LISTINGS.items()
 }
 OWN = "a-key-of-thirty-two-characters-0"
-
-
-@pytest.fixture(scope="module")
-def lived(cluster: str, template: str) -> Iterator[str]:
-    """A database with a merchant's life; for tests that only read."""
-    with copied(cluster, template) as conninfo:
-        fill(conninfo)
-        yield conninfo
-
-
-@pytest.fixture(scope="module")
-def shop(lived: str) -> Iterator[Served]:
-    """Serve it, open on loopback."""
-    with served(lived) as running:
-        yield running
-
-
-def html_of(server: Served, address: str) -> str:
-    response = server.client.get(address)
-    assert response.status_code == 200, response.text
-    return response.text
 
 
 def listed(html: str) -> list[str]:
@@ -65,13 +42,13 @@ def leads_to(html: str, label: str) -> str | None:
 def test_a_list_shows_what_the_api_answers_in_its_order(resource: str, shop: Served) -> None:
     items = shop.get(f"/v1/{resource}")["items"]
     assert items
-    assert listed(html_of(shop, f"/{resource}")) == [item[ID_FIELD[resource]] for item in items]
+    assert listed(page_of(shop, f"/{resource}")) == [item[ID_FIELD[resource]] for item in items]
 
 
 @pytest.mark.parametrize("resource", ID_FIELD)
 def test_a_lists_form_has_each_filter_of_the_api(resource: str, shop: Served) -> None:
     (names,) = (set(one.reader.query) for one in OPERATIONS if one.path == f"/v1/{resource}")
-    html = html_of(shop, f"/{resource}")
+    html = page_of(shop, f"/{resource}")
     form = html[
         html.index('<details class="filters"') : html.index("</form>", html.index("filters"))
     ]
@@ -82,11 +59,11 @@ def test_a_lists_form_has_each_filter_of_the_api(resource: str, shop: Served) ->
 @pytest.mark.parametrize("resource", ["payments", "customers", "subscriptions"])
 def test_read_part_by_part_a_list_is_the_list(resource: str, shop: Served) -> None:
     everything = shop.get(f"/v1/{resource}", limit=100)["items"]
-    html = html_of(shop, f"/{resource}?limit=2")
+    html = page_of(shop, f"/{resource}?limit=2")
     assert leads_to(html, "Newest") is None
     seen = listed(html)
     while (older := leads_to(html, "Older")) is not None:
-        html = html_of(shop, older)
+        html = page_of(shop, older)
         seen += listed(html)
     assert seen == [item[ID_FIELD[resource]] for item in everything]
     assert leads_to(html, "Newest") == f"/{resource}?limit=2"
@@ -112,7 +89,7 @@ def test_what_a_form_sends_becomes_the_address_that_the_api_would_take(shop: Ser
         "metadata[plan]": ["pro"],
     }
     found = shop.client.get(f"/v1{answer.headers['location']}").json()["items"]
-    html = html_of(shop, answer.headers["location"])
+    html = page_of(shop, answer.headers["location"])
     assert listed(html) == [item["payment_id"] for item in found]
     assert 'value="plan=pro"' in html
     assert 'value="2026-02-01T10:00:00"' in html
@@ -120,7 +97,7 @@ def test_what_a_form_sends_becomes_the_address_that_the_api_would_take(shop: Ser
 
 def test_the_past_is_said_to_be_the_past_and_every_link_keeps_it(shop: Served) -> None:
     items = shop.get("/v1/payments", as_of="2026-06-01T00:00:00Z")["items"]
-    html = html_of(shop, "/payments?as_of=2026-06-01T00%3A00%3A00Z")
+    html = page_of(shop, "/payments?as_of=2026-06-01T00%3A00%3A00Z")
     assert "You are looking at the past" in html
     assert listed(html) == [item["payment_id"] for item in items]
     assert 0 < len(items) < len(shop.get("/v1/payments")["items"])
@@ -134,7 +111,7 @@ def test_what_was_known_then_is_another_past(shop: Served) -> None:
     events = shop.get("/v1/events", limit=100)["items"]
     moment = events[-1]["recorded_at"]
     items = shop.get("/v1/customers", known_at=moment)["items"]
-    html = html_of(shop, f"/customers?known_at={moment}")
+    html = page_of(shop, f"/customers?known_at={moment}")
     assert "from nothing but what had been recorded by" in html
     assert listed(html) == [item["customer_id"] for item in items]
 
@@ -161,14 +138,14 @@ def test_while_the_past_is_prepared_the_page_asks_again_by_itself(
 def test_where_there_is_nothing_the_page_says_why(
     address: str, said: str, offered: str, shop: Served
 ) -> None:
-    html = html_of(shop, address)
+    html = page_of(shop, address)
     assert said in html
     assert leads_to(html, offered) == "/payments"
 
 
 @pytest.mark.parametrize("resource", ID_FIELD)
 def test_before_anything_has_come_a_list_says_what_brings_it(resource: str, server: Served) -> None:
-    html = html_of(server, f"/{resource}")
+    html = page_of(server, f"/{resource}")
     assert "There are none yet" in html
     assert leads_to(html, "Today") == "/"
 
@@ -196,7 +173,7 @@ def test_what_cannot_be_asked_is_told_with_a_way_on(
     assert "That cannot be asked" in answer.text
     way_on = leads_to(answer.text, f"Show it without {parameter.replace('_', ' ')}")
     assert way_on == "/subscriptions?status=active"
-    assert html_of(shop, way_on)
+    assert page_of(shop, way_on)
 
 
 def test_what_names_a_person_is_withheld_from_a_session_without_the_scope(lived: str) -> None:

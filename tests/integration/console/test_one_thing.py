@@ -15,14 +15,13 @@ from cli.commands.audit import audit
 from cli.settings import Settings
 from console.pages.history import ENTRIES_MAX
 from projections.read_models.catalogue import LISTINGS
-from tests.support.console import fill, signed_in, token_in
+from tests.support.console import page_of, signed_in, token_in
 from tests.support.histories import delivery, said
-from tests.support.http_server import SECRET, copied, served
+from tests.support.http_server import SECRET, served
 from tests.support.keys import client_with, made
 from tests.support.projected import project, record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from domain.delivery import Delivery
@@ -36,25 +35,9 @@ PAUSED = said("subscription.paused", 5, "msg_2", **SUBSCRIBED)
 REFUSED = said("subscription.renewed", 9, "msg_3", **SUBSCRIBED)
 
 
-@pytest.fixture(scope="module")
-def lived(cluster: str, template: str) -> Iterator[str]:
-    """A database with a merchant's life; for tests that only read."""
-    with copied(cluster, template) as conninfo:
-        fill(conninfo)
-        yield conninfo
-
-
-@pytest.fixture(scope="module")
-def shop(lived: str) -> Iterator[Served]:
-    """Serve it, open on loopback."""
-    with served(lived) as running:
-        yield running
-
-
 def html_of(server: Served, address: str) -> str:
-    response = server.client.get(address)
-    assert response.status_code == 200, (address, response.text)
-    return unescape(response.text)
+    """The page, as it is read."""
+    return unescape(page_of(server, address))
 
 
 def delivered(server: Served, *deliveries: Delivery) -> str:

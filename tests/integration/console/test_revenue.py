@@ -12,7 +12,7 @@ import pytest
 from console.pages.listed import LISTED
 from console.pages.revenue import REVENUE
 from console.rendering.words import money
-from tests.support.console import fill
+from tests.support.console import fill, page_of
 from tests.support.http_server import copied, served
 
 if TYPE_CHECKING:
@@ -33,12 +33,6 @@ def shop(cluster: str, template: str) -> Iterator[Served]:
             yield running
 
 
-def html_of(server: Served, address: str) -> str:
-    response = server.client.get(address)
-    assert response.status_code == 200, (address, response.text)
-    return response.text
-
-
 def asked(server: Served, address: str) -> Any:  # noqa: ANN401 -- JSON
     """What the API answers to the request that a page of this address is about."""
     return server.client.get(f"/v1{address}").raise_for_status().json()
@@ -56,15 +50,15 @@ def leads(html: str) -> list[str]:
 
 @pytest.mark.parametrize("page", REVENUE, ids=lambda page: page.path)
 def test_each_figure_leads_to_a_page(page: Page[Any], shop: Served) -> None:
-    found = leads(html_of(shop, f"{page.path}?{YEAR}"))
+    found = leads(page_of(shop, f"{page.path}?{YEAR}"))
     assert found
     for address in found:
-        html_of(shop, address)
+        page_of(shop, address)
 
 
 def test_the_figures_are_those_of_the_api(shop: Served) -> None:
     report = shop.get("/v1/revenue/mrr", start="2025-11-01", end="2026-11-01")
-    html = unescape(html_of(shop, f"/revenue/mrr?{YEAR}"))
+    html = unescape(page_of(shop, f"/revenue/mrr?{YEAR}"))
     told = [one for period in report["periods"] for one in period["figures"]]
     assert told
     for one in told:
@@ -75,7 +69,7 @@ def test_the_figures_are_those_of_the_api(shop: Served) -> None:
 @pytest.mark.parametrize("kind", ["new", "expansion", "contraction", "churn", "reactivation"])
 def test_the_movements_behind_a_figure_add_up_to_it(kind: str, shop: Served) -> None:
     report = shop.get("/v1/revenue/mrr", start="2025-11-01", end="2026-11-01")
-    html = html_of(shop, f"/revenue/mrr?{YEAR}")
+    html = page_of(shop, f"/revenue/mrr?{YEAR}")
     behind = [one for one in leads(html) if one.endswith(f"kind={kind}")]
     told = [one for period in report["periods"] for one in period["figures"]]
     listed = [asked(shop, one) for one in behind]
@@ -86,39 +80,39 @@ def test_the_movements_behind_a_figure_add_up_to_it(kind: str, shop: Served) -> 
 
 
 def test_the_past_is_kept_where_figures_lead(shop: Served) -> None:
-    html = html_of(shop, "/revenue/mrr?as_of=2026-06-01T00:00:00Z&known_at=2026-11-26T00:00:00Z")
+    html = page_of(shop, "/revenue/mrr?as_of=2026-06-01T00:00:00Z&known_at=2026-11-26T00:00:00Z")
     found = leads(html)
     assert found
     assert all("known_at=2026-11-26T00" in one for one in found)
 
 
 def test_retention_is_told_of_customers_and_of_mrr(shop: Served) -> None:
-    customers = html_of(shop, f"/revenue/cohorts?{YEAR}")
+    customers = page_of(shop, f"/revenue/cohorts?{YEAR}")
     assert "Retention of customers by month" in customers
-    assert "Retention of MRR by month" in html_of(shop, f"/revenue/cohorts?{YEAR}&measure=mrr")
+    assert "Retention of MRR by month" in page_of(shop, f"/revenue/cohorts?{YEAR}&measure=mrr")
 
 
 @pytest.mark.parametrize("page", LISTED, ids=lambda page: page.path)
 def test_a_list_shows_as_much_as_the_api_answers(page: Page[Any], shop: Served) -> None:
     query = f"?{YEAR}" if "start" in page.takes.__struct_fields__ else ""
     items = asked(shop, f"{page.path}{query}")["items"]
-    html = main_of(html_of(shop, f"{page.path}{query}"))
+    html = main_of(page_of(shop, f"{page.path}{query}"))
     body = re.search(r"<tbody>(.*?)</tbody>", html, re.DOTALL)
     assert (body[1].count("<tr>") if body else 0) == len(items)
 
 
 def test_a_list_goes_on_where_a_part_of_it_ends(shop: Served) -> None:
-    first = html_of(shop, f"/revenue/takings?{YEAR}&limit=2")
+    first = page_of(shop, f"/revenue/takings?{YEAR}&limit=2")
     found = re.search(r'rel="next" href="([^"]+)"', first)
     assert found
     following = unescape(found[1])
     assert urlsplit(following).path == "/revenue/takings"
-    assert main_of(html_of(shop, following)) != main_of(first)
+    assert main_of(page_of(shop, following)) != main_of(first)
 
 
 def test_an_anomaly_says_what_to_do(shop: Served) -> None:
     items = shop.get("/v1/anomalies", as_of="2026-10-01T00:00:00Z")["items"]
-    html = unescape(html_of(shop, "/anomalies?as_of=2026-10-01T00:00:00Z"))
+    html = unescape(page_of(shop, "/anomalies?as_of=2026-10-01T00:00:00Z"))
     assert html.count("<article") == len(items)
     for one in items:
         assert one["action"] in html
