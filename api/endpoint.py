@@ -31,18 +31,24 @@ async def answered(
     Raises:
         ApiError: 403, the caller may not ask that; or what the operation fails with.
     """
-    if operation.secured:
-        caller.check(operation.scope, of_all=operation.of_all)
-    if isinstance(query, Fresh) and query.min_position is not None:
-        await services.freshness.reach(query.min_position)
-    services = narrowed_to(caller, services)
+    services = await admitted(operation, services, caller, query)
     if operation.method != "GET":
         services = replace(services, asked_by=caller.name)
     return shown_to(caller, await operation.handle(services, query))
 
 
-def narrowed_to(caller: Caller, services: Services) -> Services:
-    """Return what a caller is answered from: of his business alone, where he is bound to one."""
+async def admitted(
+    operation: Operation[Any, Any, Any], services: Services, caller: Caller, query: Query
+) -> Services:
+    """Return what a caller's query is answered from, once that is fresh: his business alone.
+
+    Raises:
+        ApiError: 403, the caller may not ask that; 503, it is not fresh enough in time.
+    """
+    if operation.secured:
+        caller.check(operation.scope, of_all=operation.of_all)
+    if isinstance(query, Fresh) and query.min_position is not None:
+        await services.freshness.reach(query.min_position)
     if caller.business_id is None:
         return services
     return replace(services, business_id=caller.business_id)

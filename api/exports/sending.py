@@ -13,7 +13,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from api.endpoint import narrowed_to
+from api.endpoint import admitted
 from api.exports.aside import Aside
 from api.exports.formats import MEDIA_TYPES
 from api.exports.one_moment import stood_at
@@ -58,12 +58,7 @@ async def send_export(services: Services, caller: Caller, asked: Asked, exchange
         ApiError: nothing was sent: the caller may not ask that, the list cannot be asked so, the
             format is not available, or it cannot be told now.
     """
-    operation = asked.export.operation
-    caller.check(operation.scope, of_all=operation.of_all)
-    position = getattr(asked.query, "min_position", None)
-    if position is not None:
-        await services.freshness.reach(position)
-    bound = narrowed_to(caller, services)
+    bound = await admitted(asked.export.operation, services, caller, asked.query)
     with services.exports.one():
         known_position = await stood_at(bound, getattr(asked.query, "known_at", None))
         async with Aside(lambda: parts(bound, caller, asked, known_position)) as file:
