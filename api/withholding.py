@@ -142,10 +142,13 @@ def structs_of(roots: Iterable[object]) -> Iterator[type[msgspec.Struct]]:
 
 def withheld_from(caller: Caller, struct: type[msgspec.Struct]) -> list[str]:
     """Return why something of a struct, or of what is in it, may be withheld from a caller."""
-    made_of = list(structs_of([struct]))
-    return sorted(
-        why for why in _hidden(caller) if any(withheld_fields(one, why) for one in made_of)
-    )
+    return sorted(why for why in _hidden(caller) if _withholds(struct, why))
+
+
+@cache
+def _withholds(struct: type[msgspec.Struct], why: str) -> bool:
+    """Tell whether a struct, or one that is in it, has anything that is withheld for a reason."""
+    return any(withheld_fields(one, why) for one in structs_of([struct]))
 
 
 def _hidden(caller: Caller) -> tuple[str, ...]:
