@@ -24,8 +24,8 @@ _PATH_CHARS_MAX: Final = 300
 _EXAMPLES: Final = [
     name
     for name, one in EXPORTS.items()
-    if "{" not in one.operation.path
-    and not one.operation.of_all  # which a key of one business may not ask
+    # What is about all, a key of one business may not ask.
+    if "{" not in one.operation.path and not one.operation.of_all
 ]
 
 

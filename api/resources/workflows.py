@@ -14,6 +14,7 @@ from api.http.errors import ApiError, InvalidParameterError, not_now
 from api.http.operations import Operation
 from api.http.pagination import Item, Page, page
 from api.http.parameters import Flag, Instant, Text, Uuid, one_of
+from api.http.places import Places
 from api.http.questions import Key, Paged, Query
 from postgres.failures import reason_of
 from telemetry.progress import silent
@@ -159,22 +160,16 @@ async def _retry(read_side: ReadSide, query: RetryQuery) -> Retried:
     return Retried(int(str(retried)))
 
 
-class _Replaying:
-    """Replays in threads, of which others have need, too: so a few at a time."""
+_REPLAYS: Final = Places("replays", REPLAYS_MAX, retry_s=10)
 
-    def __init__(self) -> None:
-        self._running = 0
 
-    async def __call__(self, read_side: ReadSide, query: ReplayQuery) -> Replayed:
-        """Replay, or tell what would be."""
-        asked = _asked(read_side, query)
-        if self._running >= REPLAYS_MAX:
-            raise not_now("busy", f"{REPLAYS_MAX} replays are under way", retry_s=10)
-        self._running += 1
+async def _replay(read_side: ReadSide, query: ReplayQuery) -> Replayed:
+    asked, conninfo = _asked(read_side, query), read_side.database.conninfo
+    # It takes a thread, of which others have need, too.
+    with _REPLAYS.one():
         try:
-            conninfo, dry_run = read_side.database.conninfo, query.dry_run
             return await asyncio.to_thread(
-                replay, conninfo, asked, dry_run=dry_run, progress=silent
+                replay, conninfo, asked, dry_run=query.dry_run, progress=silent
             )
         except TooLongError as error:
             told = f"{error}: choose a shorter time, or use raphus windmill replay"
@@ -182,8 +177,6 @@ class _Replaying:
         except psycopg.Error as error:
             told = f"nothing is replayed: {reason_of(error)}"
             raise not_now("unavailable", told) from error
-        finally:
-            self._running -= 1
 
 
 def _asked(read_side: ReadSide, query: ReplayQuery) -> Asked:
@@ -253,7 +246,7 @@ REPLAY: Final = Operation["ReadSide", ReplayQuery, Replayed](
     name="replay_windmill_jobs",
     summary="Start jobs for events of the past, or tell which would start. In its time no more"
     f" than {REPLAYED_MAX:,} events may have been recorded.",
-    handle=_Replaying(),
+    handle=_replay,
     takes=ReplayQuery,
     answers=Replayed,
     may_fail={
