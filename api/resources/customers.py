@@ -13,7 +13,7 @@ from api.http.operations import Operation
 from api.http.pagination import Page, page
 from api.http.parameters import Order, Text
 from api.http.questions import LIMIT_DEFAULT, Limit, Past
-from api.queries.time_travel import then_of
+from api.queries.time_travel import rows_then, then_of
 from api.resources.timelines import read_line
 from domain.customer import Customer
 from projections.read_models import customers, identities, timeline
@@ -98,8 +98,7 @@ async def customer_timeline(read_side: ReadSide, query: CustomerPage) -> Page[Na
         business_id=read_side.business_id,
         newest_first=isinstance(query, CustomerTimelinePage) and query.order == "desc",
     )
-    position = await read_side.snapshots.position(query.known_at)
-    rows = await read_side.snapshots.rows(statement, position)
+    rows = await rows_then(read_side, query, statement)
     if not rows and query.cursor is None:
         # Nothing has happened to one whom only a notice names; of nobody else it is asked.
         await _customer(read_side, query)

@@ -11,6 +11,7 @@ import msgspec
 from api.answers.named import NamedEntry, NamedLicenseKey, NamedPayment, NamedSubscription
 from api.http.operations import Operation
 from api.http.questions import LIMIT_MAX
+from api.queries.time_travel import rows_then
 from api.resources.customers import CURSOR, GET_CUSTOMER, CustomerPage, customer_timeline
 from api.resources.objects import OBJECTS
 from domain.aggregates.abandoned_checkout import AbandonedCheckoutEntity
@@ -191,8 +192,7 @@ async def _periods(read_side: ReadSide, query: CustomerPage) -> list[Lasting]:
     statement = periods.of_customer(
         query.id, as_of=query.as_of, limit=PERIODS_MAX, business_id=read_side.business_id
     )
-    position = await read_side.snapshots.position(query.known_at)
-    rows = await read_side.snapshots.rows(statement, position)
+    rows = await rows_then(read_side, query, statement)
     return [periods.read_lasting(row) for row in reversed(rows)]
 
 
@@ -204,8 +204,7 @@ async def _notable(read_side: ReadSide, query: CustomerPage, late: Lateness) -> 
         limit=NOTABLE_MAX,
         business_id=read_side.business_id,
     )
-    position = await read_side.snapshots.position(query.known_at)
-    rows = await read_side.snapshots.rows(statement, position)
+    rows = await rows_then(read_side, query, statement)
     return await read_side.names.in_changes([timeline.read(row) for row in reversed(rows)])
 
 
@@ -220,9 +219,7 @@ async def _lateness(read_side: ReadSide, query: CustomerPage) -> Lateness:
     statement = timeline.arrivals(
         query.id, as_of=query.as_of, limit=ARRIVALS_MAX, business_id=read_side.business_id
     )
-    rows = await read_side.snapshots.rows(
-        statement, await read_side.snapshots.position(query.known_at)
-    )
+    rows = await rows_then(read_side, query, statement)
     # Looking at many takes its time, in which the server takes webhooks.
     return await asyncio.to_thread(lateness, [timeline.read_arrival(row) for row in rows])
 

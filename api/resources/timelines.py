@@ -11,7 +11,7 @@ from api.http.operations import Operation
 from api.http.pagination import Item, Page, page
 from api.http.parameters import Order
 from api.http.questions import PastPage, narrowed
-from api.queries.time_travel import aggregates_then, then_of
+from api.queries.time_travel import aggregates_then, rows_then, then_of
 from api.resources.object_query import id_of
 from domain.entity import spoken
 from projections.read_models import timeline
@@ -100,8 +100,7 @@ async def _refusals(read_side: ReadSide, query: RefusalsQuery) -> Page[NamedEntr
         business_id=read_side.business_id,
         newest_first=query.order == "desc",
     )
-    position = await read_side.snapshots.position(query.known_at)
-    rows = await read_side.snapshots.rows(statement, position)
+    rows = await rows_then(read_side, query, statement)
     found = page(rows, limit, _read_refusal, REFUSALS_CURSOR)
     return Page(await read_side.names.in_changes(found.items), found.next)
 
