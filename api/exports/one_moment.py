@@ -19,7 +19,6 @@ from api.queries.product_names import ProductNames
 from api.queries.rates_file import RatesFile
 from api.queries.read_side import ReadSide
 from api.queries.snapshot_cache import SnapshotCache, preparing
-from ledger.following.checkpoint import POSITION
 from postgres.connections import DATABASE_ERRORS, READING
 from postgres.failures import reason_of
 from postgres.snapshot import READ_ONLY_SNAPSHOT
@@ -90,16 +89,6 @@ async def at_one_moment(read_side: ReadSide, known_position: int | None) -> Asyn
             replace(read_side.rules, rates=_RatesOfNow(read_side.rules.rates)),
             business_id=read_side.business_id,
         )
-
-
-async def position_of(read_side: ReadSide) -> int:
-    """Return up to which position of the log the read models show it.
-
-    Raises:
-        ApiError: 503; the database is away.
-    """
-    row = await read_side.database.row(POSITION)
-    return int(str(row[0])) if row else 0
 
 
 class _OneMoment(Database):
