@@ -8,7 +8,7 @@ a rebuild or the clock, and little of either side is in memory at once.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from psycopg.sql import SQL, Identifier
@@ -35,18 +35,6 @@ _END: Final = b"\xff"
 """Behind every key: no byte of a text in UTF-8 is so high."""
 
 
-class Hashed(NamedTuple):
-    """The hash of a row, None where there is none any more, under its key."""
-
-    key: bytes
-    hash: bytes | None
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The values of the key's columns, as texts."""
-        return tuple(self.key.decode().split("\0"))
-
-
 def compare(conn: Connection[Any], run: Run, compared: Compared, progress: Progress) -> None:
     """Write what has changed of a table, in the caller's transaction.
 
@@ -63,33 +51,32 @@ def compare(conn: Connection[Any], run: Run, compared: Compared, progress: Progr
     try:
         found = changed(rows.hashes(phase, total, progress), _written(run.state, table.name))
         while batch := list(islice(found, AT_ONCE)):
-            changes = [Change(*one) for one in batch]
-            files.add(rows.read(batch), changes)
+            files.add(rows.read(batch), batch)
         files.end()
     finally:
         files.give_up()
 
 
-def changed(now: Iterator[Hashed], before: Iterator[Hashed]) -> Iterator[Hashed]:
+def changed(now: Iterator[Change], before: Iterator[Change]) -> Iterator[Change]:
     """Yield, of two sides in the order of the key, what of the first is not so in the second."""
-    old = next(before, Hashed(_END, None))
+    old = next(before, Change(_END, None))
     for new in now:
         while old.key < new.key:
-            yield Hashed(old.key, None)
-            old = next(before, Hashed(_END, None))
+            yield Change(old.key, None)
+            old = next(before, Change(_END, None))
         if old.key != new.key or old.hash != new.hash:
             yield new
         if old.key == new.key:
-            old = next(before, Hashed(_END, None))
+            old = next(before, Change(_END, None))
     while old.key != _END:
-        yield Hashed(old.key, None)
-        old = next(before, Hashed(_END, None))
+        yield Change(old.key, None)
+        old = next(before, Change(_END, None))
 
 
-def _written(state: State, table: str) -> Iterator[Hashed]:
+def _written(state: State, table: str) -> Iterator[Change]:
     after = b""
     while found := state.written(table, after, HASHES_AT_ONCE):
-        yield from (Hashed(*one) for one in found)
+        yield from (Change(*one) for one in found)
         after = found[-1][0]
 
 
@@ -111,7 +98,7 @@ class _Rows:
         ((count,),) = self._conn.execute(statement).fetchall()
         return int(count)
 
-    def hashes(self, phase: str, total: int, progress: Progress) -> Iterator[Hashed]:
+    def hashes(self, phase: str, total: int, progress: Progress) -> Iterator[Change]:
         """Yield all of them by their hashes, in the order of the key."""
         order = SQL(", ").join(
             SQL('{} COLLATE "C"').format(_text_of(one)) for one in self._table.key
@@ -125,12 +112,12 @@ class _Rows:
         with self._conn.cursor("hashes", binary=True) as cursor:
             cursor.itersize = HASHES_AT_ONCE
             for done, (*key, hash_) in enumerate(cursor.execute(statement), start=1):
-                yield Hashed("\0".join(key).encode(), hash_)
+                yield Change("\0".join(key).encode(), hash_)
                 if done % AT_ONCE == 0:
                     progress(phase, done, max(done, total) if total else 0)
         progress(phase, done, done)
 
-    def read(self, batch: Sequence[Hashed]) -> list[msgspec.Struct]:
+    def read(self, batch: Sequence[Change]) -> list[msgspec.Struct]:
         """Return rows, and of those that are not there any more what tells that."""
         wanted = {one.parts: one for one in batch}
         there = self._selected([one.parts[0] for one in batch if one.hash is not None])

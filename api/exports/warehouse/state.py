@@ -55,6 +55,11 @@ class Change(NamedTuple):
     key: bytes
     hash: bytes | None
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The values of the key's columns, as texts."""
+        return tuple(self.key.decode().split("\0"))
+
 
 class State:
     """The database beside the files, which one process has at a time."""

@@ -15,7 +15,8 @@ from api.exports.columns import columns_of
 from api.exports.formats import FORMATS, MEDIA_TYPES, file_of
 from api.exports.report_rows import ROWS_OF
 from api.exports.walk import Course
-from api.exports.warehouse.comparing import Hashed, changed
+from api.exports.warehouse.comparing import changed
+from api.exports.warehouse.state import Change
 from api.exports.warehouse.tables import COMPARED, ERASURES, EVENTS
 from api.http.errors import ApiError
 from api.http.pagination import Page
@@ -146,13 +147,13 @@ TABLE = st.dictionaries(
 def test_two_sides_in_order_are_compared_key_by_key(
     now: dict[bytes, bytes], before: dict[bytes, bytes]
 ) -> None:
-    def in_order(side: dict[bytes, bytes]) -> list[Hashed]:
-        return [Hashed(key, side[key]) for key in sorted(side)]
+    def in_order(side: dict[bytes, bytes]) -> list[Change]:
+        return [Change(key, side[key]) for key in sorted(side)]
 
     found = list(changed(iter(in_order(now)), iter(in_order(before))))
     keys = now.keys() | before.keys()
     assert found == [
-        Hashed(key, now.get(key)) for key in sorted(keys) if now.get(key) != before.get(key)
+        Change(key, now.get(key)) for key in sorted(keys) if now.get(key) != before.get(key)
     ]
 
 
