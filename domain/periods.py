@@ -281,3 +281,10 @@ def _of_entity(path: _Path, entity_id: str, business_id: str, folded: Folded) ->
 
 
 _PATHS: Final = {name: _path(kind) for name, kind in KINDS.items()}
+
+
+def earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    """Return the first of two ends, of which None is none."""
+    if one is None or other is None:
+        return one or other
+    return min(one, other)

@@ -23,6 +23,7 @@ from domain.aggregates.license_key import followed
 from domain.aggregates.refund import RefundEntity
 from domain.customer import Customer
 from domain.lateness import Lateness, Stretch, lateness
+from domain.periods import earlier
 from projections.read_models import periods, timeline
 from projections.read_models.catalogue import LISTINGS
 from projections.read_models.periods import Lasting
@@ -166,7 +167,7 @@ def _parted(key: Lasting, revoked: Iterable[Lasting]) -> Iterator[Lasting]:
     """Part a period of a licence key where its grant was revoked, and where it no longer was."""
     open_from: datetime | None = key.valid_from
     for one in revoked:
-        begin, end = max(one.valid_from, key.valid_from), _earlier(one.valid_to, key.valid_to)
+        begin, end = max(one.valid_from, key.valid_from), earlier(one.valid_to, key.valid_to)
         if open_from is None or (end is not None and end <= begin):
             continue
         if key.valid_to is not None and begin >= key.valid_to:
@@ -178,13 +179,6 @@ def _parted(key: Lasting, revoked: Iterable[Lasting]) -> Iterator[Lasting]:
         open_from = end
     if open_from is not None and open_from != key.valid_to:
         yield msgspec.structs.replace(key, valid_from=open_from)
-
-
-def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
-    """Return the first of two ends, of which None is none."""
-    if one is None or other is None:
-        return one or other
-    return min(one, other)
 
 
 async def _periods(read_side: ReadSide, query: CustomerPage) -> list[Lasting]:

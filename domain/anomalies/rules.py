@@ -21,6 +21,7 @@ from domain.aggregates.subscription import due_at
 from domain.anomalies.situation import Situation, situations
 from domain.anomalies.span import Named, Span, Testimony
 from domain.lateness import missing_from
+from domain.periods import earlier
 from domain.state_machine import Verdict
 from domain.stream_id import stream_id
 
@@ -220,7 +221,7 @@ def _of_rule(rule: Rule, business_id: str, of_one: list[Situation]) -> list[Span
     running: dict[str, Span] = {}
     for one in of_one:
         for opening in rule.opens(one):
-            start, end = max(opening.at, one.since), _earlier(one.until, opening.ends)
+            start, end = max(opening.at, one.since), earlier(one.until, opening.ends)
             if end is not None and start >= end:
                 continue
             run = running.get(opening.about)
@@ -287,12 +288,6 @@ def _unreadable(notice: Notice) -> Iterator[Span]:
                 ),
             ),
         )
-
-
-def _earlier(end: datetime | None, other: datetime | None) -> datetime | None:
-    if end is None or other is None:
-        return end or other
-    return min(end, other)
 
 
 def _written(instant: datetime) -> str:
