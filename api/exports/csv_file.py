@@ -9,7 +9,6 @@ an empty text is a pair of quotation marks.
 from __future__ import annotations
 
 import re
-from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -127,6 +126,6 @@ _WRITERS: Final[dict[str, Callable[[Any], str]]] = {
     "float": repr,
     "flag": _flag,
     "instant": _instant,
-    "day": partial(str),
+    "day": str,
     "decimal": str,
 }

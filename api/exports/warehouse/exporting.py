@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 from psycopg.types.json import set_json_loads
 
+from api.exports.formats import FORMATS
 from api.exports.warehouse.comparing import compare
 from api.exports.warehouse.log import ERASURES_TO, EVENTS_TO, follow
 from api.exports.warehouse.manifest import NAME, Manifest, listed
@@ -44,7 +45,7 @@ _TABLES: Final = (*(one.table for one in COMPARED), EVENTS, ERASURES)
 _SETTINGS: Final = (
     "SET LOCAL search_path = raphus; SET LOCAL jit = off; SET LOCAL work_mem = '64MB'"
 )
-_OURS: Final = re.compile(rf"\d{{6}}-\d{{4,}}\.(csv|jsonl|parquet)({re.escape(UNFINISHED)})?")
+_OURS: Final = re.compile(rf"\d{{6}}-\d{{4,}}\.({'|'.join(FORMATS)})({re.escape(UNFINISHED)})?")
 _ANEW: Final = "take another folder, or write all of it --anew"
 
 
