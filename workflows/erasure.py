@@ -95,12 +95,13 @@ def forget(conninfo: str, request: Request, progress: Progress = silent) -> Forg
     """
     with connect(conninfo, WORKING, "raphus-forget") as conn:
         # What an older release stored without understanding it is found by its aggregate.
-        Projector(LedgerMapper()).adopt_all(conn)
+        projector = Projector(LedgerMapper())
+        projector.adopt_all(conn)
         search = Search(conn, request.customer_id, request.business_id)
         search.to_the_end()
         try:
             with conn.transaction():
-                forgotten = _forget(conn, conninfo, search, request, _Steps(progress))
+                forgotten = _forget(conn, conninfo, projector, search, request, _Steps(progress))
         except psycopg.errors.LockNotAvailable as error:
             raise BusyError from error
         # What was replaced is in dead rows until then.
@@ -121,7 +122,12 @@ class _Steps:
 
 
 def _forget(
-    conn: Connection[Any], conninfo: str, search: Search, request: Request, steps: _Steps
+    conn: Connection[Any],
+    conninfo: str,
+    projector: Projector,
+    search: Search,
+    request: Request,
+    steps: _Steps,
 ) -> Forgotten:
     conn.execute(_BEGIN)
     lock_in_transaction(conn, AdvisoryLock.REBUILD)
@@ -135,7 +141,6 @@ def _forget(
     emptied = erasure.empty(conn, sorted(search.types), webhook_id)
     steps.done()
     touched = sorted(search.touched)
-    projector = Projector(LedgerMapper())
     projector.rewrite(conn, touched, shown)
     steps.done()
     outbox.lock(conn)

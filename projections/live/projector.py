@@ -74,8 +74,9 @@ class Projector:
         ]
         self._derived = [Replacement(model, schema) for model in models if model.derived]
         self._emptied = [model for model in self._models if model.streams or model.derived]
-        kinds = frozenset().union(*(model.streams for model in models))
-        self._writings = {kind: self._writing(kind) for kind in kinds}
+        self._kinds = frozenset().union(*(model.streams for model in models))
+        # Composed at the first use: to do so for every kind takes longer than to write a page.
+        self._writings: dict[str, Writing] = {}
 
     def project(self, conn: Connection[Any], events_max: int = PAGE_EVENTS_MAX) -> Projected | None:
         """Project the next page; None at the end of the log, or while a rebuild holds it.
@@ -147,17 +148,17 @@ class Projector:
             found, self._adopted_to = settled.events, settled.last
         return found
 
-    def _writing(self, kind: str) -> Writing:
-        return Writing(self._models_of(kind), self._regroupings, self._schema)
-
     def _staged_in(
         self, staged: dict[str, list[Staged]], stream_id: str
     ) -> tuple[Writing, list[Staged]] | None:
         """Return what writes the rows of a stream, and what is staged of its kind, if anything."""
         kind = stream_id.partition("/")[0]
-        writing = self._writings.get(kind)
-        if writing is None:
+        if kind not in self._kinds:
             return None
+        if kind not in self._writings:
+            models = self._models_of(kind)
+            self._writings[kind] = Writing(models, self._regroupings, self._schema)
+        writing = self._writings[kind]
         if kind not in staged:
             staged[kind] = writing.begin()
         return writing, staged[kind]
