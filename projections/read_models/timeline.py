@@ -280,11 +280,7 @@ def of_customer(
     """
     bound = of_business("o", business_id)
     asked: dict[str, object] = {"customer_id": customer_id, "bound_to": business_id}
-    if as_of is None:
-        return _page(f"{_OF_CUSTOMER}{bound}", asked, after, limit, newest_first=newest_first)
-    asked |= {"as_of": as_of}
-    page = _page(f"{_OF_CUSTOMER_THEN}{bound}", asked, after, limit, newest_first=newest_first)
-    return page._replace(sql=OBJECTS_THEN + page.sql)
+    return _of_whom(bound, asked, as_of=as_of, after=after, limit=limit, newest_first=newest_first)
 
 
 def notable(
@@ -303,17 +299,12 @@ def notable(
         " AND t.occurred_at IS NOT NULL AND (t.gap OR t.verdict IN ('refused', 'anomaly')"
         f" OR t.position = ANY (%(late)s)){of_business('o', business_id)}"
     )
-    last = " ORDER BY t.occurred_at DESC, t.rank DESC, t.webhook_id DESC, t.position DESC"
     asked: dict[str, object] = {
         "customer_id": customer_id,
         "late": [*late],
-        "as_of": as_of,
-        "limit": limit,
         "bound_to": business_id,
     }
-    of_whom = _OF_CUSTOMER if as_of is None else _OF_CUSTOMER_THEN
-    begun = "" if as_of is None else OBJECTS_THEN
-    return Statement(f"{begun}{_SELECT}{of_whom}{odd}{last} LIMIT %(limit)s", asked)
+    return _of_whom(odd, asked, as_of=as_of, after=None, limit=limit, newest_first=True)
 
 
 def arrivals(
@@ -410,6 +401,22 @@ def read(row: Sequence[object]) -> Line:
     fields["position"] = str(fields["position"])
     entry = msgspec.convert(fields, Entry)
     return Line(entry, cast("int", rank), cast("str", business_id))
+
+
+def _of_whom(
+    condition: str,
+    asked: dict[str, object],
+    *,
+    as_of: datetime | None,
+    after: TimelineKey | None,
+    limit: int,
+    newest_first: bool,
+) -> Statement:
+    if as_of is None:
+        return _page(f"{_OF_CUSTOMER}{condition}", asked, after, limit, newest_first=newest_first)
+    where, asked = f"{_OF_CUSTOMER_THEN}{condition}", {**asked, "as_of": as_of}
+    page = _page(where, asked, after, limit, newest_first=newest_first)
+    return page._replace(sql=OBJECTS_THEN + page.sql)
 
 
 def _page(
