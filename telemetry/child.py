@@ -1,14 +1,22 @@
-"""Child processes of this program, which read their task from standard input."""
+"""Child processes of this program, which read their task from standard input.
+
+`ends_with_its_parent` and `say` are for the child itself.
+"""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
+import time
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+_STDIN: Final = 0
 
 
 def command(module: str, *arguments: str) -> list[str]:
@@ -59,3 +67,27 @@ def end(process: subprocess.Popen[bytes], timeout_s: float) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def ends_with_its_parent(tell: Callable[[], object], within_s: float) -> None:
+    """Call `tell`, in a thread, once the parent closes standard input, or ends however it does.
+
+    It may take so long to end in order then; after that the process ends all the same.
+    """
+    arguments = (tell, within_s)
+    threading.Thread(target=_wait_for_the_end, args=arguments, name="lifeline", daemon=True).start()
+
+
+def _wait_for_the_end(tell: Callable[[], object], within_s: float) -> None:
+    # Not by its buffer: that would be locked when the interpreter ends.
+    while os.read(_STDIN, 4_096):
+        pass
+    tell()
+    time.sleep(within_s)
+    os._exit(1)
+
+
+def say(line: str) -> None:
+    """Write a line to standard output at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

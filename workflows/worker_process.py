@@ -8,27 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import sys
-import threading
-import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
-from telemetry import logs
+from telemetry import child, logs
 from telemetry.concealment import conceal
 from telemetry.redaction import origin_of
 from workflows.worker import Task, run
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 _log = logging.getLogger(__name__)
 
-STDIN: Final = 0
 END_S: Final = 10.0
 """How long it may take to end in order: nobody else may be left to end it."""
 SWITCH_INTERVAL_S: Final = 0.0005
@@ -56,12 +49,12 @@ def main() -> int:
 async def _until_closed(task: Task) -> None:
     """Run until standard input is closed, or SIGTERM asks for it."""
     loop, closed = asyncio.get_running_loop(), asyncio.Event()
-    threading.Thread(
-        target=_wait_for_the_end,
-        args=[lambda: loop.call_soon_threadsafe(closed.set)],
-        name="lifeline",
-        daemon=True,
-    ).start()
+
+    def close() -> None:
+        with suppress(RuntimeError):  # it has ended by itself
+            loop.call_soon_threadsafe(closed.set)
+
+    child.ends_with_its_parent(close, END_S)
     with suppress(NotImplementedError):  # on Windows, where there is no such signal
         loop.add_signal_handler(signal.SIGTERM, closed.set)
     running = asyncio.create_task(run(task))
@@ -71,16 +64,6 @@ async def _until_closed(task: Task) -> None:
     closing.cancel()
     with suppress(asyncio.CancelledError):
         await running
-
-
-def _wait_for_the_end(tell: Callable[[], object]) -> None:
-    # Not by its buffer: that would be locked when the interpreter ends.
-    while os.read(STDIN, 4_096):
-        pass
-    with suppress(RuntimeError):  # it has ended by itself
-        tell()
-    time.sleep(END_S)
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -102,18 +102,13 @@ def main() -> int:
     except BrokenPipeError:  # the rebuild has ended; what was written is not committed
         return 1
     except Exception as error:  # noqa: BLE001 -- reported to the rebuild
-        _say(origin_of(error))
+        child.say(origin_of(error))
         return 1
     return 0
 
 
 def _tell(events: int) -> None:
-    _say(str(events))
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    child.say(str(events))
 
 
 if __name__ == "__main__":

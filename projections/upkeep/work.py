@@ -7,7 +7,6 @@ begun, and ends when its input is closed: with the server that started it, howev
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
 import time
@@ -25,7 +24,7 @@ from projections.rebuild.rebuild import RebuildError, rebuild
 from projections.upkeep import jobs
 from projections.upkeep.findings import Ended, of_log, of_tables
 from projections.upkeep.jobs import Kind
-from telemetry import logs
+from telemetry import child, logs
 from telemetry.concealment import conceal
 from telemetry.redaction import origin_of
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-STDIN: Final = 0
 END_S: Final = 2.0
 """How long it may take to end in order; it may be killed at any time."""
 TELL_EVERY_S: Final = 0.5
@@ -90,7 +88,7 @@ def work(task: Task, stopped: threading.Event) -> None:
     """
     with connect(task.conninfo, WORKING, NAME) as conn:
         id_ = jobs.begin(conn, task.kind, task.key)
-        _say(BUSY if id_ is None else str(id_))
+        child.say(BUSY if id_ is None else str(id_))
         if id_ is not None:
             ended = _ended(task, _Teller(conn, id_, stopped))
             jobs.end(conn, id_, ended)
@@ -131,27 +129,13 @@ def main() -> int:
         return 0
     task = msgspec.json.decode(line, type=Task)
     stopped = threading.Event()
-    threading.Thread(target=_wait_for_the_end, args=[stopped], name="lifeline", daemon=True).start()
+    child.ends_with_its_parent(stopped.set, END_S)
     try:
         work(task, stopped)
     except Exception as error:  # noqa: BLE001 -- the text could quote what it was told
         _log.error("%s ends: %s", task.kind, origin_of(error))
         return 1
     return 0
-
-
-def _wait_for_the_end(stopped: threading.Event) -> None:
-    # Not by its buffer: that would be locked when the interpreter ends.
-    while os.read(STDIN, 4_096):
-        pass
-    stopped.set()
-    time.sleep(END_S)
-    os._exit(1)
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":
