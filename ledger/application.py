@@ -36,6 +36,7 @@ from telemetry.redaction import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from eventsourcing.domain import MutableAggregateProtocol
     from eventsourcing.persistence import InfrastructureFactory, TrackingRecorder
@@ -144,12 +145,12 @@ class Ledger(Application[str]):
             return []
         with self._connection.within(BATCH_S):
             compared = self._compare(looks)
-            news = [(one.delivery, route_of(one.look)) for one in compared if one.changes]
-            answers = iter(self._answer(news, time.monotonic() + PATIENCE_S) if news else ())
+            new = [(one.delivery, route_of(one.look)) for one in compared if one.changes]
+            answers = iter(self._answer(new, time.monotonic() + PATIENCE_S) if new else ())
         return [Observed(one, next(answers) if one.changes else None) for one in compared]
 
-    def observe_parts(self, looks: Sequence[Look]) -> int:
-        """Record the looks at parts of things that say what is not known yet, and count these.
+    def observe_parts(self, looks: Sequence[Look]) -> None:
+        """Record the looks at parts of things that say what is not known yet.
 
         They are compared together, stream by stream, and committed some at a time: whoever dies
         between has recorded some of them.
@@ -158,19 +159,24 @@ class Ledger(Application[str]):
             UnreadableError: a look does not name its thing, or is no JSON object; none is recorded.
             PersistenceError: what is known cannot be read, or not all are known to be recorded.
         """
+        if not looks:
+            return
+        routed = [(look, route_of(look)) for look in looks]
         with self._connection.within(BATCH_S):
-            streams, forgotten = self._known(looks)
+            streams, forgotten = self._known(routed)
+        routes: dict[str, Route] = {}
         of_streams: dict[str, dict[str, Look]] = defaultdict(dict)
-        for look in looks:
-            of_streams[route_of(look).stream_id][_new_id()] = look
+        for look, to in routed:
+            look_id = _new_id()
+            routes[look_id] = to
+            of_streams[to.stream_id][look_id] = look
         new: list[Routed] = []
         for stream, own in of_streams.items():
-            is_forgotten = not forgotten.isdisjoint(set().union(*map(_named, own.values())))
+            is_forgotten = _name_any(own.values(), forgotten)
             told = news(streams[stream], own, forgotten=is_forgotten)
-            new += [(delivery, route_of(own[delivery.webhook_id])) for delivery in told]
+            new += [(delivery, routes[delivery.webhook_id]) for delivery in told]
         for first in range(0, len(new), RECORDED_AT_ONCE):
             self._record_all(new[first : first + RECORDED_AT_ONCE])
-        return len(new)
 
     def _record_all(self, routed: Sequence[Routed]) -> None:
         with self._connection.within(BATCH_S):
@@ -191,25 +197,25 @@ class Ledger(Application[str]):
             return self._compare(looks) if looks else []
 
     def _compare(self, looks: Sequence[Look]) -> list[Comparison]:
-        streams, forgotten = self._known(looks)
+        routed = [(look, route_of(look)) for look in looks]
+        streams, forgotten = self._known(routed)
         compared: list[Comparison] = []
-        for look in looks:
-            stream = route_of(look).stream_id
-            is_forgotten = not forgotten.isdisjoint(_named(look))
-            one = compare(streams[stream], look, _new_id(), forgotten=is_forgotten)
+        for look, to in routed:
+            is_forgotten = _name_any([look], forgotten)
+            one = compare(streams[to.stream_id], look, _new_id(), forgotten=is_forgotten)
             if one.changes:
-                streams[stream] = one.then
+                streams[to.stream_id] = one.then
             compared.append(one)
         return compared
 
-    def _known(self, looks: Sequence[Look]) -> tuple[dict[str, Aggregate], set[str]]:
+    def _known(self, routed: Sequence[tuple[Look, Route]]) -> tuple[dict[str, Aggregate], set[str]]:
         """Return the aggregates of looks by stream, and which customers' erasures there are."""
         recorder = cast("LedgerRecorder", self.recorder)
-        events: dict[str, list[Event]] = {route_of(look).stream_id: [] for look in looks}
+        events: dict[str, list[Event]] = {to.stream_id: [] for _, to in routed}
         for stored in recorder.select_histories(list(events)):
             event = cast("Event", self.mapper.to_domain_event(stored))
             events[event.originator_id].append(event)
-        erasures = set().union(*map(_named, looks))
+        erasures = set().union(*(_named(look) for look, _ in routed))
         ends = recorder.select_ends([(stream, "") for stream in erasures]) if erasures else None
         versions = ends.versions if ends else {}
         forgotten = {stream for stream, version in versions.items() if version}
@@ -319,6 +325,11 @@ def _named(look: Look) -> set[str]:
     """Return the streams that the erasures of the customers would be in whom a look names."""
     customers = customers_of(delivery_of(look, "").body) or frozenset()
     return {stream_of(look.business_id, customer) for customer in customers}
+
+
+def _name_any(looks: Iterable[Look], forgotten: AbstractSet[str]) -> bool:
+    """Tell whether looks name somebody who was forgotten; where nobody was, none is read for it."""
+    return bool(forgotten) and any(not forgotten.isdisjoint(_named(look)) for look in looks)
 
 
 def is_away(error: PersistenceError) -> bool:
