@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from domain.aggregates.dispute import OPEN
 from postgres.statement import Statement
 from projections.bound import of_business
-from projections.read_models.anomalies import BUSINESSES, ONE_BUSINESS, WEBHOOK
+from projections.read_models.anomalies import LAST_OF_BUSINESS, businesses
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -58,14 +58,9 @@ _SUBSCRIPTIONS_THEN: Final = f"""
         VALUES ('{ACTIVE}', active), ('{IN_GRACE}', in_grace)
     ) AS told (what, number)
 """  # noqa: S608 -- constants
-# Positions and times of recording go together, so %(until)s stands for the instant.
 _LAST_WEBHOOKS: Final = f"""
     SELECT last.business_id, last.webhook_id, last.type, last.occurred_at, last.recorded_at
-    FROM businesses AS b CROSS JOIN LATERAL (
-        SELECT * FROM timeline AS t WHERE t.business_id = b.business_id
-        AND (%(until)s::bigint IS NULL OR t.position <= %(until)s) AND {WEBHOOK}
-        ORDER BY t.position DESC LIMIT 1
-    ) AS last
+    FROM businesses AS b {LAST_OF_BUSINESS}
     ORDER BY last.recorded_at DESC, last.business_id
 """  # noqa: S608 -- constants
 
@@ -96,5 +91,5 @@ def counts(
 
 def last_webhooks(until: int | None, business_id: str | None = None) -> Statement:
     """Select the newest webhook of each business, up to a position where one is given."""
-    businesses = BUSINESSES if business_id is None else ONE_BUSINESS
-    return Statement(businesses + _LAST_WEBHOOKS, {"until": until, "of_business": business_id})
+    sql = businesses(business_id) + _LAST_WEBHOOKS
+    return Statement(sql, {"until": until, "of_business": business_id})

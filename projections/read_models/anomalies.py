@@ -36,25 +36,31 @@ _COLUMNS: Final = (
 )
 _OPEN: Final = f"SELECT {_COLUMNS} FROM anomalies WHERE span @> %(at)s::timestamptz"  # noqa: S608 -- constants
 # What is no webhook is no sign of life: an erasure, a look. An index has all others by business.
-WEBHOOK: Final = f"(t.verdict IS NOT NULL OR t.kind = '{NOTICE}')"
-BUSINESSES: Final = f"""
+_WEBHOOK: Final = f"(t.verdict IS NOT NULL OR t.kind = '{NOTICE}')"
+_BUSINESSES: Final = f"""
     WITH RECURSIVE businesses (business_id) AS (
         (
-            SELECT t.business_id FROM timeline AS t WHERE t.business_id > '' AND {WEBHOOK}
+            SELECT t.business_id FROM timeline AS t WHERE t.business_id > '' AND {_WEBHOOK}
             ORDER BY t.business_id LIMIT 1
         )
         UNION ALL
         SELECT (
             SELECT t.business_id FROM timeline AS t
-            WHERE t.business_id > b.business_id AND {WEBHOOK}
+            WHERE t.business_id > b.business_id AND {_WEBHOOK}
             ORDER BY t.business_id LIMIT 1
         ) FROM businesses AS b WHERE b.business_id IS NOT NULL
     )
 """  # noqa: S608 -- constants
-ONE_BUSINESS: Final = "WITH businesses AS (SELECT %(of_business)s::text AS business_id)"
+_ONE_BUSINESS: Final = "WITH businesses AS (SELECT %(of_business)s::text AS business_id)"
+# Positions and times of recording go together, so %(until)s stands for the instant.
+LAST_OF_BUSINESS: Final = f"""CROSS JOIN LATERAL (
+        SELECT * FROM timeline AS t WHERE t.business_id = b.business_id
+        AND (%(until)s::bigint IS NULL OR t.position <= %(until)s) AND {_WEBHOOK}
+        ORDER BY t.position DESC LIMIT 1
+    ) AS last"""  # noqa: S608 -- constants
+"""Joins to a business `b` its last webhook, `last`, up to a position where one is given."""
 # The last webhook of a business is found in an index, and if it is not long ago, that is all. Those
 # before it are found one by one, since no planner may prefer to sort all there are.
-# Positions and times of recording go together, so %(until)s stands for the instant.
 _SILENT: Final = f"""
     SELECT last.recorded_at + usual.longest, '{SILENT}', '', '{BUSINESS}', b.business_id, '',
         b.business_id, NULL, further.recorded_at, NULL::bigint, NULL,
@@ -66,11 +72,7 @@ _SILENT: Final = f"""
                 'usual_s', extract(epoch FROM usual.longest)::bigint)
         ))
     FROM businesses AS b
-    CROSS JOIN LATERAL (
-        SELECT * FROM timeline AS t WHERE t.business_id = b.business_id
-        AND (%(until)s::bigint IS NULL OR t.position <= %(until)s) AND {WEBHOOK}
-        ORDER BY t.position DESC LIMIT 1
-    ) AS last
+    {LAST_OF_BUSINESS}
     CROSS JOIN LATERAL (
         WITH RECURSIVE lately (position, recorded_at, longest, webhooks) AS (
             SELECT last.position, last.recorded_at, interval '0', 1
@@ -80,7 +82,7 @@ _SILENT: Final = f"""
                 l.webhooks + 1
             FROM lately AS l CROSS JOIN LATERAL (
                 SELECT t.position, t.recorded_at FROM timeline AS t
-                WHERE t.business_id = b.business_id AND t.position < l.position AND {WEBHOOK}
+                WHERE t.business_id = b.business_id AND t.position < l.position AND {_WEBHOOK}
                 ORDER BY t.position DESC LIMIT 1
             ) AS e
             WHERE l.webhooks < {PAUSES_OF}
@@ -91,7 +93,7 @@ _SILENT: Final = f"""
     ) AS usual
     LEFT JOIN LATERAL (
         SELECT t.recorded_at FROM timeline AS t
-        WHERE t.business_id = b.business_id AND t.position > last.position AND {WEBHOOK}
+        WHERE t.business_id = b.business_id AND t.position > last.position AND {_WEBHOOK}
         ORDER BY t.position LIMIT 1
     ) AS further ON true
     WHERE usual.webhooks >= {PAUSES_OF_MIN} AND last.recorded_at + usual.longest <= %(at)s
@@ -141,6 +143,11 @@ class Instant(NamedTuple):
     until: int | None
 
 
+def businesses(business_id: object) -> str:
+    """Begin a statement with `businesses`: the one of the parameter `of_business`, or all."""
+    return _BUSINESSES if business_id is None else _ONE_BUSINESS
+
+
 def page(
     filters: Mapping[str, object],
     instant: Instant,
@@ -183,8 +190,7 @@ def _open(filters: Mapping[str, object], business_id: object) -> str:
     wanted = {"code": SILENT, "kind": BUSINESS, "customer_id": None}
     if any(name in filters and filters[name] != value for name, value in wanted.items()):
         return f"WITH open AS ({_OPEN})"
-    businesses = BUSINESSES if business_id is None else ONE_BUSINESS
-    return f"{businesses}, open AS ({_OPEN} UNION ALL {_SILENT})"
+    return f"{businesses(business_id)}, open AS ({_OPEN} UNION ALL {_SILENT})"
 
 
 def read(row: Sequence[Any]) -> Open:
