@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from domain.aggregates.dispute import OPEN
 from postgres.statement import Statement
 from projections.bound import of_business
 from projections.read_models.anomalies import LAST_OF_BUSINESS, businesses
+from projections.read_models.disputes import IS_OPEN
+from projections.read_models.subscriptions import GRACE_LASTS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,32 +27,30 @@ _THEN: Final = {
     kind: f"periods AS t WHERE t.kind = '{kind}' AND t.valid @> %(as_of)s::timestamptz"
     for kind in _NOW
 }
-_OPEN: Final = ", ".join(f"'{status}'" for status in OPEN)
 # Each is what a list is filtered by: its filters say the same, and so lead to what is counted.
 _COUNTS: Final = f"""
     {{subscriptions}}
     UNION ALL
     (SELECT '{DISPUTED}', t.currency, count(*), coalesce(sum(t.amount), 0)::bigint
-    FROM {{dispute}} AND t.status IN ({_OPEN}){{own}} GROUP BY t.currency)
+    FROM {{dispute}} AND {IS_OPEN}{{own}} GROUP BY t.currency)
     UNION ALL
     (SELECT '{FAILED}', t.currency, count(*), coalesce(sum({{total}}), 0)::bigint
     FROM {{payment}} AND t.status = 'failed' AND t.created_at >= %(failed_from)s{{own}}
     GROUP BY t.currency)
 """  # noqa: S608 -- constants
-_GRACE: Final = "coalesce(t.past_due_ends_at > coalesce(%(as_of)s, now()), true)"
 # An index has those of now by their status; of then, all are read, and so once.
 _SUBSCRIPTIONS_NOW: Final = f"""
     SELECT '{ACTIVE}', NULL, count(*), NULL::bigint
     FROM {{subscription}} AND t.status = 'active'{{own}}
     UNION ALL
     SELECT '{IN_GRACE}', NULL, count(*), NULL
-    FROM {{subscription}} AND t.status = 'past_due' AND {_GRACE}{{own}}
+    FROM {{subscription}} AND t.status = 'past_due' AND {GRACE_LASTS}{{own}}
 """  # noqa: S608 -- constants
 _SUBSCRIPTIONS_THEN: Final = f"""
     SELECT told.what, NULL, told.number, NULL::bigint
     FROM (
         SELECT count(*) FILTER (WHERE t.status = 'active') AS active,
-            count(*) FILTER (WHERE t.status = 'past_due' AND {_GRACE}) AS in_grace
+            count(*) FILTER (WHERE t.status = 'past_due' AND {GRACE_LASTS}) AS in_grace
         FROM {{subscription}} AND t.status IN ('active', 'past_due'){{own}}
     ) AS counted
     CROSS JOIN LATERAL (

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from domain.aggregates.dispute import DisputeEntity
+from typing import Final
+
+from domain.aggregates.dispute import OPEN, DisputeEntity
 from projections.listing import Listing
 from projections.read_model import of_entities
 from projections.read_models.filters import flag
 from projections.read_models.payments import CUSTOMER, JOIN, filters_through_payment
 
 DISPUTES = of_entities("dispute", table="disputes", key=("dispute_id", "business_id"))
+_OPEN: Final = ", ".join(f"'{status}'" for status in OPEN)
+IS_OPEN: Final = f"t.status IN ({_OPEN})"
+"""Spelt as in the index that finds them."""
 LISTING = Listing(
     "disputes",
     DisputeEntity,
@@ -18,8 +23,7 @@ LISTING = Listing(
         flag(
             "open",
             "Only those that are open (true), or are not (false).",
-            # OPEN in domain/aggregates/dispute.py, spelt as in the index that finds them.
-            "(t.status IN ('opened', 'challenged'))",
+            f"({IS_OPEN})",
         ),
     ),
     joins=JOIN,

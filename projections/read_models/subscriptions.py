@@ -12,10 +12,9 @@ from projections.read_models.filters import METADATA, OWN_CUSTOMER, OWN_PRODUCT,
 SUBSCRIPTIONS = of_entities(
     "subscription", table="subscriptions", key=("subscription_id", "business_id")
 )
-_COUNTS_AS_ACTIVE: Final = (
-    "(t.status = 'active' OR t.status = 'past_due'"
-    " AND coalesce(t.past_due_ends_at > coalesce(%(as_of)s, now()), true))"
-)
+GRACE_LASTS: Final = "coalesce(t.past_due_ends_at > coalesce(%(as_of)s, now()), true)"
+"""Of one that is past_due: its grace has not ended by the instant that is asked about, or now."""
+_COUNTS_AS_ACTIVE: Final = f"(t.status = 'active' OR t.status = 'past_due' AND {GRACE_LASTS})"
 """`counts_as_active` of the aggregate, in SQL: at the instant that is asked about, or now."""
 LISTING = Listing(
     "subscriptions",
