@@ -10,7 +10,7 @@ from uuid import uuid4
 from psycopg.rows import dict_row, tuple_row
 
 from domain.aggregates.erasure import TOPIC, Erasure, delivery_of, is_erasure, ranges, stream_of
-from domain.aggregates.routing import NOTICE, route
+from domain.aggregates.routing import is_notice, route
 from domain.delivery import ErasedDelivery, UnreadableError, read_envelope
 from domain.event import Event
 from domain.field_readers import identity
@@ -126,13 +126,13 @@ class _Stored(NamedTuple):
     def home(self) -> str:
         """The stream to which it belongs by what is understood now."""
         recorded = self.event.originator_id
-        return route(self.event.delivery).stream_id if _is_notice(recorded) else recorded
+        return route(self.event.delivery).stream_id if is_notice(recorded) else recorded
 
     @property
     def business_id(self) -> str:
         """The tenant, empty where the body does not say it."""
         stream = self.event.originator_id
-        if not _is_notice(stream):
+        if not is_notice(stream):
             return parts_of(stream)[1]
         try:
             return read_envelope(self.event.delivery.body).business_id
@@ -208,7 +208,7 @@ class Search:
         self._is_named = True
         if row.business_id:
             self._businesses.add(row.business_id)
-        if not _is_notice(row.home):
+        if not is_notice(row.home):
             self.streams.add(row.home)
         return self._note(row)
 
@@ -348,7 +348,3 @@ def _stored(conn: Connection[Any], positions: Sequence[int]) -> list[_Stored]:
     with conn.cursor(row_factory=tuple_row, binary=True) as curs:
         rows = curs.execute(_ROWS, [list(positions)]).fetchall()
     return [_Stored(_mapper.decode(*row[:-1]), row[3], row[-1]) for row in rows]
-
-
-def _is_notice(stream: str) -> bool:
-    return stream.startswith(f"{NOTICE}/")

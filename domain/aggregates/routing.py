@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 NOTICE: Final = "notice"
 """The first part of the stream ids of what no aggregate takes."""
+_OF_NOTICES: Final = f"{NOTICE}/"
 UNREADABLE: Final = "unreadable"
 """The topic of a verified body that does not say what a delivery must say."""
 _TAKEN: Final = {
@@ -90,9 +91,14 @@ def route_again(delivery: Delivery) -> Route:
     return Route(stream_id(_STREAM_OF[kind.name], envelope.business_id, *place), envelope.type)
 
 
+def is_notice(stream: str) -> bool:
+    """Tell whether a stream is a notice's."""
+    return stream.startswith(_OF_NOTICES)
+
+
 def is_signed(stream: str, topic: str) -> bool:
     """Tell whether what stands in a stream under a topic came from outside, with a signature.
 
     Erasures and looks are our own. A webhook that claims to be a look is a notice.
     """
-    return not is_erasure(stream) and (stream.startswith(f"{NOTICE}/") or not is_look(topic))
+    return not is_erasure(stream) and (is_notice(stream) or not is_look(topic))

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from domain.aggregate import place_in_log
-from domain.aggregates.routing import NOTICE
+from domain.aggregates.routing import is_notice
 from ledger.following.homes import settle_all
 from ledger.integrity.hash_chain import GENESIS
 from ledger.mapper import COLUMNS
@@ -51,7 +51,6 @@ _HISTORIES: Final = f"""
     ) AS events
 """  # noqa: S608 -- constants
 _ANY_VERSION: Final = 2**63 - 1
-_OF_NOTICES: Final = f"{NOTICE}/"
 
 
 class LogError(Exception):
@@ -79,7 +78,7 @@ class Page(NamedTuple):
     @property
     def has_notices(self) -> bool:
         """Whether one of the events stands in the log as a notice."""
-        return any(stream.startswith(_OF_NOTICES) for stream in self.versions)
+        return any(map(is_notice, self.versions))
 
 
 def next_page(
