@@ -60,6 +60,17 @@ def lock(conn: psycopg.Connection[Any], which: AdvisoryLock) -> None:
     conn.execute(_LOCK, [which.value])
 
 
+def lock_within(conn: psycopg.Connection[Any], which: AdvisoryLock, wait_s: float) -> None:
+    """Take a lock as `lock` does, but wait for so long; the connection is in no transaction.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: others held it for all of that.
+    """
+    with conn.transaction():
+        conn.execute(f"SET LOCAL lock_timeout = '{wait_s}s'")
+        lock(conn, which)
+
+
 def lock_in_transaction(conn: psycopg.Connection[Any], which: AdvisoryLock) -> None:
     """Wait for a lock, and hold it until the caller's transaction ends.
 

@@ -18,7 +18,7 @@ from ledger.following.leader import LEDGER_CHANNEL
 from ledger.following.pages import PAGE_EVENTS_MAX, LogError, hash_at, next_page, rewritten
 from ledger.integrity.hash_chain import GENESIS
 from ledger.mapper import LedgerMapper
-from postgres.advisory_locks import AdvisoryLock, lock
+from postgres.advisory_locks import AdvisoryLock, lock_within
 from postgres.connections import WORKING, connect
 from postgres.snapshot import REPEATABLE_READ
 from projections.live.projector import Projector
@@ -124,9 +124,7 @@ def drop_leftovers(conn: psycopg.Connection[Any]) -> None:
 def _be_alone(conn: psycopg.Connection[Any]) -> None:
     # One that has just ended, or was killed, is gone once its server process has noticed.
     try:
-        with conn.transaction():
-            conn.execute(f"SET LOCAL lock_timeout = '{ALONE_AFTER_S}s'")
-            lock(conn, AdvisoryLock.REBUILD)
+        lock_within(conn, AdvisoryLock.REBUILD, ALONE_AFTER_S)
     except psycopg.errors.LockNotAvailable as error:
         raise RebuildError("another rebuild, or an erasure, is running on this database") from error
 

@@ -9,7 +9,7 @@ import msgspec
 from psycopg.errors import LockNotAvailable
 from psycopg.types.json import Jsonb
 
-from postgres.advisory_locks import AdvisoryLock, is_held, lock
+from postgres.advisory_locks import AdvisoryLock, is_held, lock_within
 from postgres.statement import Statement
 from projections.upkeep.findings import Ended, FoundInLog, FoundInTables, Outcome
 
@@ -102,9 +102,7 @@ def begin(conn: Connection[Any], kind: Kind, key: str | None) -> int | None:
     It is this connection's, in no transaction, for as long as that lasts.
     """
     try:
-        with conn.transaction():
-            conn.execute(f"SET LOCAL lock_timeout = '{ALONE_AFTER_S}s'")
-            lock(conn, AdvisoryLock.UPKEEP)
+        lock_within(conn, AdvisoryLock.UPKEEP, ALONE_AFTER_S)
     except LockNotAvailable:
         return None
     with conn.transaction():
