@@ -61,7 +61,8 @@ _KEEP: Final = """
     VALUES (%s, 'command_line', %s, clock_timestamp(), %s, %s, %s)
 """
 _KEPT: Final = f"""
-    SELECT {_COLUMNS}, {is_held(AdvisoryLock.UPKEEP)} FROM raphus.upkeep_jobs
+    SELECT {_COLUMNS}, ended_at IS NULL AND NOT {is_held(AdvisoryLock.UPKEEP)} AS is_lost
+    FROM raphus.upkeep_jobs
     WHERE %(id)s::bigint IS NULL OR id = %(id)s ORDER BY began_at DESC, id DESC
 """  # noqa: S608 -- constants
 _CANCEL: Final = """
@@ -145,14 +146,14 @@ def seems_lost(row: Sequence[Any]) -> bool:
     One that ended while the rows were selected seems lost, too, and does not when it is selected
     again: that it has ended is committed before the lock is free.
     """
-    return row[10] is None and not row[14]
+    return bool(row[-1])
 
 
 def read(row: Sequence[Any]) -> UpkeepJob:
     """Read a row of `kept`."""
     id_, kind, place, key, began_at, phase, done, total, told_at, cancelling, *ending = row
-    ended_at, outcome, problem, found, _ = ending
-    if seems_lost(row):
+    ended_at, outcome, problem, found, is_lost = ending
+    if is_lost:
         ended_at, outcome, problem = told_at, "failed", NOT_ENDED
     is_of_log = kind == "verify"
     return UpkeepJob(
