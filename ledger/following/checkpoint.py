@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from eventsourcing.persistence import IntegrityError
-from eventsourcing.postgres import PostgresDatastore, PostgresTrackingRecorder
 from psycopg.rows import tuple_row
 
 from ledger.application import Ledger
@@ -15,8 +14,6 @@ from postgres.statement import Statement
 if TYPE_CHECKING:
     from psycopg import Connection
 
-SCHEMA: Final = "raphus"
-TABLE: Final = "projections_tracking"
 _POSITION: Final = (
     "SELECT coalesce(max(notification_id), 0) FROM raphus.projections_tracking"
     " WHERE application_name = %(application)s"
@@ -74,8 +71,8 @@ def position_of(name: str) -> Statement:
     return Statement(_POSITION, {"application": name})
 
 
-class ProjectionTracking(PostgresTrackingRecorder):
-    """The library's tracking, on the connection and in the transaction that write the rows.
+class ProjectionTracking:
+    """Tracks as the library does, on the connection and in the transaction that write the rows.
 
     Each follower has a checkpoint under a name of its own; the read models' is the ledger's. A
     channel is notified of each new position, as text, when that is committed.
@@ -84,9 +81,6 @@ class ProjectionTracking(PostgresTrackingRecorder):
     def __init__(self, name: str = Ledger.name, channel: str | None = None) -> None:
         self._name = name
         self._channel = channel
-        # Its pool is never opened.
-        never = PostgresDatastore("", "", "", "", "", schema=SCHEMA, originator_id_type="text")
-        super().__init__(never, tracking_table_name=TABLE)
 
     def checkpoint(self, conn: Connection[Any]) -> Checkpoint:
         """Return the checkpoint as it stands."""

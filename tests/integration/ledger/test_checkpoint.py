@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from eventsourcing.persistence import Tracking
+from eventsourcing.postgres import PostgresDatastore, PostgresTrackingRecorder
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
@@ -123,8 +124,11 @@ def skip_an_event(database: str) -> None:
 def follow_as_an_older_release(database: str) -> None:
     """Move the position by the library's own statement, which counts nothing."""
     record(database, renewals(range(FOLLOWED, FOLLOWED + 1), of="sub_skipped"))
+    # Its pool is never opened.
+    never = PostgresDatastore("", "", "", "", "", schema="raphus", originator_id_type="text")
+    recorder = PostgresTrackingRecorder(never, tracking_table_name="projections_tracking")
     with psycopg.connect(database) as conn, conn.cursor(row_factory=dict_row) as curs:
-        ProjectionTracking()._insert_tracking(curs, Tracking(Ledger.name, FOLLOWED + 1))
+        recorder._insert_tracking(curs, Tracking(Ledger.name, FOLLOWED + 1))
 
 
 SKIPS = [skip_an_event, follow_as_an_older_release]

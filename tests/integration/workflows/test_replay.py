@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from ledger.following.checkpoint import TABLE
 from tests.support.histories import said
 from tests.support.projected import forget, project, record, simulated
 from tests.support.rebuilds import rebuilt
@@ -206,7 +205,9 @@ def test_a_dry_run_tells_and_does_nothing(database: str, tmp_path: Path) -> None
     told = replayed(database, routes, dry_run=True)
     assert outbox(database) == []
     with psycopg.connect(database) as conn:
-        begun = f"SELECT count(*) FROM raphus.{TABLE} WHERE application_name = 'windmill'"
+        begun = (
+            "SELECT count(*) FROM raphus.projections_tracking WHERE application_name = 'windmill'"
+        )
         assert conn.execute(begun.encode()).fetchone() == (0,)
     assert replayed(database, routes) == told
 
