@@ -113,7 +113,8 @@ class Visit:
             return await answered(operation, self._services, self.caller, query)
 
         question = self._question(operation, query)
-        return self._seen(await self.lately.ask(question, work, age_max_s=age_max_s))
+        shown = await self.lately.ask(question, work, age_max_s=age_max_s)
+        return self._seen(operation, shown)
 
     def answered_lately(
         self, operation: Operation[Services, Any, Answer], **values: object
@@ -126,10 +127,11 @@ class Visit:
         found: tuple[Shown[Answer], float] | None = self.lately.answer(
             self._question(operation, self._query(operation, values))
         )
-        return None if found is None else (self._seen(found[0]), found[1])
+        return None if found is None else (self._seen(operation, found[0]), found[1])
 
-    def _seen(self, shown: Shown[Answer]) -> Answer:
+    def _seen(self, operation: Operation[Services, Any, Answer], shown: Shown[Answer]) -> Answer:
         self.withheld.update(shown.withheld)
+        self.timeless |= any(name not in operation.reader.query for name in self.time.given(*TIMES))
         return shown.answer
 
     def _question(self, operation: Operation[Services, Any, object], query: Query) -> Hashable:
@@ -152,13 +154,12 @@ class Visit:
         Raises:
             ApiError: as for `ask`.
         """
-        return self._seen(await answered(operation, self._services, self.caller, query))
+        shown = await answered(operation, self._services, self.caller, query)
+        return self._seen(operation, shown)
 
     def _times_for(self, operation: Operation[Services, Any, object]) -> Mapping[str, object]:
         asked = self.time.given(*self.time.__struct_fields__)
-        taken = {name: value for name, value in asked.items() if name in operation.reader.query}
-        self.timeless |= any(name in asked and name not in taken for name in TIMES)
-        return taken
+        return {name: value for name, value in asked.items() if name in operation.reader.query}
 
     @property
     def place(self) -> str:

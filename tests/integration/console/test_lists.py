@@ -107,6 +107,30 @@ def test_the_past_is_said_to_be_the_past_and_every_link_keeps_it(shop: Served) -
     assert '<input type="hidden" name="as_of" value="2026-06-01T00:00:00Z">' in html
 
 
+PRESENT = "Some of this page is not kept for the past and shows what is so now."
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/windmill/routes", "/windmill/outbox", "/windmill/attempts", "/reconciliations", "/findings"],
+)
+@pytest.mark.parametrize("time", ["as_of", "known_at"])
+def test_what_is_not_kept_for_the_past_is_said_to_be_of_now(
+    path: str, time: str, shop: Served
+) -> None:
+    assert PRESENT in page_of(shop, f"{path}?{time}=2026-06-01T00:00:00Z")
+    assert PRESENT not in page_of(shop, path)
+
+
+@pytest.mark.parametrize(
+    "path", ["/payments", "/revenue/mrr", "/anomalies", "/events", "/refusals"]
+)
+def test_what_is_kept_for_the_past_is_not_said_to_be_of_now(path: str, shop: Served) -> None:
+    html = page_of(shop, f"{path}?as_of=2026-06-01T00:00:00Z")
+    assert "You are looking at the past" in html
+    assert PRESENT not in html
+
+
 def test_what_was_known_then_is_another_past(shop: Served) -> None:
     events = shop.get("/v1/events", limit=100)["items"]
     moment = events[-1]["recorded_at"]
