@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from console.address import Pairs
     from console.page import AnyPage, Seen
     from console.site import Site
-    from console.visit import Visit, Visitor
+    from console.visit import Visit
 
 _TIME: Final = Reader(Past)
 _OPENED_BY_A_LINK: Final = (b"navigate", b"document")
@@ -50,8 +50,8 @@ class PageEndpoint:
             if is_from_elsewhere(scope):
                 seen: Seen = arrival(scope)
             else:
-                visitor = await self._site.visitor(scope)
-                visit, seen = await self._seen(scope, visitor)
+                visit = self._site.visit(await self._site.visitor(scope), scope["path"])
+                seen = await self._seen(visit, scope)
             # A large page takes its time to write, in which the server takes webhooks.
             response = await asyncio.to_thread(shown, visit, seen)
         except ApiError as error:
@@ -61,22 +61,20 @@ class PageEndpoint:
             raise  # for the log
         await response(scope, receive, send)
 
-    async def _seen(self, scope: Scope, visitor: Visitor) -> tuple[Visit, Seen]:
-        """Return the look at the page, as far as it could be read, and what is seen."""
-        page, site, path = self._page, self._site, scope["path"]
-        visit = site.visit(visitor, path)
+    async def _seen(self, visit: Visit, scope: Scope) -> Seen:
+        """Read what is asked into the visit, as far as it can be read, and return what is seen."""
+        page = self._page
         try:
-            visitor.caller.check(page.scope, of_all=page.of_all)
+            visit.caller.check(page.scope, of_all=page.of_all)
             sent = pairs_of(scope["query_string"])
             pairs = completed(sent, self._fields)
             if pairs != sent:
-                return visit, Redirect(_address(path, pairs))
-            visit = site.visit(visitor, path, pairs)
-            time = _TIME.of({}, [pair for pair in pairs if pair[0] in _TIME.query])
-            visit = site.visit(visitor, path, pairs, time)
-            return visit, await page.handle(visit, self._query(scope["path_params"], pairs))
+                return Redirect(_address(visit.path, pairs))
+            visit.asked = pairs
+            visit.time = _TIME.of({}, [pair for pair in pairs if pair[0] in _TIME.query])
+            return await page.handle(visit, self._query(scope["path_params"], pairs))
         except ApiError as error:
-            return visit, view_of(error)
+            return view_of(error)
 
     def _query(self, path: Mapping[str, str], pairs: Pairs) -> Any:  # noqa: ANN401 -- the page's
         """Read what the page takes; the times, too, where it takes them itself."""

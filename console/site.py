@@ -6,7 +6,6 @@ import secrets
 from typing import TYPE_CHECKING
 
 from api.http.auth import check_site
-from api.http.questions import Past
 from api.http.scopes import EVERYBODY
 from console.lately import Lately
 from console.sessions.cookie import token_of
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from api.services import Services
-    from console.address import Pairs
     from console.page import AnyPage
 
 STRANGER = Visitor(EVERYBODY, "", signed_in=False)
@@ -52,21 +50,16 @@ class Site:
         caller = await self.services.guard.check(scope, self.services.keys)
         return Visitor(caller, self._csrf_token, signed_in=False)
 
-    def visit(
-        self, visitor: Visitor, path: str, pairs: Pairs | None = None, time: Past | None = None
-    ) -> Visit:
-        """Return a look at a page."""
-        visit = Visit(
+    def visit(self, visitor: Visitor, path: str) -> Visit:
+        """Return a look at a page, of which nothing is asked yet."""
+        return Visit(
             self.services,
             visitor,
             path=path,
-            asked=pairs or [],
-            time=time or Past(),
             menu=self._menu_for(visitor),
+            lately=self._lately,
+            sessions=self.sessions,
         )
-        visit.lately = self._lately
-        visit.sessions = self.sessions
-        return visit
 
     def _menu_for(self, visitor: Visitor) -> list[MenuItem]:
         caller = visitor.caller

@@ -9,7 +9,6 @@ from urllib.parse import quote, urlencode
 
 from api.endpoint import answered
 from api.http.questions import Past
-from console.lately import Lately
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from api.http.scopes import Caller
     from api.services import Services
     from api.withholding import Shown
+    from console.lately import Lately
     from console.sessions.sessions import Sessions
 
 Answer = TypeVar("Answer")
@@ -48,8 +48,10 @@ class Visitor:
 class Visit:
     """What a handler and its template have of the request.
 
-    `time` is the past that is asked for; `withheld` tells which parts of what was answered the
-    visitor may not see, which then are None, whatever the type of their field.
+    `asked` and `time`, the past that is asked for, are set once the address is read. `withheld`
+    tells which parts of what was answered the visitor may not see, which then are None, whatever
+    the type of their field. `lately` keeps answers that cost much; it and `sessions`, who is signed
+    in, are the site's, one for all of its visits.
     """
 
     def __init__(
@@ -58,22 +60,20 @@ class Visit:
         visitor: Visitor,
         *,
         path: str,
-        asked: Sequence[tuple[str, str]] = (),
-        time: Past | None = None,
-        menu: Sequence[MenuItem] = (),
+        menu: Sequence[MenuItem],
+        lately: Lately,
+        sessions: Sessions,
     ) -> None:
         self._services = services
         self.visitor = visitor
         self.path = path
-        self.asked = asked
-        self.time = time or Past()
         self.menu = menu
+        self.lately = lately
+        self.sessions = sessions
+        self.asked: Sequence[tuple[str, str]] = ()
+        self.time = Past()
         self.position = services.freshness.position
         """Up to where the read models have moved at least, of which the page tells."""
-        self.lately = Lately()
-        """What keeps answers that cost much; a site has one for all of its visits."""
-        self.sessions: Sessions | None = None
-        """Who is signed in, of the site that is visited."""
         self.withheld: set[str] = set()
         self.timeless = False
         """Whether something was answered of the present alone, though the past is looked at."""

@@ -129,13 +129,18 @@ class State(NamedTuple):
 
 
 async def _health(visit: Visit, query: HealthPage) -> View:
-    state, upkeep, keys, snapshots, storage, reconciliations = await asyncio.gather(
-        _state(visit),
-        visit.ask(LIST_UPKEEP),
-        _keys(visit),
-        visit.ask(LIST_SNAPSHOTS),
-        visit.ask_lately(GET_STORAGE, age_max_s=STORAGE_AGE_MAX_S),
-        visit.ask(LIST_RECONCILIATIONS, limit=1),
+    (state, upkeep, reconciliations), (keys, sessions, snapshots, storage) = await asyncio.gather(
+        asyncio.gather(
+            _state(visit),
+            visit.ask(LIST_UPKEEP),
+            visit.ask(LIST_RECONCILIATIONS, limit=1),
+        ),
+        asyncio.gather(
+            _keys(visit),
+            visit.sessions.count(),
+            visit.ask(LIST_SNAPSHOTS),
+            visit.ask_lately(GET_STORAGE, age_max_s=STORAGE_AGE_MAX_S),
+        ),
     )
     offered = _offered(upkeep)
     tables = sorted(storage.tables, key=lambda table: -table.bytes)
@@ -151,7 +156,7 @@ async def _health(visit: Visit, query: HealthPage) -> View:
         "refused": query.refused,
         "may_change": "admin" in visit.caller.may,
         "keys": keys,
-        "sessions": await _sessions(visit),
+        "sessions": sessions,
         "snapshots": snapshots.items,
         "storage": storage,
         "tables": tables,
@@ -175,10 +180,6 @@ async def _keys(visit: Visit) -> list[ListedKey] | None:
     if "admin" not in visit.caller.may:
         return None
     return (await visit.ask(LIST_KEYS)).items
-
-
-async def _sessions(visit: Visit) -> int | None:
-    return None if visit.sessions is None else await visit.sessions.count()
 
 
 def _offered(upkeep: Upkept) -> list[Offered]:
