@@ -24,7 +24,7 @@ from console.site import STRANGER
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from console.address import Pairs
+    from api.http.reader import Pairs
     from console.page import Action, Seen
     from console.site import Site
     from console.visit import Visit, Visitor

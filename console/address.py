@@ -8,34 +8,14 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl
-
-from api.http.errors import ApiError
-from api.http.reader import PARAMETERS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from api.http.reader import Field
+    from api.http.reader import Field, Pairs
 
-Pairs = list[tuple[str, str]]
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _WITHOUT_ZONE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?")
-
-
-def pairs_of(query: bytes) -> Pairs:
-    """Read the query of an address.
-
-    Raises:
-        ApiError: 400; it is not ASCII, or asks with too much.
-    """
-    try:
-        return parse_qsl(
-            query.decode("ascii"), keep_blank_values=True, max_num_fields=PARAMETERS_MAX
-        )
-    except ValueError as error:
-        message = f"the address is not ASCII, or has more than {PARAMETERS_MAX} parameters"
-        raise ApiError(400, "invalid_query", message) from error
 
 
 def completed(pairs: Iterable[tuple[str, str]], fields: Mapping[str, Field]) -> Pairs:

@@ -11,8 +11,8 @@ from starlette.exceptions import HTTPException
 from api.http.auth import check_site
 from api.http.errors import INTERNAL, ApiError, InvalidParameterError
 from api.http.questions import Past
-from api.http.reader import Reader
-from console.address import completed, pairs_of
+from api.http.reader import Reader, pairs_of
+from console.address import completed
 from console.failures import view_of
 from console.page import Redirect, View
 from console.responses import shown
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from console.address import Pairs
+    from api.http.reader import Pairs
     from console.page import AnyPage, Seen
     from console.site import Site
     from console.visit import Visit

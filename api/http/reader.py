@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 Json: TypeAlias = "dict[str, Any]"  # a JSON document has no narrower type
+Pairs: TypeAlias = "list[tuple[str, str]]"
 PARAMETERS_MAX: Final = 32
 _BY_KEY: Final = re.compile(r"(\w+)\[(.*)\]", re.DOTALL)
 _INTEGER: Final = re.compile("-?[0-9]{1,18}")
@@ -50,6 +51,21 @@ class Field:
     def spelled(self) -> str:
         """Its name, as it stands in a query."""
         return f"{self.name}[key]" if self.is_mapping else self.name
+
+
+def pairs_of(query: bytes) -> Pairs:
+    """Read the names and values of a query.
+
+    Raises:
+        ApiError: 400; it is not ASCII, or asks with too much.
+    """
+    try:
+        return parse_qsl(
+            query.decode("ascii"), keep_blank_values=True, max_num_fields=PARAMETERS_MAX
+        )
+    except ValueError as error:
+        message = f"the query is not ASCII, or has more than {PARAMETERS_MAX} parameters"
+        raise ApiError(400, "invalid_query", message) from error
 
 
 class Reader(Generic[AnyQuery]):
@@ -80,7 +96,7 @@ class Reader(Generic[AnyQuery]):
             ApiError: 404 for a path that names nothing; 400 for a query that is not as declared.
         """
         try:
-            return self.of(path, _pairs(query)) if query else self._convert(path)
+            return self.of(path, pairs_of(query)) if query else self._convert(path)
         except InvalidParameterError as error:
             if error.name not in self._parts:
                 raise
@@ -145,16 +161,6 @@ class Reader(Generic[AnyQuery]):
         except msgspec.ValidationError as error:
             (name,) = _FIELD_OF_ERROR.findall(str(error))
             raise InvalidParameterError(name, self._fields[name].must) from error
-
-
-def _pairs(query: bytes) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(
-            query.decode("ascii"), keep_blank_values=True, max_num_fields=PARAMETERS_MAX
-        )
-    except ValueError as error:
-        message = f"the query is not ASCII, or has more than {PARAMETERS_MAX} parameters"
-        raise ApiError(400, "invalid_query", message) from error
 
 
 def _is_text(value: str) -> bool:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.http.errors import ApiError
+from api.http.reader import pairs_of
 from api.resources.objects import OBJECTS
-from console.address import completed, pairs_of
+from console.address import completed
 from projections.read_models.catalogue import LISTINGS
 
 FIELDS = {
