@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import msgspec
-from msgspec import Meta
+from msgspec.structs import replace
 
 from api.http.errors import ApiError
-from api.http.parameters import Text, Uuid, between
+from api.http.parameters import between
 from api.http.questions import Query
 from api.resources.workflows import (
     LIST_ATTEMPTS,
@@ -19,6 +19,7 @@ from api.resources.workflows import (
     AttemptsQuery,
     OutboxQuery,
     ReplayQuery,
+    RetryQuery,
     RouteNow,
 )
 from console.page import Action, Menu, Page, Redirect, View
@@ -53,14 +54,6 @@ class Shown(NamedTuple):
         if set(route.verdicts) != set(VERDICTS_BY_DEFAULT):
             written.append(f"verdict {' or '.join(route.verdicts)}")
         return cls(route, written)
-
-
-class WhichJobs(Query, frozen=True, kw_only=True):
-    """Says which parked jobs are meant."""
-
-    route: Annotated[Text | None, Meta(description="Of this route.")] = None
-    webhook_id: Annotated[Text | None, Meta(description="Of this webhook.")] = None
-    job_id: Annotated[Uuid | None, Meta(description="This job.")] = None
 
 
 async def _routes(visit: Visit, _query: Query) -> View:
@@ -101,7 +94,7 @@ async def _attempts(visit: Visit, query: AttemptsQuery) -> View:
     return View("attempts.html", "Attempts", data)
 
 
-async def _retry_preview(visit: Visit, query: WhichJobs) -> Seen:
+async def _retry_preview(visit: Visit, query: RetryQuery) -> Seen:
     asked = query.given("route", "webhook_id", "job_id")
     if not asked:
         return Redirect(visit.link("/windmill/outbox", state="parked"))
@@ -110,8 +103,8 @@ async def _retry_preview(visit: Visit, query: WhichJobs) -> Seen:
     return View("retry.html", "Retry parked jobs", data)
 
 
-async def _retry(visit: Visit, query: WhichJobs) -> Seen:
-    done = await visit.ask(RETRY, **query.given("route", "webhook_id", "job_id"))
+async def _retry(visit: Visit, query: RetryQuery) -> Seen:
+    done = await visit.ask_by(RETRY, query)
     return Redirect(visit.link("/windmill/outbox", **query.given("route"), retried=done.retried))
 
 
@@ -120,7 +113,7 @@ async def _replay_form(visit: Visit, query: ReplayQuery) -> View:
     preview, problem = None, None
     if query.route is not None:
         try:
-            preview = await visit.ask(REPLAY, **_replayed(query), dry_run=True)
+            preview = await visit.ask_by(REPLAY, replace(query, dry_run=True))
         except ApiError as error:
             if error.status not in {400, 409}:
                 raise
@@ -131,13 +124,9 @@ async def _replay_form(visit: Visit, query: ReplayQuery) -> View:
 
 
 async def _replay(visit: Visit, query: ReplayQuery) -> Seen:
-    done = await visit.ask(REPLAY, **_replayed(query))
+    done = await visit.ask_by(REPLAY, replace(query, dry_run=False))
     started = done.queued + done.waiting_again
     return Redirect(visit.link("/windmill/outbox", route=query.route, retried=started))
-
-
-def _replayed(query: ReplayQuery) -> dict[str, Any]:
-    return query.given("route", "since", "until", "type", "again")
 
 
 def _may(visit: Visit) -> dict[str, bool]:
@@ -166,7 +155,7 @@ WORKFLOWS: Final = (
         handle=_attempts,
         menu=Menu("Workflows", "Attempts"),
     ),
-    Page(path="/windmill/retry", takes=WhichJobs, handle=_retry_preview, scope="admin"),
+    Page(path="/windmill/retry", takes=RetryQuery, handle=_retry_preview, scope="admin"),
     Page(
         path="/windmill/replay",
         takes=ReplayQuery,
@@ -178,7 +167,7 @@ WORKFLOWS: Final = (
 )
 """The pages."""
 WORKFLOW_ACTIONS: Final[tuple[Action[Any], ...]] = (
-    Action(path="/windmill/retry", takes=WhichJobs, handle=_retry),
+    Action(path="/windmill/retry", takes=RetryQuery, handle=_retry),
     Action(path="/windmill/replay", takes=ReplayQuery, handle=_replay, of_all=True),
 )
 """What their forms change."""
