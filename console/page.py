@@ -29,9 +29,13 @@ class View:
 
 
 class Redirect(NamedTuple):
-    """Another page is to be looked at; its address is one of this server, as `link` makes them."""
+    """Another page is to be looked at; its address is one of this server, as `link` makes them.
+
+    `cookie` is the header by which a browser keeps or forgets one.
+    """
 
     address: str
+    cookie: str | None = None
 
 
 Seen: TypeAlias = "View | Redirect | Content | Stream"

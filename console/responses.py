@@ -23,7 +23,8 @@ def shown(visit: Visit, seen: Seen) -> Response:
     """Return the response that lets see this."""
     always = {**HEADERS, **UNCACHED}
     if isinstance(seen, Redirect):
-        return Response(status_code=303, headers={**always, "location": seen.address})
+        cookie = {} if seen.cookie is None else {"set-cookie": seen.cookie}
+        return Response(status_code=303, headers={**always, "location": seen.address, **cookie})
     if isinstance(seen, Content):
         return Response(seen.body, 200, {**always, "content-type": seen.media_type.decode()})
     if isinstance(seen, Stream):

@@ -8,8 +8,6 @@ import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, quote
 
-from starlette.responses import Response
-
 from api.http.admission import network_of
 from api.http.auth import check_site
 from api.http.errors import ApiError
@@ -18,7 +16,6 @@ from console.acting import check_sender, form_of
 from console.failures import view_of
 from console.page import Redirect, View
 from console.responses import shown
-from console.security import HEADERS, UNCACHED
 from console.serving import SIGN_IN, arrival, is_from_elsewhere
 from console.sessions.cookie import forgotten, kept, token_of
 from console.sessions.tries import Tries
@@ -47,19 +44,17 @@ class SignIn:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        response: Response | None = None
         try:
             if scope["method"] != "POST":
                 seen = await self._form(scope)
             else:
                 check_site(scope)
-                response, seen = await self._taken(scope, receive)
+                seen = await self._taken(scope, receive)
         except DisconnectedError:
             return
         except ApiError as error:
             seen = view_of(error)
-        visit = self._site.visit(STRANGER, SIGN_IN)
-        await (response or shown(visit, seen))(scope, receive, send)
+        await shown(self._site.visit(STRANGER, SIGN_IN), seen)(scope, receive, send)
 
     async def _form(self, scope: Scope) -> Seen:
         if is_from_elsewhere(scope):
@@ -74,7 +69,7 @@ class SignIn:
             return _form(to)
         return Redirect(to)
 
-    async def _taken(self, scope: Scope, receive: Receive) -> tuple[Response | None, Seen]:
+    async def _taken(self, scope: Scope, receive: Receive) -> Seen:
         form = dict(await form_of(scope, receive, self._bodies))
         to, key = _own(form.get("to", "/")), form.get("key", "").strip().encode()
         peer, now = _peer(scope), time.monotonic()
@@ -87,12 +82,11 @@ class SignIn:
             self._tries.count(peer, now)
             self._site.services.metrics.count_refused("unauthorized")
             _log.warning("somebody tried to sign in to the console with what is no key")
-            return None, _form(to, "That is no API key of this server, or it was revoked.")
+            return _form(to, "That is no API key of this server, or it was revoked.")
         if "read" not in caller.may:
-            return None, _form(to, "This key may not read: the console takes one with that scope.")
+            return _form(to, "This key may not read: the console takes one with that scope.")
         token = await self._site.sessions.begin(key)
-        headers = {**HEADERS, **UNCACHED, "location": to, "set-cookie": kept(token, scope)}
-        return Response(status_code=303, headers=headers), Redirect(to)
+        return Redirect(to, kept(token, scope))
 
 
 class SignOut:
@@ -111,14 +105,12 @@ class SignOut:
             check_sender(await form_of(scope, receive, self._bodies), visitor)
             if token is not None:
                 await self._site.sessions.end(token)
+            seen: Seen = Redirect(SIGN_IN, forgotten(scope))
         except DisconnectedError:
             return
         except ApiError as error:
-            visit = self._site.visit(STRANGER, SIGN_OUT)
-            await shown(visit, view_of(error))(scope, receive, send)
-            return
-        headers = {**HEADERS, **UNCACHED, "location": SIGN_IN, "set-cookie": forgotten(scope)}
-        await Response(status_code=303, headers=headers)(scope, receive, send)
+            seen = view_of(error)
+        await shown(self._site.visit(STRANGER, SIGN_OUT), seen)(scope, receive, send)
 
 
 def _form(to: str, problem: str | None = None) -> View:
