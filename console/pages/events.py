@@ -15,12 +15,15 @@ from api.http.responses import Content
 from api.resources.events import GET_EVENT, LIST_EVENTS, STREAM_CHARS_MAX
 from console.page import Menu, Page, View
 from console.pages.object import Cursor
+from console.rendering.forms import Input
 from console.rendering.words import RESOURCES
 from console.visit import Visit
 from domain.aggregates.catalogue import STREAMS
 from domain.stream_id import parts_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from api.answers.events import AnotherBody, LoggedEvent, WholeEvent
 
 LISTED_MAX: Final = 50
@@ -40,7 +43,13 @@ class EventsPage(Query, frozen=True, kw_only=True):
     cursor: Annotated[Cursor | None, Meta(description="Where to go on.")] = None
 
 
-FILTERS: Final = ("type", "aggregate_id", "after", "before")
+FILTERS: Final[Mapping[str, tuple[str, str]]] = {
+    "type": ("type", "Only of this type, such as payment.failed."),
+    "aggregate_id": ("stream", "Only of this aggregate's stream."),
+    "after": ("after position", "Only what came behind this position."),
+    "before": ("before position", "Only what came before this position."),
+}
+"""The filters, each with what it is called and what it is for."""
 
 
 class OfEvent(Query, frozen=True, kw_only=True):
@@ -91,12 +100,16 @@ _WITHOUT_PAGE: Final = frozenset({"credit", "dunning"})
 async def _events(visit: Visit, query: EventsPage) -> View:
     asked = query.given(*FILTERS, "cursor")
     found = await visit.ask(LIST_EVENTS, order="desc", limit=LISTED_MAX, **asked)
+    filters = [
+        Input(name, label, help_, "text", visit.asked_for(name) or "")
+        for name, (label, help_) in FILTERS.items()
+    ]
     data = {
         "listed": [Listed(one, thing_of(one.aggregate_id)) for one in found.items],
         "next": found.next,
         "first": query.cursor is None,
-        "filtered": any(visit.asked_for(name) for name in FILTERS),
-        "asked": {name: visit.asked_for(name) or "" for name in FILTERS},
+        "filters": filters,
+        "filtered": any(one.value for one in filters),
     }
     return View("events.html", "Events", data)
 

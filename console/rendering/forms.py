@@ -27,8 +27,8 @@ class Input(NamedTuple):
     help: str
     sort: str
     value: str
-    words: tuple[str, ...]
-    unset: str
+    words: tuple[str, ...] = ()
+    unset: str = "all"
     """What it is called that nothing is set."""
 
 
