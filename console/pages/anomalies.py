@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 from api.resources.anomalies import LIST_ANOMALIES, AnomaliesQuery
 from console.page import Menu, Page, View
 from console.rendering.forms import filters_of
-from console.rendering.words import RESOURCES
 from console.visit import Visit
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ async def _anomalies(visit: Visit, query: AnomaliesQuery) -> View:
     data = {
         **filters_of(LIST_ANOMALIES, visit),
         "anomalies": answer.items,
-        "has_page": RESOURCES.__contains__,
         "next": answer.next,
         "first": query.cursor is None,
     }

@@ -44,6 +44,7 @@ def environment() -> Environment:
         "day": words.day,
         "field_time": words.field_time,
         "money": words.money,
+        "own_id": words.own_id,
         "sentence": words.sentence,
         "size": words.size,
         "span": words.span,

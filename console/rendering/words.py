@@ -11,6 +11,7 @@ from markupsafe import Markup
 from domain.entity import spoken
 from domain.lateness import DELAY_MAX
 from domain.money import decimal_text
+from domain.stream_id import parts_of
 from projections.read_models.catalogue import LISTINGS
 
 if TYPE_CHECKING:
@@ -153,6 +154,11 @@ def path_of(kind: str, id_: str) -> str:
 def page_of(request: str) -> str:
     """Return the page about what a request of the API's lists, as answers name such requests."""
     return request.removeprefix("/v1")
+
+
+def own_id(aggregate_id: str) -> str:
+    """Return Dodo's id out of that of an aggregate's stream."""
+    return parts_of(aggregate_id)[-1]
 
 
 def kind_named_by(field: str) -> str | None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from console.rendering import words
 from domain.money import decimal_text
+from domain.stream_id import stream_id
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,8 @@ def test_a_field_that_ends_like_an_id_names_what_it_says() -> None:
     assert words.kind_named_by("payment_id") == "payment"
     for names_none in ("id", "brand_id", "business_id", "status", "invoice_id", "payment"):
         assert words.kind_named_by(names_none) is None
+
+
+@given(tenant=st.text(), id_=st.text())
+def test_of_a_streams_id_dodos_own_is_written_as_dodo_spells_it(tenant: str, id_: str) -> None:
+    assert words.own_id(stream_id("payment", tenant, id_)) == id_
