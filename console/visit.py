@@ -171,6 +171,11 @@ class Visit:
         """Whether it is the past that is looked at."""
         return self.time.asks_past
 
+    @property
+    def at(self) -> datetime:
+        """The time that is looked at, which is now where none is asked for."""
+        return self.time.as_of or self.time.known_at or datetime.now(UTC)
+
     def times(self) -> list[tuple[str, str]]:
         """Return the times of the visit as parameters, for the forms that keep them."""
         return [pair for name, at in self.time.given(*TIMES).items() for pair in spelled(name, at)]

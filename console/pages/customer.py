@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 from msgspec import Meta
@@ -72,14 +71,13 @@ async def _customer(visit: Visit, query: OfObject) -> View:
         visit.ask(LIST_ERASURES, customer_id=query.id, limit=ERASURES_MAX),
     )
     customer = life.customer
-    at = visit.time.as_of or visit.time.known_at or datetime.now(UTC)
     data = {
         "id": query.id,
         "customer": customer,
         "counts": _counts(customer),
         "state": state,
         "claims": [claim for one in state.customers for claim in one.claims] if state else [],
-        "lifelines": lifelines(life, at=at, is_past=visit.is_past, lanes_max=LANES_MAX),
+        "lifelines": lifelines(life, at=visit.at, is_past=visit.is_past, lanes_max=LANES_MAX),
         "timeline": timeline,
         "walk": walk,
         "erasures": erasures.items,

@@ -10,7 +10,6 @@ from msgspec import Meta
 from api.http.errors import ApiError
 from api.http.parameters import Flag
 from api.http.questions import Query
-from api.resources.health import READYZ
 from api.resources.keys import LIST_KEYS
 from api.resources.reconciliations import LIST_RECONCILIATIONS
 from api.resources.storage import GET_STORAGE, LIST_SNAPSHOTS
@@ -22,20 +21,18 @@ from api.resources.upkeep import (
     JobQuery,
 )
 from console.page import Action, Menu, Page, Redirect, View
+from console.pages.readiness import Readiness, readiness
 from console.visit import Visit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from api.keys.table import ListedKey
-    from api.resources.health import Ready
     from api.resources.upkeep import Upkept
     from console.page import Seen
     from projections.upkeep.jobs import Kind, UpkeepJob
 
 STORAGE_AGE_MAX_S: Final = 30.0
-LAG_MAX_S: Final = 60.0
-"""A lag that is longer is told as something to look at, as Today does."""
 LOG: Final = "ledger_events"
 PATH: Final = "/health"
 
@@ -116,22 +113,10 @@ class Offered(NamedTuple):
         return wrong and not self.mended_since
 
 
-class State(NamedTuple):
-    """Whether the server is ready; where it is not, `problems` tell by part why."""
-
-    ready: Ready | None
-    problems: Mapping[str, str]
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether the read models lack what came a while ago."""
-        return self.ready is not None and self.ready.lag_s > LAG_MAX_S
-
-
 async def _health(visit: Visit, query: HealthPage) -> View:
     (state, upkeep, reconciliations), (keys, sessions, snapshots, storage) = await asyncio.gather(
         asyncio.gather(
-            _state(visit),
+            readiness(visit),
             visit.ask(LIST_UPKEEP),
             visit.ask(LIST_RECONCILIATIONS, limit=1),
         ),
@@ -166,15 +151,6 @@ async def _health(visit: Visit, query: HealthPage) -> View:
     return View("health.html", "Health", data)
 
 
-async def _state(visit: Visit) -> State:
-    try:
-        return State(await visit.ask(READYZ), {})
-    except ApiError as error:
-        told = error.body.error
-        problems = {name: str(problem) for name, problem in told.details.items()}
-        return State(None, problems or {"server": told.message})
-
-
 async def _keys(visit: Visit) -> list[ListedKey] | None:
     """List the keys; None where the visitor may not see them."""
     if "admin" not in visit.caller.may:
@@ -193,12 +169,12 @@ def _offered(upkeep: Upkept) -> list[Offered]:
     return [offered.get(sort.kind, Offered(sort, None)) for sort in SORTS]
 
 
-def _tone(state: State, offered: list[Offered]) -> str:
+def _tone(state: Readiness, offered: list[Offered]) -> str:
     """Tell how all that is to be taken."""
     if state.ready is None:
         return "bad"
     is_wrong = any(one.is_wrong for one in offered)
-    return "warning" if is_wrong or state.ready.warnings or state.is_behind else "good"
+    return "warning" if is_wrong or state.warnings or state.is_behind else "good"
 
 
 async def _begin(visit: Visit, query: BeginQuery) -> Seen:

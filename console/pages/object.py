@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 from msgspec import Meta
@@ -97,7 +96,6 @@ def _object_page(resource: str, objects: Objects[Any]) -> Page[OfObject]:
             visit.ask(objects.get, id=query.id),
             history(visit, objects.timeline, query.id, query.cursor),
         )
-        at = visit.time.as_of or visit.time.known_at or datetime.now(UTC)
         data = {
             "kind": kind,
             "resource": resource,
@@ -106,7 +104,7 @@ def _object_page(resource: str, objects: Objects[Any]) -> Page[OfObject]:
             "belongs_to": _belongs_to(thing, listing.id_field),
             "fields": _fields(visit, thing, _of_dodo(thing)),
             "sureness": _sureness(visit, thing),
-            "doubts": [one for one in doubts_of(kind, query.id, thing, at) if _is_apart(one)],
+            "doubts": [one for one in doubts_of(kind, query.id, thing, visit.at) if _is_apart(one)],
             "anomalies": await _anomalies(visit, kind, query.id, thing.customer_id),
             "related": _related(kind),
             "machine": machine_picture(kind, thing, reversed(timeline.items)),

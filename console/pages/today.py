@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from api.http.errors import ApiError
 from api.http.questions import Query
-from api.resources.health import METRICS, READYZ
+from api.resources.health import METRICS
 from api.resources.objects import OBJECTS
 from api.resources.overview import GET_OVERVIEW, begin_of_failed
 from api.resources.revenue import GET_MRR
 from console.drawing.sparkline import Sparkline, sparkline
 from console.page import Menu, Page, View
+from console.pages.readiness import Readiness, readiness
 from console.rendering.words import count, money
 from console.visit import Visit
 
@@ -31,45 +32,27 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 5
 """So many of the newest are named beside their number."""
-LAG_MAX_S: Final = 60.0
-"""A lag that is longer is told as something to look at; docs/operations.md raises the alarm."""
 MRR_AGE_MAX_S: Final = 60.0
 """A year of MRR is worked out once in so long at the most, however many look."""
 _UNVERIFIED: Final = re.compile(rb'raphus_deliveries_total{[^}]*outcome="unverified"[^}]*} (\S+)')
 
 
-class Health(NamedTuple):
-    """Whether the server follows what comes; `problem` is None where it does."""
-
-    problem: str | None = None
-    follower: str | None = None
-    lag_s: float | None = None
-    warnings: tuple[str, ...] = ()
-    log_position: str | None = None
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether the read models lack what came a while ago."""
-        return (self.lag_s or 0) > LAG_MAX_S
-
-
 async def _today(visit: Visit, _query: Query) -> View:
-    at = visit.time.as_of or visit.time.known_at or datetime.now(UTC)
-    overview, health, disputes, failed, in_grace = await asyncio.gather(
+    overview, state, disputes, failed, in_grace = await asyncio.gather(
         visit.ask(GET_OVERVIEW),
-        _health(visit),
+        _state(visit),
         _newest(visit, "disputes", open=True),
-        _newest(visit, "payments", status="failed", created_at_gte=begin_of_failed(at)),
+        _newest(visit, "payments", status="failed", created_at_gte=begin_of_failed(visit.at)),
         _newest(visit, "subscriptions", status="past_due", active=True),
     )
     if not overview.last_webhooks and not visit.is_past:
-        data = {"health": health, "unverified": await _unverified(visit)}
+        data = {"state": state, "unverified": await _unverified(visit)}
         return View("today_connect.html", "Connect Dodo", data)
     lately = visit.answered_lately(GET_MRR)
     data = {
         "overview": overview,
-        "health": health,
-        "is_well": _is_well(overview, health),
+        "state": state,
+        "is_well": _is_well(overview, state),
         "disputes": disputes,
         "failed": failed,
         "in_grace": in_grace,
@@ -84,20 +67,13 @@ async def _newest(visit: Visit, resource: str, **filters: object) -> list[Any]:
     return page.items
 
 
-async def _health(visit: Visit) -> Health | None:
+async def _state(visit: Visit) -> Readiness | None:
     """Return how the server is now; of the past there is nothing to tell."""
-    if visit.is_past:
-        return None
-    try:
-        ready = await visit.ask(READYZ)
-    except ApiError as error:
-        return Health(error.body.error.message)
-    warnings = tuple((ready.warnings or {}).values())
-    return Health(None, ready.follower, ready.lag_s, warnings, ready.log_position)
+    return None if visit.is_past else await readiness(visit)
 
 
-def _is_well(overview: Overview, health: Health | None) -> bool:
-    wrong = health is not None and (health.problem or health.is_behind or health.warnings)
+def _is_well(overview: Overview, state: Readiness | None) -> bool:
+    wrong = state is not None and (state.problem or state.is_behind or state.warnings)
     parked = overview.parked_jobs is not None and overview.parked_jobs.count
     return not (wrong or overview.anomalies or parked)
 
