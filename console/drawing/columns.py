@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from domain.state_machine import Verdict
 
@@ -11,13 +11,15 @@ if TYPE_CHECKING:
 
     from domain.state_machine import Machine
 
+Move: TypeAlias = "tuple[str | None, str]"
+"""From which state to which; None where it begins."""
 ROWS_MAX: Final = 3
 """A column of more states, none of which is an end, is parted."""
 
 
-def transitions(machine: Machine) -> dict[tuple[str | None, str], list[str]]:
+def transitions(machine: Machine) -> dict[Move, list[str]]:
     """Return all transitions that change the state, each with the words of the facts that do it."""
-    found: dict[tuple[str | None, str], list[str]] = {}
+    found: dict[Move, list[str]] = {}
     for state in (None, *machine.states):
         for word in machine.words:
             judged = machine.judge(state, word)
@@ -26,11 +28,14 @@ def transitions(machine: Machine) -> dict[tuple[str | None, str], list[str]]:
     return found
 
 
-def columns(machine: Machine, others: Iterable[str] = ()) -> list[list[str]]:
-    """Return the states by column, and `others`, which the machine does not know, in the first."""
+def columns(machine: Machine, moves: Iterable[Move], others: Iterable[str] = ()) -> list[list[str]]:
+    """Return the states by column, and `others`, which the machine does not know, in the first.
+
+    `moves` are the machine's transitions.
+    """
     if not machine.events:
         return [[state] for state in (*machine.states, *others)]
-    steps = _steps_to(machine)
+    steps = _steps_to(machine, moves)
     far = max(steps.values())
     within = [
         [state for state in machine.states if steps.get(state, min(1, far + 1)) == number]
@@ -46,10 +51,10 @@ def columns(machine: Machine, others: Iterable[str] = ()) -> list[list[str]]:
     return [[*first, *others], *rest]
 
 
-def _steps_to(machine: Machine) -> Mapping[str, int]:
+def _steps_to(machine: Machine, moves: Iterable[Move]) -> Mapping[str, int]:
     """Return how many steps each state is from the first one, of those that are no ends."""
     onward: dict[str | None, list[str]] = {}
-    for origin, to in transitions(machine):
+    for origin, to in moves:
         onward.setdefault(origin, []).append(to)
     begins = [to for to in machine.states if to in onward.get(None, ())]
     open_ = [state for state in begins if state not in machine.final]

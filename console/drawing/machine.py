@@ -9,7 +9,7 @@ from collections import defaultdict
 from math import hypot
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from console.drawing.columns import columns, transitions
+from console.drawing.columns import Move, columns, transitions
 from console.drawing.labels import Label, counted, label, listed, worded
 from console.drawing.layers import BOX_WIDTH, Arrow, Box, Curve, Point, layout
 from console.drawing.tones import tone_of
@@ -36,6 +36,13 @@ STEPS_MAX: Final = 50
 OTHERS_MAX: Final = 4
 """So many states that the machine does not know are drawn."""
 _HEAD: Final = 7.0
+
+
+class Begin(NamedTuple):
+    """By which facts a state is entered from nothing, and the numbers of the steps that did so."""
+
+    words: list[str]
+    numbers: str
 
 
 class Entered(NamedTuple):
@@ -109,9 +116,10 @@ def machine_picture(
     machine = KINDS[kind].machine
     way = way_of(machine, _own(kind, entity, entries))
     others = _others(machine, entity, way)
-    placed = columns(machine, others)
+    found = transitions(machine)
+    placed = columns(machine, found, others)
     drawn = {state: None for names in placed for state in names}
-    words = {pair: said for pair, said in transitions(machine).items() if pair[0] is not None}
+    words = {pair: said for pair, said in found.items() if pair[0] is not None}
     taken = _taken(way, drawn)
     arrows = [Arrow(origin, to) for origin, to in dict.fromkeys([*words, *taken]) if origin]
     labels = {arrow: _label(arrow, words.get(arrow, [])) for arrow in arrows}
@@ -121,8 +129,11 @@ def machine_picture(
         _transition(arrow, laid.routes[arrow], words.get(arrow, []), taken.get(arrow, []), labels)
         for arrow in laid.routes
     ]
-    numbers = {to: _numbers(steps) for (origin, to), steps in taken.items() if origin is None}
-    states = [_state(machine, name, laid.boxes[name], entity, way, numbers) for name in drawn]
+    begins = {
+        name: Begin(found.get((None, name), []), _numbers(taken.get((None, name), [])))
+        for name in drawn
+    }
+    states = [_state(machine, name, laid.boxes[name], entity, way, begins[name]) for name in drawn]
     far = max(_far(laid.routes.values()), laid.width)
     return MachinePicture(
         key=key,
@@ -153,9 +164,9 @@ def _others(machine: Machine, entity: Entity | None, way: Way) -> list[str]:
     return [*others][-OTHERS_MAX:]
 
 
-def _taken(way: Way, drawn: Mapping[str, None]) -> dict[tuple[str | None, str], list[Step]]:
+def _taken(way: Way, drawn: Mapping[str, None]) -> dict[Move, list[Step]]:
     """Return the steps of each transition, as far as its states are drawn."""
-    found: dict[tuple[str | None, str], list[Step]] = defaultdict(list)
+    found: dict[Move, list[Step]] = defaultdict(list)
     for step in way.steps:
         if step.to in drawn and (step.origin is None or step.origin in drawn):
             found[step.origin, step.to].append(step)
@@ -232,7 +243,7 @@ def _state(
     box: Box,
     entity: Entity | None,
     way: Way,
-    numbers: Mapping[str, str],
+    begin: Begin,
 ) -> State:
     placed = Box(
         round(box.x + MARGIN, 1), round(box.y + TOP, 1), round(box.width, 1), round(box.height, 1)
@@ -250,7 +261,7 @@ def _state(
         is_current=is_current,
         note=_note(name, entity, way),
         refused=way.refused[name],
-        entered=_entered(machine, name, placed, numbers.get(name, "")),
+        entered=_entered(machine, name, placed, begin),
         title=told,
     )
 
@@ -266,15 +277,15 @@ def _note(name: str, entity: Entity | None, way: Way) -> str:
     return " · ".join(parts)
 
 
-def _entered(machine: Machine, name: str, box: Box, numbers: str) -> Entered | None:
-    words = transitions(machine).get((None, name), []) if machine.events else []
-    if not words and not numbers:
+def _entered(machine: Machine, name: str, box: Box, begin: Begin) -> Entered | None:
+    words = begin.words if machine.events else []
+    if not words and not begin.numbers:
         return None
     is_gap = all(machine.judge(None, word).gap for word in words)
     facts = listed([worded(word) for word in words], 6) or "a look"
     gap = "; something before it was never seen" if is_gap and words else ""
     title = f"begins as {worded(name)} by {facts}{gap}"
-    return Entered(box.x + 16, box.y - 20, box.y, is_gap, numbers, title)
+    return Entered(box.x + 16, box.y - 20, box.y, is_gap, begin.numbers, title)
 
 
 def _description(machine: Machine, entity: Entity | None, way: Way) -> str:

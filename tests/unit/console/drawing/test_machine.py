@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.drawing.columns import columns
+from console.drawing.columns import columns, transitions
 from console.drawing.layers import BOX_WIDTH, Arrow, Box, Curve, layout
 from console.drawing.machine import OTHERS_MAX, STEPS_MAX, MachinePicture, machine_picture
 from domain.aggregates.catalogue import KINDS
@@ -181,7 +181,7 @@ def test_states_that_no_machine_knows_are_drawn_as_such() -> None:
 
 
 def test_each_kind_has_its_columns_from_where_it_begins_to_its_ends() -> None:
-    found = {kind.name: columns(kind.machine) for kind in KINDS.values()}
+    found = {kind.name: columns(kind.machine, transitions(kind.machine)) for kind in KINDS.values()}
     assert found["subscription"] == [
         ["active"],
         ["past_due", "on_hold", "paused"],
