@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from api.http.auth import check_site
 from api.http.errors import ApiError, not_now
 from api.http.server import ends
 from api.queries.movements import Movements
@@ -72,7 +71,6 @@ class Live:
             self._open -= 1
 
     async def _visitor(self, scope: Scope) -> Visitor:
-        check_site(scope)
         visitor = await self._site.visitor(scope)
         visitor.caller.check("read", of_all=False)
         return visitor

@@ -100,7 +100,6 @@ class SignOut:
         """Answer one request."""
         token = token_of(scope)
         try:
-            check_site(scope)
             visitor = await self._site.visitor(scope)
             check_sender(await form_of(scope, receive, self._bodies), visitor)
             if token is not None:

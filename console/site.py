@@ -41,9 +41,9 @@ class Site:
         Raises:
             ApiError: 401, 403 or 503, as for whoever asks the API.
         """
+        check_site(scope)
         token = token_of(scope)
         if token is not None:
-            check_site(scope)
             caller = await self.sessions.caller(token)
             if caller is not None:
                 return Visitor(caller, csrf_token(token), signed_in=True)
