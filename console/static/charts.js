@@ -4,7 +4,7 @@
 // number is its data-value, or its text; a column whose head has data-chart-skip is passed over. A
 // row's time is the datetime of a <time> in its first cell, or the cell's data-time. The table moves into a
 // <details> below the chart, whose legend shows the very texts of the cells. Colours are the custom
-// properties of drawing.css. Without this script, or without uPlot, the table is what is shown.
+// properties of raphus.css and drawing.css. Without this script, or without uPlot, the table is what is shown.
 (() => {
   "use strict";
 
@@ -58,7 +58,7 @@
   function colours(element) {
     const style = getComputedStyle(element);
     const of = (name) => style.getPropertyValue(name).trim();
-    return { text: of("--d-muted"), line: of("--d-line"), series: Array.from({ length: SERIES_MAX }, (_, n) => of(`--series-${n + 1}`)) };
+    return { text: of("--muted"), line: of("--line"), series: Array.from({ length: SERIES_MAX }, (_, n) => of(`--series-${n + 1}`)) };
   }
 
   function seriesOf(one, way, colour, bars) {
