@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from api.http.errors import ApiError, not_now
+from api.http.responses import left
 from api.http.server import ends
 from api.queries.movements import Movements
 from console.security import HEADERS, UNCACHED
@@ -80,7 +81,7 @@ class Live:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         whichever = [
             asyncio.create_task(self._tell(scope, send, visitor)),
-            asyncio.create_task(_leaves(receive)),
+            asyncio.create_task(left(receive)),
             asyncio.create_task(ends(scope)),
         ]
         try:
@@ -131,11 +132,6 @@ class Live:
         except ApiError:
             return False
         return True
-
-
-async def _leaves(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _write(send: Send, text: str) -> None:

@@ -19,6 +19,7 @@ from api.exports.formats import MEDIA_TYPES
 from api.exports.one_moment import stood_at
 from api.exports.walk import parts
 from api.http.errors import ApiError, not_now
+from api.http.responses import left
 from api.withholding import HEADER, withheld_from
 from telemetry.logs import where
 
@@ -110,7 +111,7 @@ class _Sending:
 
 async def _while_there(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
     """Do something until it is done, or the peer has gone."""
-    working, leaving = asyncio.create_task(work), asyncio.create_task(_left(receive))
+    working, leaving = asyncio.create_task(work), asyncio.create_task(left(receive))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
@@ -119,11 +120,6 @@ async def _while_there(receive: Receive, work: Coroutine[Any, Any, None]) -> Non
         working.cancel()
         leaving.cancel()
         await asyncio.gather(working, leaving, return_exceptions=True)
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _headers(caller: Caller, asked: Asked) -> list[tuple[bytes, bytes]]:

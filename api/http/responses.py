@@ -9,7 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from starlette.types import Send
+    from starlette.types import Receive, Send
 
 JSON: Final = b"application/json"
 encode: Final = msgspec.json.Encoder().encode
@@ -41,6 +41,12 @@ class Response(NamedTuple):
         """Send it by ASGI."""
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         await send({"type": "http.response.body", "body": self.body})
+
+
+async def left(receive: Receive) -> None:
+    """Return once the peer of a request that has been read has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def response(

@@ -19,7 +19,6 @@ async def _anomalies(visit: Visit, query: AnomaliesQuery) -> View:
         **filters_of(LIST_ANOMALIES, visit),
         "anomalies": answer.items,
         "next": answer.next,
-        "first": query.cursor is None,
     }
     return View("anomalies.html", "Anomalies", data)
 

@@ -107,7 +107,6 @@ async def _events(visit: Visit, query: EventsPage) -> View:
     data = {
         "listed": [Listed(one, thing_of(one.aggregate_id)) for one in found.items],
         "next": found.next,
-        "first": query.cursor is None,
         "filters": filters,
         "filtered": any(one.value for one in filters),
     }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from console.drawing.labels import listed
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -65,11 +67,11 @@ def walk_of(
     newest_first: Sequence[Entry], as_of: datetime | None, *, begins_later: bool = False
 ) -> Walk:
     """Make the walk through entries, from where a page stands that shows what was so then."""
-    texts: dict[datetime, list[str]] = {}
+    types: dict[datetime, dict[str, None]] = {}
     for entry in reversed(newest_first):
         if entry.occurred_at is not None:
-            texts.setdefault(entry.occurred_at, []).append(entry.type)
-    notches = [Notch(at, _joined(types)) for at, types in sorted(texts.items())]
+            types.setdefault(entry.occurred_at, {})[entry.type] = None
+    notches = [Notch(at, listed([*types[at]], _NAMED_MAX)) for at in sorted(types)]
     notches.append(Notch(None, "now"))
     if as_of is None:
         place = len(notches) - 1
@@ -83,9 +85,3 @@ def walk_of(
 
 def _before(notches: Sequence[Notch], place: int) -> Notch | None:
     return notches[place - 1] if place > 0 else None
-
-
-def _joined(types: Sequence[str]) -> str:
-    once = list(dict.fromkeys(types))
-    more = len(once) - _NAMED_MAX
-    return ", ".join(once[:_NAMED_MAX]) + (f" and {more} more" if more > 0 else "")

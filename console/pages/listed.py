@@ -38,7 +38,6 @@ def _page(
             "heads": [Cell(name, "head") for name in columns],
             "rows": [cells_of(item, columns) for item in answer.items],
             "next": answer.next,
-            "first": visit.asked_for("cursor") is None,
             "empty_text": empty,
             "summary": operation.summary,
         }

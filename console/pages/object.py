@@ -17,7 +17,6 @@ from console.drawing.machine import machine_picture
 from console.page import Page, View
 from console.pages.history import history
 from console.rendering.cells import Cell, cells_of
-from console.rendering.words import kind_named_by
 from console.visit import Visit
 from domain.access.doubts import doubts_of
 from domain.entity import spoken
@@ -136,11 +135,7 @@ def _fields(visit: Visit, thing: Entity, names: Iterable[str]) -> list[Field]:
 
 def _belongs_to(thing: Entity, id_field: str) -> list[Cell]:
     """Return the fields that name other things."""
-    names = (
-        name
-        for name in thing.__struct_fields__
-        if name != id_field and kind_named_by(name.removesuffix("s")) is not None
-    )
+    names = (name for name in thing.__struct_fields__ if name != id_field)
     return [cell for cell in cells_of(thing, names) if cell.links]
 
 

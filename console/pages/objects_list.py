@@ -85,7 +85,6 @@ def _list_page(resource: str, operation: ListOperation, id_field: str, group: st
             "rows": rows,
             "next": answer.next,
             "moved_by": _moved_by(resource),
-            "first": visit.asked_for("cursor") is None,
         }
         return View("objects_list.html", label, data)
 

@@ -68,7 +68,6 @@ async def _outbox(visit: Visit, query: OutboxPage) -> View:
     data = {
         "jobs": jobs.items,
         "next": jobs.next,
-        "first": query.cursor is None,
         "states": STATES,
         "filtered": bool(query.filters()),
         "retried": query.retried,
@@ -86,7 +85,6 @@ async def _attempts(visit: Visit, query: AttemptsQuery) -> View:
     data = {
         "attempts": attempts.items,
         "next": attempts.next,
-        "first": query.cursor is None,
         "job": jobs[0] if jobs else None,
         "filtered": bool(query.filters()),
         **_may(visit),
