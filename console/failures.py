@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from console.page import TEMPLATE_OF_ERRORS, View
+from console.page import View
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,4 +64,4 @@ def view_of(error: ApiError) -> View:
         "code": problem.code,
     }
     title = _TITLES.get(error.status, "That did not work")
-    return View(TEMPLATE_OF_ERRORS, title, data, error.status, {**kept, **again})
+    return View("error.html", title, data, error.status, {**kept, **again})

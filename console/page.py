@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from api.http.questions import Query
 
@@ -83,4 +83,3 @@ class Action(Generic[AnyQuery]):
 
 
 AnyPage: TypeAlias = "Page[Any]"
-TEMPLATE_OF_ERRORS: Final = "error.html"

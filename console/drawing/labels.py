@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from console.rendering.words import in_words
+from domain.entity import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ def label(text: str, chars_max: int) -> Label:
 
 def worded(state: str | None) -> str:
     """Write a state; what has none is unknown."""
-    return in_words(state) if state else "unknown"
+    return spoken(state) if state else "unknown"
 
 
 def day(at: date) -> str:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from api.resources.anomalies import LIST_ANOMALIES, AnomaliesQuery
 from console.page import Menu, Page, View
 from console.rendering.forms import filters_of
 from console.visit import Visit
-
-if TYPE_CHECKING:
-    pass
 
 
 async def _anomalies(visit: Visit, query: AnomaliesQuery) -> View:

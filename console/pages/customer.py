@@ -41,7 +41,6 @@ _COUNTED: Final = (
 )
 """The lists of what a customer has, as its counts are named."""
 ERASURES_MAX: Final = 5
-LANES_MAX: Final = 16
 
 
 class OfCustomer(Query, frozen=True, kw_only=True):
@@ -77,7 +76,7 @@ async def _customer(visit: Visit, query: OfObject) -> View:
         "counts": _counts(customer),
         "state": state,
         "claims": [claim for one in state.customers for claim in one.claims] if state else [],
-        "lifelines": lifelines(life, at=visit.at, is_past=visit.is_past, lanes_max=LANES_MAX),
+        "lifelines": lifelines(life, at=visit.at, is_past=visit.is_past),
         "timeline": timeline,
         "walk": walk,
         "erasures": erasures.items,

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 
 from console.rendering import words
 from console.static_files import asset
+from domain.entity import spoken
 
 if TYPE_CHECKING:
     from jinja2.runtime import Context
@@ -51,7 +52,7 @@ def environment() -> Environment:
         "tone": words.tone,
         "units": words.units,
         "when": words.when,
-        "words": words.in_words,
+        "words": spoken,
     }
     made.globals |= {
         "asset": asset,
@@ -61,7 +62,6 @@ def environment() -> Environment:
         "link": _link,
         "object_link": _object_link,
         "page_of": words.page_of,
-        "field_link": _field_link,
     }
     for name in made.list_templates(extensions=["html"]):
         made.get_template(name)
@@ -87,11 +87,3 @@ def _object_link(context: Context, kind: str, id_: str) -> str:
     """Return the address of one thing, by its kind or the name of their list."""
     visit: Visit = context["visit"]
     return visit.link(words.path_of(kind, id_))
-
-
-@pass_context
-def _field_link(context: Context, field: str, value: object) -> str | None:
-    """Return the address of what a field names; None where it names no object."""
-    visit: Visit = context["visit"]
-    kind = words.kind_named_by(field)
-    return visit.link(words.path_of(kind, str(value))) if kind and value else None

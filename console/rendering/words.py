@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from domain.entity import spoken
 from domain.lateness import DELAY_MAX
 from domain.money import decimal_text
 from domain.stream_id import parts_of
@@ -120,11 +119,6 @@ def _time(at: datetime | None, text: str) -> Markup:
 def field_time(at: datetime | None) -> str:
     """Write an instant as a form's field for times has it, in UTC."""
     return "" if at is None else f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
-
-
-def in_words(name: str) -> str:
-    """Write a name of the API's as words."""
-    return spoken(name)
 
 
 def sentence(text: str) -> str:

@@ -64,7 +64,7 @@
   function seriesOf(one, way, colour, bars) {
     const value = (_plot, _value, _series, place) => (place === null || place === undefined ? "" : one.texts[place]);
     const shown = { label: one.label, stroke: colour, width: 2, value, points: { show: one.values.length < 3 } };
-    if (way === "line") return { ...shown, fill: undefined };
+    if (way === "line") return shown;
     return { ...shown, width: 0, fill: colour, paths: bars, points: { show: false } };
   }
 
@@ -152,8 +152,8 @@
     for (const figure of root.querySelectorAll("figure[data-chart]")) drawn(figure);
   }
 
-  addEventListener("DOMContentLoaded", () => all(document));
-  if (document.readyState !== "loading") all(document);
+  // The script is deferred, so the whole page is there.
+  all(document);
   // A fragment that is put in later has figures of its own.
   document.addEventListener("htmx:load", (event) => all(event.target));
 })();
