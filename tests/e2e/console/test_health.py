@@ -70,6 +70,22 @@ def test_a_log_that_was_tampered_with_is_shown_where_it_breaks(
                 assert axe(page) == []
 
 
+def test_a_server_that_is_not_ready_has_the_edge_of_what_is_wrong(
+    browser: Browser, own_shop: tuple[str, str]
+) -> None:
+    url, conninfo = own_shop
+    with psycopg.connect(conninfo) as conn:
+        conn.execute("DELETE FROM raphus.ledger_events WHERE notification_id > 3")
+    with looking(browser, url) as page:
+        sign_in(page, KEY, "/health")
+        well = page.locator(".well")
+        assert well.locator("h2 .chip").inner_text() == "Not ready"
+        edge = well.evaluate("(one) => getComputedStyle(one).borderLeftColor")
+        chip = well.locator("h2 .chip").evaluate("(one) => getComputedStyle(one).color")
+        assert edge == chip
+        assert axe(page) == []
+
+
 def test_progress_moves_by_itself_and_is_cancelled_from_the_page(
     browser: Browser, own_shop: tuple[str, str]
 ) -> None:
