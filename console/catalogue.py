@@ -31,7 +31,7 @@ from console.rendering.environment import environment
 from console.serving import SIGN_IN, Elsewhere, PageEndpoint
 from console.signing_in import SIGN_OUT, SignIn, SignOut
 from console.site import Site
-from console.static_files import PATH, send_file
+from console.static_files import PATH, Files
 
 if TYPE_CHECKING:
     from api.services import Services
@@ -71,7 +71,7 @@ def console(services: Services) -> Pages:
     routes = [
         Route(SIGN_IN, SignIn(site, bodies), methods=["GET", "POST"]),
         Route(SIGN_OUT, SignOut(site, bodies), methods=["POST"]),
-        Route(PATH, _Files(), methods=["GET"]),
+        Route(PATH, Files(), methods=["GET"]),
         Route(DOWNLOADS, Downloads(site), methods=["GET"]),
         Route(LIVE, Live(site), methods=["GET"]),
         *(Route(one.path, ActionEndpoint(one, site, bodies), methods=["POST"]) for one in ACTIONS),
@@ -83,9 +83,3 @@ def console(services: Services) -> Pages:
 def _small(page: PageEndpoint) -> GZipMiddleware:
     # No other site can have a page asked for with a session, and so learn of it by its size.
     return GZipMiddleware(page, minimum_size=COMPRESSED_FROM_BYTES, compresslevel=4)
-
-
-class _Files:
-    """Sends files (ASGI); a function would be given a request."""
-
-    __call__ = staticmethod(send_file)

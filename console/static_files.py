@@ -61,20 +61,23 @@ def asset(name: str) -> str:
     return f"/static/{name}?v={files()[name].version}"
 
 
-async def send_file(scope: Scope, receive: Receive, send: Send) -> None:
-    """Send one of the files (ASGI)."""
-    file = files().get(scope["path_params"]["name"])
-    if file is None:
-        await Response("There is no such file.\n", 404, HEADERS)(scope, receive, send)
-        return
-    named = scope["query_string"] == f"v={file.version}".encode()
-    headers = {
-        **HEADERS,
-        "content-type": file.media_type,
-        "cache-control": _FOR_EVER if named else "no-cache",
-        "vary": "accept-encoding",
-    }
-    body = file.body
-    if any(name == b"accept-encoding" and b"gzip" in value for name, value in scope["headers"]):
-        body, headers["content-encoding"] = file.compressed, "gzip"
-    await Response(body, 200, headers)(scope, receive, send)
+class Files:
+    """Sends the files (ASGI)."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send one."""
+        file = files().get(scope["path_params"]["name"])
+        if file is None:
+            await Response("There is no such file.\n", 404, HEADERS)(scope, receive, send)
+            return
+        named = scope["query_string"] == f"v={file.version}".encode()
+        headers = {
+            **HEADERS,
+            "content-type": file.media_type,
+            "cache-control": _FOR_EVER if named else "no-cache",
+            "vary": "accept-encoding",
+        }
+        body = file.body
+        if any(name == b"accept-encoding" and b"gzip" in value for name, value in scope["headers"]):
+            body, headers["content-encoding"] = file.compressed, "gzip"
+        await Response(body, 200, headers)(scope, receive, send)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 from tests.support.samples import samples
 
 if TYPE_CHECKING:
+    from tests.support.http_server import Served
     from tests.support.samples import Json
 
 MARK: Final = "attacked"
@@ -42,6 +43,14 @@ def bodies() -> list[bytes]:
         for name, body in samples().items()
         if "--" not in name
     ]
+
+
+def attack(server: Served) -> None:
+    """Deliver all of them, under webhook-ids that are scripts, too, and wait until they show."""
+    position = "0"
+    for number, body in enumerate(bodies()):
+        position = server.deliver(body, f"msg_{number}\"'><script>window.{MARK}=1</script>")
+    server.get("/v1/payments", min_position=position)
 
 
 def _attacked(node: Json, scripts: itertools.cycle[str], key: str = "") -> Json:

@@ -8,10 +8,10 @@ from urllib.parse import quote
 import pytest
 
 from console.catalogue import PAGES
-from projections.read_models.catalogue import LISTINGS
 from tests.support.browser import looking
-from tests.support.hostile import MARK, bodies
+from tests.support.hostile import MARK, attack
 from tests.support.http_server import copied, served
+from tests.support.resources import ID_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,10 +44,7 @@ What draws charts sets styles from a script, which the policy allows.
 def attacked(cluster: str, template: str) -> Iterator[Served]:
     """Serve a merchant whose buyers type scripts."""
     with copied(cluster, template) as conninfo, served(conninfo) as server:
-        position = "0"
-        for number, body in enumerate(bodies()):
-            position = server.deliver(body, f"msg_{number}\"'><script>window.{MARK}=1</script>")
-        server.get("/v1/payments", min_position=position)
+        attack(server)
         yield server
 
 
@@ -62,8 +59,7 @@ def looked_at(page: Page, path: str) -> None:
 
 
 def test_no_page_runs_what_a_buyer_typed(browser: Browser, attacked: Served) -> None:
-    ids = {"customers": "customer_id", "events": "webhook_id"}
-    ids |= {resource: listing.id_field for resource, listing in LISTINGS.items()}
+    ids = {**ID_FIELD, "events": "webhook_id"}
     with looking(browser, attacked.url) as page:
         for path in (page.path for page in PAGES if "{" not in page.path):
             looked_at(page, path)

@@ -19,7 +19,7 @@ from console.drawing.machine import machine_picture
 from console.drawing.sparkline import sparkline
 from console.rendering.environment import environment
 from console.security import HEADERS
-from console.static_files import PATH, asset, send_file
+from console.static_files import PATH, Files, asset
 from domain.aggregates.catalogue import KINDS
 from domain.revenue.cohorts import Retained
 from tests.support.browser import axe, looking
@@ -67,12 +67,6 @@ TEMPLATE: Final = """\
 {% endfor %}
 </main></body></html>
 """
-
-
-class Files:
-    """The console's files (ASGI)."""
-
-    __call__ = staticmethod(send_file)
 
 
 def written() -> str:

@@ -11,9 +11,9 @@ import pytest
 
 from projections.read_models.catalogue import LISTINGS
 from tests.support.browser import axe, looking
-from tests.support.hostile import MARK, bodies
+from tests.support.hostile import MARK, attack
 from tests.support.http_server import copied, served
-from tests.support.keys import made
+from tests.support.keys import bearer, made
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -239,9 +239,7 @@ def test_who_may_not_see_names_sees_none_and_gets_no_evidence(
     with copied(cluster, lived) as conninfo:
         key = made(conninfo, "reads", "read")
         with served(conninfo, api_key=OWN) as server, looking(browser, server.url) as page:
-            customer = server.client.get(
-                "/v1/customers", headers={"authorization": f"Bearer {OWN}"}
-            ).json()["items"][0]
+            customer = server.client.get("/v1/customers", headers=bearer(OWN)).json()["items"][0]
             page.goto("/customers")
             page.get_by_label("API key").fill(key)
             page.get_by_role("button", name="Sign in").click()
@@ -263,10 +261,7 @@ def test_no_reason_and_no_webhook_runs_what_a_buyer_typed(
     browser: Browser, cluster: str, template: str
 ) -> None:
     with copied(cluster, template) as conninfo, served(conninfo) as server:
-        position = "0"
-        for number, body in enumerate(bodies()):
-            position = server.deliver(body, f"msg_{number}\"'><script>window.{MARK}=1</script>")
-        server.get("/v1/payments", min_position=position)
+        attack(server)
         seen = 0
         with looking(browser, server.url) as page:
             for resource in ("subscriptions", "disputes", "credits"):

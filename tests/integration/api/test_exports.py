@@ -30,7 +30,6 @@ from api.queries.read_side import ReadSide, Rules
 from api.queries.snapshot_cache import SnapshotCache
 from ledger.erasure import Request
 from postgres.failures import AWAY
-from projections.read_models.catalogue import LISTINGS
 from tests.support.histories import delivery, said
 from tests.support.http_server import Served, copied, served
 from tests.support.keys import client_with, made
@@ -38,6 +37,7 @@ from tests.support.looks import catalogue, observe
 from tests.support.outages import away
 from tests.support.past import told_in_halves
 from tests.support.projected import project, record, simulated
+from tests.support.resources import ID_FIELD
 from tests.support.samples import samples
 from tests.support.waiting import GUARD_S, until
 from workflows.erasure import forget
@@ -100,10 +100,8 @@ def shop(cluster: str, template: str) -> Iterator[Shop]:
 
 def first_ids(client: httpx.Client) -> dict[str, str]:
     """The ids of what was there first, so that it is at all times that are asked about."""
-    fields = {name: listing.id_field for name, listing in LISTINGS.items()}
-    fields["customers"] = "customer_id"
-    lists = {name: client.get(f"/v1/{name}?limit=100").json()["items"] for name in fields}
-    return {name: items[-1][fields[name]] for name, items in lists.items()}
+    lists = {name: client.get(f"/v1/{name}?limit=100").json()["items"] for name in ID_FIELD}
+    return {name: items[-1][ID_FIELD[name]] for name, items in lists.items()}
 
 
 def prepared(client: httpx.Client, path: str, query: dict[str, str]) -> httpx.Response:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.console import signed_in, token_in
 from tests.support.http_server import served
-from tests.support.keys import made
+from tests.support.keys import bearer, made
 from tests.support.projected import project, record, simulated
 from tests.support.tampered import changed, tamper
 from tests.support.upkeep import begun, ended, under_way
@@ -77,7 +77,7 @@ def test_a_broken_log_and_read_models_that_differ_are_told(shop: tuple[Served, s
     with psycopg.connect(database) as conn:
         conn.execute("DELETE FROM raphus.payments")
     tamper(database, changed("webhook_id = 'msg_forged'", position=5))
-    server.client.headers["authorization"] = f"Bearer {KEY}"
+    server.client.headers.update(bearer(KEY))
     ended(server.client, begun(server.client, "verify"))
     ended(server.client, begun(server.client, "rebuild_check"))
     page = health(server.client)
@@ -112,7 +112,7 @@ def test_keys_are_told_to_who_administers_and_never_in_full(shop: tuple[Served, 
 
 def test_a_server_that_is_not_ready_says_why(shop: tuple[Served, str]) -> None:
     server, database = shop
-    server.client.headers["authorization"] = f"Bearer {KEY}"
+    server.client.headers.update(bearer(KEY))
     with psycopg.connect(database) as conn:
         conn.execute("DELETE FROM raphus.ledger_events WHERE notification_id > 3")
     page = health(server.client)
@@ -122,7 +122,7 @@ def test_a_server_that_is_not_ready_says_why(shop: tuple[Served, str]) -> None:
 
 def test_snapshots_are_told_with_what_they_are_of(shop: tuple[Served, str]) -> None:
     server, _ = shop
-    server.client.headers["authorization"] = f"Bearer {KEY}"
+    server.client.headers.update(bearer(KEY))
     assert server.get("/v1/snapshots") == {"items": []}
     event = server.get("/v1/events", limit=3)["items"][2]
     server.get("/v1/payments", known_at=event["recorded_at"])

@@ -11,17 +11,14 @@ import pytest
 
 from api.routes import OPERATIONS
 from console.pages.objects_list import COLUMNS, LISTS
-from projections.read_models.catalogue import LISTINGS
 from tests.support.console import fill, page_of, signed_in
 from tests.support.http_server import served
-from tests.support.keys import made
+from tests.support.keys import bearer, made
+from tests.support.resources import ID_FIELD
 
 if TYPE_CHECKING:
     from tests.support.http_server import Served
 
-ID_FIELD = {"customers": "customer_id"} | {
-    resource: listing.id_field for resource, listing in LISTINGS.items()
-}
 OWN = "a-key-of-thirty-two-characters-0"
 
 
@@ -202,9 +199,9 @@ def test_what_cannot_be_asked_is_told_with_a_way_on(
 
 def test_what_names_a_person_is_withheld_from_a_session_without_the_scope(lived: str) -> None:
     with served(lived, api_key=OWN) as server:
-        email = server.client.get(
-            "/v1/customers?limit=2", headers={"authorization": f"Bearer {OWN}"}
-        ).json()["items"][1]["email"]
+        email = server.client.get("/v1/customers?limit=2", headers=bearer(OWN)).json()["items"][1][
+            "email"
+        ]
         assert "@" in email
         with signed_in(server, made(lived, "reads", "read")) as client:
             html = client.get("/customers").text
@@ -224,8 +221,8 @@ def test_a_session_of_one_business_sees_nothing_of_others(lived: str) -> None:
                 html = client.get(f"/{resource}").text
                 assert listed(html) == []
                 assert "bus_other" in html
-                known = server.client.get(
-                    f"/v1/{resource}?limit=1", headers={"authorization": f"Bearer {OWN}"}
-                ).json()["items"][0][field]
+                known = server.client.get(f"/v1/{resource}?limit=1", headers=bearer(OWN)).json()[
+                    "items"
+                ][0][field]
                 assert client.get(f"/{resource}/{known}").status_code == 404
                 assert client.get("/search", params={"q": known}).status_code == 200
