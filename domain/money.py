@@ -15,6 +15,7 @@ AMOUNTS: Final[Mapping[str, str]] = {
     "fee": "currency",
     "price": "currency",
     "suggested_price": "currency",
+    "trial_amount": "currency",
     "refunded_amount": "currency",
     "settlement_amount": "settlement_currency",
     "settlement_tax": "settlement_currency",

@@ -72,6 +72,12 @@ def test_a_product_is_shown_by_its_name_and_its_id_and_its_name_does_nothing() -
     assert " pdt_1 " in printed(show_objects, [unnamed])
 
 
+def test_what_a_trial_costs_is_written_as_money() -> None:
+    data = {"subscription_id": "sub_1", "trial_amount": 150, "currency": "EUR"}
+    (known,) = of_one(said("subscription.active", **data)).entities()
+    assert re.search("trial_amount +1.50 EUR", printed(show_object, known.entity, ""))
+
+
 def test_the_products_of_a_payment_are_shown_by_their_names_as_far_as_these_are_known() -> None:
     cart = [{"product_id": "pdt_1"}, {"product_id": "pdt_2"}]
     (known,) = of_one(said("payment.succeeded", payment_id="pay_1", product_cart=cart)).entities()

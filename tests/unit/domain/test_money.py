@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from typing import get_args, get_type_hints
+
 import pytest
 
-from domain.money import decimal_text, exponent
+from domain.aggregates.catalogue import KINDS
+from domain.money import AMOUNTS, decimal_text, exponent
 
 WITHOUT_DECIMALS = "BIF CLP DJF GNF JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split()
 WITH_THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND".split()
@@ -66,3 +70,12 @@ def test_an_amount_keeps_every_digit(amount_minor: int, currency: str, text: str
 )
 def test_what_is_owed_has_its_sign_in_front(amount_minor: int, currency: str, text: str) -> None:
     assert decimal_text(amount_minor, currency) == text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_integer_of_a_thing_that_is_an_amount_has_its_currency(kind: str) -> None:
+    hints = get_type_hints(KINDS[kind].entity)
+    integers = {name for name, hint in hints.items() if int in (hint, *get_args(hint))}
+    of_money = {name for name in integers if re.search("(amount|price|tax|fee)$", name)}
+    assert of_money <= AMOUNTS.keys()
+    assert all(AMOUNTS[name] in hints for name in of_money)
