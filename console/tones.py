@@ -1,4 +1,4 @@
-"""How each state of each kind is to be taken: what colour and pattern it is drawn in."""
+"""How each state of each kind is to be taken: what it has its colour and shape by, everywhere."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MEANINGS: Final[Mapping[str, str]] = {
 """The tones, each with what it says."""
 
 _WORDS: Final = {
-    "good": "active succeeded won delivered recovered open success known",
+    "good": "active succeeded won delivered recovered open success known started",
     "warning": "processing past_due opened challenged pending recovering abandoned in_progress"
-    " review",
-    "bad": "failed on_hold lost",
-    "rest": "paused disabled not_initiated",
+    " review parked unknown",
+    "bad": "failed on_hold lost blocked",
+    "rest": "paused disabled not_initiated waiting",
     "ended": "cancelled expired accepted revoked exhausted opted_out archived",
 }
 _OF_STATUS: Final = {status: tone for tone, words in _WORDS.items() for status in words.split()}
@@ -38,5 +38,6 @@ _OF_KIND: Final = {
 
 
 def tone_of(kind: str, status: str | None) -> str:
-    """Return the tone of a state."""
-    return _OF_KIND.get((kind, status or ""), _OF_STATUS.get(status or "", PLAIN))
+    """Return the tone of a state, also where it is named as Dodo names it (`dispute_lost`)."""
+    word = (status or "").removeprefix(f"{kind}_")
+    return _OF_KIND.get((kind, word), _OF_STATUS.get(word, PLAIN))

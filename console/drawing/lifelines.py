@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 from console.drawing.axis import CHAR_PX, NARROW_PX, RIGHT, WIDE_PX, Axis, Tick, axis
 from console.drawing.labels import Label, counted, day, label, listed, minute, worded
 from console.drawing.lanes import GROUPS, SHAPES, Lane, Mark, Shape, Stay, instants, lanes_of
-from console.drawing.tones import MEANINGS, tone_of
+from console.tones import MEANINGS, tone_of
 from domain.aggregates.catalogue import KINDS
 
 if TYPE_CHECKING:

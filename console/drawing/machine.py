@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from console.drawing.columns import Move, columns, transitions
 from console.drawing.labels import Label, counted, label, listed, worded
 from console.drawing.layers import BOX_WIDTH, Arrow, Box, Curve, Point, layout
-from console.drawing.tones import tone_of
 from console.drawing.way import By, Step, Way, way_of
+from console.tones import tone_of
 from domain.aggregates.catalogue import KINDS
 
 if TYPE_CHECKING:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from console.rendering.words import kind_named_by, money
+from domain.aggregates.catalogue import KINDS
 from domain.entity import spoken
 from domain.money import AMOUNTS as OF_OBJECTS
 
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
 AMOUNTS: Final[Mapping[str, str]] = {
     **OF_OBJECTS,
-    "trial_amount": "currency",
     "mrr": "currency",
     "arr": "currency",
     "gross": "settlement_currency",
@@ -61,6 +62,7 @@ class Cell(NamedTuple):
     sort: str
     text: str = ""
     at: datetime | None = None
+    kind: str = ""
     links: tuple[Link, ...] = ()
 
     @property
@@ -87,11 +89,17 @@ def cell_of(answer: object, name: str) -> Cell:
     if name in AMOUNTS and isinstance(value, int):
         return Cell(name, "amount", money(value, getattr(answer, AMOUNTS[name])))
     if name in STATES:
-        return Cell(name, "state", str(value))
+        return Cell(name, "state", str(value), kind=_kind_of(type(answer)))
     kind = kind_named_by(name.removesuffix("s"))
     if kind is not None:
         return Cell(name, "links", links=_links(answer, name, kind))
     return _plain(name, value)
+
+
+@cache
+def _kind_of(answer: type) -> str:
+    """Return the kind of what is answered; nothing where it is none of the things of Dodo's."""
+    return next((name for name, kind in KINDS.items() if issubclass(answer, kind.entity)), "")
 
 
 def _plain(name: str, value: object) -> Cell:

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 
 from console.rendering import words
 from console.static_files import asset
+from console.tones import tone_of
 from domain.entity import spoken
 
 if TYPE_CHECKING:
@@ -49,7 +50,6 @@ def environment() -> Environment:
         "sentence": words.sentence,
         "size": words.size,
         "span": words.span,
-        "tone": words.tone,
         "units": words.units,
         "when": words.when,
         "words": spoken,
@@ -59,6 +59,7 @@ def environment() -> Environment:
         "here": _here,
         "is_late": words.is_late,
         "pages_of": words.RESOURCES,
+        "tone_of": tone_of,
         "link": _link,
         "object_link": _object_link,
         "page_of": words.page_of,

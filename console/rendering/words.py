@@ -32,13 +32,6 @@ _IDS: Final = {
     "webhook_id": "event",
     "recovered_payment_id": "payment",
 }
-_TONES: Final = {
-    "good": "active succeeded delivered won recovered enabled".split(),
-    "warning": "past_due on_hold processing pending paused expired opened challenged parked"
-    " unknown".split(),
-    "bad": "failed dispute_lost lost disputed blocked".split(),
-}
-_TONE_OF: Final = {status: tone for tone, statuses in _TONES.items() for status in statuses}
 _UNITS_S: Final = {
     "year": 31_556_952,
     "month": 2_629_746,
@@ -124,11 +117,6 @@ def field_time(at: datetime | None) -> str:
 def sentence(text: str) -> str:
     """Write what the API says of an error as a sentence of its own."""
     return text[:1].upper() + text[1:].rstrip(".") + "."
-
-
-def tone(status: str | None) -> str:
-    """Return how a state is to be taken: good, warning, bad, or plain."""
-    return _TONE_OF.get(status or "", "plain")
 
 
 def is_late(entry: Entry) -> bool:

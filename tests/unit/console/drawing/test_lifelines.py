@@ -20,8 +20,7 @@ from console.drawing.lifelines import (
     WIDTH_MIN,
     lifelines,
 )
-from console.drawing.tones import MEANINGS, PLAIN, tone_of
-from domain.aggregates.catalogue import KINDS
+from console.tones import MEANINGS, tone_of
 from domain.lateness import Stretch
 from projections.read_models.periods import Lasting
 from tests.support.histories import NOON, aggregates, said
@@ -131,13 +130,6 @@ def test_what_was_folded_of_any_life_can_be_drawn(arrivals: list[Delivery]) -> N
                 (one.kind, one.id): one.status for one in life.periods if one.valid_to is None
             }
             assert lane.tone == tone_of(lane.kind, objects[lane.kind, lane.id])
-
-
-def test_every_state_of_every_machine_has_a_tone_of_its_own() -> None:
-    for kind in KINDS.values():
-        for status in (*kind.machine.states, *kind.machine.observed_first):
-            assert tone_of(kind.name, status) != PLAIN, (kind.name, status)
-    assert tone_of("payment", "no_such") == tone_of("payment", None) == PLAIN
 
 
 LIFE = (
