@@ -18,13 +18,11 @@ from console.pages.object import Cursor
 from console.rendering.forms import Input
 from console.rendering.words import RESOURCES
 from console.visit import Visit
-from domain.aggregates.catalogue import STREAMS
-from domain.stream_id import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from api.answers.events import AnotherBody, LoggedEvent, WholeEvent
+    from api.answers.events import AnotherBody, WholeEvent
 
 LISTED_MAX: Final = 50
 _BYTES: Final = b"application/json; charset=utf-8"
@@ -66,17 +64,10 @@ class OfBody(Query, frozen=True, kw_only=True):
 
 
 class Thing(NamedTuple):
-    """What a stream is about; `kind` is None where it has no page."""
+    """What a webhook has told of."""
 
-    kind: str | None
+    kind: str
     id: str
-
-
-class Listed(NamedTuple):
-    """An event in the list, and what it is about."""
-
-    event: LoggedEvent
-    thing: Thing
 
 
 class Body(NamedTuple):
@@ -84,17 +75,6 @@ class Body(NamedTuple):
 
     part: WholeEvent | AnotherBody
     pretty: str | None
-
-
-def thing_of(aggregate_id: str) -> Thing:
-    """Return what a stream is about, as far as one thing has a page."""
-    kind, *_, id_ = parts_of(aggregate_id)
-    has_page = kind in STREAMS and kind in RESOURCES and kind not in _WITHOUT_PAGE
-    return Thing(kind if has_page else None, id_)
-
-
-# A credit is named by two ids, and a dunning by its subscription and an instant.
-_WITHOUT_PAGE: Final = frozenset({"credit", "dunning"})
 
 
 async def _events(visit: Visit, query: EventsPage) -> View:
@@ -105,7 +85,7 @@ async def _events(visit: Visit, query: EventsPage) -> View:
         for name, (label, help_) in FILTERS.items()
     ]
     data = {
-        "listed": [Listed(one, thing_of(one.aggregate_id)) for one in found.items],
+        "listed": found.items,
         "next": found.next,
         "filters": filters,
         "filtered": any(one.value for one in filters),
@@ -123,7 +103,7 @@ async def _event(visit: Visit, query: OfEvent) -> View:
     )
     data = {
         "event": found,
-        "thing": thing_of(found.aggregate_id),
+        "things": things_of(found),
         "bodies": [Body(one, pretty(one.body)) for one in bodies_of(found)],
         "before": before.items[:1],
         "after": after.items[:1],
@@ -138,6 +118,12 @@ async def _to_the_byte(visit: Visit, query: OfBody) -> Content:
         if one.position == query.position:
             return Content(one.body.encode(), _BYTES)
     raise ApiError(404, "not_found", "no body of this webhook stands there")
+
+
+def things_of(event: WholeEvent) -> list[Thing]:
+    """Return what a webhook has told of that has a page; an id may be none of its stream's."""
+    told = (Thing(one.kind, one.id) for one in event.facts)
+    return [*dict.fromkeys(one for one in told if one.kind in RESOURCES)]
 
 
 def bodies_of(event: WholeEvent) -> list[WholeEvent | AnotherBody]:

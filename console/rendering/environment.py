@@ -46,7 +46,7 @@ def environment() -> Environment:
         "day": words.day,
         "field_time": words.field_time,
         "money": words.money,
-        "own_id": words.own_id,
+        "about": words.about,
         "sentence": words.sentence,
         "size": words.size,
         "span": words.span,

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 from markupsafe import Markup
 
+from domain.aggregates.catalogue import KINDS, STREAMS
 from domain.lateness import DELAY_MAX
 from domain.money import decimal_text
-from domain.stream_id import parts_of
+from domain.stream_id import parts_of, stream_id
 from projections.read_models.catalogue import LISTINGS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from domain.timeline import Entry
 
 RESOURCES: Final[dict[str, str]] = {
@@ -138,9 +142,27 @@ def page_of(request: str) -> str:
     return request.removeprefix("/v1")
 
 
-def own_id(aggregate_id: str) -> str:
-    """Return Dodo's id out of that of an aggregate's stream."""
-    return parts_of(aggregate_id)[-1]
+class About(NamedTuple):
+    """What a stream is about: its kind, what it is called, and the page that leads to it.
+
+    `path` is None where there is no such page.
+    """
+
+    kind: str
+    name: str
+    path: str | None
+    filters: Mapping[str, str] = MappingProxyType({})
+
+
+def about(aggregate_id: str) -> About:
+    """Return what a stream is about; the attempts of a dunning have a list of them."""
+    kind, *_, name = parts = parts_of(aggregate_id)
+    if kind == "dunning":
+        return About(kind, name, "/dunnings", {"subscription_id": name})
+    if kind not in STREAMS or kind not in RESOURCES:
+        return About(kind, name, None)
+    id_ = stream_id(*parts[2:]) if KINDS[kind].named_by else name
+    return About(kind, id_, path_of(kind, id_))
 
 
 def kind_named_by(field: str) -> str | None:

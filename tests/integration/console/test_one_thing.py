@@ -134,6 +134,19 @@ def test_an_event_tells_what_it_did_and_where_it_stands(database: str) -> None:
         assert server.client.get("/events/msg_2/bodies/1").status_code == 404
 
 
+@pytest.mark.parametrize("resource", ["credits", "dunnings"])
+def test_an_event_leads_to_what_has_several_names(resource: str, shop: Served) -> None:
+    """A credit is named by two ids, and a dunning by its subscription and an instant."""
+    thing = shop.get(f"/v1/{resource}", limit=1)["items"][0]
+    (fact, *_) = shop.get(f"/v1/{resource}/{quote(thing['id'], safe='')}/timeline")["items"]
+    path = f"/{resource}/{quote(thing['id'], safe='')}"
+    assert f'href="{path}"' in html_of(shop, f"/events/{quote(fact['webhook_id'], safe='')}")
+    listed = html_of(shop, f"/events?type={fact['type']}")
+    named = {"credits": path, "dunnings": f"/dunnings?subscription_id={thing['id'].split('/')[0]}"}
+    assert f'href="{named[resource]}"' in listed
+    assert html_of(shop, named[resource])
+
+
 def test_refusals_are_listed_with_why(database: str) -> None:
     with served(database) as server:
         assert "Nothing was refused" in html_of(server, "/refusals")

@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.pages.events import pretty, thing_of
+from console.pages.events import pretty
 from console.pages.history import walk_of
-from domain.stream_id import stream_id
 from domain.timeline import Entry
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -68,9 +67,3 @@ def test_a_body_is_set_out_with_every_number_as_it_is_spelled() -> None:
     assert pretty("no json") is None
     assert pretty("[" * 10_000) is None
     assert pretty(None) is None
-
-
-def test_a_stream_leads_to_what_it_is_about() -> None:
-    assert thing_of(stream_id("payment", "bus_1", "pay/1")) == ("payment", "pay/1")
-    assert thing_of(stream_id("notice", "msg_1")) == (None, "msg_1")
-    assert thing_of(stream_id("credit", "bus_1", "cus_1", "ent_1")).kind is None

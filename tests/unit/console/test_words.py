@@ -72,4 +72,21 @@ def test_a_field_that_ends_like_an_id_names_what_it_says() -> None:
 
 @given(tenant=st.text(), id_=st.text())
 def test_of_a_streams_id_dodos_own_is_written_as_dodo_spells_it(tenant: str, id_: str) -> None:
-    assert words.own_id(stream_id("payment", tenant, id_)) == id_
+    assert words.about(stream_id("payment", tenant, id_)).name == id_
+
+
+@pytest.mark.parametrize(
+    ("parts", "path", "filters"),
+    [
+        (("payment", "bus_1", "pay/1"), "/payments/pay%2F1", {}),
+        (("credit", "bus_1", "cus_1", "ent_1"), "/credits/cus_1%2Fent_1", {}),
+        (("dunning", "bus_1", "sub_1"), "/dunnings", {"subscription_id": "sub_1"}),
+        (("notice", "msg_1"), None, {}),
+        (("erasure", "bus_1", "cus_1"), None, {}),
+    ],
+)
+def test_a_stream_leads_to_what_it_is_about(
+    parts: tuple[str, ...], path: str | None, filters: dict[str, str]
+) -> None:
+    found = words.about(stream_id(*parts))
+    assert (found.path, found.filters) == (path, filters)
