@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
@@ -17,15 +18,20 @@ from api.webhooks.request_body import (
 )
 from console.address import completed
 from console.failures import view_of
+from console.page import View
 from console.responses import shown
 from console.site import STRANGER
+from console.unread import wrong_field
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import Receive, Scope, Send
 
     from api.http.reader import Pairs
     from console.page import Action, Seen
     from console.site import Site
+    from console.unread import Unread
     from console.visit import Visit, Visitor
 
 TOKEN: Final = "csrf_token"  # noqa: S105 -- the name of a field
@@ -41,6 +47,7 @@ class ActionEndpoint:
         self._site = site
         self._bodies = bodies
         self._reader: Reader[Any] = Reader(action.takes, action.path)
+        self._form_reader: Reader[Any] = Reader(action.form.takes, action.form.path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Do it, and show what has come of it."""
@@ -63,8 +70,46 @@ class ActionEndpoint:
         visit.caller.check(action.scope, of_all=action.of_all)
         form = await form_of(scope, receive, self._bodies)
         check_sender(form, visit.visitor)
-        pairs = completed((pair for pair in form if pair[0] != TOKEN), self._reader.query)
-        return await action.handle(visit, self._reader.of(scope["path_params"], pairs))
+        sent = completed((pair for pair in form if pair[0] != TOKEN), self._reader.query)
+        path: Mapping[str, str] = scope["path_params"]
+        try:
+            return await action.handle(visit, self._reader.of(path, sent))
+        except ApiError as error:
+            wrong = self._wrong(path, sent, error)
+            if not wrong:
+                raise
+        visit.typed = dict(sent)
+        visit.unread = {one.name: one._replace(text=visit.typed.get(one.name, "")) for one in wrong}
+        return await self._form_again(visit, path, sent)
+
+    def _wrong(self, path: Mapping[str, str], sent: Pairs, error: ApiError) -> list[Unread]:
+        """Return the field that an error is about, and those that cannot be read besides."""
+        found: list[Unread] = []
+        wrong = wrong_field(error, self._reader.query)
+        while wrong is not None:
+            found.append(wrong)
+            sent = [pair for pair in sent if pair[0] != wrong.name]
+            wrong = self._first_wrong(path, sent)
+        return found
+
+    def _first_wrong(self, path: Mapping[str, str], sent: Pairs) -> Unread | None:
+        try:
+            self._reader.of(path, sent)
+        except ApiError as error:
+            return wrong_field(error, self._reader.query)
+        return None
+
+    async def _form_again(self, visit: Visit, path: Mapping[str, str], sent: Pairs) -> Seen:
+        """Show the page with the form, as it was filled."""
+        form, reader = self._action.form, self._form_reader
+        if not reader.path:
+            visit.path = form.path
+        visit.asked = [
+            pair for pair in sent if pair[0] in reader.query and pair[0] not in visit.unread
+        ]
+        parts = {name: path[name] for name in reader.path}
+        seen = await form.handle(visit, reader.of(parts, visit.asked))
+        return replace(seen, status=400) if isinstance(seen, View) else seen
 
 
 def check_sender(form: Pairs, visitor: Visitor) -> None:

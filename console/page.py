@@ -73,11 +73,13 @@ class Action(Generic[AnyQuery]):
 
     `takes` has the parts of `path` and the fields of the form, read as a page's query is. Nothing
     is done unless the form has the token of the visitor's session, which `csrf.html` puts there.
+    Where a field cannot be read, the page of the `form` is shown again, with what was typed.
     """
 
     path: str
     takes: type[AnyQuery]
     handle: Callable[[Visit, AnyQuery], Awaitable[Seen]]
+    form: AnyPage
     scope: Scope = "admin"
     of_all: bool = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
@@ -17,6 +18,7 @@ from console.failures import view_of
 from console.page import Redirect, View
 from console.responses import shown
 from console.site import STRANGER
+from console.unread import wrong_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,10 +73,29 @@ class PageEndpoint:
             if pairs != sent:
                 return Redirect(_address(visit.path, pairs))
             visit.asked = pairs
-            visit.time = _TIME.of({}, [pair for pair in pairs if pair[0] in _TIME.query])
-            return await page.handle(visit, self._query(scope["path_params"], pairs))
+            return await self._as_far_as_it_is_read(visit, scope["path_params"])
         except ApiError as error:
             return view_of(error)
+
+    async def _as_far_as_it_is_read(self, visit: Visit, path: Mapping[str, str]) -> Seen:
+        """Show the page without the fields that cannot be read: its form says which, and why."""
+        first: ApiError | None = None
+        while True:
+            try:
+                pairs = visit.asked
+                visit.time = _TIME.of({}, [pair for pair in pairs if pair[0] in _TIME.query])
+                seen = await self._page.handle(visit, self._query(path, pairs))
+            except ApiError as error:
+                wrong = wrong_field(error, self._fields)
+                if wrong is None or not visit.set_aside(wrong):
+                    raise
+                first = first or error
+                continue
+            if first is None:
+                return seen
+            if not isinstance(seen, View):
+                raise first  # a file, or what leads elsewhere, has no form
+            return replace(seen, status=400)
 
     def _query(self, path: Mapping[str, str], pairs: Pairs) -> Any:  # noqa: ANN401 -- the page's
         """Read what the page takes; the times, too, where it takes them itself."""

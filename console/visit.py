@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from api.withholding import Shown
     from console.lately import Lately
     from console.sessions.sessions import Sessions
+    from console.unread import Unread
 
 Answer = TypeVar("Answer")
 TIMES: Final = ("as_of", "known_at")
 """The times that every page may be asked with, and every link keeps."""
 _PLACE: Final = frozenset({"cursor", "min_position"})
 """What belongs to one answer and is not kept when anything else is asked."""
+_OF_NO_FORM: Final = _PLACE | {"limit"}
+"""What nobody types."""
 
 
 class MenuItem(NamedTuple):
@@ -70,7 +73,11 @@ class Visit:
         self.menu = menu
         self.lately = lately
         self.sessions = sessions
-        self.asked: Sequence[tuple[str, str]] = ()
+        self.asked: list[tuple[str, str]] = []
+        self.unread: dict[str, Unread] = {}
+        """The fields that were set aside, by name: no link and no answer knows of them."""
+        self.typed: Mapping[str, str] = {}
+        """What stands in the form of an action that was not done, by the names of its fields."""
         self.time = Past()
         self.position = services.freshness.position
         """Up to where the read models have moved at least, of which the page tells."""
@@ -226,6 +233,20 @@ class Visit:
         left_out = _PLACE | {"limit", *but}
         pairs = [("format", format_), *(pair for pair in self.asked if pair[0] not in left_out)]
         return f"/exports{quote(self.path)}?{urlencode(pairs)}"
+
+    def set_aside(self, wrong: Unread) -> bool:
+        """Look at the page without a field that cannot be read; False: it was not asked with."""
+        text = self.asked_for(wrong.name)
+        if text is None or wrong.name in _OF_NO_FORM | self.unread.keys():
+            return False
+        self.unread[wrong.name] = wrong._replace(text=text)
+        self.asked = [pair for pair in self.asked if pair[0].partition("[")[0] != wrong.name]
+        return True
+
+    def typed_into(self, name: str) -> str:
+        """Return what stands in a field of a form: what was typed, read or not."""
+        unread = self.unread.get(name)
+        return unread.text if unread else self.typed.get(name) or self.asked_for(name) or ""
 
     def asked_for(self, name: str) -> str | None:
         """Return a parameter of the address as it is spelled; texts by key as `key=value`."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 from msgspec import Meta
 
-from api.http.errors import ApiError
+from api.http.errors import ApiError, InvalidParameterError
 from api.http.parameters import Text
 from api.http.questions import Query
 from api.resources.customers import GET_CUSTOMER_TIMELINE
@@ -105,25 +105,20 @@ async def _evidence(visit: Visit, query: OfCustomer) -> Stream:
 
 
 async def _asked_to_erase(_visit: Visit, query: OfCustomer) -> View:
-    return _form(Erasing(id=query.id))
-
-
-def _form(given: Erasing, problem: str | None = None) -> View:
     data = {
-        "id": given.id,
-        "given": given,
-        "problem": problem,
+        "id": query.id,
         "reason_chars_max": REASON_CHARS_MAX,
         "requested_by_chars_max": REQUESTED_BY_CHARS_MAX,
     }
-    return View("erasure.html", f"Erase {given.id}", data, status=400 if problem else 200)
+    return View("erasure.html", f"Erase {query.id}", data)
 
 
-async def _erase(visit: Visit, form: Erasing) -> View | Redirect:
+async def _erase(visit: Visit, form: Erasing) -> Redirect:
     if form.confirmed != form.id:
-        return _form(form, "Type the customer's id just as it stands here: this cannot be undone.")
+        told = "must be the customer's id, just as it stands here: this cannot be undone"
+        raise InvalidParameterError("confirmed", told)
     if form.reason is None:
-        return _form(form, "Say why: the reason is kept with the erasure.")
+        raise InvalidParameterError("reason", "must say why: it is kept with the erasure")
     given = form.given("reason", "requested_by", "business_id")
     erased = await visit.ask(ERASE, id=form.id, **given)
     path = path_of("customer", form.id)
@@ -137,4 +132,6 @@ EVIDENCE: Final = Page(
 ERASURE: Final = Page(
     path="/customers/{id:path}/erase", takes=OfCustomer, handle=_asked_to_erase, scope="admin"
 )
-ERASING: Final = Action(path="/customers/{id:path}/erase", takes=Erasing, handle=_erase)
+ERASING: Final = Action(
+    path="/customers/{id:path}/erase", takes=Erasing, handle=_erase, form=ERASURE
+)

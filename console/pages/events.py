@@ -81,7 +81,7 @@ async def _events(visit: Visit, query: EventsPage) -> View:
     asked = query.given(*FILTERS, "cursor")
     found = await visit.ask(LIST_EVENTS, order="desc", limit=LISTED_MAX, **asked)
     filters = [
-        Input(name, label, help_, "text", visit.asked_for(name) or "")
+        Input(name, label, help_, "text", visit.typed_into(name))
         for name, (label, help_) in FILTERS.items()
     ]
     data = {

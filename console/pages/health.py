@@ -200,7 +200,13 @@ HEALTH: Final = Page(
     of_all=True,
 )
 HEALTH_ACTIONS: Final[tuple[Action[Any], ...]] = (
-    Action(path=f"{PATH}/upkeep", takes=BeginQuery, handle=_begin, of_all=True),
-    Action(path=f"{PATH}/upkeep/{{id}}/cancel", takes=JobQuery, handle=_cancel, of_all=True),
+    Action(path=f"{PATH}/upkeep", takes=BeginQuery, handle=_begin, form=HEALTH, of_all=True),
+    Action(
+        path=f"{PATH}/upkeep/{{id}}/cancel",
+        takes=JobQuery,
+        handle=_cancel,
+        form=HEALTH,
+        of_all=True,
+    ),
 )
 """What its forms change."""

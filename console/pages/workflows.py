@@ -113,8 +113,8 @@ async def _replay_form(visit: Visit, query: ReplayQuery) -> View:
         try:
             preview = await visit.ask_by(REPLAY, replace(query, dry_run=True))
         except ApiError as error:
-            if error.status not in {400, 409}:
-                raise
+            if error.status != 409:
+                raise  # what cannot be read is told beside its field
             problem = error.body.error.message
     routes = (await visit.ask(LIST_ROUTES)).items if "read" in visit.caller.may else []
     data = {"preview": preview, "problem": problem, "routes": routes}
@@ -133,6 +133,17 @@ def _may(visit: Visit) -> dict[str, bool]:
     return {"may_retry": admin, "may_replay": admin and visit.caller.business_id is None}
 
 
+_RETRYING: Final = Page(
+    path="/windmill/retry", takes=RetryQuery, handle=_retry_preview, scope="admin"
+)
+_REPLAYING: Final = Page(
+    path="/windmill/replay",
+    takes=ReplayQuery,
+    handle=_replay_form,
+    menu=Menu("Workflows", "Replay"),
+    scope="admin",
+    of_all=True,
+)
 WORKFLOWS: Final = (
     Page(
         path="/windmill/routes",
@@ -153,19 +164,14 @@ WORKFLOWS: Final = (
         handle=_attempts,
         menu=Menu("Workflows", "Attempts"),
     ),
-    Page(path="/windmill/retry", takes=RetryQuery, handle=_retry_preview, scope="admin"),
-    Page(
-        path="/windmill/replay",
-        takes=ReplayQuery,
-        handle=_replay_form,
-        menu=Menu("Workflows", "Replay"),
-        scope="admin",
-        of_all=True,
-    ),
+    _RETRYING,
+    _REPLAYING,
 )
 """The pages."""
 WORKFLOW_ACTIONS: Final[tuple[Action[Any], ...]] = (
-    Action(path="/windmill/retry", takes=RetryQuery, handle=_retry),
-    Action(path="/windmill/replay", takes=ReplayQuery, handle=_replay, of_all=True),
+    Action(path="/windmill/retry", takes=RetryQuery, handle=_retry, form=_RETRYING),
+    Action(
+        path="/windmill/replay", takes=ReplayQuery, handle=_replay, form=_REPLAYING, of_all=True
+    ),
 )
 """What their forms change."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -42,6 +41,7 @@ LABELS: Final[Mapping[str, str]] = {
     "arr": "ARR",
 }
 """What fields are called where there is a shorter or plainer name than their own."""
+_KIND_OF: Final[Mapping[type, str]] = {kind.entity: name for name, kind in KINDS.items()}
 _SUFFIX: Final = re.compile("_(at|ids?)$")
 NAMED_BESIDE: Final = {"product_id": "product_name", "product_ids": "product_names"}
 """The fields that name products, each with the field that has what they are called."""
@@ -68,12 +68,17 @@ class Cell(NamedTuple):
     @property
     def label(self) -> str:
         """What the field is called."""
-        return LABELS.get(self.name) or spoken(_SUFFIX.sub("", self.name))
+        return label_of(self.name)
 
     @property
     def is_number(self) -> bool:
         """Whether it is compared digit by digit."""
         return self.sort in {"amount", "number"} or self.name in AMOUNTS
+
+
+def label_of(name: str) -> str:
+    """Return what a field is called."""
+    return LABELS.get(name) or spoken(_SUFFIX.sub("", name))
 
 
 def cells_of(answer: object, names: Iterable[str]) -> list[Cell]:
@@ -89,17 +94,16 @@ def cell_of(answer: object, name: str) -> Cell:
     if name in AMOUNTS and isinstance(value, int):
         return Cell(name, "amount", money(value, getattr(answer, AMOUNTS[name])))
     if name in STATES:
-        return Cell(name, "state", str(value), kind=_kind_of(type(answer)))
+        return Cell(name, "state", str(value), kind=_kind_of(answer))
     kind = kind_named_by(name.removesuffix("s"))
     if kind is not None:
         return Cell(name, "links", links=_links(answer, name, kind))
     return _plain(name, value)
 
 
-@cache
-def _kind_of(answer: type) -> str:
+def _kind_of(answer: object) -> str:
     """Return the kind of what is answered; nothing where it is none of the things of Dodo's."""
-    return next((name for name, kind in KINDS.items() if issubclass(answer, kind.entity)), "")
+    return next((_KIND_OF[type_] for type_ in type(answer).__mro__ if type_ in _KIND_OF), "")
 
 
 def _plain(name: str, value: object) -> Cell:

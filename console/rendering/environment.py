@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 
 from console.rendering import words
+from console.rendering.cells import label_of
 from console.static_files import asset
 from console.tones import tone_of
 from domain.entity import spoken
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from jinja2.runtime import Context
 
     from console.page import View
+    from console.unread import Unread
     from console.visit import Visit
 
 FOLDER: Final = Path(__file__).parent.parent / "templates"
@@ -42,6 +44,7 @@ def environment() -> Environment:
     )
     made.filters |= {
         "ago": words.ago,
+        "complaint": _complaint,
         "count": words.count,
         "day": words.day,
         "field_time": words.field_time,
@@ -67,6 +70,11 @@ def environment() -> Environment:
     for name in made.list_templates(extensions=["html"]):
         made.get_template(name)
     return made
+
+
+def _complaint(unread: Unread) -> str:
+    """Write why a field cannot be read."""
+    return words.sentence(f"{label_of(unread.name)} {unread.problem}")
 
 
 @pass_context

@@ -42,7 +42,7 @@ def filters_of(
     fields = [field for name, field in operation.reader.query.items() if name not in _HANDED_ON]
     return {
         "filters": [_input(field, states_of, visit) for field in fields],
-        "filtered": any(visit.asked_for(field.name) for field in fields),
+        "filtered": any(visit.typed_into(field.name) for field in fields),
     }
 
 
@@ -55,7 +55,7 @@ def _input(field: Field, states_of: str | None, visit: Visit) -> Input:
         sort = "choice"
     else:
         sort = _SORTS.get(str(schema.get("format") or schema["type"]), "text")
-    value = visit.asked_for(field.name) or ""
+    value = visit.typed_into(field.name)
     return Input(
         name=field.name,
         label=Cell(field.name, "head").label,

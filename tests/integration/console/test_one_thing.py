@@ -241,6 +241,37 @@ def test_a_form_without_the_sessions_token_erases_nothing(database: str) -> None
         assert "not checked" in page
 
 
+@pytest.mark.parametrize(
+    ("form", "complaints"),
+    [
+        ({"reason": "asked for"}, ["Confirmed must be the customer's id"]),
+        ({"reason": "asked for", "confirmed": "cus_2"}, ["Confirmed must be the customer's id"]),
+        ({"confirmed": "cus_1"}, ["Reason must say why"]),
+        (
+            {"confirmed": "cus_1", "reason": "r" * 2_000, "requested_by": "w" * 2_000},
+            ["Reason must be 1 to", "Requested by must be 1 to"],
+        ),
+    ],
+)
+def test_a_field_of_an_action_that_cannot_be_read_leads_back_to_its_form(
+    form: dict[str, str], complaints: list[str], lived: str
+) -> None:
+    with served(lived) as server:
+        path = "/customers/cus_1/erase"
+        answer = server.client.post(
+            path, data={**form, "csrf_token": token_in(html_of(server, path))}
+        )
+        html = unescape(answer.text)
+        assert answer.status_code == 400
+        assert "Nothing was changed" in html
+        assert html.count('aria-invalid="true"') == len(complaints)
+        for told in complaints:
+            assert re.search(rf'<p class="complaint" id="e-\w+">{told}', html)
+        for name, text in form.items():
+            assert re.search(rf'name="{name}"[^>]* value="{text}"', html)
+        assert server.get("/v1/erasures")["items"] == []
+
+
 def test_the_log_is_filtered_and_paged_by_its_address(shop: Served) -> None:
     page = html_of(shop, "/events?type=payment.succeeded&before=200")
     found = shop.get("/v1/events", type="payment.succeeded", before=200, order="desc")["items"]
