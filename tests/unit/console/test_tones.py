@@ -18,7 +18,7 @@ from workflows.outbox.queries import State
 STATES = [
     (kind.name, status)
     for kind in KINDS.values()
-    for status in (*kind.machine.states, *kind.machine.observed_first)
+    for status in sorted({*kind.machine.states, *kind.machine.observed_first})
 ]
 
 
