@@ -38,10 +38,10 @@ _COUNTS: Final = f"""
     FROM {{payment}} AND t.status = 'failed' AND t.created_at >= %(failed_from)s{{own}}
     GROUP BY t.currency)
 """  # noqa: S608 -- constants
-# An index has those of now by their status; of then, all are read, and so once.
+# Those of now are counted as they are written; of a snapshot, and of then, all are read.
 _SUBSCRIPTIONS_NOW: Final = f"""
-    SELECT '{ACTIVE}', NULL, count(*), NULL::bigint
-    FROM {{subscription}} AND t.status = 'active'{{own}}
+    SELECT '{ACTIVE}', NULL, coalesce(sum(t.number), 0)::bigint, NULL::bigint
+    FROM subscription_counts AS t WHERE t.status = 'active'{{own}}
     UNION ALL
     SELECT '{IN_GRACE}', NULL, count(*), NULL
     FROM {{subscription}} AND t.status = 'past_due' AND {GRACE_LASTS}{{own}}
@@ -74,12 +74,19 @@ class Counted(NamedTuple):
 
 
 def counts(
-    as_of: datetime | None, failed_from: datetime, business_id: str | None = None
+    as_of: datetime | None,
+    failed_from: datetime,
+    business_id: str | None = None,
+    *,
+    of_snapshot: bool = False,
 ) -> Statement:
-    """Select what `Counted` has, now or as of an instant; failed are those since `failed_from`."""
+    """Select what `Counted` has, now or as of an instant; failed are those since `failed_from`.
+
+    A snapshot has the tables of read models, and none that is kept up beside them.
+    """
     of_now = as_of is None
     parts = {**(_NOW if of_now else _THEN), "own": of_business("t", business_id)}
-    subscriptions = _SUBSCRIPTIONS_NOW if of_now else _SUBSCRIPTIONS_THEN
+    subscriptions = _SUBSCRIPTIONS_NOW if of_now and not of_snapshot else _SUBSCRIPTIONS_THEN
     sql = _COUNTS.format(
         **parts,
         subscriptions=subscriptions.format(**parts),

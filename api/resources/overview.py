@@ -39,13 +39,16 @@ def begin_of_failed(at: datetime) -> datetime:
 async def _overview(read_side: ReadSide, query: Past) -> Overview:
     instant, business_id = await instant_of(read_side, query), read_side.business_id
     failed_from = begin_of_failed(instant.at)
-    counted, webhooks, open_, parked = await asyncio.gather(
-        rows_then(read_side, query, overview.counts(query.as_of, failed_from, business_id)),
+    counted = overview.counts(
+        query.as_of, failed_from, business_id, of_snapshot=query.known_at is not None
+    )
+    rows, webhooks, open_, parked = await asyncio.gather(
+        rows_then(read_side, query, counted),
         rows_then(read_side, query, overview.last_webhooks(instant.until, business_id)),
         rows_then(read_side, query, anomalies.counts(instant, business_id)),
         _parked(read_side, query),
     )
-    counts = [overview.Counted(*row) for row in counted]  # type: ignore[arg-type]  # as selected
+    counts = [overview.Counted(*row) for row in rows]  # type: ignore[arg-type]  # as selected
     in_grace = _number(counts, IN_GRACE)
     return Overview(
         at=instant.at,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+import psycopg
 import pytest
 
 from tests.support.histories import delivery, said
@@ -12,6 +13,7 @@ from tests.support.http_server import Served, copied, served
 from tests.support.keys import client_with, made
 from tests.support.past import Past, told_in_halves
 from tests.support.projected import project, record, simulated
+from tests.support.rebuilds import rebuilt, tamper
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -156,3 +158,33 @@ def test_a_key_of_one_business_counts_that_one_alone(cluster: str, template: str
             told = client.get(OVERVIEW).json()
     assert told["active_subscriptions"]["count"] == 1
     assert [one["business_id"] for one in told["last_webhooks"]] == ["bus_2"]
+
+
+def kept_and_counted(conninfo: str) -> list[set[tuple[object, ...]]]:
+    """What is kept up of how many subscriptions stand in each status, and what is so."""
+    kept = "SELECT business_id, status, number FROM raphus.subscription_counts WHERE number <> 0"
+    counted = """
+        SELECT business_id, coalesce(status, ''), count(*) FROM raphus.subscriptions GROUP BY 1, 2
+    """
+    with psycopg.connect(conninfo) as conn:
+        return [set(conn.execute(statement).fetchall()) for statement in (kept, counted)]
+
+
+def test_subscriptions_are_counted_as_they_are_written(database: str) -> None:
+    record(database, simulated(10))
+    project(database)
+    kept, counted = kept_and_counted(database)
+    assert kept == counted
+    assert len(counted) > 1
+    tamper(database)
+    kept, counted = kept_and_counted(database)
+    assert kept == counted
+    rebuilt(database)
+    assert kept_and_counted(database) == [kept_and_counted(database)[1]] * 2
+    with psycopg.connect(database) as conn:
+        conn.execute("UPDATE raphus.subscriptions SET status = NULL, business_id = 'bus_9'")
+    ((kept,), (counted,)) = kept_and_counted(database)
+    assert kept == counted == ("bus_9", "", counted[2])
+    with psycopg.connect(database) as conn:
+        conn.execute("TRUNCATE raphus.subscriptions CASCADE")
+    assert kept_and_counted(database) == [set(), set()]
