@@ -22,6 +22,7 @@ SUBSCRIPTIONS: Final = 20_000
 WEBHOOKS: Final = 60_000
 WRONG: Final = 40
 SETTLED: Final = 1_000
+PAYMENTS: Final = 1_000
 NOW: Final = datetime(2026, 5, 1, tzinfo=UTC)
 TABLES: Final = {"anomaly_spans", "joint_anomalies", "timeline"}
 
@@ -40,6 +41,13 @@ _FILL: Final = f"""
         '[]', '[]'
     FROM generate_series(1, {SUBSCRIPTIONS}) AS n,
         unnest(ARRAY['heard', 'live', 'paid', 'overdue']) WITH ORDINALITY AS c (code, place);
+    INSERT INTO raphus.anomaly_spans (stream_id, ordinal, code, kind, id, business_id, about,
+        opened_at, began_at, objects, evidence)
+    SELECT 'payment/bus_1/pay_' || n, 0, CASE WHEN n = 0 THEN 'ended' ELSE 'paid' END, 'payment',
+        'pay_' || n, 'bus_1', 'subscription/sub_long',
+        '2026-01-01'::timestamptz + n * interval '1 hour',
+        '2026-01-01'::timestamptz + n * interval '1 hour', '[]', '[]'
+    FROM generate_series(0, {PAYMENTS}) AS n;
     INSERT INTO raphus.timeline (webhook_id, position, stream_id, business_id, rank, kind, id, type,
         occurred_at, recorded_at, verdict, gap, changes)
     SELECT 'msg_' || n, n, 's', 'bus_' || n % 2, 1, 'payment', 'pay_' || n, 'payment.succeeded',
@@ -109,14 +117,22 @@ def test_of_a_silent_business_the_last_webhooks_are_read_and_no_more(filled: str
     assert read(filled, *statement) <= WRONG + 2 * (PAUSES_OF + 20)
 
 
-def test_groups_are_found_by_their_index(filled: str) -> None:
+def read_of_groups(conninfo: str, *abouts: str) -> int:
+    """Tell what is wrong in groups; return how many rows have been read."""
     grouped = JOINT_ANOMALIES.grouped
     assert grouped is not None
     asked = "unnest(%(businesses)s::text[], %(abouts)s::text[])"
     among = f"(s.business_id, s.about) IN (SELECT * FROM {asked})"
     sql = grouped.select.format(source="anomaly_spans", among=among)
-    groups = {
-        "businesses": ["bus_1"] * 3,
-        "abouts": ["subscription/sub_1", "subscription/sub_2", "customer/cus_1/pdt_1"],
-    }
-    assert read(filled, sql, groups) <= 100
+    return read(conninfo, sql, {"businesses": ["bus_1"] * len(abouts), "abouts": [*abouts]})
+
+
+def test_groups_are_found_by_their_index(filled: str) -> None:
+    groups = "subscription/sub_1", "subscription/sub_2", "customer/cus_1/pdt_1"
+    assert read_of_groups(filled, *groups) <= 100
+
+
+def test_of_many_payments_each_is_held_against_the_end_and_not_against_the_others(
+    filled: str,
+) -> None:
+    assert read_of_groups(filled, "subscription/sub_long") <= 10 * PAYMENTS
