@@ -62,15 +62,18 @@ _TOUCHED: Final = SQL("""
             AND n.business_id = t.business_id AND n.valid_from >= t.since
         )
         GROUP BY t.business_id, t.id, t.since
+    ), renewed AS (
+        SELECT p.business_id, p.subscription_id, min(p.created_at) AS since
+        FROM touched AS t JOIN {payments} AS p
+            ON p.payment_id = t.id AND p.business_id = t.business_id AND p.charge_type = 'renewal'
+        WHERE t.kind = 'payment' GROUP BY p.business_id, p.subscription_id
     )
     SELECT p.stream_id, p.payment_id FROM touched AS t JOIN {payments} AS p
         ON p.payment_id = t.id AND p.business_id = t.business_id WHERE t.kind = 'payment'
     UNION
-    SELECT n.stream_id, n.payment_id FROM touched AS t JOIN {payments} AS p
-        ON p.payment_id = t.id AND p.business_id = t.business_id AND p.charge_type = 'renewal'
-    JOIN {payments} AS n ON n.subscription_id = p.subscription_id
-        AND n.business_id = p.business_id AND n.created_at >= p.created_at
-    WHERE t.kind = 'payment'
+    SELECT n.stream_id, n.payment_id FROM renewed AS r JOIN {payments} AS n
+        ON n.subscription_id = r.subscription_id AND n.business_id = r.business_id
+        AND n.created_at >= r.since
     UNION
     SELECT p.stream_id, p.payment_id FROM touched AS t JOIN {payments} AS p
         ON p.subscription_id = t.id AND p.business_id = t.business_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -14,8 +15,10 @@ from domain.anomalies import span
 from domain.anomalies.unfit import GivenBack, unfit
 from domain.periods import periods
 from domain.prices import Charge, judge
+from domain.stream_id import stream_id
 from ledger.application import Ledger
-from tests.support.histories import aggregates, look_of, said, seen
+from projections.read_models.unfit_payments import UNFIT_PAYMENTS
+from tests.support.histories import NOON, aggregates, look_of, said, seen
 from tests.support.projected import project, record, shown
 from tests.support.rebuilds import rebuilt, replayed
 
@@ -30,6 +33,11 @@ HOUR = 60
 DAYS = 90
 SUBSCRIPTIONS = 12
 LOOKS = 24
+RENEWALS = 400
+_READ = """
+    SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables
+    WHERE schemaname = 'raphus' AND relname = 'payments'
+"""
 
 
 def deliveries(seed: int) -> list[Delivery]:
@@ -130,6 +138,34 @@ def test_what_is_followed_is_what_is_rebuilt_and_what_the_rules_say_of_each_paym
     assert found(database) == wanted
     assert {rule for *_, rule in wanted} == {"amount", "currency", "price", "cart"}
     assert replayed(database) == live
+
+
+def test_of_many_renewals_each_is_read_once_and_not_for_each_before_it(database: str) -> None:
+    renewals = [
+        said(
+            "payment.succeeded",
+            n,
+            payment_id=f"pay_{n}",
+            subscription_id="sub_1",
+            charge_type="renewal",
+            total_amount=1000,
+            currency="USD",
+        )
+        for n in range(RENEWALS)
+    ]
+    record(database, renewals)
+    project(database)
+    assert UNFIT_PAYMENTS.derived is not None
+    touched = {
+        stream_id("payment", "bus_1", f"pay_{n}"): NOON + n * timedelta(minutes=1)
+        for n in range(RENEWALS)
+    }
+    with psycopg.connect(database) as conn:
+        conn.execute("SET enable_seqscan = off")
+        assert UNFIT_PAYMENTS.derived.affected(conn, "raphus", touched) == []
+        read = conn.execute(_READ).fetchone()
+    assert read is not None
+    assert RENEWALS <= read[0] <= 10 * RENEWALS
 
 
 def found(database: str) -> set[tuple[object, ...]]:
