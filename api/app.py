@@ -80,7 +80,7 @@ def application(
         metrics=metrics,
         writer=writer,
         follower=Follower(conninfo, LedgerMapper(), _counting(metrics)),
-        upkeep=Upkeep(conninfo),
+        upkeep=Upkeep(conninfo, verifier.of_stored.secrets),
         exports=Places("exports", EXPORTS_MAX, RETRY_S),
     )
     pages = site(services) if site else None

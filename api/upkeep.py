@@ -16,6 +16,8 @@ from projections.upkeep.jobs import ALONE_AFTER_S
 from telemetry import child
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from projections.upkeep.jobs import Kind
 
 _log = logging.getLogger(__name__)
@@ -27,8 +29,10 @@ END_S: Final = work.END_S + 3.0
 class Upkeep:
     """One job at a time: of all servers of a database, which its lock sees to, and of this one."""
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, secrets: Sequence[str]) -> None:
         self._conninfo = conninfo
+        self._secrets = [*secrets]
+        """What signatures in the log are checked with."""
         self._starting = asyncio.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = False
@@ -39,7 +43,7 @@ class Upkeep:
         Raises:
             ApiError: 503; the database is away, or no process can be started.
         """
-        task = work.Task(self._conninfo, kind, key)
+        task = work.Task(self._conninfo, kind, key, self._secrets)
         async with self._starting:
             if self._stopping:
                 raise not_now("stopping", "the server stops")

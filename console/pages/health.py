@@ -50,7 +50,8 @@ SORTS: Final = (
     Sort(
         "verify",
         "Verify the log",
-        "Proves by the chain of hashes that nothing in the log was changed, removed or moved.",
+        "Proves by the chain of hashes that nothing in the log was changed, removed or moved, and"
+        " checks every signature again with the secrets in hand.",
         "Verify",
     ),
     Sort(

@@ -51,6 +51,8 @@ class StoredSignatures:
     """
 
     def __init__(self, secrets: Sequence[str]) -> None:
+        self.secrets = tuple(secrets)
+        """For a process of our own that is to check the same."""
         self._webhooks = [Webhook(key) for key in signing_keys(secrets)]
 
     def __call__(self, delivery: Delivery) -> str | None:

@@ -8,6 +8,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from ledger.integrity.diagnosis import Fault
+    from ledger.integrity.signatures import Signatures
     from ledger.integrity.verify import Verified
     from projections.rebuild.rebuild import Rebuilt
     from projections.rebuild.table_diff import Found
@@ -24,11 +25,16 @@ class Wrong(msgspec.Struct, frozen=True):
 
 
 class CheckedSignatures(msgspec.Struct, frozen=True):
-    """How many stored signatures verify with the secrets in hand; not those of `erased` bodies."""
+    """How many stored signatures verify with the secrets in hand; not those of `erased` bodies.
+
+    What is unverified is no fault of the log: the secret that it was signed with may be gone. The
+    first 20 are named.
+    """
 
     verified: int
     unverified: int
     erased: int
+    first_unverified: list[Wrong] = []
 
 
 class FoundInLog(msgspec.Struct, frozen=True):
@@ -92,11 +98,17 @@ def of_log(verified: Verified) -> Ended:
         events=verified.events,
         fault=_wrong(verified.fault),
         missing=_wrong(verified.missing),
-        signatures=signatures and CheckedSignatures(*signatures[:3]),
+        signatures=signatures and _checked(signatures),
         clock_corrections=len(verified.corrections),
         erasures=len(verified.erasures),
     )
     return Ended("wrong" if found.fault or found.missing else "well", found=found)
+
+
+def _checked(signatures: Signatures) -> CheckedSignatures:
+    verified, unverified, erased, first = signatures
+    named = [Wrong(str(one.position), one.reason) for one in first]
+    return CheckedSignatures(verified, unverified, erased, named)
 
 
 def of_tables(rebuilt: Rebuilt, *, check: bool) -> Ended:

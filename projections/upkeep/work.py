@@ -16,6 +16,7 @@ import msgspec
 import psycopg
 
 from ledger.following.pages import LogError
+from ledger.integrity.signatures import StoredSignatures
 from ledger.integrity.verify import verify
 from postgres.connections import WORKING, connect
 from postgres.failures import reason_of
@@ -44,11 +45,16 @@ NAME: Final = "raphus-upkeep"
 
 
 class Task(msgspec.Struct):
-    """What is to be done, and who asked for it: the name of his key."""
+    """What is to be done, and who asked for it: the name of his key.
+
+    With the `secrets` signatures are checked. All this is read from standard input, by a concealed
+    process, and written nowhere.
+    """
 
     conninfo: str
     kind: Kind
     key: str | None
+    secrets: list[str]
 
 
 class _CancelledError(Exception):
@@ -114,7 +120,12 @@ def _done(task: Task, progress: Progress) -> Ended:
     if task.kind == "verify":
         with connect(task.conninfo, WORKING, NAME) as conn:
             progress(STREAMS, 0, 1)
-            return of_log(verify(conn, progress=lambda *far: progress(VERIFY, *far)))
+            verified = verify(
+                conn,
+                progress=lambda *far: progress(VERIFY, *far),
+                signatures=StoredSignatures(task.secrets),
+            )
+            return of_log(verified)
     check = task.kind == "rebuild_check"
     found = rebuild(task.conninfo, READ_MODELS, check=check, progress=progress)
     return of_tables(found, check=check)

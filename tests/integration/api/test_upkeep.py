@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 import pytest
+from rich.console import Console
 
+from cli.commands.verify import verified
+from cli.settings import Settings
 from projections.read_models.catalogue import READ_MODELS
 from projections.upkeep.jobs import KEPT_MAX
 from telemetry import child
-from tests.support.http_server import served
+from tests.support.histories import said
+from tests.support.http_server import SECRET, served
 from tests.support.keys import client_with, made
 from tests.support.projected import project, record, shown, simulated
 from tests.support.tampered import changed, tamper
@@ -21,6 +26,7 @@ from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.http_server import Served
 
@@ -65,6 +71,26 @@ def test_a_log_that_is_whole_is_told_so_with_its_head(shop: tuple[Served, str]) 
     assert job["log"]["head"].startswith(f"{position}:")
     assert (job["phase"], job["done"], job["total"]) == ("verify", int(position), int(position))
     assert job["began_at"] < job["ended_at"]
+
+
+def test_signatures_are_checked_as_the_command_checks_them(database: str, tmp_path: Path) -> None:
+    record(database, simulated(2))  # whose signatures are none
+    with served(database) as server:
+        position = server.deliver(said("subscription.active", subscription_id="sub_1").body)
+        job = ended(server.client, begun(server.client, "verify"))
+    settings = Settings(home=tmp_path, database_url=database, webhook_keys=(SECRET,))
+    ours = verified(settings, Console(file=StringIO()), None, signatures=True).signatures
+    assert ours is not None
+    assert job["outcome"] == "well"
+    assert job["log"]["signatures"] == {
+        "verified": 1,
+        "unverified": int(position) - 1,
+        "erased": 0,
+        "first_unverified": [
+            {"position": str(one.position), "problem": one.reason} for one in ours.first_unverified
+        ],
+    }
+    assert (ours.verified, ours.unverified) == (1, int(position) - 1)
 
 
 def test_the_first_thing_wrong_with_a_log_is_told(shop: tuple[Served, str]) -> None:
