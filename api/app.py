@@ -22,10 +22,12 @@ from api.queries.read_side import Rules
 from api.queries.snapshot_cache import SnapshotCache
 from api.routes import routes
 from api.services import Services
+from api.share import whole
 from api.upkeep import Upkeep
 from api.webhooks.endpoint import Acknowledger, Webhooks
+from api.webhooks.request_body import BodyReader
 from ledger.application import Ledger
-from ledger.batch_writer import QUEUE_MAX, Writer
+from ledger.batch_writer import QUEUE_BYTES_MAX, Writer
 from ledger.following.checkpoint import POSITION
 from ledger.mapper import LedgerMapper
 from projections.live.follower import Follower
@@ -39,8 +41,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from api.http.auth import Guard
+    from api.share import Share
     from api.webhooks.verifier import Verifier
-    from projections.live.projector import Projected
 
 
 class Site(NamedTuple):
@@ -57,18 +59,26 @@ def application(
     rules: Rules | None = None,
     *,
     site: Callable[[Services], Site] | None = None,
-    queue_max: int = QUEUE_MAX,
+    share: Share | None = None,
 ) -> Starlette:
     """Make the server on a migrated database; its parts run from startup to shutdown.
 
-    `site` makes the pages that it serves, too.
+    `site` makes the pages that it serves, too. With a `share` it is one of several processes, and
+    follows the log itself unless one of them is there for that.
     """
-    metrics = Metrics()
+    share = share or whole()
+    metrics = Metrics(share.board)
     ledger = Ledger(conninfo)
-    writer = Writer(ledger, Acknowledger(metrics).resolve, queue_max=queue_max)
-    metrics.watch_queue(lambda: writer.queued)
-    database = Database(conninfo)
+    writer = Writer(
+        ledger,
+        Acknowledger(metrics).resolve,
+        queue_max=share.of(share.queue_max),
+        queue_bytes_max=share.of(QUEUE_BYTES_MAX),
+        show_queue=metrics.show_queue,
+    )
+    database = Database(conninfo, share.workers)
     services = Services(
+        share=share,
         database=database,
         snapshots=SnapshotCache(conninfo, database),
         names=ProductNames(database),
@@ -79,14 +89,14 @@ def application(
         freshness=Freshness(conninfo, POSITION),
         metrics=metrics,
         writer=writer,
-        follower=Follower(conninfo, LedgerMapper(), _counting(metrics)),
+        follower=share.follower or Follower(conninfo, LedgerMapper(), metrics.count_page),
         upkeep=Upkeep(conninfo, verifier.of_stored.secrets),
-        exports=Places("exports", EXPORTS_MAX, RETRY_S),
+        exports=Places("exports", share.of(EXPORTS_MAX), RETRY_S),
     )
     pages = site(services) if site else None
     app = Starlette(
         routes=[
-            *routes(Webhooks(verifier, writer, metrics), services),
+            *routes(Webhooks(verifier, writer, metrics, BodyReader(share.workers)), services),
             *(pages.routes if pages else ()),
         ],
         exception_handlers={ApiError: _refusal, HTTPException: _no_route, Exception: _defect},
@@ -113,20 +123,14 @@ def _lifespan(
             stack.push_async_callback(services.upkeep.stop)
             services.snapshots.start()
             stack.push_async_callback(services.snapshots.stop)
-            services.follower.start()
-            stack.push_async_callback(asyncio.to_thread, services.follower.stop)
+            if isinstance(services.follower, Follower):
+                services.follower.start()
+                stack.push_async_callback(asyncio.to_thread, services.follower.stop)
             await asyncio.to_thread(services.writer.start)
             stack.push_async_callback(asyncio.to_thread, services.writer.stop)
             yield
 
     return running
-
-
-def _counting(metrics: Metrics) -> Callable[[Projected], None]:
-    def count(page: Projected) -> None:
-        metrics.count_page(page.entries, page.lag_s)
-
-    return count
 
 
 def _refusal(_request: Request, error: Exception) -> StarletteResponse:

@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-)
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 
-from domain.aggregates.catalogue import KINDS
-from domain.aggregates.routing import KINDS_BY_LOOK
+from api.counters import (
+    BATCH,
+    COLUMNS,
+    COMMIT,
+    DELAY,
+    DELIVERIES,
+    FACTS,
+    OTHER,
+    QUEUE,
+    REFUSED,
+    TYPES,
+    Counters,
+)
+from telemetry.board import alone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from domain.timeline import Entry
+    from prometheus_client import Metric
+
+    from projections.live.projector import Projected
+    from telemetry.board import Board
 
 MEDIA_TYPE: Final = CONTENT_TYPE_LATEST.encode()
-UNREAD: Final = "unread"
-"""Stands for the type of a delivery whose body was not read, since it is not verified."""
-OTHER: Final = "other"
-"""Stands for the types that no aggregate takes, since they could be any number."""
-
-# They would be a second line for every counter, of no use here.
-disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
-
-_TYPES: Final = frozenset(type_ for kind in KINDS.values() for type_ in kind.machine.types)
-_OF_FACTS: Final = _TYPES | KINDS_BY_LOOK.keys()
-_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-_SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
 class _Typed(msgspec.Struct):
@@ -51,59 +49,37 @@ def type_of(body: bytes) -> str:
         type_ = _decode(body).type
     except (msgspec.MsgspecError, RecursionError):
         return OTHER
-    return type_ if type_ in _TYPES else OTHER
+    return type_ if type_ in TYPES else OTHER
 
 
-class _Counts:
-    """How often what has happened, by the type of the event."""
+class _Processes:
+    """What the system tells of each process that runs, under the names that are usual for one."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.deliveries = Counter(
-            "raphus_deliveries",
-            "Webhooks by type and by what became of them: recorded, duplicate, unverified,"
-            " too_large, busy or failed.",
-            ["type", "outcome"],
-            registry=registry,
-        )
-        self.facts = Counter(
-            "raphus_facts",
-            "Facts and looks by type and verdict, each counted when it is first projected.",
-            ["type", "verdict"],
-            registry=registry,
-        )
-        self.refused = Counter(
-            "raphus_refused_requests",
-            "Questions that are refused for who asks, by the code of the error.",
-            ["code"],
-            registry=registry,
-        )
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def collect(self) -> Iterator[Metric]:
+        """Give them (`prometheus_client`'s Collector)."""
+        families: dict[str, Metric] = {}
+        for name, row in self._board.rows.items():
+            if row.runs:
+                one = ProcessCollector(pid=partial(int, row.pid), registry=None)
+                for metric in one.collect():
+                    of_all = families.setdefault(metric.name, _labelled(metric))
+                    for sample in metric.samples:
+                        of_all.add_sample(sample.name, {"process": name}, sample.value)
+        yield from families.values()
 
 
-class _Writing:
-    """How deliveries get into the log."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.queue = Gauge(
-            "raphus_queue_deliveries", "Deliveries that wait to be committed.", registry=registry
-        )
-        self.batch = Histogram(
-            "raphus_batch_deliveries", "Deliveries a commit.", buckets=_SIZES, registry=registry
-        )
-        self.commit = Histogram(
-            "raphus_commit_seconds", "Time a commit takes.", buckets=_SECONDS, registry=registry
-        )
+def _labelled(metric: Metric) -> Metric:
+    kind = CounterMetricFamily if metric.type == "counter" else GaugeMetricFamily
+    return kind(metric.name, metric.documentation, labels=["process"])
 
 
 class _Following:
     """How far the read models are behind the log, and whether they agree with it."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.page_lag = Histogram(
-            "raphus_projection_delay_seconds",
-            "Time from the commit of an event until the read models show it, a page's oldest.",
-            buckets=_SECONDS,
-            registry=registry,
-        )
         self.lag = Gauge(
             "raphus_projection_lag_seconds",
             "Age of the oldest event that the read models do not show yet.",
@@ -172,41 +148,46 @@ class _Reconciling:
 
 
 class Metrics:
-    """The counters of one server."""
+    """The numbers of one server, of which each of its processes counts some."""
 
-    def __init__(self) -> None:
+    def __init__(self, board: Board | None = None) -> None:
+        board = board or alone("server", COLUMNS)
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        self._counts = _Counts(self.registry)
-        self._writing = _Writing(self.registry)
+        self._counters = Counters(board)
+        self.registry.register(_Processes(board))
+        self.registry.register(self._counters)
         self._following = _Following(self.registry)
         self._windmill = _Windmill(self.registry)
         self._anomalies = _Anomalies(self.registry)
         self._reconciling = _Reconciling(self.registry)
 
-    def watch_queue(self, queued: Callable[[], int]) -> None:
-        """Take the queue's length from here."""
-        self._writing.queue.set_function(queued)
+    @property
+    def queued(self) -> int:
+        """How many deliveries wait for their commit to begin."""
+        return int(self._counters.shown(QUEUE))
+
+    def show_queue(self, queued: int) -> None:
+        """Take how many of them wait in this process."""
+        self._counters.show(QUEUE, queued)
 
     def count_deliveries(self, type_: str, outcome: str, count: int = 1) -> None:
         """Count deliveries that have been answered."""
-        self._counts.deliveries.labels(type_, outcome).inc(count)
+        self._counters.count(DELIVERIES, type_, outcome, by=count)
 
     def count_refused(self, code: str) -> None:
         """Count a question that is refused for who asks."""
-        self._counts.refused.labels(code).inc()
+        self._counters.count(REFUSED, code)
 
     def count_batch(self, size: int, commit_s: float) -> None:
         """Count a commit."""
-        self._writing.batch.observe(size)
-        self._writing.commit.observe(commit_s)
+        self._counters.observe(BATCH, size)
+        self._counters.observe(COMMIT, commit_s)
 
-    def count_page(self, entries: Iterable[Entry], lag_s: float) -> None:
+    def count_page(self, page: Projected) -> None:
         """Count a page that the follower has written."""
-        self._following.page_lag.observe(lag_s)
-        for entry in entries:
-            type_ = entry.type if entry.type in _OF_FACTS else OTHER
-            self._counts.facts.labels(type_, entry.verdict or "none").inc()
+        self._counters.observe(DELAY, page.lag_s)
+        for entry in page.entries:
+            self._counters.count(FACTS, entry.type, entry.verdict or "none")
 
     def show_progress(
         self, log_position: float, projected_position: float, lag_s: float, *, agrees: float

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from api.keys.key_ring import KeyRing
     from api.metrics import Metrics
     from api.queries.freshness import Freshness
+    from api.share import FollowerElsewhere, Share
     from api.upkeep import Upkeep
     from api.webhooks.endpoint import Waiting
     from ledger.batch_writer import Writer
@@ -21,14 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Services(ReadSide):
-    """The parts of one running server."""
+    """The parts of one running server, or of one of its processes that take requests."""
 
+    share: Share
     guard: Guard
     keys: KeyRing
     freshness: Freshness
     metrics: Metrics
     writer: Writer[Waiting]
-    follower: Follower
+    follower: Follower | FollowerElsewhere
     upkeep: Upkeep
     exports: Places
     asked_by: str | None = field(default=None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from api.http.errors import InvalidParameterError
 from api.http.questions import Fresh
+from cli.settings import WORKERS_MAX
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -89,6 +90,11 @@ def _spelled(field: Field, text: str) -> tuple[str, str]:
 def port(value: str) -> int:
     """Read a port number."""
     return integer(value, 65_535)
+
+
+def workers(value: str) -> int:
+    """Read how many processes take requests."""
+    return integer(value, WORKERS_MAX)
 
 
 def integer(value: str, maximum: int) -> int:

@@ -24,6 +24,8 @@ environment:
   DATABASE_URL               your PostgreSQL; without it one is run in RAPHUS_HOME
   RAPHUS_HOME                where database and key are kept (default: the user's data directory)
   HOST, PORT                 where to listen (default: 127.0.0.1 and 8000)
+  RAPHUS_WORKERS             processes that take requests (default: by cores and memory; 0: one
+                             process does everything)
   RAPHUS_POLICY              the policy of access (default: raphus.toml where the command starts)
   WINDMILL_BASE_URL          your Windmill, such as https://app.windmill.dev
   WINDMILL_WORKSPACE         the workspace in which jobs are started

@@ -16,6 +16,7 @@ from api.queries.policy_file import PolicyFile
 from api.queries.rates_file import RatesFile
 from api.queries.read_side import Rules
 from api.webhooks.verifier import Verifier
+from dodo.client import Mode
 from dodo.connection import LOOPBACK
 from dodo.pace import REQUESTS_PER_MINUTE
 from domain.field_readers import KEY_CHARS_MAX
@@ -26,8 +27,6 @@ from workflows.routes.routes_file import RoutesFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from dodo.client import Mode
 
 WEBHOOK_KEY: Final = "DODO_PAYMENTS_WEBHOOK_KEY"
 DATABASE_URL: Final = "DATABASE_URL"
@@ -54,6 +53,8 @@ REQUESTS_PER_MINUTE_MAX: Final = 5_000
 RECONCILE_EVERY_S: Final = "RAPHUS_RECONCILE_EVERY_S"
 RECONCILE_EVERY_S_BY_DEFAULT: Final = 6 * 3_600
 RECONCILE_EVERY_S_MIN: Final = 60
+WORKERS: Final = "RAPHUS_WORKERS"
+WORKERS_MAX: Final = 32
 
 _SECRETS: Final = (WEBHOOK_KEY, DATABASE_URL, API_KEY, WINDMILL_TOKEN, DODO_API_KEY)
 API_KEY_CHARS_MIN: Final = 16
@@ -115,7 +116,8 @@ class Settings:
     accepted. Without `database_url`, PostgreSQL is run under `home`; without `api_key`, one is
     kept there. A `port` of 0 takes a free one. Without `dodo`, Dodo's API is not asked.
     `external_id_keys` are the keys of metadata that hold the merchant's own ids, tried in order.
-    The file `policy` need not be there, unless it was named (`policy_named`).
+    The file `policy` need not be there, unless it was named (`policy_named`). So many processes
+    take requests as `workers` says; 0 is one process for everything, None a number that fits.
     """
 
     home: Path
@@ -129,6 +131,7 @@ class Settings:
     external_id_keys: tuple[str, ...] = EXTERNAL_ID_KEYS
     policy: Path = Path(POLICY_BY_DEFAULT)
     policy_named: bool = False
+    workers: int | None = None
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -150,6 +153,7 @@ class Settings:
             external_id_keys=_external_id_keys(environ.get(EXTERNAL_ID) or ""),
             policy=Path(environ.get(POLICY) or POLICY_BY_DEFAULT).expanduser().absolute(),
             policy_named=bool(environ.get(POLICY)),
+            workers=_workers(environ.get(WORKERS) or ""),
         )
 
     def rules(self) -> Rules:
@@ -301,6 +305,14 @@ def _reconcile_every_s(text: str) -> int:
             " 0 for never"
         )
     return int(text[:9])
+
+
+def _workers(text: str) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()) or int(text[:6]) > WORKERS_MAX:
+        raise SettingsError(f"{WORKERS} is not a number from 0 to {WORKERS_MAX}")
+    return int(text)
 
 
 def _is_safe_base(url: str) -> bool:

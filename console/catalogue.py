@@ -67,7 +67,7 @@ COMPRESSED_FROM_BYTES: Final = 2_048
 def console(services: Services) -> Pages:
     """Make the console of a server."""
     environment()
-    site, bodies = Site(services, PAGES), BodyReader()
+    site, bodies = Site(services, PAGES), BodyReader(services.share.workers)
     routes = [
         Route(SIGN_IN, SignIn(site, bodies), methods=["GET", "POST"]),
         Route(SIGN_OUT, SignOut(site, bodies), methods=["POST"]),

@@ -60,8 +60,9 @@ class Live:
         """Serve one, until its peer, its visitor's session or the server ends."""
         try:
             visitor = await self._visitor(scope)
-            if self._open >= STREAMS_MAX:
-                raise not_now("busy", f"{STREAMS_MAX} pages are kept up to date", retry_s=30)
+            most = self._site.services.share.of(STREAMS_MAX)
+            if self._open >= most:
+                raise not_now("busy", f"{most} pages are kept up to date", retry_s=30)
         except ApiError as error:
             await error.response().send(send)
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
 from api.http.auth import check_site
@@ -32,7 +31,7 @@ class Site:
         self.sessions = Sessions(services.database, services.guard, services.keys)
         self._menu = [(page, page.menu) for page in pages if page.menu is not None]
         self._lately = Lately()
-        self._csrf_token = csrf_token(secrets.token_urlsafe())
+        self._csrf_token = csrf_token(services.share.secret)
         """Of who needs no session: an open server's visitors, and programs that show a key."""
 
     async def visitor(self, scope: Scope) -> Visitor:

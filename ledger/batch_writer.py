@@ -34,6 +34,10 @@ SLOW_S: Final = 2.0
 Token = TypeVar("Token")
 
 
+def _ignore(_queued: int) -> None:
+    pass
+
+
 class QueueFullError(Exception):
     """As much waits to be committed as may wait; try again later."""
 
@@ -49,8 +53,9 @@ class Writer(Generic[Token]):
     """Groups deliveries into commits, without timers: under load the batches grow by themselves.
 
     `resolve` is called in the writer's thread after each commit, with the answers to the whole
-    batch and the seconds that it took. What was submitted before `stop` is committed, unless the
-    database is away then.
+    batch and the seconds that it took; `show_queue` at once when more or fewer wait for their
+    commit to begin. What was submitted before `stop` is committed, unless the database is away
+    then.
     """
 
     def __init__(
@@ -60,11 +65,13 @@ class Writer(Generic[Token]):
         *,
         queue_max: int = QUEUE_MAX,
         queue_bytes_max: int = QUEUE_BYTES_MAX,
+        show_queue: Callable[[int], None] = _ignore,
     ) -> None:
         self._ledger = ledger
         self._resolve = resolve
         self._queue_max = queue_max
         self._queue_bytes_max = queue_bytes_max
+        self._show_queue = show_queue
         self._queue: deque[tuple[Delivery, Token]] = deque()
         self._queue_bytes = 0
         self._changed = Condition()
@@ -114,6 +121,7 @@ class Writer(Generic[Token]):
                 raise QueueFullError
             self._queue.append((delivery, token))
             self._queue_bytes += len(delivery.body)
+            self._show_queue(len(self._queue))
             if len(self._queue) == 1:
                 self._changed.notify()
 
@@ -143,6 +151,7 @@ class Writer(Generic[Token]):
                 batch.append(self._queue.popleft())
                 batch_bytes += len(batch[-1][0].body)
             self._queue_bytes -= batch_bytes
+            self._show_queue(len(self._queue))
         return batch
 
     def _check(self) -> None:

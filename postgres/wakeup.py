@@ -29,8 +29,8 @@ class Bell:
             self.rung = True
             self._rings.send(b"\0")
 
-    def wait(self, limit_s: float, *others: Readable) -> None:
-        """Wait until it rings, one of the others is readable, or the time is over."""
+    def wait(self, limit_s: float | None, *others: Readable) -> None:
+        """Wait until it rings, one of the others is readable, or the time, if any, is over."""
         with selectors.DefaultSelector() as selector:
             for one in (self._hears, *others):
                 selector.register(one, selectors.EVENT_READ)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _STDIN: Final = 0
 
@@ -31,11 +31,13 @@ def start(
     *,
     environ: Mapping[str, str] | None = None,
     stdout: int | None = None,
+    files: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a module, and write its task to its standard input, which stays open.
 
     Arguments could be read by everybody on the machine, and a task may hold secrets. A child
     that has ended before it read its task is returned like any other; its exit status says so.
+    It inherits the standard streams and `files`, under their numbers, and no other file.
 
     Raises:
         OSError: it cannot be started.
@@ -46,6 +48,7 @@ def start(
         stdin=subprocess.PIPE,
         stdout=stdout,
         env=environ,
+        pass_fds=files,
         process_group=0,  # Ctrl-C in the terminal is for this process, which ends the child
     )
     with suppress(BrokenPipeError):

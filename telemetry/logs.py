@@ -12,7 +12,7 @@ from typing import Final
 
 import psycopg
 
-FORMAT: Final = "%(asctime)s %(levelname)-7s %(message)s"
+FORMAT: Final = "%(asctime)s %(levelname)-7s {}%(message)s"
 INTERVAL_S: Final = 1.0
 CHATTY: Final = (
     *("aiohttp", "asyncio", "dodopayments", "eventsourcing", "httpcore", "httpx"),
@@ -52,10 +52,13 @@ def where(error: BaseException) -> str:
     return f"{kind} at {trail}" + (f", because of {where(cause)}" if cause else "")
 
 
-def set_up(level: int) -> None:
-    """Send the logs of the whole process, from a level on, to stderr."""
+def set_up(level: int, name: str | None = None) -> None:
+    """Send the logs of the whole process, from a level on, to stderr, with its name if it has one.
+
+    Processes of one server share that stream.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(PlainFormatter(FORMAT))
+    handler.setFormatter(PlainFormatter(FORMAT.format(f"{name}: " if name else "")))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)

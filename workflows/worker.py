@@ -8,8 +8,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from postgres.advisory_locks import AdvisoryLock
 from postgres.connections import DATABASE_ERRORS
 from postgres.failures import absence_of
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from postgres.connections import AsyncConnection
+    from workflows.task import Task
 
 _log = logging.getLogger(__name__)
 
@@ -41,16 +40,6 @@ NAME: Final = "raphus-windmill"
 POLL_S: Final = 1.0
 PAUSE_S: Final = 0.5
 """The pause after a failure: short, since the database may be back."""
-
-
-class Task(msgspec.Struct):
-    """What is to be worked with: the database, the routes and where Windmill is."""
-
-    conninfo: str
-    routes_path: str
-    base_url: str | None
-    workspace: str | None
-    token: str | None
 
 
 async def run(task: Task, limits: Limits = LIMITS) -> None:

@@ -1,69 +1,44 @@
-"""Follows the log for the outbox, sends, and asks for outcomes, in a process of its own.
-
-It is told what it needs on standard input, and ends when that is closed: with the server that
-started it, however the server ends.
-"""
+"""Follows the log for the outbox, sends, and asks for outcomes, in a process of its own."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import signal
 import sys
 from contextlib import suppress
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from telemetry import child, logs
-from telemetry.concealment import conceal
-from telemetry.redaction import origin_of
-from workflows.worker import Task, run
+from telemetry import kept_program
+from telemetry.board import Standing
+from workflows.task import PROGRAM, Task
+from workflows.worker import run
 
-_log = logging.getLogger(__name__)
-
-END_S: Final = 10.0
-"""How long it may take to end in order: nobody else may be left to end it."""
-SWITCH_INTERVAL_S: Final = 0.0005
-"""How soon a thread that waits for the interpreter gets it: the log is followed in one of its own,
-and by default the answers of Windmill would wait for it 5 ms each."""
+if TYPE_CHECKING:
+    from telemetry.board import Board
 
 
 def main() -> int:
-    """Read the task from the first line of standard input, and do it until that is closed."""
-    conceal()  # before it reads secrets
-    logs.set_up(logging.INFO)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    line = sys.stdin.buffer.readline()
-    if not line:
-        return 0
-    task = msgspec.json.decode(line, type=Task)
-    try:
-        asyncio.run(_until_closed(task))
-    except Exception as error:  # noqa: BLE001 -- the text could quote what it was told
-        _log.error("the process that starts Windmill's jobs ends: %s", origin_of(error))
-        return 1
-    return 0
+    """Do the task that is told on standard input, until that is closed."""
+    return kept_program.run(PROGRAM, msgspec.json.Decoder(Task).decode, _work)
 
 
-async def _until_closed(task: Task) -> None:
-    """Run until standard input is closed, or SIGTERM asks for it."""
-    loop, closed = asyncio.get_running_loop(), asyncio.Event()
+def _work(task: Task, board: Board) -> None:
+    asyncio.run(_until_told_to_end(task, board))
 
-    def close() -> None:
-        with suppress(RuntimeError):  # it has ended by itself
-            loop.call_soon_threadsafe(closed.set)
 
-    child.ends_with_its_parent(close, END_S)
-    with suppress(NotImplementedError):  # on Windows, where there is no such signal
-        loop.add_signal_handler(signal.SIGTERM, closed.set)
-    running = asyncio.create_task(run(task))
-    closing = asyncio.create_task(closed.wait())
-    await asyncio.wait([running, closing], return_when=asyncio.FIRST_COMPLETED)
-    running.cancel()
-    closing.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
+async def _until_told_to_end(task: Task, board: Board) -> None:
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    with kept_program.told_to_end(partial(loop.call_soon_threadsafe, told.set), PROGRAM.end_s):
+        running = asyncio.create_task(run(task))
+        ending = asyncio.create_task(told.wait())
+        board.own.stand(Standing.READY)
+        await asyncio.wait([running, ending], return_when=asyncio.FIRST_COMPLETED)
+        running.cancel()
+        ending.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ FILES_ENOUGH: Final = CONNECTIONS_MAX + BACKLOG_MAX + FILES_RESERVED
 
 
 class Capacity(NamedTuple):
-    """How many connections may be open, and how many more may wait to be accepted.
+    """How many connections may be open in a process, and how many more may wait to be accepted.
 
     All that wait are accepted in one go, before any can be closed: so they need files as well.
     """
@@ -23,12 +23,17 @@ class Capacity(NamedTuple):
     backlog: int
 
     @classmethod
-    def of(cls, files_max: int) -> Capacity:
-        """Return what is possible with so many open files."""
+    def of(cls, files_max: int, workers: int = 1) -> Capacity:
+        """Return what is possible for one of so many processes, with so many open files each."""
         files = min(files_max, FILES_ENOUGH)
         left = max(files - FILES_RESERVED, files // 2)
         backlog = max(min(BACKLOG_MAX, left // 4), 1)
-        return cls(max(min(CONNECTIONS_MAX, left - backlog), 1), backlog)
+        return cls(max(min(wanted(workers), left - backlog), 1), backlog)
+
+
+def wanted(workers: int) -> int:
+    """Return how many connections one of so many processes may have open, files permitting."""
+    return -(-CONNECTIONS_MAX // workers)
 
 
 def raise_files_max() -> int:

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import socket
-import sys
 from contextlib import contextmanager
 from functools import partial
 from threading import Thread
@@ -15,9 +14,10 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from api.http.admission import Admission
-from api.http.capacity import CONNECTIONS_MAX, Capacity, raise_files_max
+from api.http.capacity import Capacity, raise_files_max, wanted
+from api.http.listening import StartError
 from api.http.uvicorn_protocol import BoundedProtocol
-from telemetry.errors import RaphusError
+from telemetry import interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,35 +31,21 @@ _ENDING: Final = "ending"
 STOP_TIMEOUT_S: Final = 20
 """How long requests under way may take to end; a commit is given up after 5 s."""
 KEEP_ALIVE_S: Final = 65
-SWITCH_INTERVAL_S: Final = 0.0005
-"""How soon a thread that waits for the interpreter gets it. Hashing a body over 2 KiB gives it up,
-so the event loop waits for the writer or the follower once a webhook: by default 5 ms each."""
-COLLECT_AFTER: Final = (20_000, 20, 20)
-"""How many new objects make the collector look for cycles. A page of the follower makes tens of
-thousands, and no cycles: by default it would be searched some hundred times."""
-
-
-class AddressError(RaphusError):
-    """The server cannot listen where it is told to."""
-
-
-class StartError(RaphusError):
-    """The server does not start; the log tells why."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn, with our limits, that says when it is ready."""
+    """uvicorn, with our limits, that says when it is ready; of `workers` that share them one."""
 
-    def __init__(self, app: ASGIApp, ready: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIApp, ready: Callable[[], None], workers: int = 1) -> None:
         files_max = raise_files_max()
-        capacity = Capacity.of(files_max)
-        if capacity.connections_max < CONNECTIONS_MAX:
+        capacity = Capacity.of(files_max, workers)
+        if capacity.connections_max < wanted(workers):
             _log.warning(
                 "%d files may be open, and so %d connections at the most, not %d: see ulimit -n,"
                 " or LimitNOFILE= of systemd",
                 files_max,
                 capacity.connections_max,
-                CONNECTIONS_MAX,
+                wanted(workers),
             )
         super().__init__(
             uvicorn.Config(
@@ -83,10 +69,13 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
         self.force_exit = False
 
+    def end(self) -> None:
+        """End in order, soon; any thread may call it."""
+        self.should_exit = True
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
-        gc.set_threshold(*COLLECT_AFTER)
+        interpreter.tune()
         await super().startup(sockets)
         gc.freeze()
         if self.started:
@@ -122,34 +111,5 @@ def in_background(app: ASGIApp, sock: socket.socket) -> Iterator[None]:
             raise StartError(StartError.__doc__)
         yield
     finally:
-        server.should_exit = True
+        server.end()
         thread.join()
-
-
-@contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """Yield a socket that is bound, and refuses connections until a server listens on it.
-
-    Raises:
-        AddressError: the address does not exist here, or is taken.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        sock = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise AddressError(f"cannot listen on {host}: {error.strerror}") from error
-    with sock:
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(address)
-        except OSError as error:
-            raise AddressError(f"cannot listen on {host}:{port}: {error.strerror}") from error
-        yield sock
-
-
-def url_of(sock: socket.socket) -> str:
-    """Return the address that a socket is bound to, as a URL."""
-    host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

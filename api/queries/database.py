@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from postgres.statement import Row, Statement
 
 CONNECTIONS_MAX: Final = 8
+OF_ALL_MAX: Final = 16
+"""What several processes of one server have together, of which each has two at the least."""
 WAITING_MAX: Final = 512
 WAIT_S: Final = 5.0
 """How long a read waits for a connection, and so for a database that is away."""
@@ -54,11 +56,14 @@ class _LostError(Exception):
 
 
 class Database:
-    """Connections, in UTC, that only read unless a change is asked for."""
+    """Connections, in UTC, that only read unless a change is asked for.
 
-    def __init__(self, conninfo: str) -> None:
+    They are those of one of so many `workers`.
+    """
+
+    def __init__(self, conninfo: str, workers: int = 1) -> None:
         self._conninfo = conninfo
-        self._free = asyncio.Semaphore(CONNECTIONS_MAX)
+        self._free = asyncio.Semaphore(max(2, min(CONNECTIONS_MAX, OF_ALL_MAX // workers)))
         self._waiting = 0
         self._connecting = asyncio.Lock()
         self._idle: list[tuple[AsyncConnection, float]] = []

@@ -41,7 +41,7 @@ class Alive(msgspec.Struct):
 class Ready(msgspec.Struct):
     """The server takes webhooks and answers reads.
 
-    `follower` tells whether this process writes the read models or another does. `lag_s` is the
+    `follower` tells whether this server writes the read models or another does. `lag_s` is the
     age in seconds of the oldest event that they do not show yet. `warnings` tell, by what they
     are about, what a person should see to before it does harm.
     """
@@ -114,7 +114,8 @@ async def _healthz(_services: Services, _query: Query) -> Alive:
 
 
 async def _readyz(services: Services, _query: Query) -> Ready:
-    writer = services.writer
+    writer, share = services.writer, services.share
+    _must_be_well(processes=None if share.has_begun else "not all of them run yet")
     # Without asking the database: it may be away, and many may ask us.
     _must_be_well(writer=writer.problem, queue="it is full" if writer.is_full else None)
     status = await _log_status(services)
@@ -129,9 +130,9 @@ async def _readyz(services: Services, _query: Query) -> Ready:
     shown = str(status.log_position), str(status.projected_position), status.lag_s
     policy = services.rules.policy
     policy.current()
-    warned = {"clock": status.doubt, "policy": policy.problem}
+    warned = {**share.absent, "clock": status.doubt, "policy": policy.problem}
     warnings = {about: problem for about, problem in warned.items() if problem}
-    return Ready("ready", follower, writer.queued, *shown, warnings)
+    return Ready("ready", follower, services.metrics.queued, *shown, warnings)
 
 
 def _must_be_well(**problems: str | None) -> None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
+from api.counters import UNREAD
 from api.http.errors import ApiError, not_now
 from api.http.responses import Response
-from api.metrics import UNREAD, type_of
+from api.metrics import type_of
 from api.webhooks.request_body import (
     BODY_BYTES_MAX,
-    BodyReader,
     DisconnectedError,
     TooLargeError,
     TooMuchError,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from api.metrics import Metrics
+    from api.webhooks.request_body import BodyReader
     from api.webhooks.verifier import Verifier
     from ledger.batch_writer import Writer
 
@@ -86,11 +87,17 @@ def _answer_all(settled: list[Settled[Waiting]]) -> None:
 class Webhooks:
     """The endpoint (ASGI, without Starlette's Request, since every webhook passes here)."""
 
-    def __init__(self, verifier: Verifier, writer: Writer[Waiting], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        verifier: Verifier,
+        writer: Writer[Waiting],
+        metrics: Metrics,
+        bodies: BodyReader,
+    ) -> None:
         self._verifier = verifier
         self._writer = writer
         self._metrics = metrics
-        self._bodies = BodyReader()
+        self._bodies = bodies
         self._log = Throttle(logging.getLogger(__name__))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -31,9 +31,10 @@ class DisconnectedError(Exception):
 
 
 class BodyReader:
-    """Reads bodies; one for a server, since it knows how much all of them hold."""
+    """Reads bodies; one for a process, of so many that share the limit on what all of them hold."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 1) -> None:
+        self._workers = workers
         self._reading: dict[asyncio.Timeout, int] = {}
         """What each body being read holds, in bytes, in the order in which they began."""
         self._reading_bytes = 0
@@ -83,7 +84,7 @@ class BodyReader:
         """
         self._reading_bytes += size - self._reading.get(deadline, 0)
         self._reading[deadline] = size
-        while self._reading_bytes > READING_BYTES_MAX:
+        while self._reading_bytes * self._workers > READING_BYTES_MAX:
             oldest = next(iter(self._reading))
             self._reading_bytes -= self._reading.pop(oldest)
             if oldest is deadline:

@@ -14,7 +14,8 @@ import psycopg
 
 from api.app import application
 from api.http.auth import OpenOnLoopback
-from api.http.server import in_background, listening, url_of
+from api.http.listening import listening, url_of
+from api.http.server import in_background
 from api.webhooks.endpoint import PATH
 from api.webhooks.verifier import Verifier
 from cli.commands.serve import add_port, addressed

@@ -3,43 +3,35 @@
 from __future__ import annotations
 
 import logging
-import os
-from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
-import psycopg
-
-from api.app import application
-from api.http.auth import KeyGuard
-from api.http.server import Server, StartError, listening, url_of
-from cli.arguments import port
-from cli.database import UnreachableError, database
+from api.http.listening import listening, url_of
+from cli.arguments import port, workers
+from cli.database import database
 from cli.key_file import kept_in, kept_key
 from cli.policy import read_policy
-from cli.settings import without_secrets
-from cli.sources import source_of
-from console.catalogue import console
-from postgres.failures import reason_of
-from reconciliation.reconciler import Reconciler
+from cli.serving.room import workers_by_default
 from telemetry import logs
-from workflows.outbox.follower import begin
 
 if TYPE_CHECKING:
     import socket
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator
 
-    from cli.settings import Settings, WindmillSettings
+    from cli.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 
 def add(command: ArgumentParser) -> None:
-    """Take where to listen."""
+    """Take where to listen, and by how many processes."""
     add_port(command)
     command.add_argument("--host", help="instead of HOST")
+    command.add_argument(
+        "--workers",
+        type=workers,
+        help="instead of RAPHUS_WORKERS: processes that take requests; 0: one process for all",
+    )
 
 
 def add_port(command: ArgumentParser) -> None:
@@ -54,8 +46,8 @@ def run(settings: Settings, args: Namespace) -> None:
 
 
 def addressed(settings: Settings, args: Namespace) -> Settings:
-    """Return the settings with the address that was given behind the command."""
-    given = {name: getattr(args, name, None) for name in ("host", "port")}
+    """Return the settings with what was given behind the command."""
+    given = {name: getattr(args, name, None) for name in ("host", "port", "workers")}
     return replace(settings, **{name: value for name, value in given.items() if value is not None})
 
 
@@ -69,64 +61,22 @@ def serve(settings: Settings) -> None:
         SettingsError: a setting is missing, or cannot be used; or no API key can be kept.
         AddressError: the host and port cannot be listened on.
         UnreachableError, EmbeddedPostgresError, MigrationError: there is no usable database.
+        StartError: the server does not start.
     """
-    verifier = settings.verifier()
-    read_policy(settings)  # tells what is wrong with the file
-    api_key = settings.api_key or kept_key(settings.home)
+    settings.verifier()  # tells what is wrong with the secrets
+    read_policy(settings)  # and with the file
+    complete = replace(settings, api_key=settings.api_key or kept_key(settings.home))
+    count = workers_by_default() if settings.workers is None else settings.workers
     with listening(settings.host, settings.port) as sock, database(settings) as conninfo:
-        app = application(conninfo, verifier, KeyGuard(api_key), settings.rules(), site=console)
-        server = Server(app, lambda: _announce(settings, sock))
-        try:
-            with _windmill(settings.windmill, conninfo), _reconciling(settings, conninfo):
-                server.run(sockets=[sock])
-        except SystemExit as error:  # uvicorn's, where the application does not start
-            raise StartError(StartError.__doc__) from error
-        except KeyboardInterrupt:  # uvicorn's, after it has ended in order
-            _log.info("stopped")
+        # What a supervisor does not need takes most of the time to load, and of the memory.
+        if count:
+            from cli.serving.supervisor import serve_by_processes  # noqa: PLC0415
 
+            serve_by_processes(complete, conninfo, sock, count, lambda: _announce(settings, sock))
+        else:
+            from cli.serving.one_process import serve_alone  # noqa: PLC0415
 
-@contextmanager
-def _windmill(windmill: WindmillSettings, conninfo: str) -> Iterator[None]:
-    """Start jobs in Windmill meanwhile, where there are routes."""
-    if not windmill.used:
-        yield
-        return
-    try:
-        begin(conninfo)
-    except psycopg.OperationalError as error:
-        raise UnreachableError(f"the database went away: {reason_of(error)}") from error
-    where = windmill.base_url, windmill.workspace, windmill.token
-    # They bring an HTTP client, which loads slowly: whoever has no routes does not wait for it.
-    from workflows.supervisor import Supervisor  # noqa: PLC0415
-    from workflows.worker import Task  # noqa: PLC0415
-
-    task = Task(conninfo, str(windmill.routes), *where)
-    supervisor = Supervisor(task, without_secrets(os.environ))
-    supervisor.start()
-    try:
-        yield
-    finally:
-        supervisor.stop()
-
-
-@contextmanager
-def _reconciling(settings: Settings, conninfo: str) -> Iterator[None]:
-    """Ask Dodo every few hours meanwhile, where there is a key, what was lost."""
-    dodo = settings.dodo
-    if dodo is None or not dodo.reconcile_every_s:
-        yield
-        return
-    reconciler = Reconciler(
-        conninfo,
-        partial(source_of, settings),
-        every_s=dodo.reconcile_every_s,
-        per_minute=dodo.requests_per_minute,
-    )
-    reconciler.start()
-    try:
-        yield
-    finally:
-        reconciler.stop()
+            serve_alone(complete, conninfo, sock, lambda: _announce(settings, sock))
 
 
 def _announce(settings: Settings, sock: socket.socket) -> None:

@@ -14,9 +14,11 @@ from starlette.routing import Route
 
 from api.app import application
 from api.http.auth import OpenOnLoopback
-from api.http.server import Server, listening
+from api.http.listening import listening
+from api.http.server import Server
 from api.metrics import Metrics
 from api.webhooks.endpoint import PATH, Acknowledger, Webhooks
+from api.webhooks.request_body import BodyReader
 from api.webhooks.verifier import Verifier
 from console.catalogue import console
 from ledger.application import Ledger, Receipt
@@ -81,7 +83,7 @@ def _serve(make: Callable[[str], ASGIApp], conninfo: str, sock: socket, ready: i
 
 
 def _way_in(writer: _Nowhere | _EachByItself, metrics: Metrics) -> Starlette:
-    webhooks = Webhooks(Verifier([SECRET]), writer, metrics)
+    webhooks = Webhooks(Verifier([SECRET]), writer, metrics, BodyReader())
     return Starlette(routes=[Route(PATH, webhooks, methods=["POST"])])
 
 

@@ -18,7 +18,9 @@ from standardwebhooks import Webhook
 
 from api.app import application
 from api.http.auth import KeyGuard, OpenOnLoopback
-from api.http.server import in_background, listening, url_of
+from api.http.listening import listening, url_of
+from api.http.server import in_background
+from api.share import whole
 from api.webhooks.endpoint import PATH
 from api.webhooks.verifier import Verifier
 from console.catalogue import console
@@ -124,7 +126,8 @@ def served(
 ) -> Iterator[Served]:
     """Serve a migrated database on a free port, until the block ends."""
     guard = KeyGuard(api_key) if api_key else OpenOnLoopback()
-    app = application(conninfo, Verifier(secrets), guard, rules, site=console, queue_max=queue_max)
+    share = whole()._replace(queue_max=queue_max)
+    app = application(conninfo, Verifier(secrets), guard, rules, site=console, share=share)
     with listening("127.0.0.1", 0) as sock, in_background(app, sock):
         url = url_of(sock)
         with httpx.Client(base_url=url, timeout=GUARD_S, trust_env=False, verify=_NO_TLS) as client:

@@ -35,13 +35,17 @@ _NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
-    """Return all that a program sees of the environment; a setting of "" is left out."""
+    """Return all that a program sees of the environment; a setting of "" is left out.
+
+    A server is one process, which starts soonest.
+    """
     given = {
         "DODO_PAYMENTS_WEBHOOK_KEY": SECRET,
         "LC_ALL": "C.UTF-8",
         "PATH": os.defpath,
         "PORT": "0",
         "RAPHUS_HOME": str(home),
+        "RAPHUS_WORKERS": "0",
         **settings,
     }
     return {name: value for name, value in given.items() if value}

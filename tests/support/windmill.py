@@ -9,15 +9,18 @@ from contextlib import contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import psycopg
 
 from cli.settings import without_secrets
+from telemetry.board import Board, Place
+from telemetry.kept_process import KeptProcess
 from tests.support.histories import said
 from tests.support.windmill_stand_in import TOKEN, WORKSPACE
 from workflows.dispatch.limits import Limits
 from workflows.outbox.follower import begin
-from workflows.supervisor import Supervisor
-from workflows.worker import Task, run
+from workflows.task import PROGRAM, Task
+from workflows.worker import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,16 +58,23 @@ def task(conninfo: str, routes: Path, stand_in: StandIn, token: str = TOKEN) -> 
     return Task(conninfo, str(routes), stand_in.url, WORKSPACE, token)
 
 
+def kept(what: Task) -> KeptProcess:
+    """Return the process that works with it, to be started."""
+    place = Place("workflows", ["workflows"], 0)
+    told = msgspec.json.encode(what)
+    return KeptProcess(PROGRAM, told, without_secrets(os.environ), place, Board(place))
+
+
 @contextmanager
-def starting_jobs(conninfo: str, routes: Path, stand_in: StandIn) -> Iterator[Supervisor]:
+def starting_jobs(conninfo: str, routes: Path, stand_in: StandIn) -> Iterator[KeptProcess]:
     """Start jobs for what is recorded from now on, until the block ends."""
     begin(conninfo)
-    supervisor = Supervisor(task(conninfo, routes, stand_in), without_secrets(os.environ))
-    supervisor.start()
+    process = kept(task(conninfo, routes, stand_in))
+    process.start()
     try:
-        yield supervisor
+        yield process
     finally:
-        supervisor.stop()
+        process.stop()
 
 
 @contextmanager

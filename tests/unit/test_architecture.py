@@ -44,7 +44,13 @@ MAY_KNOW = {
     "uvicorn": {"api", "cli"},
 }
 """What comes from outside, with the folders that may import it."""
-RUN_BY_NAME = {"cli.__main__", "workflows.worker_process", "workflows.transforms.sandbox_worker"}
+RUN_BY_NAME = {
+    "cli.__main__",
+    "cli.serving.follower",
+    "cli.serving.http_worker",
+    "workflows.transforms.sandbox_worker",
+    "workflows.worker_process",
+}
 """Modules that a process is started with, so that nothing imports them."""
 
 

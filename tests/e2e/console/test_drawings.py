@@ -12,7 +12,8 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
 from api.answers.revenue import Cohort, CohortReport
-from api.http.server import in_background, listening, url_of
+from api.http.listening import listening, url_of
+from api.http.server import in_background
 from console.drawing.heat_map import retention
 from console.drawing.lifelines import lifelines
 from console.drawing.machine import machine_picture

@@ -14,7 +14,8 @@ import httpx
 import psycopg
 import pytest
 
-from api.http.server import in_background, listening, url_of
+from api.http.listening import listening, url_of
+from api.http.server import in_background
 from api.openapi import document
 from api.routes import OPERATIONS
 from tests.support.http_server import served

@@ -6,7 +6,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from eventsourcing.persistence import PersistenceError
@@ -142,7 +142,7 @@ def test_a_writer_with_nothing_to_do_stops(ledger: Ledger, desk: Desk) -> None:
 
 @pytest.mark.parametrize("full", [{"queue_max": 4}, {"queue_bytes_max": 4000}])
 def test_a_full_queue_refuses_until_there_is_room_again(
-    database: str, ledger: Ledger, desk: Desk, full: dict[str, int]
+    database: str, ledger: Ledger, desk: Desk, full: dict[str, Any]
 ) -> None:
     deliveries = renewals(range(8), size_bytes=1000)
     writer = Writer(ledger, desk.resolve, **full)

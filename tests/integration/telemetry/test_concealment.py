@@ -108,6 +108,9 @@ def test_what_its_user_starts_sees_nothing_of_a_concealed_process() -> None:
     "program",
     [
         "cli",
+        "cli.serving.follower",
+        "cli.serving.http_worker",
+        "cli.serving.reconciler",
         "workflows.worker_process",
         "workflows.transforms.sandbox_worker",
         "projections.rebuild.workers",

@@ -28,7 +28,7 @@ def test_a_variable_that_is_set_to_nothing_counts_as_not_set() -> None:
         "HOST PORT RAPHUS_API_KEY DATABASE_URL DODO_PAYMENTS_WEBHOOK_KEY RAPHUS_HOME"
         " WINDMILL_BASE_URL WINDMILL_WORKSPACE WINDMILL_TOKEN WINDMILL_ROUTES"
         " DODO_PAYMENTS_API_KEY DODO_PAYMENTS_ENVIRONMENT DODO_PAYMENTS_BASE_URL"
-        " RAPHUS_DODO_REQUESTS_PER_MINUTE"
+        " RAPHUS_DODO_REQUESTS_PER_MINUTE RAPHUS_WORKERS"
     ).split()
     assert Settings.read(dict.fromkeys(names, "")) == Settings.read({})
 

@@ -1,4 +1,4 @@
-"""The supervisor: the process that starts jobs runs while it is wanted, ends, and keeps secrets."""
+"""The process that starts jobs: it runs while it is wanted, ends, and keeps secrets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from cli.settings import without_secrets
+from telemetry.kept_process import KeptProcess
 from tests.support.projected import record
 from tests.support.waiting import until
 from tests.support.windmill import (
@@ -20,6 +20,7 @@ from tests.support.windmill import (
     all_in,
     attempts,
     event,
+    kept,
     outbox,
     sending,
     starting_jobs,
@@ -28,8 +29,7 @@ from tests.support.windmill import (
 )
 from tests.support.windmill_stand_in import StandIn
 from workflows.outbox.follower import begin
-from workflows.supervisor import Supervisor
-from workflows.worker import Task
+from workflows.task import Task
 
 SECRET: Final = "wm-a-secret-that-shows-nowhere"
 URL_ROUTE: Final = """
@@ -40,11 +40,11 @@ url = "{url}/api/w/shop/jobs/run/p/f/raphus/by_url?token={token}"
 """
 
 
-def process_of(supervisor: Supervisor) -> subprocess.Popen[bytes]:
+def process_of(keeper: KeptProcess) -> subprocess.Popen[bytes]:
     """Wait for the process that runs now."""
-    until(lambda: supervisor._process is not None and supervisor._process.poll() is None)
-    assert supervisor._process is not None
-    return supervisor._process
+    until(lambda: keeper._process is not None and keeper._process.poll() is None)
+    assert keeper._process is not None
+    return keeper._process
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -52,18 +52,18 @@ def test_a_process_that_dies_is_started_again(
     database: str, tmp_path: Path, number: signal.Signals
 ) -> None:
     routes = write_routes(tmp_path)
-    with StandIn() as windmill, starting_jobs(database, routes, windmill) as supervisor:
+    with StandIn() as windmill, starting_jobs(database, routes, windmill) as keeper:
         record(database, [event(1)])
         until(lambda: all_in(database, *STARTED))
-        first = process_of(supervisor)
+        first = process_of(keeper)
         first.send_signal(number)
         record(database, [event(2)])
         until(lambda: all_in(database, *STARTED, count=2))
         until(lambda: first.returncode is not None)  # it may have started that job, too
         assert first.returncode == (0 if number == signal.SIGTERM else -number)
-        assert process_of(supervisor).pid != first.pid
-    assert supervisor._process is not None
-    assert supervisor._process.returncode == 0
+        assert process_of(keeper).pid != first.pid
+    assert keeper._process is not None
+    assert keeper._process.returncode == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
@@ -87,35 +87,33 @@ def test_it_may_be_stopped_at_any_moment(database: str, tmp_path: Path) -> None:
     routes = write_routes(tmp_path)
     with StandIn() as windmill:
         for _ in range(5):
-            supervisor = Supervisor(task(database, routes, windmill), without_secrets(os.environ))
-            supervisor.start()
-            supervisor.stop()
-            assert supervisor._process is None or supervisor._process.returncode is not None
+            keeper = kept(task(database, routes, windmill))
+            keeper.start()
+            keeper.stop()
+            assert keeper._process is None or keeper._process.returncode is not None
 
 
 def test_a_process_ends_though_its_database_does_not_answer(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         conninfo = f"host=127.0.0.1 port={silent.getsockname()[1]} sslmode=disable"
         routes = write_routes(tmp_path)
-        supervisor = Supervisor(
-            Task(conninfo, str(routes), None, None, None), without_secrets(os.environ)
-        )
-        supervisor.start()
-        process = process_of(supervisor)
+        keeper = kept(Task(conninfo, str(routes), None, None, None))
+        keeper.start()
+        process = process_of(keeper)
         accepted, _ = silent.accept()
         with accepted:
-            supervisor.stop()
+            keeper.stop()
     assert process.returncode == 0
 
 
 def test_a_process_ends_though_windmill_does_not_answer(database: str, tmp_path: Path) -> None:
     routes = write_routes(tmp_path)
     with StandIn(failing={"msg_1": "slow"}, slow_s=3_600.0) as windmill:
-        with starting_jobs(database, routes, windmill) as supervisor:
+        with starting_jobs(database, routes, windmill) as keeper:
             record(database, [event(1)])
             until(lambda: len(windmill.jobs()) == 1)
-        assert supervisor._process is not None
-        assert supervisor._process.returncode == 0
+        assert keeper._process is not None
+        assert keeper._process.returncode == 0
         windmill.behave(failing={})
         with starting_jobs(database, routes, windmill):
             until(lambda: all_in(database, *STARTED))
@@ -158,16 +156,14 @@ def test_no_secret_shows_in_arguments_and_on_standard_error(
     routes = write_routes(tmp_path)
     begin(database)
     with StandIn(token=SECRET) as windmill:
-        supervisor = Supervisor(
-            task(database, routes, windmill, SECRET), without_secrets(os.environ)
-        )
-        supervisor.start()
+        keeper = kept(task(database, routes, windmill, SECRET))
+        keeper.start()
         try:
             record(database, [event(1)])
             until(lambda: all_in(database, *STARTED))
-            shown = str(process_of(supervisor).args)
+            shown = str(process_of(keeper).args)
         finally:
-            supervisor.stop()
+            keeper.stop()
     assert "workflows.worker_process" in shown
     assert SECRET not in shown
     assert SECRET not in capfd.readouterr().err

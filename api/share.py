@@ -1,0 +1,81 @@
+"""What one process has of a server that several make up: a row on the board, a part of limits."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, NamedTuple
+
+from api.counters import COLUMNS
+from ledger.batch_writer import QUEUE_MAX
+from telemetry.board import Standing, alone
+
+if TYPE_CHECKING:
+    from ledger.batch_writer import QUEUE_MAX
+from telemetry.board import Board, Row
+
+SUPERVISOR, FOLLOWER, WORKFLOWS, RECONCILER = "supervisor", "follower", "workflows", "reconciler"
+"""The names of processes on the board, beside those that take requests."""
+_NOT_RUNNING = "its process does not run; the server's log tells why"
+
+
+class Share(NamedTuple):
+    """One of so many `workers`, which take requests; `secret` is known to all of them alone.
+
+    `queue_max` deliveries may wait for their commit, in the whole server.
+    """
+
+    board: Board
+    workers: int
+    secret: str
+    queue_max: int = QUEUE_MAX
+
+    def of(self, limit: int) -> int:
+        """Return this process' part of a limit of the whole server."""
+        return part(limit, self.workers)
+
+    @property
+    def follower(self) -> FollowerElsewhere | None:
+        """What is known of the process that follows the log; None where this one does."""
+        row = self.board.rows.get(FOLLOWER)
+        return None if row is None else FollowerElsewhere(row)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether every process has been ready once."""
+        supervisor = self.board.rows.get(SUPERVISOR)
+        return supervisor is None or supervisor.runs
+
+    @property
+    def absent(self) -> dict[str, str]:
+        """What to say of the processes that do not run, by their names."""
+        rows = self.board.rows.items()
+        return {name: _NOT_RUNNING for name, row in rows if name != FOLLOWER and not row.runs}
+
+
+def whole() -> Share:
+    """Return the share of a process that is the whole server."""
+    return Share(alone("server", COLUMNS), 1, secrets.token_urlsafe())
+
+
+def part(limit: int, workers: int) -> int:
+    """Return what each of several has of a limit: together no less than it."""
+    return -(-limit // workers)
+
+
+class FollowerElsewhere:
+    """How the process stands that follows the log."""
+
+    def __init__(self, row: Row) -> None:
+        self._row = row
+
+    @property
+    def leading(self) -> bool:
+        """Whether it writes the read models, and not that of another server."""
+        return self._row.standing is Standing.LEADING
+
+    @property
+    def problem(self) -> str | None:
+        """Why it does not do its work; None while it does."""
+        if self._row.standing is Standing.FAILING:
+            return "the read models do not follow the log"
+        return None if self._row.runs else _NOT_RUNNING

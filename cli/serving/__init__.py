@@ -1,0 +1,1 @@
+"""`raphus serve`: one process, or a supervisor and what it keeps running."""

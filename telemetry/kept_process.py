@@ -1,0 +1,136 @@
+"""Keeps a child process running for as long as the server does."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import time
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from telemetry import child
+from telemetry.backoff import backoff_s
+from telemetry.board import Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from telemetry.board import Board, Place
+
+_log = logging.getLogger(__name__)
+
+PAUSE_MIN_S: Final = 0.2
+PAUSE_MAX_S: Final = 30.0
+"""The pause before it is started again doubles from the one to the other ..."""
+WELL_S: Final = 60.0
+"""... and begins anew once it has run for so long."""
+LATE_S: Final = 5.0
+"""So much later than a program should have ended in order it is killed."""
+
+
+class Program(NamedTuple):
+    """A module that does something, as said in the log: "process 17 follows the log".
+
+    `end_s` is how long it may take to end in order.
+    """
+
+    module: str
+    does: str
+    end_s: float
+
+
+class KeptProcess:
+    """Starts a program, in an environment that holds no secret, and again when it dies.
+
+    It is told its task and its place on the board on standard input, as `telemetry.kept_program`
+    reads them, and inherits `files`.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        task: bytes,
+        environ: Mapping[str, str],
+        place: Place,
+        board: Board,
+        files: Sequence[int] = (),
+    ) -> None:
+        self._program = program
+        self._told = msgspec.json.encode(place) + b"\n" + task + b"\n"
+        self._environ = environ
+        self._row = board.rows[place.name]
+        self._files = [*files, *([] if place.file is None else [place.file])]
+        self._stopping = Event()
+        self._starting = Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = Thread(target=self._run, name=place.name)
+        self.has_died = False
+        """Whether it has ever ended by itself, or could not be started."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it is at work."""
+        return self._row.runs
+
+    def start(self) -> None:
+        """Start the process."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the process, and wait until it has ended."""
+        stop_together([self])
+
+    def tell_to_end(self) -> None:
+        """Have the process end, and none start any more."""
+        self._stopping.set()
+        with self._starting:
+            process = self._process
+        if process is not None:
+            child.opened(process.stdin).close()
+
+    def await_end(self) -> None:
+        """Wait until it has ended; kill it where that takes too long."""
+        if self._process is not None:
+            child.end(self._process, self._program.end_s + LATE_S)
+        self._thread.join()
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            began_s = time.monotonic()
+            ended = self._run_once()
+            self._row.stand(Standing.ABSENT)
+            if self._stopping.is_set():
+                return
+            self.has_died = True
+            _log.error("the process that %s %s", self._program.does, ended)
+            failures = 1 if time.monotonic() - began_s > WELL_S else failures + 1
+            self._stopping.wait(backoff_s(failures, PAUSE_MIN_S, PAUSE_MAX_S))
+
+    def _run_once(self) -> str:
+        """Start the process, wait until it has ended, and tell how it did."""
+        with self._starting:
+            if self._stopping.is_set():
+                return "is not wanted any more"
+            self._row.stand(Standing.BEGINNING)
+            try:
+                process = child.start(
+                    self._program.module, self._told, environ=self._environ, files=self._files
+                )
+            except OSError as error:
+                return f"cannot be started: {error.strerror}"
+            self._process = process
+        _log.info("process %d %s", process.pid, self._program.does)
+        process.wait()
+        child.opened(process.stdin).close()
+        return f"has ended with {process.returncode}"
+
+
+def stop_together(processes: Iterable[KeptProcess]) -> None:
+    """End several at once, and wait until all have ended."""
+    for process in processes:
+        process.tell_to_end()
+    for process in processes:
+        process.await_end()

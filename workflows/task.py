@@ -1,0 +1,21 @@
+"""What the program that starts jobs is told, and what it is to those who keep it running."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from telemetry.kept_process import Program
+
+PROGRAM: Final = Program("workflows.worker_process", "starts Windmill's jobs", end_s=10.0)
+
+
+class Task(msgspec.Struct):
+    """What is to be worked with: the database, the routes and where Windmill is."""
+
+    conninfo: str
+    routes_path: str
+    base_url: str | None
+    workspace: str | None
+    token: str | None
