@@ -29,6 +29,7 @@ from tests.benchmarks import (
     ledger,
     pages,
     past,
+    processes,
     projections,
     queries,
     rebuild,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 BENCHMARKS: tuple[Callable[[str], Result | list[Result]], ...] = (
     ingest.against_verifying_only,
     ingest.against_a_transaction_a_request,
+    processes.against_one,
     fold.against_decoding,
     ledger.save_against_copy,
     ledger.with_the_chain_against_without,

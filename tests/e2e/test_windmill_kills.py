@@ -1,10 +1,8 @@
-"""Kill -9 of the sender, the server and PostgreSQL: every event starts its job once, in order."""
+"""Kill -9 of each process, and of PostgreSQL: every event starts its job once, in order."""
 
 from __future__ import annotations
 
-import os
 import random
-import re
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +17,7 @@ from tests.support.embedded_users import home_of, is_stopped, kill
 from tests.support.evidence import check_log, quoted
 from tests.support.histories import aggregates, delivery
 from tests.support.http_server import SECRET
-from tests.support.program import postmaster_of, program
+from tests.support.program import has_ended, postmaster_of, processes_of, program
 from tests.support.sender import Supply, sending, simulated
 from tests.support.waiting import until
 from tests.support.windmill import outbox, overtaken
@@ -59,67 +57,84 @@ ALL_DONE_S: Final = 300.0
 """A thousand jobs, after pauses of up to 30 s before a sender that is killed begins again."""
 PACE_S: Final = 0.02
 """Between two webhooks, so that new ones are left for most strikes."""
-_SENDER: Final = re.compile(r"process (\d+) starts Windmill's jobs")
+_WORKFLOWS, _REQUESTS, _FOLLOWER = "starts Windmill's jobs", "takes requests", "follows the log"
 
 
 class Run:
-    """The program with its sender, and who of them is killed."""
+    """The program with its processes, and who of them is killed."""
 
     def __init__(self, server: Program, home: Path) -> None:
         self.server = server
         self.home = home
-        self.senders: set[int] = set()
-        self._said_before = 0
+        self.met: dict[str, set[int]] = {_WORKFLOWS: set(), _REQUESTS: set(), _FOLLOWER: set()}
+        """The processes that were seen to run, by what they do."""
 
-    def start(self) -> None:
-        """Start the server anew; it starts the sender."""
-        self._said_before = len(self.server.said)
-        self.server.start()
-
-    def sender(self) -> int:
-        """Wait for a sender of this server, and return its process id."""
-        until(lambda: _SENDER.search(self.server.said, self._said_before))
-        *_, last = _SENDER.finditer(self.server.said, self._said_before)
-        self.senders.add(int(last[1]))
-        return int(last[1])
+    def running(self, does: str) -> int:
+        """Wait for a process that does something, and return its id."""
+        until(lambda: processes_of(self.server, does))
+        pid = processes_of(self.server, does)[-1]
+        self.met[does].add(pid)
+        return pid
 
     def kill_sender(self) -> None:
-        """Kill the sender; the server starts another."""
-        pid = self.sender()
-        kill(pid)
-        until(lambda: self.sender() != pid)
+        """Kill who starts jobs; the server starts another."""
+        self._kill(_WORKFLOWS)
+
+    def kill_worker(self) -> None:
+        """Kill one of those who take requests; the others go on."""
+        self._kill(_REQUESTS)
+
+    def kill_follower(self) -> None:
+        """Kill who follows the log."""
+        self._kill(_FOLLOWER)
+
+    def kill_processes(self) -> None:
+        """Kill one of each."""
+        for pid in list(map(self.running, self.met)):
+            kill(pid)
 
     def kill_server(self) -> None:
-        """Kill the server; its sender ends by itself."""
-        pid = self.sender()
+        """Kill the supervisor; the others end by themselves."""
+        pids = list(map(self.running, self.met))
         self.server.kill()
-        until(lambda: has_ended(pid))
-        self.start()
+        until(lambda: all(map(has_ended, pids)))
+        self.server.start()
 
     def kill_server_and_sender(self) -> None:
         """Kill both at once."""
-        pid = self.sender()
+        pid = self.running(_WORKFLOWS)
         self.server.kill()
         kill(pid)
-        self.start()
+        self.server.start()
 
     def kill_postgres(self) -> None:
         """Kill the database; the server starts it again."""
         kill(postmaster_of(self.home))
 
     def kill_all(self) -> None:
-        """Kill all three at once."""
-        pid, postmaster = self.sender(), postmaster_of(self.home)
-        kill(postmaster)
+        """Kill everything at once."""
+        pids = [postmaster_of(self.home), *map(self.running, self.met)]
         self.server.kill()
+        for pid in pids:
+            kill(pid)
+        self.server.start()
+
+    def _kill(self, does: str) -> None:
+        pid = self.running(does)
         kill(pid)
-        self.start()
+        until(lambda: self.running(does) != pid)
 
 
 STRIKES: Final[list[Callable[[Run], None]]] = [
     Run.kill_sender,
     Run.kill_sender,
     Run.kill_sender,
+    Run.kill_worker,
+    Run.kill_worker,
+    Run.kill_worker,
+    Run.kill_follower,
+    Run.kill_follower,
+    Run.kill_processes,
     Run.kill_server,
     Run.kill_server,
     Run.kill_postgres,
@@ -142,7 +157,11 @@ def test_every_event_starts_its_job_once_and_in_order_whatever_is_killed(
         home_of(None) as home,
         StandInProcess(faults=FAULTS, seed=seed, delay_s=0.005, slow_s=0.3) as windmill,
     ):
-        settings = {**windmill.settings, "WINDMILL_ROUTES": str(routes)}
+        settings = {
+            **windmill.settings,
+            "WINDMILL_ROUTES": str(routes),
+            "RAPHUS_WORKERS": "2",
+        }
         with program(home, **settings) as server:
             run = Run(server, home)
             server.start()
@@ -153,11 +172,12 @@ def test_every_event_starts_its_job_once_and_in_order_whatever_is_killed(
                     time.sleep(chance.uniform(0, 0.3))
                     strike(run)
                 supply.end()
-            run.sender()
+            for does in run.met:
+                run.running(does)
             with EmbeddedPostgres(home) as database:
                 until(lambda: is_done(database.url, webhooks), limit_s=ALL_DONE_S)
         assert is_stopped(home)
-        assert all(has_ended(pid) for pid in run.senders)
+        assert all(has_ended(pid) for pids in run.met.values() for pid in pids)
         said, jobs, requests = server.said, windmill.jobs(), windmill.requests()
         with EmbeddedPostgres(home) as database:
             check_log(database.url, webhooks, sender.acknowledged)
@@ -165,7 +185,7 @@ def test_every_event_starts_its_job_once_and_in_order_whatever_is_killed(
     assert {request.fault for request in requests} >= FAULTS.keys()
     # What was accepted and not known to be was sent again, and refused as known.
     assert any(request.status == 400 for request in requests)
-    assert len(run.senders) > len(STRIKES) - 3
+    assert all(len(pids) > STRIKES.count(Run.kill_sender) for pids in run.met.values())
     assert quoted(said, [webhook.body for webhook in webhooks]) == set()
     assert SECRET not in said
     assert TOKEN not in said
@@ -221,13 +241,3 @@ def is_done(conninfo: str, webhooks: list[Webhook]) -> bool:
     every = sum(route == "every" for route, _ in found)
     waits = any(state == "waiting" for _, state in found)
     return every == len({webhook.webhook_id for webhook in webhooks}) and not waits
-
-
-def has_ended(pid: int) -> bool:
-    """Tell whether a process has ended; one that nobody has waited for has."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"

@@ -122,6 +122,12 @@ class Program:
         """Whether it has been started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """The process that was started last."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it, and wait until it says where it listens."""
         self.begin()
@@ -144,7 +150,7 @@ class Program:
         self.url = match[1]
 
     def _announced(self) -> re.Match[str] | None:
-        return _LISTENS.search(self._log.read_bytes()[self._said_before :].decode())
+        return _LISTENS.search(self.said_lately)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -165,6 +171,11 @@ class Program:
         """End it without a chance to clean up."""
         self.signal(signal.SIGKILL)
         self.wait()
+
+    @property
+    def said_lately(self) -> str:
+        """What it has written to standard error since it was started last."""
+        return self._log.read_bytes()[self._said_before :].decode()
 
     @property
     def key(self) -> str:
@@ -201,6 +212,23 @@ def serving(home: Path, **settings: str) -> Iterator[Program]:
     with program(home, **settings) as made:
         made.start()
         yield made
+
+
+def processes_of(server: Program, does: str = "") -> list[int]:
+    """Return the processes that it has started and that have not died, those that do something."""
+    said = server.said_lately
+    begun = re.findall(rf"process (\d+) {does or '.+'}$", said, re.MULTILINE)
+    return [pid for pid in map(int, begun) if not has_ended(pid)]
+
+
+def has_ended(pid: int) -> bool:
+    """Tell whether a process has ended; one that nobody has waited for has."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def client(url: str = "", **headers: str) -> httpx.Client:

@@ -1,0 +1,173 @@
+"""The server as several processes: what is of all of them, and what becomes of the others."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import httpx
+import pytest
+
+from postgres.embedded import EmbeddedPostgres
+from tests.support.embedded_users import home_of, is_stopped, kill
+from tests.support.evidence import check_log
+from tests.support.http_server import SECRET
+from tests.support.program import (
+    Program,
+    copied_code,
+    environment,
+    has_caught_up,
+    has_ended,
+    posted,
+    processes_of,
+    program,
+    raphus,
+    serving,
+)
+from tests.support.sender import sending, simulated
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WORKERS: Final = 2
+WEBHOOKS: Final = simulated(8, seed=7)
+_COUNTED: Final = re.compile(
+    r'^raphus_deliveries_total\{outcome="(\w+)",type="[^"]*"\} (\d+)', re.MULTILINE
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Program]:
+    """A server of two workers and a follower."""
+    with home_of(None) as home, serving(home, RAPHUS_WORKERS=str(WORKERS)) as running:
+        yield running
+
+
+def counted(server: Program) -> Counter[str]:
+    """Ask whoever takes the connection what became of webhooks."""
+    with server.client() as client:
+        text = client.get("/metrics").text
+    found: Counter[str] = Counter()
+    for outcome, count in _COUNTED.findall(text):
+        found[outcome] += int(count)
+    return found
+
+
+def deliver(server: Program, number: int) -> int:
+    with server.client() as client:
+        webhook = WEBHOOKS[number % len(WEBHOOKS)]
+        response = posted(client, webhook.body, f"msg_{number}")
+    assert response.status_code == 200
+    return int(response.json()["position"])
+
+
+def test_whatever_worker_is_asked_tells_of_all(server: Program) -> None:
+    positions = [deliver(server, number) for number in range(20)]
+    assert sorted(positions) == list(range(1, 21))
+    for _ in range(8):
+        assert counted(server)["recorded"] == len(positions)
+        assert server.get("/v1/events", min_position=max(positions), limit=1)["items"]
+    with server.client() as client:
+        until(lambda: has_caught_up(client))
+        told = client.get("/metrics").text
+    names = {*re.findall(r'process_resident_memory_bytes\{process="([^"]+)"\}', told)}
+    assert names == {"worker 1", "worker 2", "follower", "supervisor"}
+    assert sum(map(int, re.findall(r"raphus_facts_total\{.*\} (\d+)", told))) > 0
+
+
+def test_what_was_counted_is_counted_on_when_processes_die(server: Program) -> None:
+    before = counted(server)["recorded"]
+    for number, what in enumerate(("takes requests", "takes requests", "follows the log")):
+        pid = processes_of(server, what)[0]
+        kill(pid)
+        deliver_in_time(server, 100 + number)
+        until(lambda what=what, pid=pid: has_another(server, what, pid))
+    assert counted(server)["recorded"] == before + 3
+    with server.client() as client:
+        until(lambda: client.get("/readyz").json().get("warnings") == {})
+
+
+def deliver_in_time(server: Program, number: int) -> None:
+    """Send a webhook again until it is taken: connections of who was killed are lost."""
+
+    def is_taken() -> bool:
+        with suppress(httpx.TransportError):
+            deliver(server, number)
+            return True
+        return False
+
+    until(is_taken)
+
+
+def has_another(server: Program, what: str, pid: int) -> bool:
+    pids = processes_of(server, what)
+    return pid not in pids and len(pids) == (WORKERS if what == "takes requests" else 1)
+
+
+def test_it_is_not_ready_while_nobody_follows_the_log(server: Program) -> None:
+    (pid,) = processes_of(server, "follows the log")
+    with server.client() as client:
+        kill(pid)
+        until(lambda: client.get("/readyz").status_code == 503)
+        until(lambda: client.get("/readyz").status_code == 200)
+        until(lambda: client.get("/readyz").json()["follower"] == "leading")
+
+
+def test_told_to_end_under_load_all_end_in_order() -> None:
+    with home_of(None) as home:
+        with program(home, RAPHUS_WORKERS=str(WORKERS)) as server:
+            server.start()
+            with sending(WEBHOOKS * 50, lambda: server.url) as sender:
+                sender.until(60)
+                assert sender.sends
+                pids = processes_of(server)
+                server.signal(signal.SIGINT)
+                server.signal(signal.SIGTERM)
+                assert server.wait() == 0
+                sender.give_up()
+            said = server.said
+        assert said.splitlines()[-1].endswith("stopped")
+        assert "Traceback" not in said
+        assert SECRET not in said
+        assert all(map(has_ended, pids))
+        assert is_stopped(home)
+        with EmbeddedPostgres(home) as database:
+            check_log(database.url, WEBHOOKS, sender.acknowledged)
+
+
+def test_processes_whose_supervisor_is_killed_end_and_leave_its_address_free() -> None:
+    with home_of(None) as home, serving(home, RAPHUS_WORKERS=str(WORKERS)) as server:
+        pids = processes_of(server)
+        server.kill()
+        port = server.url.rpartition(":")[2]
+        with program(home, RAPHUS_WORKERS="1", PORT=port) as successor:
+            successor.start()
+            assert successor.get("/healthz") == {"status": "ok"}
+            until(lambda: all(map(has_ended, pids)))
+
+
+def test_a_server_of_which_a_process_cannot_begin_ends_and_says_so(tmp_path: Path) -> None:
+    code = copied_code(tmp_path / "code", "console")
+    (code / "console" / "catalogue.py").write_text("raise RuntimeError('a defect')\n")
+    with home_of(None) as home:
+        env = environment(home, RAPHUS_WORKERS="1")
+        ended = raphus("serve", env=env, code=code)
+        assert ended.returncode == 1
+        assert ended.stderr.splitlines()[-1].startswith("raphus: ")
+        assert "the log tells why" in ended.stderr.splitlines()[-1]
+        assert is_stopped(home)
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="other systems do not tell")
+def test_no_process_begins_with_a_secret_in_its_environment(server: Program) -> None:
+    for pid in processes_of(server):
+        environ = Path(f"/proc/{pid}/environ")
+        if os.access(environ, os.R_OK):  # root may look; to others it is concealed
+            assert SECRET.encode() not in environ.read_bytes()
+            assert SECRET.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
