@@ -10,7 +10,7 @@ from typing import Final
 
 WORKERS_MAX: Final = 8
 """Chosen by itself: more answer more reads, but webhooks are shown by one process all the same."""
-WORKER_BYTES: Final = 512 * 2**20
+WORKER_BYTES: Final = 2**30
 """Of memory for each, with what PostgreSQL and the other processes take beside it."""
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
@@ -22,7 +22,7 @@ def workers_by_default() -> int:
     """
     if sys.platform == "win32":  # it does not inherit sockets
         return 0
-    return min(int(_cores()) // 2, _memory_bytes() // (2 * WORKER_BYTES), WORKERS_MAX)
+    return min(int(_cores()) // 2, _memory_bytes() // WORKER_BYTES, WORKERS_MAX)
 
 
 def _cores() -> float:
