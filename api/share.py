@@ -15,7 +15,7 @@ from telemetry.board import Board, Row
 
 SUPERVISOR, FOLLOWER, WORKFLOWS, RECONCILER = "supervisor", "follower", "workflows", "reconciler"
 """The names of processes on the board, beside those that take requests."""
-_NOT_RUNNING = "its process does not run; the server's log tells why"
+_NOT_RUNNING = "the process {} does not run; the server's log tells why"
 
 
 class Share(NamedTuple):
@@ -48,8 +48,8 @@ class Share(NamedTuple):
     @property
     def absent(self) -> dict[str, str]:
         """What to say of the processes that do not run, by their names."""
-        rows = self.board.rows.items()
-        return {name: _NOT_RUNNING for name, row in rows if name != FOLLOWER and not row.runs}
+        absent = [name for name, row in self.board.rows.items() if not row.runs]
+        return {name: _NOT_RUNNING.format(name) for name in absent if name != FOLLOWER}
 
 
 def whole() -> Share:
@@ -78,4 +78,4 @@ class FollowerElsewhere:
         """Why it does not do its work; None while it does."""
         if self._row.standing is Standing.FAILING:
             return "the read models do not follow the log"
-        return None if self._row.runs else _NOT_RUNNING
+        return None if self._row.runs else _NOT_RUNNING.format(FOLLOWER)

@@ -16,6 +16,7 @@ thousands, and no cycles: by default it would be searched some hundred times."""
 
 
 def tune() -> None:
-    """Have threads take turns soon, and the collector look for cycles rarely."""
+    """Have threads take turns soon, and the collector look rarely, and not at what is loaded."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(*COLLECT_AFTER)
+    gc.freeze()

@@ -15,7 +15,7 @@ from telemetry.backoff import backoff_s
 from telemetry.board import Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from telemetry.board import Board, Place
 
@@ -90,10 +90,11 @@ class KeptProcess:
         if process is not None:
             child.opened(process.stdin).close()
 
-    def await_end(self) -> None:
-        """Wait until it has ended; kill it where that takes too long."""
+    def await_end(self, told_at_s: float) -> None:
+        """Wait until it has ended; kill it where that takes too long since it was told to."""
         if self._process is not None:
-            child.end(self._process, self._program.end_s + LATE_S)
+            late_at_s = told_at_s + self._program.end_s + LATE_S
+            child.end(self._process, max(0.0, late_at_s - time.monotonic()))
         self._thread.join()
 
     def _run(self) -> None:
@@ -105,7 +106,7 @@ class KeptProcess:
             if self._stopping.is_set():
                 return
             self.has_died = True
-            _log.error("the process that %s %s", self._program.does, ended)
+            _log.error("%s, the process that %s, %s", self._thread.name, self._program.does, ended)
             failures = 1 if time.monotonic() - began_s > WELL_S else failures + 1
             self._stopping.wait(backoff_s(failures, PAUSE_MIN_S, PAUSE_MAX_S))
 
@@ -128,9 +129,10 @@ class KeptProcess:
         return f"has ended with {process.returncode}"
 
 
-def stop_together(processes: Iterable[KeptProcess]) -> None:
+def stop_together(processes: Sequence[KeptProcess]) -> None:
     """End several at once, and wait until all have ended."""
+    told_at_s = time.monotonic()
     for process in processes:
         process.tell_to_end()
     for process in processes:
-        process.await_end()
+        process.await_end(told_at_s)

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from api.http.listening import listening, url_of
-from cli.arguments import port, workers
+from cli import arguments
+from cli.arguments import port
 from cli.database import database
 from cli.key_file import kept_in, kept_key
 from cli.policy import read_policy
-from cli.serving.room import workers_by_default
+from cli.serving.room import workers
 from telemetry import logs
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def add(command: ArgumentParser) -> None:
     command.add_argument("--host", help="instead of HOST")
     command.add_argument(
         "--workers",
-        type=workers,
+        type=arguments.workers,
         help="instead of RAPHUS_WORKERS: processes that take requests; 0: one process for all",
     )
 
@@ -66,7 +67,7 @@ def serve(settings: Settings) -> None:
     settings.verifier()  # tells what is wrong with the secrets
     read_policy(settings)  # and with the file
     complete = replace(settings, api_key=settings.api_key or kept_key(settings.home))
-    count = workers_by_default() if settings.workers is None else settings.workers
+    count = workers(settings.workers)
     with listening(settings.host, settings.port) as sock, database(settings) as conninfo:
         # What a supervisor does not need takes most of the time to load, and of the memory.
         if count:

@@ -1,4 +1,4 @@
-"""How many processes take requests where nobody says how many."""
+"""How many processes take requests, as is wanted or as there is room for."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ WORKER_BYTES: Final = 2**30
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
-def workers_by_default() -> int:
-    """Return one for each two cores, where there is memory for it; 0 is one process for all.
+def workers(wanted: int | None) -> int:
+    """Return how many take requests where so many are wanted; 0 is one process for everything.
 
-    The other half is for the follower and for PostgreSQL, which take as much together.
+    By itself it is one for each two cores, where there is memory for it. The other half is for the
+    follower and for PostgreSQL, which take as much together.
     """
     if sys.platform == "win32":  # it does not inherit sockets
         return 0
+    if wanted is not None:
+        return wanted
     return min(int(_cores()) // 2, _memory_bytes() // WORKER_BYTES, WORKERS_MAX)
 
 

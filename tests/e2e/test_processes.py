@@ -7,6 +7,7 @@ import re
 import signal
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -87,7 +88,7 @@ def test_what_was_counted_is_counted_on_when_processes_die(server: Program) -> N
         pid = processes_of(server, what)[0]
         kill(pid)
         deliver_in_time(server, 100 + number)
-        until(lambda what=what, pid=pid: has_another(server, what, pid))
+        until(partial(has_another, server, what, pid))
     assert counted(server)["recorded"] == before + 3
     with server.client() as client:
         until(lambda: client.get("/readyz").json().get("warnings") == {})
@@ -119,9 +120,10 @@ def test_it_is_not_ready_while_nobody_follows_the_log(server: Program) -> None:
         until(lambda: client.get("/readyz").json()["follower"] == "leading")
 
 
-def test_told_to_end_under_load_all_end_in_order() -> None:
+@pytest.mark.parametrize("workers", ["", str(WORKERS)], ids=["by default", str(WORKERS)])
+def test_told_to_end_under_load_all_end_in_order(workers: str) -> None:
     with home_of(None) as home:
-        with program(home, RAPHUS_WORKERS=str(WORKERS)) as server:
+        with program(home, RAPHUS_WORKERS=workers) as server:
             server.start()
             with sending(WEBHOOKS * 50, lambda: server.url) as sender:
                 sender.until(60)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cli.serving import room
-from cli.serving.room import WORKERS_MAX, workers_by_default
+from cli.serving.room import WORKERS_MAX
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,7 @@ def test_each_two_cores_take_one_where_there_is_memory(
         (machine / "cpu.max").write_text(cpu)
     if memory is not None:
         (machine / "memory.max").write_text(memory)
-    assert workers_by_default() == workers
+    assert room.workers(None) == workers
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is one process always")
@@ -55,4 +55,6 @@ def test_a_large_machine_has_no_more_than_are_of_use(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
     assert machine.exists()
-    assert workers_by_default() == WORKERS_MAX
+    assert room.workers(None) == WORKERS_MAX
+    assert room.workers(0) == 0
+    assert room.workers(20) == 20

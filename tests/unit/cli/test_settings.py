@@ -74,6 +74,12 @@ def test_what_is_not_a_port_is_refused(port: str) -> None:
         Settings.read({"PORT": port})
 
 
+@pytest.mark.parametrize("workers", ["-1", "33", "two", "٣", "9" * 5_000])
+def test_what_is_no_number_of_workers_is_refused(workers: str) -> None:
+    with pytest.raises(SettingsError, match="RAPHUS_WORKERS is not a number from 0 to 32"):
+        Settings.read({"RAPHUS_WORKERS": workers})
+
+
 def test_only_a_postgresql_url_names_a_database() -> None:
     with pytest.raises(SettingsError, match="DATABASE_URL") as refused:
         Settings.read({"DATABASE_URL": "mysql://user:hidden@host/db"})
