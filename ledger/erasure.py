@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import uuid4
 
-from psycopg.rows import dict_row, tuple_row
+from psycopg.rows import tuple_row
 
-from domain.aggregates.erasure import TOPIC, Erasure, delivery_of, is_erasure, ranges, stream_of
+from domain.aggregates.erasure import TOPIC, Erasure, body_of, is_erasure, ranges, stream_of
 from domain.aggregates.routing import is_notice, route
 from domain.delivery import ErasedDelivery, UnreadableError, read_envelope
-from domain.event import Event
 from domain.field_readers import identity
 from domain.personal_data import customers_of, emptied, is_about, names
 from domain.stream_id import parts_of, stream_id
+from ledger import own_events
 from ledger.following.checkpoint import LOG_END
 from ledger.mapper import COLUMNS, LedgerMapper, encode
+from ledger.own_events import OwnEvent
 from telemetry.errors import RaphusError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
+    from domain.event import Event
     from ledger.recorder import LedgerRecorder, LogHead
 
 CHUNK_BYTES_MAX: Final = 8 * 2**20
@@ -67,9 +69,6 @@ _EMPTY: Final = """
     FROM unnest(%b::bigint[], %b::bytea[], %b::bytea[]) AS new (position, state, content_hash)
     WHERE e.notification_id = new.position
 """
-_VERSION: Final = (
-    "SELECT coalesce(max(originator_version), 0) FROM raphus.ledger_events WHERE originator_id = %s"
-)
 _mapper: Final = LedgerMapper()
 
 
@@ -275,16 +274,6 @@ def empty(
     return done
 
 
-def close_end(conn: Connection[Any], recorder: LedgerRecorder) -> LogHead:
-    """Let nobody append to the log until the caller's transaction ends.
-
-    Raises:
-        psycopg.errors.LockNotAvailable: others append for all of the writers' patience.
-    """
-    with conn.cursor(row_factory=dict_row) as curs:
-        return recorder.close_end(curs)
-
-
 def append(
     conn: Connection[Any],
     recorder: LedgerRecorder,
@@ -308,11 +297,10 @@ def append(
         contents=b"".join(content for _, content in ascending),
     )
     stream = stream_of(business_id, request.customer_id)
-    with conn.cursor(row_factory=dict_row) as curs:
-        delivery = delivery_of(business_id, erasure, head.database_at, webhook_id)
-        ((version,),) = conn.execute(_VERSION, [stream]).fetchall()
-        event = Event(stream, version + 1, TOPIC, delivery)
-        return recorder.append(curs, head, _mapper.to_stored_event(cast("Any", event)))
+    body = body_of(business_id, erasure, head.database_at)
+    own = OwnEvent(stream, TOPIC, body, webhook_id)
+    (position,) = own_events.append(conn, recorder, head, [own])
+    return position
 
 
 def new_webhook_id() -> str:

@@ -164,14 +164,15 @@ class LedgerRecorder(PostgresApplicationRecorder):
         """
         return self._head(curs, self._head_statement)
 
-    def append(self, curs: Cursor[Any], head: LogHead, stored: StoredDelivery) -> int:
-        """Append one event behind an end that is closed; return its position.
+    def append(
+        self, curs: Cursor[Any], head: LogHead, stored: Sequence[StoredDelivery]
+    ) -> list[int]:
+        """Append events, once, behind an end that is closed; return their positions.
 
         Raises:
-            IntegrityError: its stream has an event of this version.
+            IntegrityError: a stream has an event of one of these versions.
         """
-        (position,) = self._copy_events(curs, head, [stored])
-        return position
+        return self._copy_events(curs, head, stored)
 
     def check(self) -> None:
         """Begin as a batch does, and end without one.

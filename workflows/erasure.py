@@ -17,6 +17,7 @@ from ledger.application import Ledger
 from ledger.erasure import BusyError, Search
 from ledger.following.checkpoint import ProjectionTracking
 from ledger.mapper import LedgerMapper
+from ledger.own_events import close_end
 from postgres.advisory_locks import AdvisoryLock, lock_in_transaction
 from postgres.connections import WORKING, connect
 from projections.live.projector import Projector
@@ -148,7 +149,7 @@ def _forget(
     steps.done()
     with Ledger(conninfo) as ledger:
         recorder = cast("LedgerRecorder", ledger.recorder)
-        head = erasure.close_end(conn, recorder)
+        head = close_end(conn, recorder)
         emptied += erasure.empty(conn, search.to_the_end(), webhook_id)
         # What has come since may have told of streams of which all was nameless before.
         late = sorted(search.touched - set(touched))

@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from domain.aggregate import Aggregate
+from domain.aggregates.own_events import OwnEvents
 from domain.delivery import Delivery
-from domain.stream_id import parts_of, stream_id
-from domain.timeline import Entry
+from domain.stream_id import stream_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from domain.event import Event
-    from domain.timeline import Folded
 
 ERASURE: Final = "erasure"
 """The first part of the stream ids of erasures, to which no delivery from outside is routed."""
@@ -78,10 +74,9 @@ def is_erasure(stream: str) -> bool:
     return stream.startswith(f"{ERASURE}/")
 
 
-def delivery_of(business_id: str, erasure: Erasure, at: datetime, webhook_id: str) -> Delivery:
-    """Return the erasure as it is stored; it is of our own, and not signed."""
-    body = _Body(TOPIC, business_id, at, erasure)
-    return Delivery(webhook_id, "", "", msgspec.json.encode(body))
+def body_of(business_id: str, erasure: Erasure, at: datetime) -> bytes:
+    """Return the erasure as it is stored."""
+    return msgspec.json.encode(_Body(TOPIC, business_id, at, erasure))
 
 
 def read_erasure(delivery: Delivery) -> Erasure:
@@ -93,38 +88,7 @@ def read_erasure(delivery: Delivery) -> Erasure:
     return _decode(delivery.body).data
 
 
-class Erasures(Aggregate):
-    """The erasures of one customer; they have no state, and judge nothing."""
+class Erasures(OwnEvents):
+    """The erasures of one customer."""
 
-    def occurred_by(self, instant: datetime) -> list[Event]:
-        """Return those that had been recorded by then: an erasure occurs when it is recorded."""
-        return [one for one in self.events if one.recorded_at and one.recorded_at <= instant]
-
-    def folded(self) -> dict[tuple[str, str], Folded]:
-        """Return nothing: an erasure is about no entity."""
-        return {}
-
-    def timeline(self) -> list[Entry]:
-        """Return a line for each."""
-        customer_id = parts_of(self.id)[2]
-        return [_entry(event, customer_id) for event in self.events]
-
-
-def _entry(event: Event, customer_id: str) -> Entry:
-    if event.recorded_at is None:
-        raise ValueError("only recorded events can be listed")
-    return Entry(
-        kind=ERASURE,
-        id=customer_id,
-        webhook_id=event.delivery.webhook_id,
-        type=event.topic,
-        occurred_at=event.recorded_at,
-        recorded_at=event.recorded_at,
-        position=str(event.position),
-        verdict=None,
-        reason=None,
-        gap=False,
-        from_=None,
-        to=None,
-        changes=(),
-    )
+    name = ERASURE

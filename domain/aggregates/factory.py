@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from domain.aggregates.announcement import ANNOUNCEMENT, Announcements
 from domain.aggregates.catalogue import STREAMS
 from domain.aggregates.erasure import ERASURE, Erasures
 from domain.aggregates.notice import Notice
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
     from domain.aggregate import Aggregate
     from domain.event import Event
 
-AGGREGATES: Final[dict[str, type[Aggregate]]] = {**STREAMS, NOTICE: Notice, ERASURE: Erasures}
+AGGREGATES: Final[dict[str, type[Aggregate]]] = {
+    **STREAMS,
+    NOTICE: Notice,
+    ERASURE: Erasures,
+    ANNOUNCEMENT: Announcements,
+}
 
 
 def aggregate(stream_id: str, events: Iterable[Event]) -> Aggregate:

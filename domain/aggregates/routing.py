@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from domain.aggregates.announcement import is_announcement
 from domain.aggregates.catalogue import KINDS, STREAMS
 from domain.aggregates.erasure import is_erasure
 from domain.delivery import Delivery, UnreadableError, read_envelope
@@ -99,6 +100,16 @@ def is_notice(stream: str) -> bool:
 def is_signed(stream: str, topic: str) -> bool:
     """Tell whether what stands in a stream under a topic came from outside, with a signature.
 
-    Erasures and looks are our own. A webhook that claims to be a look is a notice.
+    Erasures, looks and announcements are our own. A webhook that claims to be one is a notice.
     """
-    return not is_erasure(stream) and (is_notice(stream) or not is_look(topic))
+    is_own = is_erasure(stream) or is_announcement(stream)
+    return not is_own and (is_notice(stream) or not is_look(topic))
+
+
+def is_told(stream: str, topic: str) -> bool:
+    """Tell whether routes may take what stands in a stream under a topic.
+
+    That is what came from outside, and what is announced. A look is no fact, and an erasure is for
+    the log alone.
+    """
+    return is_announcement(stream) or is_signed(stream, topic)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import msgspec
 
+from domain.aggregates.announcement import ANNOUNCEMENT
 from domain.aggregates.catalogue import KINDS, RANK_OF_NOTICES, STREAMS
 from domain.aggregates.erasure import ERASURE
 from domain.aggregates.routing import NOTICE
@@ -109,7 +110,7 @@ TIMELINE = ReadModel(
     key=("webhook_id", "position"),
     columns=(*_BEFORE_ENTRY, *_OF_ENTRY),
     rows=_rows,
-    streams=frozenset({*STREAMS, NOTICE, ERASURE}),
+    streams=frozenset({*STREAMS, NOTICE, ERASURE, ANNOUNCEMENT}),
     since=_since,
 )
 _NAMES: Final = [column.name for column in TIMELINE.columns]

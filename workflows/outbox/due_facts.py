@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from domain.aggregates.factory import aggregate
-from domain.aggregates.routing import is_signed
+from domain.aggregates.routing import is_told
 from domain.delivery import UnreadableError, read_envelope
 from domain.state_machine import Verdict
 from workflows.trigger import Trigger
@@ -125,7 +125,7 @@ def _verdicts(stream: Aggregate) -> Verdicts:
 def _trigger(stream: Aggregate, entry: Entry, wants_type: Callable[[str], bool]) -> Trigger | None:
     position = int(entry.position)
     event = next(event for event in reversed(stream.events) if event.position == position)
-    if not is_signed(stream.id, event.topic):
+    if not is_told(stream.id, event.topic):
         return None
     try:
         envelope = read_envelope(event.delivery.body)

@@ -134,7 +134,7 @@ def test_it_waits_for_other_writers_and_sees_what_they_have_recorded(
                 delivery=second,
             )
             stored = ledger.mapper.to_stored_event(event)
-            recorder.append(curs, head, stored)  # type: ignore[arg-type]  # our mapper's
+            recorder.append(curs, head, [stored])  # type: ignore[list-item]  # our mapper's
         assert recording.result() == [Receipt(3, duplicate=False)]
     log = lines(snapshots)
     assert [line.webhook_id for line in log] == ["msg_0", "msg_1", "msg_2"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.aggregates.erasure import Erasure, delivery_of, ranges, read_erasure
+from domain.aggregates.erasure import Erasure, body_of, ranges, read_erasure
 from domain.aggregates.routing import route
+from domain.delivery import Delivery
 from tests.support.histories import NOON
 
 
@@ -21,7 +22,7 @@ def test_positions_are_told_as_ranges_and_read_back_with_their_contents(found: s
         positions=ranges(position for position, _ in rows),
         contents=b"".join(content for _, content in rows),
     )
-    told = read_erasure(delivery_of("bus_1", erasure, NOON, "raphus_erasure_1"))
+    told = read_erasure(Delivery("raphus_erasure_1", "", "", body_of("bus_1", erasure, NOON)))
     assert told == erasure
     assert list(told.emptied()) == rows
     firsts = [first for first, _ in told.positions]
@@ -34,5 +35,5 @@ def test_what_says_it_is_an_erasure_is_routed_to_a_notice_when_it_comes_from_out
     erasure = Erasure(
         customer_id="c", reason="", requested_by=None, count=0, positions=[], contents=b""
     )
-    outside = delivery_of("bus_1", erasure, NOON, "msg_1")
+    outside = Delivery("msg_1", "", "", body_of("bus_1", erasure, NOON))
     assert route(outside).stream_id == "notice/msg_1"
