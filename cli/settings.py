@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from api.queries.policy_file import PolicyFile
 from api.queries.rates_file import RatesFile
 from api.queries.read_side import Rules
 from api.webhooks.verifier import Verifier
@@ -23,6 +22,7 @@ from domain.field_readers import KEY_CHARS_MAX
 from domain.identities import EXTERNAL_ID_KEYS
 from ledger.integrity.signatures import SecretError
 from telemetry.errors import RaphusError
+from workflows.policy_file import PolicyFile
 from workflows.routes.routes_file import RoutesFile
 
 if TYPE_CHECKING:

@@ -6,11 +6,15 @@ from collections import defaultdict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
+import psycopg
+from eventsourcing.persistence import PersistenceError
 from psycopg.rows import dict_row, tuple_row
 
 from domain.delivery import Delivery
 from domain.event import Event
+from ledger.application import Ledger
 from ledger.mapper import LedgerMapper
+from postgres.failures import AWAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,6 +40,19 @@ class OwnEvent(NamedTuple):
     topic: str
     body: bytes
     webhook_id: str | None = None
+
+
+def recorder_of(conninfo: str) -> LedgerRecorder:
+    """Return what appends on any connection.
+
+    Raises:
+        psycopg.OperationalError: the database is away.
+    """
+    try:
+        with Ledger(conninfo) as ledger:
+            return cast("LedgerRecorder", ledger.recorder)
+    except PersistenceError as error:
+        raise psycopg.OperationalError(AWAY) from error
 
 
 def close_end(conn: Connection[Any], recorder: LedgerRecorder) -> LogHead:

@@ -41,6 +41,8 @@ class AdvisoryLock(IntEnum):
     """Reading Dodo's API into the log: an import, or a reconciliation."""
     UPKEEP = 7_270_480_530_009
     """Proving the log, or rebuilding read models, for whoever asked a server for it."""
+    ANNOUNCE = 7_270_480_530_010
+    """Leading: telling what has changed, as events of our own."""
 
 
 def is_held(which: AdvisoryLock) -> str:

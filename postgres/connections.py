@@ -112,6 +112,7 @@ FOLLOWING: Final = Profile(
     # the disk. All statements find their rows by indexes, also while the planner takes a table
     # for a small one; so it need not plan them again, which takes longer than to run them.
     {
+        "default_transaction_isolation": "read committed",
         "synchronous_commit": "off",
         "enable_seqscan": "off",
         "plan_cache_mode": "force_generic_plan",

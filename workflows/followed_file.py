@@ -16,6 +16,8 @@ T = TypeVar("T")
 FILE_BYTES_MAX: Final = 1024 * 1024
 SETTLED_S: Final = 2.0
 """A file that was written less than this ago may be written again without its time changing."""
+WHOLE_S: Final = 0.2
+"""What a file says counts when it has not changed for so long: who writes it may empty it first."""
 
 
 class FollowedFile(Generic[T]):
@@ -57,6 +59,15 @@ class FollowedFile(Generic[T]):
                 self.problem = str(error)
                 self._retry_at = time.monotonic() + self._retry_s
             return self._counts
+
+    @property
+    def is_being_written(self) -> bool:
+        """Whether it may not be whole: to be asked behind what it says."""
+        try:
+            age_s = time.time() - self.path.stat().st_mtime
+        except OSError:
+            return False
+        return 0 <= age_s < WHOLE_S
 
     def _look(self) -> None:
         seen = _seen(self.path)

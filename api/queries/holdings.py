@@ -20,7 +20,14 @@ from projections import stream_history as history
 from projections.read_models import holdings as table
 from projections.read_models import identities, whole
 from projections.read_models.customers import newest
-from projections.read_models.holdings import BUSINESS, FRESHNESS, PERSON, Limits, Place
+from projections.read_models.holdings import (
+    BUSINESS,
+    FRESHNESS,
+    OBJECTS_MAX,
+    PERSON,
+    Limits,
+    Place,
+)
 from projections.read_models.periods import Place as StreamPlace
 
 if TYPE_CHECKING:
@@ -32,8 +39,6 @@ if TYPE_CHECKING:
     from postgres.statement import Row, Statement
     from projections.read_models.claims import Asked
 
-OBJECTS_MAX: Final = 1_000
-"""So many things of a person are looked at: what gives access by itself first, the newest."""
 OBJECTS_OF_ALL_MAX: Final = 10_000
 """Where many customers claim to be one person, so many of all; who bought first comes first."""
 

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from api.http.errors import ApiError, not_now
-from api.queries.policy_file import RATES, line_of, wrong
 from domain.revenue.rates import RATES_MAX, Rates, read_currency, read_rate
 from workflows.followed_file import FollowedFile
+from workflows.policy_file import RATES, line_of, wrong
 from workflows.toml_text import TextError, decoded, parsed
 
 if TYPE_CHECKING:

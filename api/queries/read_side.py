@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from api.queries.policy_file import PolicyFile
 from api.queries.rates_file import RatesFile
 from domain.identities import EXTERNAL_ID_KEYS
+from workflows.policy_file import PolicyFile
 from workflows.routes.routes_file import RoutesFile
 
 if TYPE_CHECKING:

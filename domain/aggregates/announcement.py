@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ANNOUNCEMENT: Final = "announcement"
-"""The first part of the stream ids of announcements, to which no delivery from outside is routed."""
+"""The first part of the stream ids of announcements: no delivery from outside is routed there."""
 
 Family = Literal["access", "anomaly", "import"]
 TYPES: Final[Mapping[Family, tuple[str, ...]]] = {

@@ -52,6 +52,11 @@ _BEGIN_AT_END: Final = """
         decode(repeat('00', 32), 'hex')
     ) FROM raphus.ledger_events ON CONFLICT (application_name) DO NOTHING
 """
+_BEGIN_BESIDE: Final = """
+    INSERT INTO raphus.projections_tracking (application_name, notification_id, events, hash)
+    SELECT %s, notification_id, notification_id, hash FROM raphus.projections_tracking
+    WHERE application_name = %s ON CONFLICT (application_name) DO NOTHING
+"""
 
 
 class Checkpoint(NamedTuple):
@@ -117,6 +122,10 @@ class ProjectionTracking:
     def begin_at_end(self, conn: Connection[Any]) -> None:
         """Make the checkpoint at the end of the log, unless there is one."""
         conn.execute(_BEGIN_AT_END, [self._name])
+
+    def begin_beside(self, conn: Connection[Any], name: str = Ledger.name) -> None:
+        """Make the checkpoint where another one stands, unless there is one."""
+        conn.execute(_BEGIN_BESIDE, [self._name, name])
 
     def _select(self, conn: Connection[Any], locking: str) -> Checkpoint | None:
         statement = (_CHECKPOINT + locking).encode()

@@ -42,13 +42,14 @@ class Duty(NamedTuple):
 
     `name` is that of its thread and of its connection in `pg_stat_activity`, `checkpoint` that of
     its row in `projections_tracking`; `failure` says in the server's log what is not done while
-    something is wrong.
+    something is wrong. There may be something to take when `channel` is notified.
     """
 
     name: str
     lock: AdvisoryLock
     checkpoint: str
     failure: str
+    channel: str = LEDGER_CHANNEL
 
 
 class Step(NamedTuple):
@@ -136,7 +137,7 @@ class Leader:
             sql, names = position_of(self._duty.checkpoint)
             ((position,),) = conn.execute(sql.encode(), names).fetchall()
             _log.info("%s follows the log from position %d", self._duty.name, position)
-            conn.execute(SQL("LISTEN {}").format(Identifier(LEDGER_CHANNEL)))
+            conn.execute(SQL("LISTEN {}").format(Identifier(self._duty.channel)))
         return self.leading
 
     def _run(self, bell: Bell) -> None:

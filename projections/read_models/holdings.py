@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from projections.read_model import Row
     from projections.read_models.claims import Asked
 
+OBJECTS_MAX: Final = 1_000
+"""So many things of a person are looked at: what gives access by itself first, the newest."""
 FRESHNESS: Final = "freshness"
 """The kind of the row that tells how far the read models are, the age of what they lack, in s."""
 BUSINESS: Final = "business"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,12 +12,12 @@ from ledger.following.taking import PageLimits, take
 from ledger.mapper import LedgerMapper
 from postgres.advisory_locks import AdvisoryLock
 from postgres.connections import WRITING, connect
+from workflows.followed_file import WHOLE_S
 from workflows.outbox import table as outbox
 from workflows.outbox.due_facts import fallen_due
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from psycopg import Connection
 
@@ -40,9 +39,6 @@ PAGE_EVENTS_MAX: Final = 500
 """It is less for a while when a page could not be taken: it may have been too much in one go."""
 PAGE_BYTES_MAX: Final = 8 * 2**20
 """Of a page's own events, each of which is held as it reads until the page is taken."""
-SETTLED_S: Final = 0.2
-"""The routes count as they are when their file has not changed for so long: whoever writes it may
-empty it first."""
 
 
 class Outbox(Leader):
@@ -81,7 +77,7 @@ class Outbox(Leader):
     def _take_known(self, conn: Connection[Any], is_one: bool) -> Step:
         routes = self._known_routes()
         if routes is None:
-            return Step(look_again_s=SETTLED_S)
+            return Step(look_again_s=WHOLE_S)
         try:
             step = self.take(conn, routes, 1 if is_one else self._page_events_max)
         except Exception:
@@ -96,7 +92,7 @@ class Outbox(Leader):
         routes = self._routes.current()
         is_unknown = self._routes.problem is not None and not routes
         # Looked at last: what was read may be what is left of a file that is being written.
-        return None if is_unknown or _is_being_written(self._routes.path) else routes
+        return None if is_unknown or self._routes.is_being_written else routes
 
     def _due(self, conn: Connection[Any], page: Page, routes: Routes) -> list[tuple[str, str, Due]]:
         """Return what falls due with a page, with its stream and route, in the log's order."""
@@ -117,14 +113,6 @@ def begin(conninfo: str) -> None:
     """
     with connect(conninfo, WRITING, "raphus") as conn, conn.transaction():
         ProjectionTracking(NAME).begin_at_end(conn)
-
-
-def _is_being_written(path: Path) -> bool:
-    try:
-        age_s = time.time() - path.stat().st_mtime
-    except OSError:
-        return False
-    return 0 <= age_s < SETTLED_S
 
 
 def _due(

@@ -16,7 +16,6 @@ from starlette.routing import Route
 
 from api.app import application
 from api.http.auth import OpenOnLoopback
-from api.queries.policy_file import PolicyFile
 from api.queries.read_side import Rules
 from api.routes import OPERATIONS
 from api.webhooks.endpoint import PATH
@@ -24,6 +23,7 @@ from api.webhooks.verifier import Verifier
 from tests.support.http_server import SECRET, Served, copied, served
 from tests.support.projected import project, record, simulated
 from tests.support.samples import sample
+from workflows.policy_file import PolicyFile
 
 EVER_NEW = {"at", "freshness"}
 """What differs between two answers of different times."""

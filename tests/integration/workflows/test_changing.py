@@ -176,7 +176,7 @@ def test_nothing_is_passed_over_while_the_file_is_being_written(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Longer than it takes to record an event, also on a busy machine.
-    monkeypatch.setattr("workflows.outbox.follower.SETTLED_S", 3.0)
+    monkeypatch.setattr("workflows.followed_file.WHOLE_S", 3.0)
     routes = write_routes(tmp_path)
     content = routes.read_text()
     with (

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from api.http.errors import ApiError
-from api.queries.policy_file import PolicyError, read_policy
 from api.queries.rates_file import RatesFile, read_rates
 from domain.access.policy import Policy
 from domain.revenue.rates import Rates
+from workflows.policy_file import PolicyError, read_policy
 
 TABLE = '[rates]\ninto = "USD"\nEUR = "1.08"\nJPY = "0.0067"\n'
 

@@ -53,6 +53,11 @@ class PolicyFile(FollowedFile[Policy]):
         super().__init__(path, read_policy, Policy(), required=required, retry_s=retry_s)
         self._incident = Incident(_log, "the policy of access cannot be read anew")
 
+    def known(self) -> Policy | None:
+        """Return the policy in force; None where that is unknown: the file was never right."""
+        policy = self.current()
+        return policy if self.problem is None or self._was_right else None
+
     def current(self) -> Policy:
         """Return the policy in force."""
         policy = super().current()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from api.queries.policy_file import PolicyError, PolicyFile, read_policy
 from domain.access.policy import NO, Policy, Rule
+from workflows.policy_file import PolicyError, PolicyFile, read_policy
 
 
 def policy(text: str) -> Policy:

@@ -1,0 +1,72 @@
+"""The announcer, step by step, and what it has announced."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import psycopg
+import pytest
+
+from ledger.mapper import COLUMNS, LedgerMapper
+from workflows.announcing import access
+from workflows.announcing.announcer import Announcer
+from workflows.announcing.begun import Moment, moment
+from workflows.policy_file import PolicyFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+NO_POLICY: Final = Path("/nonexistent/raphus.toml")
+_ANNOUNCED: Final = (
+    f"SELECT {COLUMNS} FROM raphus.ledger_events WHERE originator_id LIKE 'announcement/%'"
+    " ORDER BY notification_id"
+)
+_mapper: Final = LedgerMapper()
+_moment: Final = moment
+
+
+@contextmanager
+def announcing(conninfo: str, policy: Path = NO_POLICY) -> Iterator[Announcer]:
+    """Open an announcer of access whose steps are taken one by one."""
+    announcer = Announcer(conninfo, PolicyFile(policy))
+    try:
+        yield announcer
+    finally:
+        announcer.stop()
+
+
+def settle(announcer: Announcer, events_max: int = access.PAGE_EVENTS_MAX) -> None:
+    """Let it begin, or take all that there is to take now, so many events at a time."""
+    nothing = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("workflows.announcing.announcer.PAGE_EVENTS_MAX", events_max)
+        while nothing < 3:  # the first may have begun, or ended to look at everything
+            nothing = 0 if announcer.run_once() else nothing + 1
+
+
+def clock(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
+    """Let it be a time; what has been recorded was so by then, if it is shown."""
+
+    def moment(conn: psycopg.Connection[Any]) -> Moment:
+        really = _moment(conn)
+        return Moment(now, really.shown, now)
+
+    monkeypatch.setattr("workflows.announcing.begun.moment", moment)
+
+
+def announce(conninfo: str, policy: Path = NO_POLICY) -> list[dict[str, Any]]:
+    """Announce what has changed, and return all that has been announced."""
+    with announcing(conninfo, policy) as announcer:
+        settle(announcer)
+    return announced(conninfo)
+
+
+def announced(conninfo: str) -> list[dict[str, Any]]:
+    """Return the bodies of what has been announced, in order."""
+    with psycopg.connect(conninfo) as conn:
+        rows = conn.execute(_ANNOUNCED.encode()).fetchall()
+    return [msgspec.json.decode(_mapper.decode(*row).delivery.body) for row in rows]

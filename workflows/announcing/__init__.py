@@ -1,0 +1,1 @@
+"""Events of our own: what has changed is told, once, as events in the log."""

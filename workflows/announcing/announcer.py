@@ -1,0 +1,65 @@
+"""The announcer: in one process of all, it tells what has changed, as events in the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ledger.following.leader import Duty, Leader, Step
+from ledger.own_events import OwnEvent, append, close_end, recorder_of
+from postgres.advisory_locks import AdvisoryLock
+from projections.live.projector import CHANNEL
+from workflows.announcing.access import CHECKPOINT, PAGE_EVENTS_MAX, AccessAnnouncing
+from workflows.followed_file import WHOLE_S
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from psycopg import Connection
+
+    from domain.access.policy import Policy
+    from domain.aggregates.announcement import Announcement
+    from ledger.recorder import LedgerRecorder
+    from workflows.policy_file import PolicyFile
+
+DUTY: Final = Duty(
+    name="raphus-announcer",
+    lock=AdvisoryLock.ANNOUNCE,
+    checkpoint=CHECKPOINT,
+    failure="what has changed is not announced",
+    channel=CHANNEL,
+)
+
+
+class Announcer(Leader):
+    """Follows the read models, and the time.
+
+    Nothing is told while the policy is not known: it was never right since the process began, or
+    is just being written.
+    """
+
+    def __init__(self, conninfo: str, policy: PolicyFile) -> None:
+        super().__init__(conninfo, DUTY, self._take_known)
+        self._conninfo = conninfo
+        self._policy = policy
+        self._recorder: LedgerRecorder | None = None
+        self._access = AccessAnnouncing(self._append)
+
+    def _take_known(self, conn: Connection[Any], is_one: bool) -> Step:
+        policy = self._known_policy()
+        if policy is None:
+            return Step(look_again_s=WHOLE_S)
+        if self._recorder is None:
+            self._recorder = recorder_of(self._conninfo)
+        return self._access.take(conn, policy, events_max=1 if is_one else PAGE_EVENTS_MAX)
+
+    def _known_policy(self) -> Policy | None:
+        policy = self._policy.known()
+        # Looked at last: what was read may be what is left of a file that is being written.
+        return None if self._policy.is_being_written else policy
+
+    def _append(self, conn: Connection[Any], announced: Sequence[Announcement]) -> None:
+        """Append events in the caller's transaction, which is to be on the disk when it ends."""
+        assert self._recorder is not None, "it is made before the transaction begins"
+        conn.execute("SET LOCAL synchronous_commit = on")
+        own = [OwnEvent(one.stream, one.type, one.body) for one in announced]
+        append(conn, self._recorder, close_end(conn, self._recorder), own)
