@@ -12,10 +12,15 @@ PROGRAM: Final = Program("workflows.worker_process", "starts Windmill's jobs", e
 
 
 class Task(msgspec.Struct):
-    """What is to be worked with: the database, the routes and where Windmill is."""
+    """What is to be worked with: the database, the routes, where Windmill is, and the policy.
+
+    Without a path, the policy is the default one.
+    """
 
     conninfo: str
     routes_path: str
     base_url: str | None
     workspace: str | None
     token: str | None
+    policy_path: str = ""
+    policy_required: bool = False

@@ -13,6 +13,7 @@ from postgres.connections import DATABASE_ERRORS
 from postgres.failures import absence_of
 from telemetry.incident import Incident
 from telemetry.redaction import origin_of
+from workflows.announcing.while_wanted import announce_while_wanted
 from workflows.dispatch.address import Windmill
 from workflows.dispatch.connecting import connected_within, lead
 from workflows.dispatch.dispatcher import Dispatcher
@@ -26,6 +27,7 @@ from workflows.dispatch.windmill_client import WindmillClient
 from workflows.job_arguments import Transformer
 from workflows.outbox.follower import Outbox
 from workflows.outbox.table import CHANNEL
+from workflows.policy_file import PolicyFile
 from workflows.routes.routes_file import RoutesFile
 
 if TYPE_CHECKING:
@@ -47,9 +49,13 @@ async def run(task: Task, limits: Limits = LIMITS) -> None:
     path = Path(task.routes_path)
     # The routes were there when somebody asked for this: a file that is gone is no empty one.
     outbox = Outbox(task.conninfo, RoutesFile(path, required=True))
+    policy = PolicyFile(Path(task.policy_path), required=task.policy_required)
+    announcing = announce_while_wanted(task.conninfo, policy, RoutesFile(path, required=True))
     outbox.start()
     try:
-        await _Sending(task, RoutesFile(path, required=True), limits).run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(announcing)
+            tasks.create_task(_Sending(task, RoutesFile(path, required=True), limits).run())
     finally:
         await asyncio.to_thread(outbox.stop)
 

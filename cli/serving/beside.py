@@ -17,11 +17,11 @@ from workflows.outbox.follower import begin
 from workflows.task import PROGRAM, Task
 
 if TYPE_CHECKING:
-    from cli.settings import Settings, WindmillSettings
+    from cli.settings import Settings
     from telemetry.board import Board, Place
 
 
-def workflows(windmill: WindmillSettings, conninfo: str, place: Place, board: Board) -> KeptProcess:
+def workflows(settings: Settings, conninfo: str, place: Place, board: Board) -> KeptProcess:
     """Return the process that starts jobs in Windmill, to be started.
 
     Raises:
@@ -31,8 +31,10 @@ def workflows(windmill: WindmillSettings, conninfo: str, place: Place, board: Bo
         begin(conninfo)
     except psycopg.OperationalError as error:
         raise UnreachableError(f"the database went away: {reason_of(error)}") from error
+    windmill = settings.windmill
     where = windmill.base_url, windmill.workspace, windmill.token
-    task = msgspec.json.encode(Task(conninfo, str(windmill.routes), *where))
+    policy = str(settings.policy), settings.policy_named
+    task = msgspec.json.encode(Task(conninfo, str(windmill.routes), *where, *policy))
     there = msgspec.structs.replace(place, name=WORKFLOWS)
     return KeptProcess(PROGRAM, task, without_secrets(os.environ), there, board)
 

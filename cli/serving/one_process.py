@@ -54,7 +54,7 @@ def serve_alone(
             ready,
         )
         if settings.windmill.used:
-            sending = workflows(settings.windmill, conninfo, place, board)
+            sending = workflows(settings, conninfo, place, board)
             sending.start()
             stack.callback(sending.stop)
         if reconciles(settings):

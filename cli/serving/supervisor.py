@@ -94,7 +94,7 @@ def _crew(served: Served, place: Place, board: Board, requests: list[str]) -> Cr
     settings = served.settings
     beside = []
     if settings.windmill.used:
-        beside.append(workflows(settings.windmill, served.conninfo, place, board))
+        beside.append(workflows(settings, served.conninfo, place, board))
     if reconciles(settings):
         beside.append(kept(programs.RECONCILER, RECONCILER))
     return Crew(

@@ -17,8 +17,10 @@ from workflows.announcing.begun import Moment, moment
 from workflows.policy_file import PolicyFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
+
+    from domain.aggregates.announcement import Family
 
 NO_POLICY: Final = Path("/nonexistent/raphus.toml")
 _ANNOUNCED: Final = (
@@ -30,9 +32,11 @@ _moment: Final = moment
 
 
 @contextmanager
-def announcing(conninfo: str, policy: Path = NO_POLICY) -> Iterator[Announcer]:
-    """Open an announcer of access whose steps are taken one by one."""
-    announcer = Announcer(conninfo, PolicyFile(policy))
+def announcing(
+    conninfo: str, policy: Path = NO_POLICY, families: Sequence[Family] = ("access",)
+) -> Iterator[Announcer]:
+    """Open an announcer whose steps are taken one by one."""
+    announcer = Announcer(conninfo, PolicyFile(policy), lambda: {*families})
     try:
         yield announcer
     finally:

@@ -12,12 +12,12 @@ from workflows.announcing.access import CHECKPOINT, PAGE_EVENTS_MAX, AccessAnnou
 from workflows.followed_file import WHOLE_S
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence, Set
 
     from psycopg import Connection
 
     from domain.access.policy import Policy
-    from domain.aggregates.announcement import Announcement
+    from domain.aggregates.announcement import Announcement, Family
     from ledger.recorder import LedgerRecorder
     from workflows.policy_file import PolicyFile
 
@@ -31,25 +31,30 @@ DUTY: Final = Duty(
 
 
 class Announcer(Leader):
-    """Follows the read models, and the time.
+    """Follows the read models, and the time, for as long as something is `wanted`.
 
-    Nothing is told while the policy is not known: it was never right since the process began, or
-    is just being written.
+    Nothing is told of access while the policy is not known: it was never right since the process
+    began, or is just being written.
     """
 
-    def __init__(self, conninfo: str, policy: PolicyFile) -> None:
-        super().__init__(conninfo, DUTY, self._take_known)
+    def __init__(
+        self, conninfo: str, policy: PolicyFile, wanted: Callable[[], Set[Family]]
+    ) -> None:
+        super().__init__(conninfo, DUTY, self._take_wanted)
         self._conninfo = conninfo
         self._policy = policy
+        self._wanted = wanted
         self._recorder: LedgerRecorder | None = None
         self._access = AccessAnnouncing(self._append)
 
-    def _take_known(self, conn: Connection[Any], is_one: bool) -> Step:
+    def _take_wanted(self, conn: Connection[Any], is_one: bool) -> Step:
+        if self._recorder is None:
+            self._recorder = recorder_of(self._conninfo)
+        if "access" not in self._wanted():
+            return Step()
         policy = self._known_policy()
         if policy is None:
             return Step(look_again_s=WHOLE_S)
-        if self._recorder is None:
-            self._recorder = recorder_of(self._conninfo)
         return self._access.take(conn, policy, events_max=1 if is_one else PAGE_EVENTS_MAX)
 
     def _known_policy(self) -> Policy | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from domain.aggregates.announcement import FAMILY_OF
 from workflows.routes.schema import NO_VERDICT, VERDICTS_BY_DEFAULT
 
 if TYPE_CHECKING:
@@ -69,8 +70,16 @@ class Route:
         return self.target.shown
 
     def wants_type(self, type_: str) -> bool:
-        """Tell whether deliveries of a type may start something; no route that is off wants any."""
-        return self.enabled and any(glob.matches(type_) for glob in self.on)
+        """Tell whether deliveries of a type may start something; no route that is off wants any.
+
+        Announcements are taken by who names what they are about, as `access.*`: a `*` is for what
+        Dodo sends.
+        """
+        family = FAMILY_OF.get(type_)
+        begins = "" if family is None else f"{family}."
+        return self.enabled and any(
+            glob.pattern.startswith(begins) and glob.matches(type_) for glob in self.on
+        )
 
     def wants(self, trigger: Trigger) -> bool:
         """Tell whether a delivery is to start something."""
