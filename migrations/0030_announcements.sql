@@ -11,7 +11,9 @@ CREATE TABLE raphus.announcing (
     release text NOT NULL,
     -- Why everything is looked at anew, if it is, and up to which customer it has been.
     sweep text CHECK (sweep IN ('beginning', 'policy', 'release')),
-    swept_to text NOT NULL DEFAULT ''
+    swept_to text NOT NULL DEFAULT '',
+    -- What had been recorded by then was known when it was looked at last.
+    heard timestamptz
 );
 
 COMMENT ON TABLE raphus.announcing IS
@@ -34,17 +36,17 @@ CREATE INDEX announced_access_until_idx ON raphus.announced_access (until)
 COMMENT ON TABLE raphus.announced_access IS
     'The access that has been told of last, by customer and product.';
 
--- A row for each anomaly that was told to be open.
+-- A row for each anomaly that was told to be open; the names are those of the view of all anomalies.
 CREATE TABLE raphus.announced_anomalies (
-    business_id text NOT NULL,
+    stream_id text NOT NULL,
     code text NOT NULL,
     kind text NOT NULL,
     id text NOT NULL,
     about text NOT NULL,
-    opened_at timestamptz NOT NULL,
+    business_id text NOT NULL,
     -- As it was told.
-    anomaly jsonb NOT NULL,
-    PRIMARY KEY (business_id, code, kind, id, about)
+    told jsonb NOT NULL,
+    PRIMARY KEY (stream_id, code, kind, id, about)
 );
 
 COMMENT ON TABLE raphus.announced_anomalies IS 'The anomalies that were told to be open.';

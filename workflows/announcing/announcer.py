@@ -9,6 +9,7 @@ from ledger.own_events import OwnEvent, append, close_end, recorder_of
 from postgres.advisory_locks import AdvisoryLock
 from projections.live.projector import CHANNEL
 from workflows.announcing.access import CHECKPOINT, PAGE_EVENTS_MAX, AccessAnnouncing
+from workflows.announcing.anomalies import AnomalyAnnouncing
 from workflows.followed_file import WHOLE_S
 
 if TYPE_CHECKING:
@@ -46,12 +47,24 @@ class Announcer(Leader):
         self._wanted = wanted
         self._recorder: LedgerRecorder | None = None
         self._access = AccessAnnouncing(self._append)
+        self._anomalies = AnomalyAnnouncing(self._append)
 
     def _take_wanted(self, conn: Connection[Any], is_one: bool) -> Step:
         if self._recorder is None:
             self._recorder = recorder_of(self._conninfo)
-        if "access" not in self._wanted():
-            return Step()
+        wanted = self._wanted()
+        steps = [Step()]
+        if "access" in wanted:
+            steps.append(self._take_access(conn, is_one=is_one))
+        if "anomaly" in wanted:
+            steps.append(self._anomalies.take(conn))
+        return Step(
+            sum(step.events for step in steps),
+            max(step.position for step in steps),
+            min(step.look_again_s for step in steps),
+        )
+
+    def _take_access(self, conn: Connection[Any], *, is_one: bool) -> Step:
         policy = self._known_policy()
         if policy is None:
             return Step(look_again_s=WHOLE_S)

@@ -16,7 +16,7 @@ Sweep: TypeAlias = Literal["beginning", "policy", "release"]
 """Why everything is looked at anew: at the beginning nothing is told of it."""
 
 _HOLD: Final = """
-    SELECT policy, release, sweep, swept_to FROM raphus.announcing WHERE family = %s
+    SELECT policy, release, sweep, swept_to, heard FROM raphus.announcing WHERE family = %s
     FOR UPDATE SKIP LOCKED
 """
 _BEGIN: Final = """
@@ -24,8 +24,8 @@ _BEGIN: Final = """
     VALUES (%s, %s, %s, 'beginning') ON CONFLICT (family) DO NOTHING
 """
 _MOVE: Final = """
-    UPDATE raphus.announcing SET policy = %s, release = %s, sweep = %s, swept_to = %s
-    WHERE family = %s
+    UPDATE raphus.announcing
+    SET policy = %s, release = %s, sweep = %s, swept_to = %s, heard = %s WHERE family = %s
 """
 # What was recorded by a time is shown if what is not shown yet was recorded later.
 _MOMENT: Final = f"""
@@ -39,12 +39,16 @@ _MOMENT: Final = f"""
 
 
 class Begun(NamedTuple):
-    """By what it has been judged, and how far everything has been looked at anew, if it is."""
+    """By what it has been judged, and how far everything has been looked at anew, if it is.
+
+    What had been recorded by `heard` was known when it was looked at last, where that is kept.
+    """
 
     policy: str
     release: str
     sweep: Sweep | None
     swept_to: str = ""
+    heard: datetime | None = None
 
     @property
     def is_silent(self) -> bool:
