@@ -55,12 +55,12 @@ class ImportState:
     def __init__(self, conn: Connection, account: Account, progress: Progress) -> None:
         self.conn = conn
         self.business_id = account.business_id
-        self._whose = account.business_id, account.mode
+        self.whose = account
         self._progress = progress
 
     def begun(self, walk: str, place: P) -> Standing[P]:
         """Return how far a walk is; at `place`, where it has not begun."""
-        row = self.conn.execute(_READ, [*self._whose, walk]).fetchone()
+        row = self.conn.execute(_READ, [*self.whose, walk]).fetchone()
         if row is None:
             return Standing(place)
         return Standing(msgspec.convert(row[0], type(place)), *row[1:])
@@ -69,7 +69,7 @@ class ImportState:
         """Commit how far a walk is, and show it."""
         place, *counts, ended = standing
         self.conn.execute(
-            _WRITE, [*self._whose, walk, Jsonb(msgspec.to_builtins(place)), *counts, ended]
+            _WRITE, [*self.whose, walk, Jsonb(msgspec.to_builtins(place)), *counts, ended]
         )
         self.show(walk, standing)
 
@@ -85,11 +85,11 @@ class ImportState:
 
     def has_ended(self, walk: str) -> bool:
         """Tell whether a walk has come to its end."""
-        return self.conn.execute(_HAS_ENDED, [*self._whose, walk]).fetchone() == (True,)
+        return self.conn.execute(_HAS_ENDED, [*self.whose, walk]).fetchone() == (True,)
 
     def forget(self) -> None:
         """Let the next import begin anew."""
-        self.conn.execute(_FORGET, [*self._whose])
+        self.conn.execute(_FORGET, [*self.whose])
 
     def rows(self, statement: Statement) -> list[tuple[Any, ...]]:
         """Read rows."""

@@ -3,7 +3,8 @@
 The state of everything is in the lists: 100 objects a request. What they lack (a cart, a tax, an
 error) is in the objects themselves, at one request each, and so comes behind, the newest first, and
 only where no webhook has told it. How far each walk is, is committed behind what was recorded: who
-is killed reads a page again at the most, which says nothing new then.
+is killed reads a page again at the most, which says nothing new then. That all has come to its end
+is an event in the log.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciliation.details import DETAILED
+from reconciliation.finished import tell_finished
 from reconciliation.import_details import (
     DOUBTFUL,
     GRANTS,
@@ -49,6 +51,7 @@ def import_all(
         BehindError: the read models, which tell what to read one by one, do not follow the log.
     """
     if state.has_ended(GRANTS if with_details else THINGS[-1].name):
+        tell_finished(session, state)
         state.forget()
     taker = session.taker
     for thing in THINGS:
@@ -59,6 +62,7 @@ def import_all(
         for kind in DETAILED:
             yield walk_of(kind), _counts(ask_details(taker, state, kind))
         yield GRANTS, _counts(walk_customers(taker, state))
+    tell_finished(session, state)
 
 
 def _counts(standing: Standing[Any]) -> Counts:

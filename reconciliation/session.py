@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import psycopg
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from dodo.client import Mode
     from dodo.pace import Pace
+    from ledger.recorder import LedgerRecorder
     from postgres.connections import Connection
 
 
@@ -44,11 +45,12 @@ class Source(NamedTuple):
 
 
 class Session(NamedTuple):
-    """A connection that holds the lock, and what takes looks."""
+    """A connection that holds the lock, what takes looks, and what appends to the log."""
 
     conn: Connection
     taker: Taker
     follower: Follower | None
+    recorder: LedgerRecorder
 
     def catch_up(self) -> None:
         """Wait until the read models show what is recorded.
@@ -93,7 +95,8 @@ def opened(
             Dodo(source.api_key, source.mode, base_url=source.base_url, pace=source.pace)
         )
         account = identified(conn, dodo, source.mode, business_id)
-        yield Session(conn, Taker(dodo, account, Observer(ledger, records=records)), follower)
+        taker = Taker(dodo, account, Observer(ledger, records=records))
+        yield Session(conn, taker, follower, cast("LedgerRecorder", ledger.recorder))
 
 
 def _let_go(conn: Connection) -> None:

@@ -34,6 +34,9 @@ TABLES: Final = (
     "reconciliations",
     "reconciliation_findings",
     "upkeep_jobs",
+    "announcing",
+    "announced_access",
+    "announced_anomalies",
 )
 """What a backup holds, each after those that it refers to. The read models follow from the log."""
 PHASE: Final = "back up"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.support.announcing import announced
 from tests.support.dodo_stand_in import KEY, saying, standing_in
-from tests.support.log import broken_links, lines
+from tests.support.log import broken_links, lines, told_to_us
 from tests.support.program import RAPHUS, environment, program, raphus
 from tests.support.reconciled import DAYS, delivered, entities, imported, varied_merchant
 from tests.support.waiting import GUARD_S, until
@@ -58,11 +59,12 @@ def test_an_import_that_is_killed_at_any_moment_goes_on(database: str, tmp_path:
         assert KEY not in ended.stderr
         told = json.loads(ended.stdout)
         assert told["payments"]["objects"] > 0
-        log = lines(database)
-        assert broken_links(log) == []
+        log = told_to_us(database)
+        assert broken_links(lines(database)) == []
+        assert [one["type"] for one in announced(database)] == ["import.finished"]
         again = imported(database, dodo)
     assert [count for count in again.values() if count.news] == []
-    assert lines(database) == log, "nothing was lost, and nothing is there twice"
+    assert told_to_us(database) == log, "nothing was lost, and nothing is there twice"
     assert {kind for kind, _ in entities(database)} >= {"subscription", "credit", "dispute"}
 
 

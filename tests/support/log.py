@@ -45,6 +45,11 @@ def lines(conninfo: str) -> list[Line]:
         return [Line(*row) for row in conn.execute(_SELECT)]
 
 
+def told_to_us(conninfo: str) -> list[Line]:
+    """Read the log without what it has announced itself."""
+    return [line for line in lines(conninfo) if not line.originator_id.startswith("announcement/")]
+
+
 def positions(conninfo: str) -> dict[tuple[str, bytes], int]:
     """Read where each pair of a webhook-id and a body stands; none may stand twice."""
     log = lines(conninfo)

@@ -19,6 +19,7 @@ from domain.timeline import fold
 from ledger.erasure import Request
 from projections.read_models.catalogue import READ_MODELS
 from reconciliation.account import AccountError
+from reconciliation.finished import tell_finished
 from reconciliation.import_lists import walk_lists
 from reconciliation.import_state import ImportState
 from reconciliation.session import BusyError, opened
@@ -26,9 +27,10 @@ from reconciliation.things import THINGS
 from simulator import Occurrence, merchant
 from simulator.subjects import ID_FIELDS
 from telemetry.progress import silent
+from tests.support.announcing import announced
 from tests.support.dodo_stand_in import PRESENT, limited, saying, standing_in
 from tests.support.http_server import copied
-from tests.support.log import broken_links, lines
+from tests.support.log import broken_links, lines, told_to_us
 from tests.support.projected import project
 from tests.support.reconciled import delivered, entities, imported, source, varied_merchant
 from workflows.erasure import forget
@@ -79,13 +81,13 @@ def undisturbed(cluster: str, template: str) -> dict[tuple[str, str], Any]:
 def test_all_that_dodo_has_is_imported_and_a_second_import_adds_nothing(database: str) -> None:
     with standing_in(OCCURRENCES) as dodo:
         first = imported(database, dodo)
-        before = lines(database)
+        before = told_to_us(database)
         second = imported(database, dodo)
     assert [count.news for count in second.values() if count.news] == []
     read = {name: count.objects for name, count in first.items() if name != DOUBTS}
     assert {name: second[name].objects for name in read} == read
-    assert lines(database) == before
-    assert broken_links(before) == []
+    assert told_to_us(database) == before
+    assert broken_links(lines(database)) == []
     known = Counter(kind for kind, _ in entities(database))
     happened = Counter(kind for kind, _ in set(map(named, OCCURRENCES)) if kind != "credit")
     for kind in ("subscription", "payment", "refund", "dispute", "license_key", "payout"):
@@ -177,6 +179,31 @@ def test_a_wrong_key_records_nothing(database: str) -> None:
     ):
         pass
     assert lines(database) == []
+
+
+def test_the_end_of_an_import_is_announced_once_with_what_was_read(database: str) -> None:
+    with standing_in(OCCURRENCES) as dodo:
+        lists = imported(database, dodo, with_details=False)
+        (told,) = announced(database)
+        assert told["type"] == "import.finished"
+        data = told["data"]
+        assert (data["source"], data["mode"]) == ("dodo_api", "test_mode")
+        walks = {one["walk"]: (one["objects"], one["news"]) for one in data["walks"]}
+        assert sorted(count for count in walks.values() if count[0]) == sorted(
+            tuple(count) for count in lists.values() if count.objects
+        )
+        assert data["objects"] == sum(count.objects for count in lists.values())
+        assert data["news"] == sum(count.news for count in lists.values())
+        assert told["timestamp"] == data["ended_at"]
+        # Whoever dies before he has told it tells it when he begins again.
+        with opened(database, source(dodo)) as session:
+            state = ImportState(session.conn, session.taker.account, silent)
+            tell_finished(session, state)
+            assert announced(database) == [told]
+            session.conn.execute("DELETE FROM raphus.ledger_events WHERE webhook_id <> ''")
+        imported(database, dodo, with_details=False)
+        assert announced(database)[0] == told
+        assert len(announced(database)) == 2
 
 
 def test_a_key_of_another_business_has_to_be_meant(database: str) -> None:

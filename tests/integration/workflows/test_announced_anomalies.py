@@ -55,7 +55,7 @@ def test_what_opens_and_settles_by_a_fact_is_announced_with_it(
 ) -> None:
     clock(monkeypatch, NOON + timedelta(hours=1))
     announce(database)
-    (opened,) = tell(database, said("subscription.renewed", 5, "msg_2", **SUBSCRIPTION))
+    (opened,) = tell(database, said("subscription.on_hold", 5, "msg_2", **SUBSCRIPTION))
     assert (opened["type"], opened["data"]["code"]) == ("anomaly.opened", "gap")
     assert opened["data"] | {"text": "", "action": ""} == {
         "code": "gap",
@@ -73,7 +73,7 @@ def test_what_opens_and_settles_by_a_fact_is_announced_with_it(
         "cause": {
             "kind": "webhook",
             "webhook_id": "msg_2",
-            "type": "subscription.renewed",
+            "type": "subscription.on_hold",
             "at": "2026-05-01T12:05:00Z",
         },
     }
@@ -111,7 +111,7 @@ def test_what_was_wrong_before_the_beginning_is_announced_when_it_settles_alone(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock(monkeypatch, NOON + timedelta(hours=1))
-    record(database, [said("subscription.renewed", 5, "msg_2", **SUBSCRIPTION)])
+    record(database, [said("subscription.on_hold", 5, "msg_2", **SUBSCRIPTION)])
     project(database)
     assert announce(database) == []
     found = tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
