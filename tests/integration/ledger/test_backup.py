@@ -57,6 +57,12 @@ FINDING: Final = """
     INSERT INTO raphus.upkeep_jobs (kind, place, ended_at, outcome)
     VALUES ('verify', 'command_line', clock_timestamp(), 'well')
 """
+ANNOUNCED: Final = """
+    INSERT INTO raphus.announcing (family, policy, release) VALUES ('access', 'active = yes', '1');
+    INSERT INTO raphus.announced_access VALUES ('bus_1', 'cus_1', 'pdt_1', clock_timestamp());
+    INSERT INTO raphus.announced_anomalies
+    VALUES ('subscription/bus_1/sub_1', 'gap', 'subscription', 'sub_1', '', 'bus_1', '{}')
+"""
 CORRECTION: Final = """
     INSERT INTO raphus.clock_corrections
     SELECT max(notification_id) + 1, max(recorded_at) + interval '1 hour', max(recorded_at)
@@ -71,7 +77,7 @@ def filled(database: str) -> str:
     record(database, simulated(6))
     project(database)
     begin(database)
-    for statement in (JOB, JOB, ATTEMPT, KEY, PLACE, RECONCILIATION, FINDING):
+    for statement in (JOB, JOB, ATTEMPT, KEY, PLACE, RECONCILIATION, FINDING, ANNOUNCED):
         execute(database, statement)
     return database
 
