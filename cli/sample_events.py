@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from cli.sample_announcements import FACTS, announced
 from domain.aggregates.factory import aggregate
 from domain.aggregates.routing import route as stream_of
 from domain.delivery import Delivery
@@ -17,6 +18,7 @@ from workflows.outbox.due_facts import trigger
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from domain.aggregate import Aggregate
     from simulator import Occurrence
     from workflows.trigger import Trigger
 
@@ -32,17 +34,22 @@ class NoSampleError(Exception):
 def sample(type_: str) -> Trigger:
     """Return the first event of a type in the life of a simulated merchant, with what led to it.
 
-    It is always the same one.
+    It is always the same one. An announcement is what that would lead to.
 
     Raises:
         NoSampleError: there is none.
     """
-    told = _told()
-    place = next((place for place, one in enumerate(told) if one.type == type_), None)
+    told, fact = _told(), FACTS.get(type_, type_)
+    place = next((place for place, one in enumerate(told) if one.type == fact), None)
     if place is None:
-        known = ", ".join(sorted({one.type for one in told}))
+        known = ", ".join(sorted({one.type for one in told} | FACTS.keys()))
         raise NoSampleError(f"there is no sample of {type_!r}; there are {known}")
-    return _trigger(told[: place + 1])
+    stream, last = _stream(told[: place + 1])
+    if type_ in FACTS:
+        return announced(type_, stream, told[place].occurred_at)
+    found = trigger(stream, last.webhook_id)
+    assert found is not None, "a simulated body can be read"
+    return found
 
 
 @cache
@@ -50,8 +57,8 @@ def _told() -> list[Occurrence]:
     return merchant(1, customers=CUSTOMERS, until=UNTIL)
 
 
-def _trigger(told: Sequence[Occurrence]) -> Trigger:
-    """Return the last of these, as the stream that it belongs to stands then."""
+def _stream(told: Sequence[Occurrence]) -> tuple[Aggregate, Delivery]:
+    """Return the last of these, and the stream that it belongs to, as that stands then."""
     *before, last = [Delivery(one.webhook_id, "0", "", one.body) for one in told]
     to = stream_of(last)
     batch = Batch([Stream(to.stream_id, 0)])
@@ -63,6 +70,4 @@ def _trigger(told: Sequence[Occurrence]) -> Trigger:
         msgspec.structs.replace(event, position=number, recorded_at=UNTIL)
         for number, event in enumerate(batch.collect_events(), start=1)
     ]
-    found = trigger(aggregate(to.stream_id, events), last.webhook_id)
-    assert found is not None, "a simulated body can be read"
-    return found
+    return aggregate(to.stream_id, events), last

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from cli.sample_events import NoSampleError, sample
+from domain.aggregates.announcement import FAMILY_OF
 from domain.aggregates.catalogue import KINDS
 from domain.state_machine import Verdict
 from simulator import merchant
@@ -43,4 +44,15 @@ def test_a_type_without_a_sample_is_told_with_those_that_have_one() -> None:
     with pytest.raises(NoSampleError) as error:
         sample("dispute.begun")
     listed = str(error.value).partition("there are ")[2].split(", ")
-    assert listed == TYPES
+    assert listed == sorted([*TYPES, *FAMILY_OF])
+
+
+@pytest.mark.parametrize("type_", FAMILY_OF)
+def test_every_announcement_has_a_sample(type_: str) -> None:
+    found = sample(type_)
+    assert (found.type, found.payload["type"]) == (type_, type_)
+    assert (found.kind, found.verdict, found.entity) == ("announcement", None, None)
+    assert found == sample(type_)
+    data = found.payload["data"]
+    if type_.startswith("access."):
+        assert data["access"] is (type_ == "access.granted")

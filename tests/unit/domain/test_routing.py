@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.aggregates.routing import route
+from domain.aggregates.announcement import FAMILY_OF
+from domain.aggregates.routing import is_signed, is_told, route, types_taken
 from domain.stream_id import stream_id
 from tests.support.histories import delivery, said
 from tests.support.samples import Json
@@ -219,3 +220,16 @@ def test_an_id_that_is_none_is_not_quoted_in_the_reason() -> None:
 @given(st.binary(max_size=200))
 def test_every_delivery_has_a_stream_whatever_its_bytes(body: bytes) -> None:
     assert route(delivery(body, "msg_7")).stream_id == "notice/msg_7"
+
+
+@pytest.mark.parametrize("type_", FAMILY_OF)
+def test_what_claims_to_be_an_announcement_is_a_notice_whose_signature_is_checked(
+    type_: str,
+) -> None:
+    found = route(said(type_, 0, "msg_1", customer_id="cus_1"))
+    assert found.stream_id == "notice/msg_1"
+    assert is_signed(found.stream_id, found.topic)
+    assert type_ not in types_taken()
+    own = stream_id("announcement", "bus_1", "access", "cus_1")
+    assert not is_signed(own, type_)
+    assert is_told(own, type_)

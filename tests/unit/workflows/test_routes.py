@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.aggregates.announcement import FAMILY_OF
 from tests.support.histories import said
 from tests.support.samples import sample
 from tests.support.triggers import trigger
+from workflows.announcing.while_wanted import wanted_by
 from workflows.routes.parser import ROUTES_MAX, read_text
 from workflows.routes.routes_file import (
     Route,
@@ -270,6 +272,26 @@ def test_a_route_wants_its_types() -> None:
     assert not route.wants_type("payment.succeeded")
     assert route.wants(trigger(sample("dispute.opened")))
     assert not route.wants(trigger(sample("payment.succeeded")))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "wanted"),
+    [
+        ("access.*", ["access.granted", "access.revoked"]),
+        ("access.granted", ["access.granted"]),
+        ("anomaly.op*", ["anomaly.opened"]),
+        ("import.finished", ["import.finished"]),
+        ("*", []),
+        ("*.granted", []),
+        ("a*", []),
+    ],
+)
+def test_announcements_are_wanted_by_who_names_what_they_are_about(
+    pattern: str, wanted: list[str]
+) -> None:
+    (route,) = read_text(Path("x"), ROUTE.replace('"*"', f'"{pattern}"').encode())
+    assert [type_ for type_ in FAMILY_OF if route.wants_type(type_)] == wanted
+    assert wanted_by(Routes([route])) == {FAMILY_OF[type_] for type_ in wanted} - {"import"}
 
 
 def test_a_route_that_is_off_wants_nothing() -> None:
