@@ -73,8 +73,8 @@ def test_a_product_is_shown_by_its_name_and_its_id_and_its_name_does_nothing() -
 
 
 def test_what_a_trial_costs_is_written_as_money() -> None:
-    data = {"subscription_id": "sub_1", "trial_amount": 150, "currency": "EUR"}
-    (known,) = of_one(said("subscription.active", **data)).entities()
+    of_150 = said("subscription.active", subscription_id="sub_1", trial_amount=150, currency="EUR")
+    (known,) = of_one(of_150).entities()
     assert re.search("trial_amount +1.50 EUR", printed(show_object, known.entity, ""))
 
 
