@@ -38,13 +38,8 @@ class CustomerPage(CustomerQuery, frozen=True, kw_only=True):
     """Asks for a page of what happened to everything of a customer."""
 
     limit: Limit = LIMIT_DEFAULT
-    cursor: Annotated[timeline.TimelineKey | None, CURSOR.meta] = None
-
-
-class CustomerTimelinePage(CustomerPage, frozen=True, kw_only=True):
-    """Asks for a page of it from either end."""
-
     order: Order = "asc"
+    cursor: Annotated[timeline.TimelineKey | None, CURSOR.meta] = None
 
 
 async def _customer(read_side: ReadSide, query: CustomerQuery) -> Customer:
@@ -96,7 +91,7 @@ async def customer_timeline(read_side: ReadSide, query: CustomerPage) -> Page[Na
         after=query.cursor,
         limit=query.limit + 1,
         business_id=read_side.business_id,
-        newest_first=isinstance(query, CustomerTimelinePage) and query.order == "desc",
+        newest_first=query.order == "desc",
     )
     rows = await rows_then(read_side, query, statement)
     if not rows and query.cursor is None:
@@ -115,12 +110,12 @@ GET_CUSTOMER: Final = Operation["ReadSide", CustomerQuery, Customer](
     answers=Customer,
     may_fail=_NEVER_SEEN,
 )
-GET_CUSTOMER_TIMELINE: Final = Operation["ReadSide", CustomerTimelinePage, Page[NamedEntry]](
+GET_CUSTOMER_TIMELINE: Final = Operation["ReadSide", CustomerPage, Page[NamedEntry]](
     path="/v1/customers/{id:path}/timeline",
     name="get_customer_timeline",
     summary="Get what happened to everything of a customer, in the order it occurred unless asked.",
     handle=customer_timeline,
-    takes=CustomerTimelinePage,
+    takes=CustomerPage,
     answers=Page[NamedEntry],
     may_fail=_NEVER_SEEN,
 )

@@ -65,7 +65,7 @@ class LifecycleEntry(NamedEntry, frozen=True, gc=False):
 
 
 class Lifecycle(msgspec.Struct):
-    """What a customer has, and a page of what happened to it in the order it occurred.
+    """What a customer has, and a page of what happened, in the order it occurred unless asked.
 
     The objects stand newest first, at most 100 of each kind. `stretches` tells of what was recorded
     afterwards and together, in order of recording, the last 100. `periods` tell from when until
@@ -103,8 +103,11 @@ async def lifecycle(read_side: ReadSide, query: CustomerPage, items_max: int = 0
         ApiError: 404; no such customer has been seen, or was there at that time. 503.
     """
     customer = await GET_CUSTOMER.handle(read_side, query)
-    objects = {resource: await _newest(read_side, resource, query) for resource in _OWNED}
-    late = await _lateness(read_side, query)
+    objects = {
+        resource: await _newest(read_side, resource, query) if getattr(customer, resource) else []
+        for resource in _OWNED
+    }
+    late, are_odd = await _lateness(read_side, query)
     page = await customer_timeline(read_side, query)
     entries = page.items
     while page.next is not None and len(entries) < items_max:
@@ -116,7 +119,7 @@ async def lifecycle(read_side: ReadSide, query: CustomerPage, items_max: int = 0
         **objects,
         stretches=late.stretches[-STRETCHES_MAX:],
         periods=following_grants(await _periods(read_side, query), objects["entitlement_grants"]),
-        notable=_told(await _notable(read_side, query, late), late),
+        notable=_told(await _notable(read_side, query, late) if are_odd else [], late),
         items=_told(entries, late),
         next=page.next,
     )
@@ -209,13 +212,16 @@ def _told(entries: Iterable[NamedEntry], late: Lateness) -> list[LifecycleEntry]
     ]
 
 
-async def _lateness(read_side: ReadSide, query: CustomerPage) -> Lateness:
+async def _lateness(read_side: ReadSide, query: CustomerPage) -> tuple[Lateness, bool]:
+    """Tell what came late, and whether anything may be of note: mostly nothing is."""
     statement = timeline.arrivals(
         query.id, as_of=query.as_of, limit=ARRIVALS_MAX, business_id=read_side.business_id
     )
     rows = await rows_then(read_side, query, statement)
     # Looking at many takes its time, in which the server takes webhooks.
-    return await asyncio.to_thread(lateness, [timeline.read_arrival(row) for row in rows])
+    late = await asyncio.to_thread(lateness, [timeline.read_arrival(row) for row in rows])
+    are_odd = len(rows) == ARRIVALS_MAX or any(timeline.is_odd(row) for row in rows)
+    return late, are_odd or bool(late.late_s)
 
 
 GET_CUSTOMER_LIFECYCLE: Final = Operation["ReadSide", CustomerPage, Lifecycle](

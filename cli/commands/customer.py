@@ -24,7 +24,7 @@ FACTS_MAX: Final = 10_000
 
 def add(command: ArgumentParser) -> None:
     """Take the customer and the times; pages are joined."""
-    add_taken(command, GET_CUSTOMER_LIFECYCLE.reader, without=Paged.__struct_fields__)
+    add_taken(command, GET_CUSTOMER_LIFECYCLE.reader, without=(*Paged.__struct_fields__, "order"))
     add_json(command)
 
 

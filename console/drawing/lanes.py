@@ -78,14 +78,26 @@ class Stay(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """Something that happened at an instant, to a thing; of what came late, `until` it did."""
+    """Something that happened at an instant, to a thing; of what came late, `until` it did.
+
+    Few of the many there may be are told in words, which are made then.
+    """
 
     shape: Shape
     at: datetime
-    text: str
+    word: str
     kind: str
     id: str
     until: datetime | None = None
+    amount: tuple[int | None, str | None] = (None, None)
+    """In minor units, and of which currency."""
+    outcome: str = ""
+
+    @property
+    def text(self) -> str:
+        """What it was."""
+        told = f"{self.word} {money(*self.amount)}".rstrip()
+        return f"{told}, {self.outcome}" if self.outcome else told
 
 
 class Lane(NamedTuple):
@@ -253,21 +265,21 @@ def _of_money(periods: Sequence[Lasting]) -> Iterator[Mark]:
     for one in periods:
         settled = _SETTLED.get((one.kind, one.status or ""))
         if settled is not None and one.status != status:
-            shape, word = settled
-            text = f"{word} {money(one.amount, one.currency)}".rstrip()
-            yield Mark(shape, one.valid_from, text, one.kind, one.id)
+            yield _of_amount(*settled, one)
         status = one.status
     last = periods[-1]
     if last.kind == "payment" and last.status == "processing":
-        text = f"payment under way {money(last.amount, last.currency)}".rstrip()
-        yield Mark("pending", last.valid_from, text, last.kind, last.id)
+        yield _of_amount("pending", "payment under way", last)
 
 
 def _opened(periods: Sequence[Lasting]) -> Mark:
-    first, last = periods[0], periods[-1]
-    text = f"disputed {money(last.amount, last.currency)}".rstrip()
-    outcome = f"{text}, {worded(last.status)}"
-    return Mark("dispute", first.valid_from, outcome, first.kind, first.id)
+    mark = _of_amount("dispute", "disputed", periods[-1])
+    return mark._replace(at=periods[0].valid_from, outcome=worded(periods[-1].status))
+
+
+def _of_amount(shape: Shape, word: str, period: Lasting) -> Mark:
+    amount = period.amount, period.currency
+    return Mark(shape, period.valid_from, word, period.kind, period.id, amount=amount)
 
 
 def _changes(periods: Sequence[Lasting]) -> Iterator[Mark]:

@@ -196,7 +196,6 @@ def _drawn(lane: Lane, scale: Axis, heading: str | None) -> DrawnLane:
     segments = tuple(_segments(lane, scale))
     bar = BAR_Y + BAR_HEIGHT + BAR_Y if segments else 0
     rail = bar + RAIL_HEIGHT // 2 if lane.marks or not segments else None
-    told = _told(lane)
     return DrawnLane(
         kind=lane.kind,
         id=lane.id,
@@ -211,8 +210,8 @@ def _drawn(lane: Lane, scale: Axis, heading: str | None) -> DrawnLane:
         segments=segments,
         dots=tuple(_dots(lane.marks[-MARKS_MAX:], scale, rail or 0)),
         description=_in_short(lane),
-        told=tuple(told[-TOLD_MAX:]),
-        untold=max(0, len(told) - TOLD_MAX),
+        told=tuple(_told(lane)),
+        untold=max(0, len(lane.stays) + len(lane.marks) - TOLD_MAX),
     )
 
 
@@ -328,11 +327,15 @@ def _in_short(lane: Lane) -> str:
 
 
 def _told(lane: Lane) -> list[Told]:
+    """Tell the last states and marks in words; both are in order of time."""
     stays = [
-        Told(worded(stay.status), stay.begin, stay.end, lane.kind, lane.id) for stay in lane.stays
+        Told(worded(stay.status), stay.begin, stay.end, lane.kind, lane.id)
+        for stay in lane.stays[-TOLD_MAX:]
     ]
-    marks = [Told(mark.text, mark.at, mark.at, mark.kind, mark.id) for mark in lane.marks]
-    return sorted([*stays, *marks], key=lambda told: told.since)
+    marks = [
+        Told(mark.text, mark.at, mark.at, mark.kind, mark.id) for mark in lane.marks[-TOLD_MAX:]
+    ]
+    return sorted([*stays, *marks], key=lambda told: told.since)[-TOLD_MAX:]
 
 
 def _band(stretch: Stretch, scale: Axis) -> Band:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 from msgspec import Meta
 
+from api.answers.named import NamedEntry
 from api.http.errors import ApiError, InvalidParameterError
+from api.http.pagination import Page as Answered
 from api.http.parameters import Text
 from api.http.questions import Query
 from api.resources.customers import GET_CUSTOMER_TIMELINE
@@ -17,7 +19,7 @@ from api.resources.lifecycle import GET_CUSTOMER_LIFECYCLE
 from api.resources.state import GET_CUSTOMER_STATE
 from console.drawing.lifelines import lifelines
 from console.page import Action, Page, Redirect, View
-from console.pages.history import history
+from console.pages.history import ENTRIES_MAX, Walk, history, of_newest
 from console.pages.object import OfObject
 from console.rendering.words import path_of
 from console.visit import Visit
@@ -63,12 +65,13 @@ class Count(NamedTuple):
 
 
 async def _customer(visit: Visit, query: OfObject) -> View:
-    life, state, (timeline, walk), erasures = await asyncio.gather(
-        visit.ask(GET_CUSTOMER_LIFECYCLE, id=query.id, limit=1),
+    life, state, elsewhere, erasures = await asyncio.gather(
+        visit.ask(GET_CUSTOMER_LIFECYCLE, id=query.id, order="desc", limit=ENTRIES_MAX),
         _state(visit, query.id),
-        history(visit, GET_CUSTOMER_TIMELINE, query.id, query.cursor),
+        _history(visit, query),
         visit.ask(LIST_ERASURES, customer_id=query.id, limit=ERASURES_MAX),
     )
+    timeline, walk = elsewhere or of_newest(Answered([*life.items], life.next))
     customer = life.customer
     data = {
         "id": query.id,
@@ -84,6 +87,13 @@ async def _customer(visit: Visit, query: OfObject) -> View:
         "may_erase": "admin" in visit.caller.may,
     }
     return View("customer.html", f"Customer {query.id}", data)
+
+
+async def _history(visit: Visit, query: OfObject) -> tuple[Answered[NamedEntry], Walk] | None:
+    """Return a part of the timeline and the walk; None for what the lifecycle has: the newest."""
+    if visit.time.as_of is None and query.cursor is None:
+        return None
+    return await history(visit, GET_CUSTOMER_TIMELINE, query.id, query.cursor)
 
 
 def _counts(customer: Customer) -> list[Count]:

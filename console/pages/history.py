@@ -56,11 +56,17 @@ async def history(
         ApiError: as the timeline's.
     """
     asked = {"id": id_, "order": "desc", "limit": ENTRIES_MAX}
-    newest = await visit.ask(timeline, **asked, as_of=None)
-    walk = walk_of(newest.items, visit.time.as_of, begins_later=newest.next is not None)
+    newest, walk = of_newest(await visit.ask(timeline, **asked, as_of=None), visit.time.as_of)
     if visit.time.as_of is None and cursor is None:
         return newest, walk
     return await visit.ask(timeline, **asked, cursor=cursor), walk
+
+
+def of_newest(
+    newest: Page[NamedEntry], as_of: datetime | None = None
+) -> tuple[Page[NamedEntry], Walk]:
+    """Return the newest part of a timeline with the walk through it."""
+    return newest, walk_of(newest.items, as_of, begins_later=newest.next is not None)
 
 
 def walk_of(

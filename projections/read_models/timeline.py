@@ -177,6 +177,8 @@ _OF_CUSTOMER_THEN: Final = (
     f" WHERE true{_BY}"
 )
 
+# No valid transitions, and what comes after something that was never seen.
+_ODD: Final = "(t.gap OR t.verdict IN ('refused', 'anomaly'))"
 
 _OWN: Final = """
     WITH own AS (
@@ -297,7 +299,7 @@ def notable(
     Those at the positions that came `late` are among them.
     """
     odd = (
-        " AND t.occurred_at IS NOT NULL AND (t.gap OR t.verdict IN ('refused', 'anomaly')"
+        f" AND t.occurred_at IS NOT NULL AND ({_ODD}"
         f" OR t.position = ANY (%(late)s)){of_business('o', business_id)}"
     )
     asked: dict[str, object] = {
@@ -312,7 +314,7 @@ def arrivals(
     customer_id: str, *, as_of: datetime | None, limit: int, business_id: str | None = None
 ) -> Statement:
     """Select when the facts of a customer occurred and were recorded, the last recorded first."""
-    select = "SELECT t.position, t.occurred_at, t.recorded_at FROM timeline AS t"
+    select = f"SELECT t.position, t.occurred_at, t.recorded_at, {_ODD} FROM timeline AS t"  # noqa: S608 -- constants
     # Looks tell of no fact that came late.
     last_first = (
         f" AND t.occurred_at IS NOT NULL AND t.verdict IS NOT NULL{of_business('o', business_id)}"
@@ -331,7 +333,13 @@ def arrivals(
 
 def read_arrival(row: Sequence[object]) -> Arrival:
     """Read a row of `arrivals`."""
-    return Arrival(*cast("tuple[int, datetime, datetime]", tuple(row)))
+    position, occurred_at, recorded_at, _ = row
+    return Arrival(*cast("tuple[int, datetime, datetime]", (position, occurred_at, recorded_at)))
+
+
+def is_odd(row: Sequence[object]) -> bool:
+    """Tell of a row of `arrivals` whether it is no valid transition, or a gap."""
+    return bool(row[-1])
 
 
 def refusals(
