@@ -10,8 +10,7 @@ from ledger.batch_writer import QUEUE_MAX
 from telemetry.board import Standing, alone
 
 if TYPE_CHECKING:
-    from ledger.batch_writer import QUEUE_MAX
-from telemetry.board import Board, Row
+    from telemetry.board import Board, Row
 
 SUPERVISOR, FOLLOWER, WORKFLOWS, RECONCILER = "supervisor", "follower", "workflows", "reconciler"
 """The names of processes on the board, beside those that take requests."""

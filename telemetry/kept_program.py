@@ -55,17 +55,14 @@ def told_to_end(tell: Callable[[], object], within_s: float) -> Iterator[None]:
     It may be called more than once, and also while the block's work has ended by itself. After so
     many seconds the process ends, however far it is.
     """
-    before = signal.signal(signal.SIGTERM, lambda *_: tell())
-    child.ends_with_its_parent(_unless_over(tell), within_s)
+
+    def end(*_signal: object) -> None:
+        with suppress(RuntimeError):  # what is told has ended by itself
+            tell()
+
+    before = signal.signal(signal.SIGTERM, end)
+    child.ends_with_its_parent(end, within_s)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _unless_over(tell: Callable[[], object]) -> Callable[[], None]:
-    def told() -> None:
-        with suppress(RuntimeError):  # what it is told to has ended by itself
-            tell()
-
-    return told

@@ -70,9 +70,9 @@ def serve_by_processes(
         board = Board(place)
         served = Served(settings, conninfo, workers, sock.fileno(), secrets.token_urlsafe())
         crew = _crew(served, place, board, requests)
-        for process in crew.all:
-            process.start()
         try:
+            for process in crew.all:
+                process.start()
             if _all_ready(crew, bell):
                 board.own.stand(Standing.READY)
                 ready()
