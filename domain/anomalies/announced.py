@@ -88,7 +88,12 @@ def opened(
 def settled(
     change: AnomalyChange, until: datetime | None, by: tuple[str, str] | None
 ) -> AnomalyChange:
-    """Tell of one that has settled: by the webhook with an id, of a type, where that is known."""
+    """Tell of one that has settled: by the webhook with an id, of a type, where that is known.
+
+    What settled before it was told to have opened was something else.
+    """
+    if until is not None and until <= change.since:
+        until = by = None
     webhook_id, type_ = by or (None, None)
     cause = Cause(kind="webhook", webhook_id=webhook_id, type=type_, at=until)
     return msgspec.structs.replace(change, until=until, cause=cause)

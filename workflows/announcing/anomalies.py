@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 FAMILY: Final = "anomaly"
 EVERY_S: Final = 1.0
-SILENCE_EVERY_S: Final = 60.0
-"""Silence of a business lasts a day at the least before it is one."""
+THOROUGH_EVERY_S: Final = 60.0
+"""So often what is silent is looked for, and what has settled by time alone, which is rare."""
 AT_ONCE_MAX: Final = 200
 
 
@@ -35,7 +35,8 @@ class AnomalyAnnouncing:
 
     def __init__(self, append: Callable[[Connection[Any], Sequence[Announcement]], None]) -> None:
         self._append = append
-        self._look_at = self._listen_at = 0.0
+        self._look_at = self._thorough_at = 0.0
+        self._shown = -1
 
     def take(self, conn: Connection[Any]) -> Step:
         """Look at what is wrong, unless that was done a moment ago.
@@ -46,15 +47,15 @@ class AnomalyAnnouncing:
         began_s = time.monotonic()
         if began_s < self._look_at:
             return Step(look_again_s=self._look_at - began_s)
-        found = self._look(conn, is_listening=began_s >= self._listen_at)
+        found = self._look(conn, is_thorough=began_s >= self._thorough_at)
         if found:
             return Step(found)
         self._look_at = began_s + EVERY_S
-        if began_s >= self._listen_at:
-            self._listen_at = began_s + SILENCE_EVERY_S
+        if began_s >= self._thorough_at:
+            self._thorough_at = began_s + THOROUGH_EVERY_S
         return Step(look_again_s=EVERY_S)
 
-    def _look(self, conn: Connection[Any], *, is_listening: bool) -> int:
+    def _look(self, conn: Connection[Any], *, is_thorough: bool) -> int:
         """Tell what differs; return how much that was, and no more than once at a time."""
         with conn.transaction():
             begun = beginning.hold(conn, FAMILY)
@@ -64,8 +65,10 @@ class AnomalyAnnouncing:
             moment = beginning.moment(conn)
             if begun.heard is not None and moment.heard < begun.heard <= moment.now:
                 return 0  # the read models are built anew
-            found = told.differing(conn, moment.heard, AT_ONCE_MAX)
-            if is_listening:
+            found = told.opened_by(conn, moment.heard, AT_ONCE_MAX)
+            if is_thorough or moment.shown != self._shown:
+                found += told.settled_by(conn, moment.heard, AT_ONCE_MAX)
+            if is_thorough:
                 found += told.differing_silence(conn, moment.now, AT_ONCE_MAX)
             told.write(conn, found)
             if found and not begun.is_silent:
@@ -73,6 +76,8 @@ class AnomalyAnnouncing:
             if found or begun.is_silent:
                 sweep = begun.sweep if found else None
                 beginning.move(conn, FAMILY, begun._replace(sweep=sweep, heard=moment.heard))
+        if not found:
+            self._shown = moment.shown
         return len(found)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 _KEY: Final = "stream_id, code, kind, id, about"
+_TOLD_KEY: Final = "t.stream_id, t.code, t.kind, t.id, t.about"
 # Of what no business can be told, nobody can be told.
 _OPENED: Final = f"""
     SELECT DISTINCT ON ({_KEY}) {", ".join(Open.__struct_fields__)}
@@ -29,27 +30,24 @@ _OPENED: Final = f"""
     )
     ORDER BY {_KEY}, opened_at DESC LIMIT %(limit)s
 """  # noqa: S608 -- constants
-# What settled last, and by what fact, is found in the rows of one stream each.
+# What is still open, and what settled last and by what fact, is found in the rows of one stream
+# each, however many are open: OFFSET 0 keeps the planner at that.
 _SETTLED: Final = f"""
-    SELECT {", ".join(f"t.{name}" for name in _KEY.split(", "))}, t.business_id, t.told, ended.at,
-        fact.webhook_id, fact.type
+    SELECT {_TOLD_KEY}, t.business_id, t.told, span.settled_at, fact.webhook_id, fact.type
     FROM raphus.announced_anomalies AS t
     LEFT JOIN LATERAL (
-        SELECT max(a.settled_at) AS at FROM raphus.anomalies AS a
+        SELECT a.span @> %(at)s::timestamptz AS is_open, a.settled_at FROM raphus.anomalies AS a
         WHERE (a.stream_id, a.code, a.kind, a.id, a.about)
-            = (t.stream_id, t.code, t.kind, t.id, t.about) AND a.settled_at <= %(at)s
-    ) AS ended ON true
+            = (t.stream_id, t.code, t.kind, t.id, t.about) AND a.opened_at <= %(at)s
+        ORDER BY a.opened_at DESC LIMIT 1 OFFSET 0
+    ) AS span ON true
     LEFT JOIN LATERAL (
         SELECT f.webhook_id, f.type FROM raphus.timeline AS f
-        WHERE f.stream_id = t.stream_id AND f.occurred_at = ended.at
-        ORDER BY f.position DESC LIMIT 1
+        WHERE f.stream_id = t.stream_id AND f.occurred_at = span.settled_at
+        ORDER BY f.position DESC LIMIT 1 OFFSET 0
     ) AS fact ON true
-    WHERE t.code <> '{SILENT}' AND NOT EXISTS (
-        SELECT FROM raphus.anomalies AS a
-        WHERE (a.stream_id, a.code, a.kind, a.id, a.about)
-            = (t.stream_id, t.code, t.kind, t.id, t.about) AND a.span @> %(at)s::timestamptz
-    )
-    ORDER BY {_KEY} LIMIT %(limit)s
+    WHERE t.code <> '{SILENT}' AND span.is_open IS NOT TRUE
+    ORDER BY {_TOLD_KEY} LIMIT %(limit)s
 """  # noqa: S608 -- constants
 _SILENT: Final = f"SELECT business_id, told FROM raphus.announced_anomalies WHERE code = '{SILENT}'"  # noqa: S608 -- constants
 _ADD: Final = f"""
@@ -80,16 +78,19 @@ class Found(NamedTuple):
     change: AnomalyChange
 
 
-def differing(conn: Connection[Any], at: datetime, limit: int) -> list[Found]:
-    """Return what has opened and what has settled, so many of each at the most."""
-    asked = {"at": at, "limit": limit}
-    rows = conn.execute(_SETTLED, asked).fetchall()
-    gone = [
+def opened_by(conn: Connection[Any], at: datetime, limit: int) -> list[Found]:
+    """Return what is open at an instant and was not told to be."""
+    rows = conn.execute(_OPENED, {"at": at, "limit": limit}).fetchall()
+    return [_opened(anomalies.read(row)) for row in rows]
+
+
+def settled_by(conn: Connection[Any], at: datetime, limit: int) -> list[Found]:
+    """Return what was told to be open and is not at an instant."""
+    rows = conn.execute(_SETTLED, {"at": at, "limit": limit}).fetchall()
+    return [
         Found(Place(*row[:5]), row[5], False, settled(_read(row[6]), row[7], _fact(*row[8:])))
         for row in rows
     ]
-    rows = conn.execute(_OPENED, asked).fetchall()
-    return gone + [_opened(anomalies.read(row)) for row in rows]
 
 
 def differing_silence(conn: Connection[Any], now: datetime, limit: int) -> list[Found]:

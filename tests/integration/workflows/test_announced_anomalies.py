@@ -137,7 +137,7 @@ def test_two_subscriptions_that_live_together_are_announced(
 def test_silence_of_a_business_is_announced_and_that_it_speaks_again(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workflows.announcing.anomalies.SILENCE_EVERY_S", 0.0)
+    monkeypatch.setattr("workflows.announcing.anomalies.THOROUGH_EVERY_S", 0.0)
     announce(database)
     deliveries = [
         said("customer.unheard_of", number, f"msg_{number}", customer={"customer_id": "cus_1"})
