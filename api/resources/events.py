@@ -22,8 +22,10 @@ from api.http.operations import Operation
 from api.http.pagination import Item, Page, page
 from api.http.parameters import Order, Position, Text, text
 from api.http.questions import Past, PastPage
+from domain.aggregates.announcement import FAMILY_OF
 from domain.aggregates.erasure import ERASURE
-from domain.aggregates.routing import is_signed
+from domain.aggregates.erasure import TOPIC as ERASED
+from domain.aggregates.routing import KINDS_BY_LOOK, is_signed, types_taken
 from domain.delivery import ErasedDelivery
 from ledger.following.checkpoint import LOG_END
 from ledger.following.checkpoint import POSITION as PROJECTED
@@ -53,7 +55,13 @@ _StreamId = Annotated[str, text(STREAM_CHARS_MAX)]
 class EventsQuery(PastPage[int], frozen=True, kw_only=True):
     """Asks for a page of the log."""
 
-    type: Annotated[Text | None, Meta(description="Only events of this type.")] = None
+    type: Annotated[
+        Text | None,
+        Meta(
+            description="Only events of this type; `access.*` stands for all that begin so and are"
+            " understood."
+        ),
+    ] = None
     aggregate_id: Annotated[
         _StreamId | None, Meta(description="Only events of this aggregate, as an event names it.")
     ] = None
@@ -92,6 +100,7 @@ _ERASURES: Final = (
     "SELECT webhook_id, notification_id, recorded_at FROM raphus.ledger_events"  # noqa: S608 -- constants
     f" WHERE webhook_id = ANY (%(ids)s) AND starts_with(originator_id, '{ERASURE}/')"
 )
+_UNDERSTOOD: Final = frozenset({*types_taken(), *KINDS_BY_LOOK, *FAMILY_OF, ERASED})
 BODIES_MAX: Final = 10
 """Of one webhook, in one answer; each may have 1 MiB."""
 FACTS_MAX: Final = 50
@@ -119,27 +128,47 @@ def select_events(
         conditions.append("notification_id <= %(until)s")
     if query.as_of is not None:
         conditions.append(_OCCURRED)
+    types = _types_meant(query.type)
+    asked = {f"type_{number}": type_ for number, type_ in enumerate(types)}
+    of_types = [""]
     if query.aggregate_id is not None:
         conditions.append("originator_id BETWEEN %(aggregate_id)s AND %(aggregate_id)s")
         # In a stream, versions follow each other as positions do.
         order = ["originator_id", "originator_version"]
         if query.type is not None:
-            conditions.append("topic = %(type)s")
+            conditions.append("topic = ANY (%(types)s)")
     elif query.type is not None:
-        conditions.append("topic BETWEEN %(type)s AND %(type)s")
+        of_types = [f" AND topic BETWEEN %({name})s AND %({name})s" for name in asked]
         order = ["topic", "notification_id"]
     ordered = ", ".join(f"{column} {query.order}" for column in order)
+    found = [
+        "(SELECT notification_id, webhook_id, topic, originator_id, recorded_at"  # noqa: S608 -- constants
+        f" FROM raphus.ledger_events AS e WHERE {' AND '.join(conditions)}{of_type}"
+        f"{events_of_business('e', business_id)} ORDER BY {ordered} LIMIT %(limit)s)"
+        for of_type in of_types
+    ]
+    # Each type is read in its own order; of all, no more are told than are wanted.
+    together = f" ORDER BY notification_id {query.order} LIMIT %(limit)s" if found[1:] else ""
     return Statement(
-        "SELECT notification_id, webhook_id, topic, originator_id, recorded_at"  # noqa: S608 -- constants
-        f" FROM raphus.ledger_events AS e WHERE {' AND '.join(conditions)}"
-        f"{events_of_business('e', business_id)} ORDER BY {ordered} LIMIT %(limit)s",
+        " UNION ALL ".join(found) + together,
         {
-            **query.given("type", "aggregate_id", "as_of"),
+            **query.given("aggregate_id", "as_of"),
             **span._asdict(),
+            **asked,
+            "types": types,
             "limit": limit,
             "bound_to": business_id,
         },
     )
+
+
+def _types_meant(asked: str | None) -> list[str]:
+    """Return the types that are asked for: all that begin so where there are any, else the one."""
+    if asked is None:
+        return []
+    begin = asked.removesuffix("*") if asked.endswith(".*") else None
+    meant = sorted(one for one in _UNDERSTOOD if begin and one.startswith(begin))
+    return meant or [asked]
 
 
 def read_event(row: Row) -> Item[int, LoggedEvent]:

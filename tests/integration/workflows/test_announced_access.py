@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -418,6 +419,26 @@ def shared(cluster: str, template: str) -> Any:  # noqa: ANN401 -- a fixture
     with copied(cluster, template) as conninfo:
         announce(conninfo)
         yield conninfo
+
+
+def test_what_was_announced_is_listed_among_the_events_and_told_for_ours(database: str) -> None:
+    announce(database)
+    tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
+    tell(database, said("subscription.on_hold", 1, "msg_2", **SUBSCRIPTION))
+    project(database)
+    with served(database) as server:
+        found = server.get("/v1/events", type="access.*")["items"]
+        assert [one["type"] for one in found] == ["access.granted", "access.revoked"]
+        assert server.get("/v1/events", type="access.revoked")["items"] == found[1:]
+        (last,) = server.get("/v1/events", type="access.*", order="desc", limit=1)["items"]
+        assert last == found[1]
+        one = server.get(f"/v1/events/{found[0]['webhook_id']}")
+        assert json.loads(one["body"]) == announced(database)[0]
+        assert one["signature"]["verified"] is None
+        assert server.get("/v1/refusals")["items"] == []
+        assert server.get("/v1/customers/cus_1/timeline")["items"] != []
+        silent = server.get("/v1/access", customer_id="cus_1")["freshness"]["last_webhooks"]
+        assert [last["webhook_id"] for last in silent] == ["msg_2"]
 
 
 def test_an_erasure_finds_nothing_personal_in_what_was_announced(database: str) -> None:
