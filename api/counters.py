@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import (
     HistogramMetricFamily,
 )
 
+from domain.aggregates.announcement import FAMILY_OF
 from domain.aggregates.catalogue import KINDS
 from domain.aggregates.routing import KINDS_BY_LOOK
 from domain.state_machine import Verdict
@@ -112,7 +113,7 @@ FACTS: Final = Counter(
     "raphus_facts",
     "Facts and looks by type and verdict, each counted when it is first projected.",
     {
-        "type": (*sorted(TYPES | KINDS_BY_LOOK.keys()), OTHER),
+        "type": (*sorted(TYPES | KINDS_BY_LOOK.keys() | FAMILY_OF.keys()), OTHER),
         "verdict": (*(str(verdict.value) for verdict in Verdict), "none"),
     },
 )
