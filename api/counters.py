@@ -111,7 +111,7 @@ DELIVERIES: Final = Counter(
 )
 FACTS: Final = Counter(
     "raphus_facts",
-    "Facts and looks by type and verdict, each counted when it is first projected.",
+    "Facts, looks and announcements by type and verdict, each when it is first projected.",
     {
         "type": (*sorted(TYPES | KINDS_BY_LOOK.keys() | FAMILY_OF.keys()), OTHER),
         "verdict": (*(str(verdict.value) for verdict in Verdict), "none"),

@@ -10,10 +10,10 @@ CREATE TABLE raphus.announcing (
     policy text NOT NULL,
     release text NOT NULL,
     -- Why everything is looked at anew, if it is, and up to which customer it has been.
-    sweep text CHECK (sweep IN ('beginning', 'policy', 'release')),
+    sweep text CHECK (sweep IN ('beginning', 'policy', 'release', 'clock')),
     swept_to text NOT NULL DEFAULT '',
-    -- What had been recorded by then was known when it was looked at last.
-    heard timestamptz
+    -- The latest time as of which something was told for the sake of the time.
+    told_to timestamptz
 );
 
 COMMENT ON TABLE raphus.announcing IS

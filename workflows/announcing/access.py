@@ -10,6 +10,7 @@ from domain.access.judgement import judge
 from domain.access.policy import table
 from domain.aggregates.announcement import Announcement, Cause
 from domain.look import is_look
+from ledger.clock import TOLERANCE
 from ledger.following.checkpoint import ProjectionTracking
 from ledger.following.leader import POLL_S, Step
 from ledger.following.pages import LogError, next_page
@@ -44,10 +45,14 @@ _SOON_S: Final = 0.01
 
 
 class Looked(NamedTuple):
-    """Who is looked at anew, and why; `page` has the events that are taken with it."""
+    """Who is looked at anew, and why; `page` has the events that are taken with it.
+
+    `begun` is how far everything has been looked at anew then.
+    """
 
     causes: dict[Customer, Cause]
     page: Page | None
+    begun: Begun
 
 
 class AccessAnnouncing:
@@ -88,10 +93,12 @@ class AccessAnnouncing:
             after = self._tracking.hold(conn)
             if moment.shown < after.position:  # they are built anew
                 return Step()
-            begun = _judged_now(conn, begun, judged_by)
-            looked = self._look(conn, begun, moment, after, events_max)
+            now = _judged_now(begun, judged_by, moment.now)
+            looked = self._look(conn, now, moment, after, events_max)
+            if looked.begun != begun:
+                beginning.move(conn, FAMILY, looked.begun)
             try:
-                self._tell(conn, looked.causes, policy, moment.now, is_silent=begun.is_silent)
+                self._tell(conn, looked.causes, policy, moment.now, is_silent=now.is_silent)
             except (LogError, *DATABASE_ERRORS):
                 raise
             except Exception as error:
@@ -111,18 +118,20 @@ class AccessAnnouncing:
         events_max: int,
     ) -> Looked:
         """Find whom to look at: of several reasons to do so, an event is the most telling."""
-        causes = _swept(conn, begun)
+        causes, then = _swept(conn, begun)
         if begun.is_silent:
-            return Looked(causes, None)
-        for customer, at in told.ended(conn, moment.heard, CUSTOMERS_MAX).items():
-            causes[customer] = Cause(kind="clock", at=at)
+            return Looked(causes, None, then)
+        ended = told.ended(conn, moment.heard, CUSTOMERS_MAX)
+        if ended:
+            causes |= {customer: Cause(kind="clock", at=at) for customer, at in ended.items()}
+            then = then._replace(told_to=moment.now)
         page = None
         if moment.shown > after.position:
             page = next_page(conn, after, min(events_max, moment.shown - after.position))
         if page is not None:
-            for customer, event in touched(conn, page.after, page.last).items():
-                causes[customer] = _caused_by(event)
-        return Looked(causes, page)
+            events = touched(conn, page.after, page.last)
+            causes |= {customer: _caused_by(event) for customer, event in events.items()}
+        return Looked(causes, page, then)
 
     def _tell(
         self,
@@ -161,29 +170,30 @@ def _written(policy: Policy) -> str:
     return "\n".join(f"{line.key} = {line.value}" for line in table(policy))
 
 
-def _judged_now(conn: Connection[Any], begun: Begun, judged_by: Begun) -> Begun:
-    """Look at everything anew where it was judged by another policy, or by another release."""
-    if begun[:2] == judged_by[:2]:
+def _judged_now(begun: Begun, judged_by: Begun, now: datetime) -> Begun:
+    """Look at everything anew where it was judged by another policy, release, or time to come."""
+    why: Sweep
+    if begun.policy != judged_by.policy:
+        why = "policy"
+    elif begun.release != judged_by.release:
+        why = "release"
+    elif begun.told_to is not None and begun.told_to - now > TOLERANCE:
+        why = "clock"
+    else:
         return begun
-    why: Sweep = "policy" if begun.policy != judged_by.policy else "release"
-    anew = judged_by._replace(sweep="beginning" if begun.is_silent else why)
-    beginning.move(conn, FAMILY, anew)
-    return anew
+    return judged_by._replace(sweep="beginning" if begun.is_silent else why)
 
 
-def _swept(conn: Connection[Any], begun: Begun) -> dict[Customer, Cause]:
+def _swept(conn: Connection[Any], begun: Begun) -> tuple[dict[Customer, Cause], Begun]:
     """Return the next customers of all, where all are looked at anew, each with the reason."""
     if begun.sweep is None:
-        return {}
+        return {}, begun
     found = told.following(conn, begun.swept_to, CUSTOMERS_MAX)
-    if found:
-        moved = begun._replace(swept_to=found[-1].customer_id)
-    else:
-        moved = begun._replace(sweep=None, swept_to="")
-    beginning.move(conn, FAMILY, moved)
+    if not found:
+        return {}, begun._replace(sweep=None, swept_to="")
     # At the beginning nothing is told, so no reason is.
-    cause = Cause(kind="release" if begun.sweep == "release" else "policy")
-    return dict.fromkeys(found, cause)
+    cause = Cause(kind="policy" if begun.sweep == "beginning" else begun.sweep)
+    return dict.fromkeys(found, cause), begun._replace(swept_to=found[-1].customer_id)
 
 
 def _caused_by(event: Touching) -> Cause:

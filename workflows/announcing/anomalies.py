@@ -63,7 +63,7 @@ class AnomalyAnnouncing:
                 beginning.begin(conn, FAMILY, Begun("", "", None))
                 return 1
             moment = beginning.moment(conn)
-            if begun.heard is not None and moment.heard < begun.heard <= moment.now:
+            if begun.told_to is not None and moment.heard < begun.told_to <= moment.now:
                 return 0  # the read models are built anew
             found = told.opened_by(conn, moment.heard, AT_ONCE_MAX)
             if is_thorough or moment.shown != self._shown:
@@ -75,7 +75,7 @@ class AnomalyAnnouncing:
                 self._append(conn, [_announcement(one, moment.now) for one in found])
             if found or begun.is_silent:
                 sweep = begun.sweep if found else None
-                beginning.move(conn, FAMILY, begun._replace(sweep=sweep, heard=moment.heard))
+                beginning.move(conn, FAMILY, begun._replace(sweep=sweep, told_to=moment.heard))
         if not found:
             self._shown = moment.shown
         return len(found)

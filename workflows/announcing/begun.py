@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
     from domain.aggregates.announcement import Family
 
-Sweep: TypeAlias = Literal["beginning", "policy", "release"]
+Sweep: TypeAlias = Literal["beginning", "policy", "release", "clock"]
 """Why everything is looked at anew: at the beginning nothing is told of it."""
 
 _HOLD: Final = """
-    SELECT policy, release, sweep, swept_to, heard FROM raphus.announcing WHERE family = %s
+    SELECT policy, release, sweep, swept_to, told_to FROM raphus.announcing WHERE family = %s
     FOR UPDATE SKIP LOCKED
 """
 _BEGIN: Final = """
@@ -25,7 +25,7 @@ _BEGIN: Final = """
 """
 _MOVE: Final = """
     UPDATE raphus.announcing
-    SET policy = %s, release = %s, sweep = %s, swept_to = %s, heard = %s WHERE family = %s
+    SET policy = %s, release = %s, sweep = %s, swept_to = %s, told_to = %s WHERE family = %s
 """
 # What was recorded by a time is shown if what is not shown yet was recorded later.
 _MOMENT: Final = f"""
@@ -41,14 +41,14 @@ _MOMENT: Final = f"""
 class Begun(NamedTuple):
     """By what it has been judged, and how far everything has been looked at anew, if it is.
 
-    What had been recorded by `heard` was known when it was looked at last, where that is kept.
+    `told_to` is the latest time as of which something was told for the sake of the time.
     """
 
     policy: str
     release: str
     sweep: Sweep | None
     swept_to: str = ""
-    heard: datetime | None = None
+    told_to: datetime | None = None
 
     @property
     def is_silent(self) -> bool:

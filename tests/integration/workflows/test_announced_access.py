@@ -208,6 +208,24 @@ def test_access_that_ends_by_time_alone_is_revoked_then_once(
     assert len(announce(database)) == 2
 
 
+def test_what_ended_by_a_clock_that_was_wrong_is_granted_again_when_it_is_right(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock(monkeypatch, NOON)
+    announce(database)
+    ends = {"next_billing_date": "2026-05-11T12:00:00Z"}
+    tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
+    tell(database, said("subscription.cancelled", 1, "msg_2", **SUBSCRIPTION, **ends))
+    clock(monkeypatch, NOON + timedelta(days=40))
+    assert told(announce(database))[1:] == [("access.revoked", "cus_1", "pdt_1", "cancelled")]
+    clock(monkeypatch, NOON + timedelta(days=1))
+    *_, again = announce(database)
+    assert told([again]) == [("access.granted", "cus_1", "pdt_1", "paid_through")]
+    assert again["data"]["cause"]["kind"] == "clock"
+    clock(monkeypatch, NOON + timedelta(days=10))
+    assert len(announce(database)) == 4
+
+
 def test_no_access_ends_by_time_while_what_was_recorded_by_then_is_not_shown(
     database: str,
 ) -> None:
