@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from functools import cached_property
 from operator import itemgetter
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self, TypeVar, cast
 
 import msgspec
 
 from domain.look import MISSING, OBSERVED, RANK_OF_LOOKS, topic_of
 from domain.stream_id import parts_of
-from domain.timeline import Entry, Fact, Folded, describe, fold, last_changes
+from domain.timeline import Entry, Fact, Folded, FoldedBefore, describe, fold, last_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
-    from datetime import datetime
 
     from domain.delivery import Delivery
     from domain.entity import Entity, Kind, Observation
@@ -33,6 +33,16 @@ class Known(NamedTuple):
     kind: Kind
     entity: Entity
     first_position: int
+
+
+class Base(NamedTuple):
+    """What the first events of a stream add up to, so many as `version` says.
+
+    `carried` has, by its type, what each of those who follow the facts has of them.
+    """
+
+    version: int
+    carried: Mapping[type, object]
 
 
 class Word(NamedTuple):
@@ -63,9 +73,14 @@ class Aggregate:
     The state is a function of the set of events: every order and any repeats of the deliveries
     give the same (but for positions and the times of recording). It is worked out when asked
     for, since writing never needs it: no verified delivery is refused for its content.
+
+    With a `base`, `events` are those behind it: what follows from facts goes on from there, and is
+    told as far as they may have changed it. A kind of stream `goes_on` if it is about one thing and
+    nothing that follows asks for more of its past than what is carried.
     """
 
     kinds: ClassVar[tuple[Kind, ...]] = ()
+    goes_on: ClassVar[bool] = False
     _kinds: ClassVar[dict[str, Kind]] = {}
     _words: ClassVar[dict[str, Word]] = {}
 
@@ -81,17 +96,21 @@ class Aggregate:
             for word in (OBSERVED, MISSING)
         }
 
-    def __init__(self, aggregate_id: str, events: Iterable[Event] = ()) -> None:
+    def __init__(
+        self, aggregate_id: str, events: Iterable[Event] = (), base: Base | None = None
+    ) -> None:
         self.id = aggregate_id
         self.events = list(events)
+        self.base = base
+        self._read: list[tuple[tuple[str, str], Saying]] = []
         self._folded: dict[tuple[str, str], Folded] | None = None
         self._known: dict[tuple[str, str], Known] | None = None
         self._worked_out: dict[object, object] = {}
 
     @property
     def version(self) -> int:
-        """The number of events."""
-        return len(self.events)
+        """The number of events, with those that the base stands for."""
+        return len(self.events) + (self.base.version if self.base else 0)
 
     @cached_property
     def business_id(self) -> str:
@@ -103,6 +122,43 @@ class Aggregate:
         self.events.append(event)
         self._folded = self._known = None
         self._worked_out.clear()
+
+    def carried(self, of_type: type[T]) -> T | None:
+        """Return what is carried of the events before these; None where there is none before."""
+        return cast("T", self.base.carried[of_type]) if self.base else None
+
+    @property
+    def begins_at(self) -> datetime:
+        """When the first of the events behind the base occurred; without one, before all time."""
+        if self.base is None:
+            return datetime.min.replace(tzinfo=UTC)
+        return min(said.occurred_at for _, said in self.readings())
+
+    def readings(self) -> list[tuple[tuple[str, str], Saying]]:
+        """Return the events as their bodies read, in order of arrival, each with whom it is about.
+
+        Each body is read once.
+        """
+        for event in self.events[len(self._read) :]:
+            kind, word, rank, read = self._words[event.topic]
+            occurred_at, observation = read(event.delivery)
+            entity_id = kind.id_of(observation.payload) or ""
+            saying = Saying(occurred_at, rank, word, observation, event)
+            self._read.append(((kind.name, entity_id), saying))
+        return self._read
+
+    def first(self, count: int) -> Self:
+        """Return the aggregate of so many of its events."""
+        return self._of(slice(count), self.base)
+
+    def behind(self, base: Base) -> Self:
+        """Return the same aggregate as it goes on from a base that its first events have made."""
+        return self._of(slice(base.version - self.version, None), base)
+
+    def _of(self, some: slice, base: Base | None) -> Self:
+        one = type(self)(self.id, self.events[some], base)
+        one._read = self.readings()[some]  # noqa: SLF001 -- of its own class
+        return one
 
     def at(self, *, as_of: datetime | None = None, known_position: int | None = None) -> Self:
         """Return the aggregate as it was: from what had occurred, and been recorded, by then.
@@ -196,8 +252,11 @@ class Aggregate:
     def folded(self) -> dict[tuple[str, str], Folded]:
         """Return the folded facts of each (kind, id), worked out once for a set of events."""
         if self._folded is None:
+            before: FoldedBefore[Any] | None = self.carried(FoldedBefore)
             self._folded = {
-                (name, entity_id): fold(self._kinds[name], entity_id, map(_fact, sayings.values()))
+                (name, entity_id): fold(
+                    self._kinds[name], entity_id, map(_fact, sayings.values()), before
+                )
                 for (name, entity_id), sayings in sorted(self._sayings().items())
             }
         return self._folded
@@ -211,24 +270,16 @@ class Aggregate:
             }
             self.derive(described)
             self._known = {
-                named: Known(
-                    kinds[named[0]],
-                    described[named],
-                    min(fact.position for fact in folded.facts),
-                )
+                named: Known(kinds[named[0]], described[named], folded.first_position)
                 for named, folded in self.folded().items()
             }
         return self._known
 
     def _sayings(self) -> dict[tuple[str, str], dict[str, list[Saying]]]:
         sayings: dict[tuple[str, str], dict[str, list[Saying]]] = {}
-        for event in self.events:
-            kind, word, rank, read = self._words[event.topic]
-            occurred_at, observation = read(event.delivery)
-            entity_id = kind.id_of(observation.payload) or ""
-            saying = Saying(occurred_at, rank, word, observation, event)
-            of_entity = sayings.setdefault((kind.name, entity_id), {})
-            of_entity.setdefault(event.delivery.webhook_id, []).append(saying)
+        for named, saying in self.readings():
+            webhook_id = saying.event.delivery.webhook_id
+            sayings.setdefault(named, {}).setdefault(webhook_id, []).append(saying)
         return sayings
 
 

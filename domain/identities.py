@@ -13,13 +13,13 @@ from domain.aggregates.customer import CUSTOMER
 from domain.aggregates.notice import Notice
 from domain.aggregates.routing import NOTICE
 from domain.field_readers import identity, metadata, text
-from domain.payload import Customer, links_of
+from domain.payload import Customer, Metadata, links_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from domain.aggregate import Aggregate
-    from domain.payload import Metadata, Payload
+    from domain.payload import Payload
     from domain.timeline import Folded
 
 EXTERNAL_ID_KEYS: Final = (
@@ -76,21 +76,36 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
 def identities(aggregate: Aggregate) -> list[Identity]:
     """Return what each thing that the stream is about says of its customer, in order.
 
-    A notice says something where its body names a customer.
+    A notice says something where its body names a customer. Where the aggregate goes on from a
+    base, what was said last there comes first.
     """
     if isinstance(aggregate, Notice):
         return _of_notice(aggregate)
+    stretches = aggregate.once(_stretches_of)
     return [
         identity
         for (kind, entity_id), folded in aggregate.folded().items()
         for identity in _spans(
-            kind,
-            entity_id,
-            aggregate.business_id,
-            min(fact.position for fact in folded.facts),
-            list(_stretches(folded, _OF_CUSTOMER if kind == CUSTOMER.name else _OF_THING)),
+            (kind, entity_id, aggregate.business_id, folded.first_position),
+            stretches[kind, entity_id],
         )
     ]
+
+
+def said_up_to(aggregate: Aggregate) -> SaidBefore:
+    """Return what is carried of a stream that is about one thing."""
+    (stretches,) = aggregate.once(_stretches_of).values()
+    return SaidBefore(stretches[-1])
+
+
+def _stretches_of(aggregate: Aggregate) -> dict[tuple[str, str], list[Stretch]]:
+    before = aggregate.carried(SaidBefore)
+    return {
+        (kind, entity_id): list(
+            _stretches(folded, _OF_CUSTOMER if kind == CUSTOMER.name else _OF_THING, before)
+        )
+        for (kind, entity_id), folded in aggregate.folded().items()
+    }
 
 
 def folded_email(email: str | None) -> str | None:
@@ -128,12 +143,22 @@ class _Fact(NamedTuple):
     webhook_id: str
 
 
-class _Stretch(NamedTuple):
-    """Facts, next to one another in the timeline, whose bodies say the same."""
+class Stretch(NamedTuple):
+    """Facts, next to one another in the timeline, whose bodies say the same.
+
+    So many before it begin at the same instant as `ordinal` says.
+    """
 
     first: _Fact
     last: _Fact
     said: _Said
+    ordinal: int
+
+
+class SaidBefore(msgspec.Struct, frozen=True):
+    """What a thing has said of its customer last."""
+
+    stretch: Stretch
 
 
 _NOTHING: Final = _Said(None, None, None, None, None, None, {})
@@ -149,8 +174,8 @@ def _of_notice(notice: Notice) -> list[Identity]:
     first = notice.events[0]
     webhook_id = first.delivery.webhook_id
     fact = _Fact(envelope.timestamp, RANK_OF_NOTICES, webhook_id)
-    position = first.position or 0
-    return _spans(NOTICE, webhook_id, envelope.business_id, position, [_Stretch(fact, fact, said)])
+    named = NOTICE, webhook_id, envelope.business_id, first.position or 0
+    return _spans(named, [Stretch(fact, fact, said, 0)])
 
 
 _SAID_AT_THE_TOP: Final = ("email", "name", "phone_number")
@@ -176,28 +201,35 @@ Whoever says one of these fields says all of them: Dodo's API leaves none of the
 
 
 def _stretches(
-    folded: Folded, reading: tuple[Callable[[Payload], _Named], tuple[str, ...]]
-) -> Iterator[_Stretch]:
+    folded: Folded,
+    reading: tuple[Callable[[Payload], _Named], tuple[str, ...]],
+    before: SaidBefore | None,
+) -> Iterator[Stretch]:
     named_in, fields = reading
-    first = last = folded.facts[0]
+    first = last = _Fact(*folded.facts[0][:3])
     said: _Said | None = None
     told: _Named | None = None
+    ordinal = 0
+    if folded.before and before:
+        first, last, said, ordinal = before.stretch
+        told = named_in(folded.before.payload)
     observations = iter(folded.observations)
     for fact in folded.facts:
         for observation in islice(observations, len(fact.observations)):
             # Facts that say the same, as most do, cost no more than this comparison.
-            before, told = told, named_in(observation.payload)
-            if told != before or said is None:
+            known, told = told, named_in(observation.payload)
+            if told != known or said is None:
                 now = _said(told, said.customer_id if said else None)
                 if said is not None and now != said:
-                    yield _Stretch(_Fact(*first[:3]), _Fact(*last[:3]), said)
-                    first = fact
+                    yield Stretch(first, last, said, ordinal)
+                    ordinal = ordinal + 1 if fact.occurred_at == first.occurred_at else 0
+                    first = _Fact(*fact[:3])
                 said = now
             # What a look leaves open is as old as it was; what is outdated says nothing.
             if observation.tells(*fields):
-                last = fact
+                last = _Fact(*fact[:3])
     if said is not None:
-        yield _Stretch(_Fact(*first[:3]), _Fact(*last[:3]), said)
+        yield Stretch(first, last, said, ordinal)
 
 
 def _said(told: _Named, customer_id: str | None) -> _Said:
@@ -214,17 +246,11 @@ def _said(told: _Named, customer_id: str | None) -> _Said:
     )
 
 
-def _spans(
-    kind: str, thing_id: str, business_id: str, position: int, stretches: list[_Stretch]
-) -> list[Identity]:
-    named = kind, thing_id, business_id, position
+def _spans(named: tuple[str, str, str, int], stretches: Sequence[Stretch]) -> list[Identity]:
     make: Callable[..., Identity] = Identity
-    spans: list[Identity] = []
-    ordinal, before = 0, None
     ends = [*(stretch.first.occurred_at for stretch in stretches[1:]), None]
-    for (first, last, said), end in zip(stretches, ends, strict=True):
-        valid_from = first.occurred_at
-        ordinal, before = (ordinal + 1 if valid_from == before else 0), valid_from
-        if said != _NOTHING:
-            spans.append(make(*named, valid_from, ordinal, end, *last, *said))
-    return spans
+    return [
+        make(*named, first.occurred_at, ordinal, end, *last, *said)
+        for (first, last, said, ordinal), end in zip(stretches, ends, strict=True)
+        if said != _NOTHING
+    ]

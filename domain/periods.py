@@ -14,6 +14,7 @@ from domain.aggregates.payment import products
 from domain.aggregates.product import PRICE_FIELDS, PRODUCT, price_in, price_of
 from domain.field_readers import instant
 from domain.payload import LINKED_BY
+from domain.state_machine import Standing
 from domain.timeline import ahead
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from domain.aggregate import Aggregate
     from domain.entity import Kind
     from domain.payload import Payload
-    from domain.state_machine import Standing
     from domain.timeline import Folded
 
 
@@ -72,18 +72,38 @@ class Period(msgspec.Struct, frozen=True, gc=False):
         return (self.amount or 0) * quantity
 
 
+class PeriodsBefore(msgspec.Struct, frozen=True):
+    """Of the periods so far the open one, and what a body has said last of the status."""
+
+    open: Period
+    observed: Standing | None
+
+
 def periods(aggregate: Aggregate) -> list[Period]:
-    """Return the periods of each thing that the stream is about, in order."""
+    """Return the periods of each thing that the stream is about, in order.
+
+    Where the aggregate goes on from a base, the first is the one that was open there.
+    """
     return aggregate.once(_periods)
 
 
 def _periods(aggregate: Aggregate) -> list[Period]:
-    business_id = aggregate.business_id
+    business_id, before = aggregate.business_id, aggregate.carried(PeriodsBefore)
     return [
         period
         for (name, entity_id), folded in aggregate.folded().items()
-        for period in _of_entity(_PATHS[name], entity_id, business_id, folded)
+        for period in _of_entity(_PATHS[name], (entity_id, business_id), folded, before)
     ]
+
+
+def periods_up_to(aggregate: Aggregate) -> PeriodsBefore:
+    """Return what is carried of the periods of a stream that is about one thing."""
+    before = aggregate.carried(PeriodsBefore)
+    observed = before.observed if before else None
+    for folded in aggregate.folded().values():
+        for observation in folded.observations:
+            observed = observed if observation.standing.status is None else observation.standing
+    return PeriodsBefore(periods(aggregate)[-1], observed)
 
 
 Values: TypeAlias = "tuple[object, ...]"
@@ -129,6 +149,10 @@ _OBSTACLES: Final[Mapping[str, Mapping[str, str]]] = {
 """The fields of `data` that are an obstacle where they say anything, each with which."""
 
 
+_STATUS: Final = Period.__struct_fields__.index("status")
+_OWN: Final = Period.__struct_fields__.index("product_ids")
+
+
 @dataclass(frozen=True)
 class _Path:
     """How the changing fields of one kind's periods follow along its facts.
@@ -141,7 +165,14 @@ class _Path:
     links: Mapping[str, Callable[[Payload], str | None]]
     readers: tuple[Reader, ...]
 
-    def changes(self, folded: Folded) -> Iterator[tuple[datetime, Values]]:
+    @property
+    def width(self) -> int:
+        """How many fields of a period change, from its status on."""
+        return _OWN - _STATUS + len(self.readers)
+
+    def changes(
+        self, folded: Folded, before: PeriodsBefore | None
+    ) -> Iterator[tuple[datetime, Values]]:
         """Give the instants at which something may have changed, and what held from then on."""
         facts, left = folded.facts, len(folded.facts)
         payload = folded.observations[0].payload
@@ -150,13 +181,18 @@ class _Path:
         observed: Standing | None = None
         stood: tuple[Standing, Standing | None, Standing | None] | None = None
         changed = False
+        if folded.before and before:
+            payload, observed = folded.before.payload, before.observed
+            said = self.watched(payload)
+            linked = {name: getattr(before.open, name) for name in LINKED_BY}
+            stood = folded.before.standing, folded.before.led, observed
         for fact, standing, led, observations in folded.steps():
             left -= 1
             for observation in observations:
                 observed = observed if observation.standing.status is None else observation.standing
-                payload, before = observation.payload, said
+                payload, known = observation.payload, said
                 said = self.watched(payload)
-                if said != before:
+                if said != known:
                     changed = True
                     for name, link in self.links.items():
                         linked[name] = link(payload) or linked[name]
@@ -165,7 +201,7 @@ class _Path:
             if changed or stood != (standing, led, observed):
                 changed, stood = False, (standing, led, observed)
                 status = ahead(self.kind, standing, led, observed).status
-                created_at = instant(payload.created_at) or facts[0].occurred_at
+                created_at = instant(payload.created_at) or folded.first_at
                 own = [read(payload) for read in self.readers]
                 yield fact.occurred_at, (status, created_at, *linked.values(), *own)
 
@@ -173,8 +209,11 @@ class _Path:
 class _PricePath(_Path):
     """How the price of a product follows along what is told of it, which not every look tells."""
 
-    def changes(self, folded: Folded) -> Iterator[tuple[datetime, Values]]:
+    def changes(
+        self, folded: Folded, before: PeriodsBefore | None
+    ) -> Iterator[tuple[datetime, Values]]:
         """Give the instants at which something may have changed, and what held from then on."""
+        assert before is None, "products do not go on from a base"
         facts, left = folded.facts, len(folded.facts)
         observed: Standing | None = None
         payload, priced = folded.observations[0].payload, price_of(())
@@ -233,8 +272,7 @@ def _path(kind: Kind) -> _Path:
         links[_CUSTOMER_ID] = kind.id_of
     linked_by = (source for name in links for source in LINKED_BY[name])
     # What comes after a kind's last field stays as it is by default.
-    first = names.index("product_ids")
-    own: tuple[str, ...] = names[first : names.index([*sources][-1]) + 1] if sources else ()
+    own: tuple[str, ...] = names[_OWN : names.index([*sources][-1]) + 1] if sources else ()
     readers = [_reader(kind, sources.get(name)) for name in own]
     obstacles = _OBSTACLES.get(kind.name, {})
     if obstacles:
@@ -265,17 +303,22 @@ def _reader(kind: Kind, source: str | None) -> Reader:
     return lambda payload: read(getattr(payload, source))
 
 
-def _of_entity(path: _Path, entity_id: str, business_id: str, folded: Folded) -> list[Period]:
+def _of_entity(
+    path: _Path, named: tuple[str, str], folded: Folded, before: PeriodsBefore | None
+) -> list[Period]:
     begun: list[tuple[datetime, Values]] = []
-    for occurred_at, values in path.changes(folded):
+    if before is not None:
+        # What comes after a kind's last field stays as it is by default.
+        values = msgspec.structs.astuple(before.open)[_STATUS:]
+        begun.append((before.open.valid_from, values[: path.width]))
+    for occurred_at, values in path.changes(folded, before):
         if not begun or begun[-1][1] != values:
             begun.append((occurred_at, values))
     ends = [*(occurred_at for occurred_at, _ in begun[1:]), None]
-    first_position = min(fact.position for fact in folded.facts)
-    named = path.kind.name, entity_id, business_id, first_position
+    what = path.kind.name, *named, folded.first_position
     make: Callable[..., Period] = Period
     return [
-        make(*named, occurred_at, end, *values)
+        make(*what, occurred_at, end, *values)
         for (occurred_at, values), end in zip(begun, ends, strict=True)
     ]
 

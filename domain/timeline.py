@@ -6,13 +6,23 @@ from datetime import datetime, timedelta
 from itertools import accumulate, compress, groupby
 from math import inf
 from operator import itemgetter, ne
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import (
+    TYPE_CHECKING,
+    Final,
+    Generic,
+    Literal,
+    NamedTuple,
+    TypeAlias,
+    TypeVar,
+    cast,
+)
 
 import msgspec
 
 from domain.entity import Drift, Entity, Kind, Observation
 from domain.field_readers import instant
 from domain.look import MISSING, OBSERVED, RANK_OF_LOOKS, topic_of
+from domain.payload import Payload
 from domain.personal_data import order_of
 from domain.settling import Settled, settle
 from domain.state_machine import Standing, Step, Verdict
@@ -20,8 +30,7 @@ from domain.state_machine import Standing, Step, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from domain.payload import Payload
-
+P = TypeVar("P", bound=Payload)
 
 _NOT_VALID: Final = (Verdict.REFUSED, Verdict.ANOMALY)
 _IN_ORDER: Final = itemgetter(0, 1, 2)
@@ -93,8 +102,36 @@ class Entry(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
     changes: tuple[Change, ...]
 
 
+class FoldedBefore(msgspec.Struct, Generic[P], frozen=True):
+    """What an entity's facts up to one of them add up to, as far as those behind it ask.
+
+    `first_at` and `first_position` are of the first that occurred, and of the first in the log;
+    `last` is the last of them. `payload` is what is known then, of what `links` kept. A gap is
+    `open` while no look has told of it; `is_told` says that one has told anything.
+    """
+
+    kind: str
+    id: str
+    first_at: datetime
+    first_position: int
+    last: Fact
+    standing: Standing
+    led: Standing | None
+    observed: tuple[Standing, Fact] | None
+    payload: P
+    links: dict[str, str | None]
+    refused: int
+    settled: int
+    has_gaps: bool
+    has_open_gaps: bool
+    is_told: bool
+    missing_since: datetime | None
+
+
 class Folded(NamedTuple):
     """An entity's facts, in order, folded through its machine.
+
+    Where the fold goes on from where it stood, they are those behind what was `before`.
 
     `standings` tells where the machine stands after each fact, `leds` where an anomaly has led that
     no valid fact has settled since, `observed` the last observation of a status with its fact.
@@ -109,6 +146,18 @@ class Folded(NamedTuple):
     observations: list[Observation]
     observed: tuple[Standing, Fact] | None
     told: int
+    before: FoldedBefore[Payload] | None = None
+
+    @property
+    def first_at(self) -> datetime:
+        """When the first of all facts occurred."""
+        return self.before.first_at if self.before else self.facts[0].occurred_at
+
+    @property
+    def first_position(self) -> int:
+        """Where the first event about the entity stands in the log."""
+        first = min(fact.position for fact in self.facts)
+        return min(first, self.before.first_position) if self.before else first
 
     @property
     def standing(self) -> Standing:
@@ -123,23 +172,41 @@ class Folded(NamedTuple):
     @property
     def refused(self) -> int:
         """How many facts are no valid transitions now."""
-        return sum(entry.verdict in _NOT_VALID for entry in self.entries)
+        return self._refused_before + sum(entry.verdict in _NOT_VALID for entry in self.entries)
 
     @property
     def settled(self) -> int:
         """How many of these facts came before a look, which tells what is so since."""
-        return sum(not is_valid(entry) for entry in self.entries[: self.told])
+        if self.before and not self.told:
+            return self.before.settled
+        told = self.entries[: self.told]
+        return self._refused_before + sum(not is_valid(entry) for entry in told)
 
     @property
     def history(self) -> Literal["complete", "partial", "settled"]:
         """Partial while a gap stands, or while nothing has set a state; settled by a look since."""
         stateless = self.standing.status is None
-        if not stateless and not any(entry.gap for entry in self.entries):
+        if not stateless and not self.has_gaps:
             return "complete"
-        open_ = (stateless and not self.told) or any(
-            entry.gap for entry in self.entries[self.told :]
-        )
+        open_ = (stateless and not self.is_told) or self.has_open_gaps
         return "partial" if open_ else "settled"
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether facts must be missing before one of these, or were before a look."""
+        before = self.before is not None and self.before.has_gaps
+        return before or any(entry.gap for entry in self.entries)
+
+    @property
+    def has_open_gaps(self) -> bool:
+        """Whether that is so of facts behind the last look that told anything."""
+        before = self.before is not None and self.before.has_open_gaps and not self.told
+        return before or any(entry.gap for entry in self.entries[self.told :])
+
+    @property
+    def is_told(self) -> bool:
+        """Whether a look has told anything."""
+        return self.told > 0 or (self.before is not None and self.before.is_told)
 
     @property
     def missing_since(self) -> datetime | None:
@@ -147,9 +214,13 @@ class Folded(NamedTuple):
         since = None
         for fact in reversed(self.facts):
             if fact.word != MISSING:
-                break
+                return since
             since = fact.occurred_at
-        return since
+        return (self.before.missing_since if self.before else None) or since
+
+    @property
+    def _refused_before(self) -> int:
+        return self.before.refused if self.before else 0
 
     def steps(self) -> Iterator[tuple[Fact, Standing, Standing | None, list[Observation]]]:
         """Go from fact to fact: where machine and anomalies stand after it; its observations."""
@@ -159,18 +230,59 @@ class Folded(NamedTuple):
             yield fact, standing, led, self.observations[begin:done]
 
 
+def folded_up_to(kind: Kind, folded: Folded) -> FoldedBefore[Payload]:
+    """Return what these facts, and what was before them, add up to."""
+    observed = folded.observed
+    return FoldedBefore(
+        kind=folded.entries[-1].kind,
+        id=folded.entries[-1].id,
+        first_at=folded.first_at,
+        first_position=folded.first_position,
+        last=bare(folded.facts[-1]),
+        standing=folded.standing,
+        led=folded.led,
+        observed=observed and (observed[0], bare(observed[1])),
+        payload=folded.observations[-1].payload,
+        links=_links(kind, folded),
+        refused=folded.refused,
+        settled=folded.settled,
+        has_gaps=folded.has_gaps,
+        has_open_gaps=folded.has_open_gaps,
+        is_told=folded.is_told,
+        missing_since=folded.missing_since,
+    )
+
+
+def bare(fact: Fact) -> Fact:
+    """Return a fact without its bodies."""
+    return fact._replace(observations=()) if fact.observations else fact
+
+
+def _links(kind: Kind, folded: Folded) -> dict[str, str | None]:
+    """Return the links of an entity as they were known last."""
+    told = kind.read(folded.observations[::-1])
+    before = folded.before.links if folded.before else {}
+    return {name: cast("str | None", told[name]) or before.get(name) for name in kind.links}
+
+
 def is_valid(entry: Entry) -> bool:
     """Tell whether a fact is a valid transition, or none that a state machine is asked of."""
     return entry.verdict is None or entry.verdict.is_valid
 
 
-def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
+def fold(
+    kind: Kind,
+    entity_id: str,
+    facts: Iterable[Fact],
+    before: FoldedBefore[Payload] | None = None,
+) -> Folded:
     """Sort the facts, judge each in turn, and find the last observation of a status.
 
-    The result depends on the set of facts alone, not on their order.
+    The result depends on the set of facts alone, not on their order. All of them occurred after
+    what was `before`, where the fold goes on from there.
     """
     ordered = sorted((_oldest_first(kind, fact) for fact in facts), key=_IN_ORDER)
-    folding = _Folding(kind, entity_id)
+    folding = _Folding(kind, entity_id, before)
     for fact in ordered:
         if fact.rank == RANK_OF_LOOKS:
             folding.look(fact)
@@ -182,16 +294,18 @@ def fold(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
 class _Folding:
     """Where a fold stands, as it goes from fact to fact."""
 
-    def __init__(self, kind: Kind, entity_id: str) -> None:
+    def __init__(self, kind: Kind, entity_id: str, before: FoldedBefore[Payload] | None) -> None:
         self._kind = kind
         self._id = entity_id
+        self._before = before
         self._entries: list[Entry] = []
         self._observations: list[Observation] = []
         self._standings: list[Standing] = []
         self._leds: list[Standing | None] = []
-        self._observed: tuple[Standing, Fact] | None = None
-        self._standing = Standing()
-        self._led: Standing | None = None
+        self._observed = before.observed if before else None
+        self._standing = before.standing if before else Standing()
+        self._led = before.led if before else None
+        self._known = before.payload if before else None
         self._told = 0
 
     def judge(self, fact: Fact) -> None:
@@ -217,8 +331,7 @@ class _Folding:
         """Take a look: it is judged by nothing, and the machine stands where it was seen."""
         kind = self._kind
         for one in fact.observations:
-            known = self._observations[-1].payload if self._observations else None
-            self._observe(fact, [_seen(kind, fact, one, known)])
+            self._observe(fact, [_seen(kind, fact, one, self._known)])
         seen = self._observations[-len(fact.observations) :]
         # A copy of what was known stands for what is outdated, so the last one has what counts.
         tells = not all(one.outdated for one in seen)
@@ -238,6 +351,7 @@ class _Folding:
             self._observations,
             self._observed,
             self._told,
+            self._before,
         )
 
     def _observe(self, fact: Fact, oldest_first: Iterable[Observation]) -> str | None:
@@ -247,6 +361,7 @@ class _Folding:
         for observation in oldest_first:
             known = _at_last(kind, observation, before) if kind.dated_by else observation
             before.append(known)
+            self._known = known.payload
             if observation.standing.status is not None:
                 said = observation.standing.status
                 self._observed = self._observed if known.outdated else (known.standing, fact)
@@ -331,6 +446,9 @@ def describe(kind: Kind, business_id: str, entity_id: str, folded: Folded) -> En
     standing, drift = follow(kind, folded)
     newest_first = folded.observations[::-1]
     created_at = instant(newest_first[0].payload.created_at)
+    fields = kind.read(newest_first)
+    if folded.before:
+        fields |= {name: fields[name] or known for name, known in folded.before.links.items()}
     make: Callable[..., Entity] = kind.entity
     return make(
         business_id=business_id,
@@ -341,8 +459,8 @@ def describe(kind: Kind, business_id: str, entity_id: str, folded: Folded) -> En
         history=folded.history,
         refused=folded.refused,
         occurred_at=folded.facts[-1].occurred_at,
-        created_at=created_at or folded.facts[0].occurred_at,
-        **kind.read(newest_first),
+        created_at=created_at or folded.first_at,
+        **fields,
         **kind.derived,
         settled=folded.settled,
         missing_since=folded.missing_since,
@@ -400,6 +518,8 @@ def last_changes(kind: Kind, folded: Folded, count: int) -> Iterator[tuple[Chang
     """Tell, of each of so many last facts, what it says otherwise than the fact before it."""
     ends = accumulate(len(fact.observations) for fact in folded.facts)
     newest = [folded.observations[end - 1].payload for end in ends][-count - 1 :]
+    if len(newest) == count and folded.before:
+        newest = [folded.before.payload, *newest]
     compared = kind.compared
     payload, before = newest[0], compared(newest[0])
     if len(newest) == count:

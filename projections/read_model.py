@@ -97,7 +97,8 @@ class ReadModel:
     parts of the ids of the streams that have rows here. `since` leaves out rows that events under
     these webhook-ids cannot have changed. No further event takes a key away, unless `loses`
     tells that events under these webhook-ids may have: then the rows of the stream stand in place
-    of those that it had. Where rows are `grouped` instead, a statement gives them, and where they
+    of those that it had. Where the aggregate goes on from a base, these are the rows of which the
+    column `began` is not before the first event behind it; what it had before stays. Where rows are `grouped` instead, a statement gives them, and where they
     are `derived`, a function: then no aggregate has any of its own.
     """
 
@@ -108,6 +109,7 @@ class ReadModel:
     streams: frozenset[str]
     since: Callable[[Aggregate, AbstractSet[str]], list[Row]] | None = None
     loses: Callable[[Aggregate, AbstractSet[str]], bool] = _never
+    began: str = ""
     grouped: Grouped | None = None
     derived: Derived | None = None
 

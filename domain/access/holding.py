@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
 
 from domain.aggregates.catalogue import KINDS
 from domain.aggregates.payment import PaymentEntity
@@ -10,8 +13,6 @@ from domain.look import MISSING, topic_of
 from domain.state_machine import Verdict
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from domain.aggregate import Aggregate
     from domain.entity import Entity
     from domain.timeline import Entry
@@ -51,6 +52,16 @@ class Holding(NamedTuple):
         return () if product_id is None else (product_id,)
 
 
+class HeldBefore(msgspec.Struct, frozen=True):
+    """When a fact, or a look, has moved a thing last, and the last of those that count.
+
+    That is its webhook-id and when it occurred.
+    """
+
+    moved_at: datetime | None
+    counts: tuple[str, datetime] | None
+
+
 class Placed(NamedTuple):
     """A holding, with the position of the first event about it."""
 
@@ -71,16 +82,34 @@ def placed_holdings_of(aggregate: Aggregate) -> list[Placed]:
 def _placed(aggregate: Aggregate, kind: str, entity_id: str) -> Placed:
     known = aggregate.find(kind, entity_id)
     assert known is not None, "it has been folded"
-    entries = aggregate.folded()[kind, entity_id].entries
-    newest_first = entries[::-1]
-    moved = (one.occurred_at for one in newest_first if _moves(one))
-    gone = topic_of(kind, MISSING)
-    taken = (one for one in newest_first if one.verdict is not Verdict.REFUSED and one.type != gone)
-    last = next(taken, newest_first[0])
+    last = aggregate.folded()[kind, entity_id].entries[-1]
+    moved_at, counts = _held(aggregate, kind, entity_id)
     assert last.occurred_at is not None, "only a notice has no time"
-    since = _began_at(known.entity, next(moved, None))
-    holding = Holding(kind, known.entity, since, last.webhook_id, last.occurred_at)
+    webhook_id, occurred_at = counts or (last.webhook_id, last.occurred_at)
+    since = _began_at(known.entity, moved_at)
+    holding = Holding(kind, known.entity, since, webhook_id, occurred_at)
     return Placed(known.first_position, holding)
+
+
+def held_up_to(aggregate: Aggregate) -> HeldBefore:
+    """Return what is carried of a stream that is about one thing."""
+    ((kind, entity_id),) = aggregate.folded()
+    return HeldBefore(*_held(aggregate, kind, entity_id))
+
+
+def _held(
+    aggregate: Aggregate, kind: str, entity_id: str
+) -> tuple[datetime | None, tuple[str, datetime] | None]:
+    newest_first = aggregate.folded()[kind, entity_id].entries[::-1]
+    before = aggregate.carried(HeldBefore) or HeldBefore(None, None)
+    gone = topic_of(kind, MISSING)
+    moved = (one.occurred_at for one in newest_first if _moves(one))
+    count = (
+        (one.webhook_id, one.occurred_at)
+        for one in newest_first
+        if one.verdict is not Verdict.REFUSED and one.type != gone and one.occurred_at
+    )
+    return next(moved, before.moved_at), next(count, before.counts)
 
 
 def _moves(entry: Entry) -> bool:

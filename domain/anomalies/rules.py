@@ -6,6 +6,7 @@ alike: the other half finds it by what it is `about`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
@@ -198,27 +199,78 @@ _OF_KIND: Final = {
 }
 
 
+class NumberedSpan(NamedTuple):
+    """A span with its place among all of its stream, from 0 on."""
+
+    ordinal: int
+    span: Span
+
+
+class SpansBefore(msgspec.Struct, frozen=True):
+    """Of `count` spans before the situation that lasts, those that reach up to it."""
+
+    count: int = 0
+    running: tuple[NumberedSpan, ...] = ()
+
+
 def spans(aggregate: Aggregate) -> list[Span]:
     """Return from when until when each rule's condition holds of what a stream is about, in order.
 
     At every instant, those that have opened and not settled are what the facts up to it add up to.
     """
+    return [one.span for one in numbered_spans(aggregate)]
+
+
+def numbered_spans(aggregate: Aggregate) -> list[NumberedSpan]:
+    """Return the same, each with its place.
+
+    Where the aggregate goes on from a base, those that had settled there are left out.
+    """
     if isinstance(aggregate, Notice):
-        return list(_unreadable(aggregate))
-    business_id = aggregate.business_id
+        return [*itertools.starmap(NumberedSpan, enumerate(_unreadable(aggregate)))]
+    before = aggregate.carried(SpansBefore) or SpansBefore()
+    return _numbered(aggregate.business_id, situations(aggregate), before)
+
+
+def spans_up_to(aggregate: Aggregate) -> SpansBefore:
+    """Return what is carried of a stream that is about one thing."""
+    before = aggregate.carried(SpansBefore) or SpansBefore()
+    (of_one,) = situations(aggregate)
+    settled = _numbered(aggregate.business_id, [of_one[:-1]] if of_one[1:] else [], before)
+    running = (one for one in settled if one.span.settled_at == of_one[-1].since)
+    new = sum(one.ordinal >= before.count for one in settled)
+    return SpansBefore(before.count + new, tuple(running))
+
+
+def _numbered(
+    business_id: str, things: Iterable[list[Situation]], before: SpansBefore
+) -> list[NumberedSpan]:
     found = [
         span
-        for of_one in situations(aggregate)
+        for of_one in things
         for rule in _OF_KIND[of_one[0].kind.name]
         if rule.since is None or any(getattr(one, rule.since) for one in of_one)
-        for span in _of_rule(rule, business_id, of_one)
+        for span in _of_rule(rule, business_id, of_one, before.running)
     ]
-    return sorted(found, key=attrgetter("opened_at", "code", "kind", "id", "about"))
+    numbers = {_NAME(span): ordinal for ordinal, span in before.running}
+    new = sorted((one for one in found if _NAME(one) not in numbers), key=_IN_ORDER)
+    old = (one for one in found if _NAME(one) in numbers)
+    return [
+        *(NumberedSpan(numbers[_NAME(one)], one) for one in old),
+        *itertools.starmap(NumberedSpan, enumerate(new, start=before.count)),
+    ]
 
 
-def _of_rule(rule: Rule, business_id: str, of_one: list[Situation]) -> list[Span]:
+_IN_ORDER: Final = attrgetter("opened_at", "code", "kind", "id", "about")
+_NAME: Final = attrgetter("code", "about", "opened_at")
+"""Tells the spans of one thing apart."""
+
+
+def _of_rule(
+    rule: Rule, business_id: str, of_one: list[Situation], before: Iterable[NumberedSpan]
+) -> list[Span]:
     ended: list[Span] = []
-    running: dict[str, Span] = {}
+    running = {span.about: span for _, span in before if span.code == rule.code}
     for one in of_one:
         for opening in rule.opens(one):
             start, end = max(opening.at, one.since), earlier(one.until, opening.ends)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from domain.aggregates.catalogue import KINDS
 from domain.aggregates.payment import given_back, subscriptions
 from domain.anomalies.span import Testimony
@@ -12,7 +14,7 @@ from domain.field_readers import instant
 from domain.look import MISSING, OBSERVED, topic_of
 from domain.periods import FIELDS
 from domain.state_machine import Standing, Verdict
-from domain.timeline import ahead, place
+from domain.timeline import Fact, ahead, bare, place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from domain.anomalies.span import Said
     from domain.entity import Kind, Observation
     from domain.payload import Payload
-    from domain.timeline import Entry, Fact, Folded
+    from domain.timeline import Entry, Folded
 
 
 class Situation(NamedTuple):
@@ -91,10 +93,21 @@ class Situation(NamedTuple):
         )
 
 
+class SituationBefore(msgspec.Struct, frozen=True):
+    """The situation in which a thing is: where it stands, and the newest fact."""
+
+    standings: _Standings
+    fact: Fact
+
+
 def situations(aggregate: Aggregate) -> Iterator[list[Situation]]:
-    """Give the situations of each thing that the stream is about, in order, without holes."""
+    """Give the situations of each thing that the stream is about, in order, without holes.
+
+    Where the aggregate goes on from a base, the first is the one that lasted there.
+    """
+    before = aggregate.carried(SituationBefore)
     own = {
-        named: list(_of_thing(KINDS[named[0]], named[1], folded))
+        named: list(_Course(KINDS[named[0]], named[1], folded).situations(before))
         for named, folded in aggregate.folded().items()
     }
     refunds = [found for (kind, _), found in own.items() if kind == "refund"]
@@ -102,115 +115,120 @@ def situations(aggregate: Aggregate) -> Iterator[list[Situation]]:
         yield list(_with_refunds(found, refunds)) if kind == "payment" and refunds else found
 
 
-class _Standings:
+class _Standings(msgspec.Struct):
     """Where a thing stands, fact by fact, and since when something about it is odd."""
 
-    def __init__(self, kind: Kind) -> None:
-        self._kind = kind
-        self._link = kind.links.get("customer_id")
-        self._is_payment = kind.name == "payment"
-        self._standing = Standing()
-        self._led: Standing | None = None
-        self._observed: Standing | None = None
-        self._is_looked_at = False
-        self._gaps = False
-        self._is_told = False
-        self.customer_id: str | None = None
-        self.named: tuple[str, ...] = ()
-        self.is_there = False
-        self.drifting: Fact | None = None
-        self.partial: Fact | None = None
-        self.refused: Fact | None = None
-        self.contradicted: Fact | None = None
-        self.missing: Fact | None = None
+    standing: Standing = Standing()
+    led: Standing | None = None
+    observed: Standing | None = None
+    is_looked_at: bool = False
+    gaps: bool = False
+    is_told: bool = False
+    customer_id: str | None = None
+    named: tuple[str, ...] = ()
+    is_there: bool = False
+    drifting: Fact | None = None
+    partial: Fact | None = None
+    refused: Fact | None = None
+    contradicted: Fact | None = None
+    missing: Fact | None = None
 
-    @property
-    def observed_status(self) -> str | None:
-        """What Dodo said last."""
-        return self._observed.status if self._observed else None
-
-    @property
-    def _followed(self) -> Standing:
-        return ahead(self._kind, self._standing, self._led, self._observed)
-
-    @property
-    def status(self) -> str | None:
-        """Where it counts as standing."""
-        return self._followed.status
+    def followed(self, kind: Kind) -> Standing:
+        """Return where it counts as standing."""
+        return ahead(kind, self.standing, self.led, self.observed)
 
     def take(
         self,
-        fact: Fact,
+        kind: Kind,
         entry: Entry,
-        standing: Standing,
-        led: Standing | None,
-        observations: list[Observation],
+        step: tuple[Fact, Standing, Standing | None, list[Observation]],
     ) -> None:
-        """Go on by one fact, after which machine and anomalies stand here."""
-        self._standing, self._led = standing, led
+        """Go on by one fact, after which machine and anomalies stand as the step says."""
+        fact, self.standing, self.led, observations = step
         said: Standing | None = None
+        link, is_payment = kind.links.get("customer_id"), kind.name == "payment"
         for observation in observations:
             said = said if observation.standing.status is None else observation.standing
-            if self._link is not None:
-                self.customer_id = self._link(observation.payload) or self.customer_id
-            if self._is_payment:
+            if link is not None:
+                self.customer_id = link(observation.payload) or self.customer_id
+            if is_payment:
                 self.named = subscriptions(observation.payload) or self.named
         if said is not None:
-            self._observed, self._is_looked_at = said, fact.is_look
+            self.observed, self.is_looked_at = said, fact.is_look
         self.is_there = self.is_there or fact.word != MISSING
         self.missing = _kept(self.missing, fact, holds=fact.word == MISSING)
-        self._gaps = self._gaps or (entry.gap and not fact.is_look)
-        agrees = said is not None and place(self._kind, standing, said) == standing
+        self.gaps = self.gaps or (entry.gap and not fact.is_look)
+        agrees = said is not None and place(kind, self.standing, said) == self.standing
         if fact.is_look and fact.word == OBSERVED:
             # It tells what everything before it has led to.
-            self._gaps, self._is_told, self.refused = False, True, None
+            self.gaps, self.is_told, self.refused = False, True, None
         elif entry.verdict is Verdict.REFUSED and not agrees:
             self.refused = self.refused or fact
         elif agrees and entry.verdict is not Verdict.REFUSED:
             self.refused = None
 
-    def settle(self, fact: Fact) -> None:
+    def settle(self, kind: Kind, fact: Fact) -> None:
         """Note what is odd after all facts of an instant, of which this is the last."""
-        stateless = self._standing.status is None and not self._is_told
-        self.drifting = _kept(self.drifting, fact, holds=self._drifts())
-        self.partial = _kept(self.partial, fact, holds=self._gaps or stateless)
-        ends = self._led is not None and self.status != self._standing.status
+        stateless = self.standing.status is None and not self.is_told
+        self.drifting = _kept(self.drifting, fact, holds=self._drifts(kind))
+        self.partial = _kept(self.partial, fact, holds=self.gaps or stateless)
+        ends = self.led is not None and self.followed(kind).status != self.standing.status
         self.contradicted = _kept(self.contradicted, fact, holds=ends)
 
-    def _drifts(self) -> bool:
-        if self._observed is None or self._observed.status is None:
+    def _drifts(self, kind: Kind) -> bool:
+        if self.observed is None or self.observed.status is None:
             return False
-        seen, machine = place(self._kind, self._standing, self._observed), self._kind.machine
+        seen, machine = place(kind, self.standing, self.observed), kind.machine
         unheralded = seen.status in machine.unheralded
-        unheralded |= self._is_looked_at and seen.status not in machine.states
-        return seen != self._standing and not (unheralded and self._followed == seen)
+        unheralded |= self.is_looked_at and seen.status not in machine.states
+        return seen != self.standing and not (unheralded and self.followed(kind) == seen)
 
 
 def _kept(since: Fact | None, fact: Fact, *, holds: bool) -> Fact | None:
     return (since or fact) if holds else None
 
 
-def _of_thing(kind: Kind, entity_id: str, folded: Folded) -> Iterator[Situation]:
-    now = _Standings(kind)
-    ends = [*(fact.occurred_at for fact in folded.facts[1:]), None]
-    steps = zip(folded.steps(), folded.entries, ends, strict=True)
-    for (fact, standing, led, observations), entry, until in steps:
-        now.take(fact, entry, standing, led, observations)
-        if until == fact.occurred_at:
-            continue
-        now.settle(fact)
-        payload = observations[-1].payload
-        yield Situation(
-            kind,
-            entity_id,
+class _Course(NamedTuple):
+    """The facts of a thing, along which its situations follow."""
+
+    kind: Kind
+    id: str
+    folded: Folded
+
+    def situations(self, before: SituationBefore | None) -> Iterator[Situation]:
+        """Give the situations, after the one that lasted before."""
+        now = _begun(before)
+        if self.folded.before and before:
+            begins_at, known = self.folded.facts[0].occurred_at, self.folded.before.payload
+            yield self._situation(now, before.fact, begins_at, known)
+        for fact, until, payload in self.instants(now):
+            yield self._situation(now, fact, until, payload)
+
+    def instants(self, now: _Standings) -> Iterator[tuple[Fact, datetime | None, Payload]]:
+        """Go from instant to instant: its last fact, when the next one is, what is known."""
+        folded = self.folded
+        ends = [*(fact.occurred_at for fact in folded.facts[1:]), None]
+        for step, entry, until in zip(folded.steps(), folded.entries, ends, strict=True):
+            now.take(self.kind, entry, step)
+            fact, _, _, observations = step
+            if until != fact.occurred_at:
+                now.settle(self.kind, fact)
+                yield fact, until, observations[-1].payload
+
+    def _situation(
+        self, now: _Standings, fact: Fact, until: datetime | None, payload: Payload
+    ) -> Situation:
+        return Situation(
+            self.kind,
+            self.id,
             fact.occurred_at,
             until,
-            now.status,
-            standing.status,
-            now.observed_status,
+            now.followed(self.kind).status,
+            now.standing.status,
+            now.observed.status if now.observed else None,
             payload,
             fact,
-            instant(payload.created_at) or folded.facts[0].occurred_at,
+            instant(payload.created_at) or self.folded.first_at,
             now.customer_id,
             now.named,
             now.is_there,
@@ -220,6 +238,22 @@ def _of_thing(kind: Kind, entity_id: str, folded: Folded) -> Iterator[Situation]
             now.contradicted,
             now.missing,
         )
+
+
+def situation_up_to(aggregate: Aggregate) -> SituationBefore:
+    """Return what is carried of a stream that is about one thing."""
+    ((named, folded),) = aggregate.folded().items()
+    now = _begun(aggregate.carried(SituationBefore))
+    for _ in _Course(KINDS[named[0]], named[1], folded).instants(now):
+        pass
+    for name in ("drifting", "partial", "refused", "contradicted", "missing"):
+        fact = getattr(now, name)
+        setattr(now, name, fact and bare(fact))
+    return SituationBefore(now, bare(folded.facts[-1]))
+
+
+def _begun(before: SituationBefore | None) -> _Standings:
+    return msgspec.structs.replace(before.standings) if before else _Standings()
 
 
 def _with_refunds(payment: list[Situation], refunds: list[list[Situation]]) -> Iterator[Situation]:

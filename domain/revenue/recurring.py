@@ -80,18 +80,45 @@ class _State(NamedTuple):
         return self.customer_id, self.currency
 
 
+class RecurringBefore(msgspec.Struct, frozen=True):
+    """What is carried of what a subscription earns, up to the period that is open.
+
+    `paid_from` tells when it is out of its trial. Before the open period it stood at `state`, its
+    last changes were `last`, and these books had `begun`.
+    """
+
+    paid_from: datetime | None = None
+    state: _State | None = None
+    last: tuple[RecurringChange, ...] = ()
+    begun: tuple[str, ...] = ()
+
+
 def recurring_changes(aggregate: Aggregate) -> list[RecurringChange]:
     """Return the changes of what a subscription earns, in order.
 
     Those up to an instant are what the facts up to it add up to. The end of a grace may lie in
-    the future; a fact that comes before it takes it away.
+    the future; a fact that comes before it takes it away. Where the aggregate goes on from a base,
+    the first are the last ones before the period that was open there.
     """
-    found: list[RecurringChange] = []
+    return [one for before, own in _subscriptions(aggregate) for one in _changes(own, before)[0]]
+
+
+def recurring_up_to(aggregate: Aggregate) -> RecurringBefore:
+    """Return what is carried of a subscription's stream."""
+    ((before, own),) = _subscriptions(aggregate)
+    changes, state, begun = _changes(own[:-1], before)
+    last = tuple(one for one in changes if one.at == changes[-1].at)
+    return RecurringBefore(before.paid_from, state, last, begun)
+
+
+def _subscriptions(aggregate: Aggregate) -> Iterator[tuple[RecurringBefore, list[Period]]]:
+    """Give each subscription's periods, with what was before them and when it is paid from."""
+    before = aggregate.carried(RecurringBefore) or RecurringBefore()
     for (name, entity_id), folded in aggregate.folded().items():
         if name == SUBSCRIPTION.name:
             own = [one for one in periods(aggregate) if one.id == entity_id]
-            found += _changes(own, _paid_from(own, folded))
-    return found
+            paid_from = before.paid_from or _paid_from(own, folded)
+            yield msgspec.structs.replace(before, paid_from=paid_from), own
 
 
 def _paid_from(own: Sequence[Period], folded: Folded) -> datetime | None:
@@ -100,34 +127,43 @@ def _paid_from(own: Sequence[Period], folded: Folded) -> datetime | None:
     A renewal after the beginning is the charge that ends a trial: docs/dodo.md, section 4. Who
     was first seen when the trial was over has been charged before.
     """
-    began, first = folded.facts[0].occurred_at, own[0]
-    if not first.trial_period_days or first.trial_period_days < 0:
+    began, first = folded.first_at, own[0]
+    if not folded.before and _is_without_trial(first, began):
         return began
-    try:
-        if first.created_at + timedelta(days=first.trial_period_days) <= began:
-            return began
-    except OverflowError:
-        pass
     for fact, entry in zip(folded.facts, folded.entries, strict=True):
         if fact.word == "renewed" and is_valid(entry) and fact.occurred_at > began:
             return fact.occurred_at
     return None
 
 
-def _changes(own: Sequence[Period], paid_from: datetime | None) -> Iterator[RecurringChange]:
+def _is_without_trial(first: Period, began: datetime) -> bool:
+    if not first.trial_period_days or first.trial_period_days < 0:
+        return True
+    try:
+        return first.created_at + timedelta(days=first.trial_period_days) <= began
+    except OverflowError:
+        return False
+
+
+def _changes(
+    own: Sequence[Period], before: RecurringBefore
+) -> tuple[list[RecurringChange], _State | None, tuple[str, ...]]:
+    """Return the changes, what it stands at behind them, and the books that have begun by then."""
     states: list[tuple[datetime, _State | None]] = []
-    for at, state in _states(own, paid_from):
-        if (states[-1][1] if states else None) != state:
-            states.append((at, state))
-    if not states:
-        return
-    ends = [*(at for at, _ in states[1:]), None]
-    named = own[0].id, own[0].business_id, own[0].first_position
-    before: _State | None = None
-    begun: set[str] = set()
-    for (at, after), until in zip(states, ends, strict=True):
-        yield from _steps(named, (at, until), before, after, begun)
-        before = after
+    state = before.state
+    for at, after in _states(own, before.paid_from):
+        if after != state:
+            states.append((at, after))
+            state = after
+    until = [*(at for at, _ in states), None]
+    changes = [msgspec.structs.replace(one, until=until[0]) for one in before.last]
+    begun = set(before.begun)
+    state = before.state
+    for (at, after), end in zip(states, until[1:], strict=True):
+        named = own[0].id, own[0].business_id, own[0].first_position
+        changes += _steps(named, (at, end), state, after, begun)
+        state = after
+    return changes, state, tuple(sorted(begun))
 
 
 def _states(

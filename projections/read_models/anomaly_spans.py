@@ -8,7 +8,7 @@ import msgspec
 
 from domain.aggregates.catalogue import STREAMS
 from domain.aggregates.routing import NOTICE
-from domain.anomalies.rules import spans
+from domain.anomalies.rules import numbered_spans
 from domain.anomalies.span import Span
 from projections.read_model import Column, ReadModel, columns_of
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def _rows(aggregate: Aggregate) -> list[Row]:
     return [
         (aggregate.id, ordinal, *msgspec.structs.astuple(span))
-        for ordinal, span in enumerate(spans(aggregate))
+        for ordinal, span in numbered_spans(aggregate)
     ]
 
 
@@ -39,4 +39,5 @@ ANOMALY_SPANS: Final = ReadModel(
     rows=_rows,
     streams=frozenset({*STREAMS, NOTICE}),
     loses=_may_lose,
+    began="opened_at",
 )

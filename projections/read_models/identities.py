@@ -42,6 +42,7 @@ IDENTITIES: Final = ReadModel(
     rows=_rows,
     streams=frozenset({*STREAMS, NOTICE}),
     loses=_may_lose,
+    began="valid_from",
 )
 
 NEWEST_FIRST: Final = (

@@ -56,6 +56,7 @@ PERIODS: Final = ReadModel(
     rows=_rows,
     streams=frozenset(STREAMS),
     loses=may_lose,
+    began="valid_from",
 )
 
 _OBJECTS_THEN: Final = """

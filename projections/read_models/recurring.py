@@ -35,6 +35,8 @@ def _row(stream_id: str, change: RecurringChange) -> Row:
 
 def _may_lose(aggregate: Aggregate, webhook_ids: AbstractSet[str]) -> bool:
     # The end of a grace is told ahead, and a fact before it takes it away.
+    if aggregate.base is not None:
+        return True
     graces = any(
         getattr(observation.payload, "past_due_ends_at", None) is not None
         for folded in aggregate.folded().values()
@@ -56,4 +58,5 @@ RECURRING: Final = ReadModel(
     rows=_rows,
     streams=frozenset({"subscription"}),
     loses=_may_lose,
+    began="at",
 )

@@ -1,0 +1,120 @@
+"""A fold that goes on from where it stood: what the first events of a stream add up to, carried.
+
+The whole fold is the same code, from nothing. What is carried is what facts behind ask for: see
+docs/decisions/0056-a-fold-goes-on-from-where-it-stood.md.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from domain.access.holding import HeldBefore, held_up_to
+from domain.aggregate import Aggregate, Base
+from domain.aggregates.catalogue import KINDS
+from domain.aggregates.subscription import SUBSCRIPTION
+from domain.anomalies.rules import SpansBefore, spans_up_to
+from domain.anomalies.situation import SituationBefore, situation_up_to
+from domain.identities import SaidBefore, said_up_to
+from domain.periods import PeriodsBefore, periods_up_to
+from domain.revenue.recurring import RecurringBefore, recurring_up_to
+from domain.timeline import FoldedBefore, folded_up_to
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _folded(aggregate: Aggregate) -> object:
+    ((named, folded),) = aggregate.folded().items()
+    return folded_up_to(KINDS[named[0]], folded)
+
+
+def _recurring(aggregate: Aggregate) -> object:
+    of_subscription = SUBSCRIPTION in aggregate.kinds
+    return recurring_up_to(aggregate) if of_subscription else RecurringBefore()
+
+
+_CARRIED: Final[dict[type, Callable[[Aggregate], object]]] = {
+    FoldedBefore: _folded,
+    PeriodsBefore: periods_up_to,
+    SituationBefore: situation_up_to,
+    SpansBefore: spans_up_to,
+    SaidBefore: said_up_to,
+    HeldBefore: held_up_to,
+    RecurringBefore: _recurring,
+}
+"""What each of those who follow the facts asks of what was before them."""
+
+
+def base_of(aggregate: Aggregate) -> Base:
+    """Return what the events of a stream that `goes_on`, and what was before them, add up to."""
+    carried = {of_type: carry(aggregate) for of_type, carry in _CARRIED.items()}
+    return Base(aggregate.version, carried)
+
+
+def place_to_go_on_from(aggregate: Aggregate) -> int:
+    """Return how many of its events a base can stand for, so that the fewest are left.
+
+    None of them occurred when one behind them did, or later; none shares its webhook-id; and at
+    least one is left. 0 where there is no such place.
+    """
+    readings = aggregate.readings()
+    if any(named != readings[0][0] for named, _ in readings):
+        return 0
+    times = [said.occurred_at for _, said in readings]
+    webhook_ids = [said.event.delivery.webhook_id for _, said in readings]
+    last_of = {webhook_id: place for place, webhook_id in enumerate(webhook_ids)}
+    latest = [*accumulate(times, max)]
+    earliest = [*accumulate(reversed(times), min)][::-1]
+    reaching = [*accumulate((last_of[webhook_id] for webhook_id in webhook_ids), max)]
+    places = range(len(times) - 1, 0, -1)
+    return next(
+        (n for n in places if latest[n - 1] < earliest[n] and reaching[n - 1] < n),
+        0,
+    )
+
+
+def goes_on(aggregate: Aggregate) -> bool:
+    """Tell whether all events of an aggregate with a base come behind that, and are of its thing.
+
+    That none shares a webhook-id with an event that the base stands for is known otherwise.
+    """
+    before = aggregate.carried(FoldedBefore)
+    assert before is not None, "it has a base"
+    named, last_at = (before.kind, before.id), before.last.occurred_at
+    return all(one == named and said.occurred_at > last_at for one, said in aggregate.readings())
+
+
+def encode(base: Base) -> bytes | None:
+    """Return what is carried as JSON; None where that would not lead back to the same."""
+    written = _encode([base.carried[of_type] for of_type in _CARRIED])
+    folded: Any = base.carried[FoldedBefore]
+    try:
+        same = decode(folded.kind, base.version, written) == base
+    except msgspec.MsgspecError:
+        return None
+    return written if same else None
+
+
+def decode(kind: str, version: int, written: bytes) -> Base:
+    """Read what `encode` wrote of the first events of a stream about a thing of this kind.
+
+    Raises:
+        msgspec.MsgspecError: it is something else.
+    """
+    return Base(version, dict(zip(_CARRIED, _decoder(kind).decode(written), strict=True)))
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+@cache
+def _decoder(kind: str) -> msgspec.json.Decoder[Any]:
+    payload = KINDS[kind].payloads.of_type
+    folded: Any = FoldedBefore[payload]  # type: ignore[valid-type]
+    _, *others = _CARRIED
+    shape: Any = tuple.__class_getitem__((folded, *others))
+    return msgspec.json.Decoder(shape)
