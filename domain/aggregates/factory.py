@@ -13,7 +13,7 @@ from domain.aggregates.routing import NOTICE
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from domain.aggregate import Aggregate
+    from domain.aggregate import Aggregate, Base
     from domain.event import Event
 
 AGGREGATES: Final[dict[str, type[Aggregate]]] = {
@@ -24,6 +24,9 @@ AGGREGATES: Final[dict[str, type[Aggregate]]] = {
 }
 
 
-def aggregate(stream_id: str, events: Iterable[Event]) -> Aggregate:
-    """Build the aggregate whose stream this is from its events, in order of arrival."""
-    return AGGREGATES[stream_id.partition("/")[0]](stream_id, events)
+def aggregate(stream_id: str, events: Iterable[Event], base: Base | None = None) -> Aggregate:
+    """Build the aggregate whose stream this is from its events, in order of arrival.
+
+    With a base, they are those behind it.
+    """
+    return AGGREGATES[stream_id.partition("/")[0]](stream_id, events, base)

@@ -8,7 +8,7 @@ from psycopg.sql import SQL, Identifier
 
 from postgres.arrays import TextArray
 from postgres.prepared import execute
-from projections.live.upsert import beside, parts_of, replacing
+from projections.live.upsert import beside, of_streams, parts_of, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Group: TypeAlias = tuple[str, ...]
 
-_GROUPS: Final = "SELECT DISTINCT ARRAY[{group}] FROM {source} WHERE stream_id = ANY ({streams})"
+_GROUPS: Final = "SELECT DISTINCT ARRAY[{group}] FROM {source} AS s WHERE {among}"
 _WRITE: Final = """
     WITH fresh ({columns}) AS MATERIALIZED ({select}), gone AS ({beside}) {replacing}
 """
@@ -44,7 +44,7 @@ class Regrouping:
         self._from = Identifier(schema, source.table)
         names = [column.name for column in source.columns]
         self._places = [names.index(name) for name in self._group]
-        self._groups = self.select_groups(SQL("$1")).as_bytes(None)
+        self._groups = self.select_groups(of_streams(SQL("$1"))).as_bytes(None)
         columns = SQL(", ").join(SQL("s.{}").format(Identifier(name)) for name in self._group)
         places = range(1, len(self._group) + 1)
         values = SQL(", ").join(SQL(f"${place}::text[]") for place in places)
@@ -61,10 +61,10 @@ class Regrouping:
             .as_bytes(None)
         )
 
-    def select_groups(self, streams: Composable) -> Composed:
-        """Return what selects the groups in which streams have rows, each as an array."""
+    def select_groups(self, among: Composable) -> Composed:
+        """Return what selects the groups in which there are rows `s` among some, as arrays."""
         group = SQL(", ").join(map(Identifier, self._group))
-        return SQL(_GROUPS).format(group=group, source=self._from, streams=streams)
+        return SQL(_GROUPS).format(group=group, source=self._from, among=among)
 
     def groups(self, conn: Connection, streams: Sequence[str]) -> set[Group]:
         """Return the groups in which streams have rows."""

@@ -26,6 +26,12 @@ _DELETE: Final = """
     DELETE FROM {table} AS s WHERE {among} AND ({key}) NOT IN (SELECT {key} FROM ({given}) AS given)
 """
 _OF_STREAMS: Final = "s.stream_id = ANY ({streams})"
+_OPEN: Final = """
+    s.stream_id = ANY ({streams}) AND EXISTS (
+        SELECT FROM unnest({streams}, {begins_at}) AS open (stream_id, begins_at)
+        WHERE open.stream_id = s.stream_id AND s.{began} >= open.begins_at
+    )
+"""
 
 
 class Replacement:
@@ -42,7 +48,8 @@ class Replacement:
         self._encode = encoder(model)
         rows = SQL("%(rows)s")
         self._upsert = upsert(model, schema, rows).as_bytes(None)
-        self._delete = delete(model, schema, rows, SQL("%(streams)s")).as_bytes(None)
+        among = of_streams(SQL("%(streams)s"))
+        self._delete = delete(model, schema, rows, among).as_bytes(None)
 
     def write(self, conn: Connection, rows: Iterable[Row], losing: Sequence[str] = ()) -> None:
         """Write rows in the caller's transaction, among them all of the streams that are losing."""
@@ -78,11 +85,26 @@ def replacing(model: ReadModel, schema: str, given: Composable) -> Composed:
     )
 
 
-def delete(model: ReadModel, schema: str, rows: Composable, streams: Composable) -> Composed:
-    """Return the statement that deletes what streams have beside the rows of a JSON text."""
-    parts = parts_of(model, schema)
-    given = SQL(_GIVEN).format(rows=rows, **parts)
-    return beside(model, schema, given, SQL(_OF_STREAMS).format(streams=streams))
+def delete(model: ReadModel, schema: str, rows: Composable, among: Composable) -> Composed:
+    """Return the statement that deletes, of rows `s` among some, those that no JSON text has."""
+    given = SQL(_GIVEN).format(rows=rows, **parts_of(model, schema))
+    return beside(model, schema, given, among)
+
+
+def of_streams(streams: Composable) -> Composed:
+    """Return the condition on `s` that a row is of one of these streams."""
+    return SQL(_OF_STREAMS).format(streams=streams)
+
+
+def open_rows(model: ReadModel, streams: Composable, begins_at: Composable) -> Composed:
+    """Return the condition on `s` that its stream may lose a row: see `ReadModel.loses`.
+
+    To each of the streams there is the instant at which what is behind its base begins.
+    """
+    if not model.began:
+        return of_streams(streams)
+    began = Identifier(model.began)
+    return SQL(_OPEN).format(streams=streams, begins_at=begins_at, began=began)
 
 
 def beside(model: ReadModel, schema: str, given: Composable, among: Composable) -> Composed:

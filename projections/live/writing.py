@@ -8,11 +8,12 @@ from psycopg.sql import SQL
 
 from postgres.arrays import TextArray
 from postgres.prepared import execute
-from projections.live.upsert import delete, encoder, upsert
+from projections.live.upsert import delete, encoder, open_rows, upsert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
+    from datetime import datetime
 
     from psycopg import Connection
     from psycopg.sql import Composed
@@ -25,10 +26,13 @@ _NOTHING: Final = SQL("SELECT NULL::int, NULL::text[] WHERE false")
 
 
 class Staged(NamedTuple):
-    """What is to be written of one read model: rows, and the streams that may have lost some."""
+    """What is to be written of one read model: rows, and the streams that may have lost some.
+
+    To each of these is told when what is behind its base begins.
+    """
 
     rows: list[Row]
-    losing: list[str]
+    losing: dict[str, datetime]
 
 
 class Writing:
@@ -58,14 +62,14 @@ class Writing:
 
     def begin(self) -> list[Staged]:
         """Return what is staged of streams none of which is: nothing, for each read model."""
-        return [Staged([], []) for _ in self._models]
+        return [Staged([], {}) for _ in self._models]
 
     def stage(self, staged: list[Staged], folded: Aggregate, new: AbstractSet[str]) -> None:
         """Stage the rows of a stream that events under these webhook-ids may have changed."""
         for model, one in zip(self._models, staged, strict=True):
             one.rows.extend(model.touched(folded, new))
             if model.may_lose and model.loses(folded, new):
-                one.losing.append(folded.id)
+                one.losing[folded.id] = folded.begins_at
 
     def stage_all(self, staged: list[Staged], folded: Aggregate) -> None:
         """Stage all rows of a stream that has none."""
@@ -80,7 +84,8 @@ class Writing:
         """
         told = zip(self._encoders, staged, strict=True)
         parameters: list[object] = [encode(rows) for encode, (rows, _) in told]
-        parameters += [TextArray(staged[place].losing) for place in self._losing]
+        for losing in (staged[place].losing for place in self._losing):
+            parameters += [TextArray(losing), [*losing.values()]]
         were = execute(conn, self._statement, parameters)
         groups = [(number, tuple(group)) for number, group in were]
         for number, regrouping, place in self._sources:
@@ -94,17 +99,19 @@ class Writing:
             written = upsert(model, schema, rows)
             parts.append(SQL(f"written_{place} AS ({{}})").format(written))
             if model.may_lose:
-                gone = delete(model, schema, rows, self._streams(place))
+                gone = delete(model, schema, rows, self._open(place))
                 parts.append(SQL(f"gone_{place} AS ({{}})").format(gone))
         groups = [
             SQL("SELECT {}, * FROM ({}) AS were").format(
-                number, regrouping.select_groups(self._streams(place))
+                number, regrouping.select_groups(self._open(place))
             )
             for number, regrouping, place in self._sources
         ]
         selected = SQL(" UNION ALL ").join(groups) if groups else _NOTHING
         return SQL("WITH {} {}").format(SQL(", ").join(parts), selected)
 
-    def _streams(self, place: int) -> SQL:
-        """The parameter with the streams that may have lost rows of a read model."""
-        return SQL(f"${len(self._models) + self._losing.index(place) + 1}::text[]")
+    def _open(self, place: int) -> Composed:
+        """The condition that a row is one that its stream may have lost."""
+        first = len(self._models) + 2 * self._losing.index(place) + 1
+        streams, begins_at = SQL(f"${first}::text[]"), SQL(f"${first + 1}::timestamptz[]")
+        return open_rows(self._models[place], streams, begins_at)
