@@ -147,6 +147,12 @@ class Aggregate:
             self._read.append(((kind.name, entity_id), saying))
         return self._read
 
+    def followed_by(self, events: Iterable[Event]) -> Self:
+        """Return the aggregate with further events, in order of arrival."""
+        one = type(self)(self.id, [*self.events, *events], self.base)
+        one._read = [*self.readings()]  # noqa: SLF001 -- of its own class
+        return one
+
     def first(self, count: int) -> Self:
         """Return the aggregate of so many of its events."""
         return self._of(slice(count), self.base)
@@ -157,7 +163,7 @@ class Aggregate:
 
     def _of(self, some: slice, base: Base | None) -> Self:
         one = type(self)(self.id, self.events[some], base)
-        one._read = self.readings()[some]  # noqa: SLF001 -- of its own class
+        one._read = self.readings()[some]  # noqa: SLF001
         return one
 
     def at(self, *, as_of: datetime | None = None, known_position: int | None = None) -> Self:

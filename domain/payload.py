@@ -172,9 +172,15 @@ class PayloadReader:
         own = {name: declared for name, declared in fields.items() if name not in _READERS}
         wire = [(name, _wire(declared_type(own[name])), None) for name in own]
         self._left = frozenset(name for name, type_, _ in wire if type_ is msgspec.Raw)
-        # What is not said is left out where a payload is written.
-        options = {"frozen": True, "kw_only": True, "gc": False, "omit_defaults": True}
-        payload = msgspec.defstruct(f"{kind}_payload", wire, bases=(Payload,), **options)
+        payload = msgspec.defstruct(
+            f"{kind}_payload",
+            wire,
+            bases=(Payload,),
+            frozen=True,
+            kw_only=True,
+            gc=False,
+            omit_defaults=True,  # so that what is not said is not written, either
+        )
         self.of_type = cast("type[Payload]", payload)
         self._make = cast("Callable[..., Payload]", payload)
         decoder: Any = msgspec.json.Decoder(_Told[payload])  # type: ignore[valid-type]

@@ -36,21 +36,29 @@ FETCH_ROWS: Final = 16
 # that it is the row that was followed.
 _PAGE: Final = """
     SELECT notification_id, hash, originator_id, originator_version, octet_length(state),
-        recorded_at
-    FROM raphus.ledger_events WHERE notification_id >= %s ORDER BY notification_id LIMIT %s
+        recorded_at, {folded}
+    FROM raphus.ledger_events AS e WHERE notification_id >= %s ORDER BY notification_id LIMIT %s
 """
+_WHOLE: Final = _PAGE.format(folded="0").encode()
+_FOLDED: Final = "SELECT f.version FROM raphus.folds AS f WHERE f.stream_id = e.originator_id"
+_BEHIND_FOLDS: Final = _PAGE.format(folded=f"coalesce(({_FOLDED}), 0)").encode()
 _HASH: Final = "SELECT hash FROM raphus.ledger_events WHERE notification_id = %s"
 # OFFSET 0 and + 0 keep the planner at look-ups of streams in the primary key, whatever it thinks of
 # the sizes: it would look through all positions up to the last one, for each of the streams.
-_HISTORIES: Final = f"""
-    SELECT events.* FROM unnest(%s::text[], %s::bigint[]) AS touched (stream_id, version)
+_READ: Final = f"""
+    SELECT events.* FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
+        AS touched (stream_id, version, after, base)
     CROSS JOIN LATERAL (
-        SELECT {COLUMNS} FROM raphus.housed_events
+        SELECT {COLUMNS}, touched.base > 0 AND EXISTS (
+            SELECT FROM raphus.ledger_events AS k WHERE k.webhook_id = e.webhook_id
+            AND k.originator_id = touched.stream_id AND k.originator_version <= touched.base
+        )
+        FROM raphus.housed_events AS e
         WHERE originator_id = touched.stream_id AND originator_version <= touched.version
-        AND notification_id + 0 <= %s OFFSET 0
+        AND originator_version > touched.after AND notification_id + 0 <= %s OFFSET 0
     ) AS events
 """  # noqa: S608 -- constants
-_ANY_VERSION: Final = 2**63 - 1
+ANY_VERSION: Final = 2**63 - 1
 
 
 class LogError(Exception):
@@ -86,24 +94,29 @@ def next_page(
     after: Checkpoint,
     events_max: int = PAGE_EVENTS_MAX,
     bytes_max: int | None = None,
+    *,
+    behind_folds: bool = False,
 ) -> Page | None:
     """Find the page that follows a checkpoint; None at the end of the log.
 
-    It ends before the bytes of its events, or the events of its streams, become too many.
+    It ends before the bytes of its events, or the events of its streams, become too many: be it
+    all of these, or those alone that are `behind_folds` which are stored.
 
     Raises:
         LogError: the position itself, or one of those that follow it, is not in the log; or the
             log up to the position is not the one that was followed.
     """
     parameters = [after.position, events_max + 1]
-    rows = conn.execute(_PAGE, parameters, prepare=True, binary=True).fetchall()
+    statement = _BEHIND_FOLDS if behind_folds else _WHOLE
+    rows = conn.execute(statement, parameters, prepare=True, binary=True).fetchall()
     _check(after, rows)
     versions: dict[str, int] = {}
     bytes_ = history = 0
+    first = int(after.position > 0)
     last, hash_, recorded_at = after.position, after.hash, None
-    for position, chained, stream_id, version, size_bytes, recorded in rows[after.position > 0 :]:
-        history += version - versions.get(stream_id, 0)
-        bytes_ += size_bytes
+    for position, chained, stream_id, version, bytes_each, recorded, folded in rows[first:]:
+        history += max(version - versions.get(stream_id, folded), 1)
+        bytes_ += bytes_each
         if versions and (bytes_ > (bytes_max or PAGE_BYTES_MAX) or history > PAGE_HISTORY_MAX):
             break
         versions[stream_id] = version
@@ -154,14 +167,37 @@ def _check(after: Checkpoint, rows: Sequence[TupleRow]) -> None:
         raise LogError(problem)
 
 
-def _rows(curs: Cursor, upto: Mapping[str, int], last: int) -> Generator[TupleRow]:
-    streams, versions = zip(*sorted(upto.items()), strict=True)
-    parameters = [TextArray(streams), list(versions), last]
+def _rows(curs: Cursor, touched: Iterable[Touched], last: int) -> Generator[TupleRow]:
+    streams, versions, afters, bases = zip(*sorted(touched), strict=True)
+    parameters = [TextArray(streams), [*versions], [*afters], [*bases], last]
     # A stream of rows is never prepared, and to plan it takes longer than to find a few.
-    if sum(versions) <= FETCH_ROWS:
-        yield from curs.execute(_HISTORIES, parameters, prepare=True)
+    if sum(versions) - sum(afters) <= FETCH_ROWS:
+        yield from curs.execute(_READ, parameters, prepare=True)
     else:
-        yield from curs.stream(_HISTORIES, parameters, size=FETCH_ROWS)
+        yield from curs.stream(_READ, parameters, size=FETCH_ROWS)
+
+
+class Touched(NamedTuple):
+    """A stream, and which events of it are read: those behind `after`, up to a version.
+
+    So many first ones as `base` says are known by what they add up to alone.
+    """
+
+    stream_id: str
+    version: int
+    after: int = 0
+    base: int = 0
+
+
+class Read(NamedTuple):
+    """What was read of a stream, in order of arrival.
+
+    Whether it `tells_again` is whether one of the events has the webhook-id of one in the base.
+    """
+
+    stream_id: str
+    events: list[Event]
+    tells_again: bool
 
 
 def histories(
@@ -176,15 +212,37 @@ def histories(
     Raises:
         LogError: behind the last stream: an event of the page is in none of them.
     """
+    versions = versions_of(conn, page, mapper)
+    touched = [Touched(*one) for one in versions.items()]
+    with closing(read(conn, page, mapper, touched)) as streams:
+        for stream_id, events, _ in streams:
+            yield stream_id, events
+
+
+def versions_of(conn: Connection, page: Page, mapper: LedgerMapper) -> dict[str, int]:
+    """Return the streams of the aggregates that a page touches, with their versions behind it.
+
+    One to which notices of the page belong has any version.
+    """
     homes: frozenset[str] = frozenset()
     if page.has_notices:
         homes = settle_all(conn, mapper, page.after, page.last)
-    versions = {**page.versions, **dict.fromkeys(homes, _ANY_VERSION)}
+    return {**page.versions, **dict.fromkeys(homes, ANY_VERSION)}
+
+
+def read(
+    conn: Connection, page: Page, mapper: LedgerMapper, touched: Iterable[Touched]
+) -> Generator[Read]:
+    """Read events of streams, among them all of a page, up to whose last event they go.
+
+    Raises:
+        LogError: behind the last stream: an event of the page is in none of them.
+    """
     found = 0
-    with closing(histories_of(conn, mapper, versions, page.last)) as streams:
-        for stream_id, events in streams:
-            found += sum(page.after < (event.position or 0) <= page.last for event in events)
-            yield stream_id, events
+    with closing(_read(conn, mapper, touched, page.last)) as streams:
+        for one in streams:
+            found += sum(page.after < (event.position or 0) <= page.last for event in one.events)
+            yield one
     if found != page.events:
         raise LogError(
             f"of the {page.events} events at positions {page.after + 1} to {page.last}, only"
@@ -192,18 +250,31 @@ def histories(
         )
 
 
+def _read(
+    conn: Connection, mapper: LedgerMapper, touched: Iterable[Touched], last: int
+) -> Generator[Read]:
+    with conn.cursor(binary=True) as curs, closing(_rows(curs, touched, last)) as rows:
+        for stream_id, of_stream in groupby(rows, key=itemgetter(0)):
+            events = []
+            tells_again = False
+            for *columns, is_known in of_stream:
+                events.append(mapper.decode(*columns))
+                tells_again |= is_known
+            yield Read(stream_id, sorted(events, key=place_in_log), tells_again)
+
+
 def histories_of(
     conn: Connection, mapper: LedgerMapper, versions: Mapping[str, int], last: int
 ) -> Generator[tuple[str, list[Event]]]:
     """Read all events up to a position of streams, each up to a version, in order of arrival."""
-    with conn.cursor(binary=True) as curs, closing(_rows(curs, versions, last)) as rows:
-        for stream_id, of_stream in groupby(rows, key=itemgetter(0)):
-            events = [mapper.decode(*row) for row in of_stream]
-            yield stream_id, sorted(events, key=place_in_log)
+    touched = [Touched(*one) for one in versions.items()]
+    with closing(_read(conn, mapper, touched, last)) as streams:
+        for stream_id, events, _ in streams:
+            yield stream_id, events
 
 
 def whole_histories(
     conn: Connection, mapper: LedgerMapper, streams: Iterable[str], last: int
 ) -> Generator[tuple[str, list[Event]]]:
     """Read all events of streams up to a position, in order of arrival."""
-    yield from histories_of(conn, mapper, dict.fromkeys(streams, _ANY_VERSION), last)
+    yield from histories_of(conn, mapper, dict.fromkeys(streams, ANY_VERSION), last)

@@ -29,10 +29,14 @@ class PageError(Exception):
 
 
 class PageLimits(NamedTuple):
-    """How much a page holds at the most, though always one event; without bytes, the default."""
+    """How much a page holds at the most, though always one event; without bytes, the default.
+
+    Of the histories of its streams all counts, or what is `behind_folds` that are stored.
+    """
 
     events_max: int
     bytes_max: int | None = None
+    behind_folds: bool = False
 
 
 def take(
@@ -52,7 +56,15 @@ def take(
     """
     with conn.transaction():
         after = tracking.take(conn)
-        page = None if after is None else next_page(conn, after, *limits)
+        page = None
+        if after is not None:
+            page = next_page(
+                conn,
+                after,
+                limits.events_max,
+                limits.bytes_max,
+                behind_folds=limits.behind_folds,
+            )
         if page is None:
             return None
         try:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import starmap
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from domain.aggregates.factory import aggregate
 from ledger.following.checkpoint import ProjectionTracking
 from ledger.following.homes import settle
 from ledger.following.pages import PAGE_EVENTS_MAX, histories, whole_histories
-from ledger.following.taking import PageLimits, take
+from ledger.following.taking import PageError, PageLimits, take
+from projections.folds.going_on import GoingOn, TooLongError
 from projections.live.regrouping import Regrouping
 from projections.live.upsert import Replacement, emptying
 from projections.live.writing import Writing
@@ -18,7 +20,7 @@ from projections.read_models.catalogue import READ_MODELS
 from projections.read_models.timeline import TIMELINE, entries_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from psycopg import Connection
@@ -74,6 +76,8 @@ class Projector:
         ]
         self._derived = [Replacement(model, schema) for model in models if model.derived]
         self._emptied = [model for model in self._models if model.streams or model.derived]
+        # What is not live is written once.
+        self._going_on = GoingOn(mapper) if schema == LIVE else None
         self._kinds = frozenset().union(*(model.streams for model in models))
         # Composed at the first use: to do so for every kind takes longer than to write a page.
         self._writings: dict[str, Writing] = {}
@@ -89,11 +93,18 @@ class Projector:
         entries: list[Entry] = []
 
         def write(page: Page) -> None:
-            entries.extend(self.write(conn, page))
+            entries[:] = self.write(conn, page)
 
-        page = take(conn, self._tracking, write, PageLimits(events_max))
+        try:
+            page = take(conn, self._tracking, write, PageLimits(events_max, behind_folds=True))
+        except PageError as error:
+            if not isinstance(error.__cause__, TooLongError):
+                raise
+            page = take(conn, self._tracking, write, PageLimits(events_max))
         if page is None:
             return None
+        if self._going_on is not None:
+            self._going_on.committed()
         if self._adopted_to == page.after:
             self._adopted_to = page.last
         else:  # another follower has taken pages in between, maybe one of an older release
@@ -109,17 +120,26 @@ class Projector:
         """
         staged: dict[str, list[Staged]] = {}
         touched: dict[str, datetime] = {}
-        with closing(histories(conn, page, self._mapper)) as streams:
-            for stream_id, events in streams:
-                folded = aggregate(stream_id, events)
-                new = {e.delivery.webhook_id for e in events if (e.position or 0) > page.after}
-                touched[stream_id] = _since(folded, new)
-                if (begun := self._staged_in(staged, stream_id)) is not None:
+        with closing(self._touched(conn, page)) as streams:
+            for folded in streams:
+                events = (e for e in folded.events if (e.position or 0) > page.after)
+                new = {event.delivery.webhook_id for event in events}
+                touched[folded.id] = _since(folded, new)
+                if (begun := self._staged_in(staged, folded.id)) is not None:
                     writing, rows = begun
                     writing.stage(rows, folded, new)
+        if self._going_on is not None:
+            self._going_on.store(conn)
         self._write(conn, staged, [set() for _ in self._regroupings])
         self._derive(conn, touched)
         return entries_after(self._rows_of(TIMELINE, staged), page.after)
+
+    def _touched(self, conn: Connection[Any], page: Page) -> Generator[Aggregate]:
+        if self._going_on is not None:
+            yield from self._going_on.of_page(conn, page)
+            return
+        with closing(histories(conn, page, self._mapper)) as streams:
+            yield from starmap(aggregate, streams)
 
     def adopt(self, conn: Connection[Any], *, wait: bool = False) -> int:
         """Take notices whose type is understood by now into the aggregates that they tell of.

@@ -84,8 +84,11 @@ class Writing:
         """
         told = zip(self._encoders, staged, strict=True)
         parameters: list[object] = [encode(rows) for encode, (rows, _) in told]
-        for losing in (staged[place].losing for place in self._losing):
-            parameters += [TextArray(losing), [*losing.values()]]
+        for place in self._losing:
+            losing = staged[place].losing
+            parameters.append(TextArray(losing))
+            if self._models[place].began:
+                parameters.append([*losing.values()])
         were = execute(conn, self._statement, parameters)
         groups = [(number, tuple(group)) for number, group in were]
         for number, regrouping, place in self._sources:
@@ -112,6 +115,7 @@ class Writing:
 
     def _open(self, place: int) -> Composed:
         """The condition that a row is one that its stream may have lost."""
-        first = len(self._models) + 2 * self._losing.index(place) + 1
+        before = self._losing[: self._losing.index(place)]
+        first = len(self._models) + 1 + sum(1 + bool(self._models[one].began) for one in before)
         streams, begins_at = SQL(f"${first}::text[]"), SQL(f"${first + 1}::timestamptz[]")
         return open_rows(self._models[place], streams, begins_at)

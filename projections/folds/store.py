@@ -1,0 +1,91 @@
+"""The table of stored folds: read and written by the release that can go on from them."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+import domain
+from postgres.arrays import BytesArray, TextArray
+from postgres.prepared import execute
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from psycopg import Connection
+
+_SELECT: Final = b"""
+    SELECT stream_id, token, version, CASE WHEN token <> ALL ($4::uuid[]) THEN fold END
+    FROM raphus.folds WHERE stream_id = ANY ($1::text[]) AND release = $2 AND position <= $3
+"""
+_WRITE: Final = b"""
+    INSERT INTO raphus.folds AS f (stream_id, token, release, version, position, fold)
+    SELECT stream_id, token, $6, version, position, fold
+    FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bytea[])
+        AS new (stream_id, token, version, position, fold)
+    ON CONFLICT (stream_id) DO UPDATE SET token = excluded.token, release = excluded.release,
+        version = excluded.version, position = excluded.position, fold = excluded.fold
+"""
+_DELETE: Final = b"DELETE FROM raphus.folds WHERE stream_id = ANY ($1::text[])"
+
+
+class StoredFold(NamedTuple):
+    """What a stream's first events add up to, so many as `version` says, as it is written.
+
+    `position` is where the last of them stands in the log; by its `token` a copy is known.
+    """
+
+    stream_id: str
+    token: UUID
+    version: int
+    position: int
+    fold: bytes
+
+
+class Found(NamedTuple):
+    """A stored fold that was looked for; it is not read where its token is known."""
+
+    token: UUID
+    version: int
+    fold: bytes | None
+
+
+def find(
+    conn: Connection[Any], streams: Iterable[str], until: int, known: Sequence[UUID]
+) -> dict[str, Found]:
+    """Return what this release has stored of streams, of events up to a position."""
+    parameters = [TextArray(streams), release(), until, list(known)]
+    found = execute(conn, _SELECT, parameters)
+    return {stream_id: Found(*columns) for stream_id, *columns in found}
+
+
+def write(conn: Connection[Any], folds: Sequence[StoredFold]) -> None:
+    """Store folds, in place of those of their streams, in the caller's transaction."""
+    stream_ids, tokens, versions, positions, written = zip(*folds, strict=True)
+    columns = [TextArray(stream_ids), [*tokens], [*versions], [*positions], BytesArray(written)]
+    execute(conn, _WRITE, [*columns, release()])
+
+
+def delete(conn: Connection[Any], streams: Iterable[str]) -> None:
+    """Forget what is stored of streams, in the caller's transaction."""
+    execute(conn, _DELETE, [TextArray(streams)])
+
+
+@cache
+def release() -> str:
+    """Return what names all code that a fold follows from, and how it is written.
+
+    It is the hash of the domain's own text: nobody has to think of a number to count up.
+    """
+    told = blake2b(f"{sys.version_info[:2]} {msgspec.__version__}".encode(), digest_size=16)
+    (folder,) = domain.__path__
+    for path in sorted(Path(folder).rglob("*.py")):
+        told.update(f"\0{path.relative_to(folder)}\0".encode())
+        told.update(path.read_bytes())
+    return told.hexdigest()
