@@ -256,7 +256,7 @@ def _numbered(
     new = sorted((one for one in found if _NAME(one) not in numbers), key=_IN_ORDER)
     old = (one for one in found if _NAME(one) in numbers)
     return [
-        *(NumberedSpan(numbers[_NAME(one)], one) for one in old),
+        *sorted(NumberedSpan(numbers[_NAME(one)], one) for one in old),
         *itertools.starmap(NumberedSpan, enumerate(new, start=before.count)),
     ]
 

@@ -32,6 +32,10 @@ _WRITE: Final = b"""
     ON CONFLICT (stream_id) DO UPDATE SET token = excluded.token, release = excluded.release,
         version = excluded.version, position = excluded.position, fold = excluded.fold
 """
+_NEXT: Final = b"""
+    SELECT stream_id, token, version, position, fold FROM raphus.folds
+    WHERE release = $1 AND position <= $2 AND stream_id > $3 ORDER BY stream_id LIMIT $4
+"""
 _DELETE: Final = b"DELETE FROM raphus.folds WHERE stream_id = ANY ($1::text[])"
 
 
@@ -65,6 +69,12 @@ def find(
     return {stream_id: Found(*columns) for stream_id, *columns in found}
 
 
+def next_few(conn: Connection[Any], until: int, after: str, count: int) -> list[StoredFold]:
+    """Return what this release has stored of events up to a position, so many behind a stream."""
+    found = execute(conn, _NEXT, [release(), until, after, count])
+    return [StoredFold(*columns) for columns in found]
+
+
 def write(conn: Connection[Any], folds: Sequence[StoredFold]) -> None:
     """Store folds, in place of those of their streams, in the caller's transaction."""
     stream_ids, tokens, versions, positions, written = zip(*folds, strict=True)
@@ -75,6 +85,11 @@ def write(conn: Connection[Any], folds: Sequence[StoredFold]) -> None:
 def delete(conn: Connection[Any], streams: Iterable[str]) -> None:
     """Forget what is stored of streams, in the caller's transaction."""
     execute(conn, _DELETE, [TextArray(streams)])
+
+
+def delete_all(conn: Connection[Any]) -> None:
+    """Forget all that is stored: it is stored anew where streams go on."""
+    execute(conn, b"DELETE FROM raphus.folds", [])
 
 
 @cache

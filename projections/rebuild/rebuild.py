@@ -21,6 +21,8 @@ from ledger.mapper import LedgerMapper
 from postgres.advisory_locks import AdvisoryLock, lock_within
 from postgres.connections import WORKING, connect
 from postgres.snapshot import REPEATABLE_READ
+from projections.folds import store
+from projections.folds.comparison import compare_folds
 from projections.live.projector import Projector
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.staging import SETTINGS, Staging
@@ -92,10 +94,11 @@ def rebuild(
             if not check:
                 # What was stored while its type was unknown goes into its aggregate.
                 Projector(LedgerMapper()).adopt_all(conn)
+                store.delete_all(conn)
             staging.create(conn)
             run.load(conninfo)
             run.catch_up_from_afar()
-            rebuilt = run.compare()
+            rebuilt = run.compare(compares_folds=check)
             if not check and (run.missed or not rebuilt.equal):
                 run.write(rebuilt)
             return rebuilt
@@ -167,7 +170,7 @@ class _Run:
             self._catch_up(until)
             until = self._tracking.checkpoint(self._conn)
 
-    def compare(self) -> Rebuilt:
+    def compare(self, *, compares_folds: bool) -> Rebuilt:
         """Compare in one snapshot, in which the live tables and their position agree."""
         with self._conn.transaction():
             self._conn.execute(REPEATABLE_READ)
@@ -177,6 +180,8 @@ class _Run:
                 self.missed = live.position - live.events
             each = self._each(COMPARE, self._comparisons)
             differences = [comparison.compare(self._conn) for comparison in each]
+            if compares_folds:
+                differences.append(compare_folds(self._conn, LedgerMapper(), live.position))
             return Rebuilt(self._reached.position, differences)
 
     def write(self, rebuilt: Rebuilt) -> None:

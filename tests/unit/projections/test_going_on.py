@@ -82,8 +82,14 @@ def follow(events: list[Event], page: Callable[[], int], drop: Callable[[], bool
         tables.write(stream, {event.delivery.webhook_id for event in new})
         assert tables.rows == whole(aggregate(stream.id, events[:taken]))
         count = place_to_go_on_from(stream)
-        held = stream.behind(base_of(stream.first(count))) if count else stream
+        held = _behind(stream, count, events[:taken]) if count else stream
     return went_on
+
+
+def _behind(stream: Aggregate, count: int, known: list[Event]) -> Aggregate:
+    base = base_of(stream.first(count))
+    assert encode(base) == encode(base_of(aggregate(stream.id, known[: base.version])))
+    return stream.behind(base)
 
 
 def _gone_on(held: Aggregate | None, known: list[Event], *, is_dropped: bool) -> Aggregate:

@@ -1,0 +1,194 @@
+"""Benchmark: what one more event costs over the history of its object."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import psycopg
+
+from domain.delivery import Delivery
+from ledger.application import Ledger
+from ledger.mapper import LedgerMapper
+from projections.live.follower import Follower
+from tests.benchmarks.measure import Result
+from tests.support.samples import sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_BEGAN: Final = datetime(2024, 5, 1, 12, tzinfo=UTC)
+_HISTORIES: Final = (1, 25, 100, 400)
+_ONE_BY_ONE: Final = 60
+_OBJECTS: Final = 400
+_BURST: Final = 2_000
+_EACH: Final = (4, 60, 120, 250)
+_LONG: Final = 100_000
+_EVERY_MONTH: Final = ("renewed", "active", "updated")
+_ENTRY: Final = ("added", "deducted")
+
+
+class _Objects:
+    """Objects of one kind, each with a life that goes on in order."""
+
+    def __init__(self, kind: str, name: str, number: int) -> None:
+        life = {"subscription": _subscription, "credit": _credit}[kind]
+        self._lives = [life(f"{name}_{one}") for one in range(number)]
+
+    def next(self, events: int) -> list[Delivery]:
+        """Return so many further events of each, by turns."""
+        rounds = ([next(life) for life in self._lives] for _ in range(events))
+        return list(itertools.chain.from_iterable(rounds))
+
+    def one_by_one(self) -> Iterator[Delivery]:
+        """Give one further event of each, again and again."""
+        while True:
+            yield from self.next(1)
+
+
+def over_history(conninfo: str) -> list[Result]:
+    """Follow one more event of objects with 1 to 400, in turns with the first of new ones."""
+    results = []
+    with Ledger(conninfo) as ledger, psycopg.connect(conninfo, autocommit=True) as conn:
+        follower = Follower(conninfo, LedgerMapper())
+        for kind in ("subscription", "credit"):
+            olds = {}
+            for events in _HISTORIES:
+                olds[events] = _Objects(kind, f"{kind}_{events}", _ONE_BY_ONE // 4)
+                _record(ledger, olds[events].next(events))
+            _follow(follower)
+            conn.execute("VACUUM ANALYZE")
+            results += _compared(ledger, follower, kind, olds)
+        follower.stop()
+    return results
+
+
+def _compared(
+    ledger: Ledger, follower: Follower, kind: str, olds: dict[int, _Objects]
+) -> Iterator[Result]:
+    new = (_Objects(kind, f"{kind}_new_{number}", 1).next(1)[0] for number in itertools.count())
+    sources = {0: new, **{events: one.one_by_one() for events, one in olds.items()}}
+    costs: dict[int, list[float]] = {events: [] for events in sources}
+    for _ in range(_ONE_BY_ONE):
+        for events, source in sources.items():
+            ledger.record([next(source)])
+            costs[events].append(_processor_s(follower.run_once))
+    new_us = statistics.mean(costs.pop(0)) * 1e6
+    for events, cost in costs.items():
+        each_us = statistics.mean(cost) * 1e6
+        name = f"one more event of a {kind} with {events} ÷ the first of a new one"
+        detail = f"{each_us:,.0f} against {new_us:,.0f} µs of our processor time, a page of 1"
+        yield Result(name, each_us / new_us, 2, True, detail)
+
+
+def burst_over_old_objects(conninfo: str) -> list[Result]:
+    """Follow a burst over objects that have 4 to 250 events each."""
+    results = []
+    with Ledger(conninfo) as ledger, psycopg.connect(conninfo, autocommit=True) as conn:
+        follower = Follower(conninfo, LedgerMapper())
+        rates = {}
+        for each in _EACH:
+            objects = _Objects("subscription", f"burst_{each}", _OBJECTS)
+            _record(ledger, objects.next(each))
+            _follow(follower)
+            conn.execute("VACUUM ANALYZE")
+            _record(ledger, objects.next(_BURST // _OBJECTS))
+            began = time.perf_counter()
+            ours_s = _processor_s(lambda: _follow(follower))
+            rates[each] = _BURST / (time.perf_counter() - began)
+            detail = f"{rates[each]:,.0f} events/s, {ours_s / _BURST * 1e6:,.0f} µs ours each"
+            name = f"burst over {_OBJECTS} objects with {each} events ÷ with {_EACH[0]}"
+            results.append(Result(name, rates[each] / rates[_EACH[0]], None, False, detail))
+        follower.stop()
+    return results
+
+
+def of_one_long_stream(conninfo: str) -> list[Result]:
+    """Follow one more event of a subscription with 100,000, in order and late, and a new one."""
+    with Ledger(conninfo) as ledger:
+        follower = Follower(conninfo, LedgerMapper())
+        long = _Objects("subscription", "long", 1)
+        while (left := _LONG - ledger_version(conninfo)) > 0:
+            ledger.record(long.next(min(left, 1_000)))
+            _follow(follower)
+        costs = [_next(ledger, follower, long.next(1)) for _ in range(20)]
+        firsts = [_Objects("subscription", f"new_{number}", 1).next(1) for number in range(20)]
+        new = [_next(ledger, follower, first) for first in firsts]
+        late = _Objects("subscription", "long", 1).next(1)[0]
+        late = msgspec.structs.replace(late, webhook_id="msg_late")
+        late_s = _next(ledger, follower, [late])
+        follower.stop()
+    in_order, first = statistics.mean(costs), statistics.mean(new)
+    detail = f"{in_order * 1e6:,.0f} against {first * 1e6:,.0f} µs; a late one {late_s:.1f} s"
+    name = f"one more event of a subscription with {_LONG:,} ÷ the first of a new one"
+    return [Result(name, in_order / first, 2, True, detail)]
+
+
+def ledger_version(conninfo: str) -> int:
+    """Return how many events the log has."""
+    with psycopg.connect(conninfo) as conn:
+        ((count,),) = conn.execute("SELECT count(*) FROM raphus.ledger_events").fetchall()
+    return int(count)
+
+
+def _next(ledger: Ledger, follower: Follower, deliveries: list[Delivery]) -> float:
+    ledger.record(deliveries)
+    return _processor_s(lambda: _follow(follower))
+
+
+def _record(ledger: Ledger, deliveries: Iterable[Delivery]) -> None:
+    some = iter(deliveries)
+    while batch := list(itertools.islice(some, 500)):
+        ledger.record(batch)
+
+
+def _follow(follower: Follower) -> None:
+    while follower.run_once():
+        pass
+
+
+def _processor_s(work: Callable[[], object]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def _subscription(name: str) -> Iterator[Delivery]:
+    body = sample("subscription.active")
+    for number in itertools.count():
+        day, word = number // 3, _EVERY_MONTH[number % 3]
+        at = _BEGAN + timedelta(days=day)
+        dates = {
+            "next_billing_date": _text(at + timedelta(days=30)),
+            "previous_billing_date": _text(at),
+        }
+        yield _said(body, f"subscription.{word}", at, number, {"subscription_id": name} | dates)
+
+
+def _credit(name: str) -> Iterator[Delivery]:
+    bodies = {word: sample(f"credit.{word}") for word in _ENTRY}
+    for number in itertools.count():
+        word = _ENTRY[number % 2]
+        at = _BEGAN + timedelta(hours=number)
+        own = {"customer_id": name, "id": f"cdl_{name}_{number}", "created_at": _text(at)}
+        balances = {"balance_before": str(number % 2 * 5), "balance_after": str(5 - number % 2 * 5)}
+        moved = {"amount": "5", "overage_before": "0", "overage_after": "0"}
+        yield _said(bodies[word], f"credit.{word}", at, number, own | balances | moved)
+
+
+def _said(
+    body: dict[str, object], type_: str, at: datetime, number: int, own: dict[str, str]
+) -> Delivery:
+    data = body["data"]
+    assert isinstance(data, dict)
+    told = body | {"type": type_, "timestamp": _text(at), "data": data | own}
+    name = next(iter(own.values()))
+    return Delivery(f"msg_{name}_{number}", "1777636800", "v1,none", msgspec.json.encode(told))
+
+
+def _text(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")

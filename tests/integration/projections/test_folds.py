@@ -1,0 +1,175 @@
+"""Stored folds: the follower goes on from them, and from none that anybody has reason to doubt."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from ledger.application import Ledger
+from projections.folds import going_on, store
+from projections.folds.going_on import EVENTS_MAX
+from tests.support.histories import said
+from tests.support.projected import following, project, record, shown, simulated
+from tests.support.rebuilds import execute, rebuilt, replayed
+
+if TYPE_CHECKING:
+    from domain.delivery import Delivery
+
+LONG = 4 * EVENTS_MAX
+WHO = {"customer": {"customer_id": "cus_1", "email": "ann@example.com", "name": "Ann"}}
+
+
+def life(length: int, name: str = "sub_1", first: int = 0) -> list[Delivery]:
+    """A subscription that is renewed, or fails to be, again and again."""
+    words = ("active", "renewed", "updated", "past_due")
+    return [
+        said(
+            f"subscription.{words[minute % 4]}",
+            minute,
+            f"msg_{name}_{minute}",
+            subscription_id=name,
+            status="past_due" if minute % 4 == 3 else "active",
+            quantity=minute // 8,
+            past_due_ends_at="2026-05-01T20:00:00Z",
+            **WHO,
+        )
+        for minute in range(first, first + length)
+    ]
+
+
+def stored(database: str) -> dict[str, int]:
+    """So many events each stored fold stands for."""
+    with psycopg.connect(database) as conn:
+        return dict(conn.execute("SELECT stream_id, version FROM raphus.folds").fetchall())
+
+
+def folded_whole(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Note how many events each aggregate without a base has that is made."""
+    made: list[int] = []
+    real = going_on.aggregate
+
+    def noting(stream_id: str, events: object, base: object = None) -> object:
+        one = real(stream_id, events, base)  # type: ignore[arg-type]
+        if base is None:
+            made.append(one.version)
+        return one
+
+    monkeypatch.setattr(going_on, "aggregate", noting)
+    return made
+
+
+def test_what_goes_on_from_stored_folds_is_what_a_replay_gives(database: str) -> None:
+    deliveries = [one for name in ("sub_1", "sub_2") for one in life(LONG, name)]
+    order = random.Random(5)
+    # Some come late, and some again with another body.
+    for _ in range(6):
+        deliveries.insert(order.randrange(len(deliveries)), deliveries.pop(order.randrange(LONG)))
+    deliveries += [
+        said("subscription.updated", LONG + 9, one.webhook_id, subscription_id="sub_1")
+        for one in order.sample(deliveries, 2)
+    ]
+    with Ledger(database) as ledger:
+        while deliveries:
+            with following(database) as follower:  # whose memory begins empty
+                for _ in range(order.randrange(1, 9)):
+                    ledger.record(deliveries[:2])
+                    del deliveries[:2]
+                    follower.run_once()
+    assert stored(database)
+    followed = shown(database)
+    assert rebuilt(database, check=True).equal
+    assert replayed(database) == followed
+
+
+def test_of_a_long_stream_no_more_is_read_than_what_is_new(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(database, life(LONG))
+    project(database)
+    whole = folded_whole(monkeypatch)
+    with Ledger(database) as ledger, following(database) as follower:
+        for one in life(LONG, first=LONG):
+            ledger.record([one])
+            follower.run_once()
+    assert whole == []
+    assert stored(database)["subscription/bus_1/sub_1"] > 2 * LONG - 2 * EVENTS_MAX
+
+
+@pytest.mark.parametrize("doubt", ["late", "another body", "gone", "of another release", "odd"])
+def test_in_doubt_all_of_it_is_folded(
+    database: str, monkeypatch: pytest.MonkeyPatch, doubt: str
+) -> None:
+    record(database, life(LONG))
+    with following(database) as follower:
+        follower.run_once()
+        (more,) = life(1, first=LONG)
+        if doubt == "late":
+            more = said("subscription.on_hold", 1, "msg_late", subscription_id="sub_1")
+        elif doubt == "another body":
+            more = said("subscription.on_hold", LONG, "msg_sub_1_3", subscription_id="sub_1")
+        elif doubt == "gone":
+            execute(database, "DELETE FROM raphus.folds")
+        elif doubt == "of another release":
+            execute(database, "UPDATE raphus.folds SET release = 'older'")
+        else:
+            execute(database, "UPDATE raphus.folds SET fold = '[]', token = gen_random_uuid()")
+        whole = folded_whole(monkeypatch)
+        record(database, [more])
+        follower.run_once()
+    assert whole == [LONG + 1]
+    assert rebuilt(database, check=True).equal
+
+
+def test_a_stored_fold_that_is_wrong_is_told_of(database: str) -> None:
+    record(database, life(LONG))
+    project(database)
+    execute(
+        database,
+        "UPDATE raphus.folds SET fold = convert_to("
+        "replace(convert_from(fold, 'UTF8'), '\"refused\":0', '\"refused\":7'), 'UTF8')",
+    )
+    (wrong,) = (one for one in rebuilt(database, check=True).differences if not one.none)
+    assert (wrong.table, wrong.changed.examples) == ("folds", ["subscription/bus_1/sub_1"])
+    assert rebuilt(database).equal
+    assert stored(database) == {}
+
+
+def test_whoever_empties_an_event_takes_its_stored_fold_away(database: str) -> None:
+    record(database, [*life(LONG), *life(LONG, "sub_2")])
+    project(database)
+    assert len(stored(database)) == 2
+    execute(
+        database,
+        "UPDATE raphus.ledger_events SET state = state WHERE notification_id = 1",
+    )
+    assert set(stored(database)) == {"subscription/bus_1/sub_2"}
+
+
+def test_what_a_page_has_made_counts_only_once_it_is_committed(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(database, life(LONG))
+    with following(database) as follower:
+        follower.run_once()
+        record(database, life(EVENTS_MAX + 1, first=LONG))
+
+        def fail(*_: object) -> None:
+            raise ZeroDivisionError
+
+        with monkeypatch.context() as failing:
+            failing.setattr(store, "write", fail)
+            with pytest.raises(Exception, match="positions"):
+                follower.run_once()
+        while follower.run_once():
+            pass
+    assert rebuilt(database, check=True).equal
+    assert shown(database) == replayed(database)
+
+
+def test_simulated_subscriptions_go_on(database: str) -> None:
+    record(database, simulated(12, 3))
+    project(database)
+    assert rebuilt(database, check=True).equal
