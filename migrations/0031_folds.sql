@@ -47,3 +47,13 @@ $$;
 CREATE TRIGGER folds_of_new_homes AFTER INSERT ON raphus.homes
     REFERENCING NEW TABLE AS moved FOR EACH STATEMENT
     EXECUTE FUNCTION raphus.folds_of_new_homes();
+
+CREATE FUNCTION raphus.folds_of_no_events() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM raphus.folds;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER folds_of_no_events AFTER TRUNCATE ON raphus.ledger_events
+    FOR EACH STATEMENT EXECUTE FUNCTION raphus.folds_of_no_events();

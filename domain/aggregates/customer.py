@@ -44,3 +44,4 @@ class Customer(Aggregate):
     """A customer's stream."""
 
     kinds: ClassVar[tuple[Kind, ...]] = (CUSTOMER,)
+    goes_on = True

