@@ -153,17 +153,11 @@ class Aggregate:
         one._read = [*self.readings()]  # noqa: SLF001 -- of its own class
         return one
 
-    def first(self, count: int) -> Self:
-        """Return the aggregate of so many of its events."""
-        return self._of(slice(count), self.base)
-
-    def behind(self, base: Base) -> Self:
-        """Return the same aggregate as it goes on from a base that its first events have made."""
-        return self._of(slice(base.version - self.version, None), base)
-
-    def _of(self, some: slice, base: Base | None) -> Self:
-        one = type(self)(self.id, self.events[some], base)
-        one._read = self.readings()[some]  # noqa: SLF001
+    def part(self, places: Iterable[int], base: Base | None) -> Self:
+        """Return the aggregate of its events at some places, as they go on from a base."""
+        readings, some = self.readings(), [*places]
+        one = type(self)(self.id, [self.events[place] for place in some], base)
+        one._read = [readings[place] for place in some]  # noqa: SLF001
         return one
 
     def at(self, *, as_of: datetime | None = None, known_position: int | None = None) -> Self:

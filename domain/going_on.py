@@ -7,7 +7,6 @@ docs/decisions/0056-a-fold-goes-on-from-where-it-stood.md.
 from __future__ import annotations
 
 from functools import cache
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -25,6 +24,7 @@ from domain.timeline import FoldedBefore, folded_up_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
 
 def _folded(aggregate: Aggregate) -> object:
@@ -55,26 +55,27 @@ def base_of(aggregate: Aggregate) -> Base:
     return Base(aggregate.version, carried)
 
 
-def place_to_go_on_from(aggregate: Aggregate) -> int:
-    """Return how many of its events a base can stand for, so that the fewest are left.
+def gone_on(aggregate: Aggregate, open_min: int) -> Aggregate | None:
+    """Return the same aggregate as it goes on from a base of all but its last facts.
 
-    None of them occurred when one behind them did, or later; none shares its webhook-id; and at
-    least one is left. 0 where there is no such place.
+    Left open are at least so many events, with all that occurred at the instants of these: what
+    comes a little late is among them. None where nothing is before them, or where it is about
+    several things.
     """
     readings = aggregate.readings()
     if any(named != readings[0][0] for named, _ in readings):
-        return 0
-    times = [said.occurred_at for _, said in readings]
-    webhook_ids = [said.event.delivery.webhook_id for _, said in readings]
-    last_of = {webhook_id: place for place, webhook_id in enumerate(webhook_ids)}
-    latest = [*accumulate(times, max)]
-    earliest = [*accumulate(reversed(times), min)][::-1]
-    reaching = [*accumulate((last_of[webhook_id] for webhook_id in webhook_ids), max)]
-    places = range(len(times) - 1, 0, -1)
-    return next(
-        (n for n in places if latest[n - 1] < earliest[n] and reaching[n - 1] < n),
-        0,
-    )
+        return None
+    times: dict[str, datetime] = {}
+    for _, said in readings:
+        webhook_id = said.event.delivery.webhook_id
+        times[webhook_id] = min(said.occurred_at, times.get(webhook_id, said.occurred_at))
+    occurred = [times[said.event.delivery.webhook_id] for _, said in readings]
+    opens_at = sorted(occurred)[-open_min:][0]
+    before = [place for place, at in enumerate(occurred) if at < opens_at]
+    if not before:
+        return None
+    open_ = [place for place, at in enumerate(occurred) if at >= opens_at]
+    return aggregate.part(open_, base_of(aggregate.part(before, aggregate.base)))
 
 
 def goes_on(aggregate: Aggregate) -> bool:

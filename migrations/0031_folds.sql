@@ -9,9 +9,11 @@ CREATE TABLE raphus.folds (
     token uuid NOT NULL,
     -- Of the program that wrote it, and that alone can go on from it.
     release text NOT NULL,
-    -- So many events, and the place of the last of them in the log.
+    -- The stream's, and the place of the event with it in the log: of the events up to there, the fold
+    -- stands for all but those with the versions that are open.
     version bigint NOT NULL,
     position bigint NOT NULL,
+    open bigint[] NOT NULL,
     fold bytea NOT NULL
 ) WITH (fillfactor = 70);
 

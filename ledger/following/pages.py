@@ -49,10 +49,11 @@ _READ: Final = f"""
     SELECT events.* FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
         AS touched (stream_id, version, after, base)
     CROSS JOIN LATERAL (
-        SELECT {COLUMNS}, touched.base > 0 AND EXISTS (
-            SELECT FROM raphus.ledger_events AS k WHERE k.webhook_id = e.webhook_id
-            AND k.originator_id = touched.stream_id AND k.originator_version <= touched.base
-        )
+        SELECT {COLUMNS}, CASE WHEN touched.base > 0 THEN ARRAY(
+            SELECT k.originator_version FROM raphus.ledger_events AS k
+            WHERE k.webhook_id = e.webhook_id AND k.originator_id = touched.stream_id
+            AND k.originator_version <= touched.base
+        ) END
         FROM raphus.housed_events AS e
         WHERE originator_id = touched.stream_id AND originator_version <= touched.version
         AND originator_version > touched.after AND notification_id + 0 <= %s OFFSET 0
@@ -180,7 +181,7 @@ def _rows(curs: Cursor, touched: Iterable[Touched], last: int) -> Generator[Tupl
 class Touched(NamedTuple):
     """A stream, and which events of it are read: those behind `after`, up to a version.
 
-    So many first ones as `base` says are known by what they add up to alone.
+    Those up to `base` are known, or what they add up to is.
     """
 
     stream_id: str
@@ -192,12 +193,12 @@ class Touched(NamedTuple):
 class Read(NamedTuple):
     """What was read of a stream, in order of arrival.
 
-    Whether it `tells_again` is whether one of the events has the webhook-id of one in the base.
+    `told_before` are the versions, up to the base, of events with the same webhook-ids.
     """
 
     stream_id: str
     events: list[Event]
-    tells_again: bool
+    told_before: set[int]
 
 
 def histories(
@@ -256,11 +257,20 @@ def _read(
     with conn.cursor(binary=True) as curs, closing(_rows(curs, touched, last)) as rows:
         for stream_id, of_stream in groupby(rows, key=itemgetter(0)):
             events = []
-            tells_again = False
-            for *columns, is_known in of_stream:
+            told_before: set[int] = set()
+            for *columns, versions in of_stream:
                 events.append(mapper.decode(*columns))
-                tells_again |= is_known
-            yield Read(stream_id, sorted(events, key=place_in_log), tells_again)
+                told_before.update(versions or ())
+            yield Read(stream_id, sorted(events, key=place_in_log), told_before)
+
+
+def events_of(
+    conn: Connection, mapper: LedgerMapper, touched: Iterable[Touched], last: int
+) -> Generator[Event]:
+    """Read events up to a position of streams, one after the other, in no order within a stream."""
+    with conn.cursor(binary=True) as curs, closing(_rows(curs, touched, last)) as rows:
+        for *columns, _ in rows:
+            yield mapper.decode(*columns)
 
 
 def histories_of(

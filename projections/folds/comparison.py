@@ -34,7 +34,9 @@ def compare_folds(conn: Connection[Any], mapper: LedgerMapper, until: int) -> Di
         right = set()
         with closing(histories_of(conn, mapper, versions, until)) as streams:
             for stream_id, events in streams:
-                if encode(base_of(aggregate(stream_id, events))) == stored[stream_id].fold:
+                one = stored[stream_id]
+                among = [e for e in events if e.originator_version not in one.open]
+                if encode(base_of(aggregate(stream_id, among))) == one.fold:
                     right.add(stream_id)
         wrong += [stream_id for stream_id in stored if stream_id not in right]
         rows += len(some)

@@ -12,7 +12,7 @@ import msgspec
 from domain.aggregates.catalogue import STREAMS
 from domain.aggregates.erasure import is_erasure
 from domain.aggregates.factory import aggregate
-from domain.going_on import base_of, decode, encode, goes_on, place_to_go_on_from
+from domain.going_on import decode, encode, goes_on, gone_on
 from ledger.following.pages import (
     ANY_VERSION,
     PAGE_HISTORY_MAX,
@@ -22,6 +22,7 @@ from ledger.following.pages import (
     versions_of,
 )
 from projections.folds import store
+from projections.folds.parts import PART_EVENTS, in_parts
 from projections.folds.store import StoredFold
 
 if TYPE_CHECKING:
@@ -47,11 +48,31 @@ class TooLongError(Exception):
     """More events than a page may have are to be folded anew: a shorter page is to be taken."""
 
 
+OPEN_MIN: Final = 3
+"""So many of its last events are left behind a stored fold, among which others may come late."""
+
+
+class Taken(NamedTuple):
+    """An aggregate that a page touches, as it is up to the page's last event.
+
+    One that is long may come in parts, each of which goes on from the one before, with all the rows
+    that it has `anew`: the connection is free in between.
+    """
+
+    stream: Aggregate
+    anew: bool = False
+
+
 class _Held(NamedTuple):
-    """An aggregate that goes on from the stored fold with this token."""
+    """An aggregate that goes on from the stored fold with this token, up to a version.
+
+    Of its open events those with the versions `unread` have to be read, too.
+    """
 
     token: UUID
     stream: Aggregate
+    version: int
+    unread: tuple[int, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -77,8 +98,8 @@ class GoingOn:
         self._stored: list[StoredFold] = []
         self._outdated: list[str] = []
 
-    def of_page(self, conn: Connection[Any], page: Page) -> Generator[Aggregate]:
-        """Give the aggregates that a page touches, as they are up to its last event.
+    def of_page(self, conn: Connection[Any], page: Page) -> Generator[Taken]:
+        """Give the aggregates that a page touches.
 
         Raises:
             LogError: behind the last aggregate: an event of the page is in none of them.
@@ -89,24 +110,20 @@ class GoingOn:
             self.forget()
         versions = versions_of(conn, page, self._mapper)
         held = self._going_on(conn, page, versions)
-        touched = [
-            Touched(stream_id, version, one.stream.version, one.stream.base.version)
-            if (one := held.get(stream_id)) and one.stream.base
-            else Touched(stream_id, version)
-            for stream_id, version in versions.items()
-        ]
         doubted: dict[str, int] = {}
-        with closing(read(conn, page, self._mapper, touched)) as streams:
-            for stream_id, events, tells_again in streams:
+        with closing(read(conn, page, self._mapper, _touched(versions, held))) as streams:
+            for stream_id, events, told_before in streams:
+                version = versions[stream_id]
                 if stream_id not in held:
-                    yield self._kept(aggregate(stream_id, events))
+                    yield self._kept(aggregate(stream_id, events), version)
                     continue
-                token, before = held[stream_id]
+                token, before, *_ = held[stream_id]
                 stream = before.followed_by(events)
-                if tells_again or not goes_on(stream):
-                    doubted[stream_id] = versions[stream_id]
+                open_ = {event.originator_version for event in stream.events}
+                if told_before - open_ or not goes_on(stream):
+                    doubted[stream_id] = version
                 else:
-                    yield self._kept(stream, token)
+                    yield self._kept(stream, version, token)
         yield from self._whole(conn, page, doubted)
 
     def store(self, conn: Connection[Any]) -> None:
@@ -154,10 +171,11 @@ class GoingOn:
                 continue
             kind = STREAMS[stream_id.partition("/")[0]].kinds[0].name
             try:
-                base = decode(kind, stored.version, stored.fold)
+                base = decode(kind, stored.version - len(stored.open), stored.fold)
             except msgspec.MsgspecError:
                 continue
-            found[stream_id] = _Held(stored.token, aggregate(stream_id, (), base))
+            stream = aggregate(stream_id, (), base)
+            found[stream_id] = _Held(stored.token, stream, stored.version, tuple(stored.open))
         return {
             stream_id: one
             for stream_id, one in found.items()
@@ -166,37 +184,52 @@ class GoingOn:
 
     def _whole(
         self, conn: Connection[Any], page: Page, doubted: Mapping[str, int]
-    ) -> Generator[Aggregate]:
+    ) -> Generator[Taken]:
         """Give aggregates that are folded from their first event on, each alone in memory."""
         if len(doubted) > 1 and sum(doubted.values()) > PAGE_HISTORY_MAX:
             raise TooLongError
-        if doubted:
-            with closing(histories_of(conn, self._mapper, doubted, page.last)) as streams:
+        short = {one: version for one, version in doubted.items() if version <= PART_EVENTS}
+        if short:
+            with closing(histories_of(conn, self._mapper, short, page.last)) as streams:
                 for stream_id, events in streams:
-                    stream = self._kept(aggregate(stream_id, events))
-                    if stream_id not in self._new:
-                        self._outdated.append(stream_id)
-                    yield stream
+                    yield self._anew(aggregate(stream_id, events), short[stream_id])
+        for stream_id, version in doubted.items():
+            if stream_id not in short:
+                long = Touched(stream_id, version)
+                for part in in_parts(conn, self._mapper, long, page):
+                    is_last = part.version == version
+                    taken = self._anew(part, version) if is_last else Taken(part)
+                    yield taken._replace(anew=True)
 
-    def _kept(self, stream: Aggregate, token: UUID | None = None) -> Aggregate:
+    def _anew(self, stream: Aggregate, version: int) -> Taken:
+        """Keep a stream whose stored fold is doubted, in whose place another one comes, or none."""
+        taken = self._kept(stream, version)
+        if stream.id not in self._new:
+            self._outdated.append(stream.id)
+        return taken
+
+    def _kept(self, stream: Aggregate, version: int, token: UUID | None = None) -> Taken:
         """Keep what later pages go on from, of a stream that is long enough."""
-        if len(stream.events) > EVENTS_MAX and stream.goes_on and _is_dense(stream):
-            count = place_to_go_on_from(stream)
-            base = base_of(stream.first(count)) if count else None
-            written = encode(base) if base else None
-            if base and written:
-                token, position = uuid4(), stream.events[count - 1].position or 0
-                fold = StoredFold(stream.id, token, base.version, position, written)
-                self._stored.append(fold)
-                self._new[stream.id] = _Held(token, stream.behind(base))
-                return stream
-        if token is not None:
-            self._new[stream.id] = _Held(token, stream)
-        return stream
+        on = None
+        if stream.goes_on and len(stream.events) > EVENTS_MAX and stream.version == version:
+            on = gone_on(stream, OPEN_MIN)
+        written = encode(on.base) if on and on.base else None
+        if on and written:
+            token, position = uuid4(), max(event.position or 0 for event in stream.events)
+            open_ = [event.originator_version for event in on.events]
+            self._stored.append(StoredFold(stream.id, token, version, position, open_, written))
+            self._new[stream.id] = _Held(token, on, version)
+        elif token is not None:
+            self._new[stream.id] = _Held(token, stream, version)
+        return Taken(stream)
 
 
-def _is_dense(stream: Aggregate) -> bool:
-    """Tell whether its events are all those of its stream, and none has its home here."""
-    first = stream.base.version if stream.base else 0
-    numbers = [event.originator_version for event in stream.events]
-    return numbers == list(range(first + 1, first + 1 + len(numbers)))
+def _touched(versions: Mapping[str, int], held: Mapping[str, _Held]) -> list[Touched]:
+    touched = []
+    for stream_id, version in versions.items():
+        one = held.get(stream_id)
+        known = one.version if one else 0
+        touched.append(Touched(stream_id, version, known, known))
+        if one:
+            touched += [Touched(stream_id, open_, open_ - 1, known) for open_ in one.unread]
+    return touched

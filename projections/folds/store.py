@@ -21,34 +21,36 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 _SELECT: Final = b"""
-    SELECT stream_id, token, version, CASE WHEN token <> ALL ($4::uuid[]) THEN fold END
+    SELECT stream_id, token, version, open, CASE WHEN token <> ALL ($4::uuid[]) THEN fold END
     FROM raphus.folds WHERE stream_id = ANY ($1::text[]) AND release = $2 AND position <= $3
 """
 _WRITE: Final = b"""
-    INSERT INTO raphus.folds AS f (stream_id, token, release, version, position, fold)
-    SELECT stream_id, token, $6, version, position, fold
-    FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bytea[])
-        AS new (stream_id, token, version, position, fold)
+    INSERT INTO raphus.folds AS f (stream_id, token, release, version, position, open, fold)
+    SELECT stream_id, token, $7, version, position, open::bigint[], fold
+    FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[], $5::text[], $6::bytea[])
+        AS new (stream_id, token, version, position, open, fold)
     ON CONFLICT (stream_id) DO UPDATE SET token = excluded.token, release = excluded.release,
-        version = excluded.version, position = excluded.position, fold = excluded.fold
+        version = excluded.version, position = excluded.position, open = excluded.open,
+        fold = excluded.fold
 """
 _NEXT: Final = b"""
-    SELECT stream_id, token, version, position, fold FROM raphus.folds
+    SELECT stream_id, token, version, position, open, fold FROM raphus.folds
     WHERE release = $1 AND position <= $2 AND stream_id > $3 ORDER BY stream_id LIMIT $4
 """
 _DELETE: Final = b"DELETE FROM raphus.folds WHERE stream_id = ANY ($1::text[])"
 
 
 class StoredFold(NamedTuple):
-    """What a stream's first events add up to, so many as `version` says, as it is written.
+    """What the events of a stream up to a version add up to, but for those that are open.
 
-    `position` is where the last of them stands in the log; by its `token` a copy is known.
+    `position` is where the one with the version stands in the log; by its `token` a copy is known.
     """
 
     stream_id: str
     token: UUID
     version: int
     position: int
+    open: list[int]
     fold: bytes
 
 
@@ -57,6 +59,7 @@ class Found(NamedTuple):
 
     token: UUID
     version: int
+    open: list[int]
     fold: bytes | None
 
 
@@ -77,9 +80,11 @@ def next_few(conn: Connection[Any], until: int, after: str, count: int) -> list[
 
 def write(conn: Connection[Any], folds: Sequence[StoredFold]) -> None:
     """Store folds, in place of those of their streams, in the caller's transaction."""
-    stream_ids, tokens, versions, positions, written = zip(*folds, strict=True)
-    columns = [TextArray(stream_ids), [*tokens], [*versions], [*positions], BytesArray(written)]
-    execute(conn, _WRITE, [*columns, release()])
+    stream_ids, tokens, versions, positions, opens, written = zip(*folds, strict=True)
+    # An array of arrays would have to be of equal ones.
+    texts = TextArray(f"{{{','.join(map(str, versions))}}}" for versions in opens)
+    numbers = [[*tokens], [*versions], [*positions]]
+    execute(conn, _WRITE, [TextArray(stream_ids), *numbers, texts, BytesArray(written), release()])
 
 
 def delete(conn: Connection[Any], streams: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from ledger.following.checkpoint import ProjectionTracking
 from ledger.following.homes import settle
 from ledger.following.pages import PAGE_EVENTS_MAX, histories, whole_histories
 from ledger.following.taking import PageError, PageLimits, take
-from projections.folds.going_on import GoingOn, TooLongError
+from projections.folds.going_on import GoingOn, Taken, TooLongError
 from projections.live.regrouping import Regrouping
 from projections.live.upsert import Replacement, emptying
 from projections.live.writing import Writing
@@ -120,26 +120,41 @@ class Projector:
         """
         staged: dict[str, list[Staged]] = {}
         touched: dict[str, datetime] = {}
+        entries: list[Entry] = []
         with closing(self._touched(conn, page)) as streams:
-            for folded in streams:
-                events = (e for e in folded.events if (e.position or 0) > page.after)
-                new = {event.delivery.webhook_id for event in events}
-                touched[folded.id] = _since(folded, new)
+            for folded, anew in streams:
+                if anew:  # a part of a stream, whose rows stand before those of the next one do
+                    entries += self._written(conn, staged, page)
+                    staged = {}
+                new = _new(folded, page)
+                if new:
+                    since = _since(folded, new)
+                    touched[folded.id] = min(since, touched.get(folded.id, since))
                 if (begun := self._staged_in(staged, folded.id)) is not None:
                     writing, rows = begun
-                    writing.stage(rows, folded, new)
+                    if anew:
+                        writing.stage_all(rows, folded, losing=True)
+                    else:
+                        writing.stage(rows, folded, new)
         if self._going_on is not None:
             self._going_on.store(conn)
-        self._write(conn, staged, [set() for _ in self._regroupings])
+        entries += self._written(conn, staged, page)
         self._derive(conn, touched)
+        return entries
+
+    def _written(
+        self, conn: Connection[Any], staged: Mapping[str, list[Staged]], page: Page
+    ) -> list[Entry]:
+        """Write what is staged; return the facts among it that the page has brought."""
+        self._write(conn, staged, [set() for _ in self._regroupings])
         return entries_after(self._rows_of(TIMELINE, staged), page.after)
 
-    def _touched(self, conn: Connection[Any], page: Page) -> Generator[Aggregate]:
+    def _touched(self, conn: Connection[Any], page: Page) -> Generator[Taken]:
         if self._going_on is not None:
             yield from self._going_on.of_page(conn, page)
             return
         with closing(histories(conn, page, self._mapper)) as streams:
-            yield from starmap(aggregate, streams)
+            yield from map(Taken, starmap(aggregate, streams))
 
     def adopt(self, conn: Connection[Any], *, wait: bool = False) -> int:
         """Take notices whose type is understood by now into the aggregates that they tell of.
@@ -243,6 +258,12 @@ class Projector:
                 if streams:
                     rows = derived.rows(conn, self._schema, streams)
                     replacement.write(conn, rows, streams)
+
+
+def _new(folded: Aggregate, page: Page) -> set[str]:
+    """Return the webhook-ids that the page has brought to a stream."""
+    events = (event for event in folded.events if (event.position or 0) > page.after)
+    return {event.delivery.webhook_id for event in events}
 
 
 def _since(folded: Aggregate, webhook_ids: AbstractSet[str]) -> datetime:

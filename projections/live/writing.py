@@ -71,10 +71,12 @@ class Writing:
             if model.may_lose and model.loses(folded, new):
                 one.losing[folded.id] = folded.begins_at
 
-    def stage_all(self, staged: list[Staged], folded: Aggregate) -> None:
-        """Stage all rows of a stream that has none."""
+    def stage_all(self, staged: list[Staged], folded: Aggregate, *, losing: bool = False) -> None:
+        """Stage all rows of a stream, which has none, or is `losing` those that it had."""
         for model, one in zip(self._models, staged, strict=True):
             one.rows.extend(model.rows(folded))
+            if losing and model.may_lose:
+                one.losing[folded.id] = folded.begins_at
 
     def write(self, conn: Connection, staged: list[Staged]) -> list[tuple[int, Group]]:
         """Write what is staged, in the caller's transaction.

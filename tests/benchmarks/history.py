@@ -21,6 +21,8 @@ from tests.support.samples import sample
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from tests.support.samples import Body
+
 _BEGAN: Final = datetime(2024, 5, 1, 12, tzinfo=UTC)
 _HISTORIES: Final = (1, 25, 100, 400)
 _ONE_BY_ONE: Final = 60
@@ -52,7 +54,7 @@ class _Objects:
 
 def over_history(conninfo: str) -> list[Result]:
     """Follow one more event of objects with 1 to 400, in turns with the first of new ones."""
-    results = []
+    results: list[Result] = []
     with Ledger(conninfo) as ledger, psycopg.connect(conninfo, autocommit=True) as conn:
         follower = Follower(conninfo, LedgerMapper())
         for kind in ("subscription", "credit"):
@@ -180,12 +182,8 @@ def _credit(name: str) -> Iterator[Delivery]:
         yield _said(bodies[word], f"credit.{word}", at, number, own | balances | moved)
 
 
-def _said(
-    body: dict[str, object], type_: str, at: datetime, number: int, own: dict[str, str]
-) -> Delivery:
-    data = body["data"]
-    assert isinstance(data, dict)
-    told = body | {"type": type_, "timestamp": _text(at), "data": data | own}
+def _said(body: Body, type_: str, at: datetime, number: int, own: dict[str, str]) -> Delivery:
+    told = {**body, "type": type_, "timestamp": _text(at), "data": {**body["data"], **own}}
     name = next(iter(own.values()))
     return Delivery(f"msg_{name}_{number}", "1777636800", "v1,none", msgspec.json.encode(told))
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from domain.aggregates.factory import aggregate
 from ledger.application import Ledger
 from ledger.erasure import Request
 from ledger.following import pages
-from projections.folds import going_on, store
+from projections.folds import going_on, parts, store
 from projections.folds.going_on import EVENTS_MAX
 from tests.support.histories import said
 from tests.support.killed_follower import MOMENTS, killed
@@ -20,7 +21,9 @@ from tests.support.rebuilds import execute, rebuilt, replayed
 from workflows.erasure import forget
 
 if TYPE_CHECKING:
+    from domain.aggregate import Aggregate, Base
     from domain.delivery import Delivery
+    from domain.event import Event
 
 LONG = 4 * EVENTS_MAX
 WHO = {"customer": {"customer_id": "cus_1", "email": "ann@example.com", "name": "Ann"}}
@@ -61,10 +64,9 @@ def told(database: str, word: str) -> bool:
 def folded_whole(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Note how many events each aggregate without a base has that is made."""
     made: list[int] = []
-    real = going_on.aggregate
 
-    def noting(stream_id: str, events: object, base: object = None) -> object:
-        one = real(stream_id, events, base)  # type: ignore[arg-type]
+    def noting(stream_id: str, events: list[Event], base: Base | None = None) -> Aggregate:
+        one = aggregate(stream_id, events, base)
         if base is None:
             made.append(one.version)
         return one
@@ -223,6 +225,25 @@ def test_too_many_late_events_make_shorter_pages(
     with following(database) as follower:
         assert [follower.run_once() for _ in range(4)] == [1, 1, 1, 0]
     assert rebuilt(database, check=True).equal
+
+
+def test_a_long_stream_is_folded_in_parts_where_one_comes_late(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(database, [*life(LONG), *life(LONG, "sub_2")])
+    project(database)
+    for module in (going_on, parts):
+        monkeypatch.setattr(module, "PART_EVENTS", EVENTS_MAX)
+    late = [
+        said("subscription.on_hold", minute, f"msg_late_{minute}", subscription_id="sub_1")
+        for minute in (EVENTS_MAX + 2, EVENTS_MAX - 1, 3 * EVENTS_MAX)
+    ]
+    with following(database) as follower:
+        for one in [*late, *life(1, first=LONG)]:
+            record(database, [one])
+            follower.run_once()
+            assert rebuilt(database, check=True).equal
+    assert len(stored(database)) == 2
 
 
 def test_simulated_subscriptions_go_on(database: str) -> None:

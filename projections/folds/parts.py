@@ -1,0 +1,88 @@
+"""A long stream folded from its first event on in parts, of which one at a time is in memory."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from domain.aggregate import place_in_log
+from domain.aggregates.factory import aggregate
+from domain.going_on import base_of
+from ledger.following.pages import Touched, events_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from psycopg import Connection
+
+    from domain.aggregate import Aggregate, Base
+    from ledger.following.pages import Page
+    from ledger.mapper import LedgerMapper
+
+PART_EVENTS: Final = 5_000
+"""A part has so many events, and all others of its last instant."""
+
+
+class _Place(NamedTuple):
+    """When the fact of an event occurred, and where the event stands."""
+
+    occurred_at: datetime
+    version: int
+    position: int
+
+
+def in_parts(
+    conn: Connection[Any], mapper: LedgerMapper, stream: Touched, page: Page
+) -> Generator[Aggregate]:
+    """Give the aggregate of a stream in parts, from the first on that has an event of the page.
+
+    They follow one another in the order in which their facts occurred, and each goes on from those
+    before it. The stream is read twice: when its facts occurred, and what they say.
+    """
+    base: Base | None = None
+    is_told = False
+    for part in _parts(_places(conn, mapper, stream, page.last)):
+        ranges = _ranges(stream.stream_id, sorted(place.version for place in part))
+        events = sorted(events_of(conn, mapper, ranges, page.last), key=place_in_log)
+        one = aggregate(stream.stream_id, events, base)
+        is_told = is_told or any(place.position > page.after for place in part)
+        if is_told:
+            yield one
+        base = base_of(one)
+
+
+def _places(
+    conn: Connection[Any], mapper: LedgerMapper, stream: Touched, last: int
+) -> list[_Place]:
+    found: list[tuple[str, _Place]] = []
+    times: dict[str, datetime] = {}
+    for event in events_of(conn, mapper, [stream], last):
+        ((_, said),) = aggregate(stream.stream_id, [event]).readings()
+        webhook_id, position = event.delivery.webhook_id, event.position or 0
+        times[webhook_id] = min(said.occurred_at, times.get(webhook_id, said.occurred_at))
+        found.append((webhook_id, _Place(said.occurred_at, event.originator_version, position)))
+    return sorted(place._replace(occurred_at=times[webhook_id]) for webhook_id, place in found)
+
+
+def _parts(places: Iterable[_Place]) -> Iterator[list[_Place]]:
+    part: list[_Place] = []
+    for _, of_instant in groupby(places, key=attrgetter("occurred_at")):
+        part += of_instant
+        if len(part) >= PART_EVENTS:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _ranges(stream_id: str, versions: Sequence[int]) -> list[Touched]:
+    """Return consecutive versions, of these in ascending order, as ranges to be read."""
+    ranges: list[Touched] = []
+    for version in versions:
+        if ranges and ranges[-1].version == version - 1:
+            ranges[-1] = ranges[-1]._replace(version=version)
+        else:
+            ranges.append(Touched(stream_id, version, version - 1))
+    return ranges
