@@ -44,7 +44,9 @@ _BEGIN: Final = f"""
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
     SET LOCAL lock_timeout = '{WAIT_S}s'
 """
-_VACUUM: Final = "VACUUM raphus.ledger_events, raphus.windmill_attempts, raphus.windmill_outbox"
+_VACUUM: Final = (
+    "VACUUM raphus.ledger_events, raphus.folds, raphus.windmill_attempts, raphus.windmill_outbox"
+)
 
 
 class Findings(NamedTuple):

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _BEGAN: Final = datetime(2024, 5, 1, 12, tzinfo=UTC)
 _HISTORIES: Final = (1, 25, 100, 400)
 _ONE_BY_ONE: Final = 60
-_OBJECTS: Final = 400
-_BURST: Final = 2_000
+_OBJECTS: Final = 100
+_BURST: Final = 500
 _EACH: Final = (4, 60, 120, 250)
 _LONG: Final = 100_000
 _EVERY_MONTH: Final = ("renewed", "active", "updated")
