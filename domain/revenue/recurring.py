@@ -156,12 +156,14 @@ def _changes(
             states.append((at, after))
             state = after
     until = [*(at for at, _ in states), None]
-    changes = [msgspec.structs.replace(one, until=until[0]) for one in before.last]
+    # What is open may have been heard of before what is carried.
+    named = {"first_position": own[0].first_position} if own else {}
+    changes = [msgspec.structs.replace(one, until=until[0], **named) for one in before.last]
     begun = set(before.begun)
     state = before.state
     for (at, after), end in zip(states, until[1:], strict=True):
-        named = own[0].id, own[0].business_id, own[0].first_position
-        changes += _steps(named, (at, end), state, after, begun)
+        of_one = own[0].id, own[0].business_id, own[0].first_position
+        changes += _steps(of_one, (at, end), state, after, begun)
         state = after
     return changes, state, tuple(sorted(begun))
 

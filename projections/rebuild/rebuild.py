@@ -22,9 +22,9 @@ from postgres.advisory_locks import AdvisoryLock, lock_within
 from postgres.connections import WORKING, connect
 from postgres.snapshot import REPEATABLE_READ
 from projections.folds import store
-from projections.folds.comparison import compare_folds
 from projections.live.projector import Projector
 from projections.read_models.catalogue import READ_MODELS
+from projections.rebuild.folds_check import compare_folds
 from projections.rebuild.staging import SETTINGS, Staging
 from projections.rebuild.table_diff import Comparison
 from projections.rebuild.workers import FoldingError, fold_in_parts
@@ -94,11 +94,10 @@ def rebuild(
             if not check:
                 # What was stored while its type was unknown goes into its aggregate.
                 Projector(LedgerMapper()).adopt_all(conn)
-                store.delete_all(conn)
             staging.create(conn)
             run.load(conninfo)
             run.catch_up_from_afar()
-            rebuilt = run.compare(compares_folds=check)
+            rebuilt = run.compare()
             if not check and (run.missed or not rebuilt.equal):
                 run.write(rebuilt)
             return rebuilt
@@ -170,7 +169,7 @@ class _Run:
             self._catch_up(until)
             until = self._tracking.checkpoint(self._conn)
 
-    def compare(self, *, compares_folds: bool) -> Rebuilt:
+    def compare(self) -> Rebuilt:
         """Compare in one snapshot, in which the live tables and their position agree."""
         with self._conn.transaction():
             self._conn.execute(REPEATABLE_READ)
@@ -180,8 +179,7 @@ class _Run:
                 self.missed = live.position - live.events
             each = self._each(COMPARE, self._comparisons)
             differences = [comparison.compare(self._conn) for comparison in each]
-            if compares_folds:
-                differences.append(compare_folds(self._conn, LedgerMapper(), live.position))
+            differences.append(compare_folds(self._conn, LedgerMapper(), live.position))
             return Rebuilt(self._reached.position, differences)
 
     def write(self, rebuilt: Rebuilt) -> None:
@@ -192,7 +190,9 @@ class _Run:
         """
         with self._conn.transaction():
             self._catch_up(self._tracking.hold(self._conn))
-            compared = list(zip(self._comparisons, rebuilt.differences, strict=True))
+            store.delete_all(self._conn)
+            # Behind the tables stand the stored folds, which are made anew as streams go on.
+            compared = list(zip(self._comparisons, rebuilt.differences, strict=False))
             for comparison, difference in self._each(WRITE, compared):
                 if not difference.none:
                     comparison.apply(self._conn)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,13 +15,12 @@ from domain.aggregates.catalogue import STREAMS
 from domain.aggregates.factory import aggregate
 from domain.going_on import base_of, decode, encode, goes_on, gone_on
 from projections.read_models.catalogue import READ_MODELS
-from simulator.merchant import merchant
+from simulator.merchant import Occurrence, merchant
 from tests.support.histories import NOON, aggregates, delivery
 from tests.support.strategies import deliveries, recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from random import Random
+    from collections.abc import Callable, Iterable
 
     from hypothesis.strategies import DrawFn
 
@@ -148,8 +149,21 @@ def test_so_has_one_that_comes_in_any_order(arrivals: list[Delivery]) -> None:
 
 def test_subscriptions_of_years_go_on_fact_by_fact() -> None:
     told = merchant(3, customers=6, until=datetime(2027, 11, 1, tzinfo=UTC))
-    streams = aggregates(delivery(one.body, one.webhook_id) for one in told)
-    long = [one for one in streams.values() if one.goes_on and one.version > 10]
+    long = [one for one in _streams(told) if one.version > 10]
     assert long
     for stream in long:
         assert follow(stream.events, lambda: 1, lambda: True) > stream.version / 2
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_of_whom_all_comes_in_any_order_the_rows_are_the_same(seed: int) -> None:
+    order = Random(seed)
+    told = list(merchant(seed, customers=6, until=datetime(2026, 12, 1, tzinfo=UTC)))
+    order.shuffle(told)
+    went_on = [follow(one.events, lambda: 1, lambda: True) for one in _streams(told)]
+    assert any(went_on)
+
+
+def _streams(told: Iterable[Occurrence]) -> list[Aggregate]:
+    built = aggregates(delivery(one.body, one.webhook_id) for one in told)
+    return [one for one in built.values() if one.goes_on]
