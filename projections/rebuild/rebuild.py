@@ -43,6 +43,8 @@ FOLD: Final = "fold"
 """The phase that reads the log; its numbers are events."""
 INDEX, CATCH_UP, COMPARE, WRITE = "index", "catch up", "compare", "write"
 """The phases after it; their numbers are tables, but for the events to catch up with."""
+_ROUGHLY: Final = "SET default_statistics_target = 10"
+"""Enough to compare whole tables, and to catch up by indexes; it takes a tenth of the usual time."""
 ALONE_AFTER_S: Final = 3
 """How long another rebuild is waited for, which may just be ending."""
 
@@ -88,6 +90,7 @@ def rebuild(
     staging = Staging(SCHEMA, _together(models))
     with connect(conninfo, WORKING, "raphus-rebuild") as conn:
         conn.execute(SETTINGS)
+        conn.execute(_ROUGHLY)
         _be_alone(conn)
         run = _Run(staging, conn, progress)
         try:

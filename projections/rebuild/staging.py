@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -73,13 +74,15 @@ class Staging:
     def fill(self, conn: Connection[Any], model: ReadModel) -> None:
         """Write the rows of one table, if they are grouped, from those that they follow from."""
         if model.grouped is not None:
-            conn.execute(filling(model, self.schema))
+            with _over_all(conn):
+                conn.execute(filling(model, self.schema))
 
     def derive(self, conn: Connection[Any], model: ReadModel) -> None:
         """Write the rows of one table with its key, if they are derived, from the other tables."""
         if model.derived is not None:
-            rows = model.derived.rows(conn, self.schema, None)
-            Replacement(model, self.schema).write(conn, rows)
+            with _over_all(conn):
+                rows = model.derived.rows(conn, self.schema, None)
+                Replacement(model, self.schema).write(conn, rows)
 
     def _groups_of(self, model: ReadModel) -> set[tuple[str, ...]]:
         return {
@@ -150,6 +153,17 @@ class _Writer:
         for place in self._arrays:
             values[place] = list(cast("tuple[object, ...]", row[place]))
         return values
+
+
+@contextmanager
+def _over_all(conn: Connection[Any]) -> Iterator[None]:
+    """Join whole tables by hashing or sorting, in a transaction.
+
+    Where the planner takes a few rows for one, or for none, it would read a table for each of them.
+    """
+    with conn.transaction():
+        conn.execute("SET LOCAL enable_nestloop = off")
+        yield
 
 
 def _connected(conninfo: str) -> Connection[Any]:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from psycopg.sql import SQL
 
 from ledger.application import Ledger
 from ledger.following.leader import LEDGER_CHANNEL
 from projections.read_models.catalogue import READ_MODELS
-from projections.rebuild.rebuild import COMPARE, rebuild
+from projections.rebuild.rebuild import COMPARE, SCHEMA, rebuild
+from projections.rebuild.staging import Staging
 from projections.rebuild.table_diff import Found
 from tests.support.deliveries import receipts, renewals
 from tests.support.notices import heard
@@ -40,6 +42,10 @@ if TYPE_CHECKING:
     from projections.rebuild.rebuild import Rebuilt
 
 NONE = Found(0, [])
+PASSES = """
+    SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables
+    WHERE schemaname = 'raphus_rebuild' AND relname = 'periods'
+"""
 
 
 @pytest.fixture
@@ -244,8 +250,31 @@ def test_a_follower_that_had_to_wait_is_woken(tampered: str) -> None:
     assert shown(tampered) == replayed(tampered)
 
 
+def test_what_follows_from_all_rows_is_found_by_a_few_passes_over_them(database: str) -> None:
+    record(database, simulated(40))
+    derived = next(model for model in READ_MODELS if model.table == "unfit_payments")
+    staging = Staging(SCHEMA, READ_MODELS)
+    with psycopg.connect(database, autocommit=True) as conn:
+        staging.create(conn)
+        staging.load(database, SQL("true"), (0, 1), lambda _: None)
+        for model in READ_MODELS[: READ_MODELS.index(derived)]:
+            staging.index(conn, model)
+        subscriptions = count(conn, "SELECT count(*) FROM raphus_rebuild.subscriptions")
+        conn.execute("SELECT pg_stat_force_next_flush()")
+        before = count(conn, PASSES)
+        staging.derive(conn, derived)
+        conn.execute("SELECT pg_stat_force_next_flush()")
+        passes = count(conn, PASSES) - before
+    assert 0 < passes < subscriptions / 3
+
+
 def differing(found: Rebuilt) -> dict[str, tuple[Found, ...]]:
     return {d.table: d[2:] for d in found.differences if not d.none}
+
+
+def count(conn: psycopg.Connection, statement: str) -> int:
+    ((number,),) = conn.execute(statement).fetchall()
+    return int(number)
 
 
 def last(database: str) -> int:
