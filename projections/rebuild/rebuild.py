@@ -44,7 +44,7 @@ FOLD: Final = "fold"
 INDEX, CATCH_UP, COMPARE, WRITE = "index", "catch up", "compare", "write"
 """The phases after it; their numbers are tables, but for the events to catch up with."""
 _ROUGHLY: Final = "SET default_statistics_target = 10"
-"""Enough to compare whole tables, and to catch up by indexes; it takes a tenth of the usual time."""
+"""Enough to compare whole tables, and to catch up by indexes; it takes a tenth of the time."""
 ALONE_AFTER_S: Final = 3
 """How long another rebuild is waited for, which may just be ending."""
 
