@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 from functools import cached_property
-from operator import itemgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self, TypeVar, cast
 
 import msgspec
 
 from domain.look import MISSING, OBSERVED, RANK_OF_LOOKS, topic_of
 from domain.stream_id import parts_of
-from domain.timeline import Entry, Fact, Folded, FoldedBefore, describe, fold, last_changes
+from domain.timeline import PLACE, Entry, Fact, Folded, FoldedBefore, describe, fold, last_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -54,7 +54,7 @@ class Word(NamedTuple):
     read: Callable[[Delivery], tuple[datetime, Observation]]
 
 
-class Saying(NamedTuple):
+class Saying(msgspec.Struct, frozen=True, gc=False):
     """One event as its body reads."""
 
     occurred_at: datetime
@@ -64,7 +64,7 @@ class Saying(NamedTuple):
     event: Event
 
 
-_SAID: Final = itemgetter(0, 1, 2)
+_SAID: Final = attrgetter("occurred_at", "rank", "word")
 
 
 class Aggregate:
@@ -189,7 +189,7 @@ class Aggregate:
         if len(things) == 1:
             return things[0].entries
         judged = [
-            (fact[:3], entry)
+            (PLACE(fact), entry)
             for folded in things
             for fact, entry in zip(folded.facts, folded.entries, strict=True)
         ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -14,13 +15,14 @@ from domain.aggregates.notice import Notice
 from domain.aggregates.routing import NOTICE
 from domain.field_readers import identity, metadata, text
 from domain.payload import Customer, Metadata, links_of
+from domain.timeline import PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from domain.aggregate import Aggregate
     from domain.payload import Payload
-    from domain.timeline import Folded
+    from domain.timeline import Fact, Folded
 
 EXTERNAL_ID_KEYS: Final = (
     "userId",
@@ -129,12 +131,8 @@ class _Said(NamedTuple):
     metadata: dict[str, str]
 
 
-class _Named(NamedTuple):
-    """Whom a body names, as it stands there; `metadata` is the thing's own."""
-
-    customer: Customer | None
-    customer_id: str | None
-    metadata: Metadata | None
+_Named: TypeAlias = "tuple[Customer | None, str | None, Metadata | None]"
+"""Whom a body names, as it stands there: its customer, its customer's id, the thing's metadata."""
 
 
 class _Fact(NamedTuple):
@@ -181,15 +179,14 @@ def _of_notice(notice: Notice) -> list[Identity]:
 _SAID_AT_THE_TOP: Final = ("email", "name", "phone_number")
 
 
-def _of_thing(payload: Payload) -> _Named:
-    return _Named(payload.customer, payload.customer_id, payload.metadata)
+_of_thing: Final[Callable[[Payload], _Named]] = attrgetter("customer", "customer_id", "metadata")
 
 
 def _of_customer(payload: Payload) -> _Named:
     """Read what stands beside other things' own fields in their `customer`, and here at the top."""
     email, name, phone_number = (getattr(payload, field) for field in _SAID_AT_THE_TOP)
     own = Customer(payload.customer_id, email, name, phone_number, payload.metadata)
-    return _Named(own, payload.customer_id, None)
+    return own, payload.customer_id, None
 
 
 _OF_THING: Final = _of_thing, ("customer",)
@@ -206,7 +203,8 @@ def _stretches(
     before: SaidBefore | None,
 ) -> Iterator[Stretch]:
     named_in, fields = reading
-    first = last = _Fact(*folded.facts[0][:3])
+    first: _Fact | Fact = folded.facts[0]
+    last = first
     said: _Said | None = None
     told: _Named | None = None
     ordinal = 0
@@ -221,28 +219,33 @@ def _stretches(
             if told != known or said is None:
                 now = _said(told, said.customer_id if said else None)
                 if said is not None and now != said:
-                    yield Stretch(first, last, said, ordinal)
+                    yield Stretch(_fact(first), _fact(last), said, ordinal)
                     ordinal = ordinal + 1 if fact.occurred_at == first.occurred_at else 0
-                    first = _Fact(*fact[:3])
+                    first = fact
                 said = now
             # What a look leaves open is as old as it was; what is outdated says nothing.
             if observation.tells(*fields):
-                last = _Fact(*fact[:3])
+                last = fact
     if said is not None:
-        yield Stretch(first, last, said, ordinal)
+        yield Stretch(_fact(first), _fact(last), said, ordinal)
+
+
+def _fact(fact: _Fact | Fact) -> _Fact:
+    return _Fact(*PLACE(fact))
 
 
 def _said(told: _Named, customer_id: str | None) -> _Said:
-    customer = told.customer or Customer()
+    named, customer_id_beside, own_metadata = told
+    customer = named or Customer()
     email, own = text(customer.email), customer.metadata
     return _Said(
-        identity(customer.customer_id) or identity(told.customer_id) or customer_id,
+        identity(customer.customer_id) or identity(customer_id_beside) or customer_id,
         email,
         folded_email(email),
         text(customer.name),
         text(customer.phone_number),
         None if own is None else metadata(own),
-        metadata(told.metadata),
+        metadata(own_metadata),
     )
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from itertools import accumulate, compress, groupby
 from math import inf
-from operator import itemgetter, ne
+from operator import attrgetter, ne
 from typing import (
     TYPE_CHECKING,
     Final,
     Generic,
     Literal,
-    NamedTuple,
     TypeAlias,
     TypeVar,
     cast,
@@ -33,7 +32,8 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound=Payload)
 
 _NOT_VALID: Final = (Verdict.REFUSED, Verdict.ANOMALY)
-_IN_ORDER: Final = itemgetter(0, 1, 2)
+PLACE: Final = attrgetter("occurred_at", "rank", "webhook_id")
+"""Gives a fact's place in the timeline."""
 AT_ONCE: Final = timedelta(seconds=1)
 """What data says to have happened at the time of a fact may be rounded to the next second."""
 
@@ -42,7 +42,7 @@ CHANGES_MAX: Final = 20
 CHANGED_CHARS_MAX: Final = 200
 
 
-class Fact(NamedTuple):
+class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What one webhook-id says happened, or a look. The first three are the timeline's order.
 
     `observations` are the bodies seen under this webhook-id, one as a rule. `position` and
@@ -128,7 +128,7 @@ class FoldedBefore(msgspec.Struct, Generic[P], frozen=True):
     missing_since: datetime | None
 
 
-class Folded(NamedTuple):
+class Folded(msgspec.Struct, frozen=True, gc=False):
     """An entity's facts, in order, folded through its machine.
 
     Where the fold goes on from where it stood, they are those behind what was `before`.
@@ -255,7 +255,7 @@ def folded_up_to(kind: Kind, folded: Folded) -> FoldedBefore[Payload]:
 
 def bare(fact: Fact) -> Fact:
     """Return a fact without its bodies."""
-    return fact._replace(observations=()) if fact.observations else fact
+    return msgspec.structs.replace(fact, observations=()) if fact.observations else fact
 
 
 def _links(kind: Kind, folded: Folded) -> dict[str, str | None]:
@@ -281,7 +281,7 @@ def fold(
     The result depends on the set of facts alone, not on their order. All of them occurred after
     what was `before`, where the fold goes on from there.
     """
-    ordered = sorted((_oldest_first(kind, fact) for fact in facts), key=_IN_ORDER)
+    ordered = sorted((_oldest_first(kind, fact) for fact in facts), key=PLACE)
     folding = _Folding(kind, entity_id, before)
     for fact in ordered:
         if fact.rank == RANK_OF_LOOKS:
@@ -511,7 +511,7 @@ def _oldest_first(kind: Kind, fact: Fact) -> Fact:
         if len(alike) > 1:
             alike.sort(key=lambda observation: order_of(observation.delivery))
         ordered += alike
-    return fact._replace(observations=tuple(ordered))
+    return msgspec.structs.replace(fact, observations=tuple(ordered))
 
 
 def last_changes(kind: Kind, folded: Folded, count: int) -> Iterator[tuple[Change, ...]]:

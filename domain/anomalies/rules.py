@@ -43,7 +43,7 @@ PAID: Final = "paid"
 """A payment has succeeded and was not given back; it is about a subscription that it names."""
 
 
-class Opening(NamedTuple):
+class Opening(msgspec.Struct, frozen=True, gc=False):
     """From when on a condition holds, if nothing else happens: by which fact, which says what.
 
     It is not before the situation begins that it is told of, and ends with it, or at `ends`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from domain.timeline import Entry, Folded
 
 
-class Situation(NamedTuple):
+class Situation(msgspec.Struct, frozen=True, gc=False):
     """What was known of a thing from `since` up to, but not at, `until`; None is until now.
 
     Nothing of it changes within. `status` is as an entity has it, `payload` what Dodo said last,
@@ -188,7 +188,7 @@ def _kept(since: Fact | None, fact: Fact, *, holds: bool) -> Fact | None:
     return (since or fact) if holds else None
 
 
-class _Course(NamedTuple):
+class _Course(msgspec.Struct, frozen=True, gc=False):
     """The facts of a thing, along which its situations follow."""
 
     kind: Kind
@@ -270,12 +270,12 @@ def _with_refunds(payment: list[Situation], refunds: list[list[Situation]]) -> I
         total, since = sum(back.values()), one.since
         for at, number, refund in moves[first:last]:
             if at != since:
-                yield one._replace(since=since, until=at, refunded=total)
+                yield msgspec.structs.replace(one, since=since, until=at, refunded=total)
                 since = at
             given = given_back(refund, one.currency)[0]
             total += given - back.get(number, 0)
             back[number] = given
-        yield one._replace(since=since, refunded=total)
+        yield msgspec.structs.replace(one, since=since, refunded=total)
 
 
 def _place_of(end: datetime | None, places: list[datetime]) -> int:

@@ -33,7 +33,7 @@ from domain.field_readers import instant
 from domain.look import MISSING
 from domain.payload import LINKED_BY
 from domain.state_machine import Standing
-from domain.timeline import follow
+from domain.timeline import PLACE, follow
 
 if TYPE_CHECKING:
     from domain.entity import Kind, Observation
@@ -322,10 +322,10 @@ def _not_followed(of: Evidence, obstacle: str | None = None) -> list[Source]:
     # The last observation is not followed if there is an obstacle, and those before it never.
     reading = _status_of(of.kind)
     reasons = [obstacle] + ["a newer observation carries a status"] * len(of.with_status)
-    passed = [(judged.fact[:3], _refused_fact(judged)) for judged in of.facts if judged.refused]
+    passed = [(PLACE(judged.fact), _refused_fact(judged)) for judged in of.facts if judged.refused]
     for seen, reason in zip(of.with_status, reasons, strict=False):
         if reason and (reason is obstacle or seen.observation.standing.status != of.entity.status):
-            passed.append((seen.fact[:3], reading.source(seen, reason)))
+            passed.append((PLACE(seen.fact), reading.source(seen, reason)))
     return [source for _, source in sorted(passed, key=itemgetter(0), reverse=True)]
 
 
