@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
-from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self, TypeVar, cast
 
@@ -102,6 +101,7 @@ class Aggregate:
         self.id = aggregate_id
         self.events = list(events)
         self.base = base
+        self._business_id: str | None = None
         self._read: list[tuple[tuple[str, str], Saying]] = []
         self._folded: dict[tuple[str, str], Folded] | None = None
         self._known: dict[tuple[str, str], Known] | None = None
@@ -112,10 +112,12 @@ class Aggregate:
         """The number of events, with those that the base stands for."""
         return len(self.events) + (self.base.version if self.base else 0)
 
-    @cached_property
+    @property
     def business_id(self) -> str:
         """The tenant."""
-        return parts_of(self.id)[1]
+        if self._business_id is None:
+            self._business_id = parts_of(self.id)[1]
+        return self._business_id
 
     def append(self, event: Event) -> None:
         """Take the next event of the stream."""

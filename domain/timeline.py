@@ -34,6 +34,7 @@ P = TypeVar("P", bound=Payload)
 _NOT_VALID: Final = (Verdict.REFUSED, Verdict.ANOMALY)
 PLACE: Final = attrgetter("occurred_at", "rank", "webhook_id")
 """Gives a fact's place in the timeline."""
+_POSITION: Final[Callable[[Fact], int]] = attrgetter("position")
 AT_ONCE: Final = timedelta(seconds=1)
 """What data says to have happened at the time of a fact may be rounded to the next second."""
 
@@ -156,7 +157,7 @@ class Folded(msgspec.Struct, frozen=True, gc=False):
     @property
     def first_position(self) -> int:
         """Where the first event about the entity stands in the log."""
-        first = min(fact.position for fact in self.facts)
+        first = min(map(_POSITION, self.facts))
         return min(first, self.before.first_position) if self.before else first
 
     @property
@@ -433,7 +434,7 @@ def ahead(
 
 def place(kind: Kind, standing: Standing, observed: Standing) -> Standing:
     """Place an observation in a stage: one that is unknown or missing is the current one."""
-    if observed.stage in kind.machine.stages:
+    if observed.stage == standing.stage or observed.stage in kind.machine.stages:
         return observed
     return Standing(observed.status, standing.stage)
 

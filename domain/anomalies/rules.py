@@ -7,7 +7,7 @@ alike: the other half finds it by what it is `about`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
@@ -197,6 +197,10 @@ UNREADABLE: Final = "unreadable"
 _OF_KIND: Final = {
     kind: tuple(rule for rule in RULES if kind in rule.kinds) for kind in (*KINDS, NOTICE)
 }
+_OF_KIND_WITHOUT_SIGNS: Final = {
+    kind: tuple(rule for rule in rules if rule.since is None) for kind, rules in _OF_KIND.items()
+}
+_SIGNS: Final = attrgetter(*(rule.since for rule in RULES if rule.since is not None))
 
 
 class NumberedSpan(NamedTuple):
@@ -248,8 +252,7 @@ def _numbered(
     found = [
         span
         for of_one in things
-        for rule in _OF_KIND[of_one[0].kind.name]
-        if rule.since is None or any(getattr(one, rule.since) for one in of_one)
+        for rule in _rules_for(of_one)
         for span in _of_rule(rule, business_id, of_one, before.running)
     ]
     numbers = {_NAME(span): ordinal for ordinal, span in before.running}
@@ -259,6 +262,12 @@ def _numbered(
         *sorted(NumberedSpan(numbers[_NAME(one)], one) for one in old),
         *itertools.starmap(NumberedSpan, enumerate(new, start=before.count)),
     ]
+
+
+def _rules_for(of_one: Sequence[Situation]) -> tuple[Rule, ...]:
+    """Return the rules that may hold of a thing; of most things, nothing is odd."""
+    is_odd = any(any(_SIGNS(one)) for one in of_one)
+    return (_OF_KIND if is_odd else _OF_KIND_WITHOUT_SIGNS)[of_one[0].kind.name]
 
 
 _IN_ORDER: Final = attrgetter("opened_at", "code", "kind", "id", "about")

@@ -156,7 +156,7 @@ class _Standings(msgspec.Struct):
         if said is not None:
             self.observed, self.is_looked_at = said, fact.is_look
         self.is_there = self.is_there or fact.word != MISSING
-        self.missing = _kept(self.missing, fact, holds=fact.word == MISSING)
+        self.missing = (self.missing or fact) if fact.word == MISSING else None
         self.gaps = self.gaps or (entry.gap and not fact.is_look)
         agrees = said is not None and place(kind, self.standing, said) == self.standing
         if fact.is_look and fact.word == OBSERVED:
@@ -170,22 +170,20 @@ class _Standings(msgspec.Struct):
     def settle(self, kind: Kind, fact: Fact) -> None:
         """Note what is odd after all facts of an instant, of which this is the last."""
         stateless = self.standing.status is None and not self.is_told
-        self.drifting = _kept(self.drifting, fact, holds=self._drifts(kind))
-        self.partial = _kept(self.partial, fact, holds=self.gaps or stateless)
+        self.drifting = (self.drifting or fact) if self._drifts(kind) else None
+        self.partial = (self.partial or fact) if self.gaps or stateless else None
         ends = self.led is not None and self.followed(kind).status != self.standing.status
-        self.contradicted = _kept(self.contradicted, fact, holds=ends)
+        self.contradicted = (self.contradicted or fact) if ends else None
 
     def _drifts(self, kind: Kind) -> bool:
         if self.observed is None or self.observed.status is None:
             return False
         seen, machine = place(kind, self.standing, self.observed), kind.machine
+        if seen == self.standing:
+            return False
         unheralded = seen.status in machine.unheralded
         unheralded |= self.is_looked_at and seen.status not in machine.states
-        return seen != self.standing and not (unheralded and self.followed(kind) == seen)
-
-
-def _kept(since: Fact | None, fact: Fact, *, holds: bool) -> Fact | None:
-    return (since or fact) if holds else None
+        return not (unheralded and self.followed(kind) == seen)
 
 
 class _Course(msgspec.Struct, frozen=True, gc=False):
