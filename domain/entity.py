@@ -12,9 +12,9 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from domain.delivery import ID_CHARS_MAX, Delivery, UnreadableError, read_envelope
-from domain.field_readers import identity, instant, own_fields, reader_of, text
+from domain.field_readers import identity, instant, own_fields, reader_of
 from domain.look import told_by
-from domain.payload import LINKS, Payload, PayloadReader
+from domain.payload import LINKS, Payload, PayloadReader, stands_as_read
 from domain.personal_data import WORDS, is_emptied, is_word
 from domain.state_machine import Machine, Standing
 from domain.stream_id import stream_id
@@ -100,6 +100,15 @@ class _Read(NamedTuple):
     nothing: object
 
 
+class _Reading(NamedTuple):
+    """Which fields of an entity stand in a payload as they are, and how others are read."""
+
+    taken: tuple[str, ...]
+    take: Callable[[Payload], tuple[object, ...]]
+    read: tuple[_Read, ...]
+    find: Callable[[Payload], tuple[object, ...]]
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of thing: its machine, its entity, and where its `data` keeps what it is.
@@ -156,10 +165,12 @@ class Kind:
         }
 
     @cached_property
-    def _reading(self) -> tuple[Callable[[Payload], tuple[object, ...]], tuple[_Read, ...]]:
-        """Gives the fields that have a reader as they stand in a payload, and how each is read."""
-        read = [_Read(name, one, one(None)) for name, one in self.readers.items()]
-        return _getter([*self.readers]), tuple(read)
+    def _reading(self) -> _Reading:
+        taken = tuple(name for name, one in self.readers.items() if stands_as_read(one))
+        read = tuple(
+            _Read(name, one, one(None)) for name, one in self.readers.items() if name not in taken
+        )
+        return _Reading(taken, _getter(taken), read, _getter([one.name for one in read]))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -212,8 +223,8 @@ class Kind:
             UnreadableError: the body does not say what a delivery must say.
         """
         occurred_at, payload = self.payloads.read(delivery.body)
-        status = text(getattr(payload, self.status_field)) if self.status_field else None
-        stage = text(getattr(payload, self.stage_field)) if self.stage_field else None
+        status = getattr(payload, self.status_field) if self.status_field else None
+        stage = getattr(payload, self.stage_field) if self.stage_field else None
         standing = Standing(self.as_word(status) if status else None, stage)
         return occurred_at, Observation(payload, standing, delivery)
 
@@ -272,13 +283,11 @@ class Kind:
 
     def read(self, newest_first: list[Observation]) -> dict[str, object]:
         """Read the fields from the newest observation; links keep their last known value."""
-        standing_there, readings = self._reading
-        values = {
-            name: nothing if value is None and type(nothing) is not dict else read(value)
-            for (name, read, nothing), value in zip(
-                readings, standing_there(newest_first[0].payload), strict=True
-            )
-        }
+        reading, newest = self._reading, newest_first[0].payload
+        values = dict(zip(reading.taken, reading.take(newest), strict=True))
+        for (name, read, nothing), value in zip(reading.read, reading.find(newest), strict=True):
+            is_nothing = value is None and type(nothing) is not dict
+            values[name] = nothing if is_nothing else read(value)
         for name, link in self.links.items():
             known: str | None = None
             for observation in newest_first:

@@ -13,7 +13,7 @@ from domain.aggregates.catalogue import RANK_OF_NOTICES
 from domain.aggregates.customer import CUSTOMER
 from domain.aggregates.notice import Notice
 from domain.aggregates.routing import NOTICE
-from domain.field_readers import identity, metadata, text
+from domain.field_readers import metadata
 from domain.payload import Customer, Metadata, links_of
 from domain.timeline import PLACE
 
@@ -237,13 +237,13 @@ def _fact(fact: _Fact | Fact) -> _Fact:
 def _said(told: _Named, customer_id: str | None) -> _Said:
     named, customer_id_beside, own_metadata = told
     customer = named or Customer()
-    email, own = text(customer.email), customer.metadata
+    email, own = customer.email, customer.metadata
     return _Said(
-        identity(customer.customer_id) or identity(customer_id_beside) or customer_id,
+        customer.customer_id or customer_id_beside or customer_id,
         email,
         folded_email(email),
-        text(customer.name),
-        text(customer.phone_number),
+        customer.name,
+        customer.phone_number,
         None if own is None else metadata(own),
         metadata(own_metadata),
     )

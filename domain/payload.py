@@ -3,15 +3,16 @@
 A body whose fields have the shapes that Dodo documents is decoded once, and what nobody reads is
 skipped. Any other is decoded into a dict and read field by field: what cannot be used counts as
 absent. Both ways lead to the same values once the fields' readers have read them, and neither
-holds more of a body than the readers would take.
+holds more of a body than the readers would take. Texts and ids have been read already, so whoever
+asks for them takes them as they stand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar, cast
 
 import msgspec
 
@@ -32,9 +33,6 @@ from domain.field_readers import (
     struct_of,
     text,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Id: TypeAlias = Annotated[str, msgspec.Meta(max_length=ID_CHARS_MAX)]
 Ids: TypeAlias = Annotated[tuple[Id, ...], msgspec.Meta(max_length=ITEMS_MAX)]
@@ -114,8 +112,10 @@ never asked, since fields are read from the newest one.
 """
 
 
-def _wire(declared: object) -> object:
-    return msgspec.Raw if struct_of(declared) is not None else _WIRE[declared]
+def _wire(name: str, declared: object) -> object:
+    if struct_of(declared) is not None:
+        return msgspec.Raw
+    return Id | None if reader_of(name, declared) is identity else _WIRE[declared]
 
 
 class _Left(msgspec.Struct):
@@ -137,6 +137,10 @@ def _customer(value: object) -> Customer | None:
     )
 
 
+def _customer_again(customer: Customer) -> Customer:
+    return _customer(msgspec.structs.asdict(customer)) or Customer()
+
+
 def _pairs(value: object) -> Metadata | None:
     return metadata(value) if isinstance(value, dict) else None
 
@@ -151,6 +155,12 @@ def _cart(value: object) -> tuple[CartLine, ...] | None:
     )
 
 
+def _cart_again(lines: tuple[CartLine, ...]) -> tuple[CartLine, ...]:
+    return tuple(
+        msgspec.structs.replace(line, product_id=identity(line.product_id)) for line in lines
+    )
+
+
 _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "created_at": instant,
     "customer": _customer,
@@ -162,6 +172,27 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "product_cart": _cart,
 }
 """How the fields of every payload are read where a body does not fit."""
+_AS_THEY_STAND: Final = frozenset({text, identity})
+"""The readers of what stands in a payload as they have read it."""
+_AGAIN: Final[Mapping[str, Callable[[Any], object]]] = {
+    "customer": _customer_again,
+    "customer_id": identity,
+    "payment_id": identity,
+    "subscription_id": identity,
+    "subscription_ids": identities,
+    "product_cart": _cart_again,
+}
+"""How texts and ids in the fields of every payload are read once they have been decoded."""
+
+
+def stands_as_read(read: Callable[[object], object]) -> bool:
+    """Tell whether what a reader reads stands in a payload as it has read it."""
+    return read in _AS_THEY_STAND
+
+
+def _is_plain(body: bytes) -> bool:
+    """Tell whether no text in a body, whatever it is, would be read as another one."""
+    return body.isascii() and not (b"\\" in body or b'""' in body or b"\x7f" in body)
 
 
 class PayloadReader:
@@ -170,7 +201,7 @@ class PayloadReader:
     def __init__(self, kind: str, fields: Mapping[str, object]) -> None:
         """Take the fields, each with its declared type, that `data` may have beyond the links."""
         own = {name: declared for name, declared in fields.items() if name not in _READERS}
-        wire = [(name, _wire(declared_type(own[name])), None) for name in own]
+        wire = [(name, _wire(name, declared_type(own[name])), None) for name in own]
         self._left = frozenset(name for name, type_, _ in wire if type_ is msgspec.Raw)
         payload = msgspec.defstruct(
             f"{kind}_payload",
@@ -187,6 +218,8 @@ class PayloadReader:
         self._decode: Callable[[bytes], _Told[Payload]] = decoder.decode
         at_once = {name: reader_of(name, own[name]) for name in own if name not in self._left}
         self._readers = {**at_once, **_READERS}
+        texts = {name: read for name, read in at_once.items() if stands_as_read(read)}
+        self._again = {**texts, **_AGAIN}
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -201,9 +234,18 @@ class PayloadReader:
         """
         try:
             told = self._decode(body)
-            return as_utc(told.timestamp), told.data
+            payload = told.data if _is_plain(body) else self._read_again(told.data)
+            return as_utc(told.timestamp), payload
         except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError):
             return self.read_leniently(body)
+
+    def _read_again(self, payload: T) -> T:
+        """Read the texts and ids that have been decoded at once."""
+        found = {name: getattr(payload, name) for name in self._again}
+        read = {
+            name: self._again[name](value) for name, value in found.items() if value is not None
+        }
+        return msgspec.structs.replace(payload, **read)
 
     def read_leniently(self, body: bytes) -> tuple[datetime, Payload]:
         """Return the same of any body, field by field.
@@ -226,17 +268,15 @@ def links_of(data: Mapping[str, object]) -> Payload:
 
 def _customer_id(payload: Payload) -> str | None:
     nested = payload.customer.customer_id if payload.customer else None
-    return identity(nested) or identity(payload.customer_id)
+    return nested or payload.customer_id
 
 
 def _subscription_id(payload: Payload) -> str | None:
-    return identity(payload.subscription_id) or next(
-        iter(identities(payload.subscription_ids)), None
-    )
+    return payload.subscription_id or next(iter(payload.subscription_ids or ()), None)
 
 
 def _payment_id(payload: Payload) -> str | None:
-    return identity(payload.payment_id)
+    return payload.payment_id
 
 
 LINKS: Final[Mapping[str, Callable[[Payload], str | None]]] = {

@@ -221,7 +221,7 @@ class Credit(Aggregate):
         for named, entity in described.items():
             if isinstance(entity, CreditEntity):
                 folded = self.folded()[named]
-                _balance(entity, _ledger(self.business_id, folded), _tellings(folded))
+                _balance(entity, self.once(_ledgers)[named], _tellings(folded))
                 entity.subscription_ids = _subscriptions(folded)
 
     def parts(self) -> dict[str, str]:
@@ -230,11 +230,7 @@ class Credit(Aggregate):
 
     def ledger(self) -> list[CreditEntry]:
         """Return the entries, in the order in which they were made."""
-        return [
-            entry
-            for folded in self.folded().values()
-            for entry in _ledger(self.business_id, folded)
-        ]
+        return [entry for ledger in self.once(_ledgers).values() for entry in ledger]
 
 
 class _Telling(NamedTuple):
@@ -245,6 +241,11 @@ class _Telling(NamedTuple):
     name: str | None
     balance: Decimal | None
     overage: Decimal | None
+
+
+def _ledgers(aggregate: Aggregate) -> dict[tuple[str, str], list[CreditEntry]]:
+    business_id = aggregate.business_id
+    return {named: _ledger(business_id, folded) for named, folded in aggregate.folded().items()}
 
 
 def _ledger(business_id: str, folded: Folded) -> list[CreditEntry]:
@@ -292,7 +293,8 @@ def tells_of_account(fact: Fact, observation: Observation) -> bool:
 
 
 def _sort(payload: Payload) -> str | None:
-    return text(getattr(payload, "transaction_type", None))
+    found: str | None = getattr(payload, "transaction_type", None)
+    return found
 
 
 def _word_of(sort: str | None) -> str:
@@ -359,7 +361,7 @@ def _tellings(folded: Folded) -> list[_Telling]:
         _Telling(
             fact.occurred_at,
             not fact.is_look,
-            text(getattr(payload, "credit_entitlement_name", None)),
+            getattr(payload, "credit_entitlement_name", None),
             decimal(getattr(payload, "balance" if fact.is_look else "available_balance", None)),
             decimal(getattr(payload, "overage", None)) if fact.is_look else None,
         )
@@ -375,9 +377,9 @@ def _subscriptions(folded: Folded) -> tuple[str, ...]:
     named: set[str] = set()
     for observation in folded.observations:
         payload = observation.payload
-        of_one = text(getattr(payload, "reference_type", None)) == "subscription"
-        named |= {*filter(None, [identity(payload.subscription_id)])}
-        named |= {*filter(None, [identity(getattr(payload, "reference_id", None))] * of_one)}
+        of_one = getattr(payload, "reference_type", None) == "subscription"
+        named |= {*filter(None, [payload.subscription_id])}
+        named |= {*filter(None, [getattr(payload, "reference_id", None)] * of_one)}
     return tuple(sorted(named)[:SUBSCRIPTIONS_MAX])
 
 

@@ -11,7 +11,7 @@ from domain.aggregate import Aggregate
 from domain.aggregates.refund import REFUND, RefundEntity
 from domain.aggregates.subscription import Discount
 from domain.entity import Entity, Kind
-from domain.field_readers import INT64_MAX, identities, identity, integer, reader_of
+from domain.field_readers import INT64_MAX, integer, reader_of
 from domain.state_machine import Machine
 
 if TYPE_CHECKING:
@@ -171,20 +171,19 @@ class Payment(Aggregate):
 def products(payload: Payload) -> tuple[str, ...]:
     """Read the products that a payment's cart holds."""
     lines = payload.product_cart or ()
-    return tuple(filter(None, (identity(line.product_id) for line in lines)))
+    return tuple(line.product_id for line in lines if line.product_id)
 
 
 def cart(payload: Payload) -> tuple[CartItem, ...]:
     """Read what a payment's cart holds, and how often."""
     lines = payload.product_cart or ()
-    return tuple(CartItem(identity(line.product_id), integer(line.quantity)) for line in lines)
+    return tuple(CartItem(line.product_id, integer(line.quantity)) for line in lines)
 
 
 def subscriptions(payload: Payload) -> tuple[str, ...]:
     """Read the subscriptions that a payment pays for."""
-    one = identity(payload.subscription_id)
-    several = identities(payload.subscription_ids)
-    return tuple(dict.fromkeys((one, *several))) if one else tuple(dict.fromkeys(several))
+    one, several = payload.subscription_id, payload.subscription_ids or ()
+    return tuple(dict.fromkeys((one, *several) if one else several))
 
 
 def billing_country(payload: Payload) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from domain.field_readers import INT64_MAX, integer, text
+from domain.field_readers import INT64_MAX, integer
 from domain.periods import periods
 from domain.revenue.price import rounded
 
@@ -116,7 +116,7 @@ def _of_payment(own: Sequence[Period], folded: Folded) -> tuple[list[Taking], _S
 
 def _settled(period: Period, folded: Folded) -> _Settled:
     said = _said_by(folded, period.valid_from)
-    currency = text(getattr(said, "settlement_currency", None))
+    currency: str | None = getattr(said, "settlement_currency", None)
     gross, tax = (
         integer(getattr(said, name, None)) for name in ("settlement_amount", "settlement_tax")
     )
