@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import resource
 import subprocess
 import sys
+import time
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
 
+from domain.aggregates.factory import aggregate
+from ledger.mapper import COLUMNS, LedgerMapper
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.rebuild import rebuild
+from projections.rebuild.workers import PARTS_MAX
 from tests.benchmarks.measure import Result, medians, seconds
 from tests.benchmarks.projections import fill, run_the_librarys
 
@@ -31,27 +39,50 @@ _SHOW_ALL = """
 """
 
 
+_LOG = f"SELECT {COLUMNS} FROM raphus.housed_events ORDER BY originator_id, notification_id"
+
+
 class _Taken(NamedTuple):
     time_s: float
     memory_bytes: int
 
 
 def against_copy_out_and_the_librarys_runner(conninfo: str) -> list[Result]:
-    """Measure events/s of a rebuild that finds every row missing, of reading, and of following.
+    """Measure events/s of a rebuild that finds every row missing, or none, and of parts of it.
 
-    Reading is a bare COPY of the log; following is the library's runner, an event a transaction.
+    Reading is a bare COPY of the log; folding is all that this interpreter does of a rebuild, on
+    every core; following is the library's runner, an event a transaction.
     """
     events = fill(conninfo, _CUSTOMERS)
-    copying_s, librarys_s, rebuilding_s = medians(
+    copying_s, librarys_s, rebuilding_s, comparing_s, folding_s = medians(
         lambda: seconds(lambda: copy_out(conninfo)),
         lambda: events / run_the_librarys(conninfo),
         lambda: _rebuild_from_nothing(conninfo),
+        lambda: seconds(lambda: _rebuild(conninfo)),
+        lambda: _fold(conninfo),
         rounds=_ROUNDS,
     )
-    comparing_s = seconds(lambda: _rebuild(conninfo))
     per_s = events / rebuilding_s
     what = "full rebuild of all read models"
+    of_folding = "the fold alone on all cores"
+    each = f"{folding_s / events * 1e6:,.0f} µs of processor time an event"
+    cores = min(os.cpu_count() or 1, PARTS_MAX)
+    folded_per_s = events * cores / folding_s
     return [
+        Result(
+            f"{what} ÷ {of_folding}",
+            per_s / folded_per_s,
+            0.4,
+            False,
+            f"{per_s:,.0f} against {folded_per_s:,.0f} events/s; {each}",
+        ),
+        Result(
+            f"rebuild where nothing differs ÷ {of_folding}",
+            events / comparing_s / folded_per_s,
+            0.6,
+            False,
+            f"{events / comparing_s:,.0f} against {folded_per_s:,.0f} events/s",
+        ),
         Result(
             f"{what} ÷ COPY OUT of the log, discarded",
             copying_s / rebuilding_s,
@@ -118,6 +149,24 @@ def copy_out(conninfo: str) -> None:
     ):
         for _ in copy:
             pass
+
+
+def _fold(conninfo: str) -> float:
+    """Return the processor time in s that it takes to fold the log, once read, into all rows."""
+    with psycopg.connect(conninfo) as conn:
+        log = conn.execute(_LOG, binary=True).fetchall()
+    mapper = LedgerMapper()
+    gc.disable()
+    began = time.process_time()
+    for stream_id, rows in groupby(log, key=itemgetter(0)):
+        folded = aggregate(stream_id, [mapper.decode(*row) for row in rows])
+        kind = stream_id.partition("/")[0]
+        for model in READ_MODELS:
+            if kind in model.streams:
+                model.rows(folded)
+    took_s = time.process_time() - began
+    gc.enable()
+    return took_s
 
 
 def _rebuild(conninfo: str) -> None:
