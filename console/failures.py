@@ -61,7 +61,7 @@ def view_of(error: ApiError) -> View:
         "message": problem.message,
         "help": _HELP.get(problem.code),
         "parameter": parameter,
-        "code": problem.code,
+        "is_missing": error.status == 404,
     }
     title = _TITLES.get(error.status, "That did not work")
     return View("error.html", title, data, error.status, {**kept, **again})

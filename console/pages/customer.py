@@ -24,6 +24,7 @@ from console.pages.object import OfObject
 from console.rendering.words import path_of
 from console.visit import Visit
 from ledger.erasure import REASON_CHARS_MAX, REQUESTED_BY_CHARS_MAX
+from projections.read_models.catalogue import LISTINGS
 
 if TYPE_CHECKING:
     from api.answers.state import State
@@ -58,9 +59,10 @@ class Erasing(ErasureQuery, frozen=True, kw_only=True):
 
 
 class Count(NamedTuple):
-    """How many there are in a list, of which the list of the customer's has them."""
+    """How many there are of a kind, which a list of the customer's has."""
 
     resource: str
+    kind: str
     things: int
 
 
@@ -97,7 +99,8 @@ async def _history(visit: Visit, query: OfObject) -> tuple[Answered[NamedEntry],
 
 
 def _counts(customer: Customer) -> list[Count]:
-    return [Count(name, number) for name in _COUNTED if (number := getattr(customer, name))]
+    counted = ((name, LISTINGS[name].kind, getattr(customer, name)) for name in _COUNTED)
+    return [Count(*one) for one in counted if one[-1]]
 
 
 async def _state(visit: Visit, customer_id: str) -> State | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -42,6 +42,25 @@ def test_a_slash_leads_to_the_search_from_everywhere_but_a_field(page: Page) -> 
     page.keyboard.type("a/b")
     assert page.evaluate(focused) == "f-status"
     assert page.input_value("#f-status") == "a/b"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_field_that_cannot_be_read_is_led_to_and_said_to_who_does_not_see_it(
+    browser: Browser, shop: Served, scheme: Literal["light", "dark"]
+) -> None:
+    with looking(browser, shop.url, scheme=scheme) as page:
+        page.goto("/payments?created_at_gte=yesterday&as_of=noon")
+        focused = page.locator(":focus")
+        assert (focused.get_attribute("id"), focused.input_value()) == ("as_of", "noon")
+        field = page.get_by_label("created from")
+        assert field.get_attribute("aria-invalid") == "true"
+        told = page.locator(f"#{(field.get_attribute('aria-describedby') or '').split()[0]}")
+        assert told.inner_text().startswith("Created from must be a time in UTC")
+        assert axe(page) == []
+        field.fill("2026-05-01")
+        field.press("Enter")
+        page.wait_for_url("**created_at_gte=2026-05-01T00*")
+        assert page.get_by_role("alert").count() == 0
 
 
 def test_the_search_goes_straight_to_what_is_found(page: Page, shop: Served) -> None:

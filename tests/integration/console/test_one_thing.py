@@ -147,6 +147,18 @@ def test_an_event_leads_to_what_has_several_names(resource: str, shop: Served) -
     assert html_of(shop, named[resource])
 
 
+def test_what_was_not_there_yet_leads_to_what_is_there_now(database: str) -> None:
+    with served(database) as server:
+        position = server.deliver(BEGUN.body, "msg_1")
+        assert server.get("/v1/subscriptions/sub_1", min_position=position)
+        answer = server.client.get("/subscriptions/sub_1?as_of=2020-01-01T00:00:00Z")
+        assert answer.status_code == 404
+        assert "may not have been there" in answer.text
+        assert '<a class="button" href="/subscriptions/sub_1">Show it as it is now</a>' in (
+            answer.text
+        )
+
+
 def test_refusals_are_listed_with_why(database: str) -> None:
     with served(database) as server:
         assert "Nothing was refused" in html_of(server, "/refusals")
