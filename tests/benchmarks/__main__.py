@@ -19,6 +19,7 @@ from migrations.runner import migrate
 from postgres.embedded import EmbeddedPostgres
 from tests.benchmarks import (
     access,
+    announcements,
     anomalies,
     commits,
     dodo,
@@ -63,6 +64,7 @@ BENCHMARKS: tuple[Callable[[str], Result | list[Result]], ...] = (
     past.active_on_a_date,
     access.of_one_of_many_customers,
     anomalies.of_many_subscriptions,
+    announcements.beside_the_read_models,
     pages.of_many_subscriptions,
     dodo.import_against_reading,
     revenue.a_year_by_months,
