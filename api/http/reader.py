@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeAlias, cast
 from urllib.parse import parse_qsl
 
@@ -86,7 +86,7 @@ class Reader(Generic[AnyQuery]):
         return {name: field for name, field in self._fields.items() if name not in self._parts}
 
     @cached_property
-    def _fields(self) -> dict[str, Field]:
+    def _fields(self) -> Mapping[str, Field]:
         return _fields(self._takes)
 
     def read(self, path: Mapping[str, str], query: bytes) -> AnyQuery:
@@ -171,7 +171,8 @@ def _is_text(value: str) -> bool:
     return True
 
 
-def _fields(takes: type[msgspec.Struct]) -> dict[str, Field]:
+@cache
+def _fields(takes: type[msgspec.Struct]) -> Mapping[str, Field]:
     _, components = msgspec.json.schema_components([takes])
     schemas = components[takes.__name__].get("properties", {})
     declared = {field.name: field for field in cast("Any", inspect.type_info(takes)).fields}

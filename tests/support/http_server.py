@@ -25,6 +25,7 @@ from api.webhooks.endpoint import PATH
 from api.webhooks.verifier import Verifier
 from console.catalogue import console
 from ledger.batch_writer import QUEUE_MAX
+from tests.support.quick_client import QuickClient
 from tests.support.waiting import GUARD_S, until
 
 if TYPE_CHECKING:
@@ -130,5 +131,5 @@ def served(
     app = application(conninfo, Verifier(secrets), guard, rules, site=console, share=share)
     with listening("127.0.0.1", 0) as sock, in_background(app, sock):
         url = url_of(sock)
-        with httpx.Client(base_url=url, timeout=GUARD_S, trust_env=False, verify=_NO_TLS) as client:
+        with QuickClient(url, timeout=GUARD_S, verify=_NO_TLS) as client:
             yield Served(url, client)

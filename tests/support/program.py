@@ -21,6 +21,7 @@ from cli.key_file import kept_in
 from tests.support import prepared
 from tests.support.embedded_users import is_stopped
 from tests.support.http_server import SECRET, asked, signed
+from tests.support.quick_client import QuickClient
 from tests.support.samples import PROJECT
 from tests.support.waiting import GUARD_S, until
 
@@ -233,9 +234,7 @@ def has_ended(pid: int) -> bool:
 
 def client(url: str = "", **headers: str) -> httpx.Client:
     """Make a client that never gives up on a busy machine, but does on a server that hangs."""
-    return httpx.Client(
-        base_url=url, headers=headers, timeout=GUARD_S, trust_env=False, verify=_NO_TLS
-    )
+    return QuickClient(url, headers=headers, timeout=GUARD_S, verify=_NO_TLS)
 
 
 def posted(

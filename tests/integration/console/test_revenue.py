@@ -35,7 +35,9 @@ def shop(cluster: str, template: str) -> Iterator[Served]:
 
 def asked(server: Served, address: str) -> Any:  # noqa: ANN401 -- JSON
     """What the API answers to the request that a page of this address is about."""
-    return server.client.get(f"/v1{address}").raise_for_status().json()
+    response = server.client.get(f"/v1{address}")
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def main_of(html: str) -> str:
