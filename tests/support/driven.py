@@ -113,7 +113,8 @@ def questions(
     """Make questions to every operation but the way in; what changes something comes last.
 
     `is_there` tells whether anything is at a path, for whoever may see all: an operation is asked
-    about whatever it knows, and about one id of each kind that it does not.
+    about whatever it knows, and about one id that it does not, or where it never tells, about one
+    id of each kind.
     """
     made = [
         question
@@ -144,11 +145,13 @@ def _of(
         if "as_of" in names and number <= len(knows):
             yield Question(method, whole, {**always, "as_of": AS_OF}, operation)
         for one in declared if number == 0 else []:
-            # One id is enough for all values of what can be asked of each.
-            for value in _values(one, known):
+            # One id is enough for all values of what can be asked of each, and one value for all
+            # times: what there was is listed without a filter, too.
+            values = _values(one, known)
+            for value in values:
                 asked = {**always, one["name"]: value}
                 yield Question(method, whole, asked, operation)
-                if "as_of" in names and one["name"] != "as_of":
+                if "as_of" in names and one["name"] != "as_of" and value == values[0]:
                     yield Question(method, whole, {**asked, "as_of": AS_OF}, operation)
 
 
@@ -160,7 +163,10 @@ def _told(path: str, operation: dict[str, Any]) -> list[str]:
 
 
 def _paths(path: str, known: Known, is_there: Callable[[str], bool]) -> tuple[list[str], list[str]]:
-    """Put ids into a path: those of the kinds of which it knows one, and one of each other."""
+    """Put ids into a path: all those of kinds of which it knows one, and one that it does not.
+
+    What tells of nothing, and only changes something, is asked with one id of each kind.
+    """
     knows, others = [], []
     for ids in known.ids:
         of_kind = [re.sub(r"{\w+}", value, path) for value in ids]
@@ -168,9 +174,9 @@ def _paths(path: str, known: Known, is_there: Callable[[str], bool]) -> tuple[li
             knows += of_kind
         else:
             others.append(of_kind[0])
-    return list(dict.fromkeys(knows)), list(
-        dict.fromkeys(one for one in others if one not in knows)
-    )
+    knows = list(dict.fromkeys(knows))
+    others = list(dict.fromkeys(one for one in others if one not in knows))
+    return knows, others[:1] if knows else others
 
 
 def _values(declared: dict[str, Any], known: Known) -> list[str]:
