@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias, TypedDict, cast
 
@@ -27,6 +28,11 @@ def samples() -> dict[str, bytes]:
 
     A name is the event's type, or `type--what-is-odd-about-it`.
     """
+    return dict(_read())
+
+
+@cache
+def _read() -> dict[str, bytes]:
     return {path.stem: path.read_bytes() for path in sorted(FOLDER.glob("*.json"))}
 
 

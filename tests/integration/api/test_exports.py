@@ -363,12 +363,12 @@ def asking(server: Served, path: str) -> Iterator[socket.socket]:
 
 
 def rest_of(sock: socket.socket) -> bytes:
-    received = b""
+    received = bytearray()
     while data := sock.recv(1 << 20):
         received += data
         if received.endswith(b"\r\n0\r\n\r\n"):
             break
-    return received
+    return bytes(received)
 
 
 def test_an_export_is_taken_to_its_last_chunk(large: tuple[Served, str]) -> None:

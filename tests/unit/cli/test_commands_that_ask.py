@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -20,7 +21,7 @@ from api.resources.timelines import LIST_REFUSALS
 from api.resources.workflows import ATTEMPTS_CURSOR, JOBS_CURSOR, REPLAY
 from api.resources.workflows import OPERATIONS as WINDMILL
 from cli.arguments import add_taken, given
-from cli.parser import parser
+from cli.parser import parser as made_anew
 from projections.read_models import timeline
 from projections.read_models.catalogue import LISTINGS
 from tests.support.histories import NOON
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 JOB_ID = "123e4567-e89b-12d3-a456-426614174000"
 COMMANDS = {"list": "list", "show": "get", "timeline": "timeline", "explain": "explain"}
+
+
+parser = cache(made_anew)
 
 
 def questions() -> Iterator[tuple[list[str], Operation[ReadSide, Any, Any]]]:

@@ -118,6 +118,7 @@ _STREAMS = [tuple(kind.name for kind in stream.kinds) for stream in STREAMS.valu
 
 @pytest.mark.parametrize("kinds", _STREAMS, ids=" and ".join)
 def test_a_stream_is_the_same_in_every_order(kinds: tuple[str, ...]) -> None:
+    @settings(max_examples=30)
     @given(_histories(*kinds))
     def check(history: tuple[list[Delivery], list[Delivery]]) -> None:
         _assert_same(*history)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator import Occurrence, as_dodo_delivers, lost, merchant
+from simulator import Occurrence, Posting, as_dodo_delivers, lost, merchant
 
 UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
 HISTORY = merchant(1, customers=30, until=UNTIL)
@@ -52,9 +53,16 @@ def test_a_burst_is_shuffled_and_some_webhooks_come_twice() -> None:
     assert set(counts.values()) == {1, 2}
 
 
+@cache
+def delayed() -> tuple[list[Occurrence], list[Posting]]:
+    """What happened to many customers, and how it is told when half of it comes late."""
+    history = merchant(1, customers=600, until=UNTIL)
+    return history, as_dodo_delivers(history, 1, delayed=0.5)
+
+
 @pytest.mark.parametrize("kind", ["payment", "subscription", "dispute", "refund"])
 def test_data_is_the_objects_state_when_it_is_delivered(kind: str) -> None:
-    history = merchant(1, customers=600, until=UNTIL)
+    history, postings = delayed()
     own = {occurrence.webhook_id: body_of(occurrence)["data"] for occurrence in history}
     states: dict[str, list[tuple[datetime, dict[str, Any]]]] = defaultdict(list)
     for occurrence in history:
@@ -62,7 +70,7 @@ def test_data_is_the_objects_state_when_it_is_delivered(kind: str) -> None:
             data = own[occurrence.webhook_id]
             states[data[f"{kind}_id"]].append((occurrence.occurred_at, data))
     newer = 0
-    for posting in as_dodo_delivers(history, 1, delayed=0.5):
+    for posting in postings:
         if posting.type.startswith(f"{kind}."):
             data = body_of(posting)["data"]
             known = [
