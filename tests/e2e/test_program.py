@@ -85,6 +85,7 @@ def test_it_does_not_start_without_the_database_that_it_is_told_to_use(tmp_path:
 
 def test_told_to_end_while_it_makes_its_database_it_leaves_nothing_running() -> None:
     with home_of(None) as new_home, program(new_home) as server:
+        server.is_installed = True
         server.begin()
         until((new_home / "postgres" / "data.unfinished" / "base").exists)
         assert server.stop() == 130
@@ -94,6 +95,7 @@ def test_told_to_end_while_it_makes_its_database_it_leaves_nothing_running() -> 
 @pytest.mark.parametrize("number", [SIGTERM, SIGINT], ids=lambda number: number.name)
 def test_told_to_end_under_load_it_ends_in_order(home: Path, number: Signals) -> None:
     with program(home) as server:
+        server.is_installed = True
         server.start()
         with sending(cycle(WEBHOOKS), lambda: server.url) as sender:
             sender.until(40)

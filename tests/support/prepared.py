@@ -7,6 +7,8 @@ code. All that it does not do itself is to load the program.
 from __future__ import annotations
 
 import os
+import resource
+import select
 import signal
 import socket
 import subprocess
@@ -39,6 +41,8 @@ class Command(msgspec.Struct):
     arguments: list[str]
     env: dict[str, str]
     directory: str
+    files_max: int | None = None
+    """How many files it may open at the same time; by default as many as this process."""
 
 
 def run(
@@ -57,6 +61,53 @@ def run(
         output, errors, told = _read(files, time.monotonic() + limit_s)
     _, code = told.split()
     return subprocess.CompletedProcess(list(arguments), int(code), output.decode(), errors.decode())
+
+
+class Started:
+    """A command that is under way, with the methods of `subprocess.Popen`."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        errors: int,
+        files_max: int | None = None,
+    ) -> None:
+        """Start it; it writes to `errors`, which stays open, and its output is ours."""
+        command = Command(list(arguments), dict(env), str(Path.cwd()), files_max)
+        read, write = os.pipe()
+        self._told = os.fdopen(read, "rb", 0)
+        _prepared().begin(command, [os.dup(1), os.dup(errors), write])
+        self.pid = int(self._told.readline())
+        self._ends = select.poll()
+        self._ends.register(self._told, select.POLLIN)
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Return its exit code, minus a signal's number if that ended it; None if it runs."""
+        return self._ended(0)
+
+    def wait(self, timeout: float) -> int:
+        """Wait until it has ended, and return its exit code.
+
+        Raises:
+            TimeoutError: it has not ended in time.
+        """
+        code = self._ended(timeout)
+        if code is None:
+            raise TimeoutError(f"process {self.pid} goes on")
+        return code
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def _ended(self, limit_s: float) -> int | None:
+        if self.returncode is None and self._ends.poll(limit_s * 1_000):
+            self.returncode = int(self._told.readline())
+            self._told.close()
+        return self.returncode
 
 
 def stop() -> None:
@@ -149,6 +200,8 @@ def _do(command: Command, files: Sequence[int]) -> int:
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
+    if command.files_max is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (command.files_max, command.files_max))
     os.environ.clear()
     os.environ.update(command.env)
     time.tzset()

@@ -106,10 +106,12 @@ class Program:
     def __init__(self, env: Mapping[str, str], log: Path) -> None:
         self._env = env
         self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | prepared.Started | None = None
         self._said_before = 0
         self.url = ""
         """Where it listens, or last listened."""
+        self.is_installed = False
+        """Whether it starts as a user starts it, from the start of the interpreter on."""
         self.files_max: int | None = None
         """How many files it may open at the same time; by default as many as this process."""
 
@@ -139,9 +141,12 @@ class Program:
         assert not self.runs
         with self._log.open("ab") as log:
             self._said_before = log.tell()
-            limited = f'ulimit -n {self.files_max} && exec "$0" "$@"'
-            command = ["sh", "-c", limited] if self.files_max is not None else []
-            self._process = subprocess.Popen([*command, RAPHUS, "serve"], env=self._env, stderr=log)
+            self._process = self._begun(log.fileno())
+
+    def _begun(self, errors: int) -> subprocess.Popen[bytes] | prepared.Started:
+        if self.is_installed:
+            return subprocess.Popen([RAPHUS, "serve"], env=self._env, stderr=errors)
+        return prepared.Started(["serve"], self._env, errors, self.files_max)
 
     def await_listening(self) -> None:
         """Wait until it says where it listens."""
