@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -15,6 +16,7 @@ from psycopg.conninfo import make_conninfo
 from cli import loading
 from migrations.runner import migrate
 from postgres.embedded import EmbeddedPostgres
+from telemetry import child
 from tests.support import prepared
 from tests.support.browser import LEFT_OUT
 from tests.support.http_server import copied
@@ -93,8 +95,11 @@ def patience() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def commands() -> Iterator[None]:
-    """Let what runs commands end with the tests."""
-    yield
+    """Let what runs commands, and what rebuilds start, end with the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        forked = SimpleNamespace(**{**vars(child), "start": prepared.start})
+        patch.setattr("projections.rebuild.workers.child", forked)
+        yield
     prepared.stop()
 
 

@@ -1,7 +1,7 @@
-"""Runs `raphus` in processes forked from one that has loaded it, which is most of what it takes.
+"""Runs `raphus`, or what it starts, in processes forked from one that has loaded the program.
 
-Each has the arguments, environment, directory and streams that it is given, signals and an exit
-code. All that it does not do itself is to load the program.
+That is most of what they take. Each has the arguments, environment, directory and streams that it
+is given, signals and an exit code. All that it does not do itself is to load the program.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import sys
 import time
 from contextlib import ExitStack
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -28,6 +29,7 @@ from tests.support.samples import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Self
 
 _MESSAGE_BYTES_MAX: Final = 64 * 1024
 _READ_BYTES: Final = 64 * 1024
@@ -43,6 +45,8 @@ class Command(msgspec.Struct):
     directory: str
     files_max: int | None = None
     """How many files it may open at the same time; by default as many as this process."""
+    module: str = cli.__name__
+    """Whose `main` it runs."""
 
 
 def run(
@@ -57,7 +61,7 @@ def run(
     with ExitStack() as stack:
         pipes = [os.pipe() for _ in range(_FILES - 1)]
         files = [stack.enter_context(os.fdopen(read, "rb", 0)) for read, _ in pipes]
-        _prepared().begin(command, [write for _, write in pipes])
+        _prepared().begin(command, [os.dup(0), *(write for _, write in pipes)])
         output, errors, told = _read(files, time.monotonic() + limit_s)
     _, code = told.split()
     return subprocess.CompletedProcess(list(arguments), int(code), output.decode(), errors.decode())
@@ -66,18 +70,11 @@ def run(
 class Started:
     """A command that is under way, with the methods of `subprocess.Popen`."""
 
-    def __init__(
-        self,
-        arguments: Sequence[str],
-        env: Mapping[str, str],
-        errors: int,
-        files_max: int | None = None,
-    ) -> None:
-        """Start it; it writes to `errors`, which stays open, and its output is ours."""
-        command = Command(list(arguments), dict(env), str(Path.cwd()), files_max)
+    def __init__(self, command: Command, streams: Sequence[int]) -> None:
+        """Start it. Standard input, output and errors become its own, and are closed here."""
         read, write = os.pipe()
         self._told = os.fdopen(read, "rb", 0)
-        _prepared().begin(command, [os.dup(1), os.dup(errors), write])
+        _prepared().begin(command, [*streams, write])
         self.pid = int(self._told.readline())
         self._ends = select.poll()
         self._ends.register(self._told, select.POLLIN)
@@ -87,7 +84,7 @@ class Started:
         """Return its exit code, minus a signal's number if that ended it; None if it runs."""
         return self._ended(0)
 
-    def wait(self, timeout: float) -> int:
+    def wait(self, timeout: float | None = None) -> int:
         """Wait until it has ended, and return its exit code.
 
         Raises:
@@ -103,11 +100,43 @@ class Started:
         if self.poll() is None:
             os.kill(self.pid, number)
 
-    def _ended(self, limit_s: float) -> int | None:
-        if self.returncode is None and self._ends.poll(limit_s * 1_000):
+    def kill(self) -> None:
+        """Kill it."""
+        self.send_signal(signal.SIGKILL)
+
+    def _ended(self, limit_s: float | None) -> int | None:
+        limit_ms = None if limit_s is None else limit_s * 1_000
+        if self.returncode is None and self._ends.poll(limit_ms):
             self.returncode = int(self._told.readline())
             self._told.close()
         return self.returncode
+
+
+class Child(Started):
+    """A child process of the program, which has read its task."""
+
+    def __init__(self, module: str, task: bytes) -> None:
+        (read, stdin), (stdout, write) = os.pipe(), os.pipe()
+        self.stdin: IO[bytes] | None = os.fdopen(stdin, "wb", 0)
+        self.stdout: IO[bytes] | None = os.fdopen(stdout, "rb", 0)
+        command = Command([], dict(os.environ), str(Path.cwd()), module=module)
+        super().__init__(command, [read, write, os.dup(2)])
+        self.stdin.write(task)
+
+    def __enter__(self) -> Self:
+        """Do nothing: it runs."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take no more of what it says, and wait until it has ended."""
+        for each in filter(None, (self.stdin, self.stdout)):
+            each.close()
+        self.wait()
+
+
+def start(module: str, task: bytes, **_: int) -> Child:
+    """Start a module as `telemetry.child.start` does."""
+    return Child(module, task)
 
 
 def stop() -> None:
@@ -133,9 +162,9 @@ class Prepared:
             )
 
     def begin(self, command: Command, files: Sequence[int]) -> None:
-        """Begin a command with our standard input; the files become its own."""
+        """Begin a command; the files become its own."""
         try:
-            socket.send_fds(self._socket, [msgspec.json.encode(command)], [0, *files])
+            socket.send_fds(self._socket, [msgspec.json.encode(command)], files)
         finally:
             for each in files:
                 os.close(each)
@@ -207,7 +236,8 @@ def _do(command: Command, files: Sequence[int]) -> int:
     time.tzset()
     os.chdir(command.directory)
     sys.argv[1:] = command.arguments
-    return cli.main()
+    code: int = import_module(command.module).main()
+    return code
 
 
 if __name__ == "__main__":

@@ -146,7 +146,8 @@ class Program:
     def _begun(self, errors: int) -> subprocess.Popen[bytes] | prepared.Started:
         if self.is_installed:
             return subprocess.Popen([RAPHUS, "serve"], env=self._env, stderr=errors)
-        return prepared.Started(["serve"], self._env, errors, self.files_max)
+        command = prepared.Command(["serve"], dict(self._env), str(Path.cwd()), self.files_max)
+        return prepared.Started(command, [os.dup(0), os.dup(1), os.dup(errors)])
 
     def await_listening(self) -> None:
         """Wait until it says where it listens."""
