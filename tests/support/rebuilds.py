@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,11 +11,12 @@ import psycopg
 
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.rebuild import CATCH_UP, COMPARE, FOLD, INDEX, SCHEMA, WRITE, rebuild
+from tests.support.prepared import Command, Started
 from tests.support.projected import forget, project, record, shown, simulated
 from tests.support.samples import PROJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from projections.rebuild.rebuild import Rebuilt
     from telemetry.progress import Progress
@@ -109,19 +109,15 @@ def nothing_is_left(database: str) -> bool:
 
 def killed_at(database: str, moment: str) -> int:
     """Rebuild in a process that kills itself at a moment; return its exit code."""
-    command = [sys.executable, "-m", __name__, database, moment]
-    return subprocess.run(command, check=False, cwd=PROJECT).returncode
+    command = Command([database, moment], dict(os.environ), str(PROJECT), module=__name__)
+    return Started(command, [os.dup(number) for number in range(3)]).wait()
 
 
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(arguments: Sequence[str]) -> None:
+def main() -> None:
     """Rebuild, catching up with what was left to follow, and die when the moment has come."""
-    database, moment = arguments
+    database, moment = sys.argv[1:]
     rebuilt(database, after_folding(lambda: project(database), at(moment, _die)))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

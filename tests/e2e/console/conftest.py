@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 
 from tests.support.browser import launched, looking
 from tests.support.console import fill
-from tests.support.http_server import copied, served
+from tests.support.http_server import copied, filled, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,10 +21,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def lived(cluster: str, template: str) -> str:
     """Make a database with a merchant's life, which is copied and never used."""
-    with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute(f"CREATE DATABASE lived TEMPLATE {template} STRATEGY file_copy".encode())
-    fill(make_conninfo(cluster, dbname="lived"))
-    return "lived"
+    return filled(cluster, template, "lived", fill)
 
 
 @pytest.fixture(scope="module")

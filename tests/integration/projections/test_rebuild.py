@@ -6,7 +6,6 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import psycopg
-import pytest
 from psycopg.sql import SQL
 
 from ledger.application import Ledger
@@ -34,7 +33,6 @@ from tests.support.rebuilds import (
     nothing_is_left,
     rebuilt,
     replayed,
-    tamper,
 )
 from tests.support.waiting import until
 
@@ -46,13 +44,6 @@ PASSES = """
     SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables
     WHERE schemaname = 'raphus_rebuild' AND relname = 'periods'
 """
-
-
-@pytest.fixture
-def tampered(database: str) -> str:
-    """A database whose read models are not what history says."""
-    tamper(database)
-    return database
 
 
 def test_tables_that_are_right_are_found_equal_and_not_touched(database: str) -> None:

@@ -27,7 +27,6 @@ from tests.support.rebuilds import (
     nothing_is_left,
     rebuilt,
     replayed,
-    tamper,
 )
 from tests.support.waiting import until
 
@@ -41,13 +40,6 @@ class CancelledError(Exception):
 
 def cancel() -> None:
     raise CancelledError
-
-
-@pytest.fixture
-def tampered(database: str) -> str:
-    """A database whose read models are not what history says."""
-    tamper(database)
-    return database
 
 
 @pytest.mark.parametrize("moment", [*PHASES, COMMIT])
