@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -42,6 +43,12 @@ class Post:
         return {"host": LOOPBACK, "port": self.port, "user": "", "password": ""}
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
 @contextmanager
 def web() -> Iterator[Web]:
     """Serve the web."""
@@ -68,7 +75,7 @@ def web() -> Iterator[Web]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server, _running(server):
+    with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server, running(server):
         served.url = f"http://{LOOPBACK}:{server.server_port}"
         yield served
 
@@ -94,13 +101,14 @@ def post() -> Iterator[Post]:
                 told = taken.answers.get(verb, "221 bye" if verb == "QUIT" else "250 well")
                 self.wfile.write(f"{told}\r\n".encode())
 
-    with ThreadingTCPServer((LOOPBACK, 0), Handler) as server, _running(server):
+    with ThreadingTCPServer((LOOPBACK, 0), Handler) as server, running(server):
         taken.port = server.server_address[1]
         yield taken
 
 
 @contextmanager
-def _running(server: BaseServer) -> Iterator[None]:
+def running(server: BaseServer) -> Iterator[None]:
+    """Serve in a thread until the block ends."""
     thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import inspect
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 WORKSPACE: Final = PROJECT / "windmill"
 WORKER: Final = Worker()
+JOB: Final = "6fa2d0d8-52b5-5b7e-9d4b-1c9f4d1e0a11"
+"""A job that Raphus has started."""
 API_KEY: Final = "a key of sixteen characters"
 """Which scripts ask Raphus with."""
 
@@ -41,13 +44,14 @@ def script(name: str) -> ModuleType:
 
 
 def run(
-    name: str, arguments: dict[str, Any], worker: Worker = WORKER, /, **more: object
+    name: str, arguments: dict[str, Any], worker: Worker = WORKER, job: str = JOB, /, **more: object
 ) -> dict[str, Any]:
-    """Run a script as Windmill's worker, and its wrapper for Python, do.
+    """Run a script as Windmill's worker, and its wrapper for Python, do, as the job of that id.
 
     Arguments go through JSON, and references in them are replaced; those that `main` does not
     name are left out; one that is missing is None, or its default if it has one.
     """
+    os.environ["WM_JOB_ID"] = job
     entrypoint, given = worker.called(json.loads(json.dumps({**arguments, **more})))
     main = getattr(script(name), entrypoint)
     taken = {

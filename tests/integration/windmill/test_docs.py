@@ -27,6 +27,13 @@ TROUBLE: Final = (PROJECT / "docs" / "windmill-troubleshooting.md").read_text("u
 SCRIPTS: Final = (PROJECT / "windmill" / "README.md").read_text("utf-8")
 OPERATIONS: Final = (PROJECT / "docs" / "operations.md").read_text("utf-8")
 PAGES: Final = {"guide": GUIDE, "trouble": TROUBLE, "scripts": SCRIPTS}
+USES: Final = sorted((PROJECT / "docs" / "windmill").glob("*.md"))
+WRITTEN: Final = {
+    PROJECT / "docs" / "windmill.md",
+    PROJECT / "docs" / "windmill-troubleshooting.md",
+    PROJECT / "windmill" / "README.md",
+    *USES,
+}
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -63,7 +70,12 @@ def test_what_the_guide_declares_is_read() -> None:
     (narrowed,) = read_text(Path("windmill.toml"), conditions.encode())
     assert route.name == "disputes-to-chat"
     assert len(narrowed.conditions) == 5
-    assert len(read_text(Path("windmill.toml"), blocks(SCRIPTS, "toml")[0].encode())) == 5
+
+
+def test_the_routes_of_the_pages_can_be_put_into_one_file() -> None:
+    told = [block for page in USES for block in blocks(page.read_text("utf-8"), "toml")]
+    routes = read_text(Path("windmill.toml"), "\n".join(told).encode())
+    assert len(routes) == len(told) > 10
 
 
 def test_the_arguments_that_are_shown_are_those_of_the_sample() -> None:
@@ -103,7 +115,7 @@ def test_the_code_that_is_shown_does_what_is_said(
 def test_every_command_that_is_shown_can_be_typed() -> None:
     code = "".join(
         block
-        for page in PAGES.values()
+        for page in (*PAGES.values(), *(path.read_text("utf-8") for path in USES))
         for language in ("sh", "console")
         for block in blocks(page, language)
     )
@@ -118,14 +130,13 @@ def test_every_command_that_is_shown_can_be_typed() -> None:
     assert len(lines) > 15
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_link_within_the_repository_leads_somewhere(page: str) -> None:
-    folder = PROJECT / ("windmill" if page == "scripts" else "docs")
-    links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", PAGES[page])
-    assert links or page == "scripts"
+@pytest.mark.parametrize("page", sorted(WRITTEN), ids=lambda path: path.stem)
+def test_every_link_within_the_repository_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", page.read_text("utf-8"))
+    assert links
     for path, place in links:
-        target = folder / path if path else None
-        text = target.read_text("utf-8") if target else PAGES[page]
+        target = page.parent / path if path else page
+        text = target.read_text("utf-8")
         heads = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
         anchors = {re.sub(r"[^a-z0-9 -]", "", head.lower()).replace(" ", "-") for head in heads}
         assert not place or place in anchors, f"{path}#{place}"

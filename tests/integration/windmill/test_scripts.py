@@ -1,15 +1,13 @@
-"""Scripts that write rows: to your PostgreSQL, and to a warehouse; and what all of them share."""
+"""A row for each event in a warehouse; and what all scripts share."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
 
 from tests.support.outside import web
-from tests.support.samples import sample
 from tests.support.scripts import (
     began,
     held,
@@ -17,85 +15,14 @@ from tests.support.scripts import (
     run,
     script,
     sent,
-    subscription,
 )
-
-# Rows for each customer and each subscription.
-
-
-def test_a_subscription_has_a_row_and_so_has_its_customer(
-    database: str, resource: dict[str, Any]
-) -> None:
-    arguments = sent("state", sample("subscription.active"))
-    for _ in range(2):
-        assert run("upsert_subscription", arguments, database=resource)["upserted"] is True
-    (row,) = rows(database, "raphus_subscriptions")
-    state = arguments["state"]
-    assert {name: row[name] for name in ("subscription_id", "status", "currency")} == {
-        name: state[name] for name in ("subscription_id", "status", "currency")
-    }
-    assert row["recurring_pre_tax_amount"] == state["recurring_pre_tax_amount"]
-    assert row["next_billing_date"].isoformat() > "2025"
-    (customer,) = rows(database, "raphus_customers")
-    told = arguments["data"]["customer"]
-    assert {name: customer[name] for name in ("customer_id", "email", "name")} == {
-        name: told[name] for name in ("customer_id", "email", "name")
-    }
-
-
-def test_an_older_event_overwrites_nothing(database: str, resource: dict[str, Any]) -> None:
-    older, newer = sent("state", began()), sent("state", began(), held())
-    assert int(older["event"]["position"]) < int(newer["event"]["position"])
-    told = [
-        run("upsert_subscription", arguments, database=resource)["upserted"]
-        for arguments in (newer, older, newer)
-    ]
-    assert told == [True, False, True]
-    (row,) = rows(database, "raphus_subscriptions")
-    assert (row["status"], row["quantity"]) == ("on_hold", 2)
-
-
-def test_what_a_later_event_does_not_tell_of_a_customer_stays(
-    database: str, resource: dict[str, Any]
-) -> None:
-    customer = {"customer_id": "cus_1", "email": "customer-1@shop.example", "name": "Customer 1"}
-    began = subscription("active", "2026-04-01T00:00:00Z", customer=customer)
-    for bodies in (
-        (began,),
-        (began, subscription("on_hold", "2026-05-01T00:00:00Z", customer=None)),
-    ):
-        run("upsert_subscription", sent("state", *bodies), database=resource)
-    (row,) = rows(database, "raphus_customers")
-    assert (row["email"], row["position"]) == (
-        "customer-1@shop.example",
-        int(sent("state", *bodies)["event"]["position"]),
-    )
-
-
-def test_the_first_jobs_may_come_at_once(database: str, resource: dict[str, Any]) -> None:
-    arguments = [
-        sent("state", subscription("active", "2026-04-01T00:00:00Z", subscription_id=f"sub_{n}"))
-        for n in range(8)
-    ]
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda one: run("upsert_subscription", one, database=resource), arguments))
-    assert len(rows(database, "raphus_subscriptions")) == 8
-
-
-def test_what_is_about_no_subscription_leaves_no_row(resource: dict[str, Any]) -> None:
-    arguments = sent("state", sample("payment.succeeded"))
-    assert run("upsert_subscription", arguments, database=resource)["upserted"] is False
-
 
 # A row for each event.
 
 
 def test_an_event_is_appended_once(database: str, resource: dict[str, Any]) -> None:
     arguments = sent("state", began(), held())
-    told = [
-        run("append_to_warehouse", arguments, warehouse=resource, raphus_replay=n)["appended"]
-        for n in range(2)
-    ]
+    told = [run("append_to_warehouse", arguments, warehouse=resource)["appended"] for _ in range(2)]
     assert told == [True, False]
     (row,) = rows(database, "raphus_events")
     assert (row["webhook_id"], row["type"]) == (
@@ -140,7 +67,7 @@ def test_a_default_is_looked_up_in_the_workspace_as_the_job(
             "WM_TOKEN": "the job's own",
         }.items():
             monkeypatch.setenv(name, value)
-        run("upsert_subscription", sent("state", began()))
+        run("upsert_customer", sent("state", began()))
         windmill.answers["/api/w/shop/variables/get_value/f/raphus/mail_from"] = [(200, "a@b")]
         assert script("given").variable("$var:f/raphus/mail_from") == "a@b"
     assert {authorization for _, authorization, _ in windmill.asked} == {"Bearer the job's own"}
@@ -155,7 +82,7 @@ def test_raphus_is_asked_again_when_it_says_not_yet() -> None:
         raphus.answers["/v1/refusals"] = [(503, "not yet")]
         with pytest.raises(Exception, match="503"):
             api.count(raphus.url, "", "/v1/refusals")
-    assert len(raphus.asked) == 2 + api.TRIES
+    assert len(raphus.asked) == 2 + script("web").TRIES
 
 
 def test_a_token_goes_nowhere_else() -> None:

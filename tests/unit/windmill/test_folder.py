@@ -11,18 +11,38 @@ from typing import Any
 
 import pytest
 
-from tests.support.samples import sample
+from tests.support.samples import PROJECT, sample, samples
 from tests.support.scripts import WORKSPACE, script, sent
 from tests.support.triggers import trigger
-from workflows.job_arguments import REPLAY
 from workflows.routes.routes_file import read_routes
 
 FOLDER = WORKSPACE / "f" / "raphus"
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py"))
 SCRIPTS = [name for name in MODULES if hasattr(script(name), "main")]
 STARTED = [name for name in SCRIPTS if "[[route]]" in (script(name).__doc__ or "")]
+SCHEDULED = sorted(path.name.partition(".")[0] for path in FOLDER.glob("*.schedule.yaml"))
+HANDLERS = ["failure_message"]
+FLOWS = sorted(path.stem for path in FOLDER.glob("*.flow"))
+PAGES = [WORKSPACE / "README.md", *sorted((PROJECT / "docs" / "windmill").glob("*.md"))]
+TYPES = sorted(name for name in samples() if "--" not in name)
 JSON_TYPES = {"str": "string", "int": "integer", "bool": "boolean"}
-RESOURCES = {"postgresql", "slack", "smtp"}
+# Types of Windmill's own: frontend/src/lib/components/icons/index.ts names them all.
+RESOURCES = {
+    "bigquery",
+    "clickhouse",
+    "discord_webhook",
+    "gcal",
+    "hubspot",
+    "mailchimp",
+    "mysql",
+    "postgresql",
+    "resend",
+    "slack",
+    "smtp",
+    "snowflake",
+    "twilio",
+}
+CLIENTS = {"clickhouse_connect", "google", "psycopg", "pymysql", "snowflake"}
 
 
 def read(name: str) -> Any:  # noqa: ANN401 -- YAML
@@ -43,17 +63,8 @@ def snippet(name: str) -> str:
     return inspect.cleandoc(doc[doc.index("    [[route]]") :])
 
 
-def test_there_are_the_scripts_of_the_documented_uses() -> None:
-    assert SCRIPTS == [
-        "anomaly_summary",
-        "append_to_warehouse",
-        "daily_summary",
-        "dispute_message",
-        "dunning_mail",
-        "payment_check",
-        "upsert_subscription",
-    ]
-    assert set(SCRIPTS) - set(STARTED) == {"anomaly_summary", "daily_summary"}
+def test_every_script_is_started_by_something() -> None:
+    assert sorted([*STARTED, *SCHEDULED, *HANDLERS]) == SCRIPTS
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -93,14 +104,8 @@ def test_a_default_is_a_literal_as_windmill_reads_no_other(name: str) -> None:
     assert all(isinstance(default, ast.Constant) for default in main.args.defaults)
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_every_script_takes_the_mark_of_a_replay(name: str) -> None:
-    replay = parameters(name)[-1]
-    assert (replay.name, replay.default) == (REPLAY, 0)
-
-
 @pytest.mark.parametrize("name", MODULES)
-def test_a_script_needs_psycopg_and_the_standard_library_and_no_more(name: str) -> None:
+def test_a_script_needs_a_usual_client_and_the_standard_library_and_no_more(name: str) -> None:
     tree = ast.parse((FOLDER / f"{name}.py").read_text("utf-8"))
     imported = {
         module.partition(".")[0]
@@ -113,7 +118,7 @@ def test_a_script_needs_psycopg_and_the_standard_library_and_no_more(name: str) 
             else []
         )
     }
-    assert imported <= sys.stdlib_module_names | {"psycopg", "f"}
+    assert imported <= sys.stdlib_module_names | CLIENTS | {"f"}
 
 
 @pytest.mark.parametrize("name", STARTED)
@@ -122,25 +127,53 @@ def test_a_route_gives_its_script_what_it_takes(name: str, tmp_path: Path) -> No
     file.write_text(snippet(name), "utf-8")
     (route,) = read_routes(file)
     assert route.path == f"run/p/f/raphus/{name}"
-    bodies = [
-        sample(type_) for type_ in ("subscription.on_hold", "dispute.opened", "payment.succeeded")
-    ]
-    (wanted, *_) = [body for body in bodies if route.wants(trigger(body))]
-    given = sent(route.transformation, wanted)
-    assert set(metadata(name)["schema"]["required"]) <= set(given)
+    wanted = [body for body in map(sample, TYPES) if route.wants(trigger(body))]
+    assert wanted
+    for body in wanted:
+        given = sent(route.transformation, body)
+        assert set(metadata(name)["schema"]["required"]) <= set(given)
 
 
-def test_the_folder_tells_every_route() -> None:
-    told = (WORKSPACE / "README.md").read_text("utf-8")
-    assert all(snippet(name) in told for name in STARTED)
+@pytest.mark.parametrize("name", STARTED)
+def test_a_page_tells_the_route(name: str) -> None:
+    assert any(snippet(name) in page.read_text("utf-8") for page in PAGES)
 
 
-@pytest.mark.parametrize("name", sorted(set(SCRIPTS) - set(STARTED)))
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_table_names_every_script(name: str) -> None:
+    assert f"| `f/raphus/{name}` |" in PAGES[0].read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", SCHEDULED)
 def test_a_schedule_gives_its_script_what_it_takes(name: str) -> None:
     schedule = read(f"f/raphus/{name}.schedule.yaml")
     assert schedule["script_path"] == f"f/raphus/{name}"
     assert len(schedule["schedule"].split()) == 6
     assert set(schedule["args"]) <= {p.name for p in parameters(name)}
+
+
+def test_a_failed_schedule_is_tried_again_within_the_hour() -> None:
+    for name in SCHEDULED:
+        retry = read(f"f/raphus/{name}.schedule.yaml")["retry"]["exponential"]
+        # The n-th time it waits for multiplier * seconds^n (windmill.dev/docs/flows/retries).
+        waits = [retry["multiplier"] * retry["seconds"] ** n for n in range(1, 5)]
+        assert retry["attempts"] == len(waits)
+        assert 60 < sum(waits) < 3_600
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_a_flow_gives_its_steps_what_they_take(name: str) -> None:
+    flow = read(f"f/raphus/{name}.flow/flow.yaml")["value"]
+    steps = [*flow["modules"], flow["failure_module"]]
+    assert all("retry" in step for step in flow["modules"])
+    for step in steps:
+        given = step["value"]["input_transforms"]
+        called = step["value"]["path"].removeprefix("f/raphus/")
+        schema = metadata(called)["schema"]
+        assert set(schema["required"]) <= set(given) <= set(schema["properties"])
+        for taken, transform in given.items():
+            expected = {"flow_input." + taken, taken} if transform["type"] == "javascript" else None
+            assert expected is None or transform["expr"] in expected
 
 
 def in_scope(files: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
-from html import escape
 from typing import Any
 
 from f.raphus.given import Resource
@@ -31,7 +30,6 @@ def main(
     slack: slack = "$res:f/raphus/slack",
     slack_url: str = "https://slack.com/api/chat.postMessage",
     database: postgresql = "$res:f/raphus/database",
-    raphus_replay: int = 0,
 ) -> dict[str, Any]:
     """Sum up what is wrong now, a block a code."""
     found: dict[str, list[dict[str, Any]]] = {}
@@ -53,8 +51,8 @@ def main(
     head = f"{day} (UTC): {more}{numbers.total()} wrong" if numbers else f"{day} (UTC): all is well"
     blocks = [_block(numbers[code], money[code], found[code]) for code in sorted(found)]
     text = "\n\n".join([head, *blocks])
-    key, to = f"anomaly_summary {day} {raphus_replay}", channel if numbers else ""
-    told = chat_once(database, key, escape(text, quote=False), to, slack, slack_url)
+    key, to = f"anomaly_summary {day}", channel if numbers else ""
+    told = chat_once(database, key, text, to, slack, slack_url)
     return {"day": day, "anomalies": dict(numbers), "whole": whole, "told": told, "text": text}
 
 

@@ -62,7 +62,6 @@ def main(
     timestamp: str | None = None,
     warehouse: postgresql = "$res:f/raphus/database",
     table_name: str = "raphus_events",
-    raphus_replay: int = 0,
 ) -> dict[str, Any]:
     """Append what the transformation `state` or `envelope` gives."""
     if event is None:
@@ -92,8 +91,4 @@ def main(
             SQL(", ").join(map(Placeholder, row)),
         )
         appended = conn.execute(insert, row).rowcount == 1
-    return {
-        "appended": appended,
-        "webhook_id": row["webhook_id"],
-        "raphus_replay": raphus_replay,
-    }
+    return {"appended": appended, "webhook_id": row["webhook_id"]}

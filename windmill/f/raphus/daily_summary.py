@@ -30,7 +30,6 @@ def main(
     slack: slack = "$res:f/raphus/slack",
     slack_url: str = "https://slack.com/api/chat.postMessage",
     database: postgresql = "$res:f/raphus/database",
-    raphus_replay: int = 0,
 ) -> dict[str, Any]:
     """Sum up a day such as 2026-05-01; "" is yesterday.
 
@@ -49,7 +48,7 @@ def main(
         "refused facts": count(*where, "/v1/refusals"),
     }
     text = "\n".join([f"{of} (UTC)", *(f"{name}: {counted}" for name, counted in numbers.items())])
-    key = f"daily_summary {of} {raphus_replay}"
+    key = f"daily_summary {of}"
     told = chat_once(database, key, text, channel, slack, slack_url)
     counts = {name.replace(" ", "_"): counted.number for name, counted in numbers.items()}
     return {"day": of.isoformat(), **counts, "told": told, "text": text}

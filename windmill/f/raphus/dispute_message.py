@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Any
 
-from f.raphus.given import Resource, variable
+from f.raphus.given import Resource, this_job, variable
 from f.raphus.messages import chat, mail
 from f.raphus.postgres import once
 
@@ -48,7 +48,6 @@ def main(
     every_event: bool = False,
     days_to_respond: int = 0,
     dashboard_url: str = "https://app.dodopayments.com/transactions",
-    raphus_replay: int = 0,
 ) -> dict[str, Any]:
     """Tell of a dispute that was opened, or of every event of a dispute if so asked."""
     opened = event_type == "dispute.opened"
@@ -67,7 +66,7 @@ def main(
         until = f"before {deadline:%Y-%m-%d %H:%M} UTC" if days_to_respond else "in time"
         lines.insert(1, f"Respond {until}: the dashboard tells how long there is.")
     text = "\n".join(filter(None, lines))
-    key = f"dispute_message {dispute_id} {stage} {event_type} {timestamp} {raphus_replay}"
+    key = f"dispute_message {this_job()}"
     with once(database, key) as to_be_done:
         if not to_be_done:
             return {"told": False, "because": "it has been told before"}

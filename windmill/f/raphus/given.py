@@ -1,4 +1,4 @@
-"""Shared: resources and variables of Windmill, given as values or by their paths.
+"""Shared: what Windmill gives: resources and variables by value or by path, and the job's id.
 
 Windmill puts the value in place of an argument that is `$res:path` or `$var:path`. A default in
 a signature stays as it stands: those are looked up here, as the job's own identity.
@@ -28,6 +28,26 @@ def variable(given: str) -> str:
     if not given.startswith("$var:"):
         return given
     return str(_looked_up("variables/get_value", given, "$var:"))
+
+
+def property_of(value: dict[str, Any], *names: str) -> str:
+    """Return the first of these properties that a resource has.
+
+    Raises:
+        KeyError: it has none of them.
+    """
+    for name in names:
+        if value.get(name):
+            return str(value[name])
+    raise KeyError(f"the resource has none of {', '.join(names)}")
+
+
+def this_job() -> str:
+    """Return the id of the job, which Raphus has made of the event and the route.
+
+    In a flow, and where Windmill tries a step again, it is the flow's: the one that was started.
+    """
+    return os.environ.get("WM_ROOT_FLOW_JOB_ID") or os.environ["WM_JOB_ID"]
 
 
 def _looked_up(what: str, given: str, prefix: str) -> Any:  # noqa: ANN401 -- JSON

@@ -15,10 +15,9 @@ known: a flow can branch on it. Started by the route:
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
-from f.raphus.given import Resource
+from f.raphus.given import Resource, this_job
 from f.raphus.messages import chat_once
 from f.raphus.raphus_api import pages
 
@@ -37,7 +36,6 @@ def main(
     slack: slack = "$res:f/raphus/slack",
     slack_url: str = "https://slack.com/api/chat.postMessage",
     database: postgresql = "$res:f/raphus/database",
-    raphus_replay: int = 0,
 ) -> dict[str, Any]:
     """Check one payment that has succeeded; tell it if it does not fit."""
     asked: dict[str, str] = {"code": "amount_unfit", "business_id": state["business_id"]}
@@ -51,8 +49,8 @@ def main(
                 unfit = one
     if not unfit:
         return {"fits": True, "payment_id": id, "told": False}
-    key = f"payment_check {id} {raphus_replay}"
-    text = escape(f"{unfit['text']}\nWhat to do: {unfit['action']}", quote=False)
+    key = f"payment_check {this_job()}"
+    text = f"{unfit['text']}\nWhat to do: {unfit['action']}"
     told = chat_once(database, key, text, channel, slack, slack_url)
     evidence = unfit["evidence"][0]["fields"]
     measured = {name: evidence[name] for name in ("measured_by", "expected_amount", "paid_amount")}

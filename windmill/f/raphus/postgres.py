@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Identifier, Placeholder
 
 from f.raphus.given import resource
 
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from f.raphus.given import Resource
 
 CONNECT_TIMEOUT_S = 10
+TYPES: Mapping[str, LiteralString] = {
+    "key": "text PRIMARY KEY",
+    "text": "text",
+    "count": "bigint",
+    "place": "bigint NOT NULL",
+    "flag": "boolean",
+    "time": "timestamptz",
+}
 FIELDS = ("host", "port", "user", "password", "dbname", "sslmode")
 DONE: Mapping[str, LiteralString] = {
     "key": "text PRIMARY KEY",
@@ -46,6 +54,31 @@ def table(
         create = SQL("CREATE TABLE IF NOT EXISTS {} ({})")
         conn.execute(create.format(identifier, SQL(", ").join(declared)))
     return identifier
+
+
+def upsert(
+    conn: psycopg.Connection[Any], name: str, columns: Mapping[str, str], row: Mapping[str, object]
+) -> bool:
+    """Write a row unless it shows a later position; tell whether it was written.
+
+    The columns are sorts of `TYPES`, the first one is the key. What the row lacks stays as it was.
+    """
+    into = table(conn, name, {column: TYPES[sort] for column, sort in columns.items()})
+    key, *others = row
+    statement = SQL(
+        "INSERT INTO {into} AS known ({columns}) VALUES ({places})"
+        " ON CONFLICT ({key}) DO UPDATE SET {changes}"
+        " WHERE known.position <= excluded.position"
+    ).format(
+        into=into,
+        columns=SQL(", ").join(map(Identifier, row)),
+        places=SQL(", ").join(map(Placeholder, row)),
+        key=Identifier(key),
+        changes=SQL(", ").join(
+            SQL("{0} = excluded.{0}").format(Identifier(column)) for column in others
+        ),
+    )
+    return conn.execute(statement, row).rowcount == 1
 
 
 @contextmanager

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from f.raphus.given import variable
-from f.raphus.web import RefusedError, fetched
+from f.raphus.web import fetched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TRIES = 5
-WAIT_MAX_S = 10
 PAGE_ITEMS = 100
 PAGES_MAX = 1_000
 
@@ -34,16 +31,22 @@ def ask(raphus_url: str, raphus_api_key: str, path: str, **query: str | int) -> 
     Raises:
         RefusedError: it answered with another error, or went on saying that.
     """
-    url = f"{variable(raphus_url).rstrip('/')}{path}?{urlencode(query)}"
-    api_key = variable(raphus_api_key)
-    for _ in range(TRIES - 1):
-        try:
-            return fetched(url, api_key)
-        except RefusedError as error:
-            if error.status != 503:
-                raise
-            time.sleep(min(error.retry_after_s, WAIT_MAX_S))
-    return fetched(url, api_key)
+    return fetched(_url(raphus_url, path, query), variable(raphus_api_key))
+
+
+def table(raphus_url: str, raphus_api_key: str, path: str, **query: str | int) -> str:
+    """Ask for an export of a list as CSV.
+
+    Raises:
+        RefusedError: as `ask`.
+    """
+    url = _url(raphus_url, f"/v1/exports/{path}", {"format": "csv", **query})
+    told: str = fetched(url, variable(raphus_api_key), text=True)
+    return told
+
+
+def _url(raphus_url: str, path: str, query: dict[str, str | int]) -> str:
+    return f"{variable(raphus_url).rstrip('/')}{path}?{urlencode(query)}"
 
 
 def pages(
