@@ -40,6 +40,8 @@ class Service:
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
     faults: list[tuple[int, Any]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    """What the next answer says besides."""
 
     def answer(self, asked: Asked) -> tuple[int, Any]:
         """Answer a request with a status, and JSON or bytes."""
@@ -70,7 +72,8 @@ def serving(service: Service) -> Iterator[None]:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(sent) if status != 204 else 0))
-            self.send_header("Retry-After", "0")
+            for name, value in {"Retry-After": "0", **service.headers}.items():
+                self.send_header(name, value)
             self.end_headers()
             if status != 204:
                 self.wfile.write(sent)

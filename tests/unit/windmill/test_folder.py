@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from domain.money import _EXPONENTS, decimal_text
 from tests.support.samples import PROJECT, sample, samples
 from tests.support.scripts import WORKSPACE, script, sent
 from tests.support.triggers import trigger
@@ -119,6 +120,14 @@ def test_a_script_needs_a_usual_client_and_the_standard_library_and_no_more(name
         )
     }
     assert imported <= sys.stdlib_module_names | CLIENTS | {"f"}
+
+
+def test_amounts_are_written_as_raphus_writes_them() -> None:
+    facts = script("facts")
+    for currency in ("USD", "JPY", "KWD", "XYZ", *facts.DECIMALS):
+        for amount in (0, 5, 12_345, -7):
+            assert facts.money(amount, currency) == decimal_text(amount, currency)
+    assert facts.DECIMALS == _EXPONENTS
 
 
 @pytest.mark.parametrize("name", STARTED)

@@ -1,4 +1,4 @@
-"""Append one row for each event to a table of your warehouse.
+"""Append one row for each event to a table of PostgreSQL, or of what speaks its protocol.
 
 An event is appended once, by its webhook-id, however often the job runs. Dodo's own body (the
 transformation `envelope`) does not tell the webhook-id: there a digest of the body stands for
@@ -16,36 +16,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from psycopg.sql import SQL, Identifier, Placeholder
-from psycopg.types.json import Jsonb
 
 from f.raphus.given import Resource
-from f.raphus.postgres import connect, table
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import LiteralString
+from f.raphus.postgres import TYPES, connect, table
+from f.raphus.warehouse_rows import COLUMNS, row
 
 postgresql = Resource  # Windmill knows the type of a resource by this name
-
-COLUMNS: Mapping[str, LiteralString] = {
-    "webhook_id": "text PRIMARY KEY",
-    "type": "text NOT NULL",
-    "business_id": "text",
-    "occurred_at": "timestamptz NOT NULL",
-    "recorded_at": "timestamptz",
-    "position": "bigint",
-    "kind": "text",
-    "entity_id": "text",
-    "verdict": "text",
-    "reason": "text",
-    "gap": "boolean",
-    "state": "jsonb",
-    "data": "jsonb NOT NULL",
-    "appended_at": "timestamptz NOT NULL DEFAULT now()",
-}
 
 
 def main(
@@ -66,29 +45,25 @@ def main(
     """Append what the transformation `state` or `envelope` gives."""
     if event is None:
         body = {"business_id": business_id, "type": type, "timestamp": timestamp, "data": data}
-        told = json.dumps(body, sort_keys=True).encode()
-        event = {"webhook_id": f"sha256:{hashlib.sha256(told).hexdigest()}"}
+        digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        event = {"webhook_id": f"sha256:{digest}"}
         event |= {"type": type, "occurred_at": timestamp}
-    row = {
-        "webhook_id": event["webhook_id"],
-        "type": event["type"],
-        "business_id": business_id or (state or {}).get("business_id"),
-        "occurred_at": event["occurred_at"],
-        "recorded_at": event.get("recorded_at"),
-        "position": event.get("position"),
-        "kind": kind,
-        "entity_id": id,
-        "verdict": verdict,
-        "reason": reason,
-        "gap": gap,
-        "state": None if state is None else Jsonb(state),
-        "data": Jsonb(data),
-    }
+    told = row(
+        event,
+        kind,
+        id,
+        state,
+        data,
+        verdict=verdict,
+        reason=reason,
+        gap=gap,
+        business_id=business_id,
+    )
     with connect(warehouse) as conn:
         insert = SQL("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT DO NOTHING").format(
-            table(conn, table_name, COLUMNS),
-            SQL(", ").join(map(Identifier, row)),
-            SQL(", ").join(map(Placeholder, row)),
+            table(conn, table_name, {name: TYPES[sort] for name, sort in COLUMNS.items()}),
+            SQL(", ").join(map(Identifier, told)),
+            SQL(", ").join(map(Placeholder, told)),
         )
-        appended = conn.execute(insert, row).rowcount == 1
-    return {"appended": appended, "webhook_id": row["webhook_id"]}
+        appended = conn.execute(insert, told).rowcount == 1
+    return {"appended": appended, "webhook_id": told["webhook_id"]}

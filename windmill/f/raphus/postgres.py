@@ -24,6 +24,7 @@ TYPES: Mapping[str, LiteralString] = {
     "place": "bigint NOT NULL",
     "flag": "boolean",
     "time": "timestamptz",
+    "json": "jsonb",
 }
 FIELDS = ("host", "port", "user", "password", "dbname", "sslmode")
 DONE: Mapping[str, LiteralString] = {
