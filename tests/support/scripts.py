@@ -15,12 +15,14 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
+from cli.sample_events import sample as made_up
 from tests.support.histories import delivery
 from tests.support.samples import PROJECT, Body, sample
 from tests.support.triggers import trigger
 from tests.support.windmill_stand_in import Worker
 from workflows.job_arguments import Transformer
 from workflows.routes.parser import read_text
+from workflows.trial_run import arguments as trial
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -71,6 +73,14 @@ def sent(transformation: str, *bodies: Body, replay: int = 0) -> dict[str, Any]:
     (route,) = read_text(PROJECT / "windmill.toml", text.encode())
     given = trigger(last, *earlier, replay=replay)
     arguments: dict[str, Any] = json.loads(asyncio.run(Transformer().arguments(route, given)))
+    return arguments
+
+
+def announced(type_: str) -> dict[str, Any]:
+    """Return the arguments of the job that a made-up event of Raphus's own starts."""
+    text = '[[route]]\nname="x"\non=["access.*", "anomaly.*"]\nscript="f/a/b"'
+    (route,) = read_text(PROJECT / "windmill.toml", text.encode())
+    arguments: dict[str, Any] = json.loads(asyncio.run(trial(route, made_up(type_))))
     return arguments
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.samples import sample, samples
-from tests.support.scripts import run, sent
+from tests.support.scripts import announced, run, sent
 from tests.support.services import serving
 from tests.support.services.analytics import PROJECT_KEY, WRITE_KEY, PostHog, Segment
 
@@ -98,6 +98,14 @@ def test_every_type_is_taken(posthog: PostHog, segment: Segment, name: str) -> N
     in_posthog(posthog, arguments)
     in_segment(segment, arguments)
     assert len(posthog.events) == len(segment.messages) == 1
+
+
+def test_an_event_of_raphus_own_is_its_customers(posthog: PostHog) -> None:
+    arguments = announced("access.revoked")
+    in_posthog(posthog, arguments)
+    (event,) = posthog.events.values()
+    assert event["distinct_id"] == arguments["data"]["customer_id"]
+    assert "$process_person_profile" not in event["properties"]
 
 
 def test_a_wrong_key_fails_and_is_not_told(segment: Segment, posthog: PostHog) -> None:

@@ -14,6 +14,7 @@ from tests.support.samples import sample
 from tests.support.scripts import (
     API_KEY,
     WORKER,
+    announced,
     began,
     by_slack,
     run,
@@ -135,6 +136,13 @@ def test_a_name_calls_nobody_and_links_nowhere(
         r"\@everyone \<!channel\> \<\@U1\> \[x\]\(https\://evil.example\) \*\_\`"
         in (message["content"])
     )
+
+
+def test_an_event_of_raphus_own_is_told_as_it_says(discord: Discord) -> None:
+    run("chat_message", announced("access.revoked"), discord=discord.resource, database="")
+    (message,) = discord.messages
+    assert message["content"].startswith("access.revoked\\: Subscription sub\\_")
+    assert message["content"].endswith("is on hold\\: a charge failed.")
 
 
 def test_a_long_text_fits_into_discord(discord: Discord) -> None:

@@ -19,9 +19,9 @@ class Person(NamedTuple):
 def person(state: dict[str, Any] | None, data: dict[str, Any]) -> Person | None:
     """Return whose event it is, if it is anybody's."""
     told = customer(data)
-    id_ = (state or {}).get("customer_id") or told["customer_id"]
+    id_ = (state or {}).get("customer_id") or told["customer_id"] or data.get("customer_id")
     traits = {name: told[name] for name in ("email", "name") if told[name]}
-    return Person(id_, traits) if id_ else None
+    return Person(str(id_), traits) if id_ else None
 
 
 def properties(

@@ -3,6 +3,7 @@
 What was told is remembered in `raphus_done` of your PostgreSQL, so a job that runs twice tells it
 once (`database=""` remembers nothing). With `discord` it goes to that channel's webhook. The
 customer's name is told where `with_person` is set: as text, which is no mark-up and calls nobody.
+Of an event of Raphus's own (`access.*`, `anomaly.*`) it tells what that says.
 Started by the route:
 
     [[route]]
@@ -43,7 +44,9 @@ def main(
 ) -> dict[str, Any]:
     """Tell of one event; `before` is said in front of it."""
     name = customer(data)["name"] if with_person else ""
-    text = " ".join(filter(None, (before, line(event, kind, id, state), name and f"({name})")))
+    says = str(data["text"]) if kind == "announcement" and data.get("text") else ""
+    told = f"{event['type']}: {says}" if says else line(event, kind, id, state)
+    text = " ".join(filter(None, (before, told, name and f"({name})")))
     key = f"chat_message {this_job()}"
-    told = chat_once(database, key, text, channel, slack, slack_url, discord)
-    return {"told": told, "id": id}
+    done = chat_once(database, key, text, channel, slack, slack_url, discord)
+    return {"told": done, "id": id}
