@@ -166,6 +166,16 @@ def test_nobody_is_welcomed_twice_to_a_subscription(
     assert len(mails.mails) == 1
 
 
+def test_a_step_of_a_flow_that_is_tried_again_sends_nothing_twice(
+    raphus: Served, mails: Post, resource: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = told(raphus, sample("subscription.on_hold"))
+    by = by_mail(raphus, mails, resource)
+    monkeypatch.setenv("WM_ROOT_FLOW_JOB_ID", str(uuid4()))
+    tries = [run("customer_mail", arguments, WORKER, str(uuid4()), **by) for _ in range(2)]
+    assert [one["sent"] for one in tries] == [True, False]
+
+
 def test_a_payment_that_failed_has_its_letter_too(
     raphus: Served, mails: Post, resource: dict[str, Any]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,22 @@ def test_amounts_are_written_as_raphus_writes_them() -> None:
         for amount in (0, 5, 12_345, -7):
             assert facts.money(amount, currency) == decimal_text(amount, currency)
     assert facts.DECIMALS == _EXPONENTS
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [("google", "google-cloud-bigquery"), ("snowflake", "snowflake-connector-python")],
+)
+def test_what_windmill_would_guess_wrongly_is_required_by_name(module: str, package: str) -> None:
+    # windmill-parser-py-imports/src/lib.rs: the lines behind `# requirements:`, and no others.
+    sources = [path.read_text("utf-8") for path in FOLDER.glob("*.py")]
+    (importing,) = [one for one in sources if f"\nfrom {module}." in one]
+    (required,) = re.findall(r"^# requirements:\n((?:# ?\S+\n)+)", importing, re.MULTILINE)
+    assert required.startswith(f"# {package}>=")
+    # Nothing that it imports of this folder needs a package, which would be missing then.
+    shared = [FOLDER / f"{name}.py" for name in re.findall(r"from f\.raphus\.(\w+)", importing)]
+    assert shared
+    assert all(client not in path.read_text("utf-8") for path in shared for client in CLIENTS)
 
 
 @pytest.mark.parametrize("name", STARTED)

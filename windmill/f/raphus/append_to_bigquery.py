@@ -18,6 +18,10 @@ is google-cloud-bigquery. Started by the route:
     verdicts = ["applied", "unchanged", "none", "refused", "anomaly"]
 """
 
+# Windmill guesses packages by what is imported, and would guess another one.
+# requirements:
+# google-cloud-bigquery>=3.47,<4
+
 from __future__ import annotations
 
 from contextlib import closing

@@ -12,6 +12,10 @@ Windmill's resource (docs.snowflake.com/en/user-guide/key-pair-auth). Started by
     verdicts = ["applied", "unchanged", "none", "refused", "anomaly"]
 """
 
+# Windmill guesses packages by what is imported, and would guess another one.
+# requirements:
+# snowflake-connector-python>=5.2,<6
+
 from __future__ import annotations
 
 import base64
