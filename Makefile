@@ -36,7 +36,7 @@ test: $(VENV)/.installed-dev ## run the tests; ARGS="-k refund" to choose, WORKE
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-fast: $(VENV)/.installed-dev ## run a selection of them that takes less than a minute
-	@$(BIN)/pytest -n auto --dist worksteal $(FAST) $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal --hypothesis-profile=fast $(FAST) $(ARGS)
 
 check: $(VENV)/.installed-dev ## lint, formatting and types
 	@$(BIN)/ruff check .

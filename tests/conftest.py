@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 # A busy machine is no reason for a test to fail, and neither is chance. Examples of one test may
-# share its database; `--hypothesis-profile=explore` draws others each time.
+# share its database. `--hypothesis-profile=explore` draws others each time, `fast` a few of them.
 EXAMPLES = settings(
     deadline=None,
     max_examples=60,
@@ -35,6 +35,7 @@ EXAMPLES = settings(
 )
 settings.register_profile("explore", EXAMPLES, derandomize=False)
 settings.register_profile("raphus", EXAMPLES, derandomize=True, database=None)
+settings.register_profile("fast", EXAMPLES, derandomize=True, database=None, max_examples=15)
 settings.load_profile("raphus")
 PATIENT = (
     "api.http.uvicorn_protocol.HEAD_TIMEOUT_S",
