@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.access.doubts import overdue
@@ -127,7 +127,6 @@ def _held(was: Aggregate, known: Known, instant: datetime) -> Iterator[tuple[str
             yield from ((PAID, stream_id("subscription", one)) for one in entity.subscription_ids)
 
 
-@settings(deadline=None, max_examples=60)
 @given(lives())
 def test_what_is_open_at_any_instant_is_what_the_facts_up_to_it_add_up_to(
     arrivals: list[Delivery],
@@ -137,7 +136,6 @@ def test_what_is_open_at_any_instant_is_what_the_facts_up_to_it_add_up_to(
         assert open_at(aggregate, instant) == expected(aggregate, instant)
 
 
-@settings(deadline=None, max_examples=60)
 @given(lives())
 def test_a_span_is_not_empty_and_no_two_of_one_condition_touch(arrivals: list[Delivery]) -> None:
     found = spans(of_one(*arrivals))
@@ -150,7 +148,6 @@ def test_a_span_is_not_empty_and_no_two_of_one_condition_touch(arrivals: list[De
         running[named] = one
 
 
-@settings(deadline=None, max_examples=60)
 @given(lives(), st.randoms(use_true_random=False))
 def test_spans_are_the_same_in_every_order_of_arrival(
     arrivals: list[Delivery], random: Random

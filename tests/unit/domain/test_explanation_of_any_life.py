@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.explanation.explain import (
@@ -38,7 +38,6 @@ _READ = {"product_ids", "observed_status", "cart", "billing_country", "license_k
 """The fields with a rule of their own that are read from one observation all the same."""
 
 
-@settings(max_examples=50)
 @given(lives())
 def test_the_value_is_the_fields_as_in_json(arrivals: list[Delivery]) -> None:
     aggregate = recorded(arrivals)
@@ -48,7 +47,6 @@ def test_the_value_is_the_fields_as_in_json(arrivals: list[Delivery]) -> None:
         assert values == entity
 
 
-@settings(max_examples=50)
 @given(lives(), st.randoms(use_true_random=False))
 def test_an_explanation_is_the_same_in_every_order_of_arrival(
     arrivals: list[Delivery], random: Random
@@ -57,7 +55,6 @@ def test_an_explanation_is_the_same_in_every_order_of_arrival(
     assert _placeless(of_one(*arrivals)) == _placeless(of_one(*shuffled))
 
 
-@settings(max_examples=50)
 @given(lives())
 def test_the_delivery_that_set_a_field_alone_gives_it_its_value(arrivals: list[Delivery]) -> None:
     aggregate = recorded(arrivals)
@@ -71,7 +68,6 @@ def test_the_delivery_that_set_a_field_alone_gives_it_its_value(arrivals: list[D
                 assert _value(_only(aggregate, _since(one)), known, one.field) == one.value
 
 
-@settings(max_examples=50)
 @given(lives(one_body_each=True))
 def test_what_was_passed_over_can_be_taken_away(arrivals: list[Delivery]) -> None:
     aggregate = recorded(arrivals)
@@ -82,7 +78,6 @@ def test_what_was_passed_over_can_be_taken_away(arrivals: list[Delivery]) -> Non
                 assert _value(without, known, one.field) == one.value
 
 
-@settings(max_examples=50)
 @given(lives(one_body_each=True))
 def test_the_fact_that_moved_the_state_moves_it_from_nothing_too(arrivals: list[Delivery]) -> None:
     aggregate = recorded(arrivals)
@@ -93,7 +88,6 @@ def test_the_fact_that_moved_the_state_moves_it_from_nothing_too(arrivals: list[
             assert _value(_only(aggregate, one.set_by), known, "folded_status") == one.value
 
 
-@settings(max_examples=50)
 @given(lives())
 def test_the_status_stands_by_a_fact_or_follows_the_last_observation(
     arrivals: list[Delivery],
@@ -119,7 +113,6 @@ def test_the_status_stands_by_a_fact_or_follows_the_last_observation(
             assert followed != (_place(observed.set_by) <= seen)
 
 
-@settings(max_examples=50)
 @given(lives())
 def test_counts_and_sums_are_those_of_their_sources(arrivals: list[Delivery]) -> None:
     aggregate = recorded(arrivals)
@@ -141,7 +134,6 @@ def test_counts_and_sums_are_those_of_their_sources(arrivals: list[Delivery]) ->
             assert one.set_by_count + one.passed_over_count == len(refunds)
 
 
-@settings(max_examples=50)
 @given(lives())
 def test_sources_stand_newest_first_and_name_deliveries_of_the_stream(
     arrivals: list[Delivery],
