@@ -34,7 +34,8 @@ _COLUMNS: Final = (
     "opened_at, code, stream_id, kind, id, about, business_id, customer_id, settled_at, amount,"
     " currency, objects, evidence"
 )
-_OPEN: Final = f"SELECT {_COLUMNS} FROM anomalies WHERE span @> %(at)s::timestamptz"  # noqa: S608 -- constants
+_IS_OPEN: Final = "a.span @> %(at)s::timestamptz"
+_OPEN: Final = f"SELECT {_COLUMNS} FROM anomalies AS a WHERE {_IS_OPEN}"  # noqa: S608 -- constants
 # What is no webhook is no sign of life: an erasure, a look. An index has all others by business.
 _WEBHOOK: Final = f"(t.verdict IS NOT NULL OR t.kind = '{NOTICE}')"
 _BUSINESSES: Final = f"""
@@ -98,6 +99,16 @@ _SILENT: Final = f"""
     ) AS further ON true
     WHERE usual.webhooks >= {PAUSES_OF_MIN} AND last.recorded_at + usual.longest <= %(at)s
 """  # noqa: S608 -- constants
+# Of many that are open, each table counts its own in half of the time that the view takes.
+_COUNTED: Final = tuple(
+    f"SELECT a.code, count(*) AS number FROM {source} WHERE {holds}"  # noqa: S608 -- constants
+    for source, holds in (
+        ("anomaly_spans AS a", f"{_IS_OPEN} AND a.about = ''"),
+        ("joint_anomalies AS a", _IS_OPEN),
+        ("unfit_payments AS a", _IS_OPEN),
+        (f"({_SILENT}) AS a ({_COLUMNS})", "true"),
+    )
+)
 _KEY: Final = "opened_at, code, stream_id, kind, id, about"
 
 
@@ -177,9 +188,10 @@ def page(
 
 def counts(instant: Instant, business_id: str | None = None) -> Statement:
     """Select how many are open at an instant, by code; of one business alone where it is given."""
+    grouped = (f"{part}{of_business('a', business_id)} GROUP BY a.code" for part in _COUNTED)
     sql = (
-        f"{_open({}, business_id)} SELECT code, count(*) FROM open AS a"  # noqa: S608 -- constants
-        f" WHERE true{of_business('a', business_id)} GROUP BY code ORDER BY code"
+        f"{businesses(business_id)} SELECT code, sum(number)::bigint"  # noqa: S608 -- constants
+        f" FROM ({' UNION ALL '.join(grouped)}) AS counted GROUP BY code ORDER BY code"
     )
     bound = {"bound_to": business_id, "of_business": business_id}
     return Statement(sql, {**instant._asdict(), **bound})
