@@ -100,13 +100,16 @@ def recurring_changes(aggregate: Aggregate) -> list[RecurringChange]:
     the future; a fact that comes before it takes it away. Where the aggregate goes on from a base,
     the first are the last ones before the period that was open there.
     """
-    return [one for before, own in _subscriptions(aggregate) for one in _changes(own, before)[0]]
+    found: list[RecurringChange] = []
+    for before, own in _subscriptions(aggregate):
+        found += _changes(own, before, _named(own))[0]
+    return found
 
 
 def recurring_up_to(aggregate: Aggregate) -> RecurringBefore:
     """Return what is carried of a subscription's stream."""
     ((before, own),) = _subscriptions(aggregate)
-    changes, state, begun = _changes(own[:-1], before)
+    changes, state, begun = _changes(own[:-1], before, _named(own))
     last = tuple(one for one in changes if one.at == changes[-1].at)
     return RecurringBefore(before.paid_from, state, last, begun)
 
@@ -119,6 +122,10 @@ def _subscriptions(aggregate: Aggregate) -> Iterator[tuple[RecurringBefore, list
             own = [one for one in periods(aggregate) if one.id == entity_id]
             paid_from = before.paid_from or _paid_from(own, folded)
             yield msgspec.structs.replace(before, paid_from=paid_from), own
+
+
+def _named(own: Sequence[Period]) -> tuple[str, str, int]:
+    return own[0].id, own[0].business_id, own[0].first_position
 
 
 def _paid_from(own: Sequence[Period], folded: Folded) -> datetime | None:
@@ -146,7 +153,7 @@ def _is_without_trial(first: Period, began: datetime) -> bool:
 
 
 def _changes(
-    own: Sequence[Period], before: RecurringBefore
+    own: Sequence[Period], before: RecurringBefore, named: tuple[str, str, int]
 ) -> tuple[list[RecurringChange], _State | None, tuple[str, ...]]:
     """Return the changes, what it stands at behind them, and the books that have begun by then."""
     states: list[tuple[datetime, _State | None]] = []
@@ -157,13 +164,14 @@ def _changes(
             state = after
     until = [*(at for at, _ in states), None]
     # What is open may have been heard of before what is carried.
-    named = {"first_position": own[0].first_position} if own else {}
-    changes = [msgspec.structs.replace(one, until=until[0], **named) for one in before.last]
+    first = named[2]
+    changes = [
+        msgspec.structs.replace(one, until=until[0], first_position=first) for one in before.last
+    ]
     begun = set(before.begun)
     state = before.state
     for (at, after), end in zip(states, until[1:], strict=True):
-        of_one = own[0].id, own[0].business_id, own[0].first_position
-        changes += _steps(of_one, (at, end), state, after, begun)
+        changes += _steps(named, (at, end), state, after, begun)
         state = after
     return changes, state, tuple(sorted(begun))
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 EVENTS_MAX: Final = 8
 """A stream with more events than these behind its stored fold, or with none, has it stored anew."""
+OPEN_MIN: Final = 3
+"""So many of its last events are left behind a stored fold, among which others may come late."""
 HELD_BYTES_MAX: Final = 64 * 2**20
 """So much is held in memory, about, of the streams that were touched last."""
 _TIMES_ITS_BYTES: Final = 4
@@ -46,10 +48,6 @@ _GOING_ON: Final = frozenset(name for name, stream in STREAMS.items() if stream.
 
 class TooLongError(Exception):
     """More events than a page may have are to be folded anew: a shorter page is to be taken."""
-
-
-OPEN_MIN: Final = 3
-"""So many of its last events are left behind a stored fold, among which others may come late."""
 
 
 class Taken(NamedTuple):
@@ -110,10 +108,14 @@ class GoingOn:
             self.forget()
         versions = versions_of(conn, page, self._mapper)
         held = self._going_on(conn, page, versions)
+        _check_length({one: versions[one] for one in versions.keys() - held.keys()})
         doubted: dict[str, int] = {}
-        with closing(read(conn, page, self._mapper, _touched(versions, held))) as streams:
+        with closing(read(conn, page, self._mapper, _touched(page, versions, held))) as streams:
             for stream_id, events, told_before in streams:
                 version = versions[stream_id]
+                if _comes_in_parts(stream_id, version) and stream_id not in held:
+                    doubted[stream_id] = version
+                    continue
                 if stream_id not in held:
                     yield self._kept(aggregate(stream_id, events), version)
                     continue
@@ -186,9 +188,8 @@ class GoingOn:
         self, conn: Connection[Any], page: Page, doubted: Mapping[str, int]
     ) -> Generator[Taken]:
         """Give aggregates that are folded from their first event on, each alone in memory."""
-        if len(doubted) > 1 and sum(doubted.values()) > PAGE_HISTORY_MAX:
-            raise TooLongError
-        short = {one: version for one, version in doubted.items() if version <= PART_EVENTS}
+        _check_length(doubted)
+        short = {one: v for one, v in doubted.items() if not _comes_in_parts(one, v)}
         if short:
             with closing(histories_of(conn, self._mapper, short, page.last)) as streams:
                 for stream_id, events in streams:
@@ -203,16 +204,20 @@ class GoingOn:
 
     def _anew(self, stream: Aggregate, version: int) -> Taken:
         """Keep a stream whose stored fold is doubted, in whose place another one comes, or none."""
-        taken = self._kept(stream, version)
+        taken = self._kept(stream, version, is_anew=True)
         if stream.id not in self._new:
             self._outdated.append(stream.id)
         return taken
 
-    def _kept(self, stream: Aggregate, version: int, token: UUID | None = None) -> Taken:
+    def _kept(
+        self, stream: Aggregate, version: int, token: UUID | None = None, *, is_anew: bool = False
+    ) -> Taken:
         """Keep what later pages go on from, of a stream that is long enough."""
         on = None
-        if stream.goes_on and len(stream.events) > EVENTS_MAX and stream.version == version:
-            on = gone_on(stream, OPEN_MIN)
+        is_long = is_anew or len(stream.events) > EVENTS_MAX
+        if stream.goes_on and is_long and stream.version == version:
+            # The last part of a stream may be too short to leave anything behind its base.
+            on = gone_on(stream, OPEN_MIN) or stream
         written = encode(on.base) if on and on.base else None
         if on and written:
             token, position = uuid4(), max(event.position or 0 for event in stream.events)
@@ -224,12 +229,30 @@ class GoingOn:
         return Taken(stream)
 
 
-def _touched(versions: Mapping[str, int], held: Mapping[str, _Held]) -> list[Touched]:
+def _check_length(whole: Mapping[str, int]) -> None:
+    """Refuse a page that would have too many events folded from the first one of their streams on.
+
+    A stream is never too long by itself, nor are those with notices, which are few.
+    """
+    known = [version for version in whole.values() if version < ANY_VERSION]
+    if len(known) > 1 and sum(known) > PAGE_HISTORY_MAX:
+        raise TooLongError
+
+
+def _comes_in_parts(stream_id: str, version: int) -> bool:
+    return PART_EVENTS < version < ANY_VERSION and stream_id.partition("/")[0] in _GOING_ON
+
+
+def _touched(page: Page, versions: Mapping[str, int], held: Mapping[str, _Held]) -> list[Touched]:
+    """Return what is read of a page's streams: all, or what comes behind what is held."""
     touched = []
     for stream_id, version in versions.items():
-        one = held.get(stream_id)
-        known = one.version if one else 0
-        touched.append(Touched(stream_id, version, known, known))
-        if one:
-            touched += [Touched(stream_id, open_, open_ - 1, known) for open_ in one.unread]
+        if (one := held.get(stream_id)) is not None:
+            touched.append(Touched(stream_id, version, one.version, one.version))
+            touched += [Touched(stream_id, open_, open_ - 1, one.version) for open_ in one.unread]
+        elif _comes_in_parts(stream_id, version):
+            # The page's own are among them: that they are there is checked.
+            touched.append(Touched(stream_id, version, max(version - page.events, 0)))
+        else:
+            touched.append(Touched(stream_id, version))
     return touched
