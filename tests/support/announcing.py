@@ -52,12 +52,12 @@ def settle(announcer: Announcer, events_max: int = access.PAGE_EVENTS_MAX) -> No
             nothing = 0 if announcer.run_once() else nothing + 1
 
 
-def clock(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
-    """Let it be a time; what has been recorded was so by then, if it is shown."""
+def clock(monkeypatch: pytest.MonkeyPatch, now: datetime, *, heard: datetime | None = None) -> None:
+    """Let it be a time, by which all that was recorded is shown, or by an earlier one."""
 
     def moment(conn: psycopg.Connection[Any]) -> Moment:
         really = _moment(conn)
-        return Moment(now, really.shown, now)
+        return Moment(now, really.shown, heard or now)
 
     monkeypatch.setattr("workflows.announcing.begun.moment", moment)
 

@@ -26,6 +26,7 @@ from tests.support.http_server import copied, served
 from tests.support.persons import held, purchases
 from tests.support.projected import following, forget, project, record, simulated
 from tests.support.proxy import Scissors, cutting
+from workflows.announcing import begun
 from workflows.erasure import forget as erase
 from workflows.erasure import look
 
@@ -227,21 +228,34 @@ def test_what_ended_by_a_clock_that_was_wrong_is_granted_again_when_it_is_right(
 
 
 def test_no_access_ends_by_time_while_what_was_recorded_by_then_is_not_shown(
-    database: str,
+    database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    clock(monkeypatch, NOON)
     announce(database)
-    soon = datetime.now(UTC) + timedelta(seconds=1.5)
-    ends = {"next_billing_date": soon.isoformat()}
-    record(database, [said("subscription.active", 0, "msg_1", **SUBSCRIPTION)])
-    record(database, [said("subscription.cancelled", 1, "msg_2", **SUBSCRIPTION, **ends)])
-    project(database)
+    ends = {"next_billing_date": "2026-05-11T12:00:00Z"}
+    tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
+    tell(database, said("subscription.cancelled", 1, "msg_2", **SUBSCRIPTION, **ends))
+    end, later = NOON + timedelta(days=10), NOON + timedelta(days=11)
+    clock(monkeypatch, later, heard=end - timedelta(microseconds=1))
     assert len(announce(database)) == 1
-    record(database, [said("customer.unheard_of", 2, "msg_3", **CUSTOMER)])
-    with psycopg.connect(database) as conn:
-        conn.execute("SELECT pg_sleep(greatest(0, extract(epoch FROM %s - now())))", [soon])
-    assert len(announce(database)) == 1
-    project(database)
+    clock(monkeypatch, later, heard=end)
     assert told(announce(database)[1:]) == [("access.revoked", "cus_1", "pdt_1", "cancelled")]
+
+
+def test_what_is_not_shown_yet_was_not_heard_when_it_was_recorded(database: str) -> None:
+    with psycopg.connect(database) as conn:
+        record(database, [said("subscription.active", 0, "msg_1", **SUBSCRIPTION)])
+        project(database)
+        shown = begun.moment(conn)
+        assert (shown.shown, shown.heard) == (1, shown.now)
+        record(database, [said("subscription.on_hold", 1, "msg_2", **SUBSCRIPTION)])
+        record(database, [said("subscription.active", 2, "msg_3", **SUBSCRIPTION)])
+        behind = begun.moment(conn)
+        recorded_at = conn.execute(
+            "SELECT recorded_at FROM raphus.ledger_events WHERE webhook_id = 'msg_2'"
+        ).fetchone()
+        assert (behind.shown, behind.heard) == (1, *(recorded_at or ()))
+        assert behind.heard < behind.now
 
 
 def test_another_policy_announces_what_it_changes_of_everybody(
