@@ -166,8 +166,18 @@ def test_a_page_tells_the_route(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_the_table_names_every_script(name: str) -> None:
+def test_the_tables_name_every_script(name: str) -> None:
     assert f"| `f/raphus/{name}` |" in PAGES[0].read_text("utf-8")
+    if name not in HANDLERS:
+        assert f"`{name}`" in (PROJECT / "docs" / "windmill.md").read_text("utf-8")
+
+
+def test_the_table_of_uses_names_routes_that_there_are() -> None:
+    guide = (PROJECT / "docs" / "windmill.md").read_text("utf-8")
+    table = guide[guide.index("| use | script |") : guide.index("## From nothing")]
+    named = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", table)) | {"inventory", "letters", "crm"}
+    there = {re.findall(r'name = "(.*)"', snippet(name))[0] for name in STARTED}
+    assert named <= there
 
 
 @pytest.mark.parametrize("name", SCHEDULED)
