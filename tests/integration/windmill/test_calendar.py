@@ -77,6 +77,23 @@ def test_an_entry_that_is_changed_meanwhile_is_looked_at_again(
     assert len(calendar.events) == 1
 
 
+def test_what_was_asked_before_another_wrote_is_not_written(
+    calendar: GoogleCalendar, raphus: Served
+) -> None:
+    first = told(raphus, active())
+    kept(calendar, raphus, first)
+
+    def goes_on() -> None:
+        moved = told(raphus, active(), active("2026-05-01T09:00:00Z", "2026-06-01T09:00:00Z"))
+        kept(calendar, raphus, moved)
+        first["event"] = moved["event"]
+
+    calendar.meanwhile = [goes_on]
+    assert kept(calendar, raphus, first)["entry"] == "2026-06-01T09:00:00+00:00"
+    (entry,) = calendar.events.values()
+    assert entry["start"]["dateTime"] == "2026-06-01T09:00:00+00:00"
+
+
 def test_a_dispute_has_an_entry_until_it_is_answered(
     calendar: GoogleCalendar, raphus: Served
 ) -> None:

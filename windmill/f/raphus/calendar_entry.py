@@ -53,7 +53,7 @@ def main(
     events = f"{gcal_url}/calendar/v3/calendars/{quote(calendar_id, safe='')}/events"
     calendar = _Calendar(events, str(resource(gcal)["token"]))
     entry_id = "raphus" + hashlib.sha256(f"{kind} {id}".encode()).hexdigest()[:40]
-    for _ in range(TRIES - 1):
+    for _ in range(TRIES):
         there = calendar.entry(entry_id)
         state = now(raphus_url, raphus_api_key, kind, id, event["position"])
         entry = _due(kind, id, state, days_to_respond)
