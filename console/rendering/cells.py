@@ -37,6 +37,7 @@ LABELS: Final[Mapping[str, str]] = {
     "active_subscriptions": "active",
     "recovered_payment_id": "recovered by",
     "email": "e-mail",
+    "confirmed": "what you typed",
     "mrr": "MRR",
     "arr": "ARR",
 }

@@ -256,8 +256,11 @@ def test_a_form_without_the_sessions_token_erases_nothing(database: str) -> None
 @pytest.mark.parametrize(
     ("form", "complaints"),
     [
-        ({"reason": "asked for"}, ["Confirmed must be the customer's id"]),
-        ({"reason": "asked for", "confirmed": "cus_2"}, ["Confirmed must be the customer's id"]),
+        ({"reason": "asked for"}, ["What you typed must be the customer's id"]),
+        (
+            {"reason": "asked for", "confirmed": "cus_2"},
+            ["What you typed must be the customer's id"],
+        ),
         ({"confirmed": "cus_1"}, ["Reason must say why"]),
         (
             {"confirmed": "cus_1", "reason": "r" * 2_000, "requested_by": "w" * 2_000},
