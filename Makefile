@@ -35,7 +35,7 @@ serve: $(VENV)/.installed ## start the server for real use; settings come from t
 test: $(VENV)/.installed-dev ## run the tests; ARGS="-k refund" to choose, WORKERS=1 to debug
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-test-fast: $(VENV)/.installed-dev ## run a selection of them that takes less than a minute
+test-fast: $(VENV)/.installed-dev ## run a selection of them that takes about a minute
 	@$(BIN)/pytest -n auto --dist worksteal --hypothesis-profile=fast $(FAST) $(ARGS)
 
 check: $(VENV)/.installed-dev ## lint, formatting and types
