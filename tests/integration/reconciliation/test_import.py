@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from domain.entity import Kind
-    from domain.timeline import Fact, Folded
+    from domain.timeline import Fact, Folded, FoldedBefore
     from simulator.dodo_api.asking import Reply
 
 OCCURRENCES: Final = varied_merchant()
@@ -283,11 +283,13 @@ def test_a_long_ledger_is_gone_through_a_few_times_however_long_it_is(
 ) -> None:
     folded = 0
 
-    def counted(kind: Kind, entity_id: str, facts: Iterable[Fact]) -> Folded:
+    def counted(
+        kind: Kind, entity_id: str, facts: Iterable[Fact], before: FoldedBefore[Any] | None = None
+    ) -> Folded:
         nonlocal folded
         told = list(facts)
         folded += len(told)
-        return fold(kind, entity_id, told)
+        return fold(kind, entity_id, told, before)
 
     monkeypatch.setattr(domain.aggregate, "fold", counted)
     earlier = [one for one in OCCURRENCES if one.type.startswith("credit.")]
