@@ -26,11 +26,11 @@ environment:
   HOST, PORT                 where to listen (default: 127.0.0.1 and 8000)
   RAPHUS_WORKERS             processes that take requests (default: by cores and memory; 0: one
                              process does everything)
+  RAPHUS_ROUTES              the file of routes (default: routes.toml where the command starts)
   RAPHUS_POLICY              the policy of access (default: raphus.toml where the command starts)
   WINDMILL_BASE_URL          your Windmill, such as https://app.windmill.dev
   WINDMILL_WORKSPACE         the workspace in which jobs are started
   WINDMILL_TOKEN             a token that may start them
-  WINDMILL_ROUTES            the file of routes (default: windmill.toml where the server starts)
 Secrets may be given as NAME_FILE instead: the path of a file that holds the value. That goes for
 DODO_PAYMENTS_WEBHOOK_KEY, DODO_PAYMENTS_API_KEY, RAPHUS_API_KEY, DATABASE_URL, WINDMILL_TOKEN.
 

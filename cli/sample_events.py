@@ -1,4 +1,4 @@
-"""A made-up event of a type, to try a route with."""
+"""A made-up event of a type, to try a route or a server with."""
 
 from __future__ import annotations
 
@@ -39,17 +39,31 @@ def sample(type_: str) -> Trigger:
     Raises:
         NoSampleError: there is none.
     """
+    told = story(type_)
+    stream, last = _stream(told)
+    if type_ in FACTS:
+        return announced(type_, stream, told[-1].occurred_at)
+    found = trigger(stream, last.webhook_id)
+    assert found is not None, "a simulated body can be read"
+    return found
+
+
+def story(type_: str) -> list[Occurrence]:
+    """Return that event, behind what happened before to the same thing.
+
+    Of an announcement it is the event that leads to it.
+
+    Raises:
+        NoSampleError: there is none.
+    """
     told, fact = _told(), FACTS.get(type_, type_)
     place = next((place for place, one in enumerate(told) if one.type == fact), None)
     if place is None:
         known = ", ".join(sorted({one.type for one in told} | FACTS.keys()))
         raise NoSampleError(f"there is no sample of {type_!r}; there are {known}")
-    stream, last = _stream(told[: place + 1])
-    if type_ in FACTS:
-        return announced(type_, stream, told[place].occurred_at)
-    found = trigger(stream, last.webhook_id)
-    assert found is not None, "a simulated body can be read"
-    return found
+    about = stream_of(_delivery(told[place])).stream_id
+    before = [one for one in told[:place] if stream_of(_delivery(one)).stream_id == about]
+    return [*before, told[place]]
 
 
 @cache
@@ -58,16 +72,19 @@ def _told() -> list[Occurrence]:
 
 
 def _stream(told: Sequence[Occurrence]) -> tuple[Aggregate, Delivery]:
-    """Return the last of these, and the stream that it belongs to, as that stands then."""
-    *before, last = [Delivery(one.webhook_id, "0", "", one.body) for one in told]
+    """Return the stream that these belong to, as it stands then, and the last of them."""
+    deliveries = list(map(_delivery, told))
+    last = deliveries[-1]
     to = stream_of(last)
     batch = Batch([Stream(to.stream_id, 0)])
-    for delivery in before:
-        if (place := stream_of(delivery)).stream_id == to.stream_id:
-            batch.take(delivery, place)
-    batch.take(last, to)
+    for delivery in deliveries:
+        batch.take(delivery, stream_of(delivery))
     events = [
         msgspec.structs.replace(event, position=number, recorded_at=UNTIL)
         for number, event in enumerate(batch.collect_events(), start=1)
     ]
     return aggregate(to.stream_id, events), last
+
+
+def _delivery(one: Occurrence) -> Delivery:
+    return Delivery(one.webhook_id, "0", "", one.body)

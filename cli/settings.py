@@ -40,7 +40,10 @@ WINDMILL_BASE_URL: Final = "WINDMILL_BASE_URL"
 WINDMILL_WORKSPACE: Final = "WINDMILL_WORKSPACE"
 WINDMILL_TOKEN: Final = "WINDMILL_TOKEN"  # noqa: S105 -- the variable's name
 WINDMILL_ROUTES: Final = "WINDMILL_ROUTES"
-ROUTES_BY_DEFAULT: Final = "windmill.toml"
+ROUTES: Final = "RAPHUS_ROUTES"
+ROUTES_BY_DEFAULT: Final = "routes.toml"
+ROUTES_OF_BEFORE: Final = "windmill.toml"
+"""What the file was called when routes led to Windmill alone."""
 POLICY: Final = "RAPHUS_POLICY"
 POLICY_BY_DEFAULT: Final = "raphus.toml"
 
@@ -324,7 +327,7 @@ def _is_safe_base(url: str) -> bool:
 
 
 def _windmill(environ: Mapping[str, str]) -> WindmillSettings:
-    base_url, routes = environ.get(WINDMILL_BASE_URL), environ.get(WINDMILL_ROUTES)
+    base_url = environ.get(WINDMILL_BASE_URL)
     if base_url and not _is_base(base_url):
         # Not quoted: it may hold a password, or be a whole webhook URL with its token.
         raise SettingsError(
@@ -337,8 +340,21 @@ def _windmill(environ: Mapping[str, str]) -> WindmillSettings:
     token = _secret(environ, WINDMILL_TOKEN)
     if token and not re.fullmatch(r"[!-~]{1,1000}", token):
         raise SettingsError(f"{WINDMILL_TOKEN} may hold visible ASCII characters only")
-    path = Path(routes or ROUTES_BY_DEFAULT).expanduser().absolute()
-    return WindmillSettings(base_url or None, workspace or None, token, path, bool(routes))
+    path, is_named = _routes(environ)
+    return WindmillSettings(base_url or None, workspace or None, token, path, is_named)
+
+
+def _routes(environ: Mapping[str, str]) -> tuple[Path, bool]:
+    """Return the file of routes, and whether it was named; its older names count as well."""
+    named = [name for name in (ROUTES, WINDMILL_ROUTES) if environ.get(name)]
+    if len(named) > 1:
+        raise SettingsError(f"{ROUTES} and {WINDMILL_ROUTES} are both set: choose one of them")
+    if named:
+        return Path(environ[named[0]]).expanduser().absolute(), True
+    found = [name for name in (ROUTES_BY_DEFAULT, ROUTES_OF_BEFORE) if Path(name).exists()]
+    if len(found) > 1:
+        raise SettingsError(f"{' and '.join(found)} are both there: {ROUTES} names the one to read")
+    return Path(found[0] if found else ROUTES_BY_DEFAULT).absolute(), False
 
 
 def _is_base(url: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from simulator.deliveries import Posting, as_dodo_delivers, lost
 from simulator.merchant import BEGAN_AT, GENERATION, Occurrence, merchant
 from simulator.player import Patience, Player, Tally
+from simulator.retelling import retold
 
 __all__ = [
     "BEGAN_AT",
@@ -17,4 +18,5 @@ __all__ = [
     "as_dodo_delivers",
     "lost",
     "merchant",
+    "retold",
 ]

@@ -1,4 +1,4 @@
-"""A job's arguments, made by a built-in transformation or by the merchant's own."""
+"""What is sent for an event, made by a built-in transformation or by the merchant's own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from telemetry.redaction import kind_of
 from workflows.transforms.built_in import TRANSFORMATIONS, state
 from workflows.transforms.custom_code import LANGUAGES
-from workflows.transforms.escaping import NotAnObjectError, escaped
+from workflows.transforms.escaping import NotAnObjectError
 from workflows.transforms.sandbox import Sandbox, SandboxError
 from workflows.transforms.sandbox_protocol import ARGUMENTS_BYTES_MAX, DEADLINE_S, Call, oversize
 
@@ -17,12 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from workflows.routes.routes_file import Route
-    from workflows.transforms.built_in import Arguments
+    from workflows.transforms.built_in import Arguments, Made
     from workflows.transforms.custom_code import Language, OwnCode
     from workflows.trigger import Trigger
-
-REPLAY: Final = "raphus_replay"
-"""The argument that tells a job it is started again, and for which time."""
 
 
 class TransformationError(Exception):
@@ -38,17 +35,15 @@ class Cancelled(Exception):
 
 
 class Transformer:
-    """Makes the arguments of jobs. Of each language that routes use, one sandbox is kept."""
+    """Makes what is sent. Of each language that routes use, one sandbox is kept."""
 
     def __init__(self, deadline_s: float = DEADLINE_S) -> None:
         self._sandboxes = {language: Sandbox(language, deadline_s) for language in LANGUAGES}
 
     async def arguments(self, route: Route, trigger: Trigger) -> bytes:
-        """Return the job's arguments: a JSON object of `ARGUMENTS_BYTES_MAX` at the most.
+        """Return what a route's target gets: a JSON object of `ARGUMENTS_BYTES_MAX` at the most.
 
-        What the transformation gives may quote a buyer, so it is escaped; then the route's fixed
-        arguments, which mean what they say, take the place of those of the same name. `REPLAY`
-        is there for a trigger that is replayed, and for no other reason but a fixed argument.
+        The target makes it of what the transformation gives and the route's fixed arguments.
 
         Raises:
             TransformationError: there are none; the message names the line where one is known.
@@ -59,7 +54,10 @@ class Transformer:
             made = _built_in(TRANSFORMATIONS[route.transformation], trigger)
         else:
             made = await self._own(route, route.own_code, trigger)
-        arguments = _arguments(route, made, trigger.replay)
+        try:
+            arguments = route.target.content(made, route.arguments, trigger.replay)
+        except NotAnObjectError as error:
+            raise TransformationError(f"there are no arguments: {error}") from error
         if len(arguments) > ARGUMENTS_BYTES_MAX:
             raise TransformationError(oversize(len(arguments)))
         return arguments
@@ -81,18 +79,6 @@ class Transformer:
         if answer.is_cancelled:
             raise Cancelled(f"{route.transformation} starts nothing for this event")
         return bytes(answer.arguments)
-
-
-def _arguments(route: Route, made: bytes, replay: int) -> bytes:
-    try:
-        safe = escaped(made)
-    except NotAnObjectError as error:
-        raise TransformationError(f"there are no arguments: {error}") from error
-    safe.pop(REPLAY, None)
-    values: dict[str, object] = {**safe, **route.arguments}
-    if replay > 0:
-        values[REPLAY] = replay
-    return msgspec.json.encode(values)
 
 
 def _webhook(route: Route, trigger: Trigger) -> Arguments:
@@ -117,7 +103,7 @@ _INPUTS: Final[Mapping[Language, Callable[[Route, Trigger], Arguments]]] = {
 }
 
 
-def _built_in(transform: Callable[[Trigger], Arguments], trigger: Trigger) -> bytes:
+def _built_in(transform: Callable[[Trigger], Made], trigger: Trigger) -> bytes:
     try:
         arguments = transform(trigger)
     except Exception as error:
@@ -126,7 +112,7 @@ def _built_in(transform: Callable[[Trigger], Arguments], trigger: Trigger) -> by
     return _encoded(arguments)
 
 
-def _encoded(values: Arguments) -> bytes:
+def _encoded(values: Made) -> bytes:
     try:
         return msgspec.json.encode(values)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:

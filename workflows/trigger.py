@@ -15,8 +15,9 @@ class Trigger(NamedTuple):
     """One delivery in the log, read and judged by what had been recorded when it came.
 
     `kind` and `id` name what it is about: a notice, under its webhook-id, where no state machine
-    is asked; `verdict` and `entity` are None then. `payload` is Dodo's body, `entity` the
-    thing's state after the fact. `replay` is 0, or counts up each time it is started again.
+    is asked; `verdict` and `entity` are None then. `body` is what was delivered, to the byte, and
+    `payload` what it says; `entity` is the thing's state after the fact. `replay` is 0, or counts
+    up each time it is started again.
     """
 
     webhook_id: str
@@ -33,3 +34,4 @@ class Trigger(NamedTuple):
     gap: bool = False
     entity: Entity | None = None
     replay: int = 0
+    body: bytes = b""

@@ -1,9 +1,10 @@
-"""All that starts jobs, put together; built anew after the database was away."""
+"""All that sends to targets, put together; built anew after the database was away."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,21 +15,20 @@ from postgres.failures import absence_of
 from telemetry.incident import Incident
 from telemetry.redaction import origin_of
 from workflows.announcing.while_wanted import announce_while_wanted
-from workflows.dispatch.address import Windmill
 from workflows.dispatch.connecting import connected_within, lead
 from workflows.dispatch.dispatcher import Dispatcher
 from workflows.dispatch.job_delivery import JobDelivery
-from workflows.dispatch.limits import LIMITS, Limits
-from workflows.dispatch.outcome_poller import CONCURRENCY as ASKING
 from workflows.dispatch.outcome_poller import OutcomePoller
 from workflows.dispatch.progress_recorder import ProgressRecorder
 from workflows.dispatch.trigger_loader import TriggerLoader
-from workflows.dispatch.windmill_client import WindmillClient
 from workflows.job_arguments import Transformer
+from workflows.limits import LIMITS, Limits
 from workflows.outbox.follower import Outbox
 from workflows.outbox.table import CHANNEL
 from workflows.policy_file import PolicyFile
 from workflows.routes.routes_file import RoutesFile
+from workflows.targets.catalogue import Senders
+from workflows.targets.surroundings import Surroundings, Windmill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,7 +65,8 @@ class _Sending:
 
     def __init__(self, task: Task, routes: RoutesFile, limits: Limits) -> None:
         self._conninfo = task.conninfo
-        self._windmill = Windmill(task.base_url, task.workspace, task.token)
+        windmill = Windmill(task.base_url, task.workspace, task.token)
+        self._surroundings = Surroundings(windmill, os.environ)
         self._routes = routes
         self._limits = limits
         self._incident = Incident(_log, "no job is started")
@@ -97,16 +98,16 @@ class _Sending:
             filling, loading, recording, asking = [
                 await connected_within(stack, conninfo, NAME) for _ in range(4)
             ]
-            client = WindmillClient(self._limits.concurrency + ASKING, self._limits.timeout_s)
-            stack.push_async_callback(client.close)
+            senders = Senders(self._surroundings, self._limits)
+            stack.push_async_callback(senders.close)
             transformer = Transformer()
             stack.push_async_callback(transformer.close)
             self._incident.end()
             async with asyncio.TaskGroup() as tasks:
                 recorder, loader = ProgressRecorder(), TriggerLoader()
-                delivery = JobDelivery(client, transformer, loader, recorder, self._limits)
-                dispatcher = Dispatcher(tasks, delivery, recorder, self._windmill, self._limits)
-                outcomes = OutcomePoller(client, self._routes.current, self._windmill, self._limits)
+                delivery = JobDelivery(transformer, loader, recorder, self._limits)
+                dispatcher = Dispatcher(tasks, delivery, recorder, senders, self._limits)
+                outcomes = OutcomePoller(senders, self._routes.current, self._limits)
                 tasks.create_task(outcomes.run(asking))
                 tasks.create_task(loader.run(loading))
                 tasks.create_task(dispatcher.run(filling))

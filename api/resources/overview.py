@@ -78,7 +78,7 @@ async def _parked(read_side: ReadSide, query: Past) -> ListedCount | None:
     if query.asks_past:
         return None
     ((count,),) = await read_side.database.rows(outbox.parked(read_side.business_id))
-    return ListedCount(int(str(count)), link("/v1/windmill/outbox", state="parked"))
+    return ListedCount(int(str(count)), link("/v1/routes/outbox", state="parked"))
 
 
 def _number(counts: Sequence[overview.Counted], what: str) -> int:

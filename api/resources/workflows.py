@@ -1,4 +1,4 @@
-"""The operations on Windmill's routes and outbox, over HTTP and on the command line."""
+"""The operations on routes and their outbox, over HTTP and on the command line."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _Route = Annotated[Text | None, Meta(description="Only of this route.")]
 _State = Annotated[State | None, one_of(STATES), Meta(description="Only of jobs in this state.")]
 _WebhookId = Annotated[Text | None, Meta(description="Only of this webhook.")]
 _JobId = Annotated[Uuid | None, Meta(description="Only of this job.")]
-JOBS_CURSOR: Final = Cursor("windmill outbox", int)
-ATTEMPTS_CURSOR: Final = Cursor("windmill attempts", Last)
+JOBS_CURSOR: Final = Cursor("outbox", int)
+ATTEMPTS_CURSOR: Final = Cursor("attempts", Last)
 REPLAYS_MAX: Final = 2
 """At a time, in one process."""
 REPLAYED_MAX: Final = 50_000
@@ -90,7 +90,7 @@ class ReplayQuery(Recorded, frozen=True, kw_only=True):
     type: Annotated[
         Text | None, Meta(description="Only events of matching types, such as refund.*")
     ] = None
-    again: Annotated[Flag, Meta(description="Start also what has run, once more.")] = False
+    again: Annotated[Flag, Meta(description="Send also what was sent, once more.")] = False
     dry_run: Annotated[Flag, Meta(description="Only tell what would be done.")] = False
 
 
@@ -118,7 +118,7 @@ class Routes(msgspec.Struct, frozen=True):
 
 
 class Retried(msgspec.Struct, frozen=True):
-    """How many parked jobs wait to be started again."""
+    """How many parked jobs wait to be sent again."""
 
     retried: int
 
@@ -172,7 +172,7 @@ async def _replay(read_side: ReadSide, query: ReplayQuery) -> Replayed:
                 replay, conninfo, asked, dry_run=query.dry_run, progress=silent
             )
         except TooLongError as error:
-            told = f"{error}: choose a shorter time, or use raphus windmill replay"
+            told = f"{error}: choose a shorter time, or use raphus routes replay"
             raise ApiError(400, "too_much", told) from error
         except psycopg.Error as error:
             told = f"nothing is replayed: {reason_of(error)}"
@@ -206,34 +206,34 @@ def _read_attempt(row: Row) -> Item[Last, RecordedAttempt]:
 
 
 LIST_ROUTES: Final = Operation["ReadSide", Query, Routes](
-    path="/v1/windmill/routes",
-    name="list_windmill_routes",
-    summary="List the routes: which events start which workflow, and how their jobs fare.",
+    path="/v1/routes",
+    name="list_routes",
+    summary="List the routes: which events are sent to which target, and how their jobs fare.",
     handle=_routes,
     takes=Query,
     answers=Routes,
     of_all=True,
 )
 LIST_OUTBOX: Final = Operation["ReadSide", OutboxQuery, Page[QueuedJob]](
-    path="/v1/windmill/outbox",
-    name="list_windmill_outbox",
+    path="/v1/routes/outbox",
+    name="list_outbox",
     summary="List the jobs that events call for, the last first.",
     handle=_outbox,
     takes=OutboxQuery,
     answers=Page[QueuedJob],
 )
 LIST_ATTEMPTS: Final = Operation["ReadSide", AttemptsQuery, Page[RecordedAttempt]](
-    path="/v1/windmill/attempts",
-    name="list_windmill_attempts",
-    summary="List the requests that were to start jobs, the last first.",
+    path="/v1/routes/attempts",
+    name="list_attempts",
+    summary="List the requests that were made for jobs, the last first.",
     handle=_attempts,
     takes=AttemptsQuery,
     answers=Page[RecordedAttempt],
 )
 RETRY: Final = Operation["ReadSide", RetryQuery, Retried](
-    path="/v1/windmill/retry",
-    name="retry_windmill_jobs",
-    summary="Let parked jobs wait to be started again: of a route, of a webhook, or one.",
+    path="/v1/routes/retry",
+    name="retry_jobs",
+    summary="Let parked jobs wait to be sent again: of a route, of a webhook, or one.",
     handle=_retry,
     takes=RetryQuery,
     answers=Retried,
@@ -242,9 +242,9 @@ RETRY: Final = Operation["ReadSide", RetryQuery, Retried](
     scope="admin",
 )
 REPLAY: Final = Operation["ReadSide", ReplayQuery, Replayed](
-    path="/v1/windmill/replay",
-    name="replay_windmill_jobs",
-    summary="Start jobs for events of the past, or tell which would start. In its time no more"
+    path="/v1/routes/replay",
+    name="replay_jobs",
+    summary="Send events of the past, or tell which would be sent. In its time no more"
     f" than {REPLAYED_MAX:,} events may have been recorded.",
     handle=_replay,
     takes=ReplayQuery,

@@ -1,4 +1,4 @@
-"""What starts in Windmill: the routes, their jobs and attempts, and what makes jobs start again."""
+"""What is sent to targets: the routes, their jobs and attempts, and what has jobs sent again."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def _attempts(visit: Visit, query: AttemptsQuery) -> View:
 async def _retry_preview(visit: Visit, query: RetryQuery) -> Seen:
     asked = query.given("route", "webhook_id", "job_id")
     if not asked:
-        return Redirect(visit.link("/windmill/outbox", state="parked"))
+        return Redirect(visit.link("/routes/outbox", state="parked"))
     jobs = await visit.ask(LIST_OUTBOX, state="parked", limit=PREVIEWED, **asked)
     data = {"asked": asked, "jobs": jobs.items, "more": jobs.next is not None}
     return View("retry.html", "Retry parked jobs", data)
@@ -103,7 +103,7 @@ async def _retry_preview(visit: Visit, query: RetryQuery) -> Seen:
 
 async def _retry(visit: Visit, query: RetryQuery) -> Seen:
     done = await visit.ask_by(RETRY, query)
-    return Redirect(visit.link("/windmill/outbox", **query.given("route"), retried=done.retried))
+    return Redirect(visit.link("/routes/outbox", **query.given("route"), retried=done.retried))
 
 
 async def _replay_form(visit: Visit, query: ReplayQuery) -> View:
@@ -124,7 +124,7 @@ async def _replay_form(visit: Visit, query: ReplayQuery) -> View:
 async def _replay(visit: Visit, query: ReplayQuery) -> Seen:
     done = await visit.ask_by(REPLAY, replace(query, dry_run=False))
     started = done.queued + done.waiting_again
-    return Redirect(visit.link("/windmill/outbox", route=query.route, retried=started))
+    return Redirect(visit.link("/routes/outbox", route=query.route, retried=started))
 
 
 def _may(visit: Visit) -> dict[str, bool]:
@@ -134,10 +134,10 @@ def _may(visit: Visit) -> dict[str, bool]:
 
 
 _RETRYING: Final = Page(
-    path="/windmill/retry", takes=RetryQuery, handle=_retry_preview, scope="admin"
+    path="/routes/retry", takes=RetryQuery, handle=_retry_preview, scope="admin"
 )
 _REPLAYING: Final = Page(
-    path="/windmill/replay",
+    path="/routes/replay",
     takes=ReplayQuery,
     handle=_replay_form,
     menu=Menu("Workflows", "Replay"),
@@ -146,20 +146,20 @@ _REPLAYING: Final = Page(
 )
 WORKFLOWS: Final = (
     Page(
-        path="/windmill/routes",
+        path="/routes",
         takes=Query,
         handle=_routes,
         menu=Menu("Workflows", "Routes"),
         of_all=True,
     ),
     Page(
-        path="/windmill/outbox",
+        path="/routes/outbox",
         takes=OutboxPage,
         handle=_outbox,
         menu=Menu("Workflows", "Outbox"),
     ),
     Page(
-        path="/windmill/attempts",
+        path="/routes/attempts",
         takes=AttemptsQuery,
         handle=_attempts,
         menu=Menu("Workflows", "Attempts"),
@@ -169,9 +169,7 @@ WORKFLOWS: Final = (
 )
 """The pages."""
 WORKFLOW_ACTIONS: Final[tuple[Action[Any], ...]] = (
-    Action(path="/windmill/retry", takes=RetryQuery, handle=_retry, form=_RETRYING),
-    Action(
-        path="/windmill/replay", takes=ReplayQuery, handle=_replay, form=_REPLAYING, of_all=True
-    ),
+    Action(path="/routes/retry", takes=RetryQuery, handle=_retry, form=_RETRYING),
+    Action(path="/routes/replay", takes=ReplayQuery, handle=_replay, form=_REPLAYING, of_all=True),
 )
 """What their forms change."""

@@ -69,7 +69,8 @@ BENCHMARKS: tuple[Callable[[str], Result | list[Result]], ...] = (
     dodo.import_against_reading,
     revenue.a_year_by_months,
     exports.against_copy_out,
-    windmill.against_the_endpoints_limit,
+    windmill.against_windmills_limit,
+    windmill.against_an_endpoints_limit,
     windmill.from_webhook_to_job,
 )
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"

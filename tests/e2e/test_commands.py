@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FOREIGN_SECRET = "whsec_c29tZWJvZHkgZWxzZSdz"
 COMMANDS = (
     "serve demo simulate migrate list show timeline explain refusals customer events audit"
-    " rebuild verify backup restore windmill docs version"
+    " rebuild verify backup restore routes windmill docs version"
 ).split()
 SETTINGS = (
     "DODO_PAYMENTS_WEBHOOK_KEY RAPHUS_API_KEY DATABASE_URL RAPHUS_HOME HOST WINDMILL_BASE_URL"

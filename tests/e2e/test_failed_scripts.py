@@ -42,14 +42,14 @@ def test_a_script_that_failed_is_seen_in_raphus(database: str, tmp_path: Path) -
             # As Windmill's wrapper for Python tells an exception.
             error = {"name": caught.typename, "message": str(caught.value), "stack": "…"}
             windmill.behave(token=TOKEN, errors={SCRIPT: error}, run_s=0)
-            until(lambda: server.get("/v1/windmill/outbox", state="failed")["items"])
-            (failed,) = server.get("/v1/windmill/outbox", state="failed")["items"]
-            (route,) = server.get("/v1/windmill/routes")["items"]
+            until(lambda: server.get("/v1/routes/outbox", state="failed")["items"])
+            (failed,) = server.get("/v1/routes/outbox", state="failed")["items"]
+            (route,) = server.get("/v1/routes")["items"]
             signed_in = client.post("/sign-in", data={"key": server.key, "to": "/"})
             client.cookies.update(signed_in.cookies)
-            page = client.get("/windmill/outbox", params={"state": "failed"}).text
+            page = client.get("/routes/outbox", params={"state": "failed"}).text
         env = environment(tmp_path / "home", **found)
-        told = raphus("windmill", "outbox", "--state", "failed", "--json", env=env).stdout
+        told = raphus("routes", "outbox", "--state", "failed", "--json", env=env).stdout
     assert (failed["job_id"], failed["route"]) == (job.id, "crm")
     assert failed["problem"] == (
         'RefusedError: 127.0.0.1 answered 403: {"message": "… needs another scope"}'

@@ -16,8 +16,8 @@ from cli.settings import without_secrets
 from telemetry.board import Board, Place
 from telemetry.kept_process import KeptProcess
 from tests.support.histories import said
-from tests.support.windmill_stand_in import TOKEN, WORKSPACE
-from workflows.dispatch.limits import Limits
+from tests.support.windmill_stand_in import SECRET, TOKEN, WORKSPACE
+from workflows.limits import Limits
 from workflows.outbox.follower import begin
 from workflows.task import PROGRAM, Task
 from workflows.worker import run
@@ -35,7 +35,17 @@ name = "{name}"
 on = ["{on}"]
 script = "f/raphus/{name}"
 """
-QUICK: Final = Limits(pause_min_s=0.01, pause_max_s=0.05, probe_max_s=0.05, tries_max=4)
+HOOK: Final = """
+[[route]]
+name = "{name}"
+on = ["{on}"]
+endpoint = "{url}/{name}"
+secret = "{secret}"
+private = true
+"""
+QUICK: Final = Limits(
+    pause_min_s=0.01, pause_max_s=0.05, probe_max_s=0.05, tries_max=4, webhook_pauses_s=(0.01,) * 3
+)
 """Everything as ever, but that it is tried again soon, and soon given up."""
 STARTED: Final = ("started", "succeeded")
 """The states of a job that Windmill has; of its outcome it is asked a second later."""
@@ -45,6 +55,21 @@ def write_routes(folder: Path, *, name: str = "all", on: str = "*", more: str = 
     """Write a file of one route, with more lines below it."""
     path = folder / "windmill.toml"
     path.write_text(ROUTE.format(name=name, on=on) + more, "utf-8")
+    return path
+
+
+def write_hook(
+    folder: Path,
+    url: str,
+    *,
+    name: str = "all",
+    on: str = "*",
+    more: str = "",
+    secret: str = SECRET,
+) -> Path:
+    """Write a file of one route to an endpoint on this machine, with more lines below it."""
+    path = folder / "windmill.toml"
+    path.write_text(HOOK.format(name=name, on=on, url=url, secret=secret) + more, "utf-8")
     return path
 
 

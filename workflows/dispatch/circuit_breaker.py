@@ -1,4 +1,4 @@
-"""While Windmill is away, one request at a time asks whether it is back."""
+"""While a target is away, one request at a time asks whether it is back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from telemetry.backoff import spread_backoff_s
 from telemetry.incident import Incident
-from workflows.dispatch.limits import LIMITS, Limits
+from workflows.limits import LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,15 +25,18 @@ class RetiredError(Exception):
 class CircuitBreaker:
     """Closed, everybody passes. Open, everybody waits but for one probe, now and then.
 
-    It is a route's: what Windmill says of one token need not hold of another.
+    It is a route's: what Windmill says of one token need not hold of another. `called` is what
+    the target is called.
     """
 
-    def __init__(self, route: str, limits: Limits = LIMITS) -> None:
+    def __init__(self, route: str, called: str, limits: Limits = LIMITS) -> None:
         self._limits = limits
+        self._route, self._called = route, called
         self._incident = Incident(_log, f"route {route}")
         self._failures = 0
         self._pauses = 0
         self._pause_ends_s = 0.0
+        self._gone_until_s = 0.0
         self._said = ""
         self._refused: set[UUID] = set()
         self._probe = asyncio.Lock()
@@ -41,8 +44,13 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether Windmill counts as away."""
+        """Whether the target counts as away."""
         return self._failures >= self._limits.opens_after
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the target has just said that it wants nothing any more."""
+        return _now_s() < self._gone_until_s
 
     @asynccontextmanager
     async def admission(self, slots: asyncio.Semaphore) -> AsyncIterator[None]:
@@ -78,18 +86,18 @@ class CircuitBreaker:
         self._retired.set()
 
     def succeeded(self) -> None:
-        """Record that Windmill has answered as it should."""
+        """Record that the target has answered as it should."""
         self._failures = self._pauses = 0
         self._pause_ends_s = 0.0
         self._incident.end()
 
     def started(self) -> None:
-        """Record that Windmill has accepted a job: it does not refuse all of them."""
+        """Record that the target has accepted a job: it does not refuse all of them."""
         self._refused.clear()
         self.succeeded()
 
     def refuses_all(self, job_id: UUID, said: str) -> bool:
-        """Record that Windmill refuses a job, and in which words.
+        """Record that the target refuses a job, and in which words.
 
         Return whether it is not about this job: it has refused others in the same words, and
         taken none since.
@@ -102,8 +110,15 @@ class CircuitBreaker:
             self._refused.add(job_id)
         return len(self._refused) >= self._limits.alike_max
 
+    def gone(self, told: str) -> None:
+        """Record that the target wants nothing any more, and in which words."""
+        self.succeeded()
+        self._gone_until_s = _now_s() + self._limits.gone_for_s
+        who = self._route, self._called
+        _log.warning("route %s: %s is gone: %s; what is for it is parked", *who, told)
+
     def failed(self, why: str, retry_after_s: float | None = None) -> None:
-        """Record that Windmill is away, why, and after how many seconds it said to try again."""
+        """Record that the target is away, why, and after how many seconds it said to try again."""
         self._failures += 1
         pause_s = retry_after_s or 0.0
         # A failure during a pause is of a request sent before it: it says nothing new.
@@ -111,7 +126,8 @@ class CircuitBreaker:
             self._pauses += 1
             least_s, most_s = self._limits.pause_min_s, self._limits.probe_max_s
             pause_s = max(pause_s, spread_backoff_s(self._pauses, least_s, most_s))
-            self._incident.begin(f"Windmill is away ({why}), and is asked again now and then")
+            told = f"{self._called} is away ({why}), and is asked again now and then"
+            self._incident.begin(told)
         self._pause_ends_s = max(self._pause_ends_s, _now_s() + pause_s)
 
 

@@ -1,8 +1,9 @@
-"""Starts the jobs that wait, in order within an aggregate, for many aggregates at once.
+"""Sends the jobs that wait, in order within an aggregate, for many aggregates at once.
 
-A job's id follows from the event and the route, and Windmill takes an id once. So whatever is
-sent again, by us after a crash or by two of us at once, starts nothing twice; and as the next
-job of a lane is sent only when Windmill has the one before, nothing overtakes either.
+A job's id follows from the event and the route, and Windmill takes an id once; an endpoint is
+told the webhook-id, by which it knows what it has. So whatever is sent again, by us after a crash
+or by two of us at once, does nothing twice; and as the next job of a lane is sent only when the
+target has the one before, nothing overtakes either.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 from telemetry.incident import Incident
 from telemetry.logs import Throttle
-from workflows.dispatch.address import Address, AddressError
 from workflows.dispatch.circuit_breaker import CircuitBreaker
-from workflows.dispatch.limits import LIMITS, Limits
 from workflows.dispatch.route_queue import Destination, RouteQueue
+from workflows.limits import LIMITS, Limits
 from workflows.outbox.table import waiting
+from workflows.targets.target import TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,17 +26,16 @@ if TYPE_CHECKING:
 
     from psycopg import AsyncConnection
 
-    from workflows.dispatch.address import Windmill
     from workflows.dispatch.job_delivery import JobDelivery
     from workflows.dispatch.progress_recorder import ProgressRecorder
     from workflows.outbox.table import JobProgress
     from workflows.routes.route import Route, Routes
+    from workflows.targets.catalogue import Senders
 
 _log = logging.getLogger(__name__)
 
-CONCURRENCY: Final = LIMITS.concurrency
-# What Windmill or a transformation said could quote the event.
-_WHY: Final = "raphus windmill outbox --state parked tells why"
+# What a target or a transformation said could quote the event.
+_WHY: Final = "raphus routes outbox --state parked tells why"
 
 
 class Dispatcher:
@@ -49,13 +49,13 @@ class Dispatcher:
         tasks: asyncio.TaskGroup,
         delivery: JobDelivery,
         recorder: ProgressRecorder,
-        windmill: Windmill,
+        senders: Senders,
         limits: Limits = LIMITS,
     ) -> None:
         self._tasks = tasks
         self._delivery = delivery
         self._recorder = recorder
-        self._windmill = windmill
+        self._senders = senders
         self._limits = limits
         self._queues: dict[str, RouteQueue] = {}
         self._nowhere: dict[str, Incident] = {}
@@ -99,16 +99,15 @@ class Dispatcher:
         now = queue.to.route if queue.to else None
         if route == now:
             return
-        incident = self._nowhere.setdefault(
-            queue.name, Incident(_log, "nothing is sent to Windmill")
-        )
+        incident = self._nowhere.setdefault(queue.name, Incident(_log, "nothing is sent"))
         to = None
         try:
             if route is not None:
-                address = Address.of(route, self._windmill)
-                to = Destination(route, address, CircuitBreaker(route.name, self._limits))
+                way = self._senders.way(route.name, route.target)
+                breaker = CircuitBreaker(route.name, way.called, self._limits)
+                to = Destination(route, way, breaker)
                 incident.end()
-        except AddressError as error:
+        except TargetError as error:
             incident.begin(str(error))  # and its jobs wait
         if to is not None or queue.to is not None:
             queue.direct(to)

@@ -1,54 +1,54 @@
-"""One job, from its event in the log until Windmill has accepted it."""
+"""One job, from its event in the log until its target has accepted it."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from telemetry.backoff import spread_backoff_s
 from telemetry.redaction import origin_of
 from workflows.dispatch.circuit_breaker import RetiredError
-from workflows.dispatch.limits import LIMITS, Limits
 from workflows.dispatch.trigger_loader import UnjudgedError
-from workflows.dispatch.windmill_client import NoAnswerError
 from workflows.job_arguments import Cancelled, SandboxUnavailable, TransformationError
-from workflows.outbox.attempt import Attempt, Meaning
-from workflows.outbox.table import HELD_BACK, NOTHING_SENT, JobProgress
+from workflows.limits import LIMITS, Limits
+from workflows.outbox.table import HELD_BACK, JobProgress
+from workflows.targets.attempt import NOTHING_SENT, Attempt, Meaning
+from workflows.targets.target import NoAnswerError, Parcel
 
 if TYPE_CHECKING:
     from workflows.dispatch.progress_recorder import ProgressRecorder
     from workflows.dispatch.route_queue import Destination, RouteQueue
     from workflows.dispatch.trigger_loader import TriggerLoader
-    from workflows.dispatch.windmill_client import WindmillClient
     from workflows.job_arguments import Transformer
     from workflows.outbox.table import Doubt, Job
+    from workflows.targets.target import Way
 
 _log = logging.getLogger(__name__)
 
+_ACCEPTED: Final = {Meaning.STARTED: "started", Meaning.DELIVERED: "succeeded"}
+"""The state of a job that its target has."""
+_GONE: Final = "nothing sent: the endpoint has just answered 410 Gone to another; see raphus routes"
+
 
 class JobDelivery:
-    """Sends jobs to Windmill, a limited number at once; the failure of one leaves the others be."""
+    """Sends jobs, a limited number at once to a target; the failure of one leaves others be."""
 
     def __init__(
         self,
-        client: WindmillClient,
         transformer: Transformer,
         loader: TriggerLoader,
         recorder: ProgressRecorder,
         limits: Limits = LIMITS,
     ) -> None:
-        self._client = client
         self._transformer = transformer
         self._loader = loader
         self._recorder = recorder
         self._limits = limits
-        self._slots = asyncio.Semaphore(limits.concurrency)
 
     async def deliver(self, queue: RouteQueue, job: Job) -> JobProgress | None:
-        """Try until a job is started, or cannot be; None when its route sends nothing any more.
+        """Try until a job is accepted, or cannot be; None when its route sends nothing any more.
 
         Each try goes by what the route declares then. What came of all but the last is recorded.
         """
@@ -74,13 +74,13 @@ class JobDelivery:
             if tried is None:
                 continue
             progress = tried.added_to(progress)
-            if tried.meaning is Meaning.STARTED:
-                return progress._replace(state="started", problem=None)
-            pause_s = patience.pause_after(tried.meaning)
+            if tried.meaning in _ACCEPTED:
+                return progress._replace(state=_ACCEPTED[tried.meaning])
+            pause_s = patience.pause_after(tried.meaning, tried.to.way)
             if pause_s is None:
                 return progress._replace(state="parked")
             await self._recorder.add(progress)
-            await tried.to.breaker.rest(pause_s)
+            await tried.to.breaker.rest(max(pause_s, tried.wait_s))
         return None
 
     async def _try(self, queue: RouteQueue, job: Job) -> _Tried | None:
@@ -92,11 +92,13 @@ class JobDelivery:
             try:
                 trigger, doubt = await self._loader.load(job)
                 arguments = await self._transformer.arguments(to.route, trigger)
-                async with to.breaker.admission(self._slots):
+                parcel = Parcel(job.job_id, job.webhook_id, arguments, job.replay)
+                async with to.breaker.admission(to.way.slots):
+                    if to.breaker.is_gone:
+                        return _Tried(to, Meaning.GONE, _GONE, None)
                     attempt = await self._held_back(to, doubt)
                     if attempt is None:
-                        attempt = await self._client.start(to.address, job.job_id, arguments)
-                        attempt = _tell(to, job, attempt)
+                        attempt = _tell(to, job, await to.way.send(parcel))
             except SandboxUnavailable as error:
                 return _Tried(to, Meaning.FAILED, str(error), None)
             except RetiredError:
@@ -106,27 +108,29 @@ class JobDelivery:
     async def _held_back(self, to: Destination, doubt: Doubt | None) -> Attempt | None:
         """Return why a job is not sent now; None if it is to be.
 
-        Windmill takes an id again once it has deleted the job (`retention_period_secs`, which
-        superadmins alone may read). So what may have been started long ago is sent again only
-        while Windmill knows a job that had ended before that.
+        Who takes an id once may take it again some day: Windmill, once it has deleted the job
+        (`retention_period_secs`, which superadmins alone may read). So what may have been started
+        long ago is sent again only while the target knows a job that had ended before that.
         """
         now = datetime.now(UTC)
         age_s = (now - doubt.since).total_seconds() if doubt else 0.0
-        if doubt is None or age_s <= self._limits.sure_for_s:
+        if not to.way.takes_once or doubt is None or age_s <= self._limits.sure_for_s:
             return None
         try:
             if doubt.witness is None:
                 is_safe = age_s <= self._limits.give_up_after_s
             else:
-                is_safe = await self._client.knows(to.address, doubt.witness)
+                is_safe = await to.way.knows(doubt.witness)
         except NoAnswerError as error:
             to.breaker.failed(str(error))
-            return Attempt(now, 0, None, f"{NOTHING_SENT}: {error}", Meaning.AWAY)
+            why = f"{NOTHING_SENT}: {error}"
+            return Attempt(now, 0, None, why, Meaning.AWAY, why, why)
         if is_safe:
             return None
         at = f"{doubt.since:%Y-%m-%d %H:%M} UTC"
-        why = f"{HELD_BACK}: Windmill may have started it at {at}, and have forgotten it since"
-        return Attempt(now, 0, None, why, Meaning.REFUSED)
+        may_have = f"{to.way.called} may have started it at {at}"
+        why = f"{HELD_BACK}: {may_have}, and have forgotten it since"
+        return Attempt(now, 0, None, why, Meaning.REFUSED, why, why)
 
 
 class _Tried(NamedTuple):
@@ -135,9 +139,15 @@ class _Tried(NamedTuple):
     problem: str
     attempt: Attempt | None
 
+    @property
+    def wait_s(self) -> float:
+        """How long the target said to wait at the least."""
+        return (self.attempt and self.attempt.retry_after_s) or 0.0
+
     def added_to(self, progress: JobProgress) -> JobProgress:
         attempts = progress.attempts + (self.attempt is not None)
-        return progress._replace(attempts=attempts, attempt=self.attempt, problem=self.problem)
+        problem = self.problem or None
+        return progress._replace(attempts=attempts, attempt=self.attempt, problem=problem)
 
 
 class _Patience:
@@ -148,7 +158,7 @@ class _Patience:
         self._failed = 0
         self._away = 0
 
-    def pause_after(self, meaning: Meaning) -> float | None:
+    def pause_after(self, meaning: Meaning, way: Way) -> float | None:
         """Return a pause; None where there is to be no other try."""
         least_s, most_s = self._limits.pause_min_s, self._limits.pause_max_s
         if meaning is Meaning.AWAY:
@@ -156,8 +166,11 @@ class _Patience:
             self._away += 1
             return spread_backoff_s(min(self._away, 3), least_s, most_s)
         self._failed += 1
-        if meaning is Meaning.REFUSED or self._failed >= self._limits.tries_max:
+        tries_max = self._limits.tries_max if way.pauses_s is None else len(way.pauses_s) + 1
+        if meaning is not Meaning.FAILED or self._failed >= tries_max:
             return None
+        if way.pauses_s is not None:
+            return way.pauses_s[self._failed - 1]
         return spread_backoff_s(self._failed, least_s, most_s)
 
 
@@ -168,8 +181,10 @@ def _tell(to: Destination, job: Job, attempt: Attempt) -> Attempt:
         to.breaker.failed(f"{attempt.told} to one job after the other, in the same words")
         return attempt._replace(meaning=Meaning.AWAY)
     match attempt.meaning:
-        case Meaning.STARTED:
+        case Meaning.STARTED | Meaning.DELIVERED:
             to.breaker.started()
+        case Meaning.GONE:
+            to.breaker.gone(attempt.told)
         case Meaning.AWAY:
             to.breaker.failed(attempt.told, attempt.retry_after_s)
         case _:

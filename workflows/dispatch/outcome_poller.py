@@ -1,14 +1,13 @@
-"""Asks Windmill for the outcomes of the jobs that it has started, and records them."""
+"""Asks targets for the outcomes of what they have begun with, and records them."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from workflows.dispatch.address import Address, AddressError
-from workflows.dispatch.limits import LIMITS, Limits
-from workflows.dispatch.windmill_client import NoAnswerError, OversizeError, WindmillError
+from workflows.limits import ASKING_MAX, LIMITS, Limits
 from workflows.outbox.table import storable
+from workflows.targets.target import NoAnswerError, OutcomeError, OversizeError, TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,12 +15,11 @@ if TYPE_CHECKING:
 
     from psycopg import AsyncConnection
 
-    from workflows.dispatch.address import Windmill
-    from workflows.dispatch.windmill_client import WindmillClient
     from workflows.routes.route import Routes
+    from workflows.targets.catalogue import Senders
+    from workflows.targets.target import Way
 
 PAGE: Final = 100
-CONCURRENCY: Final = 4
 POLL_S: Final = 1.0
 AGAIN_MAX_S: Final = 300.0
 
@@ -66,16 +64,14 @@ class OutcomePoller:
 
     def __init__(
         self,
-        client: WindmillClient,
+        senders: Senders,
         routes: Callable[[], Routes],
-        windmill: Windmill,
         limits: Limits = LIMITS,
     ) -> None:
-        self._client = client
+        self._senders = senders
         self._routes = routes
-        self._windmill = windmill
         self._give_up_s = limits.ask_for_s
-        self._slots = asyncio.Semaphore(CONCURRENCY)
+        self._slots = asyncio.Semaphore(ASKING_MAX)
 
     async def run(self, conn: AsyncConnection[Any]) -> None:
         """Ask, until it is cancelled.
@@ -93,32 +89,32 @@ class OutcomePoller:
 
     async def _ask(self, started: Sequence[_Started]) -> list[_Ended]:
         """Ask for the outcome of jobs; of nothing more of a route to which there is no answer."""
-        addresses = self._addresses()
-        outcomes = await asyncio.gather(*(self._outcome(addresses, job) for job in started))
+        ways = self._ways()
+        outcomes = await asyncio.gather(*(self._outcome(ways, job) for job in started))
         return [outcome for outcome in outcomes if outcome is not None]
 
-    def _addresses(self) -> dict[str, Address]:
-        addresses = {}
+    def _ways(self) -> dict[str, Way]:
+        ways = {}
         for route in self._routes():
             try:
-                addresses[route.name] = Address.of(route, self._windmill)
-            except AddressError:
+                ways[route.name] = self._senders.way(route.name, route.target)
+            except TargetError:
                 continue  # it was known when the job was started, and may be again
-        return addresses
+        return ways
 
-    async def _outcome(self, addresses: dict[str, Address], job: _Started) -> _Ended | None:
+    async def _outcome(self, ways: dict[str, Way], job: _Started) -> _Ended | None:
         async with self._slots:
-            address = addresses.get(job.route)
-            if address is None:
+            way = ways.get(job.route)
+            if way is None:
                 return None
             try:
-                outcome = await self._client.outcome(address, job.job_id)
+                outcome = await way.outcome(job.job_id)
             except NoAnswerError:
-                addresses.pop(job.route, None)
+                ways.pop(job.route, None)
                 return None
             except OversizeError as error:
                 return _Ended(job.job_id, "unknown", str(error))
-            except WindmillError:
+            except OutcomeError:
                 return None  # asked again later, for as long as it is worth while
         if outcome is None:
             return None

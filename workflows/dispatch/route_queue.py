@@ -10,18 +10,18 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from uuid import UUID
 
-    from workflows.dispatch.address import Address
     from workflows.dispatch.circuit_breaker import CircuitBreaker
-    from workflows.dispatch.limits import Limits
+    from workflows.limits import Limits
     from workflows.outbox.table import Job
     from workflows.routes.route import Route
+    from workflows.targets.target import Way
 
 
 class Destination(NamedTuple):
     """Where a route's jobs go, as its declaration says at a time."""
 
     route: Route
-    address: Address
+    way: Way
     breaker: CircuitBreaker
 
 

@@ -1,1 +1,1 @@
-"""The jobs that routes start for events of the log, until they have ended."""
+"""The jobs that routes have for events of the log, until they have ended."""

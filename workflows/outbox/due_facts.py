@@ -146,4 +146,5 @@ def _trigger(stream: Aggregate, entry: Entry, wants_type: Callable[[str], bool])
         verdict=entry.verdict,
         reason=entry.reason,
         gap=entry.gap,
+        body=event.delivery.body,
     )

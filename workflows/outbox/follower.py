@@ -130,5 +130,6 @@ def _due(
     for due in fallen_due(stream_id, events, after, wants_type):
         for route in wanting:
             if route.wants(due.trigger):
-                # Its payload has served its purpose, and a page of them would be large.
-                yield route.name, due._replace(trigger=due.trigger._replace(payload={}))
+                # Its body has served its purpose, and a page of them would be large.
+                light = due.trigger._replace(payload={}, body=b"")
+                yield route.name, due._replace(trigger=light)

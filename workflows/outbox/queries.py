@@ -20,11 +20,12 @@ STATES: Final[tuple[str, ...]] = get_args(State)
 
 
 class QueuedJob(msgspec.Struct, frozen=True):
-    """A job that a route starts for an event, and how far it is.
+    """What a route has to send for an event, and how far it is.
 
-    `waiting` to be started; `parked`: it could not be, see `problem`, and waits for `retry`;
+    `waiting` to be sent; `parked`: it could not be, see `problem`, and waits for `retry`;
     `cancelled` by the route's own transformation; `started`: Windmill has it; then `succeeded`,
-    `failed` with Windmill's error in `problem`, or `unknown`: its outcome was never told.
+    `failed` with Windmill's error in `problem`, or `unknown`: its outcome was never told. What an
+    endpoint has taken has `succeeded`; `problem` tells then what was odd about its answer.
     """
 
     job_id: str
@@ -43,7 +44,7 @@ class QueuedJob(msgspec.Struct, frozen=True):
 
 
 class RecordedAttempt(msgspec.Struct, frozen=True):
-    """One request that was to start a job; `status` is null where there was no answer."""
+    """One request that was made for a job; `status` is null where there was no answer."""
 
     job_id: str
     route: str

@@ -8,20 +8,20 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from workflows.targets.attempt import NOTHING_SENT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from psycopg import AsyncConnection, Connection
 
-    from workflows.outbox.attempt import Attempt
     from workflows.outbox.due_facts import Due
+    from workflows.targets.attempt import Attempt
 
 CHANNEL: Final = "windmill"
 """Notified when rows have been added, or wait again."""
 PROBLEM_CHARS_MAX: Final = 1_000
-NOTHING_SENT: Final = "nothing sent"
-"""Begins the `answer` of an attempt whose request did not go out."""
 HELD_BACK: Final = "held back"
 """Begins the `answer` of an attempt that was not made: see `Doubt`."""
 ERASED: Final = "erased"
@@ -64,12 +64,14 @@ _RECORD: Final = """
         attempts = greatest(o.attempts, new.attempts),
         state = new.state,
         problem = new.problem,
-        started_at = CASE new.state WHEN 'started' THEN clock_timestamp() END,
+        started_at = CASE WHEN new.state IN ('started', 'succeeded') THEN clock_timestamp() END,
+        ended_at = CASE new.state WHEN 'succeeded' THEN clock_timestamp() END,
         ask_at = CASE new.state WHEN 'started' THEN clock_timestamp() + interval '1 second' END
     FROM json_to_recordset(%s::json)
         AS new (job_id uuid, attempts integer, state text, problem text)
     WHERE o.job_id = new.job_id AND CASE o.state
-        WHEN 'waiting' THEN true WHEN 'parked' THEN new.state = 'started' ELSE false END
+        WHEN 'waiting' THEN true WHEN 'parked' THEN new.state IN ('started', 'succeeded')
+        ELSE false END
 """
 # Whatever is not a refusal leaves open whether the job was started. Who retries a job that was
 # held back was told why by then, so attempts before that one raise no doubt.

@@ -1,1 +1,1 @@
-"""Which deliveries start which workflow, as a file declares it."""
+"""Which deliveries are sent to which target, as a file declares it."""

@@ -15,15 +15,16 @@ from workflows.routes.schema import (
     WHERE,
     readers,
 )
-from workflows.routes.targets import TARGETS
 from workflows.routes.toml_lines import Lines
+from workflows.targets.catalogue import KINDS
 from workflows.toml_text import TextError, decoded, parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from workflows.routes.conditions import Condition
+    from workflows.targets.target import Target
 
 T = TypeVar("T")
 ROUTES_MAX: Final = 200
@@ -49,6 +50,8 @@ class Reading:
     def __init__(self, path: Path, content: bytes) -> None:
         self._file = path.name
         self._readers = readers(path.parent)
+        self._kinds = {key: kind for kind in KINDS for key in kind.keys(path.parent)}
+        self._details = {key: kind for kind in KINDS for key in kind.details(path.parent)}
         try:
             text = decoded(content)
             self._declared = parsed(text)
@@ -91,16 +94,11 @@ class Reading:
                 self._wrong(
                     self._lines.of_route(number), f"this route has no {key}; each must have one"
                 )
-        targets = [key for key in TARGETS if key in read]
-        if len(targets) != 1:
-            named = " and ".join(targets) or "none"
-            line = self._lines.of_key(number, *targets[1:])
-            self._wrong(line, f"exactly one of {', '.join(TARGETS)} is expected, not {named}")
         transformation, own_code = read.get("transformation", ("state", None))
         return Route(
             name=read["name"],
             on=read["on"],
-            target=read[targets[0]],
+            target=self._target(number, read),
             transformation=transformation,
             own_code=own_code,
             arguments=read.get("arguments", {}),
@@ -109,6 +107,27 @@ class Reading:
             conditions=self._conditions(number, table.get(WHERE, {})),
             where=table.get(WHERE, {}),
         )
+
+    def _target(self, number: int, read: Mapping[str, Any]) -> Target:
+        """Return the target of a route, whose keys are all of one kind of target."""
+        named = [key for key in self._kinds if key in read]
+        if len(named) != 1:
+            found = " and ".join(named) or "none"
+            line = self._lines.of_key(number, *named[1:])
+            self._wrong(line, f"exactly one of {', '.join(self._kinds)} is expected, not {found}")
+        (name,) = named
+        for key, owner in self._details.items():
+            if key in read and owner is not self._kinds[name]:
+                names = ", ".join(key for key, kind in self._kinds.items() if kind is owner)
+                line = self._lines.of_key(number, key)
+                self._wrong(line, f"{key} goes with {names}, and not with {name}")
+        kind = self._kinds[name]
+        details = {key: read[key] for key in self._details if key in read}
+        try:
+            target: Target = kind.declared(read[name], details)
+        except ValueError as error:
+            self._wrong(self._lines.of_key(number, name), f"{name} {error}")
+        return target
 
     def _conditions(self, number: int, where: object) -> tuple[Condition, ...]:
         if not isinstance(where, dict):

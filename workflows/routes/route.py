@@ -1,4 +1,4 @@
-"""Which deliveries start which workflow in Windmill."""
+"""Which deliveries are sent to which target."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from workflows.routes.conditions import Condition, Glob
-    from workflows.routes.targets import Target
+    from workflows.targets.target import Target
     from workflows.transforms.custom_code import OwnCode
     from workflows.trigger import Trigger
 
 
 class ShownRoute(msgspec.Struct, frozen=True):
-    """A route as people see it; the token in its target is masked.
+    """A route as people see it; a token in its target is masked. `kind` is the target's.
 
     Of its fixed arguments only the names are shown.
     """
 
     name: str
     on: list[str]
+    kind: str
     target: str
     transformation: str
     enabled: bool
@@ -53,16 +54,6 @@ class Route:
     conditions: tuple[Condition, ...] = ()
     where: Mapping[str, object] = field(default_factory=dict, hash=False)
     arguments: Mapping[str, object] = field(default_factory=dict, hash=False, repr=False)
-
-    @property
-    def path(self) -> str:
-        """What follows `/jobs/` in Windmill's API, such as `run/p/f/folder/name`."""
-        return self.target.path
-
-    @property
-    def url(self) -> str | None:
-        """The whole webhook URL, where one was declared: a secret."""
-        return self.target.url
 
     @property
     def shown(self) -> str:
@@ -94,6 +85,7 @@ class Route:
         return ShownRoute(
             name=self.name,
             on=[glob.pattern for glob in self.on],
+            kind=self.target.kind,
             target=self.shown,
             transformation=self.transformation,
             enabled=self.enabled,

@@ -14,7 +14,7 @@ import msgspec
 
 from domain.state_machine import Verdict
 from workflows.routes.conditions import read_glob
-from workflows.routes.targets import TARGETS
+from workflows.targets.catalogue import KINDS
 from workflows.transforms.built_in import TRANSFORMATIONS
 from workflows.transforms.custom_code import FORMS, names_own_code, read_own_code
 
@@ -43,7 +43,8 @@ def readers(folder: Path) -> Mapping[str, Callable[[object], Any]]:
     return {
         "name": _name,
         "on": _globs,
-        **TARGETS,
+        **{key: read for kind in KINDS for key, read in kind.keys(folder).items()},
+        **{key: read for kind in KINDS for key, read in kind.details(folder).items()},
         "transformation": partial(_transformation, folder),
         "arguments": _arguments,
         "enabled": _enabled,

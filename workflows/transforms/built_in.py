@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from msgspec import UNSET, to_builtins
+from msgspec import UNSET, Raw, to_builtins
 
 from domain.field_readers import integer
 from domain.money import decimal_text
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from workflows.trigger import Trigger
 
 Arguments: TypeAlias = dict[str, object]
+Made: TypeAlias = "Arguments | Raw"
 Data: TypeAlias = "Mapping[str, Any]"
 
 
-def envelope(trigger: Trigger) -> Arguments:
-    """Give Dodo's own body."""
-    return trigger.payload
+def envelope(trigger: Trigger) -> Raw:
+    """Give Dodo's own body, to the byte."""
+    return Raw(trigger.body)
 
 
 def state(trigger: Trigger) -> Arguments:
@@ -49,12 +50,12 @@ def state(trigger: Trigger) -> Arguments:
     }
 
 
-def basic(trigger: Trigger) -> Arguments:
+def basic(trigger: Trigger) -> Made:
     """Summarise a payment that succeeded; every other event passes as it is."""
     return _documented(trigger, {"payment.succeeded": _payment_succeeded})
 
 
-def subscription(trigger: Trigger) -> Arguments:
+def subscription(trigger: Trigger) -> Made:
     """Summarise a subscription's beginning and its end; every other event passes as it is."""
     cases = {
         "subscription.active": _subscription_started,
@@ -63,13 +64,13 @@ def subscription(trigger: Trigger) -> Arguments:
     return _documented(trigger, cases)
 
 
-def dispute(trigger: Trigger) -> Arguments:
+def dispute(trigger: Trigger) -> Made:
     """Summarise what became of a dispute; every other event passes as it is."""
     is_about_one = trigger.type.startswith("dispute.")
     return _documented(trigger, {trigger.type: _dispute} if is_about_one else {})
 
 
-TRANSFORMATIONS: Final[Mapping[str, Callable[[Trigger], Arguments]]] = {
+TRANSFORMATIONS: Final[Mapping[str, Callable[[Trigger], Made]]] = {
     "basic": basic,
     "subscription": subscription,
     "dispute": dispute,
@@ -81,10 +82,10 @@ TRANSFORMATIONS: Final[Mapping[str, Callable[[Trigger], Arguments]]] = {
 
 def _documented(
     trigger: Trigger, cases: Mapping[str, Callable[[Trigger, Data], Arguments]]
-) -> Arguments:
+) -> Made:
     case = cases.get(trigger.type)
     if case is None:
-        return trigger.payload
+        return envelope(trigger)
     data = trigger.payload.get("data")
     return _defined(case(trigger, data if isinstance(data, dict) else {}))
 

@@ -58,7 +58,7 @@ def test_the_past_is_replayed_after_a_look_at_what_would_start(
 ) -> None:
     server, conninfo = shop
     with looking(browser, server.url) as page:
-        sign_in(page, KEY, "/windmill/routes")
+        sign_in(page, KEY, "/routes")
         assert "switched off" in page.inner_text("main")
         assert 'currency = "USD"' in page.inner_text("main")
         assert axe(page) == []
@@ -67,9 +67,9 @@ def test_the_past_is_replayed_after_a_look_at_what_would_start(
         assert outbox(conninfo) == []  # a look changes nothing
         number = int(page.locator(".figure").inner_text())
         assert number > 0
-        page.get_by_role("button", name=f"Start {number} job").focus()
+        page.get_by_role("button", name=f"Send {number} job").focus()
         page.keyboard.press("Enter")
-        page.get_by_text("to be started").wait_for()
+        page.get_by_text("to be sent").wait_for()
         assert len(outbox(conninfo)) == number
         assert axe(page) == []
 
@@ -77,11 +77,11 @@ def test_the_past_is_replayed_after_a_look_at_what_would_start(
 def test_what_is_parked_is_retried_after_a_look_at_it(browser: Browser, shop: Shop) -> None:
     server, conninfo = shop
     with looking(browser, server.url) as page:
-        sign_in(page, KEY, "/windmill/replay")
+        sign_in(page, KEY, "/routes/replay")
         page.get_by_label("route").select_option("disputes")
-        page.get_by_role("button", name="What would start?").click()
-        page.get_by_role("button", name="Start 3 jobs").click()
-        page.get_by_text("to be started").wait_for()
+        page.get_by_role("button", name="What would be sent?").click()
+        page.get_by_role("button", name="Send 3 jobs").click()
+        page.get_by_text("to be sent").wait_for()
         with psycopg.connect(conninfo) as conn:
             conn.execute(
                 "UPDATE raphus.windmill_outbox SET state = 'parked', attempts = 1,"
@@ -91,14 +91,14 @@ def test_what_is_parked_is_retried_after_a_look_at_it(browser: Browser, shop: Sh
                 "INSERT INTO raphus.windmill_attempts SELECT job_id, 1, now(), 7, 500,"
                 " '<b>no</b>' FROM raphus.windmill_outbox"
             )
-        page.goto("/windmill/routes")
+        page.goto("/routes")
         page.get_by_role("link", name="Retry parked jobs… of disputes").click()
         assert "<script>alert(1)</script>" in page.inner_text("main")
         assert axe(page) == []
         page.set_viewport_size({"width": 360, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         page.get_by_role("button", name="again").click()
-        page.get_by_text("to be started").wait_for()
+        page.get_by_text("to be sent").wait_for()
         states = [state for (state,) in outbox(conninfo, "state")]
         assert set(states) == {"waiting"}
         page.get_by_role("link", name="1 attempts of").first.click()
@@ -110,9 +110,9 @@ def test_who_may_only_read_sees_jobs_and_can_change_nothing(browser: Browser, sh
     server, conninfo = shop
     key = made(conninfo, "reader", "read")
     with looking(browser, server.url) as page:
-        sign_in(page, key, "/windmill/routes")
+        sign_in(page, key, "/routes")
         assert page.get_by_role("link", name="Replay").count() == 0
-        for path in ("/windmill/replay", "/windmill/retry?route=disputes"):
+        for path in ("/routes/replay", "/routes/retry?route=disputes"):
             response = page.goto(path)
             assert response is not None
             assert response.status == 403
@@ -121,7 +121,7 @@ def test_who_may_only_read_sees_jobs_and_can_change_nothing(browser: Browser, sh
 def test_a_form_of_no_session_changes_nothing(shop: Shop) -> None:
     server, conninfo = shop
     with signed_in(server, KEY) as client:
-        for path in ("/windmill/replay", "/windmill/retry"):
+        for path in ("/routes/replay", "/routes/retry"):
             answer = client.post(path, data={"route": "disputes", "csrf_token": "0" * 64})
             assert answer.status_code == 403
     assert outbox(conninfo) == []

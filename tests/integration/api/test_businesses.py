@@ -343,7 +343,7 @@ def test_the_log_is_followed_over_stretches_that_are_anothers(
 def test_only_jobs_of_its_own_are_made_to_wait_again(database: str, routes: Path) -> None:
     deliveries = [*told_by("bus_2")[:9], *told_by("bus_1")[:5]]
     with instance(database, deliveries, routes) as running:
-        response = running.clients["bus_1"].post("/v1/windmill/retry", params={"route": "all"})
+        response = running.clients["bus_1"].post("/v1/routes/retry", params={"route": "all"})
         assert response.json() == {"retried": 5}
     waiting = [
         stream for stream, state in outbox(database, "stream_id, state") if state != "parked"
@@ -370,7 +370,7 @@ def test_what_two_businesses_say_under_one_webhook_id_without_an_aggregate_is_no
             assert len(listed) == (0 if business else 2)
             one = client.get("/v1/events/msg_both")
             assert one.status_code == (404 if business else 200)
-            assert client.get("/v1/windmill/outbox").json()["items"] == [] or business is None
+            assert client.get("/v1/routes/outbox").json()["items"] == [] or business is None
 
 
 def test_what_was_stored_before_its_type_was_understood_is_shown_to_its_business(
@@ -395,7 +395,7 @@ def test_what_was_stored_before_its_type_was_understood_is_shown_to_its_business
             Projector(LedgerMapper()).adopt_all(conn)
         for business in BUSINESSES:
             client = running.clients[business]
-            for path in ("/v1/events", "/v1/windmill/outbox"):
+            for path in ("/v1/events", "/v1/routes/outbox"):
                 found = client.get(path).json()["items"]
                 assert [one["webhook_id"] for one in found] == [f"msg_{business}"], path
             grant = client.get("/v1/entitlement_grants/grant_1").json()

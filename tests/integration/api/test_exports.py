@@ -54,9 +54,7 @@ AS_OF: Final = "2026-10-01T00:00:00Z"
 SPRING: Final = {"start": "2026-01-01", "end": "2026-10-31"}
 EXPORTING: Final = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'raphus-export'"
 REPORTS: Final = ("revenue/mrr", "revenue/cohorts", "revenue/trials", "revenue/net")
-EMPTY: Final = {"reconciliations", "findings"} | {
-    f"windmill/{name}" for name in ("routes", "outbox", "attempts")
-}
+EMPTY: Final = {"reconciliations", "findings", "routes", "routes/outbox", "routes/attempts"}
 """What a merchant has nothing of who is asked by webhooks alone."""
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from api.http.operations import Operation
     from tests.support.http_server import Served
 
-UNPAGED: Final = {"list_keys", "list_snapshots", "list_upkeep", "list_windmill_routes"}
+UNPAGED: Final = {"list_keys", "list_snapshots", "list_upkeep", "list_routes"}
 TIMESTAMP: Final = -1
 """The type of MessagePack's own extension for times."""
 

@@ -167,7 +167,7 @@ def test_what_is_about_the_whole_instance_is_told_to_who_may_see_it(shop: Shop) 
 def test_requests_that_are_refused_are_counted_by_why(shop: Shop) -> None:
     with client_with(shop.keys["read"], shop.server.url) as reader:
         before = refused(reader)
-        assert reader.post("/v1/windmill/retry", params={"route": "x"}).status_code == 403
+        assert reader.post("/v1/routes/retry", params={"route": "x"}).status_code == 403
         assert shop.server.client.get("/v1/payments").status_code == 401
         after = refused(reader)
     assert after.get("insufficient_scope", 0) == before.get("insufficient_scope", 0) + 1

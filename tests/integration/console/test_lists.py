@@ -109,7 +109,7 @@ PRESENT = "Some of this page is not kept for the past and shows what is so now."
 
 @pytest.mark.parametrize(
     "path",
-    ["/windmill/routes", "/windmill/outbox", "/windmill/attempts", "/reconciliations", "/findings"],
+    ["/routes", "/routes/outbox", "/routes/attempts", "/reconciliations", "/findings"],
 )
 @pytest.mark.parametrize("time", ["as_of", "known_at"])
 def test_what_is_not_kept_for_the_past_is_said_to_be_of_now(
@@ -185,9 +185,9 @@ def test_before_anything_has_come_a_list_says_what_brings_it(resource: str, serv
         ("/revenue/mrr", "start", "2026-13-01", "Start must be a day"),
         ("/revenue/mrr", "start", "2026-12-01", "Start must not lie behind end."),
         ("/search", "q", "q" * 300, "Q must be 1 to 200 characters"),
-        ("/windmill/outbox", "state", "lost", "State must be one of waiting, parked"),
-        ("/windmill/replay", "since", "yesterday", "Since must be a time in UTC, such as"),
-        ("/windmill/replay", "route", "none", "Route must be the name of a route"),
+        ("/routes/outbox", "state", "lost", "State must be one of waiting, parked"),
+        ("/routes/replay", "since", "yesterday", "Since must be a time in UTC, such as"),
+        ("/routes/replay", "route", "none", "Route must be the name of a route"),
     ],
 )
 def test_a_field_that_cannot_be_read_leads_back_to_the_form(

@@ -140,7 +140,7 @@ def test_a_merchants_code_sees_no_secrets_of_what_has_started_it(tmp_path: Path)
     routes = tmp_path / "windmill.toml"
     routes.write_text(ROUTES)
     given = {**secrets(), "DODO_PAYMENTS_WEBHOOK_KEY": "", "WINDMILL_ROUTES": str(routes)}
-    asked = ("windmill", "test", "own", "--event", "payout.success", "--dry-run")
+    asked = ("routes", "test", "own", "--event", "payout.success", "--dry-run")
     tried = installed(*asked, env=environment(tmp_path, **given))
     assert tried.returncode == 0, tried.stderr
     seen = json.loads(tried.stdout)

@@ -119,13 +119,13 @@ def test_every_command_that_is_shown_can_be_typed() -> None:
         for language in ("sh", "console")
         for block in blocks(page, language)
     )
-    lines = re.findall(r"^(?:\$ )?raphus windmill (.*?)(?: +#.*)?$", code, re.MULTILINE)
+    lines = re.findall(r"^(?:\$ )?raphus routes (.*?)(?: +#.*)?$", code, re.MULTILINE)
     for line in lines:
         words = line.replace("'", "").replace("…", "2026-11-01T00:00:00Z").split()
         assert (
             parser()
-            .parse_args(["windmill", *words])
-            .run.__module__.startswith("cli.commands.windmill.")
+            .parse_args(["routes", *words])
+            .run.__module__.startswith("cli.commands.routes.")
         )
     assert len(lines) > 15
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from domain.delivery import Delivery
-    from workflows.dispatch.limits import Limits
+    from workflows.limits import Limits
 
 NARROW: Final = QUICK._replace(held_max=40, lane_max=5, prepared_max=4, concurrency=3)
 OWN_CODE: Final = """

@@ -12,7 +12,7 @@ from tests.support.projected import record
 from tests.support.waiting import until
 from tests.support.windmill import QUICK, STARTED, all_in, outbox, sending, task, write_routes
 from tests.support.windmill_stand_in import TOKEN, StandIn
-from workflows.dispatch.windmill_client import RESULT_BYTES_MAX
+from workflows.targets.windmill.client import RESULT_BYTES_MAX
 
 if TYPE_CHECKING:
     from pathlib import Path

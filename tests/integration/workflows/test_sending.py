@@ -110,7 +110,7 @@ def test_what_is_refused_is_parked_at_once_and_delays_nothing(
         until(lambda: all_in(database, *STARTED, "parked", count=3))
         assert webhook_ids(windmill.jobs()) == ["msg_1", "msg_3"]
     assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == [
-        "route all: a job is parked; raphus windmill outbox --state parked tells why"
+        "route all: a job is parked; raphus routes outbox --state parked tells why"
     ]
     assert outbox(database, "webhook_id, state, attempts, problem")[1] == (
         "msg_2",

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
 
-from tests.support.windmill_stand_in import TOKEN, StandIn
-from workflows.dispatch.address import Address
-from workflows.dispatch.windmill_client import RETRY_AFTER_MAX_S, WindmillClient, _retry_after_s
-from workflows.outbox.attempt import Meaning
+from tests.support.windmill_stand_in import TOKEN, WORKSPACE, StandIn
+from workflows.limits import LIMITS
+from workflows.targets.attempt import Meaning
+from workflows.targets.http_answers import RETRY_AFTER_MAX_S, retry_after_s
+from workflows.targets.surroundings import Windmill
+from workflows.targets.target import Parcel
+from workflows.targets.windmill.client import WindmillClient
+from workflows.targets.windmill.declaration import WindmillTarget
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.support.windmill_stand_in import Fault
-    from workflows.dispatch.windmill_client import Outcome
-    from workflows.outbox.attempt import Attempt
+    from workflows.targets.attempt import Attempt
+    from workflows.targets.target import Outcome, Way
 
 JOB = UUID(int=1)
 
@@ -30,11 +37,8 @@ def started(base_url: str) -> Attempt:
     """Start a job, and return what came of it."""
 
     async def run() -> Attempt:
-        client = WindmillClient(1, timeout_s=10.0)
-        try:
-            return await client.start(address_in(base_url), JOB, b"{}")
-        finally:
-            await client.close()
+        async with way_to(base_url) as way:
+            return await way.send(Parcel(JOB, "msg_1", b"{}"))
 
     return asyncio.run(run())
 
@@ -43,17 +47,20 @@ def ended(base_url: str) -> Outcome | None:
     """Ask for the job's outcome."""
 
     async def run() -> Outcome | None:
-        client = WindmillClient(1, timeout_s=10.0)
-        try:
-            return await client.outcome(address_in(base_url), JOB)
-        finally:
-            await client.close()
+        async with way_to(base_url) as way:
+            return await way.outcome(JOB)
 
     return asyncio.run(run())
 
 
-def address_in(base_url: str) -> Address:
-    return Address(f"{base_url}/api/w/shop", f"run/p/{SCRIPT}", TOKEN)
+@asynccontextmanager
+async def way_to(base_url: str) -> AsyncIterator[Way]:
+    """Give the way to a script, for as long as the block lasts."""
+    client = WindmillClient(Windmill(base_url, WORKSPACE, TOKEN), LIMITS._replace(timeout_s=10.0))
+    try:
+        yield client.way("one", WindmillTarget(f"run/p/{SCRIPT}"))
+    finally:
+        await client.close()
 
 
 def test_a_proxy_of_the_environment_is_used_for_other_machines_only(
@@ -129,7 +136,7 @@ def test_what_each_job_would_be_told_is_not_about_this_one(fault: Fault, told: s
     ],
 )
 def test_a_log_is_told_what_is_wrong_and_no_word_of_the_answer(
-    behaviour: dict[str, object], told: str
+    behaviour: dict[str, Any], told: str
 ) -> None:
     with StandIn(**behaviour) as windmill:
         assert started(windmill.url).told == told
@@ -160,10 +167,10 @@ def test_a_job_that_failed_has_not_been_skipped() -> None:
 
 def test_when_to_come_again_is_told_in_seconds_or_as_a_date() -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
-    assert 90 < (_retry_after_s(later) or 0) <= 100
+    assert 90 < (retry_after_s(later) or 0) <= 100
     earlier = format_datetime(datetime.now(UTC) - timedelta(days=1), usegmt=True)
     told = ["7", "0", earlier, "9" * 400, "-1", "soon", "", "1.5", "٣"]
-    assert [_retry_after_s(one) for one in told] == [
+    assert [retry_after_s(one) for one in told] == [
         7.0,
         0.0,
         0.0,

@@ -1,6 +1,7 @@
-"""A stand-in for Windmill: the few calls of it that are used, over real HTTP, failing as told.
+"""Stand-ins for targets over real HTTP, failing as told: a merchant's endpoint, and Windmill.
 
-What it answers was read in Windmill's own source (windmill-labs/windmill, backend):
+Of Windmill there are the few calls that are used. What is answered was read in Windmill's own
+source (windmill-labs/windmill, backend):
 - A job_id that is known in any workspace is refused with 400. Of two requests under way with one
   id, the database refuses the second: 400 too, in other words. Other mistakes are 400 as well.
 - Limits, the licence and the token's scopes are looked at before the job is.
@@ -16,15 +17,31 @@ What it answers was read in Windmill's own source (windmill-labs/windmill, backe
 
 from __future__ import annotations
 
-from tests.support.windmill_stand_in.model import TOKEN, WORKSPACE, Behaviour, Fault, Job, Request
-from tests.support.windmill_stand_in.standing_in import StandIn, StandInProcess
+from tests.support.windmill_stand_in.model import (
+    SECRET,
+    TOKEN,
+    WORKSPACE,
+    Behaviour,
+    Fault,
+    Job,
+    Request,
+)
+from tests.support.windmill_stand_in.standing_in import (
+    EndpointProcess,
+    EndpointStandIn,
+    StandIn,
+    StandInProcess,
+)
 from tests.support.windmill_stand_in.worker import ArgumentsError, Worker
 
 __all__ = [
+    "SECRET",
     "TOKEN",
     "WORKSPACE",
     "ArgumentsError",
     "Behaviour",
+    "EndpointProcess",
+    "EndpointStandIn",
     "Fault",
     "Job",
     "Request",

@@ -10,6 +10,7 @@ import httptools
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from ssl import SSLContext
 
 LOOPBACK: Final = "127.0.0.1"
 _WAITING_MAX: Final = 1_024
@@ -34,12 +35,15 @@ class Answer(NamedTuple):
     media_type: str = "text/plain"
     retry_after_s: int = 0
     endless_pause_s: float | None = None
+    location: str = ""
 
     def rendered(self) -> bytes:
         """Return it as HTTP/1.1."""
         retry = f"retry-after: {self.retry_after_s}\r\n" if self.retry_after_s else ""
         length = "" if self.endless_pause_s is not None else f"content-length: {len(self.body)}\r\n"
-        head = f"HTTP/1.1 {self.status} -\r\ncontent-type: {self.media_type}\r\n{retry}{length}\r\n"
+        location = f"location: {self.location}\r\n" if self.location else ""
+        kind = f"content-type: {self.media_type}\r\n"
+        head = f"HTTP/1.1 {self.status} -\r\n{kind}{retry}{location}{length}\r\n"
         return head.encode() + self.body
 
 
@@ -50,8 +54,9 @@ Answering: TypeAlias = "Callable[[Asked], Awaitable[Answer | None]]"
 class Door:
     """A port that can be shut, so that to connect is refused, and opened again."""
 
-    def __init__(self, answering: Answering) -> None:
+    def __init__(self, answering: Answering, tls: SSLContext | None = None) -> None:
         self._answering = answering
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
         self._port = 0
@@ -59,7 +64,7 @@ class Door:
     @property
     def url(self) -> str:
         """Where it is."""
-        return f"http://{LOOPBACK}:{self._port}"
+        return f"{'https' if self._tls else 'http'}://{LOOPBACK}:{self._port}"
 
     async def open(self) -> None:
         """Take connections, always on the same port."""
@@ -70,6 +75,7 @@ class Door:
             LOOPBACK,
             self._port,
             backlog=_WAITING_MAX,
+            ssl=self._tls,
         )
         self._port = self._server.sockets[0].getsockname()[1]
 

@@ -10,6 +10,7 @@ from tests.support.windmill_stand_in.worker import Worker
 
 WORKSPACE: Final = "shop"
 TOKEN: Final = "a-token-that-tests-know"
+SECRET: Final = "whsec_dGhlIHNlY3JldCBvZiBvbmUgZW5kcG9pbnQ="
 
 Fault = Literal[
     "error",
@@ -30,11 +31,15 @@ Fault = Literal[
     "echo",
     "endless",
     "drip",
+    "unauthorized",
+    "gone",
+    "redirect",
 ]
 """What may happen to a request. The job is accepted, and the client does not know it, after a
 `gateway_timeout`, a `cut_after`, and a `slow` that the client does not wait for. `page` is the
 200 of a front end that is no Windmill, `echo` an error that repeats the request's headers. Of
-`endless` and `drip` the answer has no end: one comes as fast as it can, the other very slowly."""
+`endless` and `drip` the answer has no end: one comes as fast as it can, the other very slowly.
+What an endpoint alone does: `unauthorized`, `gone`, and a `redirect` to where it would be taken."""
 
 
 Reads = Literal["all", "hidden", "anonymous", "blocked"]
@@ -50,7 +55,8 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     with a certain text in its body. `deployed` lists what can be started, as `p/f/raphus/x`;
     None is everything. A job is completed `run_s` after it was accepted: with the result of its
     path, or failed with the error object of its path or since its arguments cannot be had, or a
-    flow whose path is among the `skipped` ones, which is success with its result.
+    flow whose path is among the `skipped` ones, which is success with its result. An endpoint
+    verifies webhooks with its `secrets`.
     """
 
     token: str = TOKEN
@@ -68,6 +74,7 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     skipped: list[str] = []
     reads: Reads = "all"
     worker: Worker = Worker()
+    secrets: tuple[str, ...] = (SECRET,)
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -88,7 +95,10 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct):
-    """A request to the public address, and what became of it; `status` is 0 for no answer."""
+    """A request to the public address, and what became of it; `status` is 0 for no answer.
+
+    Of a request to an endpoint headers and body are kept, and how often it was handled before.
+    """
 
     method: str
     path: str
@@ -97,3 +107,6 @@ class Request(msgspec.Struct):
     received_at_s: float
     fault: Fault | None = None
     status: int = 0
+    headers: dict[str, str] = {}
+    body: bytes = b""
+    is_repeated: bool = False

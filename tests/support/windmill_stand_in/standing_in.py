@@ -9,12 +9,13 @@ import subprocess
 import sys
 from concurrent.futures import Future
 from threading import Thread
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import httpx
 import msgspec
 
 from tests.support.samples import PROJECT
+from tests.support.windmill_stand_in.endpoint import Endpoint
 from tests.support.windmill_stand_in.model import TOKEN, WORKSPACE, Fault, Job, Request
 from tests.support.windmill_stand_in.windmill import Windmill
 
@@ -25,9 +26,10 @@ _NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _GUARD_S: Final = 60.0
 
 
-async def stand_in(announce: Callable[[tuple[str, str]], object], lifeline: int) -> None:
+async def stand_in(
+    windmill: Windmill, announce: Callable[[tuple[str, str]], object], lifeline: int
+) -> None:
     """Stand in until a file descriptor ends; announce the public and the control address."""
-    windmill = Windmill()
     await windmill.door.open()
     await windmill.control.open()
     ended = asyncio.Event()
@@ -43,7 +45,10 @@ async def stand_in(announce: Callable[[tuple[str, str]], object], lifeline: int)
 class StandIn:
     """The stand-in in a thread. It begins to behave as the keywords say, fields of `Behaviour`."""
 
-    def __init__(self, **behaviour: object) -> None:
+    stands_in: ClassVar[type[Windmill]] = Windmill
+
+    def __init__(self, *, tls: ssl.SSLContext | None = None, **behaviour: object) -> None:
+        self._tls = tls
         self._behaviour = behaviour
         self.url = ""
         """The address that a Windmill would have."""
@@ -96,8 +101,9 @@ class StandIn:
     def _start(self) -> tuple[str, str]:
         addresses: Future[tuple[str, str]] = Future()
         self._lifeline, self._held = os.pipe()
-        run = stand_in(addresses.set_result, self._lifeline)
-        self._thread = Thread(target=asyncio.run, args=(run,), name="windmill stand-in")
+        stage = self.stands_in(self._tls)
+        run = stand_in(stage, addresses.set_result, self._lifeline)
+        self._thread = Thread(target=asyncio.run, args=(run,), name="stand-in")
         self._thread.start()
         return addresses.result(_GUARD_S)
 
@@ -112,7 +118,7 @@ class StandInProcess(StandIn):
 
     def _start(self) -> tuple[str, str]:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.windmill_stand_in"],
+            [sys.executable, "-m", "tests.support.windmill_stand_in", self.stands_in.__name__],
             cwd=PROJECT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -122,3 +128,15 @@ class StandInProcess(StandIn):
 
     def _stop(self) -> None:
         self.process.communicate(timeout=_GUARD_S)
+
+
+class EndpointStandIn(StandIn):
+    """A merchant's endpoint in a thread."""
+
+    stands_in = Endpoint
+
+
+class EndpointProcess(StandInProcess):
+    """A merchant's endpoint in a process of its own."""
+
+    stands_in = Endpoint

@@ -7,13 +7,17 @@ import random
 import time
 import uuid
 from collections import Counter
-from typing import Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 
 from tests.support.windmill_stand_in.door import Answer, Asked, Door
 from tests.support.windmill_stand_in.model import WORKSPACE, Behaviour, Fault, Job, Request
 from tests.support.windmill_stand_in.worker import ArgumentsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from ssl import SSLContext
 
 _RECORDED_MAX: Final = 1_000_000
 _KINDS: Final = {"p": "script", "f": "flow", "h": "script", "fv": "flow"}
@@ -56,19 +60,22 @@ _DUPLICATE_KEY: Final = Answer(
 class Windmill:
     """The jobs, behind a public door; and a door for whoever directs."""
 
-    def __init__(self) -> None:
+    answers: ClassVar[Mapping[Fault | None, Answer]] = _REFUSALS
+    """To requests that meet a fault."""
+
+    def __init__(self, tls: SSLContext | None = None) -> None:
         self._behaviour = Behaviour()
         self._jobs: list[Job] = []
         self._known: dict[str, Job] = {}
         self._requests: list[Request] = []
         self._forced: list[tuple[Fault, str]] = []
         self._tries: Counter[tuple[str, str, str]] = Counter()
-        self.door = Door(self._answer)
+        self.door = Door(self._answer, tls)
         self.control = Door(self._obey)
 
     async def _answer(self, asked: Asked) -> Answer | None:
-        job_id = asked.query.get("job_id", "")
-        request = Request(asked.method, asked.path, asked.query, job_id, time.monotonic())
+        request = self._request(asked)
+        job_id = request.job_id
         assert len(self._requests) < _RECORDED_MAX
         self._requests.append(request)
         request.fault = fault = self._fault(asked, job_id)
@@ -79,11 +86,15 @@ class Windmill:
         if fault == "echo":
             told = Answer(500, repr(asked.headers).encode())
         else:
-            told = _REFUSALS.get(fault) or self._route(asked, known_before=known_before)
+            told = self.answers.get(fault) or self._route(asked, known_before=known_before)
         answer = await self._after(fault, told)
         if answer is not None:
             request.status = answer.status
         return answer
+
+    def _request(self, asked: Asked) -> Request:
+        job_id = asked.query.get("job_id", "")
+        return Request(asked.method, asked.path, asked.query, job_id, time.monotonic())
 
     async def _after(self, fault: Fault | None, answer: Answer) -> Answer | None:
         match fault:

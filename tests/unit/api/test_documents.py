@@ -49,8 +49,8 @@ def test_what_changes_something_is_posted_or_deleted() -> None:
         if method != "get" and path != "/webhooks/dodo"
     }
     assert changing.keys() == {
-        ("post", "/v1/windmill/retry"),
-        ("post", "/v1/windmill/replay"),
+        ("post", "/v1/routes/retry"),
+        ("post", "/v1/routes/replay"),
         ("delete", "/v1/customers/{id}/personal-data"),
         ("post", "/v1/upkeep"),
         ("delete", "/v1/upkeep/{id}"),

@@ -51,7 +51,8 @@ def questions() -> Iterator[tuple[list[str], Operation[ReadSide, Any, Any]]]:
     yield ["refusals"], LIST_REFUSALS
     # To replay is told by switches, which take no value behind a command.
     for operation in (one for one in WINDMILL if one is not REPLAY):
-        yield ["windmill", operation.path.rpartition("/")[2]], operation
+        name = operation.path.removeprefix("/v1/routes").lstrip("/") or "list"
+        yield ["routes", name], operation
 
 
 def value_of(declared: Field) -> str:
@@ -161,16 +162,16 @@ def test_texts_by_key_are_given_one_option_each(capsys: pytest.CaptureFixture[st
         "customer cus_1 --limit 5",
         "audit",
         "refusals --status x",
-        "windmill",
-        "windmill routes --route x",
-        "windmill outbox --state lost",
-        "windmill attempts --job-id 1",
-        "windmill retry --state parked",
-        "windmill replay",
-        "windmill replay --route x --since yesterday",
-        "windmill replay --route x --type refund.?",
-        "windmill test x",
-        "windmill test --event dispute.opened",
+        "routes",
+        "routes list --route x",
+        "routes outbox --state lost",
+        "routes attempts --job-id 1",
+        "routes retry --state parked",
+        "routes replay",
+        "routes replay --route x --since yesterday",
+        "routes replay --route x --type refund.?",
+        "routes test x",
+        "routes test --event dispute.opened",
     ],
 )
 def test_what_cannot_be_asked_is_wrong_usage(line: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -147,15 +147,31 @@ def test_routes_are_used_where_there_are_some_or_they_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert Settings.read({}).windmill.routes == tmp_path / "windmill.toml"
+    assert Settings.read({}).windmill.routes == tmp_path / "routes.toml"
     assert not Settings.read({}).windmill.used
     named = Settings.read({"WINDMILL_ROUTES": "routes.toml"}).windmill
     assert named.used
     file = named.routes_file()
     assert list(file.current()) == []
     assert file.problem == "routes.toml: there is no such file"
-    (tmp_path / "windmill.toml").write_text("")
+    (tmp_path / "routes.toml").write_text("")
     assert Settings.read({}).windmill.used
+
+
+@pytest.mark.parametrize("name", ["RAPHUS_ROUTES", "WINDMILL_ROUTES"])
+def test_the_file_of_routes_may_be_called_as_it_was(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Settings.read({name: "ours.toml"}).windmill.routes == tmp_path / "ours.toml"
+    (tmp_path / "windmill.toml").write_text("")
+    assert Settings.read({}).windmill.routes == tmp_path / "windmill.toml"
+    (tmp_path / "routes.toml").write_text("")
+    assert Settings.read({name: "ours.toml"}).windmill.routes == tmp_path / "ours.toml"
+    with pytest.raises(SettingsError, match=r"routes\.toml and windmill\.toml are both there"):
+        Settings.read({})
+    with pytest.raises(SettingsError, match="are both set: choose one of them"):
+        Settings.read({"RAPHUS_ROUTES": "a", "WINDMILL_ROUTES": "b"})
 
 
 @pytest.mark.parametrize(

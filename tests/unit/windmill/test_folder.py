@@ -152,7 +152,7 @@ def test_a_route_gives_its_script_what_it_takes(name: str, tmp_path: Path) -> No
     file = tmp_path / "windmill.toml"
     file.write_text(snippet(name), "utf-8")
     (route,) = read_routes(file)
-    assert route.path == f"run/p/f/raphus/{name}"
+    assert route.shown == f"run/p/f/raphus/{name}"
     wanted = [body for body in map(sample, TYPES) if route.wants(trigger(body))]
     assert wanted
     for body in wanted:

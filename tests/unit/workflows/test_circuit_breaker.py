@@ -12,7 +12,7 @@ import pytest
 
 from tests.support import virtual_time
 from workflows.dispatch.circuit_breaker import CircuitBreaker, RetiredError
-from workflows.dispatch.limits import Limits
+from workflows.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -25,7 +25,7 @@ class Shop:
     """Lanes that ask a Windmill through a breaker; every request takes a second."""
 
     def __init__(self, is_away: Callable[[float], bool], slots: int = 10) -> None:
-        self.breaker = CircuitBreaker("route", LIMITS)
+        self.breaker = CircuitBreaker("route", "Windmill", LIMITS)
         self.slots = asyncio.Semaphore(slots)
         self.is_away = is_away
         self.sent_at_s: list[float] = []
@@ -190,7 +190,8 @@ def test_the_log_tells_once_that_windmill_went_and_once_that_it_is_back(
 
 
 def test_the_same_words_to_several_jobs_in_a_row_are_not_about_the_jobs() -> None:
-    breaker, (one, two, three) = CircuitBreaker("route", LIMITS), [UUID(int=n) for n in (1, 2, 3)]
+    breaker = CircuitBreaker("route", "Windmill", LIMITS)
+    one, two, three = (UUID(int=n) for n in (1, 2, 3))
 
     def refused(*jobs: UUID, said: str = "no such tag for {}") -> list[bool]:
         return [breaker.refuses_all(job, said.format(job)) for job in jobs]

@@ -9,19 +9,33 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from workflows.dispatch.address import Address
 from workflows.dispatch.circuit_breaker import CircuitBreaker
-from workflows.dispatch.limits import Limits
 from workflows.dispatch.route_queue import Destination, RouteQueue
+from workflows.limits import Limits
 from workflows.outbox.table import Job
 from workflows.routes.conditions import Glob
 from workflows.routes.route import Route
-from workflows.routes.targets import Target
+from workflows.targets.target import Way
+from workflows.targets.windmill.declaration import WindmillTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from workflows.targets.attempt import Attempt
+    from workflows.targets.target import Parcel
+
 LIMITS = Limits(held_max=6, lane_max=3)
+
+
+class Nowhere(Way):
+    """A way that nobody takes."""
+
+    called = "nobody"
+
+    async def send(self, parcel: Parcel) -> Attempt:
+        raise NotImplementedError
+
+
 STREAMS = st.sampled_from("ABC")
 
 
@@ -36,9 +50,9 @@ class Outbox(RuleBasedStateMachine):
         super().__init__()
         self.queue = RouteQueue("route", LIMITS)
         self.to = Destination(
-            Route("route", (Glob("*"),), Target("run/p/f/a/b")),
-            Address("http://h/api/w/s", "run/p/f/a/b", "t"),
-            CircuitBreaker("route"),
+            Route("route", (Glob("*"),), WindmillTarget("run/p/f/a/b")),
+            Nowhere(),
+            CircuitBreaker("route", "nobody"),
         )
         self.queue.direct(self.to)
         self.waiting: list[Job] = []

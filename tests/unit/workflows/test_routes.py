@@ -1,4 +1,4 @@
-"""Routes to Windmill: what a file declares, where it is wrong, and which deliveries are wanted."""
+"""Routes: what a file declares, where it is wrong, and which deliveries are wanted."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from workflows.routes.routes_file import (
     RoutesError,
     ShownRoute,
 )
+from workflows.targets.windmill.declaration import WindmillTarget
 
 TOKEN = "WmTok3nNobodyMaySee"
 URL = f"https://windmill.example/api/w/shop/jobs/run/p/f/raphus/charge?token={TOKEN}"
@@ -70,8 +71,8 @@ def problem(text: str) -> str:
 def test_a_route_says_what_it_wants_and_what_it_starts() -> None:
     first, second = routes = read(FULL)
     assert [route.name for route in routes] == ["disputes-to-chat", "log"]
-    assert first.url == URL
-    assert first.path == second.path.replace("run/f/u/shop/log", "run/p/f/raphus/charge")
+    assert first.target == WindmillTarget("run/p/f/raphus/charge", URL)
+    assert second.target == WindmillTarget("run/f/u/shop/log")
     assert (first.transformation, first.enabled) == ("dispute", False)
     assert first.verdicts == ("applied", "refused")
     assert len(first.conditions) == 4
@@ -83,7 +84,7 @@ def test_a_route_that_says_little_is_on_and_gets_the_state_of_what_is_not_refuse
     route = one(ROUTE)
     assert (route.transformation, route.own_code, route.enabled) == ("state", None, True)
     assert route.verdicts == ("applied", "unchanged", "anomaly", "none")
-    assert (route.conditions, route.url) == ((), None)
+    assert (route.conditions, route.target) == ((), WindmillTarget("run/p/f/raphus/x"))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,9 @@ def test_a_route_that_says_little_is_on_and_gets_the_state_of_what_is_not_refuse
     ],
 )
 def test_a_target_is_a_path_behind_jobs(target: str, path: str) -> None:
-    assert one(f"[[route]]\n{NAMED}{target}").path == path
+    declared = one(f"[[route]]\n{NAMED}{target}").target
+    assert isinstance(declared, WindmillTarget)
+    assert declared.path == path
 
 
 def test_a_token_is_shown_to_nobody() -> None:
@@ -117,6 +120,7 @@ def test_a_route_is_shown_as_it_was_declared() -> None:
     assert read(FULL).show()[1] == ShownRoute(
         name="log",
         on=["*"],
+        kind="windmill",
         target="run/f/u/shop/log",
         transformation="state",
         enabled=True,

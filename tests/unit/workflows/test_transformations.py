@@ -108,6 +108,12 @@ def test_only_a_dispute_that_opens_is_urgent(word: str) -> None:
     assert (summary["event_type"], summary["urgent"]) == (f"dispute.{word}", False)
 
 
+def parts_of(content: bytes) -> list[tuple[str, bytes]]:
+    """Return the parts of an object as they stand there, in order."""
+    parts = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+    return [(name, bytes(part)) for name, part in parts.items()]
+
+
 @pytest.mark.parametrize(
     ("transformation", "type_"),
     [
@@ -121,8 +127,8 @@ def test_only_a_dispute_that_opens_is_urgent(word: str) -> None:
 )
 def test_every_other_event_passes_unchanged(transformation: str, type_: str) -> None:
     body = BODIES[type_]
-    assert transformed(transformation, trigger(body)) == json.loads(body)
-    assert arguments(transformation, trigger(body)) == msgspec.json.format(body, indent=-1)
+    made = arguments(transformation, trigger(body))
+    assert parts_of(made) == parts_of(body)
 
 
 def test_what_says_nothing_has_its_default() -> None:
@@ -188,6 +194,7 @@ def test_an_amount_can_be_read_back(amount_minor: int, currency: str, as_text: b
     written = str(amount_minor) if as_text and abs(amount_minor) < 10**18 else amount_minor
     opened = said("dispute.opened", dispute_id="dp_1", amount=written, currency=currency)
     summary = TRANSFORMATIONS["dispute"](trigger(opened))
+    assert isinstance(summary, dict)
     assert Decimal(str(summary["amount"])).scaleb(exponent(currency)) == amount_minor
 
 
@@ -305,5 +312,5 @@ def test_arguments_have_a_limit(transformation: str) -> None:
 def test_what_cannot_be_written_is_an_error_that_quotes_nothing() -> None:
     odd = payment()._replace(payload={"data": {"name": "secret\ud800"}})
     with pytest.raises(TransformationError) as caught:
-        arguments("envelope", odd)
+        arguments("state", odd)
     assert str(caught.value) == "it cannot be written as JSON: UnicodeEncodeError"

@@ -1,12 +1,12 @@
-"""List the jobs that events call for, the last first."""
+"""Let parked jobs wait to be sent again: of a route, of a webhook, or one."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api.resources.workflows import LIST_OUTBOX
+from api.resources.workflows import RETRY
 from cli.offline_queries import add_operation, ask
-from cli.rendering.windmill import show_jobs
+from cli.rendering.routes import show_retried
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def add(command: ArgumentParser) -> None:
     """Take what HTTP takes."""
-    add_operation(command, LIST_OUTBOX, lambda console, answer, _: show_jobs(console, answer))
+    add_operation(command, RETRY, lambda console, answer, _: show_retried(console, answer))
 
 
 def run(settings: Settings, args: Namespace) -> None:

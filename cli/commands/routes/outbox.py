@@ -1,13 +1,12 @@
-"""List the routes: which events start which workflow, and how their jobs fare."""
+"""List the jobs that events call for, the last first."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api.resources.workflows import LIST_ROUTES
+from api.resources.workflows import LIST_OUTBOX
 from cli.offline_queries import add_operation, ask
-from cli.rendering.windmill import show_routes
-from cli.routes import read_routes
+from cli.rendering.routes import show_jobs
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -17,10 +16,9 @@ if TYPE_CHECKING:
 
 def add(command: ArgumentParser) -> None:
     """Take what HTTP takes."""
-    add_operation(command, LIST_ROUTES, lambda console, answer, _: show_routes(console, answer))
+    add_operation(command, LIST_OUTBOX, lambda console, answer, _: show_jobs(console, answer))
 
 
 def run(settings: Settings, args: Namespace) -> None:
     """Print what the operation answers."""
-    read_routes(settings)  # tells what is wrong with the file
     ask(settings, args)

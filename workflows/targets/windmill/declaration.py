@@ -1,16 +1,24 @@
-"""What a route starts in Windmill, a script or a flow, by its path or a whole URL."""
+"""How a route names what it starts in Windmill: a script or a flow, by its path or whole URL."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from workflows.targets.url_text import split_url
+from workflows.transforms.escaping import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-URL_CHARS_MAX: Final = 2_000
+WINDMILL: Final = "windmill"
+"""The name of the kind."""
+REPLAY: Final = "raphus_replay"
+"""The argument that tells a job it is started again, and for which time."""
 PATH_CHARS_MAX: Final = 255
 _PATH: Final = re.compile(r"(?:[uf]|hub)(?:/[A-Za-z0-9_@][A-Za-z0-9_.@-]*){2,}")
 _HASH: Final = re.compile("[0-9A-Fa-f]{1,64}")
@@ -19,7 +27,7 @@ _RUNS: Final = re.compile(r"/api/w/[^/]+/jobs/(run/(?:p|f|h|fv)/.+)")
 
 
 @dataclass(frozen=True)
-class Target:
+class WindmillTarget:
     """What a route starts: `path` is what follows `/jobs/` in Windmill's API.
 
     `url` is the whole webhook URL where the merchant gave one. It may carry a token, and so is
@@ -30,6 +38,11 @@ class Target:
     url: str | None = field(default=None, repr=False)
 
     @property
+    def kind(self) -> str:
+        """The name of its kind."""
+        return WINDMILL
+
+    @property
     def shown(self) -> str:
         """The target as it may be printed."""
         if self.url is None:
@@ -38,33 +51,50 @@ class Target:
         masked = "?token=…" if parts.query else ""
         return f"{parts.scheme}://{parts.netloc}{parts.path}{masked}"
 
+    def content(self, made: bytes, fixed: Mapping[str, object], replay: int) -> bytes:
+        """Return the arguments of a job, by name.
 
-def _runnable(kind: str) -> Callable[[object], Target]:
-    def read(value: object) -> Target:
+        What a transformation gave may quote a buyer, so it is escaped; then the fixed arguments,
+        which mean what they say, take the place of those of the same name. `REPLAY` is there for
+        what is replayed, and for no other reason but a fixed argument.
+
+        Raises:
+            NotAnObjectError: what was made is no JSON object.
+        """
+        safe = escaped(made)
+        safe.pop(REPLAY, None)
+        values: dict[str, object] = {**safe, **fixed}
+        if replay > 0:
+            values[REPLAY] = replay
+        return msgspec.json.encode(values)
+
+
+def _runnable(kind: str) -> Callable[[object], WindmillTarget]:
+    def read(value: object) -> WindmillTarget:
         if not isinstance(value, str) or len(value) > PATH_CHARS_MAX or not _PATH.fullmatch(value):
             raise ValueError('must be a path in Windmill, such as "f/folder/name" or "u/user/name"')
-        return Target(f"run/{kind}/{value}")
+        return WindmillTarget(f"run/{kind}/{value}")
 
     return read
 
 
-def _script_hash(value: object) -> Target:
+def _script_hash(value: object) -> WindmillTarget:
     if not isinstance(value, str) or not _HASH.fullmatch(value):
         raise ValueError("must be the hash of a script's version: hexadecimal digits, in quotes")
-    return Target(f"run/h/{value}")
+    return WindmillTarget(f"run/h/{value}")
 
 
-def _flow_version(value: object) -> Target:
+def _flow_version(value: object) -> WindmillTarget:
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value[:20])
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _VERSION_MAX:
         raise ValueError("must be the number of a flow's version")
-    return Target(f"run/fv/{value}")
+    return WindmillTarget(f"run/fv/{value}")
 
 
 # The messages quote nothing of the value, which may hold a token.
-def _url(value: object) -> Target:
-    parts = _split(value)
+def _url(value: object) -> WindmillTarget:
+    parts = split_url(value)
     run = _RUNS.search(parts.path)
     if "/run_wait_result/" in parts.path:
         raise ValueError(
@@ -78,28 +108,10 @@ def _url(value: object) -> Target:
         )
     if "token" not in parse_qs(parts.query):
         raise ValueError("must end with its token, ?token=…; without one, use script or flow")
-    return Target(run[1], str(value))
+    return WindmillTarget(run[1], str(value))
 
 
-def _split(value: object) -> SplitResult:
-    wanted = "must be a whole URL, beginning with https:// or http://"
-    if not isinstance(value, str) or len(value) > URL_CHARS_MAX:
-        raise ValueError(f"{wanted}, of {URL_CHARS_MAX} characters at most")
-    if not (value.isascii() and value.isprintable()) or " " in value:
-        raise ValueError(f"{wanted}, without spaces; other than ASCII characters are written %XX")
-    try:
-        parts = urlsplit(value)
-        is_usable = parts.scheme in {"https", "http"} and parts.hostname and parts.port != 0
-    except ValueError:
-        raise ValueError(f"{wanted}, with a host and perhaps a port") from None
-    if not is_usable:
-        raise ValueError(f"{wanted}, with a host and perhaps a port")
-    if parts.username is not None or parts.fragment:
-        raise ValueError("must be a URL without user name, password and #…")
-    return parts
-
-
-TARGETS: Final[Mapping[str, Callable[[object], Target]]] = {
+TARGETS: Final[Mapping[str, Callable[[object], WindmillTarget]]] = {
     "script": _runnable("p"),
     "flow": _runnable("f"),
     "script_hash": _script_hash,

@@ -1,4 +1,4 @@
-"""List the requests that were to start jobs, the last first."""
+"""List the requests that were made for jobs, the last first."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from api.resources.workflows import LIST_ATTEMPTS
 from cli.offline_queries import add_operation, ask
-from cli.rendering.windmill import show_attempts
+from cli.rendering.routes import show_attempts
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

@@ -1,15 +1,18 @@
-"""How much is sent to Windmill at a time, and how long something is tried."""
+"""How much is sent to targets at a time, and how long something is tried."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
+
+ASKING_MAX: Final = 4
+"""So many questions for outcomes at once, beside what is sent."""
 
 
 class Limits(NamedTuple):
     """What bounds the sender. Jobs wait in the outbox for as long as they are not in memory."""
 
     concurrency: int = 10
-    """Requests that start jobs, at once."""
+    """Requests at once: to Windmill, and to each endpoint."""
     held_max: int = 400
     """Jobs of a route in memory."""
     lane_max: int = 40
@@ -17,14 +20,20 @@ class Limits(NamedTuple):
     prepared_max: int = 20
     """Of them, jobs with their arguments."""
     tries_max: int = 20
-    """A job that Windmill fails to start so often, while it is not away, is parked."""
+    """A job that fails so often, while its target is not away, is parked."""
     pause_min_s: float = 1.0
     """The pause between two tries of a job doubles from here ..."""
     pause_max_s: float = 300.0
     """... up to here: with the tries, some three quarters of an hour."""
+    webhook_pauses_s: tuple[float, ...] = (5, 30, 120, 300, 600, 900, 1_800)
+    """The pauses after each failure of a webhook that an endpoint does not take; after the last it
+    is parked. They are as many as Dodo's, and as steep at first, but end within about an hour: its
+    object waits meanwhile, and takes its room in memory."""
     alike_max: int = 3
-    """So many jobs of a route, one after the other, that Windmill refuses in the same words, and it
-    is not about the jobs."""
+    """So many jobs of a route, one after the other, that are refused in the same words, and it is
+    not about the jobs."""
+    gone_for_s: float = 60.0
+    """For so long after an endpoint said that it is gone, nothing is sent to it."""
     give_up_after_s: float = 7 * 86_400.0
     """A job that has waited for so long is parked untried: nobody expects it to be started any
     more. So long Windmill is taken to keep completed jobs, where nothing tells."""
@@ -32,7 +41,7 @@ class Limits(NamedTuple):
     """For so long Windmill is taken to know a job that it may have been given; later it is asked
     for another one, that is known to be older."""
     opens_after: int = 5
-    """So many failures in a row, none of them about a job, and Windmill counts as away."""
+    """So many failures in a row, none of them about a job, and the target counts as away."""
     probe_max_s: float = 60.0
     """While it is away, the pause between two probes doubles from `pause_min_s` up to here."""
     timeout_s: float = 15.0

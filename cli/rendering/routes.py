@@ -33,7 +33,7 @@ def show_routes(console: Console, found: Routes) -> None:
     if found.items:
         show_table(console, _ROUTE, [_route(one) for one in found.items])
     else:
-        show_line(console, "There are no routes: WINDMILL_ROUTES names the file that declares them")
+        show_line(console, "There are no routes: RAPHUS_ROUTES names the file that declares them")
     if found.problem:
         show_line(console, f"! {found.problem}")
 
@@ -102,7 +102,7 @@ def show_attempts(console: Console, page: Page[RecordedAttempt]) -> None:
 def show_retried(console: Console, found: Retried) -> None:
     """Print how many wait again."""
     waits = "waits" if found.retried == 1 else "wait"
-    show_line(console, f"{counted(found.retried, 'parked job')} {waits} to be started again")
+    show_line(console, f"{counted(found.retried, 'parked job')} {waits} to be sent again")
 
 
 def show_replayed(console: Console, done: Replayed, *, dry_run: bool) -> None:
@@ -119,8 +119,8 @@ def show_replayed(console: Console, done: Replayed, *, dry_run: bool) -> None:
 
 
 def show_unwanted(console: Console, route: Route) -> None:
-    """Print that a route would not have started anything for an event."""
-    told = "by itself starts nothing for this event: see its on, where, verdicts and enabled"
+    """Print that a route would not have sent an event."""
+    told = "by itself sends nothing for this event: see its on, where, verdicts and enabled"
     show_line(console, f"! The route {route.name} {told}")
 
 
@@ -129,7 +129,7 @@ def show_tried(console: Console, tried: Tried) -> None:
     fields = [
         ("job", tried.job_id),
         ("answer", f"{tried.status or 'none'}: {tried.answer}"),
-        ("outcome", tried.outcome or "not started"),
+        ("outcome", tried.outcome or "not taken"),
         ("problem", tried.problem or ""),
     ]
     show_fields(console, [(name, value) for name, value in fields if value])

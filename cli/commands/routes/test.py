@@ -1,8 +1,9 @@
-"""Send a made-up event to a route's workflow."""
+"""Send a made-up event to a route's target."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,14 +11,15 @@ import msgspec
 from api.http.responses import encode
 from cli.arguments import add_json
 from cli.errors import CommandError
+from cli.rendering.routes import show_tried, show_unwanted
 from cli.rendering.terminal import console, wide_console, write
-from cli.rendering.windmill import show_tried, show_unwanted
 from cli.routes import read_route
 from cli.sample_events import NoSampleError, sample
 from cli.settings import SettingsError
 from workflows import trial_run
-from workflows.dispatch.address import AddressError, Windmill
 from workflows.job_arguments import Cancelled, TransformationError
+from workflows.targets.surroundings import Surroundings, Windmill
+from workflows.targets.target import TargetError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -29,7 +31,7 @@ def add(command: ArgumentParser) -> None:
     """Take the route and the type."""
     command.add_argument("route", metavar="ROUTE")
     command.add_argument("--event", required=True, metavar="TYPE", help="such as dispute.opened")
-    command.add_argument("--dry-run", action="store_true", help="only print the job's arguments")
+    command.add_argument("--dry-run", action="store_true", help="only print what would be sent")
     add_json(command)
 
 
@@ -44,8 +46,8 @@ def run(settings: Settings, args: Namespace) -> None:
         if args.dry_run:
             write(arguments + b"\n" if args.json else msgspec.json.format(arguments) + b"\n")
             return
-        tried = asyncio.run(trial_run.attempt(route, _windmill(settings), arguments))
-    except (NoSampleError, AddressError) as error:
+        tried = asyncio.run(trial_run.attempt(route, _surroundings(settings), arguments))
+    except (NoSampleError, TargetError) as error:
         raise SettingsError(str(error)) from error
     except (TransformationError, Cancelled) as error:
         raise CommandError(str(error)) from error
@@ -54,9 +56,9 @@ def run(settings: Settings, args: Namespace) -> None:
     else:
         show_tried(wide_console(), tried)
     if tried.outcome != "succeeded":
-        raise CommandError("the workflow was not seen to succeed")
+        raise CommandError("it was not seen to succeed")
 
 
-def _windmill(settings: Settings) -> Windmill:
+def _surroundings(settings: Settings) -> Surroundings:
     known = settings.windmill
-    return Windmill(known.base_url, known.workspace, known.token)
+    return Surroundings(Windmill(known.base_url, known.workspace, known.token), os.environ)

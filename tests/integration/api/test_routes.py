@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from domain.delivery import Delivery
 
 KEY: Final = "a-key-of-thirty-two-characters-0"
-RETRY: Final = "/v1/windmill/retry"
+RETRY: Final = "/v1/routes/retry"
 # Of the webhooks msg_0 to msg_5.
 STATES: Final = ("succeeded", "parked", "cancelled", "failed", "waiting", "waiting")
 OWN: Final = """
@@ -108,11 +108,12 @@ def whole(server: Served, path: str, **query: str | int) -> list[dict[str, Any]]
 
 
 def test_the_routes_are_shown_with_how_their_jobs_fare(busy: Shop) -> None:
-    assert busy.server.get("/v1/windmill/routes") == {
+    assert busy.server.get("/v1/routes") == {
         "items": [
             {
                 "name": "all",
                 "on": ["*"],
+                "kind": "windmill",
                 "target": "run/p/f/raphus/all",
                 "transformation": "python:own.py:own",
                 "enabled": True,
@@ -135,33 +136,33 @@ def test_no_token_is_shown(shop: Shop) -> None:
         'script = "f/raphus/all"', f'url = "{target}?token=hidden"'
     )
     shop.routes.write_text(text, "utf-8")
-    until(lambda: shop.server.get("/v1/windmill/routes")["items"][0]["target"].startswith(target))
-    assert "hidden" not in shop.server.client.get("/v1/windmill/routes").text
+    until(lambda: shop.server.get("/v1/routes")["items"][0]["target"].startswith(target))
+    assert "hidden" not in shop.server.client.get("/v1/routes").text
 
 
 def test_a_wrong_file_leaves_the_last_good_routes_and_is_told_by_line(shop: Shop) -> None:
-    shop.server.get("/v1/windmill/routes")
+    shop.server.get("/v1/routes")
     shop.routes.write_text(shop.routes.read_text("utf-8") + "colour = 'red'\n", "utf-8")
-    found = shop.server.get("/v1/windmill/routes")
+    found = shop.server.get("/v1/routes")
     assert [one["name"] for one in found["items"]] == ["all"]
     assert found["problem"].startswith("windmill.toml:6: unknown key 'colour'")
     assert "raphus_windmill_routes_read 0.0\n" in shop.server.client.get("/metrics").text
     write_routes(shop.routes.parent, name="other")
-    until(lambda: shop.server.get("/v1/windmill/routes")["problem"] is None)
+    until(lambda: shop.server.get("/v1/routes")["problem"] is None)
     assert "raphus_windmill_routes_read 1.0\n" in shop.server.client.get("/metrics").text
 
 
 def test_every_job_is_listed_the_last_to_fall_due_first(busy: Shop) -> None:
-    jobs = busy.server.get("/v1/windmill/outbox")["items"]
+    jobs = busy.server.get("/v1/routes/outbox")["items"]
     assert [(job["webhook_id"], job["state"]) for job in jobs] == [
         (f"msg_{number}", state) for number, state in reversed(list(enumerate(STATES)))
     ]
     for size in (1, 2, 6):
-        assert whole(busy.server, "/v1/windmill/outbox", limit=size) == jobs
+        assert whole(busy.server, "/v1/routes/outbox", limit=size) == jobs
 
 
 def test_a_job_tells_what_became_of_it(busy: Shop) -> None:
-    _, _, failed, cancelled, parked, succeeded = busy.server.get("/v1/windmill/outbox")["items"]
+    _, _, failed, cancelled, parked, succeeded = busy.server.get("/v1/routes/outbox")["items"]
     about = {"route": "all", "type": "payment.succeeded", "replay": 0}
     assert succeeded.items() >= (about | {"position": "1", "attempts": 1, "problem": None}).items()
     assert succeeded["aggregate_id"] == "payment/bus_1/pay_0"
@@ -186,27 +187,27 @@ def test_a_job_tells_what_became_of_it(busy: Shop) -> None:
 def test_jobs_are_found_by_what_they_are(
     busy: Shop, query: dict[str, str], found: set[str]
 ) -> None:
-    jobs = busy.server.get("/v1/windmill/outbox", **query)["items"]
+    jobs = busy.server.get("/v1/routes/outbox", **query)["items"]
     assert {job["webhook_id"] for job in jobs} == found
 
 
 def test_a_job_and_its_attempts_are_found_by_its_id(busy: Shop) -> None:
-    (job,) = busy.server.get("/v1/windmill/outbox", webhook_id="msg_3")["items"]
-    assert busy.server.get("/v1/windmill/outbox", job_id=job["job_id"].upper())["items"] == [job]
-    (attempt,) = busy.server.get("/v1/windmill/attempts", job_id=job["job_id"])["items"]
+    (job,) = busy.server.get("/v1/routes/outbox", webhook_id="msg_3")["items"]
+    assert busy.server.get("/v1/routes/outbox", job_id=job["job_id"].upper())["items"] == [job]
+    (attempt,) = busy.server.get("/v1/routes/attempts", job_id=job["job_id"])["items"]
     assert attempt["answer"] == attempt["job_id"] == job["job_id"]
     assert (attempt["route"], attempt["number"], attempt["status"]) == ("all", 1, 201)
     assert attempt["took_ms"] >= 0
 
 
 def test_attempts_are_listed_the_last_first(busy: Shop) -> None:
-    attempts = busy.server.get("/v1/windmill/attempts")["items"]
+    attempts = busy.server.get("/v1/routes/attempts")["items"]
     times = [one["attempted_at"] for one in attempts]
     assert len(times) == 2
     assert times == sorted(times, reverse=True)
-    assert whole(busy.server, "/v1/windmill/attempts", limit=1) == attempts
-    assert busy.server.get("/v1/windmill/attempts", state="failed")["items"] == attempts[:1]
-    assert busy.server.get("/v1/windmill/attempts", state="parked")["items"] == []
+    assert whole(busy.server, "/v1/routes/attempts", limit=1) == attempts
+    assert busy.server.get("/v1/routes/attempts", state="failed")["items"] == attempts[:1]
+    assert busy.server.get("/v1/routes/attempts", state="parked")["items"] == []
 
 
 def test_many_attempts_of_one_moment_are_each_listed_once(shop: Shop) -> None:
@@ -217,7 +218,7 @@ def test_many_attempts_of_one_moment_are_each_listed_once(shop: Shop) -> None:
             "INSERT INTO raphus.windmill_attempts SELECT job_id, number, '2026-05-01Z', 7, NULL,"
             " 'no answer' FROM raphus.windmill_outbox, generate_series(1, 3) AS number"
         )
-    found = whole(shop.server, "/v1/windmill/attempts", limit=2)
+    found = whole(shop.server, "/v1/routes/attempts", limit=2)
     assert len({(one["job_id"], one["number"]) for one in found}) == len(found) == 9
     assert {one["status"] for one in found} == {None}
 
@@ -234,13 +235,13 @@ def test_many_attempts_of_one_moment_are_each_listed_once(shop: Shop) -> None:
     ],
 )
 def test_what_is_no_filter_is_refused(busy: Shop, query: dict[str, str]) -> None:
-    for path in ("/v1/windmill/outbox", "/v1/windmill/attempts"):
+    for path in ("/v1/routes/outbox", "/v1/routes/attempts"):
         assert busy.server.refused(path, **query)[0] == 400
 
 
 def test_the_cursor_of_one_list_is_none_of_the_other(busy: Shop) -> None:
-    cursor = busy.server.get("/v1/windmill/outbox", limit=1)["next"]
-    refused = busy.server.refused("/v1/windmill/attempts", cursor=cursor)
+    cursor = busy.server.get("/v1/routes/outbox", limit=1)["next"]
+    refused = busy.server.refused("/v1/routes/attempts", cursor=cursor)
     assert refused == (400, "invalid_parameter")
 
 
@@ -268,7 +269,7 @@ def test_only_what_is_named_and_parked_waits_again(shop: Shop) -> None:
     record(shop.database, payments(0, 3))
     read(shop.database, shop.routes)
     park(shop.database)
-    (job,) = shop.server.get("/v1/windmill/outbox", webhook_id="msg_1")["items"]
+    (job,) = shop.server.get("/v1/routes/outbox", webhook_id="msg_1")["items"]
     with psycopg.connect(shop.database) as conn:
         conn.execute("UPDATE raphus.windmill_outbox SET state = 'failed' WHERE position = 3")
     for query, retried in (
@@ -289,8 +290,8 @@ def test_it_must_be_said_what_is_to_wait_again(shop: Shop) -> None:
     for query in ({}, {"state": "parked"}, {"route": ""}):
         assert shop.server.client.post(RETRY, params=query).status_code == 400
     assert shop.server.client.get(RETRY).status_code == 405
-    for path in ("routes", "outbox", "attempts"):
-        assert shop.server.client.post(f"/v1/windmill/{path}").status_code == 405
+    for path in ("", "/outbox", "/attempts"):
+        assert shop.server.client.post(f"/v1/routes{path}").status_code == 405
 
 
 def test_a_page_of_another_origin_cannot_ask_for_a_change(shop: Shop) -> None:
@@ -334,7 +335,7 @@ def test_jobs_of_a_route_that_is_gone_are_not_counted_but_listed(shop: Shop) -> 
     write_routes(shop.routes.parent, name="other")
     until(lambda: 'route="other"' in shop.server.client.get("/metrics").text)
     assert 'route="all"' not in shop.server.client.get("/metrics").text
-    assert len(shop.server.get("/v1/windmill/outbox", state="waiting")["items"]) == 1
+    assert len(shop.server.get("/v1/routes/outbox", state="waiting")["items"]) == 1
 
 
 def test_what_is_not_known_is_not_counted(shop: Shop) -> None:
@@ -347,6 +348,6 @@ def test_what_is_not_known_is_not_counted(shop: Shop) -> None:
 
 def test_a_server_without_routes_says_so(database: str) -> None:
     with served(database) as server:
-        assert server.get("/v1/windmill/routes") == {"items": [], "problem": None}
-        assert server.get("/v1/windmill/outbox") == {"items": [], "next": None}
+        assert server.get("/v1/routes") == {"items": [], "problem": None}
+        assert server.get("/v1/routes/outbox") == {"items": [], "next": None}
         assert "raphus_windmill_jobs{" not in server.client.get("/metrics").text

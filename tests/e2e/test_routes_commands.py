@@ -1,11 +1,13 @@
-"""`raphus windmill …`: what is printed and done beside a running server, and the exit codes."""
+"""`raphus routes …`: what is printed and done beside a running server, and the exit codes."""
 
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
+from standardwebhooks import Webhook
 
 from tests.support.histories import said
 from tests.support.http_server import copied
@@ -105,7 +107,7 @@ def states(database: str) -> list[tuple[Any, ...]]:
 def run(shop: Shop, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a command; whatever becomes of it, it tells no token."""
     env = {name: value for name, value in {**shop.env, **settings}.items() if value}
-    ended = raphus("windmill", *arguments, env=env)
+    ended = raphus("routes", *arguments, env=env)
     told = ended.stdout + ended.stderr
     assert "Traceback" not in told
     assert TOKEN not in told
@@ -122,7 +124,7 @@ def answered(shop: Shop, *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("command", "query"),
     [
-        ("routes", {}),
+        ("list", {}),
         ("outbox", {"limit": "2"}),
         ("outbox", {"state": "parked", "route": "broken"}),
         ("outbox", {"webhook_id": "msg_2"}),
@@ -136,11 +138,12 @@ def test_the_json_is_that_of_http(shop: Shop, command: str, query: dict[str, str
     ]
     told = answered(shop, command, *options, "--json")
     with shop.server.client() as client:
-        assert told == client.get(f"/v1/windmill/{command}", params=query).text + "\n"
+        path = "/v1/routes" if command == "list" else f"/v1/routes/{command}"
+        assert told == client.get(path, params=query).text + "\n"
 
 
 def test_the_routes_are_a_table_with_how_their_jobs_fare(shop: Shop) -> None:
-    head, _, *rows = answered(shop, "routes").splitlines()
+    head, _, *rows = answered(shop, "list").splitlines()
     told = {row.split()[0]: " ".join(row.split()) for row in rows}
     assert " ".join(head.split()) == (
         "route on target transformation only if waiting parked started failed (24 h)"
@@ -167,12 +170,12 @@ def test_jobs_and_attempts_are_tables_that_are_read_on_by_their_cursors(shop: Sh
 
 def test_what_is_parked_waits_again_and_is_parked_again_while_it_is_wrong(shop: Shop) -> None:
     asked = ("retry", "--route", "broken")
-    assert answered(shop, *asked) == "1 parked job waits to be started again\n"
+    assert answered(shop, *asked) == "1 parked job waits to be sent again\n"
     until(lambda: ("broken", "parked") in states(shop.database))
     assert json.loads(answered(shop, *asked, "--json")) == {"retried": 1}
     until(lambda: ("broken", "parked") in states(shop.database))
     assert answered(shop, "retry", "--webhook-id", "msg_1") == (
-        "0 parked jobs wait to be started again\n"
+        "0 parked jobs wait to be sent again\n"
     )
 
 
@@ -253,9 +256,9 @@ def test_a_workflow_that_is_not_deployed_fails_the_test(shop: Shop) -> None:
     ended = run(shop, "test", "missing", "--event", "dispute.lost")
     assert ended.returncode == 1
     assert "404: Not found: deployed script not found" in ended.stdout
-    assert "not started" in ended.stdout
-    assert "The route missing by itself starts nothing for this event" in ended.stderr
-    assert ended.stderr.endswith("raphus: the workflow was not seen to succeed\n")
+    assert "not taken" in ended.stdout
+    assert "The route missing by itself sends nothing for this event" in ended.stderr
+    assert ended.stderr.endswith("raphus: it was not seen to succeed\n")
 
 
 @pytest.mark.parametrize(
@@ -287,7 +290,7 @@ def test_what_cannot_be_done_is_told_with_an_exit_code(
 
 @pytest.mark.parametrize(
     "command",
-    ["routes --json", "replay --route everything", "test everything --event payout.failed"],
+    ["list --json", "replay --route everything", "test everything --event payout.failed"],
 )
 def test_a_wrong_file_is_told_with_its_line(shop: Shop, command: str) -> None:
     wrong = shop.routes.with_name("wrong.toml")
@@ -311,11 +314,25 @@ def test_a_windmill_that_is_not_named_is_missed_only_when_it_is_needed(shop: Sho
 
 def test_without_a_file_there_are_no_routes(shop: Shop, tmp_path: Path) -> None:
     gone = str(tmp_path / "gone.toml")
-    for command in ("routes", "test everything --event payout.failed"):
+    for command in ("list", "test everything --event payout.failed"):
         ended = run(shop, *command.split(), WINDMILL_ROUTES=gone)
         assert (ended.returncode, ended.stdout) == (2, "")
         assert "gone.toml: there is no such file" in ended.stderr
-    unnamed = run(shop, "routes", WINDMILL_ROUTES="")
+    unnamed = run(shop, "list", WINDMILL_ROUTES="")
     assert (unnamed.returncode, unnamed.stdout[:20]) == (0, "There are no routes:")
     ended = run(shop, "replay", "--route", "x", WINDMILL_ROUTES="")
-    assert (ended.returncode, "windmill.toml is not there" in ended.stderr) == (2, True)
+    assert (ended.returncode, "routes.toml is not there" in ended.stderr) == (2, True)
+
+
+def test_what_was_about_windmill_alone_says_its_new_name(shop: Shop) -> None:
+    quoted = "retry --route 'a b'"
+    for old, new in (("routes --json", "list --json"), (quoted, quoted)):
+        ended = raphus("windmill", *shlex.split(old), env=shop.env)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr == f"raphus: raphus windmill is gone: type raphus routes {new}\n"
+
+
+def test_a_secret_is_made_that_an_endpoint_can_be_told(shop: Shop) -> None:
+    first, second = (answered(shop, "secret").strip() for _ in range(2))
+    assert first != second
+    assert len(Webhook(first)._whsecret) == 32

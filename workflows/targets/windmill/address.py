@@ -6,30 +6,18 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from workflows.targets.target import TargetError
+
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from workflows.routes.route import Route
+    from workflows.targets.surroundings import Windmill
+    from workflows.targets.windmill.declaration import WindmillTarget
 
 _PATH: Final = re.compile(r"(?P<base>.*)/api/w/(?P<workspace>[^/]+)/jobs/(?P<target>run/.+)")
 # With a user name, or a query of its own, it would not be the address that it seems to be.
 _BASE_URL: Final = re.compile(r"https?://[^/?#@\s]+(?:/[^?#@\s]*)?")
 _TOKEN: Final = re.compile("[!-~]{1,1000}")
-
-
-class AddressError(ValueError):
-    """It is not known where a route's jobs are started; the message tells what is missing."""
-
-
-class Windmill(NamedTuple):
-    """What the environment says of Windmill; each may be missing where routes have whole URLs."""
-
-    base_url: str | None = None
-    workspace: str | None = None
-    token: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Windmill({self.base_url!r}, {self.workspace!r})"
 
 
 class Address(NamedTuple):
@@ -47,21 +35,24 @@ class Address(NamedTuple):
         return f"Address({self.workspace_url!r}, {self.target!r})"
 
     @classmethod
-    def of(cls, route: Route, windmill: Windmill) -> Self:
-        """Return a route's address.
+    def of(cls, route: str, target: WindmillTarget, windmill: Windmill) -> Self:
+        """Return the address of the target of a route of this name.
 
         Raises:
-            AddressError: a part of it is not known, or cannot be used; no part is quoted.
+            TargetError: a part of it is not known, or cannot be used; no part is quoted.
         """
-        address = cls._of_settings(route, windmill) if route.url is None else cls._of_url(route.url)
+        if target.url is None:
+            address = cls._of_settings(route, target.path, windmill)
+        else:
+            address = cls._of_url(target.url)
         if not _BASE_URL.fullmatch(address.workspace_url):
-            raise AddressError("the address of Windmill is https://HOST or http://HOST:PORT")
+            raise TargetError("the address of Windmill is https://HOST or http://HOST:PORT")
         if not _TOKEN.fullmatch(address.token):
-            raise AddressError("the token may hold visible ASCII characters only")
+            raise TargetError("the token may hold visible ASCII characters only")
         return address
 
     @classmethod
-    def _of_settings(cls, route: Route, windmill: Windmill) -> Self:
+    def _of_settings(cls, route: str, path: str, windmill: Windmill) -> Self:
         named = {
             "WINDMILL_BASE_URL": windmill.base_url,
             "WINDMILL_WORKSPACE": windmill.workspace,
@@ -69,9 +60,9 @@ class Address(NamedTuple):
         }
         missing = [name for name, value in named.items() if not value]
         if missing:
-            raise AddressError(f"route {route.name} needs {', '.join(missing)}, or a whole url")
+            raise TargetError(f"route {route} needs {', '.join(missing)}, or a whole url")
         workspace_url = f"{(windmill.base_url or '').rstrip('/')}/api/w/{windmill.workspace}"
-        return cls(workspace_url, quote(route.path, safe="/@"), windmill.token or "")
+        return cls(workspace_url, quote(path, safe="/@"), windmill.token or "")
 
     @classmethod
     def _of_url(cls, url: str) -> Self:
@@ -82,7 +73,7 @@ class Address(NamedTuple):
         # The id of a job is ours to give.
         query.pop("job_id", None)
         if match is None or not token:
-            raise AddressError("a route's url is …/api/w/<workspace>/jobs/run/…?token=…")
+            raise TargetError("a route's url is …/api/w/<workspace>/jobs/run/…?token=…")
         root = f"{parts.scheme}://{parts.netloc}{match['base']}"
         workspace_url = f"{root}/api/w/{match['workspace']}"
         return cls(workspace_url, match["target"], token, urlencode(query))

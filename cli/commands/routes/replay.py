@@ -1,4 +1,4 @@
-"""Start jobs for events of the past."""
+"""Send events of the past."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from cli.arguments import add_json, add_taken, given, read_with
 from cli.database import database
 from cli.errors import CommandError
 from cli.rendering.progress import shown
+from cli.rendering.routes import show_replayed
 from cli.rendering.terminal import console, wide_console, write
-from cli.rendering.windmill import show_replayed
 from cli.routes import read_route
 from postgres.failures import reason_of
 from workflows.outbox.replay import Asked, replay
@@ -40,7 +40,7 @@ def add(command: ArgumentParser) -> None:
         metavar="GLOB",
         help="Only events of matching types, such as refund.*",
     )
-    command.add_argument("--again", action="store_true", help="start also what has run, once more")
+    command.add_argument("--again", action="store_true", help="send also what was sent, once more")
     command.add_argument("--dry-run", action="store_true", help="only tell what would be done")
     add_json(command)
 

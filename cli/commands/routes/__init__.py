@@ -1,0 +1,1 @@
+"""Send events to Windmill and to endpoints, and see how that fares."""

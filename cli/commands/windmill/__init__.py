@@ -1,1 +1,0 @@
-"""Start workflows in Windmill, and see how they fare."""

@@ -1,0 +1,1 @@
+"""Endpoints of the merchant's own over HTTP, which get signed webhooks."""
