@@ -1,0 +1,107 @@
+"""Events of the log, past or live, sent to a developer's machine; nothing is kept of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ledger.following.checkpoint import LOG_END
+from ledger.following.known_position import position_at
+from postgres.connections import FOLLOWING, connect
+from workflows.job_arguments import Cancelled, TransformationError, Transformer
+from workflows.limits import LIMITS
+from workflows.outbox.replay_search import ReplaySpan, pages
+from workflows.outbox.table import job_id_of
+from workflows.targets.catalogue import Senders
+from workflows.targets.target import Parcel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+    from typing import Any
+
+    from psycopg import Connection
+
+    from postgres.statement import Statement
+    from workflows.outbox.replay_search import Match
+    from workflows.routes.route import Route
+    from workflows.targets.surroundings import Surroundings
+    from workflows.targets.target import Way
+    from workflows.trigger import Trigger
+
+LOOK_EVERY_S: Final = 0.5
+
+
+class Forwarded(NamedTuple):
+    """An event, and what came of it; `status` None: there was no answer. `problem` tells why."""
+
+    trigger: Trigger
+    status: int | None
+    took_ms: int
+    problem: str
+
+
+def matches(conninfo: str, route: Route, since: datetime | None) -> Iterator[Match]:
+    """Yield what a route is for, from what was recorded at a time on, or from now on; for ever.
+
+    Raises:
+        psycopg.Error: the database went away.
+    """
+    with closing(connect(conninfo, FOLLOWING, "raphus-listen")) as conn:
+        end = _position(conn, LOG_END)
+        # What was recorded at that very instant counts.
+        behind = since and position_at(since - timedelta(microseconds=1))
+        after = min(end, _position(conn, behind)) if behind else end
+        while True:
+            end = _position(conn, LOG_END)
+            for page in pages(conn, route, route.wants_type, ReplaySpan(after, end, end)):
+                yield from page.matches
+            if end == after:
+                time.sleep(LOOK_EVERY_S)
+            after = end
+
+
+@contextmanager
+def forwarding(
+    route: Route, surroundings: Surroundings
+) -> Iterator[Callable[[Match], Forwarded | None]]:
+    """Give what sends an event by a route, once; it returns None where nothing is to be sent.
+
+    Raises:
+        TargetError: there is no way to the target.
+    """
+    with asyncio.Runner() as runner:
+        transformer, senders = Transformer(), runner.run(_senders(surroundings))
+        try:
+            way = senders.way(route.name, route.target)
+            yield lambda match: runner.run(_forwarded(route, transformer, way, match))
+        finally:
+            runner.run(transformer.close())
+            runner.run(senders.close())
+
+
+async def _senders(surroundings: Surroundings) -> Senders:
+    return Senders(surroundings, LIMITS)
+
+
+async def _forwarded(
+    route: Route, transformer: Transformer, way: Way, match: Match
+) -> Forwarded | None:
+    trigger = match.trigger
+    try:
+        content = await transformer.arguments(route, trigger)
+    except Cancelled:
+        return None
+    except TransformationError as error:
+        return Forwarded(trigger, None, 0, str(error))
+    job_id = job_id_of(route.name, match.stream_id, trigger.webhook_id, 0)
+    made = await way.send(Parcel(job_id, trigger.webhook_id, content))
+    return Forwarded(trigger, made.status, made.took_ms, made.problem)
+
+
+def _position(conn: Connection[Any], statement: Statement) -> int:
+    ((position,),) = conn.execute(statement.sql.encode(), statement.params).fetchall()
+    return int(position)
