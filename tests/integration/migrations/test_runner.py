@@ -244,7 +244,7 @@ OURS = ("ledger_events", "projections_tracking", "stored_event", "es_insert_even
 """How the names begin of what the library's recorders create under the names we gave them."""
 
 
-def test_the_ledgers_tables_are_the_librarys_and_six_columns_and_three_indexes(
+def test_the_ledgers_tables_are_the_librarys_and_six_columns_three_indexes_and_three_triggers(
     database: str,
 ) -> None:
     create_the_librarys(database, "stock")
@@ -272,6 +272,9 @@ def test_the_ledgers_tables_are_the_librarys_and_six_columns_and_three_indexes(
             f"{index} ledger_events_notices_idx ON ledger_events USING btree (notification_id)"
             " WHERE (originator_id ~~ 'notice/%'::text)"
         ),
+        "ledger_events has the trigger folds_of_changed_events",
+        "ledger_events has the trigger folds_of_deleted_events",
+        "ledger_events has the trigger folds_of_no_events",
     }
 
 
