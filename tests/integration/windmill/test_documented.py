@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from domain.money import decimal_text, exponent
@@ -85,18 +85,18 @@ def test_the_built_in_ones_equal_the_documented_ones_byte_for_byte(
     shop: Shop, transformation: str
 ) -> None:
     names = sorted(BODIES)
-    given = [trigger(BODIES[name]) for name in names]
+    given = [trigger(compact(BODIES[name])) for name in names]
     documented = shop.route("javascript", RETOLD[transformation])
     ours = shop.outcomes(*((shop.built_in(transformation), one) for one in given))
     theirs = shop.outcomes(*((documented, one) for one in given))
     compared = zip(names, ours, theirs, strict=True)
-    different = {name for name, one, other in compared if compact(one) != compact(other)}
+    different = {name for name, one, other in compared if one != other}
     assert different == OURS_DIFFER[transformation]
 
 
-def compact(outcome: object) -> object:
-    """Arguments without the white space of a body that passes to the byte."""
-    return json.dumps(json.loads(outcome)) if isinstance(outcome, bytes) else outcome
+def compact(body: bytes) -> bytes:
+    """Write a body as JavaScript writes it, without white space: what passes stays as it came."""
+    return msgspec.json.encode(msgspec.json.decode(body))
 
 
 CARTS = [
