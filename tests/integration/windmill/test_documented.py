@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,28 @@ def test_the_built_in_ones_equal_the_documented_ones_byte_for_byte(
 def compact(body: bytes) -> bytes:
     """Write a body as JavaScript writes it, without white space: what passes stays as it came."""
     return msgspec.json.encode(msgspec.json.decode(body))
+
+
+@pytest.mark.parametrize("transformation", [*RETOLD, "envelope"])
+def test_how_dodo_has_written_a_body_changes_nothing_of_what_a_job_is_told(
+    shop: Shop, transformation: str
+) -> None:
+    hostile = said("payout.success", remarks="$var:f/a", metadata={"$res:f/b": "﹩WM_TOKEN"})
+    bodies = [*BODIES.values(), hostile.body]
+    spaced = [json.dumps(json.loads(body), indent=2).replace("$", "\\u0024") for body in bodies]
+    route = shop.built_in(transformation)
+    given = [*map(compact, bodies), *bodies, *map(str.encode, spaced)]
+    told = [arguments(one) for one in shop.outcomes(*((route, trigger(body)) for body in given))]
+    assert told == told[: len(bodies)] * 3
+    assert {"$-var:f/a", "$-res:f/b"} <= {
+        told[-1]["data"]["remarks"],
+        *told[-1]["data"]["metadata"],
+    }
+
+
+def arguments(outcome: bytes | Exception) -> Any:  # noqa: ANN401 -- JSON
+    assert isinstance(outcome, bytes)
+    return json.loads(outcome)
 
 
 CARTS = [
