@@ -26,7 +26,7 @@ from urllib.parse import quote
 
 from f.raphus.facts import amount
 from f.raphus.given import Resource, resource
-from f.raphus.letters import now
+from f.raphus.raphus_api import now
 from f.raphus.web import RefusedError, fetched
 
 gcal = Resource  # Windmill knows the type of a resource by this name

@@ -21,9 +21,10 @@ from typing import Any
 
 from f.raphus.facts import customer
 from f.raphus.given import Resource, this_job, variable
-from f.raphus.letters import FRAME, LETTERS, filled, now
+from f.raphus.letters import FRAME, LETTERS, filled
 from f.raphus.messages import mail_by
 from f.raphus.postgres import once
+from f.raphus.raphus_api import now
 
 # Windmill knows the type of a resource by these names.
 postgresql = Resource

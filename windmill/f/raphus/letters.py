@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote
-
-from f.raphus.raphus_api import ask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,20 +65,6 @@ LETTERS: Mapping[str, Letter] = {
 }
 FRAME = "Hello {name},\n\n{text}\n\nThis message is about {id}.\n"
 ENDS = {"past_due": "past_due_ends_at", "active": "next_billing_date"}
-
-
-def now(
-    raphus_url: str,
-    raphus_api_key: str,
-    kind: str,
-    id: str,  # noqa: A002 -- so it is called in what Raphus sends
-    position: str | int = 0,
-) -> dict[str, Any]:
-    """Ask Raphus for a thing as it is now, by its kind and id."""
-    known: dict[str, Any] = ask(
-        raphus_url, raphus_api_key, f"/v1/{kind}s/{quote(id, safe='')}", min_position=position
-    )
-    return known
 
 
 def filled(

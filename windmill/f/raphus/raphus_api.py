@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from f.raphus.given import variable
 from f.raphus.web import fetched
@@ -32,6 +32,24 @@ def ask(raphus_url: str, raphus_api_key: str, path: str, **query: str | int) -> 
         RefusedError: it answered with another error, or went on saying that.
     """
     return fetched(_url(raphus_url, path, query), variable(raphus_api_key))
+
+
+def now(
+    raphus_url: str,
+    raphus_api_key: str,
+    kind: str,
+    id: str,  # noqa: A002 -- so it is called in what Raphus sends
+    position: str | int = 0,
+) -> dict[str, Any]:
+    """Ask for a thing as it is now, by its kind and id.
+
+    Raises:
+        RefusedError: as `ask`.
+    """
+    known: dict[str, Any] = ask(
+        raphus_url, raphus_api_key, f"/v1/{kind}s/{quote(id, safe='')}", min_position=position
+    )
+    return known
 
 
 def table(raphus_url: str, raphus_api_key: str, path: str, **query: str | int) -> str:

@@ -22,8 +22,9 @@ from urllib.parse import urlencode
 
 from f.raphus.facts import customer
 from f.raphus.given import Resource, property_of, resource, this_job, variable
-from f.raphus.letters import LETTERS, filled, now
+from f.raphus.letters import LETTERS, filled
 from f.raphus.postgres import once
+from f.raphus.raphus_api import now
 from f.raphus.web import basic, fetched
 
 # Windmill knows the type of a resource by these names.

@@ -12,10 +12,10 @@ from typing import Any
 from urllib.parse import quote
 
 from f.raphus.given import Resource, variable
-from f.raphus.letters import FRAME, LETTERS, filled, now
+from f.raphus.letters import FRAME, LETTERS, filled
 from f.raphus.messages import mail_by
 from f.raphus.postgres import once
-from f.raphus.raphus_api import ask, pages
+from f.raphus.raphus_api import ask, now, pages
 
 # Windmill knows the type of a resource by these names.
 postgresql = Resource

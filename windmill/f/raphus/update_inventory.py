@@ -19,14 +19,13 @@ Started by the route:
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from psycopg.rows import dict_row
 from psycopg.sql import SQL
 
 from f.raphus.given import Resource
 from f.raphus.postgres import connect, table
-from f.raphus.raphus_api import ask
+from f.raphus.raphus_api import now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,12 +51,7 @@ def main(
     table_name: str = "raphus_stock_moves",
 ) -> dict[str, Any]:
     """Write the moves of a payment; tell what is in stock of its products then."""
-    payment = ask(
-        raphus_url,
-        raphus_api_key,
-        f"/v1/payments/{quote(state['payment_id'])}",
-        min_position=event["position"],
-    )
+    payment = now(raphus_url, raphus_api_key, "payment", state["payment_id"], event["position"])
     moves = list(_moves(payment))
     with connect(database) as conn, conn.cursor(row_factory=dict_row) as cursor:
         into = table(conn, table_name, MOVES)
