@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from f.raphus.facts import customer
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -44,11 +46,10 @@ def rows(
     known, position = state or {}, {"position": int(event["position"])}
     given: dict[str, dict[str, Any]] = {}
     if known.get("customer_id"):
-        customer = {name: known[name] for name in ("customer_id", "business_id")}
-        told = data.get("customer") or {}
-        if told.get("customer_id") == known["customer_id"]:
-            customer |= {name: told[name] for name in TOLD if told.get(name)}
-        given["raphus_customers"] = customer | position
+        row, told = {name: known[name] for name in ("customer_id", "business_id")}, customer(data)
+        if told["customer_id"] == known["customer_id"]:
+            row |= {name: told[name] for name in TOLD if told[name]}
+        given["raphus_customers"] = row | position
     if kind == "subscription" and known:
         named = TABLES["raphus_subscriptions"]
         given["raphus_subscriptions"] = {name: known.get(name) for name in named} | position
