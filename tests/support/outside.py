@@ -10,11 +10,14 @@ from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import BaseServer, StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from email.message import EmailMessage
+
+    Answer: TypeAlias = tuple[int, bytes, Mapping[str, str]]
+    """A status, a body, and headers."""
 
 LOOPBACK = "127.0.0.1"
 
@@ -50,33 +53,46 @@ def free_port() -> int:
 
 
 @contextmanager
-def web() -> Iterator[Web]:
-    """Serve the web."""
-    served = Web()
+def answering(answer: Callable[[BaseHTTPRequestHandler, bytes], Answer]) -> Iterator[str]:
+    """Serve what a function answers to a request and the bytes of its body; give the URL."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            path = self.path.partition("?")[0]
-            size = int(self.headers.get("Content-Length", 0))
-            body = json.loads(self.rfile.read(size)) if size else None
-            served.asked.append((path, self.headers.get("Authorization", ""), body))
-            told = served.answers.get(path, [(404, "there is nothing")])
-            status, answer = told.pop(0) if len(told) > 1 else told[0]
-            content = answer if isinstance(answer, str) else json.dumps(answer)
-            self.send_response(status)
-            self.send_header("Retry-After", "0")
-            if status == 302:
-                self.send_header("Location", content)
-            self.end_headers()
-            self.wfile.write(content.encode())
+        protocol_version = "HTTP/1.1"
 
-        do_POST = do_GET  # noqa: N815 -- http.server's own
+        def do_GET(self) -> None:
+            content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, body, headers = answer(self, content)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            for name, value in {"Retry-After": "0", **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 -- http.server's own
 
         def log_message(self, *_: object) -> None:
             pass
 
     with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server, running(server):
-        served.url = f"http://{LOOPBACK}:{server.server_port}"
+        yield f"http://{LOOPBACK}:{server.server_port}"
+
+
+@contextmanager
+def web() -> Iterator[Web]:
+    """Serve the web."""
+    served = Web()
+
+    def answer(asked: BaseHTTPRequestHandler, content: bytes) -> Answer:
+        path = asked.path.partition("?")[0]
+        body = json.loads(content) if content else None
+        served.asked.append((path, asked.headers.get("Authorization", ""), body))
+        told = served.answers.get(path, [(404, "there is nothing")])
+        status, said = told.pop(0) if len(told) > 1 else told[0]
+        text = said if isinstance(said, str) else json.dumps(said)
+        return status, text.encode(), {"Location": text} if status == 302 else {}
+
+    with answering(answer) as served.url:
         yield served
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from tests.support.outside import LOOPBACK, running
+from tests.support.outside import answering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from http.server import BaseHTTPRequestHandler
+
+    from tests.support.outside import Answer
+
+AnyService = TypeVar("AnyService", bound="Service")
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -53,39 +58,26 @@ class Service:
         return self.faults.pop(0) if self.faults else self.answer(asked)
 
 
+def basic(user: str, password: str) -> str:
+    """Return the header `Authorization` of a user with a password."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
 @contextmanager
-def serving(service: Service) -> Iterator[None]:
+def serving(service: AnyService) -> Iterator[AnyService]:
     """Serve a service."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(asked: BaseHTTPRequestHandler, content: bytes) -> Answer:
+        url = urlsplit(asked.path)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        body = _decoded(content, asked.headers.get("Content-Type", ""))
+        headers = {name.lower(): value for name, value in asked.headers.items()}
+        status, said = service.answered(Asked(asked.command, url.path, query, headers, body))
+        sent = said if isinstance(said, bytes) else json.dumps(said).encode()
+        return status, sent, {"Content-Type": "application/json", **service.headers}
 
-        def do_GET(self) -> None:
-            content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            url = urlsplit(self.path)
-            query = {name: values[0] for name, values in parse_qs(url.query).items()}
-            body = _decoded(content, self.headers.get("Content-Type", ""))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            told = service.answered(Asked(self.command, url.path, query, headers, body))
-            status, answer = told
-            sent = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(sent) if status != 204 else 0))
-            for name, value in {"Retry-After": "0", **service.headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if status != 204:
-                self.wfile.write(sent)
-
-        do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 -- http.server's own
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server, running(server):
-        service.url = f"http://{LOOPBACK}:{server.server_port}"
-        yield
+    with answering(answer) as service.url:
+        yield service
 
 
 def _decoded(content: bytes, type_: str) -> Any:  # noqa: ANN401 -- JSON
