@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from tests.support.services import Asked, Service
+from tests.support.services import Asked, Service, basic
 
 PROJECT_KEY = "phc_1"
 WRITE_KEY = "segment-1"
@@ -42,8 +41,7 @@ class Segment(Service):
     """What was taken, by messageId, with the call's name as `type`."""
 
     def answer(self, asked: Asked) -> tuple[int, Any]:
-        key = base64.b64encode(f"{WRITE_KEY}:".encode()).decode()
-        if asked.headers.get("authorization") != f"Basic {key}":
+        if asked.headers.get("authorization") != basic(WRITE_KEY, ""):
             return 401, {"success": False, "message": "invalid write key"}
         version, call = asked.parts
         if version != "v1" or call not in {"track", "identify"} or asked.method != "POST":

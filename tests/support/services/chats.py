@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.services import Asked, Service
+from tests.support.services import Asked, Service, basic
 
 SID = "AC1"
 TOKEN = "twilio-1"
@@ -20,8 +19,7 @@ class Twilio(Service):
     messages: list[dict[str, str]] = field(default_factory=list)
 
     def answer(self, asked: Asked) -> tuple[int, Any]:
-        known = base64.b64encode(f"{SID}:{TOKEN}".encode()).decode()
-        if asked.headers.get("authorization") != f"Basic {known}":
+        if asked.headers.get("authorization") != basic(SID, TOKEN):
             return 401, {"code": 20003}
         if asked.path != f"/2010-04-01/Accounts/{SID}/Messages.json":
             return 404, {"code": 20404}

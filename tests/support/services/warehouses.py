@@ -13,7 +13,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from tests.support.services import Asked, Service
+from tests.support.services import Asked, Service, basic
 
 USER: Final = "raphus"
 PASSWORD: Final = "a password"
@@ -62,8 +62,7 @@ class ClickHouse(Service):
         return {"host": self.url, "username": USER, "password": PASSWORD}
 
     def answer(self, asked: Asked) -> tuple[int, Any]:
-        known = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-        if asked.headers.get("authorization") != f"Basic {known}":
+        if asked.headers.get("authorization") != basic(USER, PASSWORD):
             return self._refused(516, "Authentication failed")
         statement = asked.body.decode()
         self.headers = {}
