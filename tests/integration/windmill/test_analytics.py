@@ -15,15 +15,13 @@ from tests.support.services.analytics import PROJECT_KEY, WRITE_KEY, PostHog, Se
 
 @pytest.fixture
 def posthog() -> Iterator[PostHog]:
-    service = PostHog()
-    with serving(service):
+    with serving(PostHog()) as service:
         yield service
 
 
 @pytest.fixture
 def segment() -> Iterator[Segment]:
-    service = Segment()
-    with serving(service):
+    with serving(Segment()) as service:
         yield service
 
 

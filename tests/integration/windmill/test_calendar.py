@@ -16,8 +16,7 @@ from tests.support.services.google_calendar import TOKEN, GoogleCalendar
 
 @pytest.fixture
 def calendar() -> Iterator[GoogleCalendar]:
-    service = GoogleCalendar()
-    with serving(service):
+    with serving(GoogleCalendar()) as service:
         yield service
 
 

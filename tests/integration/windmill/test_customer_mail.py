@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def resend() -> Iterator[Resend]:
-    service = Resend()
-    with serving(service):
+    with serving(Resend()) as service:
         yield service
 
 

@@ -17,8 +17,7 @@ CUSTOMER = {"customer_id": "cus_1", "email": "ada@shop.example", "name": "Ada Ex
 
 @pytest.fixture
 def hubspot() -> Iterator[HubSpot]:
-    service = HubSpot()
-    with serving(service):
+    with serving(HubSpot()) as service:
         yield service
 
 

@@ -20,8 +20,7 @@ CUSTOMER = {"customer_id": "cus_1", "email": "Ada@Shop.example", "name": "Ada Ex
 
 @pytest.fixture
 def mailchimp() -> Iterator[Mailchimp]:
-    service = Mailchimp()
-    with serving(service):
+    with serving(Mailchimp()) as service:
         yield service
 
 

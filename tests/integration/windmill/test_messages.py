@@ -30,15 +30,13 @@ HOSTILE = "@everyone <!channel> <@U1> [x](https://evil.example) *_`"
 
 @pytest.fixture
 def twilio() -> Iterator[Twilio]:
-    service = Twilio()
-    with serving(service):
+    with serving(Twilio()) as service:
         yield service
 
 
 @pytest.fixture
 def discord() -> Iterator[Discord]:
-    service = Discord()
-    with serving(service):
+    with serving(Discord()) as service:
         yield service
 
 

@@ -37,8 +37,7 @@ class Warehouse:
 
 @pytest.fixture(params=[ClickHouse, BigQuery, Snowflake])
 def warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
-    service = request.param()
-    with serving(service):
+    with serving(request.param()) as service:
         yield Warehouse(f"append_to_{type(service).__name__.lower()}", service)
 
 
@@ -76,8 +75,7 @@ def test_a_table_that_is_there_is_not_created_again(warehouse: Warehouse) -> Non
 
 
 def test_a_row_that_bigquery_does_not_take_fails_the_job_and_is_not_told() -> None:
-    service = BigQuery()
-    with serving(service):
+    with serving(BigQuery()) as service:
         place = Warehouse("append_to_bigquery", service)
         place.append(sent("state", began()))
         service.schemas["raphus_events"]["schema"]["fields"] = []

@@ -65,7 +65,7 @@ def basic(user: str, password: str) -> str:
 
 @contextmanager
 def serving(service: AnyService) -> Iterator[AnyService]:
-    """Serve a service."""
+    """Serve a service, and give it."""
 
     def answer(asked: BaseHTTPRequestHandler, content: bytes) -> Answer:
         url = urlsplit(asked.path)
