@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from tests.support.http_server import Served
-    from tests.support.outside import Web
+    from tests.support.outside import Post, Web
 
 WORKSPACE: Final = PROJECT / "windmill"
 WORKER: Final = Worker()
@@ -119,6 +119,17 @@ def told(raphus: Served, *bodies: Body) -> dict[str, Any]:
     arguments = sent("state", *bodies)
     arguments["event"]["position"] = position
     return arguments
+
+
+def by_raphus(raphus: Served) -> dict[str, Any]:
+    """Return what a script is given that asks Raphus."""
+    return {"raphus_url": raphus.url, "raphus_api_key": API_KEY}
+
+
+def by_mail(raphus: Served, mails: Post, resource: dict[str, Any]) -> dict[str, Any]:
+    """Return what a script is given that writes mails of what Raphus says."""
+    sends = {"mail_from": "raphus@shop.example", "smtp": mails.resource}
+    return {**by_raphus(raphus), **sends, "database": resource}
 
 
 def by_slack(slack: Web, resource: dict[str, Any]) -> dict[str, Any]:

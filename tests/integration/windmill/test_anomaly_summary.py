@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.support.scripts import API_KEY, by_slack, run, script, subscription, told
+from tests.support.scripts import API_KEY, by_raphus, by_slack, run, script, subscription, told
 
 if TYPE_CHECKING:
     import pytest
@@ -56,6 +56,6 @@ def test_what_is_not_counted_to_the_end_says_so(
     ]
     position = told(raphus, *bodies)["event"]["position"]
     raphus.get("/v1/refusals", min_position=position)
-    result = run("anomaly_summary", {"raphus_url": raphus.url, "raphus_api_key": API_KEY})
+    result = run("anomaly_summary", by_raphus(raphus))
     assert "more than 2 wrong" in result["text"]
     assert not result["whole"]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.http_server import Served
 from tests.support.samples import sample
-from tests.support.scripts import API_KEY, began, dispute, run, sent, subscription, told
+from tests.support.scripts import began, by_raphus, dispute, run, sent, subscription, told
 from tests.support.services import serving
 from tests.support.services.google_calendar import TOKEN, GoogleCalendar
 
@@ -24,8 +24,7 @@ def kept(
     calendar: GoogleCalendar, raphus: Served, arguments: dict[str, Any], **more: object
 ) -> dict[str, Any]:
     where = {"gcal": {"token": TOKEN}, "gcal_url": calendar.url}
-    where |= {"raphus_url": raphus.url, "raphus_api_key": API_KEY}
-    return run("calendar_entry", arguments, **where, **more)
+    return run("calendar_entry", arguments, **by_raphus(raphus), **where, **more)
 
 
 def active(day: str = "2026-04-01T00:00:00Z", due: str = "2026-05-01T09:00:00Z") -> Any:  # noqa: ANN401 -- JSON

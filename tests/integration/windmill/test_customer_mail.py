@@ -14,6 +14,7 @@ from tests.support.scripts import (
     API_KEY,
     WORKER,
     began,
+    by_mail,
     run,
     sent,
     subscription,
@@ -33,22 +34,15 @@ def resend() -> Iterator[Resend]:
         yield service
 
 
-def by_mail(raphus: Served, mails: Post, resource: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "raphus_url": raphus.url,
-        "raphus_api_key": API_KEY,
-        "mail_from": "raphus@shop.example",
-        "smtp": mails.resource,
-        "database": resource,
-        "pay_url": "https://shop.example/pay",
-    }
+def letter(raphus: Served, mails: Post, resource: dict[str, Any]) -> dict[str, Any]:
+    return by_mail(raphus, mails, resource) | {"pay_url": "https://shop.example/pay"}
 
 
 def test_a_customer_is_asked_to_pay_once(
     raphus: Served, mails: Post, resource: dict[str, Any]
 ) -> None:
     arguments = told(raphus, sample("subscription.on_hold"))
-    by = by_mail(raphus, mails, resource)
+    by = letter(raphus, mails, resource)
     assert [run("customer_mail", arguments, **by)["sent"] for _ in range(2)] == [True, False]
     ((recipients, mail),) = mails.mails
     assert recipients == ["customer-19@shop.example"]
@@ -64,7 +58,7 @@ def test_the_same_mail_has_the_same_message_id(
 ) -> None:
     arguments = told(raphus, sample("subscription.on_hold"))
     for _ in range(2):
-        run("customer_mail", arguments, **(by_mail(raphus, mails, resource) | {"database": ""}))
+        run("customer_mail", arguments, **(letter(raphus, mails, resource) | {"database": ""}))
     first, second = [mail["Message-ID"] for _, mail in mails.mails]
     assert first == second
 
@@ -77,7 +71,7 @@ def test_who_has_paid_in_the_meantime_gets_no_mail(
     arguments = told(raphus, began(), asked)
     paid = told(raphus, subscription("active", "2026-05-02T00:00:00Z"))
     raphus.get("/v1/events", min_position=paid["event"]["position"])
-    result = run("customer_mail", arguments, **by_mail(raphus, mails, resource))
+    result = run("customer_mail", arguments, **letter(raphus, mails, resource))
     assert result == {"sent": False, "because": "the subscription is active by now"}
     assert mails.mails == []
 
@@ -93,7 +87,7 @@ def test_what_a_buyer_writes_names_no_secret(
     customer = {"customer_id": "cus_1", "email": "customer-1@shop.example", "name": name}
     asked = subscription("on_hold", "2026-05-01T00:00:00Z", customer=customer)
     fixed = {"raphus_api_key": "$var:f/raphus/raphus_api_key", "smtp": "$res:f/raphus/smtp"}
-    by = by_mail(raphus, mails, resource) | fixed
+    by = letter(raphus, mails, resource) | fixed
     assert run("customer_mail", told(raphus, asked), worker, **by)["sent"] is True
     ((_, mail),) = mails.mails
     text = mail.get_content()
@@ -114,7 +108,7 @@ def test_what_is_no_single_address_gets_no_mail(
     arguments = told(raphus, sample("subscription.on_hold"))
     arguments["data"]["customer"]["email"] = email
     with pytest.raises(Exception, match="not a mail address"):
-        run("customer_mail", arguments, **by_mail(raphus, mails, resource))
+        run("customer_mail", arguments, **letter(raphus, mails, resource))
     assert mails.mails == []
 
 
@@ -123,7 +117,7 @@ def test_the_address_of_a_customer_is_in_no_error(
 ) -> None:
     mails.answers["RCPT"] = "550 nobody <customer-19@shop.example> is here"
     arguments = told(raphus, sample("subscription.on_hold"))
-    by = by_mail(raphus, mails, resource)
+    by = letter(raphus, mails, resource)
     with pytest.raises(Exception, match="SMTPRecipientsRefused") as caught:
         run("customer_mail", arguments, **by)
     assert "customer-19" not in f"{caught.value} {vars(caught.value)}"
@@ -148,7 +142,7 @@ def test_each_event_has_its_letter(
     more = {"customer": CUSTOMER, "past_due_ends_at": "2026-05-08T00:00:00Z"}
     asked = subscription(type_, "2026-05-01T00:00:00Z", **more)
     arguments = told(raphus, *([] if type_ == "active" else [began()]), asked)
-    assert run("customer_mail", arguments, **by_mail(raphus, mails, resource))["sent"] is True
+    assert run("customer_mail", arguments, **letter(raphus, mails, resource))["sent"] is True
     ((_, mail),) = mails.mails
     assert mail["Subject"] == subject
     assert line in mail.get_content()
@@ -157,7 +151,7 @@ def test_each_event_has_its_letter(
 def test_nobody_is_welcomed_twice_to_a_subscription(
     raphus: Served, mails: Post, resource: dict[str, Any]
 ) -> None:
-    by = by_mail(raphus, mails, resource)
+    by = letter(raphus, mails, resource)
     for number in (1, 2):
         day = f"2026-05-0{number}T00:00:00Z"
         arguments = told(raphus, subscription("active", day, customer=CUSTOMER))
@@ -169,7 +163,7 @@ def test_a_step_of_a_flow_that_is_tried_again_sends_nothing_twice(
     raphus: Served, mails: Post, resource: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = told(raphus, sample("subscription.on_hold"))
-    by = by_mail(raphus, mails, resource)
+    by = letter(raphus, mails, resource)
     monkeypatch.setenv("WM_ROOT_FLOW_JOB_ID", str(uuid4()))
     tries = [run("customer_mail", arguments, WORKER, str(uuid4()), **by) for _ in range(2)]
     assert [one["sent"] for one in tries] == [True, False]
@@ -179,7 +173,7 @@ def test_a_payment_that_failed_has_its_letter_too(
     raphus: Served, mails: Post, resource: dict[str, Any]
 ) -> None:
     arguments = told(raphus, sample("payment.failed"))
-    assert run("customer_mail", arguments, **by_mail(raphus, mails, resource))["sent"] is True
+    assert run("customer_mail", arguments, **letter(raphus, mails, resource))["sent"] is True
     ((_, mail),) = mails.mails
     assert "Please try again: https://shop.example/pay." in mail.get_content()
 
@@ -188,7 +182,7 @@ def test_resend_takes_the_mail_of_a_job_once_though_nothing_is_remembered_here(
     raphus: Served, mails: Post, resend: Resend
 ) -> None:
     arguments = told(raphus, sample("subscription.on_hold"))
-    by = by_mail(raphus, mails, {}) | {"database": "", "resend_url": resend.url}
+    by = letter(raphus, mails, {}) | {"database": "", "resend_url": resend.url}
     by["resend"] = {"api_key": RESEND_KEY}
     for _ in range(2):
         run("customer_mail", arguments, **by)
@@ -205,7 +199,7 @@ def test_what_a_buyer_writes_is_not_filled_in_again(
 ) -> None:
     arguments = told(raphus, sample("subscription.on_hold"))
     arguments["data"]["customer"]["name"] = "{where.__class__} <b>&"
-    run("customer_mail", arguments, **by_mail(raphus, mails, resource))
+    run("customer_mail", arguments, **letter(raphus, mails, resource))
     ((_, mail),) = mails.mails
     assert mail.get_content().startswith("Hello {where.__class__} <b>&,")
     assert mail.get_content_type() == "text/plain"

@@ -12,6 +12,7 @@ from tests.support.samples import sample
 from tests.support.scripts import (
     API_KEY,
     at,
+    by_raphus,
     by_slack,
     dispute,
     run,
@@ -66,6 +67,6 @@ def test_a_count_ends_somewhere(raphus: Served, monkeypatch: pytest.MonkeyPatch)
     raphus.get("/v1/refusals", min_position=position)
     result = run(
         "daily_summary",
-        {"raphus_url": raphus.url, "raphus_api_key": API_KEY},
+        by_raphus(raphus),
     )
     assert "active subscriptions: more than 2" in result["text"]

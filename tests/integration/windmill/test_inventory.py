@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.support.samples import sample
-from tests.support.scripts import API_KEY, at, rows, run, told
+from tests.support.scripts import at, by_raphus, rows, run, told
 
 if TYPE_CHECKING:
     from tests.support.http_server import Served
@@ -35,7 +35,7 @@ def refunded(amount: int = 3_000, refund_id: str = "ref_1") -> Body:
 
 
 def by(raphus: Served, resource: dict[str, Any]) -> dict[str, Any]:
-    return {"raphus_url": raphus.url, "raphus_api_key": API_KEY, "database": resource}
+    return {**by_raphus(raphus), "database": resource}
 
 
 def test_what_is_bought_leaves_the_stock_once(

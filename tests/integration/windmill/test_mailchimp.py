@@ -10,10 +10,9 @@ import pytest
 
 from tests.support.http_server import Served
 from tests.support.samples import sample
-from tests.support.scripts import API_KEY, run, sent, subscription, told
+from tests.support.scripts import by_raphus, run, sent, subscription, told
 from tests.support.services import serving
-from tests.support.services.mails import API_KEY as MAILCHIMP_KEY
-from tests.support.services.mails import LIST_ID, Mailchimp
+from tests.support.services.mails import API_KEY, LIST_ID, Mailchimp
 
 CUSTOMER = {"customer_id": "cus_1", "email": "Ada@Shop.example", "name": "Ada Example"}
 
@@ -25,9 +24,8 @@ def mailchimp() -> Iterator[Mailchimp]:
 
 
 def synced(mailchimp: Mailchimp, raphus: Served, arguments: dict[str, Any]) -> dict[str, Any]:
-    more = {"mailchimp": {"api_key": MAILCHIMP_KEY, "server": "us7"}, "url": mailchimp.url}
-    more |= {"list_id": LIST_ID, "raphus_url": raphus.url, "raphus_api_key": API_KEY}
-    return run("sync_mailchimp", arguments, **more)
+    more = {"mailchimp": {"api_key": API_KEY, "server": "us7"}, "url": mailchimp.url}
+    return run("sync_mailchimp", arguments, **by_raphus(raphus), **more, list_id=LIST_ID)
 
 
 def test_a_customer_is_a_member_with_tags_of_what_it_has(

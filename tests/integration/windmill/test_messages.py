@@ -12,10 +12,10 @@ from tests.support.http_server import Served
 from tests.support.outside import Web
 from tests.support.samples import sample
 from tests.support.scripts import (
-    API_KEY,
     WORKER,
     announced,
     began,
+    by_raphus,
     by_slack,
     run,
     sent,
@@ -45,8 +45,7 @@ def by_twilio(twilio: Twilio, raphus: Served, resource: dict[str, Any]) -> dict[
         "twilio": {"accountSid": SID, "token": TOKEN},
         "twilio_url": twilio.url,
         "sender": "+12025550100",
-        "raphus_url": raphus.url,
-        "raphus_api_key": API_KEY,
+        **by_raphus(raphus),
         "database": resource,
         "pay_url": "https://shop.example/pay",
     }

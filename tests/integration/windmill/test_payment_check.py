@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from domain.look import Look
 from ledger.application import Ledger
 from tests.support.samples import sample
-from tests.support.scripts import API_KEY, at, by_slack, run, told
+from tests.support.scripts import at, by_raphus, by_slack, run, told
 
 if TYPE_CHECKING:
     from tests.support.http_server import Served
@@ -33,8 +33,7 @@ def test_a_payment_that_does_not_fit_its_price_is_told_once(
             data=json.dumps(product).encode(),
         )
         ledger.observe([look])
-    by = {"raphus_url": raphus.url, "raphus_api_key": API_KEY, "channel": "#money"}
-    by |= by_slack(slack, resource)
+    by = {**by_raphus(raphus), **by_slack(slack, resource), "channel": "#money"}
     right = run("payment_check", told(raphus, paid("pay_right", 1000)), **by)
     assert (right["fits"], right["told"], slack.asked) == (True, False, [])
     arguments = told(raphus, paid("pay_wrong", 1))

@@ -10,19 +10,9 @@ from typing import Any
 from tests.support.http_server import Served
 from tests.support.outside import Post
 from tests.support.samples import Body, sample
-from tests.support.scripts import API_KEY, at, run, subscription, told
+from tests.support.scripts import at, by_mail, run, subscription, told
 
 NOW = datetime.now(UTC)
-
-
-def by(raphus: Served, mails: Post, resource: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "raphus_url": raphus.url,
-        "raphus_api_key": API_KEY,
-        "mail_from": "raphus@shop.example",
-        "smtp": mails.resource,
-        "database": resource,
-    }
 
 
 def trial(number: int, days: int, **data: Any) -> Body:  # noqa: ANN401 -- JSON
@@ -40,7 +30,7 @@ def test_whose_trial_ends_soon_is_told_so_once(
     bodies = [trial(1, 2), trial(2, 6), trial(3, 2, cancel_at_next_billing_date=True)]
     position = told(raphus, *bodies)["event"]["position"]
     raphus.get("/v1/revenue/subscriptions", counts="trial", min_position=position)
-    written = [run("trial_end_mails", {}, **by(raphus, mails, resource)) for _ in range(2)]
+    written = [run("trial_end_mails", {}, **by_mail(raphus, mails, resource)) for _ in range(2)]
     assert [one["written"] for one in written] == [1, 0]
     ((recipients, mail),) = mails.mails
     assert recipients == ["customer-1@shop.example"]
@@ -57,7 +47,7 @@ def test_a_month_is_mailed_once_with_what_it_is_made_of(
     active = subscription("active", day, next_billing_date="2027-05-02T00:00:00Z")
     position = told(raphus, active, paid)["event"]["position"]
     raphus.get("/v1/revenue/net", start="2026-05-01", end="2026-05-31", min_position=position)
-    more = by(raphus, mails, resource) | {"mail_to": "me@shop.example", "month": "2026-05"}
+    more = by_mail(raphus, mails, resource) | {"mail_to": "me@shop.example", "month": "2026-05"}
     first, second = (run("monthly_report", {}, **more) for _ in range(2))
     assert (first["sent"], second["sent"]) == (True, False)
     ((recipients, mail),) = mails.mails
@@ -74,6 +64,6 @@ def test_a_month_is_mailed_once_with_what_it_is_made_of(
 def test_a_month_of_nothing_is_told_too(
     raphus: Served, mails: Post, resource: dict[str, Any]
 ) -> None:
-    more = by(raphus, mails, resource) | {"mail_to": "me@shop.example", "month": "2026-04"}
+    more = by_mail(raphus, mails, resource) | {"mail_to": "me@shop.example", "month": "2026-04"}
     assert "Nothing was taken." in run("monthly_report", {}, **more)["text"]
     assert len(mails.mails) == 1
