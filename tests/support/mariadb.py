@@ -75,9 +75,8 @@ def _listens(port: int) -> bool:
 def mysql_rows(resource: dict[str, Any], table: str) -> list[dict[str, Any]]:
     """Return all of a table."""
     kind = pymysql.cursors.DictCursor
-    named = {name: value for name, value in resource.items() if name != "ssl"}
     with (
-        pymysql.connect(**named, cursorclass=kind, charset="utf8mb4") as conn,
+        pymysql.connect(**resource, cursorclass=kind, charset="utf8mb4") as conn,
         conn.cursor() as cursor,
     ):
         cursor.execute(f"SELECT * FROM {table} ORDER BY 1")

@@ -46,8 +46,7 @@ def main(
     if event is None:
         body = {"business_id": business_id, "type": type, "timestamp": timestamp, "data": data}
         digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-        event = {"webhook_id": f"sha256:{digest}"}
-        event |= {"type": type, "occurred_at": timestamp}
+        event = {"webhook_id": f"sha256:{digest}", "type": type, "occurred_at": timestamp}
     told = row(
         event,
         kind,
