@@ -27,7 +27,7 @@ from api.upkeep import Upkeep
 from api.webhooks.endpoint import Acknowledger, Webhooks
 from api.webhooks.request_body import BodyReader
 from ledger.application import Ledger
-from ledger.batch_writer import QUEUE_BYTES_MAX, Writer
+from ledger.batch_writer import QUEUE_BYTES_MAX, QUEUE_MAX, Writer
 from ledger.following.checkpoint import POSITION
 from ledger.mapper import LedgerMapper
 from projections.live.follower import Follower
@@ -72,7 +72,7 @@ def application(
     writer = Writer(
         ledger,
         Acknowledger(metrics).resolve,
-        queue_max=share.of(share.queue_max),
+        queue_max=share.of(QUEUE_MAX),
         queue_bytes_max=share.of(QUEUE_BYTES_MAX),
         show_queue=metrics.show_queue,
     )

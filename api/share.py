@@ -6,7 +6,6 @@ import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
 from api.counters import COLUMNS
-from ledger.batch_writer import QUEUE_MAX
 from telemetry.board import Standing, alone
 
 if TYPE_CHECKING:
@@ -18,15 +17,11 @@ _NOT_RUNNING = "the process {} does not run; the server's log tells why"
 
 
 class Share(NamedTuple):
-    """One of so many `workers`, which take requests; `secret` is known to all of them alone.
-
-    `queue_max` deliveries may wait for their commit, in the whole server.
-    """
+    """One of so many `workers`, which take requests; `secret` is known to all of them alone."""
 
     board: Board
     workers: int
     secret: str
-    queue_max: int = QUEUE_MAX
 
     def of(self, limit: int) -> int:
         """Return this process' part of a limit of the whole server."""

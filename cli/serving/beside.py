@@ -13,7 +13,6 @@ from cli.database import UnreachableError
 from cli.settings import without_secrets
 from postgres.failures import reason_of
 from telemetry.kept_process import KeptProcess
-from workflows.outbox.follower import begin
 from workflows.task import PROGRAM, Task
 
 if TYPE_CHECKING:
@@ -27,6 +26,9 @@ def workflows(settings: Settings, conninfo: str, place: Place, board: Board) -> 
     Raises:
         UnreachableError: the database went away.
     """
+    # It brings the ledger, which loads slowly: whoever has no routes does not wait for it.
+    from workflows.outbox.follower import begin  # noqa: PLC0415
+
     try:
         begin(conninfo)
     except psycopg.OperationalError as error:

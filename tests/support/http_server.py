@@ -20,11 +20,9 @@ from api.app import application
 from api.http.auth import KeyGuard, OpenOnLoopback
 from api.http.listening import listening, url_of
 from api.http.server import in_background
-from api.share import whole
 from api.webhooks.endpoint import PATH
 from api.webhooks.verifier import Verifier
 from console.catalogue import console
-from ledger.batch_writer import QUEUE_MAX
 from tests.support.quick_client import QuickClient
 from tests.support.waiting import GUARD_S, until
 
@@ -131,12 +129,10 @@ def served(
     secrets: tuple[str, ...] = (SECRET,),
     api_key: str | None = None,
     rules: Rules | None = None,
-    queue_max: int = QUEUE_MAX,
 ) -> Iterator[Served]:
     """Serve a migrated database on a free port, until the block ends."""
     guard = KeyGuard(api_key) if api_key else OpenOnLoopback()
-    share = whole()._replace(queue_max=queue_max)
-    app = application(conninfo, Verifier(secrets), guard, rules, site=console, share=share)
+    app = application(conninfo, Verifier(secrets), guard, rules, site=console)
     with listening("127.0.0.1", 0) as sock, in_background(app, sock):
         url = url_of(sock)
         with QuickClient(url, timeout=GUARD_S, verify=_NO_TLS) as client:

@@ -237,8 +237,9 @@ def test_bodies_that_are_more_together_than_may_be_read_at_once_are_to_come_agai
     assert shared[0].post(body).status_code == 200
 
 
-def test_a_full_queue_asks_to_come_again(database: str) -> None:
-    with served(database, queue_max=0) as server:
+def test_a_full_queue_asks_to_come_again(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.app.QUEUE_MAX", 0)
+    with served(database) as server:
         response = server.post(BODY)
         assert response.status_code == 503
         assert response.json()["error"]["code"] == "busy"
