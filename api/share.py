@@ -6,6 +6,7 @@ import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
 from api.counters import COLUMNS
+from api.http.capacity import part
 from telemetry.board import Standing, alone
 
 if TYPE_CHECKING:
@@ -49,11 +50,6 @@ class Share(NamedTuple):
 def whole() -> Share:
     """Return the share of a process that is the whole server."""
     return Share(alone("server", COLUMNS), 1, secrets.token_urlsafe())
-
-
-def part(limit: int, workers: int) -> int:
-    """Return what each of several has of a limit: together no less than it."""
-    return -(-limit // workers)
 
 
 class FollowerElsewhere:

@@ -28,12 +28,12 @@ class Capacity(NamedTuple):
         files = min(files_max, FILES_ENOUGH)
         left = max(files - FILES_RESERVED, files // 2)
         backlog = max(min(BACKLOG_MAX, left // 4), 1)
-        return cls(max(min(wanted(workers), left - backlog), 1), backlog)
+        return cls(max(min(part(CONNECTIONS_MAX, workers), left - backlog), 1), backlog)
 
 
-def wanted(workers: int) -> int:
-    """Return how many connections one of so many processes may have open, files permitting."""
-    return -(-CONNECTIONS_MAX // workers)
+def part(limit: int, workers: int) -> int:
+    """Return what each of several processes has of a limit: together no less than it."""
+    return -(-limit // workers)
 
 
 def raise_files_max() -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from api.http.admission import Admission
-from api.http.capacity import Capacity, raise_files_max, wanted
+from api.http.capacity import CONNECTIONS_MAX, Capacity, part, raise_files_max
 from api.http.listening import StartError
 from api.http.uvicorn_protocol import BoundedProtocol
 from telemetry import interpreter
@@ -38,14 +38,14 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: ASGIApp, ready: Callable[[], None], workers: int = 1) -> None:
         files_max = raise_files_max()
-        capacity = Capacity.of(files_max, workers)
-        if capacity.connections_max < wanted(workers):
+        capacity, wanted = Capacity.of(files_max, workers), part(CONNECTIONS_MAX, workers)
+        if capacity.connections_max < wanted:
             _log.warning(
                 "%d files may be open, and so %d connections at the most, not %d: see ulimit -n,"
                 " or LimitNOFILE= of systemd",
                 files_max,
                 capacity.connections_max,
-                wanted(workers),
+                wanted,
             )
         super().__init__(
             uvicorn.Config(
