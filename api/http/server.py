@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import socket
 from contextlib import contextmanager
@@ -75,9 +74,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
-        interpreter.tune()
         await super().startup(sockets)
-        gc.freeze()
+        interpreter.tune()  # not before: what the application has loaded is not looked at, either
         if self.started:
             self.lifespan.state[_ENDING] = asyncio.Event()
             self._ready()
