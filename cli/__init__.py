@@ -6,13 +6,11 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted.
 from __future__ import annotations
 
 import errno
-import gc
 import logging
 import os
 import signal
 import sys
 import traceback
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -23,10 +21,11 @@ from postgres.failures import reason_of
 from telemetry import logs
 from telemetry.concealment import conceal
 from telemetry.errors import RaphusError
+from telemetry.interpreter import loading
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
@@ -58,17 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 -- of a defect, too, a user sees what to do
         return _fail(_unforeseen(error, debug=args.debug), FAILED)
     return OK
-
-
-@contextmanager
-def loading() -> Iterator[None]:
-    """Do not look for garbage among what is loaded, now or later: it is there to the end."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -1,10 +1,14 @@
-"""How the interpreter runs where threads take turns and somebody waits for each."""
+"""How the interpreter runs: while it loads, and where threads take turns and somebody waits."""
 
 from __future__ import annotations
 
 import gc
 import sys
-from typing import Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SWITCH_INTERVAL_S: Final = 0.0005
 """How soon a thread that waits for the interpreter gets it. Hashing a body over 2 KiB gives it up,
@@ -13,6 +17,17 @@ each."""
 COLLECT_AFTER: Final = (20_000, 20, 20)
 """How many new objects make the collector look for cycles. A page of the follower makes tens of
 thousands, and no cycles: by default it would be searched some hundred times."""
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Do not look for garbage among what is loaded, now or later: it is there to the end."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def tune() -> None:

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from psycopg.conninfo import make_conninfo
 
-from cli import loading
 from migrations.runner import migrate
 from postgres.embedded import EmbeddedPostgres
 from telemetry import child
+from telemetry.interpreter import loading
 from tests.support import prepared
 from tests.support.browser import LEFT_OUT
 from tests.support.http_server import copied

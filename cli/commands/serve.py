@@ -14,6 +14,7 @@ from cli.key_file import kept_in, kept_key
 from cli.policy import read_policy
 from cli.serving.room import workers
 from telemetry import logs
+from telemetry.interpreter import loading
 
 if TYPE_CHECKING:
     import socket
@@ -71,12 +72,12 @@ def serve(settings: Settings) -> None:
     with listening(settings.host, settings.port) as sock, database(settings) as conninfo:
         # What a supervisor does not need takes most of the time to load, and of the memory.
         if count:
-            from cli.serving.supervisor import serve_by_processes  # noqa: PLC0415
-
+            with loading():
+                from cli.serving.supervisor import serve_by_processes  # noqa: PLC0415
             serve_by_processes(complete, conninfo, sock, count, lambda: _announce(settings, sock))
         else:
-            from cli.serving.one_process import serve_alone  # noqa: PLC0415
-
+            with loading():
+                from cli.serving.one_process import serve_alone  # noqa: PLC0415
             serve_alone(complete, conninfo, sock, lambda: _announce(settings, sock))
 
 
