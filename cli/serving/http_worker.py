@@ -17,7 +17,20 @@ from telemetry import kept_program
 from telemetry.board import Standing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cli.settings import Settings
     from telemetry.board import Board
+
+
+def server_of(settings: Settings, conninfo: str, share: Share, ready: Callable[[], None]) -> Server:
+    """Return what takes requests, to be run; the settings have the API key."""
+    assert settings.api_key is not None
+    guard = KeyGuard(settings.api_key)
+    app = application(
+        conninfo, settings.verifier(), guard, settings.rules(), site=console, share=share
+    )
+    return Server(app, ready, share.workers)
 
 
 def main() -> int:
@@ -26,17 +39,9 @@ def main() -> int:
 
 
 def _work(served: Served, board: Board) -> None:
-    settings = served.settings
-    assert settings.api_key is not None
-    app = application(
-        served.conninfo,
-        settings.verifier(),
-        KeyGuard(settings.api_key),
-        settings.rules(),
-        site=console,
-        share=Share(board, served.workers, served.secret),
-    )
-    server = Server(app, partial(board.own.stand, Standing.READY), served.workers)
+    share = Share(board, served.workers, served.secret)
+    ready = partial(board.own.stand, Standing.READY)
+    server = server_of(served.settings, served.conninfo, share, ready)
     with (
         socket.socket(fileno=served.socket) as sock,
         kept_program.told_to_end(server.end, HTTP_WORKER.end_s),

@@ -7,15 +7,12 @@ import secrets
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from api.app import application
 from api.counters import COLUMNS
-from api.http.auth import KeyGuard
 from api.http.listening import StartError
-from api.http.server import Server
 from api.share import WORKFLOWS, Share
 from cli.serving.beside import reconciles, workflows
+from cli.serving.http_worker import server_of
 from cli.serving.reconciler import reconciler_of
-from console.catalogue import console
 from telemetry.board import Board, Standing, shared
 
 if TYPE_CHECKING:
@@ -36,23 +33,13 @@ def serve_alone(
         StartError: the server does not start.
         UnreachableError: the database went away.
     """
-    assert settings.api_key is not None
     names = ["server", *([WORKFLOWS] if settings.windmill.used else [])]
     with ExitStack() as stack:
         place = stack.enter_context(shared("server", names, COLUMNS))
         board = Board(place)
         board.own.stand(Standing.READY)
-        server = Server(
-            application(
-                conninfo,
-                settings.verifier(),
-                KeyGuard(settings.api_key),
-                settings.rules(),
-                site=console,
-                share=Share(board, 1, secrets.token_urlsafe()),
-            ),
-            ready,
-        )
+        share = Share(board, 1, secrets.token_urlsafe())
+        server = server_of(settings, conninfo, share, ready)
         if settings.windmill.used:
             sending = workflows(settings, conninfo, place, board)
             sending.start()
