@@ -45,18 +45,10 @@ GROUPS: Final[Mapping[str, str]] = {
     "abandoned_checkout": "Abandoned checkouts",
 }
 """The kinds that have lanes, in their order; refunds are marks on the lane of their payment."""
-_WITH_LANES: Final = (
-    "subscription",
-    "license_key",
-    "entitlement_grant",
-    "dispute",
-    "credit",
-    "dunning",
-    "abandoned_checkout",
-)
-"""The kinds whose objects may have a lane of their own."""
 BOUGHT_ONCE: Final = ("payment", "")
 """The lane of all payments that are for no subscription."""
+_WITH_LANES: Final = GROUPS.keys() - {BOUGHT_ONCE[0]}
+"""The kinds whose objects may have a lane of their own."""
 _SETTLED: Final[Mapping[tuple[str, str], tuple[Shape, str]]] = {
     ("payment", "succeeded"): ("payment", "paid"),
     ("payment", "failed"): ("failure", "payment failed"),
@@ -134,7 +126,7 @@ def lanes_of(life: Lifecycle) -> list[Lane]:
     for period in life.periods:
         lasting[period.kind, period.id].append(period)
     marks = _marks(life, lasting, _Hosts(lasting))
-    wanted = [named for named in lasting if named[0] in GROUPS and named[0] != "payment"]
+    wanted = [named for named in lasting if named[0] in _WITH_LANES]
     if marks[BOUGHT_ONCE]:
         wanted.append(BOUGHT_ONCE)
     lanes = [_lane(named, lasting[named], entities.get(named), marks[named]) for named in wanted]
