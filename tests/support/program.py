@@ -18,6 +18,7 @@ import httpx
 
 from api.webhooks.endpoint import PATH
 from cli.key_file import kept_in
+from postgres.embedded.processes import exists
 from tests.support import prepared
 from tests.support.embedded_users import is_stopped
 from tests.support.http_server import SECRET, asked, signed
@@ -230,12 +231,7 @@ def processes_of(server: Program, does: str = "") -> list[int]:
 
 def has_ended(pid: int) -> bool:
     """Tell whether a process has ended; one that nobody has waited for has."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
+    return not exists(pid)
 
 
 def client(url: str = "", **headers: str) -> httpx.Client:
