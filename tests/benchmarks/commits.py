@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -15,7 +13,7 @@ from ledger.application import Ledger
 from ledger.mapper import LedgerMapper
 from projections.live.follower import Follower
 from tests.benchmarks.bodies import deliveries
-from tests.benchmarks.measure import Result
+from tests.benchmarks.measure import Result, processor_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +24,6 @@ _ROUNDS: Final = {1: 200, 500: 10}
 _PLAIN: Final = "CREATE TABLE plain (position bigserial PRIMARY KEY, state bytea)"
 _INSERT: Final = "INSERT INTO plain (state) VALUES (%b)"
 _NAMED: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND datname = %s"
-_TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 _RECORD_1_MS, _RECORD_500_US, _PAGE_500_US = 0.4, 60, 120
 
 
@@ -40,11 +37,11 @@ class _Cost:
     servers_s: list[float] = field(default_factory=list)
 
     def measure(self, work: Callable[[], object]) -> None:
-        servers_s, ours_s, began = _processor_s(self.pid), time.process_time(), time.perf_counter()
+        servers_s, ours_s, began = processor_s(self.pid), time.process_time(), time.perf_counter()
         work()
         self.elapsed_s.append(time.perf_counter() - began)
         self.ours_s.append(time.process_time() - ours_s)
-        self.servers_s.append(_processor_s(self.pid) - servers_s)
+        self.servers_s.append(processor_s(self.pid) - servers_s)
 
     def told(self, events: int) -> str:
         """Say what an event took; a process' time is counted in ticks, so only its mean tells."""
@@ -120,10 +117,3 @@ def _pid_of(conninfo: str, name: str) -> int:
         database = conn.info.dbname
         ((pid,),) = conn.execute(_NAMED, [name, database]).fetchall()
     return int(pid)
-
-
-def _processor_s(pid: int) -> float:
-    """Return the processor time that a process of this machine has taken."""
-    _, _, numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
-    user, system = numbers.split()[11:13]
-    return (int(user) + int(system)) / _TICKS_A_SECOND

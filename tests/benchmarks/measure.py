@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROUNDS = 5
+_TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 
 
 class Result(NamedTuple):
@@ -34,6 +37,12 @@ def seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def processor_s(pid: int) -> float:
+    """Return the processor time that a process of this machine has taken."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / _TICKS_A_SECOND
 
 
 def medians(*works: Callable[[], float], rounds: int = ROUNDS) -> list[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 from collections import defaultdict
@@ -14,7 +13,7 @@ import psycopg
 
 from tests.benchmarks.bodies import SECRET, deliveries, request
 from tests.benchmarks.load import drive
-from tests.benchmarks.measure import Result
+from tests.benchmarks.measure import Result, processor_s
 from tests.support.program import has_caught_up, processes_of, serving
 from tests.support.waiting import until
 
@@ -25,7 +24,6 @@ _CLIENTS: Final = {1: 400, 8: 1_600, 64: 4_000}
 """How many webhooks so many clients send in a round."""
 _WORKERS: Final = (0, 1, 2)
 _ROUNDS: Final = 3
-_TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 _DOES: Final = {"takes requests": "requests", "follows the log": "follower"}
 _BACKENDS: Final = "SELECT pid, application_name FROM pg_stat_activity WHERE datname = %s"
 
@@ -105,14 +103,9 @@ def _parts_s(server: Program, conn: psycopg.Connection) -> dict[str, float]:
     taken: dict[str, float] = defaultdict(float)
     for does, part in _DOES.items():
         for pid in processes_of(server, does):
-            taken[part] += _processor_s(pid)
-    taken["server" if not taken else "supervisor"] += _processor_s(server.pid)
+            taken[part] += processor_s(pid)
+    taken["server" if not taken else "supervisor"] += processor_s(server.pid)
     for pid, name in conn.execute(_BACKENDS, [conn.info.dbname]).fetchall():
         if pid != conn.info.backend_pid:
-            taken[f"PostgreSQL's {name.removeprefix('raphus-')}"] += _processor_s(pid)
+            taken[f"PostgreSQL's {name.removeprefix('raphus-')}"] += processor_s(pid)
     return taken
-
-
-def _processor_s(pid: int) -> float:
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / _TICKS_A_SECOND
