@@ -107,13 +107,13 @@ def next_page(
         LogError: the position itself, or one of those that follow it, is not in the log; or the
             log up to the position is not the one that was followed.
     """
-    parameters = [after.position, events_max + 1]
+    first = int(after.position > 0)  # the row at the checkpoint; at 0 there is none
+    parameters = [after.position, first + events_max]
     statement = _BEHIND_FOLDS if behind_folds else _WHOLE
     rows = conn.execute(statement, parameters, prepare=True, binary=True).fetchall()
     _check(after, rows)
     versions: dict[str, int] = {}
     bytes_ = history = 0
-    first = int(after.position > 0)
     last, hash_, recorded_at = after.position, after.hash, None
     for position, chained, stream_id, version, bytes_each, recorded, folded in rows[first:]:
         history += max(version - versions.get(stream_id, folded), 1)

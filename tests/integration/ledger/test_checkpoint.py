@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 
 from ledger.application import Ledger
 from ledger.following.checkpoint import Checkpoint, ProjectionTracking
-from ledger.following.pages import LogError
+from ledger.following.pages import LogError, next_page
 from ledger.following.taking import PageError
 from ledger.integrity.hash_chain import GENESIS
 from migrations.runner import FOLDER, migrate
@@ -59,6 +59,17 @@ def end(database: str) -> Checkpoint:
     """The checkpoint of whoever has followed the whole log."""
     last = lines(database)[-1]
     return Checkpoint(last.position, last.hash, last.position)
+
+
+@pytest.mark.parametrize("position", [0, 1, FOLLOWED - 2])
+def test_a_page_has_no_more_events_than_are_asked_for(followed: str, position: int) -> None:
+    line = lines(followed)[position - 1] if position else None
+    reached = Checkpoint(position, line.hash if line else GENESIS, position)
+    with psycopg.connect(followed) as conn:
+        for events_max in (1, 2):
+            page = next_page(conn, reached, events_max)
+            assert page is not None
+            assert (page.after, page.last) == (position, position + events_max)
 
 
 def replace_the_tail(database: str) -> None:

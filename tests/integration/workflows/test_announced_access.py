@@ -258,6 +258,22 @@ def test_what_is_not_shown_yet_was_not_heard_when_it_was_recorded(database: str)
         assert behind.heard < behind.now
 
 
+@pytest.mark.parametrize("before", [0, 1])
+def test_what_is_not_shown_yet_is_not_taken_be_it_at_the_beginning_of_the_log(
+    database: str, before: int
+) -> None:
+    record(database, [said("customer.unheard_of", 0, "msg_0", **CUSTOMER)][:before])
+    project(database)
+    announce(database)
+    record(database, [said("subscription.active", 1, "msg_1", **SUBSCRIPTION)])
+    project(database)
+    record(database, [said("subscription.on_hold", 2, "msg_2", **SUBSCRIPTION)])
+    (granted,) = announce(database)
+    assert granted["data"]["cause"]["webhook_id"] == "msg_1"
+    project(database)
+    assert told(announce(database)[1:]) == [("access.revoked", "cus_1", "pdt_1", "on_hold")]
+
+
 def test_another_policy_announces_what_it_changes_of_everybody(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
