@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import closing, contextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ledger.following.checkpoint import LOG_END
-from ledger.following.known_position import position_at
+from ledger.following.checkpoint import LOG_END, selected
+from ledger.following.known_position import position_before
 from postgres.connections import FOLLOWING, connect
 from workflows.job_arguments import Cancelled, TransformationError, Transformer
 from workflows.limits import LIMITS
@@ -21,11 +20,7 @@ from workflows.targets.target import Parcel
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
-    from typing import Any
 
-    from psycopg import Connection
-
-    from postgres.statement import Statement
     from workflows.outbox.replay_search import Match
     from workflows.routes.route import Route
     from workflows.targets.surroundings import Surroundings
@@ -51,12 +46,10 @@ def matches(conninfo: str, route: Route, since: datetime | None) -> Iterator[Mat
         psycopg.Error: the database went away.
     """
     with closing(connect(conninfo, FOLLOWING, "raphus-listen")) as conn:
-        end = _position(conn, LOG_END)
-        # What was recorded at that very instant counts.
-        behind = since and position_at(since - timedelta(microseconds=1))
-        after = min(end, _position(conn, behind)) if behind else end
+        end = selected(conn, LOG_END)
+        after = end if since is None else min(end, selected(conn, position_before(since)))
         while True:
-            end = _position(conn, LOG_END)
+            end = selected(conn, LOG_END)
             for page in pages(conn, route, route.wants_type, ReplaySpan(after, end, end)):
                 yield from page.matches
             if end == after:
@@ -100,8 +93,3 @@ async def _forwarded(
     job_id = job_id_of(route.name, match.stream_id, trigger.webhook_id, 0)
     made = await way.send(Parcel(job_id, trigger.webhook_id, content))
     return Forwarded(trigger, made.status, made.took_ms, made.problem)
-
-
-def _position(conn: Connection[Any], statement: Statement) -> int:
-    ((position,),) = conn.execute(statement.sql.encode(), statement.params).fetchall()
-    return int(position)

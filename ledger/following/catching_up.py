@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ledger.following.checkpoint import LOG_END, POSITION
+from ledger.following.checkpoint import LOG_END, POSITION, selected
 from telemetry.errors import RaphusError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from psycopg import Connection
-
-    from postgres.statement import Statement
 
 POLL_S: Final = 0.1
 PATIENCE_S: Final = 60.0
@@ -32,9 +30,9 @@ def catch_up(conn: Connection[Any], problem: Callable[[], str | None] = lambda: 
     Raises:
         BehindError: they do not go on.
     """
-    end = _position(conn, LOG_END)
+    end = selected(conn, LOG_END)
     shown, since = -1, time.monotonic()
-    while (position := _position(conn, POSITION)) < end:
+    while (position := selected(conn, POSITION)) < end:
         if position > shown:
             shown, since = position, time.monotonic()
         why = problem()
@@ -42,8 +40,3 @@ def catch_up(conn: Connection[Any], problem: Callable[[], str | None] = lambda: 
             told = why or "raphus serve tells why"
             raise BehindError(f"the read models do not follow the log: {told}")
         time.sleep(POLL_S)
-
-
-def _position(conn: Connection[Any], statement: Statement) -> int:
-    ((position,),) = conn.execute(statement.sql.encode(), statement.params).fetchall()
-    return int(position)

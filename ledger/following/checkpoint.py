@@ -76,6 +76,13 @@ def position_of(name: str) -> Statement:
     return Statement(_POSITION, {"application": name})
 
 
+def selected(conn: Connection[Any], statement: Statement) -> int:
+    """Return the position that a statement selects."""
+    with conn.cursor(row_factory=tuple_row) as curs:
+        ((position,),) = curs.execute(statement.sql.encode(), statement.params).fetchall()
+    return int(position)
+
+
 class ProjectionTracking:
     """Tracks as the library does, on the connection and in the transaction that write the rows.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from postgres.statement import Statement
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
+_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before everything that was ever recorded."""
 # Positions are dense, and recorded_at never goes back along them but where a clock was corrected.
 # Behind the last correction whose time had come, or from the log's beginning, halving finds the
 # event, with no index on the times: what follows the next correction is later.
@@ -45,3 +45,11 @@ def position_at(known_at: datetime) -> Statement:
     wrong, at times that lay in the future.
     """
     return Statement(_POSITION, {"known_at": known_at})
+
+
+def position_before(since: datetime) -> Statement:
+    """Select the last position whose event was recorded before a time, 0 for none.
+
+    What was recorded at that very instant stands behind it.
+    """
+    return position_at(max(since, _BEGINNING) - timedelta(microseconds=1))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from psycopg.sql import SQL, Identifier
 
-from ledger.following.checkpoint import position_of
+from ledger.following.checkpoint import position_of, selected
 from ledger.following.pages import LogError
 from ledger.following.taking import PageError
 from postgres.advisory_locks import try_lock
@@ -134,8 +134,7 @@ class Leader:
     def _lead(self, conn: Connection) -> bool:
         self.leading = try_lock(conn, self._duty.lock)
         if self.leading:
-            sql, names = position_of(self._duty.checkpoint)
-            ((position,),) = conn.execute(sql.encode(), names).fetchall()
+            position = selected(conn, position_of(self._duty.checkpoint))
             _log.info("%s follows the log from position %d", self._duty.name, position)
             conn.execute(SQL("LISTEN {}").format(Identifier(self._duty.channel)))
         return self.leading

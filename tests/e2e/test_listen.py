@@ -111,7 +111,7 @@ def test_events_that_come_are_forwarded_as_they_came_and_nothing_is_kept(
 def test_events_of_the_past_are_forwarded_first_and_may_be_chosen(
     shop: Shop, tmp_path: Path
 ) -> None:
-    options = ("--since", "2000-01-01T00:00:00Z", "--type", "payment.*", "--json", *SIGNED)
+    options = ("--since", "0001-01-01T00:00:00Z", "--type", "payment.*", "--json", *SIGNED)
     with (
         EndpointStandIn(failing={"pay_0": "error"}) as endpoint,
         listening(shop, endpoint.url, *options, folder=tmp_path),

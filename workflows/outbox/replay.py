@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -10,8 +10,8 @@ import psycopg
 
 from domain.aggregates.routing import NOTICE
 from domain.stream_id import stream_id
-from ledger.following.checkpoint import LOG_END
-from ledger.following.known_position import position_at
+from ledger.following.checkpoint import LOG_END, selected
+from ledger.following.known_position import position_at, position_before
 from postgres.advisory_locks import AdvisoryLock, lock_in_transaction
 from postgres.connections import WORKING, connect
 from telemetry.errors import RaphusError
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 PHASE: Final = "replay"
 FIRST_MAX: Final = 20
 """So many of the events that start something are named."""
-_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SETTINGS: Final = "SET enable_seqscan = off; SET jit = off"
 # Waits for the page that the outbox is taking: its routes may be those of before.
 _TAKEN: Final = """
@@ -145,19 +144,11 @@ def replay(conninfo: str, asked: Asked, *, dry_run: bool, progress: Progress) ->
 def _span(conn: psycopg.Connection[Any], asked: Asked) -> tuple[ReplaySpan, int]:
     """Return the events to look at, and how many more there are that the outbox will read."""
     taken = conn.execute(_TAKEN, [NAME]).fetchone()
-    ((newest,),) = conn.execute(LOG_END.sql.encode()).fetchall()
-    until = min(newest, _position(conn, asked.until)) if asked.until else newest
+    newest = selected(conn, LOG_END)
+    until = min(newest, selected(conn, position_at(asked.until))) if asked.until else newest
     end = min(until, taken[0]) if taken else until
-    # What was recorded at that very instant counts.
-    behind = max(asked.since or _BEGINNING, _BEGINNING) - timedelta(microseconds=1)
-    after = min(end, _position(conn, behind))
+    after = min(end, selected(conn, position_before(asked.since))) if asked.since else 0
     return ReplaySpan(after, end, newest), until - end
-
-
-def _position(conn: psycopg.Connection[Any], moment: datetime) -> int:
-    statement = position_at(moment)
-    ((position,),) = conn.execute(statement.sql.encode(), statement.params).fetchall()
-    return int(position)
 
 
 def _chosen(
