@@ -8,16 +8,15 @@ meanwhile, but for that last moment.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import psycopg
 
 from ledger import erasure
-from ledger.application import Ledger
 from ledger.erasure import BusyError, Search
 from ledger.following.checkpoint import ProjectionTracking
 from ledger.mapper import LedgerMapper
-from ledger.own_events import close_end
+from ledger.own_events import close_end, recorder_of
 from postgres.advisory_locks import AdvisoryLock, lock_in_transaction
 from postgres.connections import WORKING, connect
 from projections.live.projector import Projector
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from ledger.erasure import Request
-    from ledger.recorder import LedgerRecorder
     from telemetry.progress import Progress
 
 PHASE: Final = "forget"
@@ -149,18 +147,17 @@ def _forget(
     outbox.lock(conn)
     outbox.empty(conn, touched)
     steps.done()
-    with Ledger(conninfo) as ledger:
-        recorder = cast("LedgerRecorder", ledger.recorder)
-        head = close_end(conn, recorder)
-        emptied += erasure.empty(conn, search.to_the_end(), webhook_id)
-        # What has come since may have told of streams of which all was nameless before.
-        late = sorted(search.touched - set(touched))
-        projector.rewrite(conn, late, shown)
-        outbox.empty(conn, late)
-        done = Forgotten(business_id, request.customer_id, None, None, {})
-        if not emptied:
-            return done
-        position = erasure.append(conn, recorder, head, (business_id, request), emptied, webhook_id)
+    recorder = recorder_of(conninfo)
+    head = close_end(conn, recorder)
+    emptied += erasure.empty(conn, search.to_the_end(), webhook_id)
+    # What has come since may have told of streams of which all was nameless before.
+    late = sorted(search.touched - set(touched))
+    projector.rewrite(conn, late, shown)
+    outbox.empty(conn, late)
+    done = Forgotten(business_id, request.customer_id, None, None, {})
+    if not emptied:
+        return done
+    position = erasure.append(conn, recorder, head, (business_id, request), emptied, webhook_id)
     steps.done()
     counts = _counts(search, [place for place, _ in emptied])
     return done._replace(position=position, webhook_id=webhook_id, events=counts)
