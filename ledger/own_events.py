@@ -77,7 +77,7 @@ def append(
     for one in own:
         versions[one.stream] += 1
         version = versions[one.stream]
-        webhook_id = one.webhook_id or _id_of(one.stream, version)
+        webhook_id = one.webhook_id or id_of(one.stream, version)
         delivery = Delivery(webhook_id, "", "", one.body)
         event = Event(one.stream, version, one.topic, delivery)
         stored.append(_mapper.to_stored_event(cast("Any", event)))
@@ -85,11 +85,12 @@ def append(
         return recorder.append(curs, head, stored)
 
 
+def id_of(stream: str, place: int | str) -> str:
+    """Return the webhook-id of an event of ours that follows from its stream and a place in it."""
+    kind = stream.partition("/")[0]
+    return f"raphus_{kind}_{sha256(f'{stream}/{place}'.encode()).hexdigest()[:32]}"
+
+
 def _versions(conn: Connection[Any], streams: Iterable[str]) -> defaultdict[str, int]:
     with conn.cursor(row_factory=tuple_row) as curs:
         return defaultdict(int, curs.execute(_VERSIONS, [sorted(streams)]).fetchall())
-
-
-def _id_of(stream: str, version: int) -> str:
-    kind = stream.partition("/")[0]
-    return f"raphus_{kind}_{sha256(f'{stream}/{version}'.encode()).hexdigest()[:32]}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from domain.aggregates.announcement import Announcement
-from ledger.own_events import OwnEvent, append, close_end
+from ledger.own_events import OwnEvent, append, close_end, id_of
 
 if TYPE_CHECKING:
     from reconciliation.import_state import ImportState
@@ -73,9 +72,8 @@ def tell_finished(session: Session, state: ImportState) -> None:
         walks=tuple(Walked(*row[:3]) for row in rows),
     )
     told = Announcement(TYPE, business_id, (mode,), finished.ended_at, finished)
-    which = f"{told.stream}/{began_at.isoformat()}/{len(rows)}"
-    named = sha256(which.encode()).hexdigest()[:32]
-    own = OwnEvent(told.stream, TYPE, told.body, f"raphus_announcement_{named}")
+    webhook_id = id_of(told.stream, f"{began_at.isoformat()}/{len(rows)}")
+    own = OwnEvent(told.stream, TYPE, told.body, webhook_id)
     with session.conn.transaction():
         session.conn.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         head = close_end(session.conn, session.recorder)
