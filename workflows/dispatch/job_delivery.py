@@ -124,13 +124,13 @@ class JobDelivery:
         except NoAnswerError as error:
             to.breaker.failed(str(error))
             why = f"{NOTHING_SENT}: {error}"
-            return Attempt(now, 0, None, why, Meaning.AWAY, why, why)
+            return Attempt.unanswered(now, 0, why, Meaning.AWAY)
         if is_safe:
             return None
         at = f"{doubt.since:%Y-%m-%d %H:%M} UTC"
         may_have = f"{to.way.called} may have started it at {at}"
         why = f"{HELD_BACK}: {may_have}, and have forgotten it since"
-        return Attempt(now, 0, None, why, Meaning.REFUSED, why, why)
+        return Attempt.unanswered(now, 0, why, Meaning.REFUSED)
 
 
 class _Tried(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 NOTHING_SENT: Final = "nothing sent"
 """Begins the `answer` of an attempt whose request did not go out."""
@@ -43,3 +43,8 @@ class Attempt(NamedTuple):
     told: str = ""
     problem: str = ""
     retry_after_s: float | None = None
+
+    @classmethod
+    def unanswered(cls, at: datetime, took_ms: int, why: str, meaning: Meaning) -> Self:
+        """Return one to which there was no answer, or which was not made."""
+        return cls(at, took_ms, None, why, meaning, why, why)

@@ -1,10 +1,11 @@
-"""How an answer over HTTP is read: no more of it than is needed, and no longer."""
+"""How targets are asked over HTTP, and how much of an answer is read, and for how long."""
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import aiohttp
 
@@ -16,7 +17,36 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S: Final = 5.0
 KEEP_ALIVE_S: Final = 30.0
 RETRY_AFTER_MAX_S: Final = 600.0
-HEADERS: Final[Mapping[str, str]] = {"accept-encoding": "identity", "user-agent": "Raphus"}
+_HEADERS: Final[Mapping[str, str]] = {"accept-encoding": "identity", "user-agent": "Raphus"}
+
+
+class Answer(NamedTuple):
+    """An answer, and the beginning of its body."""
+
+    status: int
+    retry_after: str
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body, as far as it can be read."""
+        return self.body.decode("utf-8", "replace")
+
+
+def session(connector: aiohttp.TCPConnector, timeout_s: float) -> aiohttp.ClientSession:
+    """Make what asks over a connector: it keeps no cookie, and unpacks nothing."""
+    return aiohttp.ClientSession(
+        auto_decompress=False,
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers=_HEADERS,
+        timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S),
+    )
+
+
+def since_ms(began_s: float) -> int:
+    """Tell how long it has taken since a time on the monotonic clock."""
+    return round((time.monotonic() - began_s) * 1_000)
 
 
 async def beginning(content: aiohttp.StreamReader, bytes_max: int) -> bytes:

@@ -7,7 +7,7 @@ import logging
 import ssl
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
@@ -16,11 +16,12 @@ from workflows.targets.attempt import ANSWER_CHARS_MAX, NOTHING_SENT, Attempt, M
 from workflows.targets.endpoint.declaration import EndpointTarget
 from workflows.targets.endpoint.resolving import CheckedResolver, RefusedAddressError
 from workflows.targets.http_answers import (
-    CONNECT_TIMEOUT_S,
-    HEADERS,
     KEEP_ALIVE_S,
+    Answer,
     beginning,
     retry_after_s,
+    session,
+    since_ms,
     told,
 )
 from workflows.targets.target import NoAnswerError, Sender, TargetError, Way
@@ -71,8 +72,8 @@ class EndpointClient(Sender[EndpointTarget]):
 
     async def close(self) -> None:
         """Close the connections."""
-        for session in self._sessions.values():
-            await session.close()
+        for http in self._sessions.values():
+            await http.close()
 
     async def post(self, target: EndpointTarget, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send a request, and return what it is answered.
@@ -80,9 +81,9 @@ class EndpointClient(Sender[EndpointTarget]):
         Raises:
             NoAnswerError: there was no answer, or nothing was sent at all.
         """
-        session = self._session(is_private=target.is_private)
+        http = self._http(is_private=target.is_private)
         try:
-            async with session.post(
+            async with http.post(
                 target.url, allow_redirects=False, data=body, headers=headers
             ) as response:
                 given = await _given(response.content)
@@ -93,7 +94,7 @@ class EndpointClient(Sender[EndpointTarget]):
             raise NoAnswerError(told(error, self._limits.timeout_s)) from error
         return Answer(response.status, response.headers.get("retry-after", ""), given)
 
-    def _session(self, *, is_private: bool) -> aiohttp.ClientSession:
+    def _http(self, *, is_private: bool) -> aiohttp.ClientSession:
         if is_private not in self._sessions:
             # What was resolved is not kept: each connection is made to what was checked for it.
             connector = aiohttp.TCPConnector(
@@ -103,15 +104,7 @@ class EndpointClient(Sender[EndpointTarget]):
                 ssl=ssl.create_default_context(),
                 use_dns_cache=False,
             )
-            self._sessions[is_private] = aiohttp.ClientSession(
-                auto_decompress=False,
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers=HEADERS,
-                timeout=aiohttp.ClientTimeout(
-                    total=self._limits.timeout_s, sock_connect=CONNECT_TIMEOUT_S
-                ),
-            )
+            self._sessions[is_private] = session(connector, self._limits.timeout_s)
         return self._sessions[is_private]
 
 
@@ -142,17 +135,16 @@ class EndpointWay(Way):
             headers = self._headers(parcel, began_at)
             answer = await self._client.post(self._target, parcel.content, headers)
         except TargetError as error:
-            return _unanswered(began_at, began_s, f"{NOTHING_SENT}: {error}")
+            why = f"{NOTHING_SENT}: {error}"
+            return Attempt.unanswered(began_at, since_ms(began_s), why, Meaning.AWAY)
         except NoAnswerError as error:
-            return _unanswered(began_at, began_s, str(error))
-        took_ms = _since_ms(began_s)
-        meaning = _meaning(answer.status)
-        said = answer.body.decode("utf-8", "replace")[:ANSWER_CHARS_MAX]
-        problem = self._note(answer) if meaning is Meaning.DELIVERED else answer.problem(said)
+            return Attempt.unanswered(began_at, since_ms(began_s), str(error), Meaning.AWAY)
+        took_ms, status = since_ms(began_s), answer.status
+        meaning, said = _meaning(status), answer.text[:ANSWER_CHARS_MAX]
+        is_delivered = meaning is Meaning.DELIVERED
+        problem = self._note(answer) if is_delivered else _problem(status, said)
         wait_s = retry_after_s(answer.retry_after)
-        return Attempt(
-            began_at, took_ms, answer.status, said, meaning, answer.told, problem, wait_s
-        )
+        return Attempt(began_at, took_ms, status, said, meaning, _told(status), problem, wait_s)
 
     def _headers(self, parcel: Parcel, sent_at: datetime) -> dict[str, str]:
         signature = self._target.signer.signature(
@@ -178,25 +170,18 @@ class EndpointWay(Way):
         return f"delivered, but {odd}"
 
 
-class Answer(NamedTuple):
-    """An answer, and the beginning of its body."""
+def _told(status: int) -> str:
+    """Tell what an answer means, without its own words."""
+    return ": ".join(filter(None, [f"it answers {status}", _why(status)]))
 
-    status: int
-    retry_after: str
-    body: bytes
 
-    @property
-    def _why(self) -> str:
-        return _REDIRECT if 300 <= self.status < 400 else _WORDS.get(self.status, "")
+def _problem(status: int, said: str) -> str:
+    """Tell what an answer means, with its own words."""
+    return ": ".join(filter(None, [f"the endpoint answered {status}", _why(status), said]))
 
-    @property
-    def told(self) -> str:
-        """What it means, without its own words."""
-        return ": ".join(filter(None, [f"it answers {self.status}", self._why]))
 
-    def problem(self, said: str) -> str:
-        """What it means, with its own words."""
-        return ": ".join(filter(None, [f"the endpoint answered {self.status}", self._why, said]))
+def _why(status: int) -> str:
+    return _REDIRECT if 300 <= status < 400 else _WORDS.get(status, "")
 
 
 async def _given(content: aiohttp.StreamReader) -> bytes:
@@ -214,11 +199,3 @@ def _meaning(status: int) -> Meaning:
     if status == 410:
         return Meaning.GONE
     return Meaning.AWAY if status < 400 or status in _NOT_NOW else Meaning.FAILED
-
-
-def _unanswered(began_at: datetime, began_s: float, why: str) -> Attempt:
-    return Attempt(began_at, _since_ms(began_s), None, why, Meaning.AWAY, why, why)
-
-
-def _since_ms(began_s: float) -> int:
-    return round((time.monotonic() - began_s) * 1_000)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -16,11 +16,12 @@ import msgspec
 from workflows.limits import ASKING_MAX
 from workflows.targets.attempt import ANSWER_CHARS_MAX, Attempt, Meaning
 from workflows.targets.http_answers import (
-    CONNECT_TIMEOUT_S,
-    HEADERS,
     KEEP_ALIVE_S,
+    Answer,
     beginning,
     retry_after_s,
+    session,
+    since_ms,
     told,
 )
 from workflows.targets.target import (
@@ -90,15 +91,10 @@ class WindmillClient(Sender[WindmillTarget]):
         self._windmill = windmill
         self._timeout_s = limits.timeout_s
         self._slots = asyncio.Semaphore(limits.concurrency)
-        self._http = aiohttp.ClientSession(
-            auto_decompress=False,
-            connector=aiohttp.TCPConnector(
-                limit=limits.concurrency + ASKING_MAX, keepalive_timeout=KEEP_ALIVE_S
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=HEADERS,
-            timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=CONNECT_TIMEOUT_S),
+        connector = aiohttp.TCPConnector(
+            limit=limits.concurrency + ASKING_MAX, keepalive_timeout=KEEP_ALIVE_S
         )
+        self._http = session(connector, self._timeout_s)
 
     def way(self, route: str, target: WindmillTarget) -> Way:
         """Return the way to a script or flow; what is started by all of them shares the slots.
@@ -159,21 +155,18 @@ class WindmillWay(Way):
         """
         address = self._address
         began_at, began_s = datetime.now(UTC), time.monotonic()
-        status, wait_s, words = None, None, ""
         try:
             url = address.to_start(parcel.job_id)
             answer = await self._client.ask("POST", url, address, parcel.content)
             meaning = await self._meaning(parcel.job_id, answer)
-            status, said = answer.status, answer.text
-            wait_s = retry_after_s(answer.retry_after)
-            words = _words(answer)
         except NoAnswerError as error:
-            meaning, said = Meaning.AWAY, str(error)
-        took_ms = round((time.monotonic() - began_s) * 1_000)
-        shown = address.masked(said)[:ANSWER_CHARS_MAX]
-        said_so = f"Windmill answered {status}: {shown}" if status else shown
-        problem = "" if meaning is Meaning.STARTED else said_so
-        return Attempt(began_at, took_ms, status, shown, meaning, words or shown, problem, wait_s)
+            why = address.masked(str(error))[:ANSWER_CHARS_MAX]
+            return Attempt.unanswered(began_at, since_ms(began_s), why, Meaning.AWAY)
+        took_ms, status = since_ms(began_s), answer.status
+        said = address.masked(answer.text)[:ANSWER_CHARS_MAX]
+        problem = "" if meaning is Meaning.STARTED else f"Windmill answered {status}: {said}"
+        wait_s = retry_after_s(answer.retry_after)
+        return Attempt(began_at, took_ms, status, said, meaning, _words(answer), problem, wait_s)
 
     async def outcome(self, job_id: UUID) -> Outcome | None:
         """Ask what became of a job; None while it has not ended, or nothing is known of it.
@@ -242,18 +235,6 @@ class WindmillWay(Way):
             return answer.status == 200 and _decode_shown(answer.body).is_skipped is True
         except (msgspec.DecodeError, RecursionError):
             return False
-
-
-class Answer(NamedTuple):
-    """An answer, and the beginning of its body."""
-
-    status: int
-    retry_after: str
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        return self.body.decode("utf-8", "replace")
 
 
 class _JobStatus(msgspec.Struct):
