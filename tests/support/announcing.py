@@ -11,13 +11,14 @@ import psycopg
 import pytest
 
 from ledger.mapper import COLUMNS, LedgerMapper
+from tests.support.projected import following, forget
 from workflows.announcing import access
 from workflows.announcing.announcer import Announcer
 from workflows.announcing.begun import Moment, moment
 from workflows.policy_file import PolicyFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from domain.aggregates.announcement import Family
@@ -67,6 +68,19 @@ def announce(conninfo: str, policy: Path = NO_POLICY) -> list[dict[str, Any]]:
     with announcing(conninfo, policy) as announcer:
         settle(announcer)
     return announced(conninfo)
+
+
+def check_a_rebuild_tells_nothing(
+    conninfo: str, announce: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    """Check that what is announced stays as it is while the read models are built anew."""
+    found = announce(conninfo)
+    assert found
+    forget(conninfo)
+    with following(conninfo) as follower:
+        while follower.run_once():
+            assert announce(conninfo) == found
+    assert announce(conninfo) == found
 
 
 def announced(conninfo: str) -> list[dict[str, Any]]:

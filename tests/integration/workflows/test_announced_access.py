@@ -20,11 +20,18 @@ from domain.aggregates.payment import PaymentEntity
 from domain.delivery import Delivery
 from ledger.erasure import Request
 from ledger.integrity.verify import verify
-from tests.support.announcing import announce, announced, announcing, clock, settle
+from tests.support.announcing import (
+    announce,
+    announced,
+    announcing,
+    check_a_rebuild_tells_nothing,
+    clock,
+    settle,
+)
 from tests.support.histories import NOON, said
 from tests.support.http_server import copied, served
 from tests.support.persons import held, purchases
-from tests.support.projected import following, forget, project, record, simulated
+from tests.support.projected import project, record, simulated
 from tests.support.proxy import Scissors, cutting
 from workflows.announcing import begun
 from workflows.erasure import forget as erase
@@ -53,6 +60,15 @@ def tell(database: str, *deliveries: Delivery) -> list[dict[str, Any]]:
     record(database, deliveries)
     project(database)
     return announce(database)[before:]
+
+
+def tell_of_one_that_ends(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Announce, at noon, access that is paid for ten days and ends then."""
+    clock(monkeypatch, NOON)
+    announce(database)
+    ends = {"next_billing_date": "2026-05-11T12:00:00Z"}
+    tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
+    assert not tell(database, said("subscription.cancelled", 1, "msg_2", **SUBSCRIPTION, **ends))
 
 
 def told(found: list[dict[str, Any]]) -> list[tuple[object, ...]]:
@@ -187,11 +203,7 @@ def test_it_begins_where_the_read_models_are(database: str) -> None:
 def test_access_that_ends_by_time_alone_is_revoked_then_once(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock(monkeypatch, NOON)
-    announce(database)
-    ends = {"next_billing_date": "2026-05-11T12:00:00Z"}
-    tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
-    assert not tell(database, said("subscription.cancelled", 1, "msg_2", **SUBSCRIPTION, **ends))
+    tell_of_one_that_ends(database, monkeypatch)
     clock(monkeypatch, NOON + timedelta(days=10) - timedelta(microseconds=1))
     assert len(announce(database)) == 1
     clock(monkeypatch, NOON + timedelta(days=10))
@@ -212,11 +224,7 @@ def test_access_that_ends_by_time_alone_is_revoked_then_once(
 def test_what_ended_by_a_clock_that_was_wrong_is_granted_again_when_it_is_right(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock(monkeypatch, NOON)
-    announce(database)
-    ends = {"next_billing_date": "2026-05-11T12:00:00Z"}
-    tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
-    tell(database, said("subscription.cancelled", 1, "msg_2", **SUBSCRIPTION, **ends))
+    tell_of_one_that_ends(database, monkeypatch)
     clock(monkeypatch, NOON + timedelta(days=40))
     assert told(announce(database))[1:] == [("access.revoked", "cus_1", "pdt_1", "cancelled")]
     clock(monkeypatch, NOON + timedelta(days=1))
@@ -230,11 +238,7 @@ def test_what_ended_by_a_clock_that_was_wrong_is_granted_again_when_it_is_right(
 def test_no_access_ends_by_time_while_what_was_recorded_by_then_is_not_shown(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock(monkeypatch, NOON)
-    announce(database)
-    ends = {"next_billing_date": "2026-05-11T12:00:00Z"}
-    tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
-    tell(database, said("subscription.cancelled", 1, "msg_2", **SUBSCRIPTION, **ends))
+    tell_of_one_that_ends(database, monkeypatch)
     end, later = NOON + timedelta(days=10), NOON + timedelta(days=11)
     clock(monkeypatch, later, heard=end - timedelta(microseconds=1))
     assert len(announce(database)) == 1
@@ -317,13 +321,7 @@ def test_a_rebuild_announces_nothing_also_while_the_read_models_are_behind(datab
     announce(database)
     record(database, simulated(10))
     project(database)
-    found = announce(database)
-    assert found
-    forget(database)
-    with following(database) as follower:
-        while follower.run_once():
-            assert announce(database) == found
-    assert announce(database) == found
+    check_a_rebuild_tells_nothing(database, announce)
 
 
 @pytest.mark.parametrize("lost", ["message", "answer"])

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 import pytest
 
-from tests.support.announcing import announced, announcing, clock, settle
+from tests.support.announcing import (
+    announced,
+    announcing,
+    check_a_rebuild_tells_nothing,
+    clock,
+    settle,
+)
 from tests.support.histories import NOON, said
-from tests.support.projected import following, forget, project, record, simulated
+from tests.support.projected import project, record, simulated
 
 if TYPE_CHECKING:
     from domain.delivery import Delivery
@@ -158,13 +164,7 @@ def test_while_the_read_models_are_built_anew_nothing_settles(database: str) -> 
     announce(database)
     record(database, simulated(12))
     project(database)
-    found = announce(database)
-    assert found
-    forget(database)
-    with following(database) as follower:
-        while follower.run_once():
-            assert announce(database) == found
-    assert announce(database) == found
+    check_a_rebuild_tells_nothing(database, announce)
 
 
 def test_what_is_open_and_what_was_told_agree_after_any_history(database: str) -> None:
