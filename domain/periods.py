@@ -14,7 +14,6 @@ from domain.aggregates.payment import products
 from domain.aggregates.product import PRICE_FIELDS, PRODUCT, price_in, price_of
 from domain.field_readers import instant
 from domain.payload import LINKED_BY
-from domain.state_machine import Standing
 from domain.timeline import ahead
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from domain.aggregate import Aggregate
     from domain.entity import Kind
     from domain.payload import Payload
+    from domain.state_machine import Standing
     from domain.timeline import Folded
 
 
@@ -73,10 +73,9 @@ class Period(msgspec.Struct, frozen=True, gc=False):
 
 
 class PeriodsBefore(msgspec.Struct, frozen=True):
-    """Of the periods so far the open one, and what a body has said last of the status."""
+    """Of the periods so far the open one."""
 
     open: Period
-    observed: Standing | None
 
 
 def periods(aggregate: Aggregate) -> list[Period]:
@@ -98,12 +97,7 @@ def _periods(aggregate: Aggregate) -> list[Period]:
 
 def periods_up_to(aggregate: Aggregate) -> PeriodsBefore:
     """Return what is carried of the periods of a stream that is about one thing."""
-    before = aggregate.carried(PeriodsBefore)
-    observed = before.observed if before else None
-    for folded in aggregate.folded().values():
-        for observation in folded.observations:
-            observed = observed if observation.standing.status is None else observation.standing
-    return PeriodsBefore(periods(aggregate)[-1], observed)
+    return PeriodsBefore(periods(aggregate)[-1])
 
 
 Values: TypeAlias = "tuple[object, ...]"
@@ -182,7 +176,8 @@ class _Path:
         stood: tuple[Standing, Standing | None, Standing | None] | None = None
         changed = False
         if folded.before and before:
-            payload, observed = folded.before.payload, before.observed
+            payload = folded.before.payload
+            observed = folded.before.observed[0] if folded.before.observed else None
             said = self.watched(payload)
             linked = {name: getattr(before.open, name) for name in LINKED_BY}
             stood = folded.before.standing, folded.before.led, observed
