@@ -23,7 +23,7 @@ from domain.revenue.recurring import RecurringBefore, recurring_up_to
 from domain.timeline import FoldedBefore, folded_up_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
 
@@ -65,17 +65,27 @@ def gone_on(aggregate: Aggregate, open_min: int) -> Aggregate | None:
     readings = aggregate.readings()
     if any(named != readings[0][0] for named, _ in readings):
         return None
-    times: dict[str, datetime] = {}
-    for _, said in readings:
-        webhook_id = said.event.delivery.webhook_id
-        times[webhook_id] = min(said.occurred_at, times.get(webhook_id, said.occurred_at))
-    occurred = [times[said.event.delivery.webhook_id] for _, said in readings]
+    occurred = when_occurred(
+        (said.event.delivery.webhook_id, said.occurred_at) for _, said in readings
+    )
     opens_at = sorted(occurred)[-open_min:][0]
     before = [place for place, at in enumerate(occurred) if at < opens_at]
     if not before:
         return None
     open_ = [place for place, at in enumerate(occurred) if at >= opens_at]
     return aggregate.part(open_, base_of(aggregate.part(before, aggregate.base)))
+
+
+def when_occurred(said: Iterable[tuple[str, datetime]]) -> list[datetime]:
+    """Return, for each webhook-id with when its body says to have occurred, when its fact did.
+
+    That is what the first of the bodies under the webhook-id says.
+    """
+    told = [*said]
+    times: dict[str, datetime] = {}
+    for webhook_id, at in told:
+        times[webhook_id] = min(at, times.get(webhook_id, at))
+    return [times[webhook_id] for webhook_id, _ in told]
 
 
 def goes_on(aggregate: Aggregate) -> bool:

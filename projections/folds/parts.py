@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from domain.aggregate import place_in_log
 from domain.aggregates.factory import aggregate
-from domain.going_on import base_of
+from domain.going_on import base_of, when_occurred
 from ledger.following.pages import Touched, events_of
 
 if TYPE_CHECKING:
@@ -56,14 +56,16 @@ def in_parts(
 def _places(
     conn: Connection[Any], mapper: LedgerMapper, stream: Touched, last: int
 ) -> list[_Place]:
-    found: list[tuple[str, _Place]] = []
-    times: dict[str, datetime] = {}
+    said: list[tuple[str, datetime]] = []
+    places: list[tuple[int, int]] = []
     for event in events_of(conn, mapper, [stream], last):
-        ((_, said),) = aggregate(stream.stream_id, [event]).readings()
-        webhook_id, position = event.delivery.webhook_id, event.position or 0
-        times[webhook_id] = min(said.occurred_at, times.get(webhook_id, said.occurred_at))
-        found.append((webhook_id, _Place(said.occurred_at, event.originator_version, position)))
-    return sorted(place._replace(occurred_at=times[webhook_id]) for webhook_id, place in found)
+        ((_, reading),) = aggregate(stream.stream_id, [event]).readings()
+        said.append((event.delivery.webhook_id, reading.occurred_at))
+        places.append((event.originator_version, event.position or 0))
+    return sorted(
+        _Place(occurred_at, *place)
+        for occurred_at, place in zip(when_occurred(said), places, strict=True)
+    )
 
 
 def _parts(places: Iterable[_Place]) -> Iterator[list[_Place]]:
