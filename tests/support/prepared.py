@@ -112,6 +112,12 @@ class Started:
         return self.returncode
 
 
+def run_module(module: str, arguments: Sequence[str]) -> int:
+    """Run a module with our own streams to its end; return its exit code as `poll` does."""
+    command = Command(list(arguments), dict(os.environ), str(PROJECT), module=module)
+    return Started(command, [os.dup(number) for number in range(_FILES - 1)]).wait()
+
+
 class Child(Started):
     """A child process of the program, which has read its task."""
 

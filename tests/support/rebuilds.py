@@ -11,9 +11,8 @@ import psycopg
 
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.rebuild import CATCH_UP, COMPARE, FOLD, INDEX, SCHEMA, WRITE, rebuild
-from tests.support.prepared import Command, Started
+from tests.support.prepared import run_module
 from tests.support.projected import forget, project, record, shown, simulated
-from tests.support.samples import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,15 +108,15 @@ def nothing_is_left(database: str) -> bool:
 
 def killed_at(database: str, moment: str) -> int:
     """Rebuild in a process that kills itself at a moment; return its exit code."""
-    command = Command([database, moment], dict(os.environ), str(PROJECT), module=__name__)
-    return Started(command, [os.dup(number) for number in range(3)]).wait()
+    return run_module(__name__, [database, moment])
 
 
-def _die() -> None:
+def die() -> None:
+    """Kill this process."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def main() -> None:
     """Rebuild, catching up with what was left to follow, and die when the moment has come."""
     database, moment = sys.argv[1:]
-    rebuilt(database, after_folding(lambda: project(database), at(moment, _die)))
+    rebuilt(database, after_folding(lambda: project(database), at(moment, die)))

@@ -190,7 +190,7 @@ def test_killed_as_a_fold_is_stored_the_next_one_goes_on(database: str, moment: 
     while deliveries:
         record(database, deliveries[: EVENTS_MAX + 1])
         del deliveries[: EVENTS_MAX + 1]
-        killed(database, moment)
+        assert killed(database, moment) == -9
     project(database)
     assert stored(database)
     assert rebuilt(database, check=True).equal
