@@ -21,6 +21,9 @@ from tests.support.rebuilds import execute, rebuilt, replayed
 from workflows.erasure import forget
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from uuid import UUID
+
     from domain.aggregate import Aggregate, Base
     from domain.delivery import Delivery
     from domain.event import Event
@@ -184,6 +187,22 @@ def test_what_a_page_has_made_counts_only_once_it_is_committed(
     assert shown(database) == replayed(database)
 
 
+def test_what_is_held_beyond_the_checkpoint_is_not_gone_on_from(database: str) -> None:
+    record(database, life(LONG))
+    with following(database) as follower:
+        follower.run_once()
+        record(database, life(2, first=LONG))
+        assert follower.run_once() == 2
+        execute(
+            database,
+            "UPDATE raphus.projections_tracking SET (notification_id, events, hash) = (SELECT"
+            " notification_id, notification_id, hash FROM raphus.ledger_events"
+            f" WHERE notification_id = {LONG + 1}) WHERE application_name = 'ledger'",
+        )
+        assert follower.run_once() == 1
+    assert rebuilt(database, check=True).equal
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_as_a_fold_is_stored_the_next_one_goes_on(database: str, moment: str) -> None:
     deliveries = life(LONG)
@@ -197,7 +216,25 @@ def test_killed_as_a_fold_is_stored_the_next_one_goes_on(database: str, moment: 
     assert shown(database) == replayed(database)
 
 
-def test_of_an_erased_customer_nothing_comes_back_from_a_fold(database: str) -> None:
+def known_copies(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Note of how many streams that a page touches a copy is held in memory."""
+    held: list[int] = []
+    find = store.find
+
+    def noting(
+        conn: psycopg.Connection, streams: Iterable[str], until: int, known: Sequence[UUID]
+    ) -> dict[str, store.Found]:
+        held.append(len(known))
+        return find(conn, streams, until, known)
+
+    monkeypatch.setattr(store, "find", noting)
+    return held
+
+
+def test_of_an_erased_customer_nothing_comes_back_from_a_fold(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = known_copies(monkeypatch)
     record(database, life(LONG))
     with following(database) as follower:
         follower.run_once()
@@ -207,6 +244,8 @@ def test_of_an_erased_customer_nothing_comes_back_from_a_fold(database: str) -> 
         record(database, [said("subscription.updated", LONG, "msg_after", subscription_id="sub_1")])
         while follower.run_once():
             pass
+        # Nor does anything of it stay in memory.
+        assert held == [0, 0]
     assert not told(database, "Ann")
     assert rebuilt(database, check=True).equal
 
