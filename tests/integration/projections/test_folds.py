@@ -78,6 +78,21 @@ def folded_whole(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return made
 
 
+def known_copies(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Note of how many streams that a page touches a copy is held in memory."""
+    held: list[int] = []
+    find = store.find
+
+    def noting(
+        conn: psycopg.Connection, streams: Iterable[str], until: int, known: Sequence[UUID]
+    ) -> dict[str, store.Found]:
+        held.append(len(known))
+        return find(conn, streams, until, known)
+
+    monkeypatch.setattr(store, "find", noting)
+    return held
+
+
 def test_what_goes_on_from_stored_folds_is_what_a_replay_gives(database: str) -> None:
     deliveries = [one for name in ("sub_1", "sub_2") for one in life(LONG, name)]
     order = random.Random(5)
@@ -101,17 +116,20 @@ def test_what_goes_on_from_stored_folds_is_what_a_replay_gives(database: str) ->
     assert replayed(database) == followed
 
 
+@pytest.mark.parametrize(("held_bytes_max", "copies"), [(0, 0), (2**16, 1)])
 def test_of_a_long_stream_no_more_is_read_than_what_is_new(
-    database: str, monkeypatch: pytest.MonkeyPatch
+    database: str, monkeypatch: pytest.MonkeyPatch, held_bytes_max: int, copies: int
 ) -> None:
     record(database, life(LONG))
     project(database)
-    whole = folded_whole(monkeypatch)
+    whole, held = folded_whole(monkeypatch), known_copies(monkeypatch)
+    monkeypatch.setattr(going_on, "HELD_BYTES_MAX", held_bytes_max)
     with Ledger(database) as ledger, following(database) as follower:
         for one in life(LONG, first=LONG):
             ledger.record([one])
             follower.run_once()
     assert whole == []
+    assert held == [0, *[copies] * (LONG - 1)]
     assert stored(database)["subscription/bus_1/sub_1"] > 2 * LONG - 2 * EVENTS_MAX
 
 
@@ -214,21 +232,6 @@ def test_killed_as_a_fold_is_stored_the_next_one_goes_on(database: str, moment: 
     assert stored(database)
     assert rebuilt(database, check=True).equal
     assert shown(database) == replayed(database)
-
-
-def known_copies(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Note of how many streams that a page touches a copy is held in memory."""
-    held: list[int] = []
-    find = store.find
-
-    def noting(
-        conn: psycopg.Connection, streams: Iterable[str], until: int, known: Sequence[UUID]
-    ) -> dict[str, store.Found]:
-        held.append(len(known))
-        return find(conn, streams, until, known)
-
-    monkeypatch.setattr(store, "find", noting)
-    return held
 
 
 def test_of_an_erased_customer_nothing_comes_back_from_a_fold(
