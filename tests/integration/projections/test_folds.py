@@ -281,6 +281,8 @@ def test_a_long_stream_is_folded_in_parts_where_one_comes_late(
         said("subscription.on_hold", minute, f"msg_late_{minute}", subscription_id="sub_1")
         for minute in (EVENTS_MAX + 2, EVENTS_MAX - 1, 3 * EVENTS_MAX)
     ]
+    # A further body, which says another time, is of the first part like the one before it.
+    late.append(said("subscription.on_hold", LONG, "msg_sub_1_2", subscription_id="sub_1"))
     with following(database) as follower:
         for one in [*late, *life(1, first=LONG)]:
             record(database, [one])
