@@ -139,7 +139,8 @@ class GoingOn:
         """Hold what the page has made, which is committed; what was not touched longest goes."""
         for stream_id, one in self._new.items():
             self._drop(stream_id)
-            self._held[stream_id] = one
+            # What was worked out for its rows is not asked for again.
+            self._held[stream_id] = one._replace(stream=one.stream.followed_by(()))
             self._bytes += one.bytes
         while self._bytes > HELD_BYTES_MAX:
             self._drop(next(iter(self._held)))
