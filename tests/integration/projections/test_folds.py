@@ -133,6 +133,26 @@ def test_of_a_long_stream_no_more_is_read_than_what_is_new(
     assert stored(database)["subscription/bus_1/sub_1"] > 2 * LONG - 2 * EVENTS_MAX
 
 
+def test_a_row_that_began_with_the_first_open_fact_can_be_lost(database: str) -> None:
+    record(database, life(LONG + 3))  # of which the last three are open; at LONG it is active
+    with following(database) as follower:
+        follower.run_once()
+        again = said(
+            "subscription.past_due",
+            LONG,
+            "msg_again",
+            subscription_id="sub_1",
+            status="past_due",
+            quantity=(LONG - 1) // 8,
+            past_due_ends_at="2026-05-01T20:00:00Z",
+            **WHO,
+        )
+        record(database, [again])
+        follower.run_once()
+    assert stored(database)["subscription/bus_1/sub_1"] == LONG + 3
+    assert rebuilt(database, check=True).equal
+
+
 @pytest.mark.parametrize("doubt", ["late", "another body", "gone", "of another release", "odd"])
 def test_in_doubt_all_of_it_is_folded(
     database: str, monkeypatch: pytest.MonkeyPatch, doubt: str
