@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,13 +12,11 @@ from ledger.application import Ledger
 from ledger.mapper import LedgerMapper
 from projections.live.follower import Follower
 from tests.benchmarks.bodies import deliveries
-from tests.benchmarks.measure import Result
+from tests.benchmarks.measure import Result, processor_s_of
 from workflows.announcing.announcer import Announcer
 from workflows.policy_file import PolicyFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ledger.following.leader import Leader
 
 _BEFORE: Final = 3_000
@@ -49,8 +46,8 @@ def _of_size(ledger: Ledger, follower: Follower, announcer: Announcer, size: int
     shown_s, announced_s = [], []
     for _ in range(_ROUNDS[size]):
         ledger.record(deliveries(size))
-        shown_s.append(_processor_s(follower.run_once))
-        announced_s.append(_processor_s(announcer.run_once))
+        shown_s.append(processor_s_of(follower.run_once))
+        announced_s.append(processor_s_of(announcer.run_once))
         _to_the_end(announcer)  # what it has announced is followed, too
         _to_the_end(follower)
         _to_the_end(announcer)
@@ -58,12 +55,6 @@ def _of_size(ledger: Ledger, follower: Follower, announcer: Announcer, size: int
     name = f"our processor time of announcing access from a page of {size} ÷ of showing it"
     detail = f"{1e6 * announced:,.0f} µs an event; to show one {1e6 * shown:,.0f} µs"
     return Result(name, announced / shown, _AT_MOST[size], True, detail)
-
-
-def _processor_s(work: Callable[[], object]) -> float:
-    began_s = time.process_time()
-    work()
-    return time.process_time() - began_s
 
 
 def _to_the_end(leader: Leader) -> None:

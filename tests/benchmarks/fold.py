@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
@@ -14,7 +13,7 @@ from domain.aggregates.routing import route
 from domain.delivery import Delivery
 from domain.event import Event
 from domain.periods import periods
-from tests.benchmarks.measure import Result, medians
+from tests.benchmarks.measure import Result, medians, processor_s_of
 from tests.support.samples import sample
 
 if TYPE_CHECKING:
@@ -51,8 +50,8 @@ def _measured(what: str, life: Callable[[int], Iterator[Delivery]]) -> Result:
     folding_s, decoding_s = (
         taken_s / len(events) / len(repeats)
         for taken_s in medians(
-            lambda: _processor_s(lambda: [_fold(*stream) for _ in repeats for stream in streams]),
-            lambda: _processor_s(
+            lambda: processor_s_of(lambda: [_fold(*stream) for _ in repeats for stream in streams]),
+            lambda: processor_s_of(
                 lambda: [decode(event.delivery.body) for _ in repeats for event in events]
             ),
         )
@@ -63,12 +62,6 @@ def _measured(what: str, life: Callable[[int], Iterator[Delivery]]) -> Result:
     )
     name = f"fold {what} ÷ decode its bodies into dicts"
     return Result(name, folding_s / decoding_s, None, True, detail)
-
-
-def _processor_s(work: Callable[[], object]) -> float:
-    began = time.process_time()
-    work()
-    return time.process_time() - began
 
 
 def _fold(stream_id: str, events: list[Event]) -> tuple[object, ...]:

@@ -15,11 +15,11 @@ from domain.delivery import Delivery
 from ledger.application import Ledger
 from ledger.mapper import LedgerMapper
 from projections.live.follower import Follower
-from tests.benchmarks.measure import Result
+from tests.benchmarks.measure import Result, processor_s_of
 from tests.support.samples import sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from tests.support.samples import Body
 
@@ -78,7 +78,7 @@ def _compared(
     for _ in range(_ONE_BY_ONE):
         for events, source in sources.items():
             ledger.record([next(source)])
-            costs[events].append(_processor_s(follower.run_once))
+            costs[events].append(processor_s_of(follower.run_once))
     new_us = statistics.mean(costs.pop(0)) * 1e6
     for events, cost in costs.items():
         each_us = statistics.mean(cost) * 1e6
@@ -100,7 +100,7 @@ def burst_over_old_objects(conninfo: str) -> list[Result]:
             conn.execute("VACUUM ANALYZE")
             _record(ledger, objects.next(_BURST // _OBJECTS))
             began = time.perf_counter()
-            ours_s = _processor_s(lambda: _follow(follower))
+            ours_s = processor_s_of(lambda: _follow(follower))
             rates[each] = _BURST / (time.perf_counter() - began)
             detail = f"{rates[each]:,.0f} events/s, {ours_s / _BURST * 1e6:,.0f} µs ours each"
             name = f"burst over {_OBJECTS} objects with {each} events ÷ with {_EACH[0]}"
@@ -114,8 +114,8 @@ def of_one_long_stream(conninfo: str) -> list[Result]:
     with Ledger(conninfo) as ledger:
         follower = Follower(conninfo, LedgerMapper())
         long = _Objects("subscription", "long", 1)
-        while (left := _LONG - ledger_version(conninfo)) > 0:
-            ledger.record(long.next(min(left, 1_000)))
+        for _ in range(_LONG // _BURST):
+            ledger.record(long.next(_BURST))
             _follow(follower)
         costs = [_next(ledger, follower, long.next(1)) for _ in range(20)]
         firsts = [_Objects("subscription", f"new_{number}", 1).next(1) for number in range(20)]
@@ -130,16 +130,9 @@ def of_one_long_stream(conninfo: str) -> list[Result]:
     return [Result(name, in_order / first, 2, True, detail)]
 
 
-def ledger_version(conninfo: str) -> int:
-    """Return how many events the log has."""
-    with psycopg.connect(conninfo) as conn:
-        ((count,),) = conn.execute("SELECT count(*) FROM raphus.ledger_events").fetchall()
-    return int(count)
-
-
 def _next(ledger: Ledger, follower: Follower, deliveries: list[Delivery]) -> float:
     ledger.record(deliveries)
-    return _processor_s(lambda: _follow(follower))
+    return processor_s_of(lambda: _follow(follower))
 
 
 def _record(ledger: Ledger, deliveries: Iterable[Delivery]) -> None:
@@ -151,12 +144,6 @@ def _record(ledger: Ledger, deliveries: Iterable[Delivery]) -> None:
 def _follow(follower: Follower) -> None:
     while follower.run_once():
         pass
-
-
-def _processor_s(work: Callable[[], object]) -> float:
-    began = time.process_time()
-    work()
-    return time.process_time() - began
 
 
 def _subscription(name: str) -> Iterator[Delivery]:

@@ -45,6 +45,13 @@ def processor_s(pid: int) -> float:
     return (int(user) + int(system)) / _TICKS_A_SECOND
 
 
+def processor_s_of(work: Callable[[], object]) -> float:
+    """Return how much processor time of this process a piece of work takes."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
 def medians(*works: Callable[[], float], rounds: int = ROUNDS) -> list[float]:
     """Take turns with several measurements, so that the machine's moods hit all of them alike."""
     taken = [[work() for work in works] for _ in range(rounds)]
