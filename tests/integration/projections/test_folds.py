@@ -18,6 +18,7 @@ from tests.support.histories import said
 from tests.support.killed_follower import MOMENTS, killed
 from tests.support.projected import following, project, record, shown, simulated
 from tests.support.rebuilds import execute, rebuilt, replayed
+from tests.support.upgrades import unknown
 from workflows.erasure import forget
 
 if TYPE_CHECKING:
@@ -175,6 +176,19 @@ def test_in_doubt_all_of_it_is_folded(
         record(database, [more])
         follower.run_once()
     assert whole == [LONG + 1]
+    assert rebuilt(database, check=True).equal
+
+
+def test_a_stream_to_which_a_notice_belongs_is_folded_whole(database: str) -> None:
+    with unknown(["subscription.paused"]):
+        notice = said("subscription.paused", LONG - 1, "msg_later", subscription_id="sub_1")
+        record(database, [*life(LONG), notice])
+        project(database)
+        assert stored(database)
+    for more in life(2, first=LONG):
+        record(database, [more])
+        project(database)
+        assert stored(database) == {}
     assert rebuilt(database, check=True).equal
 
 
