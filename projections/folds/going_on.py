@@ -166,9 +166,9 @@ class GoingOn:
         ]
         if not long:
             return {}
-        known = {one: self._held[one].token for one in long if one in self._held}
+        known = [self._held[one].token for one in long if one in self._held]
         found: dict[str, _Held] = {}
-        for stream_id, stored in store.find(conn, long, page.after, [*known.values()]).items():
+        for stream_id, stored in store.find(conn, long, page.after, known).items():
             if stored.fold is None:
                 found[stream_id] = self._held[stream_id]
                 continue
