@@ -16,7 +16,7 @@ from domain.aggregates.factory import aggregate
 from domain.going_on import base_of, decode, encode, goes_on, gone_on
 from projections.read_models.catalogue import READ_MODELS
 from simulator.merchant import Occurrence, merchant
-from tests.support.histories import NOON, aggregates, delivery
+from tests.support.histories import NOON, aggregates, delivery, missed, of_one, said
 from tests.support.strategies import deliveries, recorded
 
 if TYPE_CHECKING:
@@ -162,6 +162,12 @@ def test_of_whom_all_comes_in_any_order_the_rows_are_the_same(seed: int) -> None
     order.shuffle(told)
     went_on = [follow(one.events, lambda: 1, lambda: True) for one in _streams(told)]
     assert any(went_on)
+
+
+def test_what_is_missing_for_long_is_missing_since_the_first_look() -> None:
+    looks = [missed("subscription", minute, subscription_id="sub_1") for minute in range(1, 9)]
+    life = of_one(said("subscription.active", subscription_id="sub_1"), *looks)
+    assert follow(life.events, lambda: 1, lambda: True)
 
 
 def _streams(told: Iterable[Occurrence]) -> list[Aggregate]:
