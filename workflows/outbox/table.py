@@ -50,7 +50,8 @@ _WAITING: Final = """
 # One statement, so all or nothing. The join leaves out jobs that somebody has deleted meanwhile.
 # A job that is known to be started stays so, even if another process has given it up; and one
 # that was given up waits again only after `retry`. It is a CASE so that the planner, which may not
-# know yet how many jobs wait, cannot read all of them by their own index.
+# know yet how many jobs wait, cannot read all of them by their own index. What is delivered starts
+# and ends at one instant, which a clock that goes on within the statement would not tell.
 _RECORD: Final = """
     WITH recorded AS (
         INSERT INTO raphus.windmill_attempts
@@ -64,9 +65,9 @@ _RECORD: Final = """
         attempts = greatest(o.attempts, new.attempts),
         state = new.state,
         problem = new.problem,
-        started_at = CASE WHEN new.state IN ('started', 'succeeded') THEN clock_timestamp() END,
-        ended_at = CASE new.state WHEN 'succeeded' THEN clock_timestamp() END,
-        ask_at = CASE new.state WHEN 'started' THEN clock_timestamp() + interval '1 second' END
+        started_at = CASE WHEN new.state IN ('started', 'succeeded') THEN statement_timestamp() END,
+        ended_at = CASE new.state WHEN 'succeeded' THEN statement_timestamp() END,
+        ask_at = CASE new.state WHEN 'started' THEN statement_timestamp() + interval '1 second' END
     FROM json_to_recordset(%s::json)
         AS new (job_id uuid, attempts integer, state text, problem text)
     WHERE o.job_id = new.job_id AND CASE o.state
