@@ -88,8 +88,7 @@ class Run:
 
     def running(self, does: str) -> int:
         """Wait for a process that does something, and return its id."""
-        until(lambda: processes_of(self.server, does))
-        pid = processes_of(self.server, does)[-1]
+        pid = until(lambda: processes_of(self.server, does))[-1]
         self.met[does].add(pid)
         return pid
 

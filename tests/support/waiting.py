@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,10 +12,13 @@ GUARD_S: Final = 120.0
 """Long enough for anything here on a busy machine; only a hang takes longer."""
 PAUSE_MIN_S: Final = 0.005
 PAUSE_MAX_S: Final = 0.2
+Seen = TypeVar("Seen")
 
 
-def until(condition: Callable[[], object], *, limit_s: float = GUARD_S) -> None:
-    """Return when the condition is true; the limit only ends a test that hangs.
+def until(condition: Callable[[], Seen], *, limit_s: float = GUARD_S) -> Seen:
+    """Return what was seen when it is true; the limit only ends a test that hangs.
+
+    What is there may be gone at a second look, so that who needs it takes what was seen.
 
     Between two looks it waits twice as long as a look takes: what is waited for needs the
     processor too.
@@ -26,8 +29,8 @@ def until(condition: Callable[[], object], *, limit_s: float = GUARD_S) -> None:
     give_up_at = time.monotonic() + limit_s
     while True:
         began_at = time.monotonic()
-        if condition():
-            return
+        if seen := condition():
+            return seen
         now = time.monotonic()
         if now > give_up_at:
             raise TimeoutError
