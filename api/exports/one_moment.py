@@ -14,7 +14,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from api.http.errors import not_now
-from api.queries.database import Database, reading
+from api.queries.database import Database, SnapshotGoneError, reading, turn_to
 from api.queries.product_names import ProductNames
 from api.queries.rates_file import RatesFile
 from api.queries.read_side import ReadSide
@@ -47,7 +47,6 @@ EXPORTING: Final = READING._replace(
     settings={**READING.settings, "search_path": LIVE},
 )
 """For exports: nobody waits for a page, but the transaction must not stay for ever."""
-_STANDS: Final = "SELECT position FROM raphus.snapshots WHERE position = %s"
 _ANY_TABLE: Final = Statement("SELECT FROM subscriptions LIMIT 0", {})
 
 
@@ -97,7 +96,7 @@ class _OneMoment(Database):
     def __init__(self, conninfo: str, conn: AsyncConnection) -> None:
         super().__init__(conninfo)
         self._conn = conn
-        self._schema = LIVE
+        self._reads: int | None = None
 
     async def begin(self, known_position: int | None) -> None:
         """Take the snapshot of the database, in which these read models must be whole."""
@@ -105,7 +104,11 @@ class _OneMoment(Database):
             await self._conn.execute(READ_ONLY_SNAPSHOT)
             if known_position is not None:
                 await self._keep(known_position)
-        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+        except (
+            SnapshotGoneError,
+            psycopg.errors.UndefinedTable,
+            psycopg.errors.InvalidSchemaName,
+        ) as error:
             raise preparing() from error
         except psycopg.Error as error:
             raise _failed(error) from error
@@ -115,21 +118,21 @@ class _OneMoment(Database):
         schema = schema_at(position)
         tables = SQL(", ").join(Identifier(schema, model.table) for model in READ_MODELS)
         await self._conn.execute(SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(tables))
-        cursor = await self._conn.execute(_STANDS, [position])
-        if await cursor.fetchone() is None:
-            raise preparing()
+        await turn_to(self._conn, position)
+        self._reads = position
 
-    async def rows(self, statement: Statement, schema: str = LIVE) -> list[Row]:
+    async def rows(self, statement: Statement, known_position: int | None = None) -> list[Row]:
         """Run a statement, and return its rows.
 
         Raises:
             ApiError: 503; the database is away, or has too much to do.
         """
         try:
-            if schema != self._schema:
+            if known_position != self._reads:
+                schema = LIVE if known_position is None else schema_at(known_position)
                 path = SQL("SET LOCAL search_path = {}").format(Identifier(schema))
                 await self._conn.execute(path)
-                self._schema = schema
+                self._reads = known_position
             async with self._conn.cursor(binary=True) as cursor:
                 await cursor.execute(statement.sql.encode(), statement.params)
                 return await cursor.fetchall()
@@ -146,8 +149,7 @@ class _KnownThen(SnapshotCache):
 
     async def rows(self, statement: Statement, position: int | None) -> list[Row]:
         """Run a statement on the read models as known at a position, or on the live ones."""
-        schema = LIVE if position is None else schema_at(position)
-        return await self._database.rows(statement, schema)
+        return await self._database.rows(statement, position)
 
 
 class _RatesOfNow(RatesFile):

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import psycopg
 from psycopg.pq import TransactionStatus
-from psycopg.sql import SQL, Identifier
 from psycopg.types.json import set_json_loads
 
 from api.http.errors import not_now
 from postgres.connections import DATABASE_ERRORS, READING, connect_async
 from postgres.failures import AWAY
 from projections.live.projector import LIVE
+from projections.rebuild.snapshots import schema_at
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,6 +51,15 @@ _BUSY: Final = (
 _READING_LIVE: Final = READING._replace(settings={**READING.settings, "search_path": LIVE})
 
 
+_TURN: Final = """
+    SELECT set_config('search_path', %s, true) FROM raphus.snapshots WHERE position = %s
+"""
+
+
+class SnapshotGoneError(Exception):
+    """The read models as known at a position do not stand."""
+
+
 class _LostError(Exception):
     """The database was not reached, or the connection to it was lost."""
 
@@ -78,17 +87,17 @@ class Database:
         """Disconnect; nothing may be under way."""
         await self._forget(len(self._idle))
 
-    async def rows(self, statement: Statement, schema: str = LIVE) -> list[Row]:
+    async def rows(self, statement: Statement, known_position: int | None = None) -> list[Row]:
         """Run a statement, in one round trip on the live read models, and return its rows.
 
         Raises:
             ApiError: 503; the database is away, or has too much to do.
-            psycopg.errors.UndefinedTable: there is no such schema, or no more.
+            SnapshotGoneError: the read models as known at that position do not stand, or no more.
         """
         began = time.monotonic()
         while True:
             try:
-                return await self._rows(statement, schema, began)
+                return await self._rows(statement, known_position, began)
             except _LostError as error:
                 if time.monotonic() - began > WAIT_S:
                     raise _away() from error
@@ -119,15 +128,19 @@ class Database:
         except _LostError as error:
             raise _away() from error
 
-    async def _rows(self, statement: Statement, schema: str, began: float) -> list[Row]:
+    async def _rows(
+        self, statement: Statement, known_position: int | None, began: float
+    ) -> list[Row]:
         async with self._connection(began) as conn, conn.cursor(binary=True) as cursor:
-            if schema == LIVE:
+            if known_position is None:
                 await cursor.execute(statement.sql.encode(), statement.params)
                 return await cursor.fetchall()
             async with conn.transaction():
-                path = SQL("SET LOCAL search_path = {}").format(Identifier(schema))
-                await conn.execute(path)
-                await cursor.execute(statement.sql.encode(), statement.params)
+                await turn_to(conn, known_position)
+                try:
+                    await cursor.execute(statement.sql.encode(), statement.params)
+                except psycopg.errors.UndefinedTable as error:
+                    raise SnapshotGoneError from error
                 return await cursor.fetchall()
 
     @asynccontextmanager
@@ -212,6 +225,20 @@ async def reading(conninfo: str, profile: Profile, name: str) -> AsyncConnection
     conn = await connect_async(conninfo, profile, name)
     set_json_loads(msgspec.json.decode, conn)  # json would take longer than all else of a row
     return conn
+
+
+async def turn_to(conn: AsyncConnection, known_position: int) -> None:
+    """Have the rest of a transaction read what was known at a position.
+
+    Tables that stand tell nothing of themselves: a crash of the database leaves them, empty. It
+    empties the list of snapshots, too, and ends the transaction that has read there.
+
+    Raises:
+        SnapshotGoneError: it does not stand, or no more.
+    """
+    cursor = await conn.execute(_TURN, [schema_at(known_position), known_position])
+    if await cursor.fetchone() is None:
+        raise SnapshotGoneError
 
 
 def _busy() -> ApiError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from api.http.errors import not_now
+from api.queries.database import SnapshotGoneError
 from ledger.following.known_position import position_at
 from ledger.following.pages import LogError
 from postgres.failures import AWAY, reason_of
@@ -93,12 +94,12 @@ class SnapshotCache:
         """
         if position is None:
             return await self._database.rows(statement)
-        schema = snapshots.schema_at(position)
         for _ in range(2):
             await self._have(position)
-            with suppress(psycopg.errors.UndefinedTable):
-                return await self._database.rows(statement, schema)
-            # It was dropped since it was noted: by an erasure, or since others were used more.
+            with suppress(SnapshotGoneError):
+                return await self._database.rows(statement, position)
+            # Since it was noted it was dropped, by an erasure or for others that are used more,
+            # or the database crashed.
             self._noted_at.pop(position, None)
         raise preparing()
 

@@ -35,9 +35,9 @@ class Counted(Database):
         self.readings = 0
         self.changes: list[Statement] = []
 
-    async def rows(self, statement: Statement, schema: str = "raphus") -> list[Row]:
+    async def rows(self, statement: Statement, known_position: int | None = None) -> list[Row]:
         self.readings += 1
-        return await super().rows(statement, schema)
+        return await super().rows(statement, known_position)
 
     async def change(self, statement: Statement) -> list[Row]:
         self.changes.append(statement)

@@ -7,6 +7,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -93,6 +94,23 @@ def test_a_list_as_known_at_a_time_is_its_objects_as_known_then(
     both = known | {"as_of": text(instant)}
     expected = objects(past.server, resource, **both)
     assert everything(past.server, f"/v1/{resource}", **both) == expected
+
+
+def test_what_was_known_is_told_whole_after_a_crash_of_the_database(past: Past) -> None:
+    known = {"known_at": past.between}
+    before = everything(past.server, "/v1/subscriptions", **known)
+    assert before
+    empty_as_a_crash_does(past.conninfo)
+    assert everything(past.server, "/v1/subscriptions", **known) == before
+
+
+def empty_as_a_crash_does(conninfo: str) -> None:
+    """Do to the unlogged tables what PostgreSQL does to them when it recovers."""
+    with psycopg.connect(conninfo, autocommit=True) as conn:
+        unlogged = "SELECT oid::regclass::text FROM pg_class WHERE relpersistence = 'u'"
+        names = [name for (name,) in conn.execute(f"{unlogged} AND relkind = 'r'")]
+        assert any(name.startswith("raphus_known_") for name in names)
+        conn.execute(f"TRUNCATE {', '.join(names)}".encode())
 
 
 @WITH_A_SERVER
