@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from cli.sample_announcements import FACTS, announced
+from domain.access.holding import holdings_of
+from domain.access.of_thing import access_of
+from domain.access.policy import Policy
 from domain.aggregates.factory import aggregate
 from domain.aggregates.routing import route as stream_of
 from domain.delivery import Delivery
@@ -18,7 +21,9 @@ from workflows.outbox.due_facts import trigger
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from domain.access.of_thing import ThingAccess
     from domain.aggregate import Aggregate
+    from domain.entity import Entity
     from simulator import Occurrence
     from workflows.trigger import Trigger
 
@@ -45,7 +50,7 @@ def sample(type_: str) -> Trigger:
         return announced(type_, stream, told[-1].occurred_at)
     found = trigger(stream, last.webhook_id)
     assert found is not None, "a simulated body can be read"
-    return found
+    return found._replace(access=_access(found.entity, told[-1]))
 
 
 def story(type_: str) -> list[Occurrence]:
@@ -64,6 +69,20 @@ def story(type_: str) -> list[Occurrence]:
     about = stream_of(_delivery(told[place])).stream_id
     before = [one for one in told[:place] if stream_of(_delivery(one)).stream_id == about]
     return [*before, told[place]]
+
+
+def _access(thing: Entity | None, last: Occurrence) -> ThingAccess | None:
+    """Judge, by the default policy, all that the customer of a thing has right after an event."""
+    if thing is None or thing.customer_id is None:
+        return None
+    told, named = _told(), thing.customer_id.encode()
+    streams: dict[str, list[Occurrence]] = {}
+    for one in told[: told.index(last) + 1]:
+        if named in one.body:
+            streams.setdefault(stream_of(_delivery(one)).stream_id, []).append(one)
+    held = [one for known in streams.values() for one in holdings_of(_stream(known)[0])]
+    own = [one for one in held if one.entity.customer_id in {thing.customer_id, None}]
+    return access_of(thing, own, last.occurred_at, Policy())
 
 
 @cache

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from psycopg import RawCursor
+from psycopg import AsyncRawCursor, RawCursor
 from psycopg.rows import tuple_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from psycopg import Connection
+    from psycopg import AsyncConnection, Connection
     from psycopg.rows import TupleRow
 
 
@@ -24,3 +24,11 @@ def execute(
     """Run a statement whose parameters are $1, $2 …, as PostgreSQL itself numbers them."""
     curs = RawCursor(conn, row_factory=tuple_row)
     return curs.execute(statement, parameters, prepare=True)
+
+
+async def execute_async(
+    conn: AsyncConnection[Any], statement: bytes, parameters: Sequence[object]
+) -> AsyncRawCursor[TupleRow]:
+    """Do the same on a connection of an event loop."""
+    curs = AsyncRawCursor(conn, row_factory=tuple_row)
+    return await curs.execute(statement, parameters, prepare=True)

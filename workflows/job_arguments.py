@@ -81,6 +81,13 @@ class Transformer:
         return bytes(answer.arguments)
 
 
+def tells_access(route: Route) -> bool:
+    """Tell whether a route's transformation is given access, so that it has to be known."""
+    if route.own_code is None:
+        return route.transformation == state.__name__
+    return _INPUTS[route.own_code.language] is _fact
+
+
 def _webhook(route: Route, trigger: Trigger) -> Arguments:
     """Make what Svix, which sends Dodo's webhooks, gives to a handler; the token stays here."""
     return {

@@ -58,6 +58,12 @@ class PolicyFile(FollowedFile[Policy]):
         policy = self.current()
         return policy if self.problem is None or self._was_right else None
 
+    def settled(self) -> Policy | None:
+        """Return the policy in force; None where that is unknown, or is just being written."""
+        policy = self.known()
+        # Looked at last: what was read may be what is left of a file that is being written.
+        return None if self.is_being_written else policy
+
     def current(self) -> Policy:
         """Return the policy in force."""
         policy = super().current()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from domain.access.of_thing import ThingAccess
     from domain.entity import Entity
     from domain.state_machine import Verdict
 
@@ -17,7 +18,8 @@ class Trigger(NamedTuple):
     `kind` and `id` name what it is about: a notice, under its webhook-id, where no state machine
     is asked; `verdict` and `entity` are None then. `body` is what was delivered, to the byte, and
     `payload` what it says; `entity` is the thing's state after the fact. `replay` is 0, or counts
-    up each time it is started again.
+    up each time it is started again. `access` is what the thing's customer has when it is sent,
+    where that is to be told.
     """
 
     webhook_id: str
@@ -35,3 +37,4 @@ class Trigger(NamedTuple):
     entity: Entity | None = None
     replay: int = 0
     body: bytes = b""
+    access: ThingAccess | None = None

@@ -15,6 +15,7 @@ from postgres.failures import absence_of
 from telemetry.incident import Incident
 from telemetry.redaction import origin_of
 from workflows.announcing.while_wanted import announce_while_wanted
+from workflows.dispatch.access_loader import AccessLoader
 from workflows.dispatch.connecting import connected_within, lead
 from workflows.dispatch.dispatcher import Dispatcher
 from workflows.dispatch.job_delivery import JobDelivery
@@ -49,8 +50,9 @@ async def run(task: Task, limits: Limits = LIMITS) -> None:
     path = Path(task.routes_path)
     # The routes were there when somebody asked for this: a file that is gone is no empty one.
     outbox = Outbox(task.conninfo, RoutesFile(path, required=True))
-    policy = PolicyFile(Path(task.policy_path), required=task.policy_required)
-    announcing = announce_while_wanted(task.conninfo, policy, RoutesFile(path, required=True))
+    announcing = announce_while_wanted(
+        task.conninfo, _policy(task), RoutesFile(path, required=True)
+    )
     outbox.start()
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -58,6 +60,10 @@ async def run(task: Task, limits: Limits = LIMITS) -> None:
             tasks.create_task(_Sending(task, RoutesFile(path, required=True), limits).run())
     finally:
         await asyncio.to_thread(outbox.stop)
+
+
+def _policy(task: Task) -> PolicyFile:
+    return PolicyFile(Path(task.policy_path), required=task.policy_required)
 
 
 class _Sending:
@@ -68,6 +74,7 @@ class _Sending:
         windmill = Windmill(task.base_url, task.workspace, task.token)
         self._surroundings = Surroundings(windmill, os.environ)
         self._routes = routes
+        self._policy = _policy(task)
         self._limits = limits
         self._incident = Incident(_log, "no job is started")
         self._routes_incident = Incident(_log, "the routes cannot be read")
@@ -95,8 +102,8 @@ class _Sending:
             leading = await connected_within(stack, conninfo, NAME, instead_of=before)
             self._leading = leading
             await lead(leading, AdvisoryLock.DISPATCH)
-            filling, loading, recording, asking = [
-                await connected_within(stack, conninfo, NAME) for _ in range(4)
+            filling, loading, judging, recording, asking = [
+                await connected_within(stack, conninfo, NAME) for _ in range(5)
             ]
             senders = Senders(self._surroundings, self._limits)
             stack.push_async_callback(senders.close)
@@ -105,11 +112,13 @@ class _Sending:
             self._incident.end()
             async with asyncio.TaskGroup() as tasks:
                 recorder, loader = ProgressRecorder(), TriggerLoader()
-                delivery = JobDelivery(transformer, loader, recorder, self._limits)
+                access = AccessLoader(self._policy)
+                delivery = JobDelivery(transformer, loader, access, recorder, self._limits)
                 dispatcher = Dispatcher(tasks, delivery, recorder, senders, self._limits)
                 outcomes = OutcomePoller(senders, self._routes.current, self._limits)
                 tasks.create_task(outcomes.run(asking))
                 tasks.create_task(loader.run(loading))
+                tasks.create_task(access.run(judging))
                 tasks.create_task(dispatcher.run(filling))
                 tasks.create_task(recorder.run(recording, dispatcher.recorded))
                 await _listen(leading, lambda: self._look_again(dispatcher))

@@ -46,10 +46,7 @@ class Holding(NamedTuple):
     @property
     def product_ids(self) -> tuple[str, ...]:
         """The products that it is for, as far as it says so itself."""
-        if isinstance(self.entity, PaymentEntity):
-            return self.entity.product_ids
-        product_id: str | None = getattr(self.entity, "product_id", None)
-        return () if product_id is None else (product_id,)
+        return products_named(self.entity)
 
 
 class HeldBefore(msgspec.Struct, frozen=True):
@@ -67,6 +64,14 @@ class Placed(NamedTuple):
 
     first_position: int
     holding: Holding
+
+
+def products_named(entity: Entity) -> tuple[str, ...]:
+    """Return the products that a thing names itself."""
+    if isinstance(entity, PaymentEntity):
+        return entity.product_ids
+    product_id: str | None = getattr(entity, "product_id", None)
+    return () if product_id is None else (product_id,)
 
 
 def holdings_of(aggregate: Aggregate) -> list[Holding]:

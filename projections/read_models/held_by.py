@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from domain.access.holding import HELD
 from postgres.arrays import TextArray
-from postgres.prepared import execute
+from postgres.prepared import execute, execute_async
 from projections.read_models.holdings import HOLDINGS, OBJECTS_MAX, Found, holding
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
-    from psycopg import Connection
+    from psycopg import AsyncConnection, Connection
 
     from domain.access.holding import Holding
 
@@ -93,15 +94,17 @@ def held_by(
     conn: Connection[Any], customers: Collection[Customer]
 ) -> dict[Customer, list[Holding]]:
     """Return what customers have, each thing once, as the read models have it."""
-    asked = list(customers)
-    businesses = TextArray(one.business_id for one in asked)
-    names = TextArray(one.customer_id for one in asked)
-    rows = execute(conn, _HELD, [businesses, names, OBJECTS_MAX + 1])
-    found: defaultdict[int, dict[tuple[str, str], Holding]] = defaultdict(dict)
-    for kind, text, place in rows:
-        one = holding(Found(kind, text, place))
-        found[place][kind, one.id] = one
-    return {customer: list(found[place].values()) for place, customer in enumerate(asked, start=1)}
+    return _read(customers, execute(conn, _HELD, _asked(customers)))
+
+
+async def held_by_async(
+    conn: AsyncConnection[Any], customers: Collection[Customer]
+) -> dict[Customer, list[Holding]]:
+    """Return the same, on a connection of an event loop."""
+    found = await execute_async(conn, _HELD, _asked(customers))
+    rows = await found.fetchall()
+    # Decoding takes its time, in which answers come in.
+    return await asyncio.to_thread(_read, customers, rows)
 
 
 def touched(conn: Connection[Any], after: int, until: int) -> dict[Customer, Touching]:
@@ -111,3 +114,21 @@ def touched(conn: Connection[Any], after: int, until: int) -> dict[Customer, Tou
     """
     rows = execute(conn, _TOUCHED, [after, until, TextArray(_STREAMS), TextArray(_KINDS)])
     return {Customer(*row[:2]): Touching(*row[2:]) for row in rows}
+
+
+def _asked(customers: Collection[Customer]) -> list[object]:
+    businesses = TextArray(one.business_id for one in customers)
+    names = TextArray(one.customer_id for one in customers)
+    return [businesses, names, OBJECTS_MAX + 1]
+
+
+def _read(
+    customers: Collection[Customer], rows: Iterable[tuple[Any, ...]]
+) -> dict[Customer, list[Holding]]:
+    found: defaultdict[int, dict[tuple[str, str], Holding]] = defaultdict(dict)
+    for kind, text, place in rows:
+        one = holding(Found(kind, text, place))
+        found[place][kind, one.id] = one
+    return {
+        customer: list(found[place].values()) for place, customer in enumerate(customers, start=1)
+    }

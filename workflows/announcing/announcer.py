@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from domain.access.policy import Policy
     from domain.aggregates.announcement import Announcement, Family
     from ledger.recorder import LedgerRecorder
     from workflows.policy_file import PolicyFile
@@ -65,15 +64,10 @@ class Announcer(Leader):
         )
 
     def _take_access(self, conn: Connection[Any], *, is_one: bool) -> Step:
-        policy = self._known_policy()
+        policy = self._policy.settled()
         if policy is None:
             return Step(look_again_s=WHOLE_S)
         return self._access.take(conn, policy, events_max=1 if is_one else PAGE_EVENTS_MAX)
-
-    def _known_policy(self) -> Policy | None:
-        policy = self._policy.known()
-        # Looked at last: what was read may be what is left of a file that is being written.
-        return None if self._policy.is_being_written else policy
 
     def _append(self, conn: Connection[Any], announced: Sequence[Announcement]) -> None:
         """Append events in the caller's transaction, which is to be on the disk when it ends."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 from ledger.application import Ledger
 
 if TYPE_CHECKING:
-    from psycopg import Connection
+    from psycopg import AsyncConnection, Connection
 
     from domain.aggregates.announcement import Family
 
@@ -85,5 +85,16 @@ def move(conn: Connection[Any], family: Family, begun: Begun) -> None:
 
 def moment(conn: Connection[Any]) -> Moment:
     """Tell what time it is, and what is known."""
-    ((now, shown, unheard),) = conn.execute(_MOMENT).fetchall()
+    (row,) = conn.execute(_MOMENT).fetchall()
+    return _moment(*row)
+
+
+async def moment_async(conn: AsyncConnection[Any]) -> Moment:
+    """Tell the same, on a connection of an event loop."""
+    found = await conn.execute(_MOMENT)
+    (row,) = await found.fetchall()
+    return _moment(*row)
+
+
+def _moment(now: datetime, shown: int, unheard: datetime | None) -> Moment:
     return Moment(now, shown, min(now, unheard or now))

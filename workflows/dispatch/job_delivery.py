@@ -9,15 +9,22 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from telemetry.backoff import spread_backoff_s
 from telemetry.redaction import origin_of
+from workflows.dispatch.access_loader import NotKnownError
 from workflows.dispatch.circuit_breaker import RetiredError
 from workflows.dispatch.trigger_loader import UnjudgedError
-from workflows.job_arguments import Cancelled, SandboxUnavailable, TransformationError
+from workflows.job_arguments import (
+    Cancelled,
+    SandboxUnavailable,
+    TransformationError,
+    tells_access,
+)
 from workflows.limits import LIMITS, Limits
 from workflows.outbox.table import HELD_BACK, JobProgress
 from workflows.targets.attempt import NOTHING_SENT, Attempt, Meaning
 from workflows.targets.target import NoAnswerError, Parcel
 
 if TYPE_CHECKING:
+    from workflows.dispatch.access_loader import AccessLoader
     from workflows.dispatch.progress_recorder import ProgressRecorder
     from workflows.dispatch.route_queue import Destination, RouteQueue
     from workflows.dispatch.trigger_loader import TriggerLoader
@@ -39,11 +46,13 @@ class JobDelivery:
         self,
         transformer: Transformer,
         loader: TriggerLoader,
+        access: AccessLoader,
         recorder: ProgressRecorder,
         limits: Limits = LIMITS,
     ) -> None:
         self._transformer = transformer
         self._loader = loader
+        self._access = access
         self._recorder = recorder
         self._limits = limits
 
@@ -91,6 +100,10 @@ class JobDelivery:
                 return None
             try:
                 trigger, doubt = await self._loader.load(job)
+                if tells_access(to.route):
+                    # Anew each time: who is told late is told what is so then.
+                    access = await self._access.load(trigger.entity, job.known_position)
+                    trigger = trigger._replace(access=access)
                 arguments = await self._transformer.arguments(to.route, trigger)
                 parcel = Parcel(job.job_id, job.webhook_id, arguments, job.replay)
                 async with to.breaker.admission(to.way.slots):
@@ -101,6 +114,8 @@ class JobDelivery:
                         attempt = _tell(to, job, await to.way.send(parcel))
             except SandboxUnavailable as error:
                 return _Tried(to, Meaning.FAILED, str(error), None)
+            except NotKnownError as error:
+                return _Tried(to, Meaning.AWAY, str(error), None)
             except RetiredError:
                 return None
             return _Tried(to, attempt.meaning, attempt.problem, attempt)

@@ -31,7 +31,7 @@ def envelope(trigger: Trigger) -> Raw:
 
 
 def state(trigger: Trigger) -> Arguments:
-    """Give the fact, its verdict, and the thing's state after it."""
+    """Give the fact, its verdict, the thing's state after it, and its customer's access."""
     return {
         "event": {
             "webhook_id": trigger.webhook_id,
@@ -47,6 +47,7 @@ def state(trigger: Trigger) -> Arguments:
         "id": trigger.id,
         "state": to_builtins(trigger.entity),
         "data": trigger.payload.get("data"),
+        "access": to_builtins(trigger.access),
     }
 
 

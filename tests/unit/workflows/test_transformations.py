@@ -240,7 +240,7 @@ def test_the_state_is_the_fact_and_what_is_known_after_it() -> None:
     assert (known["verdict"], known["reason"], known["gap"]) == ("applied", None, False)
     assert known["state"]["status"] == known["state"]["folded_status"] == "on_hold"
     assert known["data"] == {"subscription_id": "sub_1", "status": "on_hold"}
-    assert list(known) == "event verdict reason gap kind id state data".split()
+    assert list(known) == "event verdict reason gap kind id state data access".split()
 
 
 def test_the_state_tells_why_a_fact_was_refused() -> None:
