@@ -30,16 +30,18 @@ if TYPE_CHECKING:
 CUSTOMERS: Final = 150
 """So many have lived through everything that the simulator knows."""
 UNTIL: Final = BEGAN_AT + GENERATION
+BY_DEFAULT: Final = Policy()
 
 
 class NoSampleError(Exception):
     """There is no made-up event of a type; the message lists those that there are."""
 
 
-def sample(type_: str) -> Trigger:
+def sample(type_: str, policy: Policy = BY_DEFAULT) -> Trigger:
     """Return the first event of a type in the life of a simulated merchant, with what led to it.
 
-    It is always the same one. An announcement is what that would lead to.
+    It is always the same one, with the access that its customer has right after it by a policy.
+    An announcement is what that would lead to.
 
     Raises:
         NoSampleError: there is none.
@@ -50,7 +52,7 @@ def sample(type_: str) -> Trigger:
         return announced(type_, stream, told[-1].occurred_at)
     found = trigger(stream, last.webhook_id)
     assert found is not None, "a simulated body can be read"
-    return found._replace(access=_access(found.entity, told[-1]))
+    return found._replace(access=_access(found.entity, told[-1], policy))
 
 
 def story(type_: str) -> list[Occurrence]:
@@ -71,8 +73,8 @@ def story(type_: str) -> list[Occurrence]:
     return [*before, told[place]]
 
 
-def _access(thing: Entity | None, last: Occurrence) -> ThingAccess | None:
-    """Judge, by the default policy, all that the customer of a thing has right after an event."""
+def _access(thing: Entity | None, last: Occurrence, policy: Policy) -> ThingAccess | None:
+    """Judge all that the customer of a thing has right after an event."""
     if thing is None or thing.customer_id is None:
         return None
     told, named = _told(), thing.customer_id.encode()
@@ -82,7 +84,7 @@ def _access(thing: Entity | None, last: Occurrence) -> ThingAccess | None:
             streams.setdefault(stream_of(_delivery(one)).stream_id, []).append(one)
     held = [one for known in streams.values() for one in holdings_of(_stream(known)[0])]
     own = [one for one in held if one.entity.customer_id in {thing.customer_id, None}]
-    return access_of(thing, own, last.occurred_at, Policy())
+    return access_of(thing, own, last.occurred_at, policy)
 
 
 @cache

@@ -7,10 +7,13 @@ import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ledger.following.checkpoint import LOG_END, selected
+from domain.access.of_thing import access_of
+from ledger.following.checkpoint import LOG_END, POSITION, selected
 from ledger.following.known_position import position_before
 from postgres.connections import FOLLOWING, connect
-from workflows.job_arguments import Cancelled, TransformationError, Transformer
+from projections.read_models.held_by import Customer, held_by
+from workflows.announcing.begun import moment
+from workflows.job_arguments import Cancelled, TransformationError, Transformer, tells_access
 from workflows.limits import LIMITS
 from workflows.outbox.replay_search import ReplaySpan, pages
 from workflows.outbox.table import job_id_of
@@ -18,9 +21,11 @@ from workflows.targets.catalogue import Senders
 from workflows.targets.target import Parcel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
+    from domain.access.policy import Policy
+    from postgres.connections import Connection
     from workflows.outbox.replay_search import Match
     from workflows.routes.route import Route
     from workflows.targets.surroundings import Surroundings
@@ -39,8 +44,10 @@ class Forwarded(NamedTuple):
     problem: str
 
 
-def matches(conninfo: str, route: Route, since: datetime | None) -> Iterator[Match]:
+def matches(conninfo: str, route: Route, since: datetime | None, policy: Policy) -> Iterator[Match]:
     """Yield what a route is for, from what was recorded at a time on, or from now on; for ever.
+
+    Where it tells access, the read models are waited for, but not for long: see `AccessLoader`.
 
     Raises:
         psycopg.Error: the database went away.
@@ -50,8 +57,9 @@ def matches(conninfo: str, route: Route, since: datetime | None) -> Iterator[Mat
         after = end if since is None else min(end, selected(conn, position_before(since)))
         while True:
             end = selected(conn, LOG_END)
+            is_shown = tells_access(route) and after < end and _shows(conn, end)
             for page in pages(conn, route, route.wants_type, ReplaySpan(after, end, end)):
-                yield from page.matches
+                yield from _told(conn, page.matches, policy) if is_shown else page.matches
             if end == after:
                 time.sleep(LOOK_EVERY_S)
             after = end
@@ -74,6 +82,27 @@ def forwarding(
         finally:
             runner.run(transformer.close())
             runner.run(senders.close())
+
+
+def _shows(conn: Connection, position: int) -> bool:
+    """Wait until the read models show the log up to a position; False where they do not."""
+    give_up_at = time.monotonic() + LIMITS.shown_within_s
+    while selected(conn, POSITION) < position:
+        if time.monotonic() > give_up_at:
+            return False
+        time.sleep(LOOK_EVERY_S)
+    return True
+
+
+def _told(conn: Connection, found: Iterable[Match], policy: Policy) -> Iterator[Match]:
+    """Yield each with the access of its thing's customer, which is judged as it is sent."""
+    for match in found:
+        thing, access = match.trigger.entity, None
+        if thing is not None and thing.customer_id is not None:
+            customer = Customer(thing.business_id, thing.customer_id)
+            holdings = held_by(conn, [customer])[customer]
+            access = access_of(thing, holdings, moment(conn).now, policy)
+        yield match._replace(trigger=match.trigger._replace(access=access))
 
 
 async def _senders(surroundings: Surroundings) -> Senders:

@@ -44,6 +44,11 @@ class Limits(NamedTuple):
     """So many failures in a row, none of them about a job, and the target counts as away."""
     probe_max_s: float = 60.0
     """While it is away, the pause between two probes doubles from `pause_min_s` up to here."""
+    shown_within_s: float = 5.0
+    """So long a job waits, once it is due, for the read models to show what it tells the access of;
+    then it is sent without."""
+    access_for_s: float = 5.0
+    """What has waited for longer to be sent, as while its target is away, tells the access anew."""
     timeout_s: float = 15.0
     """For a whole request and its answer."""
     ask_for_s: float = 86_400.0

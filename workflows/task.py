@@ -14,7 +14,7 @@ PROGRAM: Final = Program("workflows.worker_process", "starts Windmill's jobs", e
 class Task(msgspec.Struct):
     """What is to be worked with: the database, the routes, where Windmill is, and the policy.
 
-    Without a path, the policy is the default one.
+    Where there is no file of the policy, it is the default one.
     """
 
     conninfo: str
@@ -22,5 +22,5 @@ class Task(msgspec.Struct):
     base_url: str | None
     workspace: str | None
     token: str | None
-    policy_path: str = ""
+    policy_path: str = "raphus.toml"
     policy_required: bool = False

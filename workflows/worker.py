@@ -112,7 +112,7 @@ class _Sending:
             self._incident.end()
             async with asyncio.TaskGroup() as tasks:
                 recorder, loader = ProgressRecorder(), TriggerLoader()
-                access = AccessLoader(self._policy)
+                access = AccessLoader(self._policy, self._limits)
                 delivery = JobDelivery(transformer, loader, access, recorder, self._limits)
                 dispatcher = Dispatcher(tasks, delivery, recorder, senders, self._limits)
                 outcomes = OutcomePoller(senders, self._routes.current, self._limits)

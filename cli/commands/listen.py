@@ -18,6 +18,7 @@ from api.http.reader import Reader
 from cli.arguments import add_json, add_taken, given, read_with
 from cli.database import database
 from cli.errors import CommandError
+from cli.policy import read_policy
 from cli.rendering.words import plain
 from cli.settings import SettingsError
 from postgres.failures import reason_of
@@ -81,13 +82,13 @@ def run(settings: Settings, args: Namespace) -> None:
     """Send what comes, once each, and print what it is answered; nothing is recorded of it."""
     secret, since = new_secret(), given(args, RECORDED).since
     route = _route(args, secret)
-    surroundings = Surroundings(Windmill(), os.environ)
+    policy, surroundings = read_policy(settings), Surroundings(Windmill(), os.environ)
     try:
         with database(settings, migrate=False) as conninfo, forwarding(route, surroundings) as send:
             to = f"Events go to {route.shown}, signed with {args.secret or secret}"
             print(f"{to}. Ctrl-C ends it.", file=sys.stderr, flush=True)
             with suppress(KeyboardInterrupt):
-                for match in matches(conninfo, route, since):
+                for match in matches(conninfo, route, since, policy):
                     if made := send(match):
                         print(_as_json(made) if args.json else _line(made), flush=True)
     except TargetError as error:

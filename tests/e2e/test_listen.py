@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import psycopg
 import pytest
@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIGNED: Final = ("--secret", "env:LISTEN_SECRET")
+BOUGHT: Final[dict[str, Any]] = {
+    "payment_id": "pay_0",
+    "total_amount": 500,
+    "customer": {"customer_id": "cus_0"},
+    "product_cart": [{"product_id": "pdt_0", "quantity": 1}],
+}
 
 
 class Shop(NamedTuple):
@@ -46,7 +52,7 @@ class Shop(NamedTuple):
 def shop(cluster: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("shop")
     with copied(cluster, template) as database:
-        record(database, [said("payment.succeeded", 0, "msg_before", payment_id="pay_0")])
+        record(database, [said("payment.succeeded", 0, "msg_before", **BOUGHT)])
         found = {"DATABASE_URL": database, "LISTEN_SECRET": SECRET}
         with serving(folder / "home", **found) as server:
             yield Shop(server, database, environment(folder / "home", **found))
@@ -108,16 +114,19 @@ def test_events_that_come_are_forwarded_as_they_came_and_nothing_is_kept(
     assert "windmill" not in {name for (name,) in names}
 
 
-def test_events_of_the_past_are_forwarded_first_and_may_be_chosen(
+def test_events_of_the_past_are_forwarded_first_and_may_be_chosen_and_made_something_of(
     shop: Shop, tmp_path: Path
 ) -> None:
-    options = ("--since", "0001-01-01T00:00:00Z", "--type", "payment.*", "--json", *SIGNED)
+    chosen = ("--since", "0001-01-01T00:00:00Z", "--type", "payment.*")
+    options = (*chosen, "--transformation", "state", "--json", *SIGNED)
     with (
         EndpointStandIn(failing={"pay_0": "error"}) as endpoint,
         listening(shop, endpoint.url, *options, folder=tmp_path),
     ):
         until(lambda: "msg_before" in told(endpoint))
         until(lambda: (tmp_path / "out").read_bytes().count(b"\n") >= 1)
+        access = json.loads(endpoint.requests()[0].body)["access"]
+    assert (access["reason"]["code"], access["products"][0]["product_id"]) == ("bought", "pdt_0")
     first = json.loads((tmp_path / "out").read_text().splitlines()[0])
     assert first["webhook_id"] == "msg_before"
     assert first["status"] == 500

@@ -230,6 +230,9 @@ def check_jobs(conninfo: str, jobs: list[Job], webhooks: list[Webhook]) -> None:
     assert every == {webhook.webhook_id for webhook in webhooks}
     valid = {webhook_id for path, webhook_id in started if path.endswith("/valid")}
     assert accepted(webhooks) <= valid <= every
+    told = [(job.arguments["access"], job.arguments["state"]) for job in jobs]
+    assert any(access for access, _ in told)
+    assert all(access["customer_id"] == of["customer_id"] for access, of in told if access)
     assert overtaken(conninfo, jobs) == []
     assert out_of_order(conninfo, [job for job in jobs if job.path.endswith("/every")]) == []
 

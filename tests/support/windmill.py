@@ -44,9 +44,17 @@ secret = "{secret}"
 private = true
 """
 QUICK: Final = Limits(
-    pause_min_s=0.01, pause_max_s=0.05, probe_max_s=0.05, tries_max=4, webhook_pauses_s=(0.01,) * 3
+    pause_min_s=0.01,
+    pause_max_s=0.05,
+    probe_max_s=0.05,
+    tries_max=4,
+    webhook_pauses_s=(0.01,) * 3,
+    shown_within_s=0.02,
 )
-"""Everything as ever, but that it is tried again soon, and soon given up."""
+"""Everything as ever, but that it is tried again soon, and soon given up.
+
+Most tests let nobody fill the read models.
+"""
 STARTED: Final = ("started", "succeeded")
 """The states of a job that Windmill has; of its outcome it is asked a second later."""
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from telemetry.backoff import spread_backoff_s
 from telemetry.redaction import origin_of
-from workflows.dispatch.access_loader import NotKnownError
 from workflows.dispatch.circuit_breaker import RetiredError
 from workflows.dispatch.trigger_loader import UnjudgedError
 from workflows.job_arguments import (
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from workflows.job_arguments import Transformer
     from workflows.outbox.table import Doubt, Job
     from workflows.targets.target import Way
+    from workflows.trigger import Trigger
 
 _log = logging.getLogger(__name__)
 
@@ -100,25 +100,32 @@ class JobDelivery:
                 return None
             try:
                 trigger, doubt = await self._loader.load(job)
-                if tells_access(to.route):
-                    # Anew each time: who is told late is told what is so then.
-                    access = await self._access.load(trigger.entity, job.known_position)
-                    trigger = trigger._replace(access=access)
-                arguments = await self._transformer.arguments(to.route, trigger)
-                parcel = Parcel(job.job_id, job.webhook_id, arguments, job.replay)
+                parcel = await self._parcel(to, job, trigger)
+                made_s = time.monotonic()
                 async with to.breaker.admission(to.way.slots):
                     if to.breaker.is_gone:
                         return _Tried(to, Meaning.GONE, _GONE, None)
                     attempt = await self._held_back(to, doubt)
                     if attempt is None:
+                        if tells_access(to.route) and self._is_old(made_s):
+                            parcel = await self._parcel(to, job, trigger)
                         attempt = _tell(to, job, await to.way.send(parcel))
             except SandboxUnavailable as error:
                 return _Tried(to, Meaning.FAILED, str(error), None)
-            except NotKnownError as error:
-                return _Tried(to, Meaning.AWAY, str(error), None)
             except RetiredError:
                 return None
             return _Tried(to, attempt.meaning, attempt.problem, attempt)
+
+    async def _parcel(self, to: Destination, job: Job, trigger: Trigger) -> Parcel:
+        """Make what is sent, as it is now: who is told late is told the access of then."""
+        if tells_access(to.route):
+            access = await self._access.load(trigger.entity, job)
+            trigger = trigger._replace(access=access)
+        arguments = await self._transformer.arguments(to.route, trigger)
+        return Parcel(job.job_id, job.webhook_id, arguments, job.replay)
+
+    def _is_old(self, made_s: float) -> bool:
+        return time.monotonic() - made_s > self._limits.access_for_s
 
     async def _held_back(self, to: Destination, doubt: Doubt | None) -> Attempt | None:
         """Return why a job is not sent now; None if it is to be.

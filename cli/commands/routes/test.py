@@ -11,6 +11,7 @@ import msgspec
 from api.http.responses import encode
 from cli.arguments import add_json
 from cli.errors import CommandError
+from cli.policy import read_policy
 from cli.rendering.routes import show_tried, show_unwanted
 from cli.rendering.terminal import console, wide_console, write
 from cli.routes import read_route
@@ -37,9 +38,9 @@ def add(command: ArgumentParser) -> None:
 
 def run(settings: Settings, args: Namespace) -> None:
     """Transform the event, send it, and wait for what becomes of the job."""
-    route = read_route(settings, args.route)
+    route, policy = read_route(settings, args.route), read_policy(settings)
     try:
-        trigger = sample(args.event)
+        trigger = sample(args.event, policy)
         arguments = asyncio.run(trial_run.arguments(route, trigger))
         if not route.wants(trigger):
             show_unwanted(console(stderr=True), route)
