@@ -11,6 +11,7 @@ write strings that stand in arguments, so in those none of this may be left.
 from __future__ import annotations
 
 import re
+from math import isinf
 from typing import Final
 from unicodedata import normalize
 
@@ -23,6 +24,9 @@ trimming takes it away, and no name of a reference begins with it, so once is en
 _DOLLAR: Final = re.compile("[$\ufe69\uff04]")
 _SUSPECT: Final = re.compile(rb"\$|\\u|" + "\ufe69|\uff04".encode())
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
+# What may be a number that no double holds; as may a part of a string.
+_VAST: Final = re.compile(rb"[0-9](?:[eE]\+?[0-9]{3}|[0-9]{308})")
+_STRING_OR_NUMBER: Final = re.compile(_STRING.pattern + rb"|-?[0-9][0-9.eE+-]*+")
 _REFERENCE: Final = re.compile(r"\$(var:|jsonvar:|res:|encrypted:|interpolate|wm_)?")
 _NAME: Final = re.compile(r"\$[a-z_][^ ]*+")
 _REMEMBERED_MAX: Final = 0x3000
@@ -56,9 +60,10 @@ class NotAnObjectError(ValueError):
 def escaped(arguments: bytes) -> dict[str, msgspec.Raw]:
     """Return arguments, a JSON object, by name, with nothing in them that Windmill replaces.
 
-    All but strings and keys stays as it is, to the byte; so do those without a reference. Names
-    that begin with `_` are left out: Windmill keeps them for itself, and `_ENTRYPOINT_OVERRIDE`
-    would call another function than `main`.
+    All but strings and keys stays as it is, to the byte; so do those without a reference. Only a
+    number that no double holds, such as 1e400, is null: to the languages of scripts it is none, and
+    Windmill's database has an end to numbers, too. Names that begin with `_` are left out: Windmill
+    keeps them for itself, and `_ENTRYPOINT_OVERRIDE` would call another function than `main`.
 
     Raises:
         NotAnObjectError: they are no JSON object.
@@ -66,6 +71,8 @@ def escaped(arguments: bytes) -> dict[str, msgspec.Raw]:
     try:
         if _SUSPECT.search(arguments):
             arguments = _STRING.sub(_without_references, arguments)
+        if _VAST.search(arguments):
+            arguments = _STRING_OR_NUMBER.sub(_within_reach, arguments)
         values = _top_level(arguments)
     except (ValueError, RecursionError) as error:
         raise NotAnObjectError("they are no JSON object") from error
@@ -91,6 +98,11 @@ def escape(text: str) -> str:
         broken[0] = True
     marks = iter(broken)
     return _DOLLAR.sub(lambda dollar: dollar[0] + MARK * next(marks), text)
+
+
+def _within_reach(token: re.Match[bytes]) -> bytes:
+    is_number = not token[0].startswith(b'"')
+    return b"null" if is_number and isinf(float(token[0])) else token[0]
 
 
 def _without_references(string: re.Match[bytes]) -> bytes:

@@ -143,8 +143,17 @@ def test_a_reference_stays_legible(text: str, expected: str) -> None:
 
 
 def test_numbers_and_all_else_stay_to_the_byte() -> None:
-    given_ = '{"a":[1.0,1e400,12345678901234567890123,-0,"é","\\u00e9"],"b":"$var:x","c":{}}'
+    given_ = '{"a":[1.0,1e308,12345678901234567890123,-0,"é","\\u00e9"],"b":"$var:x","c":{}}'
     assert msgspec.json.encode(escaped(given_.encode())).decode() == given_.replace("$v", "$-v")
+
+
+def test_a_number_that_no_script_can_read_is_null() -> None:
+    nines = "9" * 309
+    given_ = (
+        f'{{"a":[1e400,-1E+309,{nines}.5,-{nines},1e-400],"1e400":{{"b":1e999}},"c":"\\"1e400"}}'
+    )
+    expected = '{"a":[null,null,null,null,1e-400],"1e400":{"b":null},"c":"\\"1e400"}'
+    assert msgspec.json.encode(escaped(given_.encode())).decode() == expected
 
 
 def test_an_escape_sequence_hides_nothing() -> None:
