@@ -125,7 +125,9 @@ class Run:
 
     def kill_postgres(self) -> None:
         """Kill the database; the server starts it again."""
-        kill(postmaster_of(self.home))
+        pid = postmaster_of(self.home)
+        kill(pid)
+        until(lambda: has_ended(pid))
 
     def kill_all(self) -> None:
         """Kill everything at once."""

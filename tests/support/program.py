@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 import textwrap
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,9 +18,8 @@ import httpx
 
 from api.webhooks.endpoint import PATH
 from cli.key_file import kept_in
-from postgres.embedded.processes import exists
+from postgres.embedded.processes import exists, is_server
 from tests.support import prepared
-from tests.support.embedded_users import is_stopped
 from tests.support.http_server import SECRET, asked, signed
 from tests.support.quick_client import QuickClient
 from tests.support.samples import PROJECT
@@ -256,6 +255,17 @@ def has_caught_up(client: httpx.Client) -> bool:
 
 
 def postmaster_of(home: Path) -> int:
-    """Return the pid of the PostgreSQL server that runs in a home."""
-    assert not is_stopped(home)
-    return int((home / "postgres" / "data" / "postmaster.pid").read_text("utf-8").split()[0])
+    """Wait for the PostgreSQL server that runs in a home, and return its pid.
+
+    One that was killed just now may not have been started again yet.
+    """
+    return until(lambda: _postmasters_of(home / "postgres" / "data"))[0]
+
+
+def _postmasters_of(data: Path) -> list[int]:
+    with suppress(FileNotFoundError):
+        written = (data / "postmaster.pid").read_text("utf-8").splitlines(keepends=True)[:1]
+        # It may be being written.
+        pids = [int(line) for line in written if line.endswith("\n")]
+        return [pid for pid in pids if is_server(pid, data)]
+    return []
