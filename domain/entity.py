@@ -286,8 +286,12 @@ class Kind:
         reading, newest = self._reading, newest_first[0].payload
         values = dict(zip(reading.taken, reading.take(newest), strict=True))
         for (name, read, nothing), value in zip(reading.read, reading.find(newest), strict=True):
-            is_nothing = value is None and type(nothing) is not dict
-            values[name] = nothing if is_nothing else read(value)
+            if type(value) is int:  # an integer, not written as text
+                values[name] = value
+            elif value is None and type(nothing) is not dict:
+                values[name] = nothing
+            else:
+                values[name] = read(value)
         for name, link in self.links.items():
             known: str | None = None
             for observation in newest_first:

@@ -3,8 +3,8 @@
 A body whose fields have the shapes that Dodo documents is decoded once, and what nobody reads is
 skipped. Any other is decoded into a dict and read field by field: what cannot be used counts as
 absent. Both ways lead to the same values once the fields' readers have read them, and neither
-holds more of a body than the readers would take. Texts and ids have been read already, so whoever
-asks for them takes them as they stand.
+holds more of a body than the readers would take. Texts, ids and booleans have been read already, so
+whoever asks for them takes them as they stand.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from domain.field_readers import (
     KEY_CHARS_MAX,
     PAIRS_MAX,
     TEXT_CHARS_MAX,
+    boolean,
     declared_type,
     identities,
     identity,
@@ -34,7 +35,7 @@ from domain.field_readers import (
     text,
 )
 
-Id: TypeAlias = Annotated[str, msgspec.Meta(max_length=ID_CHARS_MAX)]
+Id: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_CHARS_MAX)]
 Ids: TypeAlias = Annotated[tuple[Id, ...], msgspec.Meta(max_length=ITEMS_MAX)]
 Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=TEXT_CHARS_MAX)]
 Integer: TypeAlias = (
@@ -172,7 +173,7 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "product_cart": _cart,
 }
 """How the fields of every payload are read where a body does not fit."""
-_AS_THEY_STAND: Final = frozenset({text, identity})
+_AS_THEY_STAND: Final = frozenset({text, identity, boolean})
 """The readers of what stands in a payload as they have read it."""
 _AGAIN: Final[Mapping[str, Callable[[Any], object]]] = {
     "customer": _customer_again,
@@ -192,7 +193,7 @@ def stands_as_read(read: Callable[[object], object]) -> bool:
 
 def _is_plain(body: bytes) -> bool:
     """Tell whether no text in a body, whatever it is, would be read as another one."""
-    return body.isascii() and not (b"\\" in body or b'""' in body or b"\x7f" in body)
+    return body.isascii() and not (b"\\" in body or b"\x7f" in body)
 
 
 class PayloadReader:
@@ -218,7 +219,7 @@ class PayloadReader:
         self._decode: Callable[[bytes], _Told[Payload]] = decoder.decode
         at_once = {name: reader_of(name, own[name]) for name in own if name not in self._left}
         self._readers = {**at_once, **_READERS}
-        texts = {name: read for name, read in at_once.items() if stands_as_read(read)}
+        texts = {name: read for name, read in at_once.items() if read in (text, identity)}
         self._again = {**texts, **_AGAIN}
 
     @property
