@@ -84,7 +84,7 @@ def _due(one: Situation, status: str, field: str) -> Iterator[Opening]:
         next_billing_date=one.read("next_billing_date"),
         past_due_ends_at=one.read("past_due_ends_at"),
     )
-    if due is not None and (opens := missing_from(due)) is not None:
+    if due is not None and (opens := missing_from(due)) is not None and one.lasts_to(opens):
         fields = {"status": status, field: _written(due)}
         yield Opening(opens, one.fact, fields)
 
@@ -256,11 +256,11 @@ def _numbered(
         for span in _of_rule(rule, business_id, of_one, before.running)
     ]
     numbers = {_NAME(span): ordinal for ordinal, span in before.running}
-    new = sorted((one for one in found if _NAME(one) not in numbers), key=_IN_ORDER)
-    old = (one for one in found if _NAME(one) in numbers)
+    new = [one for one in found if _NAME(one) not in numbers] if numbers else found
+    old = [one for one in found if _NAME(one) in numbers] if numbers else []
     return [
         *sorted(NumberedSpan(numbers[_NAME(one)], one) for one in old),
-        *itertools.starmap(NumberedSpan, enumerate(new, start=before.count)),
+        *itertools.starmap(NumberedSpan, enumerate(sorted(new, key=_IN_ORDER), before.count)),
     ]
 
 
@@ -275,24 +275,37 @@ _NAME: Final = attrgetter("code", "about", "opened_at")
 """Tells the spans of one thing apart."""
 
 
+class _Run(msgspec.Struct, gc=False):
+    """A span as it began, and up to when it is known to go on."""
+
+    span: Span
+    until: datetime | None
+
+    def so_far(self) -> Span:
+        """Return the span up to there."""
+        if self.until == self.span.settled_at:
+            return self.span
+        return msgspec.structs.replace(self.span, settled_at=self.until)
+
+
 def _of_rule(
     rule: Rule, business_id: str, of_one: list[Situation], before: Iterable[NumberedSpan]
 ) -> list[Span]:
-    ended: list[Span] = []
-    running = {span.about: span for _, span in before if span.code == rule.code}
+    runs = [_Run(span, span.settled_at) for _, span in before if span.code == rule.code]
+    running = {run.span.about: run for run in runs}
     for one in of_one:
         for opening in rule.opens(one):
             start, end = max(opening.at, one.since), earlier(one.until, opening.ends)
             if end is not None and start >= end:
                 continue
             run = running.get(opening.about)
-            if run is not None and run.settled_at == start:
-                running[opening.about] = msgspec.structs.replace(run, settled_at=end)
+            if run is not None and run.until == start:
+                run.until = end
                 continue
-            if run is not None:
-                ended.append(run)
-            running[opening.about] = _begun(rule, business_id, one, opening, (start, end))
-    return [*ended, *running.values()]
+            run = _Run(_begun(rule, business_id, one, opening, (start, end)), end)
+            running[opening.about] = run
+            runs.append(run)
+    return [run.so_far() for run in runs]
 
 
 def _begun(

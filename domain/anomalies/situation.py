@@ -63,6 +63,10 @@ class Situation(msgspec.Struct, frozen=True, gc=False):
         """Read a field of the entity from the newest observation."""
         return self.kind.readers[field](getattr(self.payload, field))
 
+    def lasts_to(self, at: datetime) -> bool:
+        """Tell whether it is not over at an instant, be that before it begins."""
+        return self.until is None or at < self.until
+
     @property
     def amount(self) -> int | None:
         """How much it is about, in minor units."""
