@@ -19,7 +19,7 @@ from domain.aggregates.notice import Notice
 from domain.aggregates.routing import NOTICE
 from domain.aggregates.subscription import MACHINE as SUBSCRIPTION
 from domain.aggregates.subscription import due_at
-from domain.anomalies.situation import Situation, situations
+from domain.anomalies.situation import Situation, is_plain, situations
 from domain.anomalies.span import Named, Span, Testimony
 from domain.lateness import missing_from
 from domain.periods import earlier
@@ -232,8 +232,18 @@ def numbered_spans(aggregate: Aggregate) -> list[NumberedSpan]:
     """
     if isinstance(aggregate, Notice):
         return [*itertools.starmap(NumberedSpan, enumerate(_unreadable(aggregate)))]
+    if not _may_hold(aggregate):
+        return []
     before = aggregate.carried(SpansBefore) or SpansBefore()
     return _numbered(aggregate.business_id, situations(aggregate), before)
+
+
+def _may_hold(aggregate: Aggregate) -> bool:
+    """Tell whether a rule may hold: of most kinds of things none does while nothing is odd."""
+    return any(
+        _OF_KIND_WITHOUT_SIGNS[kind] or not is_plain(folded)
+        for (kind, _), folded in aggregate.folded().items()
+    )
 
 
 def spans_up_to(aggregate: Aggregate) -> SpansBefore:

@@ -104,6 +104,23 @@ class SituationBefore(msgspec.Struct, frozen=True):
     fact: Fact
 
 
+def is_plain(folded: Folded) -> bool:
+    """Tell whether each fact of a thing led where Dodo has seen it: then nothing is ever odd.
+
+    What goes on from a base, or was looked at, is not taken for plain.
+    """
+    if folded.before is not None:
+        return False
+    observed: Standing | None = None
+    for (_, standing, _, observations), entry in zip(folded.steps(), folded.entries, strict=True):
+        for observation in observations:
+            observed = observed if observation.standing.status is None else observation.standing
+        is_led = entry.verdict is not None and entry.verdict.is_valid and not entry.gap
+        if not is_led or standing.status is None or observed not in (None, standing):
+            return False
+    return True
+
+
 def situations(aggregate: Aggregate) -> Iterator[list[Situation]]:
     """Give the situations of each thing that the stream is about, in order, without holes.
 
