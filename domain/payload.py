@@ -9,9 +9,10 @@ whoever asks for them takes them as they stand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar, cast
 
 import msgspec
@@ -196,6 +197,16 @@ def _is_plain(body: bytes) -> bool:
     return body.isascii() and not (b"\\" in body or b"\x7f" in body)
 
 
+def _others_of(payload: Payload) -> Iterator[str | None]:
+    """Give the texts and ids that stand in a payload's structures, and its customer's id."""
+    customer = payload.customer or Customer()
+    yield from (payload.customer_id, customer.customer_id)
+    yield from (customer.email, customer.name, customer.phone_number)
+    yield from payload.subscription_ids or ()
+    for line in payload.product_cart or ():
+        yield line.product_id
+
+
 class PayloadReader:
     """Reads the bodies about one kind of thing: the fields that its entity declares."""
 
@@ -221,6 +232,8 @@ class PayloadReader:
         self._readers = {**at_once, **_READERS}
         texts = {name: read for name, read in at_once.items() if read in (text, identity)}
         self._again = {**texts, **_AGAIN}
+        # Of two names or more, it gives a tuple.
+        self._texts = attrgetter("payment_id", "subscription_id", *texts)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -235,10 +248,17 @@ class PayloadReader:
         """
         try:
             told = self._decode(body)
-            payload = told.data if _is_plain(body) else self._read_again(told.data)
+            payload = told.data
+            if not _is_plain(body) and not self._is_printable(payload):
+                payload = self._read_again(payload)
             return as_utc(told.timestamp), payload
         except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError):
             return self.read_leniently(body)
+
+    def _is_printable(self, payload: Payload) -> bool:
+        """Tell whether all texts and ids are of printable characters: then they are as read."""
+        texts = (*self._texts(payload), *_others_of(payload))
+        return "".join(filter(None, texts)).isprintable()
 
     def _read_again(self, payload: T) -> T:
         """Read the texts and ids that have been decoded at once."""
