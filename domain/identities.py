@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from itertools import islice
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
@@ -15,7 +15,6 @@ from domain.aggregates.notice import Notice
 from domain.aggregates.routing import NOTICE
 from domain.field_readers import metadata
 from domain.payload import Customer, Metadata, links_of
-from domain.timeline import PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -119,7 +118,7 @@ def folded_email(email: str | None) -> str | None:
     return folded if 0 < len(folded) <= EMAIL_CHARS_MAX else None
 
 
-class _Said(NamedTuple):
+class _Said(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a body says of a customer: the fields of an identity from `customer_id` on."""
 
     customer_id: str | None
@@ -135,13 +134,15 @@ _Named: TypeAlias = "tuple[Customer | None, str | None, Metadata | None]"
 """Whom a body names, as it stands there: its customer, its customer's id, the thing's metadata."""
 
 
-class _Fact(NamedTuple):
+class _Fact(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Where a fact stands in the timeline."""
+
     occurred_at: datetime
     rank: int
     webhook_id: str
 
 
-class Stretch(NamedTuple):
+class Stretch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Facts, next to one another in the timeline, whose bodies say the same.
 
     So many before it begin at the same instant as `ordinal` says.
@@ -209,7 +210,8 @@ def _stretches(
     told: _Named | None = None
     ordinal = 0
     if folded.before and before:
-        first, last, said, ordinal = before.stretch
+        stretch = before.stretch
+        first, last, said, ordinal = stretch.first, stretch.last, stretch.said, stretch.ordinal
         told = named_in(folded.before.payload)
     observations = iter(folded.observations)
     for fact in folded.facts:
@@ -231,7 +233,7 @@ def _stretches(
 
 
 def _fact(fact: _Fact | Fact) -> _Fact:
-    return _Fact(*PLACE(fact))
+    return _Fact(fact.occurred_at, fact.rank, fact.webhook_id)
 
 
 def _said(told: _Named, customer_id: str | None) -> _Said:
@@ -253,7 +255,12 @@ def _spans(named: tuple[str, str, str, int], stretches: Sequence[Stretch]) -> li
     make: Callable[..., Identity] = Identity
     ends = [*(stretch.first.occurred_at for stretch in stretches[1:]), None]
     return [
-        make(*named, first.occurred_at, ordinal, end, *last, *said)
-        for (first, last, said, ordinal), end in zip(stretches, ends, strict=True)
-        if said != _NOTHING
+        make(
+            *named, one.first.occurred_at, one.ordinal, end, *_VALUES(one.last), *_VALUES(one.said)
+        )
+        for one, end in zip(stretches, ends, strict=True)
+        if one.said != _NOTHING
     ]
+
+
+_VALUES: Final = msgspec.structs.astuple

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 PER_YEAR: Final[Mapping[str, int]] = {"day": 365, "week": 52, "month": 12, "year": 1}
 """How often an interval begins in a year."""
 _MONTHS: Final = 12
+_PRICES_KEPT: Final = 1_000
+"""So many are worked out once: subscriptions share few prices, and say theirs at each renewal."""
 AMOUNT_MAX: Final = 10**15
 """More than this is no price, in minor units."""
 
@@ -25,6 +28,7 @@ class Recurring(NamedTuple):
 NOTHING: Final = Recurring(0, 0)
 
 
+@lru_cache(_PRICES_KEPT)
 def recurring(amount: int | None, count: int | None, interval: str | None) -> Recurring | None:
     """Return what an amount in minor units, once every so many intervals, is a month and a year.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from hashlib import blake2s
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -66,7 +66,7 @@ class RecurringChange(msgspec.Struct, frozen=True, gc=False):
     subscription_id: str
 
 
-class _State(NamedTuple):
+class _State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What counts of a subscription: where it is told, and what it earns there."""
 
     customer_id: str | None
