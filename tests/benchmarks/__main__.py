@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 BENCHMARKS: tuple[Callable[[str], Result | list[Result]], ...] = (
     ingest.against_verifying_only,
+    ingest.of_old_subscriptions,
+    ingest.of_one_client_against_a_bare_commit,
     ingest.against_a_transaction_a_request,
     processes.against_one,
     fold.against_decoding,

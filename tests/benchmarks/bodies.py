@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SECRET = "whsec_" + "cmFwaHVzLWJlbmNobWFyay1zZWNyZXQh"
 BODY_BYTES = 2_300
 _TYPES = "payment.succeeded subscription.active subscription.renewed subscription.updated".split()
+_WEBHOOK = Webhook(SECRET)
 _numbers = itertools.count()
 
 
@@ -38,17 +39,20 @@ def request(delivery: Delivery, path: str = "/webhooks/dodo") -> bytes:
     ).encode() + delivery.body
 
 
+def signed(webhook_id: str, body: bytes) -> Delivery:
+    """Make a delivery that is sent now."""
+    now = datetime.now(UTC)
+    signature = _WEBHOOK.sign(webhook_id, now, body.decode())
+    return Delivery(webhook_id, str(int(now.timestamp())), signature, body)
+
+
 def _deliveries() -> Iterator[Delivery]:
     bodies = [samples()[type_] for type_ in _TYPES]
-    webhook, run = Webhook(SECRET), time.time_ns()
+    run = time.time_ns()
     while True:
         purchase = f"{run}_{next(_numbers)}"
         for number, body in enumerate(bodies):
-            now = datetime.now(UTC)
-            own = _of_purchase(body, purchase)
-            webhook_id = f"msg_{purchase}_{number}"
-            signature = webhook.sign(webhook_id, now, own.decode())
-            yield Delivery(webhook_id, str(int(now.timestamp())), signature, own)
+            yield signed(f"msg_{purchase}_{number}", _of_purchase(body, purchase))
 
 
 def _of_purchase(body: bytes, purchase: str) -> bytes:

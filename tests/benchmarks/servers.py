@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -57,24 +56,42 @@ def transaction_a_request(conninfo: str) -> ASGIApp:
     return _way_in(_EachByItself(Ledger(conninfo), Acknowledger(metrics)), metrics)
 
 
+class Served(NamedTuple):
+    """A server that runs: its port of loopback, and the processes that share it."""
+
+    port: int
+    pids: list[int]
+
+
 @contextmanager
 def serving(make: Callable[[str], ASGIApp], conninfo: str) -> Iterator[int]:
     """Run a server in another process, on a free port of loopback, which is yielded."""
+    with shared(make, conninfo, 1) as served:
+        yield served.port
+
+
+@contextmanager
+def shared(make: Callable[[str], ASGIApp], conninfo: str, number: int) -> Iterator[Served]:
+    """Run a server in so many other processes, which share a free port of loopback."""
+    with listening("127.0.0.1", 0) as sock, ExitStack() as stack:
+        pids = [stack.enter_context(_process(make, conninfo, sock)) for _ in range(number)]
+        yield Served(int(sock.getsockname()[1]), pids)
+
+
+@contextmanager
+def _process(make: Callable[[str], ASGIApp], conninfo: str, sock: socket) -> Iterator[int]:
     reading, writing = os.pipe()
-    with listening("127.0.0.1", 0) as sock:
-        arguments = (make, conninfo, sock, writing)
-        process = multiprocessing.get_context("fork").Process(target=_serve, args=arguments)
-        process.start()
-        os.close(writing)
-        port = int(sock.getsockname()[1])
+    arguments = (make, conninfo, sock, writing)
+    process = multiprocessing.get_context("fork").Process(target=_serve, args=arguments)
+    process.start()
+    os.close(writing)
     try:
-        if os.read(reading, 1) != _READY:
+        if os.read(reading, 1) != _READY or process.pid is None:
             raise RuntimeError("the server did not start")
-        yield port
+        yield process.pid
     finally:
         os.close(reading)
-        if process.pid is not None and process.is_alive():
-            os.kill(process.pid, signal.SIGTERM)
+        process.terminate()
         process.join(_PATIENCE_S)
 
 
