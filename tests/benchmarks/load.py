@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.benchmarks.measure import percentile
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from multiprocessing.connection import Connection
@@ -31,8 +33,7 @@ class Load:
 
     def percentile_s(self, percent: float) -> float:
         """Return the latency that `percent` of the requests did not exceed."""
-        rank = min(len(self.latencies_s) - 1, int(len(self.latencies_s) * percent / 100))
-        return self.latencies_s[rank]
+        return percentile(self.latencies_s, percent)
 
 
 def drive(

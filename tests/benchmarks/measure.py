@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 ROUNDS = 5
 _TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
@@ -50,6 +50,11 @@ def processor_s_of(work: Callable[[], object]) -> float:
     began = time.process_time()
     work()
     return time.process_time() - began
+
+
+def percentile(ascending: Sequence[float], percent: float) -> float:
+    """Return the value that `percent` of all did not exceed."""
+    return ascending[min(len(ascending) - 1, int(len(ascending) * percent / 100))]
 
 
 def medians(*works: Callable[[], float], rounds: int = ROUNDS) -> list[float]:

@@ -1,0 +1,175 @@
+"""Benchmark: what an event and a question cost over the length of the log, and how much disk."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+from rich.console import Console
+from rich.progress import Progress
+
+from ledger.application import Ledger
+from ledger.mapper import LedgerMapper
+from projections.live.follower import Follower
+from tests.benchmarks import disk, merchants
+from tests.benchmarks.load import drive
+from tests.benchmarks.measure import Result, medians, processor_s
+from tests.benchmarks.queries import bare
+from tests.benchmarks.servers import real, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from simulator import Occurrence
+    from tests.benchmarks.disk import Disk
+
+_EVENTS: Final = int(os.environ.get("BENCH_EVENTS", "1_000_000"))
+_AT_FIRST: Final = _EVENTS // 10
+_LAST: Final = _AT_FIRST // 10
+"""So many events before each mark are measured."""
+_BATCH: Final = 500
+_REQUESTS: Final = 600
+_IDS: Final = "SELECT subscription_id FROM raphus.subscriptions ORDER BY md5(subscription_id)"
+_BACKEND: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND datname = %s"
+_PATHS: Final = {
+    "GET of one subscription": "/v1/subscriptions/{}",
+    "a page of 50 active subscriptions": "/v1/subscriptions?status=active&limit=50",
+    "the history of one subscription": "/v1/subscriptions/{}/timeline?limit=50",
+}
+
+
+@dataclass
+class _Cost:
+    """The processor time that something took for so many events, ours and PostgreSQL's."""
+
+    backend: str
+    events: int = 0
+    ours_s: float = 0.0
+    servers_s: float = 0.0
+
+    def told(self) -> str:
+        """Say what an event took, in µs."""
+        ours, servers = (1e6 * taken_s / self.events for taken_s in (self.ours_s, self.servers_s))
+        return f"{ours:,.0f} µs ours and {servers:,.0f} PostgreSQL's"
+
+    @property
+    def each_s(self) -> float:
+        """What an event took in all."""
+        return (self.ours_s + self.servers_s) / self.events
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """What was measured at a length of the log."""
+
+    events: int
+    record: _Cost
+    follow: _Cost
+    questions: dict[str, tuple[float, float]]
+    """The p50 of each, and that of the bare select in turns with it, in s."""
+    disk: Disk
+
+
+def of_the_log(conninfo: str) -> list[Result]:
+    """Let merchants of two years fill the log, and measure at a tenth of it and in the end."""
+    told = merchants.occurrences(_EVENTS)
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("events recorded and shown", total=_EVENTS)
+        shown = lambda events: progress.advance(task, events)  # noqa: E731 -- a name for it
+        few = _mark(conninfo, told, 0, _AT_FIRST, shown)
+        many = _mark(conninfo, told, _AT_FIRST, _EVENTS, shown)
+    return [*_compared(few, many), *disk.results(few.disk, many.disk)]
+
+
+def _compared(few: _Mark, many: _Mark) -> Iterator[Result]:
+    lengths = f"behind {many.events:,} events ÷ behind {few.events:,}"
+    for what, long, short in (
+        ("recording", many.record, few.record),
+        ("showing", many.follow, few.follow),
+    ):
+        name = f"processor time of {what} an event of merchants of two years, {lengths}"
+        detail = f"{long.told()}; behind {few.events:,} {short.told()}"
+        yield Result(name, long.each_s / short.each_s, None, True, detail)
+    for what, (asked_s, bare_s) in many.questions.items():
+        first_s, first_bare_s = few.questions[what]
+        detail = (
+            f"{asked_s * 1e3:.2f} ms, {asked_s / bare_s:.2f}× a bare select;"
+            f" behind {few.events:,} {first_s * 1e3:.2f} ms, {first_s / first_bare_s:.2f}×"
+        )
+        ratio = (asked_s / bare_s) / (first_s / first_bare_s)
+        yield Result(f"{what} ÷ a bare select, p50, {lengths}", ratio, None, True, detail)
+
+
+def _mark(
+    conninfo: str,
+    told: Iterator[Occurrence],
+    begin: int,
+    end: int,
+    shown: Callable[[int], None],
+) -> _Mark:
+    """Record and show events up to a length, and measure there."""
+    with psycopg.connect(conninfo, autocommit=True) as conn:
+        _grow(conninfo, itertools.islice(told, end - begin - _LAST), shown)
+        conn.execute("VACUUM ANALYZE")
+        record, follow = _grow(conninfo, itertools.islice(told, _LAST), shown)
+        conn.execute("VACUUM ANALYZE")
+        ids = [str(row[0]) for row in conn.execute(_IDS).fetchmany(_REQUESTS)]
+        return _Mark(end, record, follow, _questions(conninfo, ids), disk.measured(conn, end))
+
+
+def _grow(
+    conninfo: str, told: Iterator[Occurrence], shown: Callable[[int], None]
+) -> tuple[_Cost, _Cost]:
+    """Record events and let the read models follow, by turns; return what both cost."""
+    record, follow = _Cost("raphus-writer"), _Cost("raphus-follower")
+    with ExitStack() as stack:
+        ledger = stack.enter_context(Ledger(conninfo))
+        follower = Follower(conninfo, LedgerMapper())
+        stack.callback(follower.stop)
+        conn = stack.enter_context(psycopg.connect(conninfo, autocommit=True))
+        ledger.record([merchants.recorded(one) for one in itertools.islice(told, 1)])
+        follower.run_once()
+        shown(1)
+        while batch := [merchants.recorded(one) for one in itertools.islice(told, _BATCH)]:
+            _measure(conn, record, len(batch), lambda batch=batch: ledger.record(batch))  # type: ignore[misc]  # bound at once
+            _measure(conn, follow, len(batch), lambda: _follow(follower))
+            shown(len(batch))
+    return record, follow
+
+
+def _measure(
+    conn: psycopg.Connection, cost: _Cost, events: int, work: Callable[[], object]
+) -> None:
+    ((pid,),) = conn.execute(_BACKEND, [cost.backend, conn.info.dbname]).fetchall()
+    servers_s, ours_s = processor_s(pid), time.process_time()
+    work()
+    cost.ours_s += time.process_time() - ours_s
+    cost.servers_s += processor_s(pid) - servers_s
+    cost.events += events
+
+
+def _follow(follower: Follower) -> None:
+    while follower.run_once():
+        pass
+
+
+def _questions(conninfo: str, ids: list[str]) -> dict[str, tuple[float, float]]:
+    with serving(real, conninfo) as ours, serving(bare, conninfo) as bare_port:
+        found = {}
+        for what, path in _PATHS.items():
+            answered_s, bare_s = medians(
+                lambda path=path: _p50_s(ours, path, ids),  # type: ignore[misc]  # bound at once
+                lambda: _p50_s(bare_port, "/bare/{}", ids),
+            )
+            found[what] = answered_s, bare_s
+    return found
+
+
+def _p50_s(port: int, path: str, ids: list[str]) -> float:
+    asked = [f"GET {path.format(one)} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n" for one in ids]
+    return drive(port, [one.encode() for one in asked], 1).percentile_s(50)
