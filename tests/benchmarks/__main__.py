@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,12 +37,16 @@ from tests.benchmarks import (
     verification,
     windmill,
 )
+from tests.benchmarks.machine import described, taken_by_others
 from tests.benchmarks.measure import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
 
-BENCHMARKS: tuple[Callable[[str], Result | list[Result]], ...] = (
+    Benchmark: TypeAlias = Callable[[str], Result | list[Result]]
+
+BENCHMARKS: tuple[Benchmark, ...] = (
     ingest.against_verifying_only,
     ingest.of_old_subscriptions,
     ingest.of_one_client_against_a_bare_commit,
@@ -91,25 +92,40 @@ def main() -> int:
     )
     parser.add_argument("names", nargs="*", help="only those whose names contain one of these")
     args = parser.parse_args()
-    console = Console(stderr=True)
-    results: list[Result] = []
+    lines: list[str] = []
     with tempfile.TemporaryDirectory() as home, EmbeddedPostgres(Path(home)) as server:
         for number, benchmark in enumerate(BENCHMARKS):
-            name = f"{benchmark.__module__.rpartition('.')[2]} {benchmark.__name__}"
-            if args.names and not any(wanted in name for wanted in args.names):
-                continue
-            console.print(f"measuring: {name.replace('_', ' ')} …")
-            measured = benchmark(_fresh(server.url, f"bench_{number}"))
-            found = [measured] if isinstance(measured, Result) else measured
-            console.print("\n".join(map(_line, found)))
-            results += found
-    lines = [*map(_line, results)]
+            name = _name(benchmark)
+            if not args.names or any(wanted in name for wanted in args.names):
+                found = _measured(benchmark, server.url, f"bench_{number}")
+                lines += found
+                if args.write:  # at once: what fails later loses nothing
+                    _write(found)
     print("".join(f"{line}\n" for line in (*HEAD, *lines)), end="")
-    if args.write:
-        before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-        table, _, after = rest.partition(END)
-        PAGE.write_text(before + BEGIN + merged(table, lines) + END + after, "utf-8")
     return 0
+
+
+def _measured(benchmark: Benchmark, url: str, database: str) -> list[str]:
+    """Run a benchmark in a database of its own, and return its lines of the table."""
+    console = Console(stderr=True)
+    console.print(f"measuring: {_name(benchmark).replace('_', ' ')} …")
+    before = taken_by_others()
+    measured = benchmark(_fresh(url, database))
+    on = described(_name(benchmark).partition(" ")[0], before, taken_by_others())
+    found = [measured] if isinstance(measured, Result) else measured
+    lines = [_line(result, on) for result in found]
+    console.print("\n".join(lines))
+    return lines
+
+
+def _name(benchmark: Benchmark) -> str:
+    return f"{benchmark.__module__.rpartition('.')[2]} {benchmark.__name__}"
+
+
+def _write(lines: list[str]) -> None:
+    head, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+    table, _, tail = rest.partition(END)
+    PAGE.write_text(head + BEGIN + merged(table, lines) + END + tail, "utf-8")
 
 
 def merged(table: str, lines: list[str]) -> str:
@@ -123,14 +139,12 @@ def _what(line: str) -> str:
     return line.split(" | ", maxsplit=1)[0]
 
 
-def _line(result: Result) -> str:
+def _line(result: Result, on: str) -> str:
     target, met = "–", "–"
     if result.target is not None:
         target = f"{'≤' if result.at_most else '≥'} {result.target:g}"
         met = "yes" if result.met else "no"
-    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
-    measured = f"{result.detail} | {datetime.now(UTC):%Y-%m-%d}, {machine}"
-    return f"| {result.what} | {result.ratio:.2f} | {target} | {met} | {measured} |"
+    return f"| {result.what} | {result.ratio:.2f} | {target} | {met} | {result.detail} | {on} |"
 
 
 def _fresh(url: str, name: str) -> str:

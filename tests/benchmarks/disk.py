@@ -59,21 +59,26 @@ def results(few: Disk, many: Disk) -> list[Result]:
     """Compare what an event takes in a long log with what it takes in a short one."""
     return [
         Result(
-            f"disk an event, of {many.events:,} ÷ of {few.events:,}",
+            "disk an event, of 10× the events ÷ of 1×",
             (many.total / many.events) / (few.total / few.events),
             None,
             True,
-            f"{_told(many)}; of {few.events:,} {_told(few)}",
+            f"{_told(many)}; {_told(few)}",
         ),
         Result(
-            f"of it indexes, of {many.events:,} ÷ of {few.events:,}",
+            "indexes an event, of 10× the events ÷ of 1×",
             (many.indexes / many.events) / (few.indexes / few.events),
             None,
             True,
-            "the largest, in bytes an event: "
-            + ", ".join(f"{name} {size / many.events:,.0f}" for name, size in many.largest),
+            f"{_largest(many)}; {_largest(few)}",
         ),
     ]
+
+
+def _largest(disk: Disk) -> str:
+    named = ", ".join(f"{name} {size / disk.events:,.0f}" for name, size in disk.largest)
+    all_of_them = f"{disk.indexes / disk.events:,.0f} bytes each"
+    return f"of {disk.events:,} events {all_of_them}, of which the largest {named}"
 
 
 def _told(disk: Disk) -> str:
@@ -84,4 +89,4 @@ def _told(disk: Disk) -> str:
         "indexes of that": disk.indexes_of_others,
     }
     each = ", ".join(f"{what} {size / disk.events:,.0f}" for what, size in parts.items())
-    return f"bytes each: {each}; {disk.total / 1e9:,.2f} GB in all"
+    return f"of {disk.events:,} events, bytes each: {each}, {disk.total / 1e9:,.2f} GB in all"

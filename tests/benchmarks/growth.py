@@ -7,7 +7,8 @@ import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import psycopg
 from rich.console import Console
@@ -63,6 +64,20 @@ class _Cost:
         return (self.ours_s + self.servers_s) / self.events
 
 
+class _Question(NamedTuple):
+    """The p50 of a question, and that of the bare select in turns with it, in s."""
+
+    asked_s: float
+    bare_s: float
+
+    @property
+    def ratio(self) -> float:
+        return self.asked_s / self.bare_s
+
+    def told(self) -> str:
+        return f"{self.asked_s * 1e3:.2f} ms, {self.ratio:.2f} bare selects"
+
+
 @dataclass(frozen=True)
 class _Mark:
     """What was measured at a length of the log."""
@@ -70,8 +85,7 @@ class _Mark:
     events: int
     record: _Cost
     follow: _Cost
-    questions: dict[str, tuple[float, float]]
-    """The p50 of each, and that of the bare select in turns with it, in s."""
+    questions: dict[str, _Question]
     disk: Disk
 
 
@@ -80,29 +94,29 @@ def of_the_log(conninfo: str) -> list[Result]:
     told = merchants.occurrences(_EVENTS)
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("events recorded and shown", total=_EVENTS)
-        shown = lambda events: progress.advance(task, events)  # noqa: E731 -- a name for it
+        shown = partial(progress.advance, task)
         few = _mark(conninfo, told, 0, _AT_FIRST, shown)
         many = _mark(conninfo, told, _AT_FIRST, _EVENTS, shown)
     return [*_compared(few, many), *disk.results(few.disk, many.disk)]
 
 
 def _compared(few: _Mark, many: _Mark) -> Iterator[Result]:
-    lengths = f"behind {many.events:,} events ÷ behind {few.events:,}"
     for what, long, short in (
         ("recording", many.record, few.record),
         ("showing", many.follow, few.follow),
     ):
-        name = f"processor time of {what} an event of merchants of two years, {lengths}"
-        detail = f"{long.told()}; behind {few.events:,} {short.told()}"
+        name = f"{what} an event behind 10× the events ÷ behind 1×, processor time"
+        detail = f"{_behind(many)} {long.told()}; {_behind(few)} {short.told()}"
         yield Result(name, long.each_s / short.each_s, None, True, detail)
-    for what, (asked_s, bare_s) in many.questions.items():
-        first_s, first_bare_s = few.questions[what]
-        detail = (
-            f"{asked_s * 1e3:.2f} ms, {asked_s / bare_s:.2f}× a bare select;"
-            f" behind {few.events:,} {first_s * 1e3:.2f} ms, {first_s / first_bare_s:.2f}×"
-        )
-        ratio = (asked_s / bare_s) / (first_s / first_bare_s)
-        yield Result(f"{what} ÷ a bare select, p50, {lengths}", ratio, None, True, detail)
+    for what, asked in many.questions.items():
+        at_first = few.questions[what]
+        detail = f"{_behind(many)} {asked.told()}; {_behind(few)} {at_first.told()}"
+        name = f"{what} ÷ the bare select, p50, of 10× the events ÷ of 1×"
+        yield Result(name, asked.ratio / at_first.ratio, None, True, detail)
+
+
+def _behind(mark: _Mark) -> str:
+    return f"behind {mark.events:,} events"
 
 
 def _mark(
@@ -158,16 +172,15 @@ def _follow(follower: Follower) -> None:
         pass
 
 
-def _questions(conninfo: str, ids: list[str]) -> dict[str, tuple[float, float]]:
+def _questions(conninfo: str, ids: list[str]) -> dict[str, _Question]:
     with serving(real, conninfo) as ours, serving(bare, conninfo) as bare_port:
-        found = {}
-        for what, path in _PATHS.items():
-            answered_s, bare_s = medians(
-                lambda path=path: _p50_s(ours, path, ids),  # type: ignore[misc]  # bound at once
-                lambda: _p50_s(bare_port, "/bare/{}", ids),
-            )
-            found[what] = answered_s, bare_s
-    return found
+        return {what: _asked(ours, path, bare_port, ids) for what, path in _PATHS.items()}
+
+
+def _asked(ours: int, path: str, bare_port: int, ids: list[str]) -> _Question:
+    return _Question(
+        *medians(lambda: _p50_s(ours, path, ids), lambda: _p50_s(bare_port, "/bare/{}", ids))
+    )
 
 
 def _p50_s(port: int, path: str, ids: list[str]) -> float:
