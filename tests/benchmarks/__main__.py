@@ -34,6 +34,7 @@ from tests.benchmarks import (
     queries,
     rebuild,
     revenue,
+    table,
     verification,
     windmill,
 )
@@ -79,9 +80,6 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     windmill.against_an_endpoints_limit,
     windmill.from_webhook_to_job,
 )
-PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
-BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
-HEAD = ("| what | ratio | target | met | measured | when, on what |", "|---|---|---|---|---|---|")
 
 
 def main() -> int:
@@ -100,8 +98,8 @@ def main() -> int:
                 found = _measured(benchmark, server.url, f"bench_{number}")
                 lines += found
                 if args.write:  # at once: what fails later loses nothing
-                    _write(found)
-    print("".join(f"{line}\n" for line in (*HEAD, *lines)), end="")
+                    table.write(found)
+    print("".join(f"{line}\n" for line in (*table.HEAD, *lines)), end="")
     return 0
 
 
@@ -113,38 +111,13 @@ def _measured(benchmark: Benchmark, url: str, database: str) -> list[str]:
     measured = benchmark(_fresh(url, database))
     on = described(_name(benchmark).partition(" ")[0], before, taken_by_others())
     found = [measured] if isinstance(measured, Result) else measured
-    lines = [_line(result, on) for result in found]
+    lines = [table.line(result, on) for result in found]
     console.print("\n".join(lines))
     return lines
 
 
 def _name(benchmark: Benchmark) -> str:
     return f"{benchmark.__module__.rpartition('.')[2]} {benchmark.__name__}"
-
-
-def _write(lines: list[str]) -> None:
-    head, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-    table, _, tail = rest.partition(END)
-    PAGE.write_text(head + BEGIN + merged(table, lines) + END + tail, "utf-8")
-
-
-def merged(table: str, lines: list[str]) -> str:
-    """Put lines into a table of Markdown, each in the place of the one about the same."""
-    old = {_what(line): line for line in table.splitlines()[len(HEAD) :]}
-    new = {_what(line): line for line in lines}
-    return "".join(f"{line}\n" for line in (*HEAD, *(old | new).values()))
-
-
-def _what(line: str) -> str:
-    return line.split(" | ", maxsplit=1)[0]
-
-
-def _line(result: Result, on: str) -> str:
-    target, met = "–", "–"
-    if result.target is not None:
-        target = f"{'≤' if result.at_most else '≥'} {result.target:g}"
-        met = "yes" if result.met else "no"
-    return f"| {result.what} | {result.ratio:.2f} | {target} | {met} | {result.detail} | {on} |"
 
 
 def _fresh(url: str, name: str) -> str:

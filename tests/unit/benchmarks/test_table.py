@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.benchmarks.__main__ import HEAD, merged
+from tests.benchmarks.measure import Result
+from tests.benchmarks.table import HEAD, line, merged
 
 OLD = "".join(f"{line}\n" for line in (*HEAD, "| a ÷ b | 1 |", "| c ÷ d | 2 |"))
 
@@ -11,3 +12,9 @@ def test_a_line_takes_the_place_of_the_one_about_the_same_and_others_stay() -> N
     after = merged(OLD, ["| a ÷ b | 3 |", "| e ÷ f | 4 |"]).splitlines()
 
     assert after == [*HEAD, "| a ÷ b | 3 |", "| c ÷ d | 2 |", "| e ÷ f | 4 |"]
+
+
+def test_a_line_says_whether_a_target_was_met() -> None:
+    result = Result("a ÷ b", 0.449, 0.5, False, "9 against 20")
+
+    assert line(result, "today") == "| a ÷ b | 0.45 | ≥ 0.5 | no | 9 against 20 | today |"
