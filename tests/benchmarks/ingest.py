@@ -14,30 +14,31 @@ import psycopg
 
 from cli.serving.room import workers
 from tests.benchmarks import merchants
-from tests.benchmarks.bodies import SECRET, deliveries, request, signed
+from tests.benchmarks.bodies import SECRET, deliveries, request
 from tests.benchmarks.load import drive
 from tests.benchmarks.measure import ROUNDS, Result, medians, seconds
 from tests.benchmarks.parts import measured, medians_us, of_processes_us, port_of, told
-from tests.benchmarks.projected import project
 from tests.benchmarks.sending import SENT_BY, per_s
 from tests.benchmarks.servers import real, serving, shared, transaction_a_request, verifying_only
 from tests.support import program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from domain.delivery import Delivery
     from tests.benchmarks.parts import Round
     from tests.benchmarks.servers import Served
     from tests.support.program import Program
 
 _WEBHOOKS: Final = {1: 400, 8: 1_600, 64: 4_000}
 """How many so many clients send in a round."""
+_OLD: Final = {1: 200, 8: 600, 64: 1_600}
+"""The same of old subscriptions, of which there are only so many."""
 _PER_S_TARGETS: Final = {8: 0.3, 64: 0.5}
 _PROCESSOR_TARGETS: Final = {8: 3.0, 64: 3.0}
 _VERIFIED: Final = 4_000
 """So many at least are verified in a round: processor time is counted in ticks of 10 ms."""
 _COMMITS_TARGET: Final = 3
-_OLD: Final = 2_000
 _REQUESTS_EACH_BY_ITSELF: Final = 600
 _PLAIN: Final = "CREATE TABLE plain (position bigserial PRIMARY KEY, state bytea)"
 _INSERT: Final = "INSERT INTO plain (state) VALUES (%b)"
@@ -78,30 +79,25 @@ class _Compared:
 
 def against_verifying_only(conninfo: str) -> list[Result]:
     """Take turns with the server as it comes, and as many processes that verify and forget."""
-    compared: dict[int, _Compared] = defaultdict(_Compared)
-    with _both(conninfo) as (server, forgetful, conn):
-        for _ in range(ROUNDS):
-            for clients, count in _WEBHOOKS.items():
-                requests = [request(one) for one in deliveries(count)]
-                _round(compared[clients], server, forgetful, conn, requests, clients)
-    return [
-        result
-        for clients, of_clients in compared.items()
-        for result in of_clients.results("new objects", clients)
-    ]
+    return _compared(conninfo, "new objects", _WEBHOOKS, deliveries)
 
 
 def of_old_subscriptions(conninfo: str) -> list[Result]:
     """Do the same with what subscriptions of up to two years bring next."""
-    past, following = merchants.past_and_next(_OLD * ROUNDS)
-    project(conninfo, past)
-    compared = _Compared()
+    coming = merchants.after_two_years(conninfo, sum(_OLD.values()) * ROUNDS)
+    return _compared(conninfo, "merchants of two years", _OLD, coming)
+
+
+def _compared(
+    conninfo: str, what: str, counts: dict[int, int], make: Callable[[int], list[Delivery]]
+) -> list[Result]:
+    compared: dict[int, _Compared] = defaultdict(_Compared)
     with _both(conninfo) as (server, forgetful, conn):
-        for n in range(0, len(following), _OLD):
-            some = following[n : n + _OLD]
-            requests = [request(signed(one.webhook_id, one.body)) for one in some]
-            _round(compared, server, forgetful, conn, requests, 64)
-    return [*compared.results("merchants of two years", 64)]
+        for _ in range(ROUNDS):
+            for clients, count in counts.items():
+                requests = [*map(request, make(count))]
+                _round(compared[clients], server, forgetful, conn, requests, clients)
+    return [result for clients in counts for result in compared[clients].results(what, clients)]
 
 
 def of_one_client_against_a_bare_commit(conninfo: str) -> Result:

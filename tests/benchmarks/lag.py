@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import itertools
 import statistics
 import tempfile
 import time
@@ -14,11 +13,10 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from tests.benchmarks import merchants
-from tests.benchmarks.bodies import SECRET, deliveries, request, signed
+from tests.benchmarks.bodies import SECRET, deliveries, request
 from tests.benchmarks.load import drive
 from tests.benchmarks.measure import Result, percentile
 from tests.benchmarks.parts import measured, port_of
-from tests.benchmarks.projected import project
 from tests.benchmarks.sending import SENT_BY
 from tests.support.program import serving
 
@@ -45,14 +43,8 @@ def of_new_objects(conninfo: str) -> Result:
 
 def of_old_subscriptions(conninfo: str) -> Result:
     """Measure it with what subscriptions of up to two years bring next."""
-    past, following = merchants.past_and_next(_WEBHOOKS * (_ROUNDS + 1))
-    project(conninfo, past)
-    coming = iter(following)
-    return _measured(
-        conninfo,
-        "merchants of two years",
-        lambda count: [signed(o.webhook_id, o.body) for o in itertools.islice(coming, count)],
-    )
+    coming = merchants.after_two_years(conninfo, _WEBHOOKS * (_ROUNDS + 1))
+    return _measured(conninfo, "merchants of two years", coming)
 
 
 def _measured(conninfo: str, what: str, make: Callable[[int], list[Delivery]]) -> Result:

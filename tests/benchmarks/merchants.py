@@ -8,42 +8,53 @@ from typing import TYPE_CHECKING, Final
 
 from domain.delivery import Delivery
 from simulator import merchant
+from tests.benchmarks.bodies import signed
+from tests.benchmarks.projected import project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from simulator import Occurrence
 
 _CUSTOMERS: Final = 300
 """Of one merchant, which is told as a whole and so is in memory: 14,000 events."""
-NOW: Final = datetime(2027, 9, 1, tzinfo=UTC)
+_NOW: Final = datetime(2027, 9, 1, tzinfo=UTC)
 """Two years after merchants begin. To the read models it is a date like another."""
 _LATER: Final = datetime(2027, 11, 1, tzinfo=UTC)
 
 
 def occurrences(events: int) -> Iterator[Occurrence]:
     """Tell so many events of merchants, one merchant after the other, each for two years."""
-    told = (merchant(seed, customers=_CUSTOMERS, until=NOW) for seed in itertools.count(1))
+    told = (merchant(seed, customers=_CUSTOMERS, until=_NOW) for seed in itertools.count(1))
     return itertools.islice(itertools.chain.from_iterable(told), events)
 
 
-def past_and_next(events: int) -> tuple[list[Delivery], list[Occurrence]]:
-    """Tell merchants until so many events come next; return what came before, and those.
+def after_two_years(conninfo: str, events: int) -> Callable[[int], list[Delivery]]:
+    """Record and show the past of merchants to whom so many events come next.
 
-    What comes next is mostly of subscriptions with months or years behind them, and of the new
-    payments that their renewals bring.
+    Returns what makes a number of these, signed as they are made. They are mostly of subscriptions
+    with months or years behind them, and of the new payments that their renewals bring.
     """
+    past, coming = _past_and_next(events)
+    project(conninfo, past)
+    following = iter(coming)
+    return lambda count: [
+        signed(one.webhook_id, one.body) for one in itertools.islice(following, count)
+    ]
+
+
+def _past_and_next(events: int) -> tuple[list[Delivery], list[Occurrence]]:
     past: list[Delivery] = []
     following: list[Occurrence] = []
     for seed in itertools.count(1):
         if len(following) >= events:
             break
         for one in merchant(seed, customers=_CUSTOMERS, until=_LATER):
-            if one.occurred_at < NOW:
+            if one.occurred_at < _NOW:
                 past.append(recorded(one))
             else:
                 following.append(one)
-    return past, following[:events]
+    return past, following
 
 
 def recorded(one: Occurrence) -> Delivery:
