@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import time
 from contextlib import ExitStack
@@ -26,13 +25,11 @@ from tests.benchmarks.servers import real, serving
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from simulator import Occurrence
+    from domain.delivery import Delivery
     from tests.benchmarks.disk import Disk
 
 _EVENTS: Final = int(os.environ.get("BENCH_EVENTS", "1_000_000"))
-_AT_FIRST: Final = _EVENTS // 10
-_LAST: Final = _AT_FIRST // 10
-"""So many events before each mark are measured."""
+"""How many are recorded and shown before the last merchant, which is measured."""
 _BATCH: Final = 500
 _REQUESTS: Final = 600
 _IDS: Final = "SELECT subscription_id FROM raphus.subscriptions ORDER BY md5(subscription_id)"
@@ -91,12 +88,12 @@ class _Mark:
 
 def of_the_log(conninfo: str) -> list[Result]:
     """Let merchants of two years fill the log, and measure at a tenth of it and in the end."""
-    told = merchants.occurrences(_EVENTS)
+    told = merchants.two_years()
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("events recorded and shown", total=_EVENTS)
         shown = partial(progress.advance, task)
-        few = _mark(conninfo, told, 0, _AT_FIRST, shown)
-        many = _mark(conninfo, told, _AT_FIRST, _EVENTS, shown)
+        few = _mark(conninfo, told, 0, _EVENTS // 10, shown)
+        many = _mark(conninfo, told, few.events, _EVENTS, shown)
     return [*_compared(few, many), *disk.results(few.disk, many.disk)]
 
 
@@ -121,35 +118,41 @@ def _behind(mark: _Mark) -> str:
 
 def _mark(
     conninfo: str,
-    told: Iterator[Occurrence],
+    told: Iterator[list[Delivery]],
     begin: int,
     end: int,
     shown: Callable[[int], None],
 ) -> _Mark:
-    """Record and show events up to a length, and measure there."""
+    """Record and show merchants up to a length, and measure the next one, and there."""
+    events = begin
     with psycopg.connect(conninfo, autocommit=True) as conn:
-        _grow(conninfo, itertools.islice(told, end - begin - _LAST), shown)
+        while events < end:
+            merchant = next(told)
+            _grow(conninfo, merchant, shown)
+            events += len(merchant)
         conn.execute("VACUUM ANALYZE")
-        record, follow = _grow(conninfo, itertools.islice(told, _LAST), shown)
+        merchant = next(told)
+        record, follow = _grow(conninfo, merchant, shown)
+        events += len(merchant)
         conn.execute("VACUUM ANALYZE")
         ids = [str(row[0]) for row in conn.execute(_IDS).fetchmany(_REQUESTS)]
-        return _Mark(end, record, follow, _questions(conninfo, ids), disk.measured(conn, end))
+        return _Mark(events, record, follow, _questions(conninfo, ids), disk.measured(conn, events))
 
 
 def _grow(
-    conninfo: str, told: Iterator[Occurrence], shown: Callable[[int], None]
+    conninfo: str, merchant: list[Delivery], shown: Callable[[int], None]
 ) -> tuple[_Cost, _Cost]:
-    """Record events and let the read models follow, by turns; return what both cost."""
+    """Record a merchant and let the read models follow, by turns; return what both cost."""
     record, follow = _Cost("raphus-writer"), _Cost("raphus-follower")
     with ExitStack() as stack:
         ledger = stack.enter_context(Ledger(conninfo))
         follower = Follower(conninfo, LedgerMapper())
         stack.callback(follower.stop)
         conn = stack.enter_context(psycopg.connect(conninfo, autocommit=True))
-        ledger.record([merchants.recorded(one) for one in itertools.islice(told, 1)])
+        ledger.recorder.max_notification_id()  # it connects when it is first asked
         follower.run_once()
-        shown(1)
-        while batch := [merchants.recorded(one) for one in itertools.islice(told, _BATCH)]:
+        for n in range(0, len(merchant), _BATCH):
+            batch = merchant[n : n + _BATCH]
             _measure(conn, record, len(batch), lambda batch=batch: ledger.record(batch))  # type: ignore[misc]  # bound at once
             _measure(conn, follow, len(batch), lambda: _follow(follower))
             shown(len(batch))
