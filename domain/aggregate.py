@@ -34,6 +34,16 @@ class Known(NamedTuple):
     first_position: int
 
 
+class Extent(NamedTuple):
+    """The instants from the first to the last at which what a fact tells occurred.
+
+    That is one as a rule, the fact's own.
+    """
+
+    begin: datetime
+    end: datetime
+
+
 class Base(NamedTuple):
     """What the first events of a stream add up to, so many as `version` says.
 
@@ -74,12 +84,10 @@ class Aggregate:
     for, since writing never needs it: no verified delivery is refused for its content.
 
     With a `base`, `events` are those behind it: what follows from facts goes on from there, and is
-    told as far as they may have changed it. A kind of stream `goes_on` if it is about one thing and
-    nothing that follows asks for more of its past than what is carried.
+    told as far as they may have changed it. So does a stream that is about one thing.
     """
 
     kinds: ClassVar[tuple[Kind, ...]] = ()
-    goes_on: ClassVar[bool] = False
     _kinds: ClassVar[dict[str, Kind]] = {}
     _words: ClassVar[dict[str, Word]] = {}
 
@@ -126,15 +134,26 @@ class Aggregate:
         self._worked_out.clear()
 
     def carried(self, of_type: type[T]) -> T | None:
-        """Return what is carried of the events before these; None where there is none before."""
-        return cast("T", self.base.carried[of_type]) if self.base else None
+        """Return what is carried of the events before these; None where there is nothing."""
+        return cast("T | None", self.base.carried.get(of_type)) if self.base else None
+
+    @staticmethod
+    def told_at(saying: Saying) -> datetime | None:
+        """Return when something else than the fact occurred of which an event tells, if it does."""
+
+    def extents(self) -> list[Extent]:
+        """Return of each event the extent of its fact."""
+        return extents(
+            (said.event.delivery.webhook_id, said.occurred_at, self.told_at(said))
+            for _, said in self.readings()
+        )
 
     @property
     def begins_at(self) -> datetime:
-        """When the first of the events behind the base occurred; without one, before all time."""
+        """When what is behind the base begins; without one, before all time."""
         if self.base is None:
             return datetime.min.replace(tzinfo=UTC)
-        return min(said.occurred_at for _, said in self.readings())
+        return min(extent.begin for extent in self.extents())
 
     def readings(self) -> list[tuple[tuple[str, str], Saying]]:
         """Return the events as their bodies read, in order of arrival, each with whom it is about.
@@ -283,6 +302,24 @@ class Aggregate:
             webhook_id = saying.event.delivery.webhook_id
             sayings.setdefault(named, {}).setdefault(webhook_id, []).append(saying)
         return sayings
+
+
+def extents(told: Iterable[tuple[str, datetime, datetime | None]]) -> list[Extent]:
+    """Return the extent of each event's fact.
+
+    Told is, of each event, its webhook-id, when its body says to have occurred, and when what it
+    tells of did, if that is something else. A fact occurred when the first of its bodies says.
+    """
+    bodies = [*told]
+    found: dict[str, Extent] = {}
+    for webhook_id, at, _ in bodies:
+        begin = min(at, found[webhook_id].begin) if webhook_id in found else at
+        found[webhook_id] = Extent(begin, begin)
+    for webhook_id, _, of_other in bodies:
+        if of_other is not None:
+            begin, end = found[webhook_id]
+            found[webhook_id] = Extent(min(begin, of_other), max(end, of_other))
+    return [found[webhook_id] for webhook_id, _, _ in bodies]
 
 
 def place_in_log(event: Event) -> tuple[int, int]:

@@ -7,24 +7,31 @@ docs/decisions/0056-a-fold-goes-on-from-where-it-stood.md.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import msgspec
 
 from domain.access.holding import HeldBefore, held_up_to
-from domain.aggregate import Aggregate, Base
+from domain.aggregate import Base
 from domain.aggregates.catalogue import KINDS
-from domain.aggregates.subscription import SUBSCRIPTION
+from domain.aggregates.credit import LedgerBefore, ledger_up_to
+from domain.aggregates.entitlement_grant import KeyBefore, key_up_to
+from domain.aggregates.payment import PaidForBefore, paid_for_up_to
+from domain.aggregates.product import PriceBefore, price_up_to
 from domain.anomalies.rules import SpansBefore, spans_up_to
 from domain.anomalies.situation import SituationBefore, situation_up_to
 from domain.identities import SaidBefore, said_up_to
 from domain.periods import PeriodsBefore, periods_up_to
 from domain.revenue.recurring import RecurringBefore, recurring_up_to
+from domain.revenue.takings import TakingsBefore, takings_up_to
 from domain.timeline import FoldedBefore, folded_up_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
+
+    from domain.aggregate import Aggregate, Extent
 
 
 def _folded(aggregate: Aggregate) -> object:
@@ -32,60 +39,66 @@ def _folded(aggregate: Aggregate) -> object:
     return folded_up_to(KINDS[named[0]], folded)
 
 
-def _recurring(aggregate: Aggregate) -> object:
-    of_subscription = SUBSCRIPTION in aggregate.kinds
-    return recurring_up_to(aggregate) if of_subscription else RecurringBefore()
-
-
-_CARRIED: Final[dict[type, Callable[[Aggregate], object]]] = {
+_Carried: TypeAlias = "Mapping[type, Callable[[Aggregate], object]]"
+_OF_ALL: Final[_Carried] = {
     FoldedBefore: _folded,
     PeriodsBefore: periods_up_to,
     SituationBefore: situation_up_to,
     SpansBefore: spans_up_to,
     SaidBefore: said_up_to,
     HeldBefore: held_up_to,
-    RecurringBefore: _recurring,
 }
-"""What each of those who follow the facts asks of what was before them."""
+_OF_KIND: Final[Mapping[str, _Carried]] = {
+    "subscription": {RecurringBefore: recurring_up_to},
+    "payment": {PaidForBefore: paid_for_up_to, TakingsBefore: takings_up_to},
+    "refund": {TakingsBefore: takings_up_to},
+    "dispute": {TakingsBefore: takings_up_to},
+    "entitlement_grant": {KeyBefore: key_up_to},
+    "credit": {LedgerBefore: ledger_up_to},
+    "product": {PriceBefore: price_up_to},
+}
+
+
+@cache
+def _carried(kind: str) -> _Carried:
+    """Return what each of those who follow the facts of a kind asks of what was before them."""
+    return {**_OF_ALL, **_OF_KIND.get(kind, {})}
 
 
 def base_of(aggregate: Aggregate) -> Base:
-    """Return what the events of a stream that `goes_on`, and what was before them, add up to."""
-    carried = {of_type: carry(aggregate) for of_type, carry in _CARRIED.items()}
+    """Return what the events of a stream about one thing, and what was before, add up to."""
+    ((kind, _),) = aggregate.folded()
+    carried = {of_type: carry(aggregate) for of_type, carry in _carried(kind).items()}
     return Base(aggregate.version, carried)
 
 
 def gone_on(aggregate: Aggregate, open_min: int) -> Aggregate | None:
     """Return the same aggregate as it goes on from a base of all but its last facts.
 
-    Left open are at least so many events, with all that occurred at the instants of these: what
-    comes a little late is among them. None where nothing is before them, or where it is about
+    Left open are at least so many events, with all whose extents reach behind where these begin:
+    what comes a little late is among them. None where nothing is before them, or where it is about
     several things.
     """
     readings = aggregate.readings()
     if any(named != readings[0][0] for named, _ in readings):
         return None
-    occurred = when_occurred(
-        (said.event.delivery.webhook_id, said.occurred_at) for _, said in readings
-    )
-    opens_at = sorted(occurred)[-open_min:][0]
-    before = [place for place, at in enumerate(occurred) if at < opens_at]
+    extents = aggregate.extents()
+    opens_at = _opens_at(extents, open_min)
+    before = [place for place, (_, end) in enumerate(extents) if end < opens_at]
     if not before:
         return None
-    open_ = [place for place, at in enumerate(occurred) if at >= opens_at]
+    open_ = [place for place, (_, end) in enumerate(extents) if end >= opens_at]
     return aggregate.part(open_, base_of(aggregate.part(before, aggregate.base)))
 
 
-def when_occurred(said: Iterable[tuple[str, datetime]]) -> list[datetime]:
-    """Return, for each webhook-id with when its body says to have occurred, when its fact did.
-
-    That is what the first of the bodies under the webhook-id says.
-    """
-    told = [*said]
-    times: dict[str, datetime] = {}
-    for webhook_id, at in told:
-        times[webhook_id] = min(at, times.get(webhook_id, at))
-    return [times[webhook_id] for webhook_id, _ in told]
+def _opens_at(extents: Iterable[Extent], open_min: int) -> datetime:
+    last_first = sorted(extents, key=attrgetter("end"), reverse=True)
+    opens_at = min(begin for begin, _ in last_first[:open_min])
+    for begin, end in last_first:
+        if end < opens_at:
+            break
+        opens_at = min(opens_at, begin)
+    return opens_at
 
 
 def goes_on(aggregate: Aggregate) -> bool:
@@ -93,39 +106,50 @@ def goes_on(aggregate: Aggregate) -> bool:
 
     That none shares a webhook-id with an event that the base stands for is known otherwise.
     """
-    before = aggregate.carried(FoldedBefore)
+    before: FoldedBefore[Any] | None = aggregate.carried(FoldedBefore)
     assert before is not None, "it has a base"
-    named, last_at = (before.kind, before.id), before.last.occurred_at
-    return all(one == named and said.occurred_at > last_at for one, said in aggregate.readings())
+    named, ends_at = (before.kind, before.id), before.last.occurred_at
+    ledger = aggregate.carried(LedgerBefore)
+    if ledger is not None and ledger.last_at is not None:
+        ends_at = max(ends_at, ledger.last_at)
+    is_of_it = all(one == named for one, _ in aggregate.readings())
+    return is_of_it and all(begin > ends_at for begin, _ in aggregate.extents())
 
 
 def encode(base: Base) -> bytes | None:
     """Return what is carried as JSON; None where that would not lead back to the same."""
-    written = _encode([base.carried[of_type] for of_type in _CARRIED])
     folded: Any = base.carried[FoldedBefore]
+    carried = [base.carried[of_type] for of_type in _carried(folded.kind)]
+    written = _encode({folded.kind: carried})
     try:
-        same = decode(folded.kind, base.version, written) == base
+        same = decode(base.version, written) == base
     except msgspec.MsgspecError:
         return None
     return written if same else None
 
 
-def decode(kind: str, version: int, written: bytes) -> Base:
-    """Read what `encode` wrote of the first events of a stream about a thing of this kind.
+def decode(version: int, written: bytes) -> Base:
+    """Read what `encode` wrote of the first events of a stream.
 
     Raises:
         msgspec.MsgspecError: it is something else.
     """
-    return Base(version, dict(zip(_CARRIED, _decoder(kind).decode(written), strict=True)))
+    ((kind, carried),) = _decode_by_kind(written).items()
+    if kind not in KINDS:
+        raise msgspec.ValidationError("it is of no kind")
+    return Base(version, dict(zip(_carried(kind), _decoder(kind).decode(carried), strict=True)))
 
 
 _encode: Final = msgspec.json.Encoder().encode
+_decode_by_kind: Final = msgspec.json.Decoder(
+    Annotated[dict[str, msgspec.Raw], msgspec.Meta(min_length=1, max_length=1)]
+).decode
 
 
 @cache
 def _decoder(kind: str) -> msgspec.json.Decoder[Any]:
     payload = KINDS[kind].payloads.of_type
     folded: Any = FoldedBefore[payload]  # type: ignore[valid-type]
-    _, *others = _CARRIED
+    _, *others = _carried(kind)
     shape: Any = tuple.__class_getitem__((folded, *others))
     return msgspec.json.Decoder(shape)

@@ -11,7 +11,7 @@ import msgspec
 
 from domain.aggregates.catalogue import KINDS
 from domain.aggregates.payment import products
-from domain.aggregates.product import PRICE_FIELDS, PRODUCT, price_in, price_of
+from domain.aggregates.product import PRICE_FIELDS, PRODUCT, price_before, price_in
 from domain.field_readers import instant
 from domain.payload import LINKED_BY
 from domain.timeline import ahead
@@ -87,11 +87,10 @@ def periods(aggregate: Aggregate) -> list[Period]:
 
 
 def _periods(aggregate: Aggregate) -> list[Period]:
-    business_id, before = aggregate.business_id, aggregate.carried(PeriodsBefore)
     return [
         period
         for (name, entity_id), folded in aggregate.folded().items()
-        for period in _of_entity(_PATHS[name], (entity_id, business_id), folded, before)
+        for period in _of_entity(_PATHS[name], entity_id, folded, aggregate)
     ]
 
 
@@ -164,10 +163,9 @@ class _Path:
         """How many fields of a period change, from its status on."""
         return _OWN - _STATUS + len(self.readers)
 
-    def changes(
-        self, folded: Folded, before: PeriodsBefore | None
-    ) -> Iterator[tuple[datetime, Values]]:
+    def changes(self, folded: Folded, aggregate: Aggregate) -> Iterator[tuple[datetime, Values]]:
         """Give the instants at which something may have changed, and what held from then on."""
+        before = aggregate.carried(PeriodsBefore)
         facts, left = folded.facts, len(folded.facts)
         payload = folded.observations[0].payload
         said: object = None
@@ -204,15 +202,21 @@ class _Path:
 class _PricePath(_Path):
     """How the price of a product follows along what is told of it, which not every look tells."""
 
-    def changes(
-        self, folded: Folded, before: PeriodsBefore | None
-    ) -> Iterator[tuple[datetime, Values]]:
+    @property
+    def width(self) -> int:
+        """All fields of a period from its status on."""
+        return len(Period.__struct_fields__) - _STATUS
+
+    def changes(self, folded: Folded, aggregate: Aggregate) -> Iterator[tuple[datetime, Values]]:
         """Give the instants at which something may have changed, and what held from then on."""
-        assert before is None, "products do not go on from a base"
+        before, priced = aggregate.carried(PeriodsBefore), price_before(aggregate)
         facts, left = folded.facts, len(folded.facts)
         observed: Standing | None = None
-        payload, priced = folded.observations[0].payload, price_of(())
+        payload = folded.observations[0].payload
         linked: dict[str, str | None] = dict.fromkeys(LINKED_BY)
+        if folded.before and before:
+            observed = folded.before.observed[0] if folded.before.observed else None
+            linked = {name: getattr(before.open, name) for name in LINKED_BY}
         for fact, standing, led, observations in folded.steps():
             left -= 1
             for observation in observations:
@@ -225,7 +229,7 @@ class _PricePath(_Path):
             if left and facts[-left].occurred_at == fact.occurred_at:
                 continue
             status = ahead(self.kind, standing, led, observed).status
-            created_at = instant(payload.created_at) or facts[0].occurred_at
+            created_at = instant(payload.created_at) or folded.first_at
             pricing_mode = self.kind.readers["pricing_mode"](getattr(payload, "pricing_mode", None))
             said = {**priced, "pricing_mode": pricing_mode}
             begun = status, created_at, *linked.values(), ()
@@ -298,19 +302,17 @@ def _reader(kind: Kind, source: str | None) -> Reader:
     return lambda payload: read(getattr(payload, source))
 
 
-def _of_entity(
-    path: _Path, named: tuple[str, str], folded: Folded, before: PeriodsBefore | None
-) -> list[Period]:
+def _of_entity(path: _Path, entity_id: str, folded: Folded, aggregate: Aggregate) -> list[Period]:
     begun: list[tuple[datetime, Values]] = []
-    if before is not None:
+    if (before := aggregate.carried(PeriodsBefore)) is not None:
         # What comes after a kind's last field stays as it is by default.
         values = msgspec.structs.astuple(before.open)[_STATUS:]
         begun.append((before.open.valid_from, values[: path.width]))
-    for occurred_at, values in path.changes(folded, before):
+    for occurred_at, values in path.changes(folded, aggregate):
         if not begun or begun[-1][1] != values:
             begun.append((occurred_at, values))
     ends = [*(occurred_at for occurred_at, _ in begun[1:]), None]
-    what = path.kind.name, *named, folded.first_position
+    what = path.kind.name, entity_id, aggregate.business_id, folded.first_position
     make: Callable[..., Period] = Period
     return [
         make(*what, occurred_at, end, *values)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Context, Decimal, Inexact
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 import msgspec
@@ -19,12 +21,13 @@ from domain.field_readers import (
     shortest,
     text,
 )
-from domain.look import OBSERVED
+from domain.look import OBSERVED, RANK_OF_LOOKS
 from domain.state_machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from domain.aggregate import Saying
     from domain.entity import Observation
     from domain.payload import Payload
     from domain.timeline import Fact, Folded
@@ -68,6 +71,9 @@ open    =            =                   =        =                =            
 """,  # noqa: E501
 )
 SUBSCRIPTIONS_MAX: Final = 100
+RECENT_MAX: Final = 20
+"""A warning that repeats what one of so many last entries leads to says nothing new."""
+_BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
 WARNING: Final = "balance_low"
 """The one event that is no entry of the ledger."""
 _WORDS: Final = {
@@ -216,13 +222,21 @@ class Credit(Aggregate):
 
     kinds: ClassVar[tuple[Kind, ...]] = (CREDIT,)
 
+    @staticmethod
+    def told_at(saying: Saying) -> datetime | None:
+        """Return when the entry was made of which an event tells."""
+        is_look, observation = saying.rank == RANK_OF_LOOKS, saying.observation
+        if not _is_entry(saying.word, observation, is_look=is_look):
+            return None
+        made_at = instant(observation.payload.created_at)
+        # Of a look that does not say it, nobody knows which entry it is.
+        return _BEFORE_ALL if made_at is None and is_look else made_at
+
     def derive(self, described: Mapping[tuple[str, str], Entity]) -> None:
         """Add what the ledger's entries lead to, and what of it is not explained by them."""
         for named, entity in described.items():
             if isinstance(entity, CreditEntity):
-                folded = self.folded()[named]
-                _balance(entity, self.once(_ledgers)[named], _tellings(folded))
-                entity.subscription_ids = _subscriptions(folded)
+                _balance(entity, self.once(_accounts)[named])
 
     def parts(self) -> dict[str, str]:
         """Return the entries, each with who told it."""
@@ -233,7 +247,7 @@ class Credit(Aggregate):
         return [entry for ledger in self.once(_ledgers).values() for entry in ledger]
 
 
-class _Telling(NamedTuple):
+class Telling(NamedTuple):
     """What a warning, or a look at the account, says of the balance."""
 
     at: datetime
@@ -243,13 +257,94 @@ class _Telling(NamedTuple):
     overage: Decimal | None
 
 
+class Chain(NamedTuple):
+    """How entries hang together that tell what was before and after them, from instant to instant.
+
+    The first begins at `opening`, the last leads to `closing`; both are None where none tells. It
+    `is_broken` where one goes on from what none before it leads to: entries are missing between
+    them. `has_untold` tells that some entry does not tell.
+    """
+
+    opening: Standing | None = None
+    closing: Standing | None = None
+    is_broken: bool = False
+    has_untold: bool = False
+
+
+class LedgerBefore(msgspec.Struct, frozen=True):
+    """What entries add up to, and what was told beside them.
+
+    `balance` and `overage` are from nothing. `last_at` is when the last entry was made. `recent`
+    are what the last `RECENT_MAX` entries lead to, and `tellings` as many that tell a balance. Of
+    `odd` entries it is how many there are, and the first one, with what is odd about it.
+    """
+
+    entries: int = 0
+    balance: Decimal = _NOTHING
+    overage: Decimal = _NOTHING
+    chain: Chain = Chain()
+    last_at: datetime | None = None
+    recent: tuple[Decimal | None, ...] = ()
+    tellings: tuple[Telling, ...] = ()
+    low_at: datetime | None = None
+    name: str | None = None
+    subscription_ids: tuple[str, ...] = ()
+    odd: tuple[int, str, str | None] | None = None
+
+
+def ledger_up_to(aggregate: Aggregate) -> LedgerBefore:
+    """Return what is carried of a stream that is about one account."""
+    (account,) = aggregate.once(_accounts).values()
+    return account
+
+
+def _accounts(aggregate: Aggregate) -> dict[tuple[str, str], LedgerBefore]:
+    before = aggregate.carried(LedgerBefore) or LedgerBefore()
+    ledgers = aggregate.once(_ledgers)
+    return {
+        named: _gone_on(before, ledgers[named], folded)
+        for named, folded in aggregate.folded().items()
+    }
+
+
+def _gone_on(before: LedgerBefore, ledger: Sequence[CreditEntry], folded: Folded) -> LedgerBefore:
+    tellings = _tellings(folded)
+    of_balance = (one for one in tellings if one.balance is not None)
+    names = (one.name for one in reversed(tellings))
+    warnings = (one.at for one in reversed(tellings) if one.is_warning)
+    leads_to = (entry.balance_after for entry in ledger)
+    return LedgerBefore(
+        entries=before.entries + len(ledger),
+        balance=_sum(before.balance, (entry.balance_change for entry in ledger)),
+        overage=_sum(before.overage, (entry.overage_change for entry in ledger)),
+        chain=chained(ledger, before.chain),
+        last_at=ledger[-1].created_at if ledger else before.last_at,
+        recent=(*before.recent, *leads_to)[-RECENT_MAX:],
+        tellings=(*before.tellings, *of_balance)[-RECENT_MAX:],
+        low_at=next(warnings, before.low_at),
+        name=next(filter(None, names), before.name),
+        subscription_ids=_subscriptions(folded, before.subscription_ids),
+        odd=_odd(ledger, before.odd),
+    )
+
+
+def _odd(
+    ledger: Sequence[CreditEntry], before: tuple[int, str, str | None] | None
+) -> tuple[int, str, str | None] | None:
+    odd = [entry for entry in ledger if entry.anomaly is not None]
+    if before is None:
+        return (len(odd), odd[0].id, odd[0].anomaly) if odd else None
+    return (before[0] + len(odd), *before[1:])
+
+
 def _ledgers(aggregate: Aggregate) -> dict[tuple[str, str], list[CreditEntry]]:
     business_id = aggregate.business_id
     return {named: _ledger(business_id, folded) for named, folded in aggregate.folded().items()}
 
 
 def _ledger(business_id: str, folded: Folded) -> list[CreditEntry]:
-    entries: dict[str, CreditEntry] = {}
+    # One that is told again is told with the same time.
+    entries: dict[tuple[datetime, str], CreditEntry] = {}
     for fact, _, _, observations in folded.steps():
         for observation in observations:
             if not is_entry(fact, observation):
@@ -264,13 +359,14 @@ def _ledger(business_id: str, folded: Folded) -> list[CreditEntry]:
                 type=f"{MACHINE.kind}.{word}",
                 **_read(payload, word, fact.webhook_id, fact.occurred_at),
             )
-            before = entries.get(entry.id)
+            named = entry.created_at, entry.id
+            before = entries.get(named)
             if before is not None and _moved(before) != _moved(entry):
                 differs = "two webhooks say different things of it"
                 entry = msgspec.structs.replace(entry, anomaly=differs)
             elif before is not None and fact.is_look:
                 continue
-            entries[entry.id] = entry
+            entries[named] = entry
     return sorted(entries.values(), key=place_of)
 
 
@@ -281,9 +377,13 @@ def place_of(entry: CreditEntry) -> tuple[datetime, int, str]:
 
 def is_entry(fact: Fact, observation: Observation) -> bool:
     """Tell whether what is told is an entry of the ledger."""
-    if fact.is_look:
-        return fact.word == OBSERVED and _sort(observation.payload) is not None
-    return fact.word != WARNING
+    return _is_entry(fact.word, observation, is_look=fact.is_look)
+
+
+def _is_entry(word: str, observation: Observation, *, is_look: bool) -> bool:
+    if is_look:
+        return word == OBSERVED and _sort(observation.payload) is not None
+    return word != WARNING
 
 
 def tells_of_account(fact: Fact, observation: Observation) -> bool:
@@ -356,9 +456,9 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
 }
 
 
-def _tellings(folded: Folded) -> list[_Telling]:
+def _tellings(folded: Folded) -> list[Telling]:
     return [
-        _Telling(
+        Telling(
             fact.occurred_at,
             not fact.is_look,
             getattr(payload, "credit_entitlement_name", None),
@@ -372,9 +472,9 @@ def _tellings(folded: Folded) -> list[_Telling]:
     ]
 
 
-def _subscriptions(folded: Folded) -> tuple[str, ...]:
+def _subscriptions(folded: Folded, before: Iterable[str]) -> tuple[str, ...]:
     """Return the subscriptions that entries and warnings name, as an entity may have so many."""
-    named: set[str] = set()
+    named = {*before}
     for observation in folded.observations:
         payload = observation.payload
         of_one = getattr(payload, "reference_type", None) == "subscription"
@@ -383,21 +483,18 @@ def _subscriptions(folded: Folded) -> tuple[str, ...]:
     return tuple(sorted(named)[:SUBSCRIPTIONS_MAX])
 
 
-def _balance(
-    entity: CreditEntity, ledger: Sequence[CreditEntry], tellings: Sequence[_Telling]
-) -> None:
-    entity.entries = len(ledger)
-    entity.ledger_balance = _sum(entry.balance_change for entry in ledger)
-    entity.ledger_overage = _sum(entry.overage_change for entry in ledger)
-    entity.low_at = max((one.at for one in tellings if one.is_warning), default=None)
-    names = (one.name for one in reversed(tellings))
-    entity.credit_entitlement_name = next(filter(None, names), None)
-    chain = chained(ledger)
-    newest = _newest(ledger, tellings)
+def _balance(entity: CreditEntity, account: LedgerBefore) -> None:
+    entity.entries = account.entries
+    entity.ledger_balance, entity.ledger_overage = account.balance, account.overage
+    entity.low_at, entity.credit_entitlement_name = account.low_at, account.name
+    entity.subscription_ids = account.subscription_ids
+    newest, chain = _newest(account), account.chain
     observed: tuple[Decimal | None, Decimal | None] = chain.closing or (None, None)
+    is_whole = account.entries > 0 and not chain.is_broken and chain.opening in {None, EMPTY}
+    if chain.has_untold and chain.closing is not None:
+        is_whole = False
     if newest is not None and newest[3:] != observed:
-        observed = newest[3:]
-        chain = chain._replace(pieces=chain.pieces + 1)
+        observed, is_whole = newest[3:], False
     entity.observed_balance, entity.observed_overage = observed
     entity.balance, entity.overage = (
         (entity.ledger_balance, entity.ledger_overage) if observed[0] is None else observed
@@ -406,78 +503,67 @@ def _balance(
         counted = _EXACT.subtract(entity.ledger_balance, entity.ledger_overage)
         told = _EXACT.subtract(observed[0], observed[1] or _NOTHING)
         entity.unexplained = shortest(_EXACT.subtract(told, counted))
-    if chain.pieces > 1 or chain.opening not in {None, EMPTY}:
+    if not is_whole:
         is_settled = newest is not None and not newest.is_warning
         entity.history = "settled" if is_settled else "partial"
-    odd = [entry for entry in ledger if entry.anomaly is not None]
-    if odd:
-        others = f", and {len(odd) - 1} more are odd" if len(odd) > 1 else ""
-        entity.anomaly = f"entry {odd[0].id}: {odd[0].anomaly}{others}"
+    if account.odd is not None:
+        number, first, anomaly = account.odd
+        others = f", and {number - 1} more are odd" if number > 1 else ""
+        entity.anomaly = f"entry {first}: {anomaly}{others}"
 
 
-def _newest(ledger: Sequence[CreditEntry], tellings: Sequence[_Telling]) -> _Telling | None:
+def _newest(account: LedgerBefore) -> Telling | None:
     """Return what was told of the balance last, if that was behind the last entry.
 
     A warning says nothing new where an entry leads to what it says.
     """
-    known = {entry.balance_after for entry in ledger}
-    telling = [
-        one
-        for one in tellings
-        if one.balance is not None and not (one.is_warning and one.balance in known)
-    ]
-    if not telling or (ledger and telling[-1].at < ledger[-1].created_at):
+    known, last_at = account.recent, account.last_at
+    telling = [one for one in account.tellings if not (one.is_warning and one.balance in known)]
+    if not telling or (last_at and telling[-1].at < last_at):
         return None
     last = telling[-1]
-    return None if last.is_warning and ledger and last.at == ledger[-1].created_at else last
+    return None if last.is_warning and last.at == last_at else last
 
 
-def _sum(changes: Iterable[Decimal]) -> Decimal:
-    total = _NOTHING
+def _sum(total: Decimal, changes: Iterable[Decimal]) -> Decimal:
     for change in changes:
         total = _EXACT.add(total, change)
     return shortest(total)
 
 
-class Chain(NamedTuple):
-    """How the entries that tell what was before and after them hang together.
+def chained(ledger: Iterable[CreditEntry], chain: Chain) -> Chain:
+    """Find out whether entries are missing, without an order among those of one instant."""
+    for _, of_instant in groupby(ledger, key=attrgetter("created_at")):
+        chain = _followed(chain, [*of_instant])
+    return chain
 
-    `pieces` of a ledger follow from one another only through entries that are missing: one where
-    none is. The first of them begins at `opening`, and the last entry leads to `closing`; both are
-    None where no entry tells.
+
+def _followed(chain: Chain, entries: Sequence[CreditEntry]) -> Chain:
+    """Go on by the entries of one instant.
+
+    Each leads from what was before it to what is after it. What is a before more often than an
+    after is where they begin; where nothing is, they lead back to where they began.
     """
-
-    pieces: int
-    opening: Standing | None
-    closing: Standing | None
-
-
-def chained(ledger: Sequence[CreditEntry]) -> Chain:
-    """Find out whether entries are missing, without an order among those of one instant.
-
-    Each entry leads from what was before it to what is after it. What is a before more often than
-    an after is where a piece begins; a piece that ends where it began has none, and is known by
-    hanging together with nothing else.
-    """
-    steps = [(_before(entry), _after(entry)) for entry in ledger]
+    steps = [(_before(entry), _after(entry)) for entry in entries]
     known = [(before, after) for before, after in steps if before and after]
+    if len(known) < len(steps):
+        chain = chain._replace(has_untold=True)
     if not known:
-        return Chain(1 + (not ledger), None, None)
+        return chain
     befores, afters = (Counter(standings) for standings in zip(*known, strict=True))
     openings, closings = befores - afters, afters - befores
-    closing = _closing(ledger, closings)
-    rings = sum(not any(one in openings for one in part) for part in _parts(known))
-    unknown = len(known) < len(steps)
-    pieces = openings.total() + rings + unknown
-    opening = next(iter(openings), closing) if pieces == 1 else min(openings, default=closing)
-    return Chain(pieces, opening, closing)
-
-
-def _closing(ledger: Sequence[CreditEntry], closings: Counter[Standing]) -> Standing | None:
-    """Return where the newest entry leads: of one instant, the one that no other goes on from."""
-    telling = [(entry, after) for entry in ledger if (after := _after(entry))]
-    newest = [after for entry, after in telling if entry.created_at == telling[-1][0].created_at]
-    return next((after for after in reversed(newest) if after in closings), newest[-1])
+    newest_first = [after for _, after in reversed(known)]
+    closing = next((after for after in newest_first if after in closings), newest_first[0])
+    if chain.closing is None:
+        opening = min(openings, default=closing)
+        is_broken = openings.total() > 1
+        return chain._replace(opening=opening, closing=closing, is_broken=is_broken)
+    if openings:
+        follows = [*openings.elements()] == [chain.closing]
+    else:
+        follows = chain.closing in befores
+        closing = chain.closing if follows else closing
+    return chain._replace(closing=closing, is_broken=chain.is_broken or not follows)
 
 
 def _before(entry: CreditEntry) -> Standing | None:
@@ -490,15 +576,3 @@ def _after(entry: CreditEntry) -> Standing | None:
 
 def _standing(balance: Decimal | None, overage: Decimal | None) -> Standing | None:
     return None if balance is None or overage is None else Standing(balance, overage)
-
-
-def _parts(steps: Iterable[tuple[Standing, Standing]]) -> list[set[Standing]]:
-    """Part standings by what entries lead from one to the other."""
-    parts: dict[Standing, set[Standing]] = {}
-    for before, after in steps:
-        one, other = (parts.setdefault(standing, {standing}) for standing in (before, after))
-        if one is not other:
-            smaller, larger = sorted((one, other), key=len)
-            larger |= smaller
-            parts.update(dict.fromkeys(smaller, larger))
-    return list({id(part): part for part in parts.values()}.values())

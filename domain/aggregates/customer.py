@@ -44,4 +44,3 @@ class Customer(Aggregate):
     """A customer's stream."""
 
     kinds: ClassVar[tuple[Kind, ...]] = (CUSTOMER,)
-    goes_on = True

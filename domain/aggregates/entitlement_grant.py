@@ -13,8 +13,9 @@ from domain.field_readers import identity, plain
 from domain.state_machine import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from domain.entity import Observation
     from domain.payload import Payload
 
 STATES = {
@@ -109,8 +110,25 @@ class EntitlementGrant(Aggregate):
         for named, entity in described.items():
             if isinstance(entity, EntitlementGrantEntity):
                 newest_first = self.folded()[named].observations[::-1]
-                keys = (license_key_id(observation.payload) for observation in newest_first)
-                entity.license_key_id = next(filter(None, keys), None)
+                entity.license_key_id = _key_of(newest_first, self)
+
+
+class KeyBefore(msgspec.Struct, frozen=True):
+    """The licence key that was granted last."""
+
+    license_key_id: str | None = None
+
+
+def key_up_to(aggregate: Aggregate) -> KeyBefore:
+    """Return what is carried of the licence key of a grant."""
+    (folded,) = aggregate.folded().values()
+    return KeyBefore(_key_of(folded.observations[::-1], aggregate))
+
+
+def _key_of(newest_first: Iterable[Observation], aggregate: Aggregate) -> str | None:
+    before = aggregate.carried(KeyBefore) or KeyBefore()
+    keys = (license_key_id(observation.payload) for observation in newest_first)
+    return next(filter(None, keys), before.license_key_id)
 
 
 def license_key_id(payload: Payload) -> str | None:

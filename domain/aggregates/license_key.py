@@ -55,7 +55,6 @@ class LicenseKey(Aggregate):
     """A licence key's stream."""
 
     kinds: ClassVar[tuple[Kind, ...]] = (LICENSE_KEY,)
-    goes_on = True
 
 
 def followed(status: str | None, grant_status: str | None) -> str | None:

@@ -15,8 +15,9 @@ from domain.field_readers import INT64_MAX, integer, reader_of
 from domain.state_machine import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from domain.entity import Observation
     from domain.payload import Payload
 
 STATES = {
@@ -160,12 +161,29 @@ class Payment(Aggregate):
                 payment.product_ids = products(newest)
                 payment.cart = cart(newest)
                 payment.billing_country = billing_country(newest)
-                paid_for = (subscriptions(observation.payload) for observation in newest_first)
-                payment.subscription_ids = next(filter(None, paid_for), ())
+                payment.subscription_ids = _paid_for(newest_first, self)
                 total = sum(given_back(refund, payment.currency)[0] for refund in refunds)
                 payment.refunded_amount = max(-INT64_MAX, min(total, INT64_MAX))
                 if payment.total_amount is not None and total > payment.total_amount:
                     payment.anomaly = "the refunds exceed the total"
+
+
+class PaidForBefore(msgspec.Struct, frozen=True):
+    """The subscriptions that a payment was said to be for, last."""
+
+    subscription_ids: tuple[str, ...] = ()
+
+
+def paid_for_up_to(aggregate: Aggregate) -> PaidForBefore:
+    """Return what is carried of a stream that is about a payment alone."""
+    (folded,) = aggregate.folded().values()
+    return PaidForBefore(_paid_for(folded.observations[::-1], aggregate))
+
+
+def _paid_for(newest_first: Iterable[Observation], aggregate: Aggregate) -> tuple[str, ...]:
+    before = aggregate.carried(PaidForBefore) or PaidForBefore()
+    said = (subscriptions(observation.payload) for observation in newest_first)
+    return next(filter(None, said), before.subscription_ids)
 
 
 def products(payload: Payload) -> tuple[str, ...]:

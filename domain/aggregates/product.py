@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
@@ -131,16 +131,34 @@ class Product(Aggregate):
     def derive(self, described: Mapping[tuple[str, str], Entity]) -> None:
         """Add what is said of the price, which stands elsewhere in a list than in one object."""
         for named, entity in described.items():
-            for name, value in price_of(self.folded()[named].observations[::-1]).items():
+            newest_first = self.folded()[named].observations[::-1]
+            for name, value in _price_of(newest_first, self).items():
                 setattr(entity, name, value)
 
 
-def price_of(newest_first: Iterable[Observation]) -> dict[str, object]:
+class PriceBefore(msgspec.Struct, frozen=True):
+    """What was told of the price last."""
+
+    told: dict[str, Any] = msgspec.field(default_factory=lambda: dict.fromkeys(PRICED))
+
+
+def price_before(aggregate: Aggregate) -> dict[str, object]:
+    """Return the fields of the price as they were told before the events of a product."""
+    return (aggregate.carried(PriceBefore) or PriceBefore()).told
+
+
+def price_up_to(aggregate: Aggregate) -> PriceBefore:
+    """Return what is carried of the price of a product."""
+    (folded,) = aggregate.folded().values()
+    return PriceBefore(_price_of(folded.observations[::-1], aggregate))
+
+
+def _price_of(newest_first: Iterable[Observation], aggregate: Aggregate) -> dict[str, object]:
     """Read the fields of the price from the newest look that tells it."""
     for observation in newest_first:
         if observation.tells(*PRICE_FIELDS):
             return price_in(observation)
-    return dict.fromkeys(PRICED)
+    return price_before(aggregate)
 
 
 def price_in(observation: Observation) -> dict[str, object]:

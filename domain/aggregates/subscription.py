@@ -208,7 +208,6 @@ class Subscription(Aggregate):
     """A subscription's stream."""
 
     kinds: ClassVar[tuple[Kind, ...]] = (SUBSCRIPTION,)
-    goes_on = True
 
     def derive(self, described: Mapping[tuple[str, str], Entity]) -> None:
         """Add whether Dodo contradicts an end."""

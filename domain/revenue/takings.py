@@ -34,6 +34,9 @@ KINDS: Final[tuple[Kind, ...]] = (
 )
 _LOST: Final = ("lost", "accepted")
 """How a dispute ends in which the customer gets the money: docs/dodo.md, section 4."""
+_UNDER_WAY: Final = ("opened", "challenged")
+_ONCE: Final = ("failed", "succeeded", *_UNDER_WAY)
+"""The statuses that count the first time alone."""
 
 
 class Taking(msgspec.Struct, frozen=True, gc=False):
@@ -72,23 +75,58 @@ class _Settled(NamedTuple):
     tax: int | None
 
 
+class TakingsBefore(msgspec.Struct, frozen=True):
+    """What the first events of a stream have brought and taken: so many as `count` says.
+
+    `been` are the statuses in which the thing has been, of those that count the first time alone;
+    `is_lost` tells that a dispute has taken the money.
+    """
+
+    been: tuple[str, ...] = ()
+    is_lost: bool = False
+    count: int = 0
+
+
+def takings_up_to(aggregate: Aggregate) -> TakingsBefore:
+    """Return what is carried of a stream that is about one thing."""
+    before, told = _before(aggregate), takings(aggregate)
+    statuses = {one.status for one in periods(aggregate)}
+    been = tuple(status for status in _ONCE if status in before.been or status in statuses)
+    newest = next((one.kind for one in reversed(told) if one.kind != "dispute_opened"), None)
+    is_lost = before.is_lost if newest is None else newest == "dispute_lost"
+    return TakingsBefore(been, is_lost, before.count + len(told))
+
+
+def _before(aggregate: Aggregate) -> TakingsBefore:
+    return aggregate.carried(TakingsBefore) or TakingsBefore()
+
+
 def takings(aggregate: Aggregate) -> list[Taking]:
     """Return what an aggregate brings and takes, in order.
 
-    What is told up to an instant follows from the facts up to it.
+    What is told up to an instant follows from the facts up to it. Where the aggregate goes on from
+    a base, what was told there is left out.
     """
+    return aggregate.once(_takings)
+
+
+def _takings(aggregate: Aggregate) -> list[Taking]:
     kinds = {kind.name for kind in aggregate.kinds}
+    before = _before(aggregate)
     if "dispute" in kinds:
-        return [one for own in _by_id(aggregate, "dispute") for one in _of_dispute(own)]
+        known = int(aggregate.base is not None)  # the period that was open there
+        by_id = _by_id(aggregate, "dispute")
+        return [one for own in by_id for one in _of_dispute(own, known, before)]
     if "payment" not in kinds:
         return []
     found: list[Taking] = []
     settled: _Settled | None = None
     for own in _by_id(aggregate, "payment"):
         folded = aggregate.folded()["payment", own[0].id]
-        told, settled = _of_payment(own, folded)
+        told, settled = _of_payment(own, folded, before)
         found += told
-    return found + _of_refunds([*_by_id(aggregate, "refund")], settled)
+    refunds = [] if "succeeded" in before.been else [*_by_id(aggregate, "refund")]
+    return found + _of_refunds(refunds, settled)
 
 
 def _by_id(aggregate: Aggregate, kind: str) -> Iterator[list[Period]]:
@@ -97,13 +135,15 @@ def _by_id(aggregate: Aggregate, kind: str) -> Iterator[list[Period]]:
         yield [*group]
 
 
-def _of_payment(own: Sequence[Period], folded: Folded) -> tuple[list[Taking], _Settled | None]:
+def _of_payment(
+    own: Sequence[Period], folded: Folded, before: TakingsBefore
+) -> tuple[list[Taking], _Settled | None]:
     told: list[Taking] = []
     settled: _Settled | None = None
     kinds: tuple[tuple[str, Kind], ...] = (("failed", "failed_payment"), ("succeeded", "payment"))
     for status, kind in kinds:
         began = next((one for one in own if one.status == status), None)
-        if began is None:
+        if began is None or status in before.been:
             continue
         says = _settled(began, folded)
         if kind == "payment":
@@ -177,19 +217,22 @@ def _is_part(refund: Period, settled: _Settled) -> bool:
     )
 
 
-def _of_dispute(own: Sequence[Period]) -> Iterator[Taking]:
-    """Tell when it is opened for the first time, and each time it takes or brings the money."""
-    lost = opened = False
-    before: str | None = None
-    ordinal = 0
-    for one in own:
+def _of_dispute(own: Sequence[Period], known: int, carried: TakingsBefore) -> Iterator[Taking]:
+    """Tell when it is opened for the first time, and each time it takes or brings the money.
+
+    So many of its periods are `known`, of which that is told.
+    """
+    lost, opened = carried.is_lost, any(status in carried.been for status in _UNDER_WAY)
+    before = own[known - 1].status if known else None
+    ordinal = carried.count
+    for one in own[known:]:
         kind: Kind | None = None
         sign = 0
         if one.status in _LOST and not lost:
             kind, sign, lost = "dispute_lost", -1, True
         elif one.status == "won" and before != "won":
             kind, sign, lost = "dispute_won", int(lost), False
-        elif one.status in {"opened", "challenged"} and not opened:
+        elif one.status in _UNDER_WAY and not opened:
             kind, opened = "dispute_opened", True
         before = one.status
         if kind is not None:

@@ -43,7 +43,6 @@ HELD_BYTES_MAX: Final = 64 * 2**20
 """So much is held in memory, about, of the streams that were touched last."""
 _TIMES_ITS_BYTES: Final = 4
 """What a body, or a stored fold, is read into takes about so many times its bytes."""
-_GOING_ON: Final = frozenset(name for name, stream in STREAMS.items() if stream.goes_on)
 
 
 class TooLongError(Exception):
@@ -162,7 +161,7 @@ class GoingOn:
         long = [
             stream_id
             for stream_id, version in versions.items()
-            if EVENTS_MAX < version < ANY_VERSION and stream_id.partition("/")[0] in _GOING_ON
+            if EVENTS_MAX < version < ANY_VERSION and _kind_of(stream_id) in STREAMS
         ]
         if not long:
             return {}
@@ -172,9 +171,8 @@ class GoingOn:
             if stored.fold is None:
                 found[stream_id] = self._held[stream_id]
                 continue
-            kind = STREAMS[stream_id.partition("/")[0]].kinds[0].name
             try:
-                base = decode(kind, stored.version - len(stored.open), stored.fold)
+                base = decode(stored.version - len(stored.open), stored.fold)
             except msgspec.MsgspecError:
                 continue
             stream = aggregate(stream_id, (), base)
@@ -216,7 +214,7 @@ class GoingOn:
         """Keep what later pages go on from, of a stream that is long enough."""
         on = None
         is_long = is_anew or len(stream.events) > EVENTS_MAX
-        if stream.goes_on and is_long and stream.version == version:
+        if _kind_of(stream.id) in STREAMS and is_long and stream.version == version:
             # The last part of a stream may be too short to leave anything behind its base.
             on = gone_on(stream, OPEN_MIN) or stream
         written = encode(on.base) if on and on.base else None
@@ -241,7 +239,11 @@ def _check_length(whole: Mapping[str, int]) -> None:
 
 
 def _comes_in_parts(stream_id: str, version: int) -> bool:
-    return PART_EVENTS < version < ANY_VERSION and stream_id.partition("/")[0] in _GOING_ON
+    return PART_EVENTS < version < ANY_VERSION and _kind_of(stream_id) in STREAMS
+
+
+def _kind_of(stream_id: str) -> str:
+    return stream_id.partition("/")[0]
 
 
 def _touched(page: Page, versions: Mapping[str, int], held: Mapping[str, _Held]) -> list[Touched]:

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-from operator import attrgetter
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from domain.aggregate import place_in_log
+from domain.aggregate import extents, place_in_log
 from domain.aggregates.factory import aggregate
-from domain.going_on import base_of, when_occurred
+from domain.going_on import base_of
 from ledger.following.pages import Touched, events_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
-    from datetime import datetime
 
     from psycopg import Connection
 
-    from domain.aggregate import Aggregate, Base
+    from domain.aggregate import Aggregate, Base, Extent
     from ledger.following.pages import Page
     from ledger.mapper import LedgerMapper
 
 PART_EVENTS: Final = 5_000
-"""A part has so many events, and all others of its last instant."""
+"""A part has so many events, and all others whose facts' extents it would cut."""
+
+_BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class _Place(NamedTuple):
-    """When the fact of an event occurred, and where the event stands."""
+    """The extent of an event's fact, and where the event stands."""
 
-    occurred_at: datetime
+    extent: Extent
     version: int
     position: int
 
@@ -56,25 +56,27 @@ def in_parts(
 def _places(
     conn: Connection[Any], mapper: LedgerMapper, stream: Touched, last: int
 ) -> list[_Place]:
-    said: list[tuple[str, datetime]] = []
+    told = []
     places: list[tuple[int, int]] = []
     for event in events_of(conn, mapper, [stream], last):
-        ((_, reading),) = aggregate(stream.stream_id, [event]).readings()
-        said.append((event.delivery.webhook_id, reading.occurred_at))
+        one = aggregate(stream.stream_id, [event])
+        ((_, said),) = one.readings()
+        told.append((event.delivery.webhook_id, said.occurred_at, one.told_at(said)))
         places.append((event.originator_version, event.position or 0))
     return sorted(
-        _Place(occurred_at, *place)
-        for occurred_at, place in zip(when_occurred(said), places, strict=True)
+        _Place(extent, *place) for extent, place in zip(extents(told), places, strict=True)
     )
 
 
 def _parts(places: Iterable[_Place]) -> Iterator[list[_Place]]:
     part: list[_Place] = []
-    for _, of_instant in groupby(places, key=attrgetter("occurred_at")):
-        part += of_instant
-        if len(part) >= PART_EVENTS:
+    ends_at = _BEFORE_ALL
+    for place in places:
+        if len(part) >= PART_EVENTS and place.extent.begin > ends_at:
             yield part
             part = []
+        part.append(place)
+        ends_at = max(ends_at, place.extent.end)
     if part:
         yield part
 

@@ -48,11 +48,12 @@ def _rows(aggregate: Aggregate) -> list[Row]:
 
 CREDIT_ENTRIES: Final = ReadModel(
     table="credit_entries",
-    key=("stream_id", "id"),
+    key=("stream_id", "created_at", "id"),
     columns=(Column("stream_id", "text"), *map(_column_of, columns_of(CreditEntry))),
     rows=_rows,
     streams=frozenset({"credit"}),
     loses=may_lose,
+    began="created_at",
 )
 """The entries of the ledgers, for people who join them with tables of their own, too."""
 

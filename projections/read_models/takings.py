@@ -39,6 +39,7 @@ TAKINGS: Final = ReadModel(
     rows=_rows,
     streams=frozenset({"payment", "dispute"}),
     loses=may_lose,
+    began="at",
 )
 
 
