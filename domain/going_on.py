@@ -108,12 +108,17 @@ def goes_on(aggregate: Aggregate) -> bool:
     """
     before: FoldedBefore[Any] | None = aggregate.carried(FoldedBefore)
     assert before is not None, "it has a base"
-    named, ends_at = (before.kind, before.id), before.last.occurred_at
-    ledger = aggregate.carried(LedgerBefore)
-    if ledger is not None and ledger.last_at is not None:
-        ends_at = max(ends_at, ledger.last_at)
-    is_of_it = all(one == named for one, _ in aggregate.readings())
-    return is_of_it and all(begin > ends_at for begin, _ in aggregate.extents())
+    assert aggregate.base is not None, "it has a base"
+    is_of_it = all(one == (before.kind, before.id) for one, _ in aggregate.readings())
+    return is_of_it and aggregate.begins_at > ends_at(aggregate.base)
+
+
+def ends_at(base: Base) -> datetime:
+    """Return when the last of what a base stands for occurred."""
+    folded: Any = base.carried[FoldedBefore]
+    ledger: Any = base.carried.get(LedgerBefore)
+    last_at: datetime = folded.last.occurred_at
+    return max(last_at, ledger.last_at) if ledger and ledger.last_at else last_at
 
 
 def encode(base: Base) -> bytes | None:

@@ -43,7 +43,8 @@ _BEGIN: Final = f"""
     SET LOCAL lock_timeout = '{WAIT_S}s'
 """
 _VACUUM: Final = (
-    "VACUUM raphus.ledger_events, raphus.folds, raphus.windmill_attempts, raphus.windmill_outbox"
+    "VACUUM raphus.ledger_events, raphus.folds, raphus.earlier_folds, raphus.windmill_attempts,"
+    " raphus.windmill_outbox"
 )
 
 

@@ -240,7 +240,7 @@ def read(
         LogError: behind the last stream: an event of the page is in none of them.
     """
     found = 0
-    with closing(_read(conn, mapper, touched, page.last)) as streams:
+    with closing(read_of(conn, mapper, touched, page.last)) as streams:
         for one in streams:
             found += sum(page.after < (event.position or 0) <= page.last for event in one.events)
             yield one
@@ -251,9 +251,10 @@ def read(
         )
 
 
-def _read(
+def read_of(
     conn: Connection, mapper: LedgerMapper, touched: Iterable[Touched], last: int
 ) -> Generator[Read]:
+    """Read events of streams up to a position."""
     with conn.cursor(binary=True) as curs, closing(_rows(curs, touched, last)) as rows:
         for stream_id, of_stream in groupby(rows, key=itemgetter(0)):
             events = []
@@ -278,7 +279,7 @@ def histories_of(
 ) -> Generator[tuple[str, list[Event]]]:
     """Read all events up to a position of streams, each up to a version, in order of arrival."""
     touched = [Touched(*one) for one in versions.items()]
-    with closing(_read(conn, mapper, touched, last)) as streams:
+    with closing(read_of(conn, mapper, touched, last)) as streams:
         for stream_id, events, _ in streams:
             yield stream_id, events
 

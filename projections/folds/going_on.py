@@ -12,18 +12,18 @@ import msgspec
 from domain.aggregates.catalogue import STREAMS
 from domain.aggregates.erasure import is_erasure
 from domain.aggregates.factory import aggregate
-from domain.going_on import decode, encode, goes_on, gone_on
+from domain.going_on import decode, encode, ends_at, goes_on, gone_on
 from ledger.following.pages import (
     ANY_VERSION,
     PAGE_HISTORY_MAX,
     Touched,
-    histories_of,
     read,
+    read_of,
     versions_of,
 )
 from projections.folds import store
 from projections.folds.parts import PART_EVENTS, in_parts
-from projections.folds.store import StoredFold
+from projections.folds.store import Late, StoredFold
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from domain.aggregate import Aggregate
+    from domain.aggregate import Aggregate, Base
     from ledger.following.pages import Page
     from ledger.mapper import LedgerMapper
+    from projections.folds.store import Found
 
 EVENTS_MAX: Final = 8
 """A stream with more events than these behind its stored fold, or with none, has it stored anew."""
@@ -43,6 +44,12 @@ HELD_BYTES_MAX: Final = 64 * 2**20
 """So much is held in memory, about, of the streams that were touched last."""
 _TIMES_ITS_BYTES: Final = 4
 """What a body, or a stored fold, is read into takes about so many times its bytes."""
+_OF_ONE_THING: Final = frozenset(
+    name
+    for name, stream in STREAMS.items()
+    if len(stream.kinds) == 1 and not stream.kinds[0].stream_fields
+)
+"""The kinds of streams that are never about several things."""
 
 
 class TooLongError(Exception):
@@ -58,6 +65,33 @@ class Taken(NamedTuple):
 
     stream: Aggregate
     anew: bool = False
+
+
+class _Origin(NamedTuple):
+    """What a stream is folded from: a base, up to a version but for the open ones, or nothing."""
+
+    base: Base | None = None
+    version: int = 0
+    open: tuple[int, ...] = ()
+
+    def behind(self, stream_id: str, version: int) -> list[Touched]:
+        """Return what is read of the stream up to a version."""
+        open_ = [Touched(stream_id, one, one - 1, self.version) for one in self.open]
+        return [*open_, Touched(stream_id, version, self.version, self.version)]
+
+    def length(self, version: int) -> int:
+        """Return how many events that is."""
+        return version if version == ANY_VERSION else version - self.version + len(self.open)
+
+
+class _Doubt(NamedTuple):
+    """A stream, up to a version, that does not go on from where it stood.
+
+    `late` is what there is behind that, where it stood anywhere.
+    """
+
+    version: int
+    late: Late | None = None
 
 
 class _Held(NamedTuple):
@@ -94,6 +128,7 @@ class GoingOn:
         self._new: dict[str, _Held] = {}
         self._stored: list[StoredFold] = []
         self._outdated: list[str] = []
+        self._anew_from: dict[str, int] = {}
 
     def of_page(self, conn: Connection[Any], page: Page) -> Generator[Taken]:
         """Give the aggregates that a page touches.
@@ -102,35 +137,38 @@ class GoingOn:
             LogError: behind the last aggregate: an event of the page is in none of them.
             TooLongError: too many must be folded from their first event on.
         """
-        self._new, self._stored, self._outdated = {}, [], []
+        self._new, self._stored, self._outdated, self._anew_from = {}, [], [], {}
         if any(map(is_erasure, page.versions)):
             self.forget()
         versions = versions_of(conn, page, self._mapper)
         held = self._going_on(conn, page, versions)
         _check_length({one: versions[one] for one in versions.keys() - held.keys()})
-        doubted: dict[str, int] = {}
+        doubted: dict[str, _Doubt] = {}
         with closing(read(conn, page, self._mapper, _touched(page, versions, held))) as streams:
             for stream_id, events, told_before in streams:
                 version = versions[stream_id]
-                if _comes_in_parts(stream_id, version) and stream_id not in held:
-                    doubted[stream_id] = version
+                if stream_id not in held and _comes_in_parts(stream_id, version):
+                    doubted[stream_id] = _Doubt(version)
                     continue
                 if stream_id not in held:
                     yield self._kept(aggregate(stream_id, events), version)
                     continue
                 token, before, *_ = held[stream_id]
                 stream = before.followed_by(events)
-                open_ = {event.originator_version for event in stream.events}
-                if told_before - open_ or not goes_on(stream):
-                    doubted[stream_id] = version
+                told = told_before - {event.originator_version for event in stream.events}
+                if told or not goes_on(stream):
+                    late = Late(stream_id, stream.begins_at, min(told, default=ANY_VERSION))
+                    doubted[stream_id] = _Doubt(version, late)
                 else:
                     yield self._kept(stream, version, token)
-        yield from self._whole(conn, page, doubted)
+        yield from self._anew(conn, page, doubted)
 
     def store(self, conn: Connection[Any]) -> None:
         """Store what the page has made, in the transaction that writes its rows."""
         if self._outdated:
             store.delete(conn, self._outdated)
+        if self._anew_from:
+            store.forget(conn, self._anew_from)
         if self._stored:
             store.write(conn, self._stored)
 
@@ -171,42 +209,71 @@ class GoingOn:
             if stored.fold is None:
                 found[stream_id] = self._held[stream_id]
                 continue
-            try:
-                base = decode(stored.version - len(stored.open), stored.fold)
-            except msgspec.MsgspecError:
-                continue
-            stream = aggregate(stream_id, (), base)
-            found[stream_id] = _Held(stored.token, stream, stored.version, tuple(stored.open))
+            if (origin := _origin(stored)) is not None and stored.token is not None:
+                stream = aggregate(stream_id, (), origin.base)
+                found[stream_id] = _Held(stored.token, stream, origin.version, origin.open)
         return {
             stream_id: one
             for stream_id, one in found.items()
             if not one.stream.events or (one.stream.events[-1].position or 0) <= page.after
         }
 
-    def _whole(
-        self, conn: Connection[Any], page: Page, doubted: Mapping[str, int]
+    def _anew(
+        self, conn: Connection[Any], page: Page, doubted: Mapping[str, _Doubt]
     ) -> Generator[Taken]:
-        """Give aggregates that are folded from their first event on, each alone in memory."""
-        _check_length(doubted)
-        short = {one: v for one, v in doubted.items() if not _comes_in_parts(one, v)}
-        if short:
-            with closing(histories_of(conn, self._mapper, short, page.last)) as streams:
-                for stream_id, events in streams:
-                    yield self._anew(aggregate(stream_id, events), short[stream_id])
-        for stream_id, version in doubted.items():
-            if stream_id not in short:
-                long = Touched(stream_id, version)
-                for part in in_parts(conn, self._mapper, long, page):
-                    is_last = part.version == version
-                    taken = self._anew(part, version) if is_last else Taken(part)
-                    yield taken._replace(anew=True)
+        """Give aggregates that do not go on from where they stood, each alone in memory.
 
-    def _anew(self, stream: Aggregate, version: int) -> Taken:
+        They are folded from an earlier stored fold that ends before what is late, or from nothing.
+        """
+        late = [doubt.late for doubt in doubted.values() if doubt.late]
+        found = store.earlier(conn, late, page.after) if late else {}
+        earlier = {stream_id: _origin(one) for stream_id, one in found.items()}
+        origins = {stream_id: earlier.get(stream_id) or _Origin() for stream_id in doubted}
+        lengths = {one: origins[one].length(doubt.version) for one, doubt in doubted.items()}
+        _check_length(lengths)
+        short = {one: doubted[one] for one in doubted if not _comes_in_parts(one, lengths[one])}
+        yield from self._at_once(conn, page, short, origins)
+        for stream_id in doubted.keys() - short.keys():
+            version, base = doubted[stream_id].version, origins[stream_id].base
+            behind = origins[stream_id].behind(stream_id, version)
+            for part in in_parts(conn, self._mapper, page, behind, base):
+                if part.version == version:
+                    self._keep_anew(part, version, origins[stream_id])
+                yield Taken(part, anew=True)
+
+    def _at_once(
+        self,
+        conn: Connection[Any],
+        page: Page,
+        doubted: Mapping[str, _Doubt],
+        origins: Mapping[str, _Origin],
+    ) -> Generator[Taken]:
+        """Give those of which all events behind their origins may be in memory."""
+        touched = [
+            one
+            for stream_id, (version, _) in doubted.items()
+            for one in origins[stream_id].behind(stream_id, version)
+        ]
+        if not touched:
+            return
+        again: dict[str, _Doubt] = {}
+        with closing(read_of(conn, self._mapper, touched, page.last)) as streams:
+            for stream_id, events, told_before in streams:
+                origin, version = origins[stream_id], doubted[stream_id].version
+                stream = aggregate(stream_id, events, origin.base)
+                if origin.base and (told_before - {*origin.open} or not goes_on(stream)):
+                    again[stream_id] = _Doubt(version)
+                    continue
+                self._keep_anew(stream, version, origin)
+                yield Taken(stream)
+        yield from self._anew(conn, page, again)
+
+    def _keep_anew(self, stream: Aggregate, version: int, origin: _Origin) -> None:
         """Keep a stream whose stored fold is doubted, in whose place another one comes, or none."""
-        taken = self._kept(stream, version, is_anew=True)
+        self._kept(stream, version, is_anew=True)
+        self._anew_from[stream.id] = origin.version
         if stream.id not in self._new:
             self._outdated.append(stream.id)
-        return taken
 
     def _kept(
         self, stream: Aggregate, version: int, token: UUID | None = None, *, is_anew: bool = False
@@ -218,14 +285,29 @@ class GoingOn:
             # The last part of a stream may be too short to leave anything behind its base.
             on = gone_on(stream, OPEN_MIN) or stream
         written = encode(on.base) if on and on.base else None
-        if on and written:
+        if on and on.base and written:
             token, position = uuid4(), max(event.position or 0 for event in stream.events)
             open_ = [event.originator_version for event in on.events]
-            self._stored.append(StoredFold(stream.id, token, version, position, open_, written))
+            ends = ends_at(on.base)
+            one = StoredFold(
+                stream.id, token, version, position, open_, written, ends, goes_on=not is_anew
+            )
+            self._stored.append(one)
             self._new[stream.id] = _Held(token, on, version)
         elif token is not None:
             self._new[stream.id] = _Held(token, stream, version)
         return Taken(stream)
+
+
+def _origin(stored: Found) -> _Origin | None:
+    """Read what is stored; None where it cannot be read."""
+    if stored.fold is None:
+        return None
+    try:
+        base = decode(stored.version - len(stored.open), stored.fold)
+    except msgspec.MsgspecError:
+        return None
+    return _Origin(base, stored.version, tuple(stored.open))
 
 
 def _check_length(whole: Mapping[str, int]) -> None:
@@ -238,8 +320,8 @@ def _check_length(whole: Mapping[str, int]) -> None:
         raise TooLongError
 
 
-def _comes_in_parts(stream_id: str, version: int) -> bool:
-    return PART_EVENTS < version < ANY_VERSION and _kind_of(stream_id) in STREAMS
+def _comes_in_parts(stream_id: str, events: int) -> bool:
+    return PART_EVENTS < events < ANY_VERSION and _kind_of(stream_id) in _OF_ONE_THING
 
 
 def _kind_of(stream_id: str) -> str:

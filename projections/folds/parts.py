@@ -34,19 +34,22 @@ class _Place(NamedTuple):
 
 
 def in_parts(
-    conn: Connection[Any], mapper: LedgerMapper, stream: Touched, page: Page
+    conn: Connection[Any],
+    mapper: LedgerMapper,
+    page: Page,
+    behind: Sequence[Touched],
+    base: Base | None,
 ) -> Generator[Aggregate]:
-    """Give the aggregate of a stream in parts, from the first on that has an event of the page.
+    """Give what is behind a base of a stream in parts, from the first that has some of the page.
 
     They follow one another in the order in which their facts occurred, and each goes on from those
     before it. The stream is read twice: when its facts occurred, and what they say.
     """
-    base: Base | None = None
-    is_told = False
-    for part in _parts(_places(conn, mapper, stream, page.last)):
-        ranges = _ranges(stream.stream_id, sorted(place.version for place in part))
+    stream_id, is_told = behind[0].stream_id, False
+    for part in _parts(_places(conn, mapper, behind, page.last)):
+        ranges = _ranges(stream_id, sorted(place.version for place in part))
         events = sorted(events_of(conn, mapper, ranges, page.last), key=place_in_log)
-        one = aggregate(stream.stream_id, events, base)
+        one = aggregate(stream_id, events, base)
         is_told = is_told or any(place.position > page.after for place in part)
         if is_told:
             yield one
@@ -54,12 +57,12 @@ def in_parts(
 
 
 def _places(
-    conn: Connection[Any], mapper: LedgerMapper, stream: Touched, last: int
+    conn: Connection[Any], mapper: LedgerMapper, behind: Sequence[Touched], last: int
 ) -> list[_Place]:
     told = []
     places: list[tuple[int, int]] = []
-    for event in events_of(conn, mapper, [stream], last):
-        one = aggregate(stream.stream_id, [event])
+    for event in events_of(conn, mapper, behind, last):
+        one = aggregate(behind[0].stream_id, [event])
         ((_, said),) = one.readings()
         told.append((event.delivery.webhook_id, said.occurred_at, one.told_at(said)))
         places.append((event.originator_version, event.position or 0))

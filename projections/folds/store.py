@@ -16,7 +16,8 @@ from postgres.arrays import BytesArray, TextArray
 from postgres.prepared import execute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from psycopg import Connection
 
@@ -24,26 +25,78 @@ _SELECT: Final = b"""
     SELECT stream_id, token, version, open, CASE WHEN token <> ALL ($4::uuid[]) THEN fold END
     FROM raphus.folds WHERE stream_id = ANY ($1::text[]) AND release = $2 AND position <= $3
 """
+_EARLIER: Final = b"""
+    SELECT late.stream_id, NULL, e.version, e.open, e.fold
+    FROM unnest($1::text[], $2::timestamptz[], $3::bigint[])
+        AS late (stream_id, begins_at, told_from)
+    CROSS JOIN LATERAL (
+        SELECT * FROM raphus.earlier_folds AS e
+        WHERE e.stream_id = late.stream_id AND e.release = $4 AND e.position <= $5
+        AND e.ends_at < late.begins_at AND e.version < late.told_from
+        ORDER BY e.version DESC LIMIT 1
+    ) AS e
+"""
+# Of those kept, at a distance there stays the first of each step, which is a power of 2 and half of
+# the distance at the most: what was the first of a step is that of the longer one, or goes.
 _WRITE: Final = b"""
-    INSERT INTO raphus.folds AS f (stream_id, token, release, version, position, open, fold)
-    SELECT stream_id, token, $7, version, position, open::bigint[], fold
-    FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[], $5::text[], $6::bytea[])
-        AS new (stream_id, token, version, position, open, fold)
+    WITH new AS (
+        SELECT stream_id, token, version, position, open::bigint[], fold, ends_at, goes_on
+        FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[], $5::text[], $6::bytea[],
+            $7::timestamptz[], $8::boolean[])
+            AS new (stream_id, token, version, position, open, fold, ends_at, goes_on)
+    ), kept AS (
+        INSERT INTO raphus.earlier_folds
+            (stream_id, version, release, position, ends_at, open, fold)
+        SELECT f.stream_id, f.version, f.release, f.position, f.ends_at, f.open, f.fold
+        FROM raphus.folds AS f JOIN new USING (stream_id)
+        WHERE new.goes_on AND f.release = $9 AND f.version / $10 < new.version / $10
+        AND f.ends_at IS NOT NULL
+        ON CONFLICT DO NOTHING
+    ), gone AS (
+        DELETE FROM raphus.earlier_folds AS e USING new
+        WHERE e.stream_id = new.stream_id AND new.goes_on AND EXISTS (
+            SELECT FROM raphus.earlier_folds AS f,
+                greatest($10, (2 ^ floor(log(2, (new.version - e.version) / 2 + 1)))::bigint)
+                    AS step
+            WHERE f.stream_id = e.stream_id AND f.version < e.version
+            AND f.version / step = e.version / step
+        )
+    )
+    INSERT INTO raphus.folds AS f
+        (stream_id, token, release, version, position, open, fold, ends_at)
+    SELECT stream_id, token, $9, version, position, open, fold, ends_at FROM new
     ON CONFLICT (stream_id) DO UPDATE SET token = excluded.token, release = excluded.release,
         version = excluded.version, position = excluded.position, open = excluded.open,
-        fold = excluded.fold
+        fold = excluded.fold, ends_at = excluded.ends_at
+"""
+_FORGET: Final = b"""
+    DELETE FROM raphus.earlier_folds AS e
+    USING unnest($1::text[], $2::bigint[]) AS late (stream_id, version)
+    WHERE e.stream_id = late.stream_id AND e.version > late.version
 """
 _NEXT: Final = b"""
-    SELECT stream_id, token, version, position, open, fold FROM raphus.folds
-    WHERE release = $1 AND position <= $2 AND stream_id > $3 ORDER BY stream_id LIMIT $4
+    SELECT stream_id, version, open, fold
+    FROM (
+        SELECT stream_id, version, open, fold, release, position FROM raphus.folds
+        UNION ALL
+        SELECT stream_id, version, open, fold, release, position FROM raphus.earlier_folds
+    ) AS f
+    WHERE release = $1 AND position <= $2 AND (stream_id, version) > ($3, $4)
+    ORDER BY stream_id, version LIMIT $5
 """
 _DELETE: Final = b"DELETE FROM raphus.folds WHERE stream_id = ANY ($1::text[])"
+
+
+KEPT_EVENTS: Final = 128
+"""Of a stream, one fold each so many events is kept; the longer ago, the fewer."""
 
 
 class StoredFold(NamedTuple):
     """What the events of a stream up to a version add up to, but for those that are open.
 
     `position` is where the one with the version stands in the log; by its `token` a copy is known.
+    `ends_at` is when the last of what the fold stands for occurred. One that `goes_on` from the one
+    that is stored does not replace that for good.
     """
 
     stream_id: str
@@ -52,15 +105,37 @@ class StoredFold(NamedTuple):
     position: int
     open: list[int]
     fold: bytes
+    ends_at: datetime
+    goes_on: bool
 
 
 class Found(NamedTuple):
-    """A stored fold that was looked for; it is not read where its token is known."""
+    """A stored fold that was looked for; it is not read where its token is known.
 
-    token: UUID
+    One that is not its stream's last has no token.
+    """
+
+    token: UUID | None
     version: int
     open: list[int]
     fold: bytes | None
+
+
+class Late(NamedTuple):
+    """What comes late to a stream: when it begins, and the first version that it tells anew."""
+
+    stream_id: str
+    begins_at: datetime
+    told_from: int
+
+
+class Written(NamedTuple):
+    """A stored fold as it is compared with what its events add up to."""
+
+    stream_id: str
+    version: int
+    open: tuple[int, ...]
+    fold: bytes
 
 
 def find(
@@ -72,19 +147,37 @@ def find(
     return {stream_id: Found(*columns) for stream_id, *columns in found}
 
 
-def next_few(conn: Connection[Any], until: int, after: str, count: int) -> list[StoredFold]:
-    """Return what this release has stored of events up to a position, so many behind a stream."""
-    found = execute(conn, _NEXT, [release(), until, after, count])
-    return [StoredFold(*columns) for columns in found]
+def earlier(conn: Connection[Any], late: Sequence[Late], until: int) -> dict[str, Found]:
+    """Return of streams the newest fold, of events up to a position, before what comes late."""
+    streams, begin, told = zip(*late, strict=True)
+    parameters = [TextArray(streams), [*begin], [*told], release(), until]
+    found = execute(conn, _EARLIER, parameters)
+    return {stream_id: Found(*columns) for stream_id, *columns in found}
+
+
+def next_few(
+    conn: Connection[Any], until: int, after: tuple[str, int], count: int
+) -> list[Written]:
+    """Return what this release has stored of events up to a position, so many behind a place."""
+    found = execute(conn, _NEXT, [release(), until, *after, count])
+    return [
+        Written(stream_id, version, tuple(open_), fold) for stream_id, version, open_, fold in found
+    ]
 
 
 def write(conn: Connection[Any], folds: Sequence[StoredFold]) -> None:
     """Store folds, in place of those of their streams, in the caller's transaction."""
-    stream_ids, tokens, versions, positions, opens, written = zip(*folds, strict=True)
+    stream_ids, tokens, versions, positions, opens, written, ends, going = zip(*folds, strict=True)
     # An array of arrays would have to be of equal ones.
     texts = TextArray(f"{{{','.join(map(str, versions))}}}" for versions in opens)
     numbers = [[*tokens], [*versions], [*positions]]
-    execute(conn, _WRITE, [TextArray(stream_ids), *numbers, texts, BytesArray(written), release()])
+    others = [BytesArray(written), [*ends], [*going], release(), KEPT_EVENTS]
+    execute(conn, _WRITE, [TextArray(stream_ids), *numbers, texts, *others])
+
+
+def forget(conn: Connection[Any], behind: Mapping[str, int]) -> None:
+    """Forget the earlier folds of streams that are behind versions, in the same transaction."""
+    execute(conn, _FORGET, [TextArray(behind), [*behind.values()]])
 
 
 def delete(conn: Connection[Any], streams: Iterable[str]) -> None:

@@ -60,6 +60,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     projections.against_the_librarys_runner,
     history.over_history,
     history.burst_over_old_objects,
+    history.of_busy_objects,
     history.of_one_long_stream,
     queries.against_a_bare_select,
     lag.of_new_objects,

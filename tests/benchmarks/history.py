@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import resource
 import statistics
 import time
 from datetime import UTC, datetime, timedelta
@@ -26,10 +27,15 @@ if TYPE_CHECKING:
 _BEGAN: Final = datetime(2024, 5, 1, 12, tzinfo=UTC)
 _HISTORIES: Final = (1, 25, 100, 400)
 _ONE_BY_ONE: Final = 60
-_OBJECTS: Final = 100
-_BURST: Final = 500
+_OBJECTS: Final = 400
+_BURST: Final = 2_000
 _EACH: Final = (4, 60, 120, 250)
+_BUSY: Final = 4
+_BUSY_EVENTS: Final = 8_000
 _LONG: Final = 100_000
+_LATE_BY: Final = (10, 1_000, 10_000, 99_000)
+_ROUNDS: Final = 20
+_BATCH: Final = 500
 _EVERY_MONTH: Final = ("renewed", "active", "updated")
 _ENTRY: Final = ("added", "deducted")
 
@@ -40,6 +46,9 @@ class _Objects:
     def __init__(self, kind: str, name: str, number: int) -> None:
         life = {"subscription": _subscription, "credit": _credit}[kind]
         self._lives = [life(f"{name}_{one}") for one in range(number)]
+
+    def __len__(self) -> int:
+        return len(self._lives)
 
     def next(self, events: int) -> list[Delivery]:
         """Return so many further events of each, by turns."""
@@ -92,10 +101,11 @@ def burst_over_old_objects(conninfo: str) -> list[Result]:
     results = []
     with Ledger(conninfo) as ledger, psycopg.connect(conninfo, autocommit=True) as conn:
         follower = Follower(conninfo, LedgerMapper())
-        rates = {}
+        rates: dict[int, float] = {}
+        objects, events = _Objects("subscription", "burst", _OBJECTS), 0
         for each in _EACH:
-            objects = _Objects("subscription", f"burst_{each}", _OBJECTS)
-            _record(ledger, objects.next(each))
+            _record(ledger, objects.next(each - events))
+            events = each + _BURST // _OBJECTS
             _follow(follower)
             conn.execute("VACUUM ANALYZE")
             _record(ledger, objects.next(_BURST // _OBJECTS))
@@ -109,25 +119,59 @@ def burst_over_old_objects(conninfo: str) -> list[Result]:
     return results
 
 
+def of_busy_objects(conninfo: str) -> Result:
+    """Follow one more event of each of a few objects with many, and of as many new ones."""
+    with Ledger(conninfo) as ledger:
+        follower = Follower(conninfo, LedgerMapper())
+        busy = _Objects("subscription", "busy", _BUSY)
+        _grow(ledger, follower, busy, _BUSY_EVENTS)
+        old, new = [], []
+        for number in range(_ROUNDS):
+            old.append(_next(ledger, follower, busy.next(1)))
+            firsts = _Objects("subscription", f"new_{number}", _BUSY)
+            new.append(_next(ledger, follower, firsts.next(1)))
+        follower.stop()
+    old_s, new_s = statistics.mean(old), statistics.mean(new)
+    detail = f"{old_s * 1e3:.1f} against {new_s * 1e3:.1f} ms of our processor time, a page of 4"
+    name = f"one more event of each of {_BUSY} objects with {_BUSY_EVENTS:,} ÷ of {_BUSY} new ones"
+    return Result(name, old_s / new_s, 2, True, detail)
+
+
 def of_one_long_stream(conninfo: str) -> list[Result]:
     """Follow one more event of a subscription with 100,000, in order and late, and a new one."""
     with Ledger(conninfo) as ledger:
         follower = Follower(conninfo, LedgerMapper())
         long = _Objects("subscription", "long", 1)
-        for _ in range(_LONG // _BURST):
-            ledger.record(long.next(_BURST))
-            _follow(follower)
-        costs = [_next(ledger, follower, long.next(1)) for _ in range(20)]
-        firsts = [_Objects("subscription", f"new_{number}", 1).next(1) for number in range(20)]
-        new = [_next(ledger, follower, first) for first in firsts]
-        late = _Objects("subscription", "long", 1).next(1)[0]
-        late = msgspec.structs.replace(late, webhook_id="msg_late")
-        late_s = _next(ledger, follower, [late])
+        _grow(ledger, follower, long, _LONG)
+        costs = [_next(ledger, follower, long.next(1)) for _ in range(_ROUNDS)]
+        firsts = [_Objects("subscription", f"new_{number}", 1).next(1) for number in range(_ROUNDS)]
+        first = statistics.mean(_next(ledger, follower, one) for one in firsts)
+        late = [_late(ledger, follower, by) for by in _LATE_BY]
         follower.stop()
-    in_order, first = statistics.mean(costs), statistics.mean(new)
-    detail = f"{in_order * 1e6:,.0f} against {first * 1e6:,.0f} µs; a late one {late_s:.1f} s"
+    in_order = statistics.mean(costs)
+    detail = f"{in_order * 1e6:,.0f} against {first * 1e6:,.0f} µs; late {'; '.join(late)}"
     name = f"one more event of a subscription with {_LONG:,} ÷ the first of a new one"
     return [Result(name, in_order / first, 2, True, detail)]
+
+
+def _late(ledger: Ledger, follower: Follower, by: int) -> str:
+    """Follow an event that comes behind so many that occurred after it."""
+    life = _subscription("long_0")
+    told = next(itertools.islice(life, _LONG - by, None))
+    held_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    ledger.record([msgspec.structs.replace(told, webhook_id=f"msg_late_{by}")])
+    began = time.perf_counter()
+    ours_s = processor_s_of(lambda: _follow(follower))
+    took_s = time.perf_counter() - began
+    more_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - held_kib) / 1024
+    return f"by {by:,}: {ours_s:.2f} s, all waiting for {took_s:.2f} s, {more_mib:.0f} MiB more"
+
+
+def _grow(ledger: Ledger, follower: Follower, objects: _Objects, events: int) -> None:
+    each = _BATCH // len(objects)
+    for _ in range(events // each):
+        ledger.record(objects.next(each))
+        _follow(follower)
 
 
 def _next(ledger: Ledger, follower: Follower, deliveries: list[Delivery]) -> float:
@@ -137,7 +181,7 @@ def _next(ledger: Ledger, follower: Follower, deliveries: list[Delivery]) -> flo
 
 def _record(ledger: Ledger, deliveries: Iterable[Delivery]) -> None:
     some = iter(deliveries)
-    while batch := list(itertools.islice(some, 500)):
+    while batch := list(itertools.islice(some, _BATCH)):
         ledger.record(batch)
 
 

@@ -168,7 +168,7 @@ def test_every_table_is_backed_up_or_follows_from_the_log(database: str) -> None
     lasting = {name for name, persistence in found if persistence == "p"}
     # Whoever reads a page of the log notes the homes of its events, and stores folds; whatever
     # writes subscriptions counts them.
-    beside = {"homes", "folds", "subscription_counts"}
+    beside = {"homes", "folds", "earlier_folds", "subscription_counts"}
     follows = {*beside, *(model.table for model in READ_MODELS)}
     assert lasting == {*TABLES, "migrations", *follows}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -57,6 +58,13 @@ def stored(database: str) -> dict[str, int]:
         return dict(conn.execute("SELECT stream_id, version FROM raphus.folds").fetchall())
 
 
+def kept(database: str) -> list[int]:
+    """So many events each earlier fold stands for."""
+    with psycopg.connect(database) as conn:
+        found = conn.execute("SELECT version FROM raphus.earlier_folds ORDER BY version")
+        return [version for (version,) in found]
+
+
 def told(database: str, word: str) -> bool:
     """Whether a read model, or a stored fold, has a word."""
     with psycopg.connect(database) as conn:
@@ -94,7 +102,10 @@ def known_copies(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return held
 
 
-def test_what_goes_on_from_stored_folds_is_what_a_replay_gives(database: str) -> None:
+def test_what_goes_on_from_stored_folds_is_what_a_replay_gives(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "KEPT_EVENTS", 4)
     deliveries = [one for name in ("sub_1", "sub_2") for one in life(LONG, name)]
     order = random.Random(5)
     # Some come late, and some again with another body.
@@ -112,9 +123,13 @@ def test_what_goes_on_from_stored_folds_is_what_a_replay_gives(database: str) ->
                     del deliveries[:2]
                     follower.run_once()
     assert stored(database)
+    assert kept(database)
     followed = shown(database)
     assert rebuilt(database, check=True).equal
     assert replayed(database) == followed
+    execute(database, "UPDATE raphus.ledger_events SET state = state")
+    assert stored(database) == {}
+    assert kept(database) == []
 
 
 @pytest.mark.parametrize(("held_bytes_max", "copies"), [(0, 0), (2**16, 1)])
@@ -151,6 +166,45 @@ def test_a_row_that_began_with_the_first_open_fact_can_be_lost(database: str) ->
         record(database, [again])
         follower.run_once()
     assert stored(database)["subscription/bus_1/sub_1"] == LONG + 3
+    assert rebuilt(database, check=True).equal
+
+
+def test_what_comes_late_is_folded_from_an_earlier_fold_before_it(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "KEPT_EVENTS", EVENTS_MAX)
+    length, each = 20 * EVENTS_MAX, EVENTS_MAX + 1
+    late = said("subscription.on_hold", length - 30, "msg_late", subscription_id="sub_1")
+    other = said("subscription.on_hold", length, "msg_sub_1_100", subscription_id="sub_1")
+    with following(database) as follower:
+        for first in range(0, length, each):
+            record(database, life(each, first=first))
+            follower.run_once()
+        distances = [length - version for version in kept(database)]
+        assert len(distances) < 10
+        assert all(far > near for far, near in pairwise(distances))
+        whole = folded_whole(monkeypatch)
+        for one, before in ((late, length - 30), (other, 100)):
+            record(database, [one])
+            follower.run_once()
+            assert whole == []
+            assert 0 < max(kept(database)) <= before
+            assert rebuilt(database, check=True).equal
+        # One that is wrong is told of.
+        execute(
+            database,
+            "INSERT INTO raphus.earlier_folds"
+            " SELECT stream_id, 1, release, position, ends_at, open, fold"
+            " FROM raphus.earlier_folds LIMIT 1",
+        )
+        assert not rebuilt(database, check=True).equal
+        execute(database, "DELETE FROM raphus.earlier_folds WHERE version = 1")
+        # One that does not lead on is not gone on from.
+        execute(database, "UPDATE raphus.earlier_folds SET ends_at = '2020-01-01'")
+        record(database, [said("subscription.on_hold", 3, "msg_3", subscription_id="sub_1")])
+        follower.run_once()
+    assert len(whole) == 1
+    assert kept(database) == []
     assert rebuilt(database, check=True).equal
 
 
@@ -311,6 +365,7 @@ def test_a_long_stream_is_folded_in_parts_where_one_comes_late(
     project(database)
     for module in (going_on, parts):
         monkeypatch.setattr(module, "PART_EVENTS", EVENTS_MAX)
+    monkeypatch.setattr(store, "KEPT_EVENTS", 2)
     late = [
         said("subscription.on_hold", minute, f"msg_late_{minute}", subscription_id="sub_1")
         for minute in (EVENTS_MAX + 2, EVENTS_MAX - 1, 3 * EVENTS_MAX)
