@@ -128,7 +128,6 @@ class GoingOn:
         self._new: dict[str, _Held] = {}
         self._stored: list[StoredFold] = []
         self._outdated: list[str] = []
-        self._anew_from: dict[str, int] = {}
 
     def of_page(self, conn: Connection[Any], page: Page) -> Generator[Taken]:
         """Give the aggregates that a page touches.
@@ -137,7 +136,7 @@ class GoingOn:
             LogError: behind the last aggregate: an event of the page is in none of them.
             TooLongError: too many must be folded from their first event on.
         """
-        self._new, self._stored, self._outdated, self._anew_from = {}, [], [], {}
+        self._new, self._stored, self._outdated = {}, [], []
         if any(map(is_erasure, page.versions)):
             self.forget()
         versions = versions_of(conn, page, self._mapper)
@@ -167,8 +166,6 @@ class GoingOn:
         """Store what the page has made, in the transaction that writes its rows."""
         if self._outdated:
             store.delete(conn, self._outdated)
-        if self._anew_from:
-            store.forget(conn, self._anew_from)
         if self._stored:
             store.write(conn, self._stored)
 
@@ -270,30 +267,41 @@ class GoingOn:
 
     def _keep_anew(self, stream: Aggregate, version: int, origin: _Origin) -> None:
         """Keep a stream whose stored fold is doubted, in whose place another one comes, or none."""
-        self._kept(stream, version, is_anew=True)
-        self._anew_from[stream.id] = origin.version
+        self._kept(stream, version, origin=origin)
         if stream.id not in self._new:
             self._outdated.append(stream.id)
 
     def _kept(
-        self, stream: Aggregate, version: int, token: UUID | None = None, *, is_anew: bool = False
+        self,
+        stream: Aggregate,
+        version: int,
+        token: UUID | None = None,
+        origin: _Origin | None = None,
     ) -> Taken:
-        """Keep what later pages go on from, of a stream that is long enough."""
+        """Keep what later pages go on from, of a stream that is long enough, or is folded anew.
+
+        It goes on from the stored fold with the token; without one, from its origin, or nothing.
+        """
         on = None
-        is_long = is_anew or len(stream.events) > EVENTS_MAX
+        is_long = origin is not None or len(stream.events) > EVENTS_MAX
         if _kind_of(stream.id) in STREAMS and is_long and stream.version == version:
             # The last part of a stream may be too short to leave anything behind its base.
             on = gone_on(stream, OPEN_MIN) or stream
-        written = encode(on.base) if on and on.base else None
-        if on and on.base and written:
-            token, position = uuid4(), max(event.position or 0 for event in stream.events)
-            open_ = [event.originator_version for event in on.events]
-            ends = ends_at(on.base)
-            one = StoredFold(
-                stream.id, token, version, position, open_, written, ends, goes_on=not is_anew
+        if on and on.base and (written := encode(on.base)):
+            anew_from = (origin or _Origin()).version if token is None else None
+            self._stored.append(
+                StoredFold(
+                    stream_id=stream.id,
+                    token=(new := uuid4()),
+                    version=version,
+                    position=max(event.position or 0 for event in stream.events),
+                    open=[event.originator_version for event in on.events],
+                    fold=written,
+                    ends_at=ends_at(on.base),
+                    anew_from=anew_from,
+                )
             )
-            self._stored.append(one)
-            self._new[stream.id] = _Held(token, on, version)
+            self._new[stream.id] = _Held(new, on, version)
         elif token is not None:
             self._new[stream.id] = _Held(token, stream, version)
         return Taken(stream)

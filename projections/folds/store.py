@@ -16,7 +16,7 @@ from postgres.arrays import BytesArray, TextArray
 from postgres.prepared import execute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from psycopg import Connection
@@ -40,27 +40,30 @@ _EARLIER: Final = b"""
 # the distance at the most: what was the first of a step is that of the longer one, or goes.
 _WRITE: Final = b"""
     WITH new AS (
-        SELECT stream_id, token, version, position, open::bigint[], fold, ends_at, goes_on
+        SELECT stream_id, token, version, position, open::bigint[], fold, ends_at, anew_from
         FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[], $5::text[], $6::bytea[],
-            $7::timestamptz[], $8::boolean[])
-            AS new (stream_id, token, version, position, open, fold, ends_at, goes_on)
+            $7::timestamptz[], $8::bigint[])
+            AS new (stream_id, token, version, position, open, fold, ends_at, anew_from)
     ), kept AS (
         INSERT INTO raphus.earlier_folds
             (stream_id, version, release, position, ends_at, open, fold)
         SELECT f.stream_id, f.version, f.release, f.position, f.ends_at, f.open, f.fold
         FROM raphus.folds AS f JOIN new USING (stream_id)
-        WHERE new.goes_on AND f.release = $9 AND f.version / $10 < new.version / $10
+        WHERE new.anew_from < 0 AND f.release = $9 AND f.version / $10 < new.version / $10
         AND f.ends_at IS NOT NULL
         ON CONFLICT DO NOTHING
     ), gone AS (
         DELETE FROM raphus.earlier_folds AS e USING new
-        WHERE e.stream_id = new.stream_id AND new.goes_on AND EXISTS (
-            SELECT FROM raphus.earlier_folds AS f,
-                greatest($10, (2 ^ floor(log(2, (new.version - e.version) / 2 + 1)))::bigint)
-                    AS step
-            WHERE f.stream_id = e.stream_id AND f.version < e.version
-            AND f.version / step = e.version / step
-        )
+        WHERE e.stream_id = new.stream_id AND CASE
+            WHEN new.anew_from >= 0 THEN e.version > new.anew_from
+            ELSE EXISTS (
+                SELECT FROM raphus.earlier_folds AS f,
+                    greatest($10, (2 ^ floor(log(2, (new.version - e.version) / 2 + 1)))::bigint)
+                        AS step
+                WHERE f.stream_id = e.stream_id AND f.version < e.version
+                AND f.version / step = e.version / step
+            )
+        END
     )
     INSERT INTO raphus.folds AS f
         (stream_id, token, release, version, position, open, fold, ends_at)
@@ -68,11 +71,6 @@ _WRITE: Final = b"""
     ON CONFLICT (stream_id) DO UPDATE SET token = excluded.token, release = excluded.release,
         version = excluded.version, position = excluded.position, open = excluded.open,
         fold = excluded.fold, ends_at = excluded.ends_at
-"""
-_FORGET: Final = b"""
-    DELETE FROM raphus.earlier_folds AS e
-    USING unnest($1::text[], $2::bigint[]) AS late (stream_id, version)
-    WHERE e.stream_id = late.stream_id AND e.version > late.version
 """
 _NEXT: Final = b"""
     SELECT stream_id, version, open, fold
@@ -95,8 +93,8 @@ class StoredFold(NamedTuple):
     """What the events of a stream up to a version add up to, but for those that are open.
 
     `position` is where the one with the version stands in the log; by its `token` a copy is known.
-    `ends_at` is when the last of what the fold stands for occurred. One that `goes_on` from the one
-    that is stored does not replace that for good.
+    `ends_at` is when the last of what the fold stands for occurred. One that is folded `anew_from`
+    a version, and not from what is stored, makes that wrong, with the earlier ones behind it.
     """
 
     stream_id: str
@@ -106,7 +104,7 @@ class StoredFold(NamedTuple):
     open: list[int]
     fold: bytes
     ends_at: datetime
-    goes_on: bool
+    anew_from: int | None
 
 
 class Found(NamedTuple):
@@ -167,17 +165,13 @@ def next_few(
 
 def write(conn: Connection[Any], folds: Sequence[StoredFold]) -> None:
     """Store folds, in place of those of their streams, in the caller's transaction."""
-    stream_ids, tokens, versions, positions, opens, written, ends, going = zip(*folds, strict=True)
+    stream_ids, tokens, versions, positions, opens, written, ends, anew = zip(*folds, strict=True)
     # An array of arrays would have to be of equal ones.
     texts = TextArray(f"{{{','.join(map(str, versions))}}}" for versions in opens)
     numbers = [[*tokens], [*versions], [*positions]]
-    others = [BytesArray(written), [*ends], [*going], release(), KEPT_EVENTS]
+    froms = [-1 if one is None else one for one in anew]
+    others = [BytesArray(written), [*ends], froms, release(), KEPT_EVENTS]
     execute(conn, _WRITE, [TextArray(stream_ids), *numbers, texts, *others])
-
-
-def forget(conn: Connection[Any], behind: Mapping[str, int]) -> None:
-    """Forget the earlier folds of streams that are behind versions, in the same transaction."""
-    execute(conn, _FORGET, [TextArray(behind), [*behind.values()]])
 
 
 def delete(conn: Connection[Any], streams: Iterable[str]) -> None:
