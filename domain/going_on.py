@@ -7,6 +7,7 @@ docs/decisions/0056-a-fold-goes-on-from-where-it-stood.md.
 from __future__ import annotations
 
 from functools import cache
+from heapq import nlargest
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
@@ -28,10 +29,10 @@ from domain.revenue.takings import TakingsBefore, takings_up_to
 from domain.timeline import FoldedBefore, folded_up_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from domain.aggregate import Aggregate, Extent
+    from domain.aggregate import Aggregate
 
 
 def _folded(aggregate: Aggregate) -> object:
@@ -75,30 +76,20 @@ def base_of(aggregate: Aggregate) -> Base:
 def gone_on(aggregate: Aggregate, open_min: int) -> Aggregate | None:
     """Return the same aggregate as it goes on from a base of all but its last facts.
 
-    Left open are at least so many events, with all whose extents reach behind where these begin:
-    what comes a little late is among them. None where nothing is before them, or where it is about
-    several things.
+    Left open are at least so many events, with all that end behind where these begin: what comes a
+    little late is among them. One of them that reaches further back leads to a doubt. None where
+    nothing is before them, or where it is about several things.
     """
     readings = aggregate.readings()
     if any(named != readings[0][0] for named, _ in readings):
         return None
     extents = aggregate.extents()
-    opens_at = _opens_at(extents, open_min)
+    opens_at = min(begin for begin, _ in nlargest(open_min, extents, key=attrgetter("end")))
     before = [place for place, (_, end) in enumerate(extents) if end < opens_at]
     if not before:
         return None
     open_ = [place for place, (_, end) in enumerate(extents) if end >= opens_at]
     return aggregate.part(open_, base_of(aggregate.part(before, aggregate.base)))
-
-
-def _opens_at(extents: Iterable[Extent], open_min: int) -> datetime:
-    last_first = sorted(extents, key=attrgetter("end"), reverse=True)
-    opens_at = min(begin for begin, _ in last_first[:open_min])
-    for begin, end in last_first:
-        if end < opens_at:
-            break
-        opens_at = min(opens_at, begin)
-    return opens_at
 
 
 def goes_on(aggregate: Aggregate) -> bool:
