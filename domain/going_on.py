@@ -77,8 +77,8 @@ def gone_on(aggregate: Aggregate, open_min: int) -> Aggregate | None:
     """Return the same aggregate as it goes on from a base of all but its last facts.
 
     Left open are at least so many events, with all that end behind where these begin: what comes a
-    little late is among them. One of them that reaches further back leads to a doubt. None where
-    nothing is before them, or where it is about several things.
+    little late is among them. None where nothing is before them, or one of them reaches further
+    back, or it is about several things.
     """
     readings = aggregate.readings()
     if any(named != readings[0][0] for named, _ in readings):
@@ -86,9 +86,9 @@ def gone_on(aggregate: Aggregate, open_min: int) -> Aggregate | None:
     extents = aggregate.extents()
     opens_at = min(begin for begin, _ in nlargest(open_min, extents, key=attrgetter("end")))
     before = [place for place, (_, end) in enumerate(extents) if end < opens_at]
-    if not before:
-        return None
     open_ = [place for place, (_, end) in enumerate(extents) if end >= opens_at]
+    if not before or any(extents[place].begin < opens_at for place in open_):
+        return None
     return aggregate.part(open_, base_of(aggregate.part(before, aggregate.base)))
 
 

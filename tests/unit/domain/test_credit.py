@@ -105,6 +105,19 @@ def test_entries_of_one_instant_need_no_order_of_their_own() -> None:
     )
     for order in permutations(burst):
         assert summed(account(*order)) == ("100", "0", "complete", "0")
+    back = (
+        entry("added", 1, "30", ("0", "0"), ("30", "0"), created_at="2026-05-01T11:00:00Z"),
+        entry("deducted", 2, "30", ("30", "0"), ("0", "0"), **at),
+        entry("added", 3, "30", ("0", "0"), ("30", "0"), **at),
+    )
+    assert summed(account(*back)) == ("30", "0", "complete", "0")
+    apart = entry("added", 4, "5", ("7", "0"), ("12", "0"), **at)
+    assert account(*back, apart).history == "partial"
+
+
+def test_what_leads_on_from_an_entry_that_was_made_later_hangs_together_with_nothing() -> None:
+    first = entry("added", 2, "100", ("0", "0"), ("100", "0"))
+    assert account(first, entry("deducted", 1, "5", ("100", "0"), ("95", "0"))).history == "partial"
 
 
 def test_where_the_beginning_is_missing_dodos_word_counts_and_the_rest_is_told() -> None:

@@ -185,7 +185,17 @@ def _of_account(minute: int, order: Random) -> Delivery:
         return said("credit.balance_low", minute, **account, **low)
     ahead = order.choice([0] * 9 + [2])  # by the clock of who made the entry
     number = minute + ahead if kind == "entry" else order.randrange(minute + 1)
-    entry: dict[str, Any] = {
+    entry = _entry(number)
+    if kind == "timeless look":
+        entry["created_at"] = None
+    if "look" in kind:
+        return seen("credit", minute, **account, **entry, transaction_type="credit_added")
+    return said("credit.added", minute, **account, **entry)
+
+
+def _entry(number: int) -> dict[str, Any]:
+    """Say of an entry, made in the minute of its number, what a body says of it."""
+    return {
         "id": f"cdl_{number}",
         "created_at": (NOON + timedelta(minutes=number)).isoformat(),
         "amount": "5",
@@ -197,11 +207,13 @@ def _of_account(minute: int, order: Random) -> Delivery:
         "reference_type": "subscription",
         "reference_id": f"sub_{number}",
     }
-    if kind == "timeless look":
-        entry["created_at"] = None
-    if "look" in kind:
-        return seen("credit", minute, **account, **entry, transaction_type="credit_added")
-    return said("credit.added", minute, **account, **entry)
+
+
+def test_what_comes_between_an_entry_and_when_it_was_made_comes_late() -> None:
+    account: dict[str, Any] = {"customer_id": "cus_1", "credit_entitlement_id": "cde_1"}
+    minutes = {1: 4, 6: 6, 7: 7, 8: 8, 3: 3, 9: 9}
+    told = [said("credit.added", at, **account, **_entry(made)) for at, made in minutes.items()]
+    assert follow(of_one(*told).events, lambda: 1, lambda: True)
 
 
 def test_what_is_missing_for_long_is_missing_since_the_first_look() -> None:
