@@ -113,6 +113,7 @@ def test_entries_of_one_instant_need_no_order_of_their_own() -> None:
     assert summed(account(*back)) == ("30", "0", "complete", "0")
     apart = entry("added", 4, "5", ("7", "0"), ("12", "0"), **at)
     assert account(*back, apart).history == "partial"
+    assert account(back[0], back[1], apart).history == "partial"
 
 
 def test_what_leads_on_from_an_entry_that_was_made_later_hangs_together_with_nothing() -> None:
@@ -164,6 +165,7 @@ def test_entries_without_a_before_and_after_add_up_by_their_amounts() -> None:
     one = entry("added", 1, "10", ("0", "0"), ("10", "0"), **blank)
     two = entry("deducted", 2, "3.25", ("10", "0"), ("6.75", "0"), **blank)
     assert str(account(one, two).balance) == "6.75"
+    assert account(WHOLE[0], two).history == "partial"
     charged = entry("overage_charged", 3, "2", ("0", "0"), ("0", "2"), **blank)
     assert str(account(charged).overage) == "2"
 

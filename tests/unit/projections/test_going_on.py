@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.aggregates.catalogue import KINDS as KINDS_OF_THINGS
 from domain.aggregates.catalogue import STREAMS
 from domain.aggregates.factory import aggregate
 from domain.going_on import base_of, decode, encode, goes_on, gone_on
@@ -20,7 +21,7 @@ from tests.support.histories import NOON, aggregates, delivery, missed, of_one, 
 from tests.support.strategies import deliveries, recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hypothesis.strategies import DrawFn
 
@@ -211,9 +212,62 @@ def _entry(number: int) -> dict[str, Any]:
 
 def test_what_comes_between_an_entry_and_when_it_was_made_comes_late() -> None:
     account: dict[str, Any] = {"customer_id": "cus_1", "credit_entitlement_id": "cde_1"}
-    minutes = {1: 4, 6: 6, 7: 7, 8: 8, 3: 3, 9: 9}
+    minutes = {0: 0, 1: 4, 6: 6, 3: 3, 7: 7, 8: 8, 9: 9}
     told = [said("credit.added", at, **account, **_entry(made)) for at, made in minutes.items()]
     assert follow(of_one(*told).events, lambda: 1, lambda: True)
+
+
+_LIVES: Final[Mapping[str, tuple[str, Mapping[str, Sequence[object]]]]] = {
+    "payment": (
+        "payment_id",
+        {
+            "status": ["failed", "processing", "succeeded"],
+            "subscription_id": [None, None, None, "sub_1", "sub_2"],
+            "total_amount": [900, 1000],
+        },
+    ),
+    "dispute": (
+        "dispute_id",
+        {
+            "status": [f"dispute_{word}" for word in ("opened", "challenged", "won", "lost")],
+            "amount": [900, 1000],
+        },
+    ),
+    "entitlement_grant": (
+        "id",
+        {"status": ["Pending", "Delivered", "Revoked"], "license_key": [None, None, {"id": "x"}]},
+    ),
+    "product": (
+        "product_id",
+        {
+            "price_detail": [
+                None,
+                None,
+                {"type": "recurring_price", "price": 900, "currency": "USD", "discount": 5},
+                {"type": "one_time_price", "price": 700, "currency": "EUR"},
+            ],
+            "archived": [True, False],
+            "brand_id": [None, "brand_1", "brand_2"],
+        },
+    ),
+}
+"""Of kinds that carry something of their own: what names a thing, and what bodies say of it."""
+
+
+@pytest.mark.parametrize("kind", _LIVES)
+def test_a_long_life_of_one_thing_goes_on(kind: str) -> None:
+    order, (names, fields) = Random(7), _LIVES[kind]
+    types = KINDS_OF_THINGS[kind].machine.types
+    told = []
+    for minute in range(24):
+        data: dict[str, Any] = {names: "x_1", "currency": "USD"}
+        data |= {name: order.choice(values) for name, values in fields.items()}
+        if types and minute % 6 != 5:
+            told.append(said(order.choice(types), minute, **data))
+        else:
+            spoken = {name: value for name, value in data.items() if value is not None}
+            told.append(seen(kind, minute, **spoken))
+    assert follow(of_one(*told).events, lambda: 1, lambda: True) > len(told) / 2
 
 
 def test_what_is_missing_for_long_is_missing_since_the_first_look() -> None:
