@@ -7,7 +7,6 @@ docs/decisions/0056-a-fold-goes-on-from-where-it-stood.md.
 from __future__ import annotations
 
 from functools import cache
-from heapq import nlargest
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
@@ -84,7 +83,8 @@ def gone_on(aggregate: Aggregate, open_min: int) -> Aggregate | None:
     if any(named != readings[0][0] for named, _ in readings):
         return None
     extents = aggregate.extents()
-    opens_at = min(begin for begin, _ in nlargest(open_min, extents, key=attrgetter("end")))
+    last_first = sorted(extents, key=attrgetter("end"), reverse=True)
+    opens_at = min(begin for begin, _ in last_first[:open_min])
     before = [place for place, (_, end) in enumerate(extents) if end < opens_at]
     open_ = [place for place, (_, end) in enumerate(extents) if end >= opens_at]
     if not before or any(extents[place].begin < opens_at for place in open_):
