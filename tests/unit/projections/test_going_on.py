@@ -84,6 +84,7 @@ def follow(events: list[Event], page: Callable[[], int], drop: Callable[[], bool
         assert tables.rows == whole(aggregate(stream.id, events[:taken]))
         held = gone_on(stream, taken % 3 + 1) or stream
         if held.base is not None:
+            assert goes_on(held)
             assert encode(held.base) == encode(_base(held, events[:taken]))
     return went_on
 
