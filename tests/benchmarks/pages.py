@@ -1,48 +1,179 @@
-"""Benchmark: the console's pages, of 100,000 subscriptions."""
+"""Benchmark: every page of the console, of 100,000 simulated subscriptions."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import quote
 
-from tests.benchmarks.access import CUSTOMERS, deliveries
+import psycopg
+
+from console.catalogue import PAGES
+from console.rendering.words import path_of
+from projections.read_models.catalogue import LISTINGS
 from tests.benchmarks.load import drive
-from tests.benchmarks.measure import Result
-from tests.benchmarks.projected import project
-from tests.benchmarks.servers import real, serving
+from tests.benchmarks.measure import Result, processor_s
+from tests.benchmarks.subscriptions import SUBSCRIPTIONS, tell
+from tests.support.program import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from tests.support.program import Program
 
 TARGET_S: Final = 0.05
-_REQUESTS: Final = 200
-_LATER: Final = "2026-01-02T00:00:00Z"
-_PAGES: Final[Mapping[str, str]] = {
-    "today": "/",
-    "list of subscriptions": "/subscriptions",
-    "list of active subscriptions": "/subscriptions?status=active",
-    "list of a customer's payments": "/payments?customer_id=cus_{n}",
-    "list of customers": "/customers",
-    "list of subscriptions as of a day": f"/subscriptions?as_of={_LATER}",
-    "a subscription": "/subscriptions/sub_{n}",
-    "a customer": "/customers/cus_{n}",
-    "search for nothing": "/search?q=nothing_{n}",
+_THINGS: Final = 40
+"""So many addresses of a page are asked for, each twice, and measured at the second time."""
+_REPORTS: Final = 5
+_NONE: Final = frozenset({"/routes/retry", "/products/{id:path}/explain/{field}"})
+"""Pages that are of no use without parked jobs, and of what no webhook tells of."""
+_PAST: Final = "as_of=2026-06-01T00:00:00Z"
+_BACKENDS: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = 'raphus-reads'"
+_MORE: Final = (
+    "/subscriptions?status=active",
+    "/payments?status=failed",
+    "/payments?created_at_gte=2026-05-01T00:00:00Z&created_at_lt=2026-06-01T00:00:00Z",
+    "/customers?email=nobody@example.com",
+    "/search?q=nothing_of_that_name",
+    "/anomalies?code=overdue",
+    "/events?type=payment.failed",
+    "/revenue/mrr?by=product",
+)
+"""What is looked at beside each page as it is first."""
+_SELDOM: Final = re.compile("/revenue|/today/mrr")
+"""The reports, which read all there is: of these, few are asked for."""
+
+
+_GROUPS: Final[Mapping[str, re.Pattern[str]]] = {
+    "the past": re.compile(".*as of then|.*as_of="),
+    "revenue": _SELDOM,
+    "one thing": re.compile(r".*\{"),
+    "lists and all else": re.compile(""),
 }
 
 
+class Taken(NamedTuple):
+    """What a page took: by the clock, and the processor time of the server and of PostgreSQL."""
+
+    page: str
+    p50_s: float
+    p90_s: float
+    server_s: float
+    postgres_s: float
+
+    def __str__(self) -> str:
+        """Tell it in milliseconds."""
+        p50, p90, server, postgres = (f"{1e3 * one:.1f}" for one in self[1:])
+        told = f"p50 {p50} ms, p90 {p90} ms; processor time: server {server}, PostgreSQL {postgres}"
+        return f"{self.page}: {told}"
+
+
 def of_many_subscriptions(conninfo: str) -> list[Result]:
-    """Measure p50 and p99 of each page, one request at a time."""
-    project(conninfo, deliveries())
-    numbers = [number * 7919 % CUSTOMERS for number in range(_REQUESTS)]
-    results = []
-    with serving(real, conninfo) as port:
-        for what, path in _PAGES.items():
-            asked = [
-                f"GET {path.format(n=n)} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".encode()
-                for n in numbers
-            ]
-            driven = drive(port, asked, 1)
-            p50_s, p99_s = driven.percentile_s(50), driven.percentile_s(99)
-            detail = f"p50 {p50_s * 1e3:.1f} ms, p99 {p99_s * 1e3:.1f} ms"
-            name = f"console, {what} ÷ {TARGET_S * 1e3:.0f} ms, p50"
-            results.append(Result(name, p50_s / TARGET_S, 1, True, detail))
-    return results
+    """Measure each page, one request at a time; of each group, the slowest is told."""
+    took_s = tell(conninfo)
+    print(f"{SUBSCRIPTIONS:,} subscriptions in {took_s:,.0f} s")
+    with (
+        tempfile.TemporaryDirectory() as home,
+        psycopg.connect(conninfo, autocommit=True) as conn,
+        serving(Path(home), DATABASE_URL=conninfo) as server,
+    ):
+        cookie = _signed_in(server)
+        taken = [
+            _measured(server, conn, page, [_request(one, cookie) for one in addresses])
+            for page, addresses in _addresses_of(conn).items()
+        ]
+    groups = {group: [one for one in taken if _group(one.page) == group] for group in _GROUPS}
+    return [_result(group, own) for group, own in groups.items()]
+
+
+def _addresses_of(conn: psycopg.Connection) -> Mapping[str, list[str]]:
+    """Return the addresses that are asked for of every page, now and in the past."""
+    ids = {resource: _ids(conn, resource) for resource in (*LISTINGS, "customers", "events")}
+    found: dict[str, list[str]] = {}
+    for page in PAGES:
+        if page.scope == "personal" or page.path in _NONE:
+            continue
+        name = page.path.replace(":path", "")
+        found[name] = plain = _addresses(name, ids)
+        found[f"{name}, as of then"] = [f"{one}?{_PAST}" for one in plain]
+    found["/customers/{with most}"] = [path_of("customer", _busiest(conn))] * _THINGS
+    found |= {address: [address] * _times(address) for address in _MORE}
+    return found
+
+
+def _addresses(name: str, ids: Mapping[str, Sequence[str]]) -> list[str]:
+    resource, _, rest = name[1:].partition("/")
+    if "{" not in name:
+        return [name] * _times(name)
+    return [
+        f"/{resource}/" + rest.format(id=quote(id_, safe=""), field="business_id")
+        for id_ in ids[resource]
+    ]
+
+
+def _times(address: str) -> int:
+    return _REPORTS if _SELDOM.match(address) else _THINGS
+
+
+def _ids(conn: psycopg.Connection, resource: str) -> list[str]:
+    """Choose things of a kind, from all over its table."""
+    if resource == "customers":
+        column, table = "customer_id", "raphus.customer_records"
+    elif resource == "events":
+        column, table = "webhook_id", "raphus.ledger_events"
+    else:
+        column, table = LISTINGS[resource].id_field, f"raphus.{resource}"
+    choose = f"SELECT {column} FROM {table} ORDER BY md5({column}) LIMIT {_THINGS}"
+    return [id_ for (id_,) in conn.execute(choose.encode()).fetchall()]
+
+
+def _busiest(conn: psycopg.Connection) -> str:
+    row = conn.execute(
+        "SELECT customer_id FROM raphus.payments WHERE customer_id IS NOT NULL"
+        " GROUP BY 1 ORDER BY count(*) DESC LIMIT 1"
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def _signed_in(server: Program) -> str:
+    """Return the cookie of a session, by which a browser's requests are known."""
+    with server.client() as client:
+        answer = client.post("/sign-in", data={"key": server.key, "to": "/"})
+    return answer.headers["set-cookie"].partition(";")[0]
+
+
+def _request(address: str, cookie: str) -> bytes:
+    return f"GET {address} HTTP/1.1\r\nhost: 127.0.0.1\r\ncookie: {cookie}\r\n\r\n".encode()
+
+
+def _measured(server: Program, conn: psycopg.Connection, page: str, requests: list[bytes]) -> Taken:
+    """Ask for each address once, and then measure."""
+    port = int(server.url.rpartition(":")[2])
+    drive(port, requests, 1)
+    before = _processor_s(server, conn)
+    driven = drive(port, requests, 1)
+    server_s, postgres_s = (
+        (now - then) / len(requests)
+        for now, then in zip(_processor_s(server, conn), before, strict=True)
+    )
+    taken = Taken(page, driven.percentile_s(50), driven.percentile_s(90), server_s, postgres_s)
+    print(taken, flush=True)
+    return taken
+
+
+def _processor_s(server: Program, conn: psycopg.Connection) -> tuple[float, float]:
+    backends = conn.execute(_BACKENDS).fetchall()
+    return processor_s(server.pid), sum(processor_s(pid) for (pid,) in backends)
+
+
+def _result(group: str, taken: Sequence[Taken]) -> Result:
+    slowest = max(taken, key=lambda one: one.p50_s)
+    what = f"console, {group}: the slowest page ÷ {1e3 * TARGET_S:.0f} ms, p50"
+    return Result(what, slowest.p50_s / TARGET_S, 1, True, str(slowest))
+
+
+def _group(page: str) -> str:
+    return next(group for group, pattern in _GROUPS.items() if pattern.match(page))
