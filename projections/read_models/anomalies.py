@@ -9,6 +9,7 @@ import msgspec
 
 from domain.aggregates.routing import NOTICE
 from domain.anomalies.span import Named, Testimony
+from domain.field_readers import INT64_MAX
 from postgres.statement import Statement
 from projections.bound import of_business
 from projections.listing import Moment, StorableText
@@ -53,10 +54,11 @@ _BUSINESSES: Final = f"""
     )
 """  # noqa: S608 -- constants
 _ONE_BUSINESS: Final = "WITH businesses AS (SELECT %(of_business)s::text AS business_id)"
-# Positions and times of recording go together, so %(until)s stands for the instant.
+# Positions and times of recording go together, so %(until)s stands for the instant. Where it is not
+# given it bounds the index none the less: a plan for any instant would walk all of it otherwise.
 LAST_OF_BUSINESS: Final = f"""CROSS JOIN LATERAL (
         SELECT * FROM timeline AS t WHERE t.business_id = b.business_id
-        AND (%(until)s::bigint IS NULL OR t.position <= %(until)s) AND {_WEBHOOK}
+        AND t.position <= coalesce(%(until)s::bigint, {INT64_MAX}) AND {_WEBHOOK}
         ORDER BY t.position DESC LIMIT 1
     ) AS last"""  # noqa: S608 -- constants
 """Joins to a business `b` its last webhook, `last`, up to a position where one is given."""

@@ -17,6 +17,7 @@ from tests.support.http_server import copied
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from postgres.statement import Statement
 
 SUBSCRIPTIONS: Final = 20_000
 WEBHOOKS: Final = 60_000
@@ -110,6 +111,22 @@ def test_who_has_something_wrong_is_found_among_what_is_open(filled: str) -> Non
 
 def test_what_is_counted_is_what_is_open(filled: str) -> None:
     assert read(filled, *anomalies.counts(Instant(NOW, 1))) <= WRONG + 20
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [anomalies.page({}, Instant(NOW, 0), after=None, limit=51), anomalies.counts(Instant(NOW, 0))],
+)
+def test_before_all_webhooks_none_is_read_by_a_plan_for_any_instant(
+    filled: str, statement: Statement
+) -> None:
+    # What was prepared has such a plan once it was asked for often enough.
+    with psycopg.connect(filled) as conn:
+        conn.execute("SET search_path = raphus; SET plan_cache_mode = force_generic_plan")
+        conn.execute(statement.sql.encode(), statement.params, prepare=True)
+        fetched = "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'timeline'"
+        (row,) = conn.execute(fetched).fetchall()
+    assert int(row[0]) <= 20
 
 
 def test_of_a_silent_business_the_last_webhooks_are_read_and_no_more(filled: str) -> None:
