@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PATH: Final = "/live"
 STREAMS_MAX: Final = 128
 PAUSE_S: Final = 0.1
-"""Between two events of a stream: what moves meanwhile is told with the second."""
+"""From one event of a stream to the next: what moves meanwhile is told with the second."""
 BEAT_S: Final = 5.0
 """How often it is looked at whether the visitor still may look, and the peer hears that we live."""
 _RETRY_MS: Final = 1_000
@@ -112,10 +112,11 @@ class Live:
                     position = await freshness.moved(told)
             except TimeoutError:
                 continue
+            go_on_at = time.monotonic() + PAUSE_S
             kinds = await self._kinds(visitor, told, position)
             told = position
             await _write(send, _event(Moved(str(told), kinds)))
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(go_on_at - time.monotonic())
 
     async def _kinds(self, visitor: Visitor, after: int, until: int) -> list[str] | None:
         # Of what another business has something, is none of his business.
