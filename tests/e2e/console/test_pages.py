@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 WHOLE = [page.path for page in PAGES if "{" not in page.path]
 """The pages that are not about one thing."""
 FIRST_LOAD_BYTES_MAX = 150 * 1024
+A4_PX = 718
+"""How wide a sheet is between its margins."""
+RIGHTMOST = """Math.max(...[...document.querySelectorAll("th, td")].map(
+    (cell) => cell.getBoundingClientRect().right))"""
 
 
 def things(shop: Served) -> list[str]:
@@ -83,6 +87,11 @@ def test_on_paper_there_is_what_was_asked_for_and_nothing_to_click(page: Page) -
     assert (
         page.evaluate("getComputedStyle(document.querySelector('.table')).overflowX") == "visible"
     )
+    # What is wider than a sheet is cut off there.
+    page.set_viewport_size({"width": A4_PX, "height": 800})
+    assert page.evaluate(RIGHTMOST) <= A4_PX
+    opened(page, "/revenue/net")
+    assert page.locator(".chart-figures td").first.is_visible()
 
 
 def first_load_bytes(page: Page, path: str) -> int:
