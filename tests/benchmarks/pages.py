@@ -27,9 +27,11 @@ TARGET_S: Final = 0.05
 _THINGS: Final = 40
 """So many addresses of a page are asked for, each twice, and measured at the second time."""
 _REPORTS: Final = 5
-_NONE: Final = frozenset({"/routes/retry", "/products/{id:path}/explain/{field}"})
-"""Pages that are of no use without parked jobs, and of what no webhook tells of."""
-_PAST: Final = "as_of=2026-06-01T00:00:00Z"
+_NONE: Final = frozenset(
+    {"/routes/retry", "/products/{id:path}", "/products/{id:path}/explain/{field}"}
+)
+"""Pages that are of no use without parked jobs, or of what no webhook tells of."""
+_THEN: Final = "2026-11-01T00:00:00Z"
 _BACKENDS: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = 'raphus-reads'"
 _MORE: Final = (
     "/subscriptions?status=active",
@@ -97,7 +99,7 @@ def _addresses_of(conn: psycopg.Connection) -> Mapping[str, list[str]]:
             continue
         name = page.path.replace(":path", "")
         found[name] = plain = _addresses(name, ids)
-        found[f"{name}, as of then"] = [f"{one}?{_PAST}" for one in plain]
+        found[f"{name}, as of then"] = [f"{one}?as_of={_THEN}" for one in plain]
     found["/customers/{with most}"] = [path_of("customer", _busiest(conn))] * _THINGS
     found |= {address: [address] * _times(address) for address in _MORE}
     return found
@@ -118,14 +120,15 @@ def _times(address: str) -> int:
 
 
 def _ids(conn: psycopg.Connection, resource: str) -> list[str]:
-    """Choose things of a kind, from all over its table."""
-    if resource == "customers":
-        column, table = "customer_id", "raphus.customer_records"
-    elif resource == "events":
-        column, table = "webhook_id", "raphus.ledger_events"
+    """Choose things of a kind that were there then, from all over its table."""
+    if resource == "events":
+        column, source = "webhook_id", "raphus.ledger_events"
     else:
-        column, table = LISTINGS[resource].id_field, f"raphus.{resource}"
-    choose = f"SELECT {column} FROM {table} ORDER BY md5({column}) LIMIT {_THINGS}"
+        of_customers = resource == "customers"
+        column = "customer_id" if of_customers else LISTINGS[resource].id_field
+        table = "customer_records" if of_customers else resource
+        source = f"raphus.{table} WHERE occurred_at < '{_THEN}'"
+    choose = f"SELECT {column} FROM {source} ORDER BY md5({column}) LIMIT {_THINGS}"
     return [id_ for (id_,) in conn.execute(choose.encode()).fetchall()]
 
 

@@ -12,9 +12,10 @@ import psycopg
 
 from domain.delivery import Delivery
 from ledger.application import Ledger
-from ledger.mapper import LedgerMapper
-from projections.live.follower import Follower
+from projections.read_models.catalogue import READ_MODELS
+from projections.rebuild.rebuild import rebuild
 from simulator import BEGAN_AT, merchant
+from telemetry.progress import silent
 from tests.support.looks import catalogue, observe
 
 if TYPE_CHECKING:
@@ -28,25 +29,30 @@ UNTIL: Final = BEGAN_AT + timedelta(days=450)
 _AT_ONCE: Final = 1_000
 """So many customers are simulated together, and their events kept in memory."""
 _BATCH: Final = 500
+_FOLLOWED: Final = """
+    UPDATE raphus.projections_tracking AS t
+    SET notification_id = log.notification_id, events = log.notification_id, hash = log.hash
+    FROM (SELECT * FROM raphus.ledger_events ORDER BY notification_id DESC LIMIT 1) AS log
+    WHERE application_name = 'ledger'
+"""
+"""As if the follower had been there: a rebuild, on all cores, then takes a fifth of its time."""
 _NAMED: Final = re.compile(rb'"subscription_id":"([^"]+)"')
 
 
 def tell(conninfo: str) -> float:
-    """Record what happened to so many, let the read models follow, and return how long it took."""
+    """Record what happened to so many, rebuild the read models, and return how long it took."""
     began = time.monotonic()
     observe(conninfo, catalogue("bus_demo"))
-    follower = Follower(conninfo, LedgerMapper())
-    with Ledger(conninfo) as ledger, psycopg.connect(conninfo, autocommit=True) as conn:
-        for number, occurrences in enumerate(_merchants()):
+    with Ledger(conninfo) as ledger:
+        for occurrences in _merchants():
             told = [_delivery(one) for one in occurrences]
             for n in range(0, len(told), _BATCH):
                 ledger.record(told[n : n + _BATCH])
-            if not number:  # so that the planner knows a table that is not empty
-                conn.execute("ANALYZE")
-            while follower.run_once():
-                pass
+    with psycopg.connect(conninfo, autocommit=True) as conn:
+        conn.execute(_FOLLOWED)
+        conn.execute("ANALYZE raphus.ledger_events")
+        rebuild(conninfo, READ_MODELS, check=False, progress=silent)
         conn.execute("VACUUM ANALYZE")
-    follower.stop()
     return time.monotonic() - began
 
 
