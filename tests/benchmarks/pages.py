@@ -36,7 +36,6 @@ _BACKENDS: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = 'r
 _MORE: Final = (
     "/subscriptions?status=active",
     "/payments?status=failed",
-    "/payments?created_at_gte=2026-05-01T00:00:00Z&created_at_lt=2026-06-01T00:00:00Z",
     "/customers?email=nobody@example.com",
     "/search?q=nothing_of_that_name",
     "/anomalies?code=overdue",
@@ -49,8 +48,8 @@ _SELDOM: Final = re.compile("/revenue|/today/mrr")
 
 
 _GROUPS: Final[Mapping[str, re.Pattern[str]]] = {
-    "the past": re.compile(".*as of then|.*as_of="),
-    "revenue": _SELDOM,
+    "reports of revenue": _SELDOM,
+    "the past": re.compile(".*as of then"),
     "one thing": re.compile(r".*\{"),
     "lists and all else": re.compile(""),
 }
@@ -65,6 +64,11 @@ class Taken(NamedTuple):
     server_s: float
     postgres_s: float
 
+    @property
+    def processor_s(self) -> float:
+        """What it takes on a machine that does nothing else; PostgreSQL's helpers not counted."""
+        return self.server_s + self.postgres_s
+
     def __str__(self) -> str:
         """Tell it in milliseconds."""
         p50, p90, server, postgres = (f"{1e3 * one:.1f}" for one in self[1:])
@@ -73,7 +77,7 @@ class Taken(NamedTuple):
 
 
 def of_many_subscriptions(conninfo: str) -> list[Result]:
-    """Measure each page, one request at a time; of each group, the slowest is told."""
+    """Measure each page, one request at a time; of each group, the dearest is told."""
     took_s = tell(conninfo)
     print(f"{SUBSCRIPTIONS:,} subscriptions in {took_s:,.0f} s")
     with (
@@ -121,15 +125,13 @@ def _times(address: str) -> int:
 
 def _ids(conn: psycopg.Connection, resource: str) -> list[str]:
     """Choose things of a kind that were there then, from all over its table."""
-    if resource == "events":
-        column, source = "webhook_id", "raphus.ledger_events"
-    else:
-        of_customers = resource == "customers"
-        column = "customer_id" if of_customers else LISTINGS[resource].id_field
-        table = "customer_records" if of_customers else resource
-        source = f"raphus.{table} WHERE occurred_at < '{_THEN}'"
-    choose = f"SELECT {column} FROM {source} ORDER BY md5({column}) LIMIT {_THINGS}"
-    return [id_ for (id_,) in conn.execute(choose.encode()).fetchall()]
+    named_in = {"events": ("webhook_id", "timeline"), "customers": ("customer_id", "payments")}
+    column, table = named_in.get(resource) or (LISTINGS[resource].id_field, resource)
+    choose = (
+        f"SELECT {column} FROM raphus.{table} WHERE occurred_at < '{_THEN}'"
+        f" GROUP BY 1 ORDER BY md5({column}) LIMIT {_THINGS}"
+    )
+    return [id_ for (id_,) in conn.execute(choose.encode()).fetchall() if id_]
 
 
 def _busiest(conn: psycopg.Connection) -> str:
@@ -173,9 +175,9 @@ def _processor_s(server: Program, conn: psycopg.Connection) -> tuple[float, floa
 
 
 def _result(group: str, taken: Sequence[Taken]) -> Result:
-    slowest = max(taken, key=lambda one: one.p50_s)
-    what = f"console, {group}: the slowest page ÷ {1e3 * TARGET_S:.0f} ms, p50"
-    return Result(what, slowest.p50_s / TARGET_S, 1, True, str(slowest))
+    dearest = max(taken, key=lambda one: one.processor_s)
+    what = f"console, {group}: processor time of the dearest page ÷ {1e3 * TARGET_S:.0f} ms"
+    return Result(what, dearest.processor_s / TARGET_S, 1, True, str(dearest))
 
 
 def _group(page: str) -> str:
