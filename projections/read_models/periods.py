@@ -59,10 +59,14 @@ PERIODS: Final = ReadModel(
     began="valid_from",
 )
 
+# What somebody has is little, and what holds at an instant is much of all there is: the OFFSET has
+# the planner begin with the customer, also where it plans for any customers.
 _OBJECTS_THEN: Final = """
     WITH own AS (
-        SELECT * FROM periods
-        WHERE customer_id = {customer_ids} AND valid @> %(as_of)s::timestamptz
+        SELECT * FROM (
+            SELECT * FROM periods WHERE customer_id = {customer_ids} OFFSET 0
+        ) AS theirs
+        WHERE valid @> %(as_of)s::timestamptz
     ), objects AS (
         SELECT t.*, p.currency AS payment_currency, t.customer_id AS owner_id FROM own AS t
         LEFT JOIN periods AS p ON t.kind = 'refund' AND p.kind = 'payment'
