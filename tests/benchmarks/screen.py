@@ -31,7 +31,8 @@ TARGET_S: Final = 0.2
 _PAUSE_S: Final = 0.5
 _TIMES: Final = 40
 _PER_S: Final = 100
-_CLIENTS: Final = 8
+_CLIENTS: Final = 1
+"""One is enough, and is never left waiting for so long that the server closes its connection."""
 _BUSY_S: Final = 1.0
 """How long the others come, for each webhook that is measured."""
 _NOTE: Final = """() => {
