@@ -26,8 +26,8 @@ from api.keys.table import ListedKey
 from api.resources.health import Ready
 from api.resources.workflows import RouteNow
 from domain.aggregates.catalogue import KINDS
-from domain.aggregates.credit import CreditEntry
 from domain.aggregates.product import ProductEntity
+from domain.credits.entry import CreditEntry
 from domain.entity import Entity
 from domain.explanation.evidence import Source
 from domain.explanation.explain import Explanation

@@ -15,12 +15,13 @@ import msgspec
 from domain.access.holding import HeldBefore, held_up_to
 from domain.aggregate import Base
 from domain.aggregates.catalogue import KINDS
-from domain.aggregates.credit import LedgerBefore, ledger_up_to
+from domain.aggregates.credit import ledger_up_to
 from domain.aggregates.entitlement_grant import KeyBefore, key_up_to
 from domain.aggregates.payment import PaidForBefore, paid_for_up_to
 from domain.aggregates.product import PriceBefore, price_up_to
 from domain.anomalies.rules import SpansBefore, spans_up_to
 from domain.anomalies.situation import SituationBefore, situation_up_to
+from domain.credits.account import LedgerBefore
 from domain.identities import SaidBefore, said_up_to
 from domain.periods import PeriodsBefore, periods_up_to
 from domain.revenue.recurring import RecurringBefore, recurring_up_to

@@ -12,7 +12,7 @@ from api.http.pagination import Item, Page, page
 from api.http.questions import PastPage, narrowed
 from api.queries.time_travel import aggregates_then, then_of
 from api.resources.object_query import id_of
-from domain.aggregates.credit import CreditEntry
+from domain.credits.entry import CreditEntry
 from projections.read_models import timeline
 from projections.read_models.credit_accounts import (
     CREDITS,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from domain.aggregates.credit import CreditEntry
+    from domain.credits.entry import CreditEntry
 
 
 def show_ledger(console: Console, ledger: Sequence[CreditEntry]) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from api.answers.named import NamedEntry
     from api.http.pagination import Page
     from api.http.questions import Past
-    from domain.aggregates.credit import CreditEntry
+    from domain.credits.entry import CreditEntry
     from domain.customer import Customer
     from domain.entity import Entity
 

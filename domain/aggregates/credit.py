@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import UTC, datetime
-from decimal import Context, Decimal, Inexact
-from itertools import groupby
-from operator import attrgetter
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
+from decimal import Decimal
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 
 from domain.aggregate import Aggregate
+from domain.credits.account import LedgerBefore, Telling, gone_on
+from domain.credits.entry import EXACT, NOTHING, CreditEntry, difference
 from domain.entity import Entity, Kind
 from domain.field_readers import (
     boolean,
@@ -25,7 +24,7 @@ from domain.look import OBSERVED, RANK_OF_LOOKS
 from domain.state_machine import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from domain.aggregate import Saying
     from domain.entity import Observation
@@ -71,8 +70,6 @@ open    =            =                   =        =                =            
 """,  # noqa: E501
 )
 SUBSCRIPTIONS_MAX: Final = 100
-RECENT_MAX: Final = 20
-"""A warning that repeats what one of so many last entries leads to says nothing new."""
 _BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
 WARNING: Final = "balance_low"
 """The one event that is no entry of the ledger."""
@@ -85,9 +82,6 @@ _WORDS: Final = {
     "refund": "manual_adjustment",
 }
 """The event that tells of an entry of a sort, or whose place an entry without one takes."""
-_EXACT: Final = Context(prec=80, traps=[Inexact])
-"""Sums of 10^20 entries of 38 digits are exact in it."""
-_NOTHING: Final = Decimal(0)
 
 
 class CreditEntity(Entity, kw_only=True):
@@ -144,46 +138,6 @@ class _Told(msgspec.Struct, kw_only=True):
     made_at: datetime | None
 
 
-class CreditEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of a ledger; `amount` is negative where it takes credits away.
-
-    `balance_change` and `overage_change` are what it does; the four others are what Dodo observed.
-    `position` and `webhook_id` are of the webhook that told it.
-    """
-
-    business_id: str
-    customer_id: str
-    credit_entitlement_id: str
-    id: str
-    position: str
-    webhook_id: str
-    type: str
-    created_at: datetime
-    transaction_type: str | None
-    amount: Decimal | None
-    balance_change: Decimal
-    overage_change: Decimal
-    balance_before: Decimal | None
-    balance_after: Decimal | None
-    overage_before: Decimal | None
-    overage_after: Decimal | None
-    reference_type: str | None
-    reference_id: str | None
-    grant_id: str | None
-    description: str | None
-    anomaly: str | None
-
-
-class Standing(NamedTuple):
-    """What an account holds at a moment."""
-
-    balance: Decimal
-    overage: Decimal
-
-
-EMPTY: Final = Standing(_NOTHING, _NOTHING)
-
-
 def _beside(look: Payload, known: Payload) -> Payload:
     """Take an entry, or a balance, for what it is: it says nothing new of the account's fields."""
     make: Callable[..., Payload] = msgspec.structs.replace
@@ -202,8 +156,8 @@ CREDIT = Kind(
         "credit_entitlement_name": None,
         "balance": None,
         "overage": None,
-        "ledger_balance": _NOTHING,
-        "ledger_overage": _NOTHING,
+        "ledger_balance": NOTHING,
+        "ledger_overage": NOTHING,
         "observed_balance": None,
         "observed_overage": None,
         "unexplained": None,
@@ -247,51 +201,6 @@ class Credit(Aggregate):
         return [entry for ledger in self.once(_ledgers).values() for entry in ledger]
 
 
-class Telling(NamedTuple):
-    """What a warning, or a look at the account, says of the balance."""
-
-    at: datetime
-    is_warning: bool
-    name: str | None
-    balance: Decimal | None
-    overage: Decimal | None
-
-
-class Chain(NamedTuple):
-    """How entries hang together that tell what was before and after them, from instant to instant.
-
-    The first begins at `opening`, the last leads to `closing`; both are None where none tells. It
-    `is_broken` where one goes on from what none before it leads to: entries are missing between
-    them. `has_untold` tells that some entry does not tell.
-    """
-
-    opening: Standing | None = None
-    closing: Standing | None = None
-    is_broken: bool = False
-    has_untold: bool = False
-
-
-class LedgerBefore(msgspec.Struct, frozen=True):
-    """What entries add up to, and what was told beside them.
-
-    `balance` and `overage` are from nothing. `last_at` is when the last entry was made. `recent`
-    are what the last `RECENT_MAX` entries lead to, and `tellings` as many that tell a balance. Of
-    `odd` entries it is how many there are, and the first one, with what is odd about it.
-    """
-
-    entries: int = 0
-    balance: Decimal = _NOTHING
-    overage: Decimal = _NOTHING
-    chain: Chain = Chain()
-    last_at: datetime | None = None
-    recent: tuple[Decimal | None, ...] = ()
-    tellings: tuple[Telling, ...] = ()
-    low_at: datetime | None = None
-    name: str | None = None
-    subscription_ids: tuple[str, ...] = ()
-    odd: tuple[int, str, str | None] | None = None
-
-
 def ledger_up_to(aggregate: Aggregate) -> LedgerBefore:
     """Return what is carried of a stream that is about one account."""
     (account,) = aggregate.once(_accounts).values()
@@ -302,39 +211,14 @@ def _accounts(aggregate: Aggregate) -> dict[tuple[str, str], LedgerBefore]:
     before = aggregate.carried(LedgerBefore) or LedgerBefore()
     ledgers = aggregate.once(_ledgers)
     return {
-        named: _gone_on(before, ledgers[named], folded)
+        named: gone_on(
+            before,
+            ledgers[named],
+            _tellings(folded),
+            _subscriptions(folded, before.subscription_ids),
+        )
         for named, folded in aggregate.folded().items()
     }
-
-
-def _gone_on(before: LedgerBefore, ledger: Sequence[CreditEntry], folded: Folded) -> LedgerBefore:
-    tellings = _tellings(folded)
-    of_balance = (one for one in tellings if one.balance is not None)
-    names = (one.name for one in reversed(tellings))
-    warnings = (one.at for one in reversed(tellings) if one.is_warning)
-    leads_to = (entry.balance_after for entry in ledger)
-    return LedgerBefore(
-        entries=before.entries + len(ledger),
-        balance=_sum(before.balance, (entry.balance_change for entry in ledger)),
-        overage=_sum(before.overage, (entry.overage_change for entry in ledger)),
-        chain=chained(ledger, before.chain),
-        last_at=ledger[-1].created_at if ledger else before.last_at,
-        recent=(*before.recent, *leads_to)[-RECENT_MAX:],
-        tellings=(*before.tellings, *of_balance)[-RECENT_MAX:],
-        low_at=next(warnings, before.low_at),
-        name=next(filter(None, names), before.name),
-        subscription_ids=_subscriptions(folded, before.subscription_ids),
-        odd=_odd(ledger, before.odd),
-    )
-
-
-def _odd(
-    ledger: Sequence[CreditEntry], before: tuple[int, str, str | None] | None
-) -> tuple[int, str, str | None] | None:
-    odd = [entry for entry in ledger if entry.anomaly is not None]
-    if before is None:
-        return (len(odd), odd[0].id, odd[0].anomaly) if odd else None
-    return (before[0] + len(odd), *before[1:])
 
 
 def _ledgers(aggregate: Aggregate) -> dict[tuple[str, str], list[CreditEntry]]:
@@ -361,7 +245,7 @@ def _ledger(business_id: str, folded: Folded) -> list[CreditEntry]:
             )
             named = entry.created_at, entry.id
             before = entries.get(named)
-            if before is not None and _moved(before) != _moved(entry):
+            if before is not None and before.moved != entry.moved:
                 differs = "two webhooks say different things of it"
                 entry = msgspec.structs.replace(entry, anomaly=differs)
             elif before is not None and fact.is_look:
@@ -405,20 +289,20 @@ def _word_of(sort: str | None) -> str:
 
 def _read(payload: Payload, word: str, webhook_id: str, at: datetime) -> dict[str, object]:
     said = {name: read(getattr(payload, name)) for name, read in _READERS.items()}
-    balance = _difference(said["balance_before"], said["balance_after"])
-    overage = _difference(said["overage_before"], said["overage_after"])
+    balance = difference(said["balance_before"], said["balance_after"])
+    overage = difference(said["overage_before"], said["overage_after"])
     amount, adds = said["amount"], said["is_credit"]
     signed = None
     if isinstance(amount, Decimal) and isinstance(adds, bool):
         signed = amount if adds else shortest(-amount)
     of_overage = word in {"overage_charged", "overage_reset"}
-    otherwise = signed or _NOTHING
+    otherwise = signed or NOTHING
     changes = (
-        balance if balance is not None else _NOTHING if of_overage else otherwise,
-        overage if overage is not None else shortest(-otherwise) if of_overage else _NOTHING,
+        balance if balance is not None else NOTHING if of_overage else otherwise,
+        overage if overage is not None else shortest(-otherwise) if of_overage else NOTHING,
     )
     anomaly = None
-    if signed is not None and signed != _EXACT.subtract(*changes):
+    if signed is not None and signed != EXACT.subtract(*changes):
         anomaly = "its amount is not what it changes"
     return {
         **{name: value for name, value in said.items() if name in CreditEntry.__struct_fields__},
@@ -431,16 +315,6 @@ def _read(payload: Payload, word: str, webhook_id: str, at: datetime) -> dict[st
         "overage_change": changes[1],
         "anomaly": anomaly,
     }
-
-
-def _difference(before: object, after: object) -> Decimal | None:
-    if not isinstance(before, Decimal) or not isinstance(after, Decimal):
-        return None
-    return shortest(_EXACT.subtract(after, before))
-
-
-def _moved(entry: CreditEntry) -> tuple[object, ...]:
-    return entry.amount, entry.balance_change, entry.overage_change, entry.balance_after
 
 
 _TEXTS: Final = ("transaction_type", "reference_type", "description")
@@ -488,11 +362,8 @@ def _balance(entity: CreditEntity, account: LedgerBefore) -> None:
     entity.ledger_balance, entity.ledger_overage = account.balance, account.overage
     entity.low_at, entity.credit_entitlement_name = account.low_at, account.name
     entity.subscription_ids = account.subscription_ids
-    newest, chain = _newest(account), account.chain
-    observed: tuple[Decimal | None, Decimal | None] = chain.closing or (None, None)
-    is_whole = account.entries > 0 and not chain.is_broken and chain.opening in {None, EMPTY}
-    if chain.has_untold and chain.closing is not None:
-        is_whole = False
+    newest, is_whole = account.newest, account.is_whole
+    observed: tuple[Decimal | None, Decimal | None] = account.chain.closing or (None, None)
     if newest is not None and newest[3:] != observed:
         observed, is_whole = newest[3:], False
     entity.observed_balance, entity.observed_overage = observed
@@ -500,9 +371,9 @@ def _balance(entity: CreditEntity, account: LedgerBefore) -> None:
         (entity.ledger_balance, entity.ledger_overage) if observed[0] is None else observed
     )
     if observed[0] is not None:
-        counted = _EXACT.subtract(entity.ledger_balance, entity.ledger_overage)
-        told = _EXACT.subtract(observed[0], observed[1] or _NOTHING)
-        entity.unexplained = shortest(_EXACT.subtract(told, counted))
+        counted = EXACT.subtract(entity.ledger_balance, entity.ledger_overage)
+        told = EXACT.subtract(observed[0], observed[1] or NOTHING)
+        entity.unexplained = shortest(EXACT.subtract(told, counted))
     if not is_whole:
         is_settled = newest is not None and not newest.is_warning
         entity.history = "settled" if is_settled else "partial"
@@ -510,69 +381,3 @@ def _balance(entity: CreditEntity, account: LedgerBefore) -> None:
         number, first, anomaly = account.odd
         others = f", and {number - 1} more are odd" if number > 1 else ""
         entity.anomaly = f"entry {first}: {anomaly}{others}"
-
-
-def _newest(account: LedgerBefore) -> Telling | None:
-    """Return what was told of the balance last, if that was behind the last entry.
-
-    A warning says nothing new where an entry leads to what it says.
-    """
-    known, last_at = account.recent, account.last_at
-    telling = [one for one in account.tellings if not (one.is_warning and one.balance in known)]
-    if not telling or (last_at and telling[-1].at < last_at):
-        return None
-    last = telling[-1]
-    return None if last.is_warning and last.at == last_at else last
-
-
-def _sum(total: Decimal, changes: Iterable[Decimal]) -> Decimal:
-    for change in changes:
-        total = _EXACT.add(total, change)
-    return shortest(total)
-
-
-def chained(ledger: Iterable[CreditEntry], chain: Chain) -> Chain:
-    """Find out whether entries are missing, without an order among those of one instant."""
-    for _, of_instant in groupby(ledger, key=attrgetter("created_at")):
-        chain = _followed(chain, [*of_instant])
-    return chain
-
-
-def _followed(chain: Chain, entries: Sequence[CreditEntry]) -> Chain:
-    """Go on by the entries of one instant.
-
-    Each leads from what was before it to what is after it. What is a before more often than an
-    after is where they begin; where nothing is, they lead back to where they began.
-    """
-    steps = [(_before(entry), _after(entry)) for entry in entries]
-    known = [(before, after) for before, after in steps if before and after]
-    if len(known) < len(steps):
-        chain = chain._replace(has_untold=True)
-    if not known:
-        return chain
-    befores, afters = (Counter(standings) for standings in zip(*known, strict=True))
-    openings, closings = befores - afters, afters - befores
-    newest_first = [after for _, after in reversed(known)]
-    closing = next((after for after in newest_first if after in closings), newest_first[0])
-    if chain.closing is None:
-        opening = min(openings, default=closing)
-        is_broken = openings.total() > 1
-        return chain._replace(opening=opening, closing=closing, is_broken=is_broken)
-    if openings:
-        follows = [*openings.elements()] == [chain.closing]
-    else:
-        follows = chain.closing in befores
-        closing = chain.closing if follows else closing
-    return chain._replace(closing=closing, is_broken=chain.is_broken or not follows)
-
-
-def _before(entry: CreditEntry) -> Standing | None:
-    return _standing(entry.balance_before, entry.overage_before)
-
-
-def _after(entry: CreditEntry) -> Standing | None:
-    return _standing(entry.balance_after, entry.overage_after)
-
-
-def _standing(balance: Decimal | None, overage: Decimal | None) -> Standing | None:
-    return None if balance is None or overage is None else Standing(balance, overage)

@@ -6,13 +6,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from domain.aggregates.credit import (
-    TYPES_IN_ORDER,
-    Credit,
-    CreditEntity,
-    CreditEntry,
-    place_of,
-)
+from domain.aggregates.credit import TYPES_IN_ORDER, Credit, CreditEntity, place_of
+from domain.credits.entry import CreditEntry
 from postgres.statement import Statement
 from projections.bound import of_business
 from projections.listing import BigInt, Listing, Moment, StorableText

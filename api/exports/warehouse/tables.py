@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_type_hints
 
 import msgspec
 
-from domain.aggregates.credit import CreditEntry
+from domain.credits.entry import CreditEntry
 from domain.customer import Customer
 from domain.periods import Period
 from domain.state_machine import Verdict
