@@ -27,7 +27,7 @@ def two_years() -> Iterator[list[Delivery]]:
     """Tell merchants, one after the other, each for two years: deliveries that nobody verifies."""
     for seed in itertools.count(1):
         told = merchant(seed, customers=_CUSTOMERS, until=_NOW)
-        yield [_recorded(one) for one in told]
+        yield [unverified(one) for one in told]
 
 
 def after_two_years(conninfo: str, events: int) -> Callable[[int], list[Delivery]]:
@@ -52,11 +52,13 @@ def _past_and_next(events: int) -> tuple[list[Delivery], list[Occurrence]]:
             break
         for one in merchant(seed, customers=_CUSTOMERS, until=_LATER):
             if one.occurred_at < _NOW:
-                past.append(_recorded(one))
+                past.append(unverified(one))
             else:
                 following.append(one)
     return past, following
 
 
-def _recorded(one: Occurrence) -> Delivery:
-    return Delivery(one.webhook_id, "1777636800", "v1,none", one.body)
+def unverified(one: Occurrence) -> Delivery:
+    """Make a delivery of an occurrence, sent at once, that nobody verifies."""
+    sent_at = str(int(one.occurred_at.timestamp()))
+    return Delivery(one.webhook_id, sent_at, "v1,none", one.body)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 
-from domain.delivery import Delivery
 from ledger.application import Ledger
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.rebuild import rebuild
 from simulator import BEGAN_AT, merchant
 from telemetry.progress import silent
+from tests.benchmarks.merchants import unverified
 from tests.support.looks import catalogue, observe
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def tell(conninfo: str) -> float:
     observe(conninfo, catalogue("bus_demo"))
     with Ledger(conninfo) as ledger:
         for occurrences in _merchants():
-            told = [_delivery(one) for one in occurrences]
+            told = [unverified(one) for one in occurrences]
             for n in range(0, len(told), _BATCH):
                 ledger.record(told[n : n + _BATCH])
     with psycopg.connect(conninfo, autocommit=True) as conn:
@@ -66,8 +66,3 @@ def _merchants() -> Iterator[list[Occurrence]]:
         bodies = (one.body for one in occurrences if one.type.startswith("subscription."))
         subscriptions.update(name for body in bodies for name in _NAMED.findall(body))
         yield occurrences
-
-
-def _delivery(one: Occurrence) -> Delivery:
-    sent_at = str(int(one.occurred_at.timestamp()))
-    return Delivery(one.webhook_id, sent_at, "v1,none", one.body)
