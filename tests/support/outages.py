@@ -9,12 +9,20 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL, Identifier
 
+from tests.support.waiting import until
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _TERMINATE = """
     SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
     WHERE datname = %s AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+_LET_IN = """
+    SELECT EXISTS (
+        SELECT FROM pg_stat_activity WHERE backend_type = 'client backend'
+        AND (datname = %s OR datid IS NULL AND backend_start < %s)
+    )
 """
 
 
@@ -38,7 +46,15 @@ def away(conninfo: str) -> Iterator[None]:
     with psycopg.connect(beside(conninfo), autocommit=True) as conn:
         conn.execute(allow.format(name, SQL("false")))
         try:
-            terminate_backends(conn, conninfo)
+            ((closed_at,),) = conn.execute("SELECT clock_timestamp()").fetchall()
+
+            def is_closed() -> bool:
+                terminate_backends(conn, conninfo)
+                # One that began before may have been let in, and not yet say to where.
+                ((is_any,),) = conn.execute(_LET_IN, [_name(conninfo), closed_at]).fetchall()
+                return not is_any
+
+            until(is_closed)
             yield
         finally:
             conn.execute(allow.format(name, SQL("true")))
