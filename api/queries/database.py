@@ -49,8 +49,6 @@ _BUSY: Final = (
     psycopg.errors.QueryCanceled,
 )
 _READING_LIVE: Final = READING._replace(settings={**READING.settings, "search_path": LIVE})
-
-
 _TURN: Final = """
     SELECT set_config('search_path', %s, true) FROM raphus.snapshots WHERE position = %s
 """

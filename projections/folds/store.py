@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
+KEPT_EVENTS: Final = 128
+"""Of a stream, one fold each so many events is kept; the longer ago, the fewer."""
 _SELECT: Final = b"""
     SELECT stream_id, token, version, open, CASE WHEN token <> ALL ($4::uuid[]) THEN fold END
     FROM raphus.folds WHERE stream_id = ANY ($1::text[]) AND release = $2 AND position <= $3
@@ -83,10 +85,6 @@ _NEXT: Final = b"""
     ORDER BY stream_id, version LIMIT $5
 """
 _DELETE: Final = b"DELETE FROM raphus.folds WHERE stream_id = ANY ($1::text[])"
-
-
-KEPT_EVENTS: Final = 128
-"""Of a stream, one fold each so many events is kept; the longer ago, the fewer."""
 
 
 class StoredFold(NamedTuple):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -13,47 +11,18 @@ from ledger.application import Ledger
 from ledger.mapper import LedgerMapper
 from projections.live.follower import Follower
 from tests.benchmarks.bodies import deliveries
-from tests.benchmarks.measure import Result, processor_s
+from tests.benchmarks.cost import cost_of
+from tests.benchmarks.measure import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from tests.benchmarks.cost import Cost
 
 _BEFORE: Final = 3_000
 """So many events are there already, and the planner knows of them."""
 _ROUNDS: Final = {1: 200, 500: 10}
 _PLAIN: Final = "CREATE TABLE plain (position bigserial PRIMARY KEY, state bytea)"
 _INSERT: Final = "INSERT INTO plain (state) VALUES (%b)"
-_NAMED: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND datname = %s"
 _RECORD_1_MS, _RECORD_500_US, _PAGE_500_US = 0.4, 60, 120
-
-
-@dataclass
-class _Cost:
-    """What something took, each time: by the clock, of our processor time, and the server's."""
-
-    pid: int
-    elapsed_s: list[float] = field(default_factory=list)
-    ours_s: list[float] = field(default_factory=list)
-    servers_s: list[float] = field(default_factory=list)
-
-    def measure(self, work: Callable[[], object]) -> None:
-        servers_s, ours_s, began = processor_s(self.pid), time.process_time(), time.perf_counter()
-        work()
-        self.elapsed_s.append(time.perf_counter() - began)
-        self.ours_s.append(time.process_time() - ours_s)
-        self.servers_s.append(processor_s(self.pid) - servers_s)
-
-    def told(self, events: int) -> str:
-        """Say what an event took; a process' time is counted in ticks, so only its mean tells."""
-        each_us = [
-            1e6 * of_one / events
-            for of_one in (
-                statistics.median(self.elapsed_s),
-                statistics.median(self.ours_s),
-                statistics.mean(self.servers_s),
-            )
-        ]
-        return "{:,.0f} µs each; processor: {:,.0f} ours, {:,.0f} PostgreSQL's".format(*each_us)
 
 
 def against_a_bare_commit(conninfo: str) -> list[Result]:
@@ -68,18 +37,16 @@ def against_a_bare_commit(conninfo: str) -> list[Result]:
         while follower.run_once():
             pass
         bare.execute("VACUUM ANALYZE")
-        results = [
-            one for size in _ROUNDS for one in _of_size(conninfo, bare, ledger, follower, size)
-        ]
+        results = [one for size in _ROUNDS for one in _of_size(bare, ledger, follower, size)]
         follower.stop()
     return results
 
 
 def _of_size(
-    conninfo: str, bare: psycopg.Connection, ledger: Ledger, follower: Follower, size: int
+    bare: psycopg.Connection, ledger: Ledger, follower: Follower, size: int
 ) -> list[Result]:
     insert, record, page = (
-        _Cost(_pid_of(conninfo, name)) for name in ("bare", "raphus-writer", "raphus-follower")
+        cost_of(bare, name) for name in ("bare", "raphus-writer", "raphus-follower")
     )
     for _ in range(_ROUNDS[size]):
         arrived = deliveries(size)
@@ -101,19 +68,23 @@ def _of_size(
     ]
 
 
-def _times(what: str, cost: _Cost, commit_s: float, at_most: float) -> Result:
+def _times(what: str, cost: Cost, commit_s: float, at_most: float) -> Result:
     ratio = statistics.median(cost.elapsed_s) / commit_s
-    detail = f"{cost.told(1)}; a bare commit {commit_s * 1e6:,.0f} µs"
+    detail = f"{_told(cost, 1)}; a bare commit {commit_s * 1e6:,.0f} µs"
     return Result(f"{what} ÷ a bare INSERT and its commit, p50", ratio, at_most, True, detail)
 
 
-def _processor(what: str, cost: _Cost, ours_us: float, at_most_us: float, size: int) -> Result:
+def _processor(what: str, cost: Cost, ours_us: float, at_most_us: float, size: int) -> Result:
     name = f"our processor time of {what}, each ÷ {at_most_us:.0f} µs"
-    return Result(name, ours_us / at_most_us, 1, True, cost.told(size))
+    return Result(name, ours_us / at_most_us, 1, True, _told(cost, size))
 
 
-def _pid_of(conninfo: str, name: str) -> int:
-    with psycopg.connect(conninfo) as conn:
-        database = conn.info.dbname
-        ((pid,),) = conn.execute(_NAMED, [name, database]).fetchall()
-    return int(pid)
+def _told(cost: Cost, events: int) -> str:
+    """Say what an event took."""
+    taken_s = (
+        statistics.median(cost.elapsed_s),
+        statistics.median(cost.ours_s),
+        statistics.mean(cost.servers_s),
+    )
+    each_us = [1e6 * one / events for one in taken_s]
+    return "{:,.0f} µs each; processor: {:,.0f} ours, {:,.0f} PostgreSQL's".format(*each_us)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import psycopg
 from rich.console import Console
@@ -17,8 +16,9 @@ from ledger.application import Ledger
 from ledger.mapper import LedgerMapper
 from projections.live.follower import Follower
 from tests.benchmarks import disk, merchants
+from tests.benchmarks.cost import cost_of
 from tests.benchmarks.load import drive
-from tests.benchmarks.measure import Result, medians, processor_s
+from tests.benchmarks.measure import Result, medians
 from tests.benchmarks.queries import bare
 from tests.benchmarks.servers import real, serving
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from domain.delivery import Delivery
+    from tests.benchmarks.cost import Cost
     from tests.benchmarks.disk import Disk
 
 _EVENTS: Final = int(os.environ.get("BENCH_EVENTS", "1_000_000"))
@@ -33,7 +34,6 @@ _EVENTS: Final = int(os.environ.get("BENCH_EVENTS", "1_000_000"))
 _BATCH: Final = 500
 _REQUESTS: Final = 600
 _IDS: Final = "SELECT subscription_id FROM raphus.subscriptions ORDER BY md5(subscription_id)"
-_BACKEND: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND datname = %s"
 _PATHS: Final = {
     "GET of one subscription": "/v1/subscriptions/{}",
     "a page of 50 active subscriptions": "/v1/subscriptions?status=active&limit=50",
@@ -41,24 +41,20 @@ _PATHS: Final = {
 }
 
 
-@dataclass
-class _Cost:
-    """The processor time that something took for so many events, ours and PostgreSQL's."""
+class _Each(NamedTuple):
+    """The processor time that an event took, ours and PostgreSQL's, in s."""
 
-    backend: str
-    events: int = 0
-    ours_s: float = 0.0
-    servers_s: float = 0.0
+    ours_s: float
+    servers_s: float
+
+    @classmethod
+    def of(cls, cost: Cost, events: int) -> Self:
+        """Divide what something cost among the events that it was for."""
+        return cls(sum(cost.ours_s) / events, sum(cost.servers_s) / events)
 
     def told(self) -> str:
-        """Say what an event took, in µs."""
-        ours, servers = (1e6 * taken_s / self.events for taken_s in (self.ours_s, self.servers_s))
-        return f"{ours:,.0f} µs ours and {servers:,.0f} PostgreSQL's"
-
-    @property
-    def each_s(self) -> float:
-        """What an event took in all."""
-        return (self.ours_s + self.servers_s) / self.events
+        """Say it in µs."""
+        return f"{1e6 * self.ours_s:,.0f} µs ours and {1e6 * self.servers_s:,.0f} PostgreSQL's"
 
 
 class _Question(NamedTuple):
@@ -80,8 +76,8 @@ class _Mark:
     """What was measured at a length of the log."""
 
     events: int
-    record: _Cost
-    follow: _Cost
+    record: _Each
+    follow: _Each
     questions: dict[str, _Question]
     disk: Disk
 
@@ -104,7 +100,7 @@ def _compared(few: _Mark, many: _Mark) -> Iterator[Result]:
     ):
         name = f"{what} an event behind 10× the events ÷ behind 1×, processor time"
         detail = f"{_behind(many)} {long.told()}; {_behind(few)} {short.told()}"
-        yield Result(name, long.each_s / short.each_s, None, True, detail)
+        yield Result(name, sum(long) / sum(short), None, True, detail)
     for what, asked in many.questions.items():
         at_first = few.questions[what]
         detail = f"{_behind(many)} {asked.told()}; {_behind(few)} {at_first.told()}"
@@ -132,7 +128,9 @@ def _mark(
             events += len(merchant)
         conn.execute("VACUUM ANALYZE")
         merchant = next(told)
-        record, follow = _grow(conninfo, merchant, shown)
+        record, follow = (
+            _Each.of(cost, len(merchant)) for cost in _grow(conninfo, merchant, shown)
+        )
         events += len(merchant)
         conn.execute("VACUUM ANALYZE")
         ids = [str(row[0]) for row in conn.execute(_IDS).fetchmany(_REQUESTS)]
@@ -141,9 +139,8 @@ def _mark(
 
 def _grow(
     conninfo: str, merchant: list[Delivery], shown: Callable[[int], None]
-) -> tuple[_Cost, _Cost]:
+) -> tuple[Cost, Cost]:
     """Record a merchant and let the read models follow, by turns; return what both cost."""
-    record, follow = _Cost("raphus-writer"), _Cost("raphus-follower")
     with ExitStack() as stack:
         ledger = stack.enter_context(Ledger(conninfo))
         follower = Follower(conninfo, LedgerMapper())
@@ -151,23 +148,13 @@ def _grow(
         conn = stack.enter_context(psycopg.connect(conninfo, autocommit=True))
         ledger.recorder.max_notification_id()  # it connects when it is first asked
         follower.run_once()
+        record, follow = (cost_of(conn, name) for name in ("raphus-writer", "raphus-follower"))
         for n in range(0, len(merchant), _BATCH):
             batch = merchant[n : n + _BATCH]
-            _measure(conn, record, len(batch), lambda batch=batch: ledger.record(batch))  # type: ignore[misc]  # bound at once
-            _measure(conn, follow, len(batch), lambda: _follow(follower))
+            record.measure(partial(ledger.record, batch))
+            follow.measure(partial(_follow, follower))
             shown(len(batch))
     return record, follow
-
-
-def _measure(
-    conn: psycopg.Connection, cost: _Cost, events: int, work: Callable[[], object]
-) -> None:
-    ((pid,),) = conn.execute(_BACKEND, [cost.backend, conn.info.dbname]).fetchall()
-    servers_s, ours_s = processor_s(pid), time.process_time()
-    work()
-    cost.ours_s += time.process_time() - ours_s
-    cost.servers_s += processor_s(pid) - servers_s
-    cost.events += events
 
 
 def _follow(follower: Follower) -> None:

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from tests.benchmarks.measure import TICKS_A_SECOND
+
 _STAT: Final = Path("/proc/stat")
 _LOOKED_AT_S: Final = 1.0
 _QUIET: Final = 0.1
 """So many cores are taken at most by others on a machine that is quiet."""
-_TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 _IDLE: Final = slice(3, 5)
 """Of the ticks of all processors: those without work, and those that waited for a disk."""
 _ALL: Final = slice(0, 8)
@@ -25,7 +26,7 @@ def taken_by_others() -> float:
     before, began = _STAT.read_text(), time.perf_counter()
     time.sleep(_LOOKED_AT_S)
     took_s = time.perf_counter() - began
-    return (busy_ticks(_STAT.read_text()) - busy_ticks(before)) / _TICKS_A_SECOND / took_s
+    return (busy_ticks(_STAT.read_text()) - busy_ticks(before)) / TICKS_A_SECOND / took_s
 
 
 def busy_ticks(stat: str) -> int:

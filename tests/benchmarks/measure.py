@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 ROUNDS = 5
-_TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
+TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 
 
 class Result(NamedTuple):
@@ -42,7 +42,7 @@ def seconds(work: Callable[[], object]) -> float:
 def processor_s(pid: int) -> float:
     """Return the processor time that a process of this machine has taken."""
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / _TICKS_A_SECOND
+    return (int(user) + int(system)) / TICKS_A_SECOND
 
 
 def processor_s_of(work: Callable[[], object]) -> float:

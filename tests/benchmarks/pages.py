@@ -15,6 +15,7 @@ from console.rendering.words import path_of
 from projections.read_models.catalogue import LISTINGS
 from tests.benchmarks.load import drive
 from tests.benchmarks.measure import Result, processor_s
+from tests.benchmarks.parts import port_of
 from tests.benchmarks.subscriptions import SUBSCRIPTIONS, tell
 from tests.support.program import serving
 
@@ -45,8 +46,6 @@ _MORE: Final = (
 """What is looked at beside each page as it is first."""
 _SELDOM: Final = re.compile("/revenue|/today/mrr")
 """The reports, which read all there is: of these, few are asked for."""
-
-
 _GROUPS: Final[Mapping[str, re.Pattern[str]]] = {
     "reports of revenue": _SELDOM,
     "the past": re.compile(".*as of then"),
@@ -156,7 +155,7 @@ def _request(address: str, cookie: str) -> bytes:
 
 def _measured(server: Program, conn: psycopg.Connection, page: str, requests: list[bytes]) -> Taken:
     """Ask for each address once, and then measure."""
-    port = int(server.url.rpartition(":")[2])
+    port = port_of(server)
     drive(port, requests, 1)
     before = _processor_s(server, conn)
     driven = drive(port, requests, 1)

@@ -16,7 +16,8 @@ import httpx
 from console.live import PATH as LIVE
 from tests.benchmarks.bodies import SECRET, deliveries, request
 from tests.benchmarks.load import drive
-from tests.benchmarks.measure import Result
+from tests.benchmarks.measure import Result, percentile
+from tests.benchmarks.parts import port_of
 from tests.support.browser import chromium, launched, looking, sign_in
 from tests.support.histories import said
 from tests.support.program import posted, serving
@@ -87,7 +88,7 @@ def _each_way(server: Program, what: str, told: Told) -> list[Result]:
 
 
 def _result(what: str, taken_s: list[float]) -> Result:
-    p50_s, p90_s = (sorted(taken_s)[int(len(taken_s) * part)] for part in (0.5, 0.9))
+    p50_s, p90_s = (percentile(sorted(taken_s), percent) for percent in (50, 90))
     detail = f"p50 {p50_s * 1e3:,.0f} ms, p90 {p90_s * 1e3:,.0f} ms"
     return Result(f"{what}, p90 ÷ {TARGET_S * 1e3:.0f} ms", p90_s / TARGET_S, 1, True, detail)
 
@@ -106,9 +107,8 @@ def _taken_s(server: Program, told: Told) -> list[float]:
 
 
 def _keep_busy(server: Program) -> None:
-    port = int(server.url.rpartition(":")[2])
     requests = [request(one) for one in deliveries(int(_PER_S * _TIMES * _BUSY_S))]
-    drive(port, requests, _CLIENTS, per_s=_PER_S)
+    drive(port_of(server), requests, _CLIENTS, per_s=_PER_S)
 
 
 class _Stream(Thread):
