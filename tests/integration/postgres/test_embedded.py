@@ -7,7 +7,7 @@ import shutil
 import stat
 import sysconfig
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -142,14 +142,19 @@ def test_a_server_without_a_free_connection_is_joined(home: Path) -> None:
                 connection.execute(statement)
 
     configure(
-        "ALTER SYSTEM SET max_connections = 2",
+        "ALTER SYSTEM SET max_connections = 10",
         "ALTER SYSTEM SET superuser_reserved_connections = 0",
     )
-    with (
-        EmbeddedPostgres(home) as database,
-        psycopg.connect(database.url),
-        psycopg.connect(database.url),
-    ):
+    with EmbeddedPostgres(home) as database, ExitStack() as held:
+        ours: list[psycopg.Connection] = []
+
+        def is_full() -> bool:
+            # Who has left gives its place back a moment after its last word.
+            with suppress(psycopg.OperationalError):
+                ours.append(held.enter_context(psycopg.connect(database.url)))
+            return len(ours) == 10
+
+        until(is_full)
         with pytest.raises(psycopg.OperationalError, match="too many clients"):
             psycopg.connect(database.url)
         with EmbeddedPostgres(home) as joined:
