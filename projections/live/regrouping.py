@@ -8,7 +8,7 @@ from psycopg.sql import SQL, Identifier
 
 from postgres.arrays import TextArray
 from postgres.prepared import execute
-from projections.live.upsert import beside, of_streams, parts_of, replacing
+from projections.live.upsert import beside, listed, of_streams, parts_of, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 _GROUPS: Final = "SELECT DISTINCT ARRAY[{group}] FROM {source} AS s WHERE {among}"
 _WRITE: Final = """
     WITH fresh ({columns}) AS MATERIALIZED ({select}), gone AS ({beside}) {replacing}
+"""
+# Group by group: by the index, and never one with all others, whatever the planner believes.
+_EACH: Final = """
+    SELECT of_one.* FROM unnest({values}) AS one ({group})
+    CROSS JOIN LATERAL ({select} OFFSET 0) AS of_one
 """
 _FRESH: Final = "SELECT {columns} FROM fresh"
 _FILL: Final = "INSERT INTO {table} ({columns}) {select}"
@@ -45,15 +50,14 @@ class Regrouping:
         names = [column.name for column in source.columns]
         self._places = [names.index(name) for name in self._group]
         self._groups = self.select_groups(of_streams(SQL("$1"))).as_bytes(None)
-        columns = SQL(", ").join(SQL("s.{}").format(Identifier(name)) for name in self._group)
         places = range(1, len(self._group) + 1)
         values = SQL(", ").join(SQL(f"${place}::text[]") for place in places)
-        among = SQL("({}) IN (SELECT * FROM unnest({}))").format(columns, values)
+        among = SQL("({}) IN (SELECT * FROM unnest({}))").format(listed(self._group, "s"), values)
         fresh = SQL(_FRESH).format(**parts_of(model, schema))
         self._write = (
             SQL(_WRITE)
             .format(
-                select=_select(model, schema, among),
+                select=each_group(model, schema, values),
                 beside=beside(model, schema, fresh, among),
                 replacing=replacing(model, schema, fresh),
                 **parts_of(model, schema),
@@ -63,8 +67,7 @@ class Regrouping:
 
     def select_groups(self, among: Composable) -> Composed:
         """Return what selects the groups in which there are rows `s` among some, as arrays."""
-        group = SQL(", ").join(map(Identifier, self._group))
-        return SQL(_GROUPS).format(group=group, source=self._from, among=among)
+        return SQL(_GROUPS).format(group=listed(self._group), source=self._from, among=among)
 
     def groups(self, conn: Connection, streams: Sequence[str]) -> set[Group]:
         """Return the groups in which streams have rows."""
@@ -78,6 +81,15 @@ class Regrouping:
     def write(self, conn: Connection, groups: AbstractSet[Group]) -> None:
         """Write the rows of groups anew, in the caller's transaction."""
         execute(conn, self._write, [TextArray(column) for column in zip(*groups, strict=True)])
+
+
+def each_group(model: ReadModel, schema: str, values: Composable) -> Composed:
+    """Return what selects the rows of some groups, of whose columns an array each is given."""
+    assert model.grouped is not None, "its rows are grouped"
+    group = model.grouped.group
+    is_one = SQL("({}) = ({})").format(listed(group, "s"), listed(group, "one"))
+    select = _select(model, schema, is_one)
+    return SQL(_EACH).format(values=values, group=listed(group), select=select)
 
 
 def filling(model: ReadModel, schema: str) -> Composed:

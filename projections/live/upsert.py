@@ -81,7 +81,10 @@ def replacing(model: ReadModel, schema: str, given: Composable) -> Composed:
     """Return the statement that writes the rows that a query gives, in the columns' order."""
     names = [column.name for column in model.columns]
     return SQL(_UPSERT).format(
-        given=given, old=_list(names, "t"), new=_list(names, "excluded"), **parts_of(model, schema)
+        given=given,
+        old=listed(names, "t"),
+        new=listed(names, "excluded"),
+        **parts_of(model, schema),
     )
 
 
@@ -122,10 +125,11 @@ def parts_of(model: ReadModel, schema: str) -> dict[str, Composable]:
     """Return a read model's table, columns and key as they are written in statements."""
     return {
         "table": Identifier(schema, model.table),
-        "columns": _list([column.name for column in model.columns]),
-        "key": _list(model.key),
+        "columns": listed([column.name for column in model.columns]),
+        "key": listed(model.key),
     }
 
 
-def _list(names: Iterable[str], table: str = "") -> Composed:
+def listed(names: Iterable[str], table: str = "") -> Composed:
+    """Return the names of columns as a list, each with the table's if one is given."""
     return SQL(", ").join(Identifier(*filter(None, (table, name))) for name in names)

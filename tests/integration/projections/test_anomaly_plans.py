@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 import pytest
+from psycopg.sql import SQL
 
+from postgres.connections import FOLLOWING, connect
+from projections.live.projector import LIVE
+from projections.live.regrouping import Regrouping, each_group
 from projections.read_models import anomalies
 from projections.read_models.anomalies import PAUSES_OF, Instant
+from projections.read_models.anomaly_spans import ANOMALY_SPANS
 from projections.read_models.catalogue import READ_MODELS
 from projections.read_models.joint_anomalies import JOINT_ANOMALIES
 from tests.support.http_server import copied
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from postgres.statement import Statement
 
@@ -61,14 +67,21 @@ _FILL: Final = f"""
 def filled(cluster: str, template: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """Give tables with much in them, with the planner's statistics and without."""
     with copied(cluster, template) as conninfo:
+        fill(conninfo, lambda: None)
         with psycopg.connect(conninfo, autocommit=True) as conn:
-            for model in READ_MODELS:
-                if model.table in TABLES:
-                    off = f"ALTER TABLE raphus.{model.table} SET (autovacuum_enabled = false)"
-                    conn.execute(off.encode())
-            conn.execute(_FILL.encode())
             conn.execute(str(request.param).encode())
         yield conninfo
+
+
+def fill(conninfo: str, while_empty: Callable[[], None]) -> None:
+    """Fill the tables, none of which is looked at for statistics meanwhile."""
+    with psycopg.connect(conninfo, autocommit=True) as conn:
+        for model in READ_MODELS:
+            if model.table in TABLES:
+                off = f"ALTER TABLE raphus.{model.table} SET (autovacuum_enabled = false)"
+                conn.execute(off.encode())
+        while_empty()
+        conn.execute(_FILL.encode())
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -136,11 +149,8 @@ def test_of_a_silent_business_the_last_webhooks_are_read_and_no_more(filled: str
 
 def read_of_groups(conninfo: str, *abouts: str) -> int:
     """Tell what is wrong in groups; return how many rows have been read."""
-    grouped = JOINT_ANOMALIES.grouped
-    assert grouped is not None
-    asked = "unnest(%(businesses)s::text[], %(abouts)s::text[])"
-    among = f"(s.business_id, s.about) IN (SELECT * FROM {asked})"
-    sql = grouped.select.format(source="anomaly_spans", among=among)
+    asked = SQL("%(businesses)s::text[], %(abouts)s::text[]")
+    sql = each_group(JOINT_ANOMALIES, "raphus", asked).as_string()
     return read(conninfo, sql, {"businesses": ["bus_1"] * len(abouts), "abouts": [*abouts]})
 
 
@@ -153,3 +163,20 @@ def test_of_many_payments_each_is_held_against_the_end_and_not_against_the_other
     filled: str,
 ) -> None:
     assert read_of_groups(filled, "subscription/sub_long") <= 10 * PAYMENTS
+
+
+def test_a_plan_of_when_the_tables_were_empty_reads_of_each_group_what_is_in_it(
+    cluster: str, template: str
+) -> None:
+    regrouping = Regrouping(JOINT_ANOMALIES, ANOMALY_SPANS, LIVE)
+    with (
+        copied(cluster, template) as conninfo,
+        closing(connect(conninfo, FOLLOWING, "test")) as conn,
+    ):
+        fill(conninfo, lambda: regrouping.write(conn, {("bus_1", "subscription/sub_1")}))
+        groups = {("bus_1", f"subscription/sub_{n}") for n in range(500)}
+        fetched = "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = %s"
+        with conn.transaction():
+            regrouping.write(conn, groups)
+            ((read_,),) = conn.execute(fetched, [ANOMALY_SPANS.table]).fetchall()
+        assert len(groups) <= read_ <= 20 * len(groups)
