@@ -10,6 +10,7 @@ from ledger.following.leader import Duty, Leader, Step
 from ledger.following.pages import PAGE_EVENTS_MAX
 from postgres.advisory_locks import AdvisoryLock
 from projections.live.projector import Projector
+from projections.live.statistics import Statistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,7 @@ class Follower(Leader):
     ) -> None:
         super().__init__(conninfo, DUTY, self._project)
         self._projector = Projector(mapper)
+        self._statistics = Statistics()
         self._on_page = on_page
         self._adopted = 0
 
@@ -60,4 +62,5 @@ class Follower(Leader):
         if projected is None:
             return Step()
         self._on_page(projected)
+        self._statistics.renew(conn, projected.position)
         return Step(projected.events, projected.position)

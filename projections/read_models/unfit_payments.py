@@ -92,15 +92,14 @@ _TOUCHED: Final = SQL("""
 _SUSPECTS: Final = SQL("""
     WITH charges AS (
         SELECT p.*, p.total_amount::numeric - coalesce(p.tax, 0) AS before_tax
-        FROM {payments} AS p
-        WHERE p.status = 'succeeded' AND p.total_amount <> 0 AND {among}
+        FROM {charged} AS p WHERE p.status = 'succeeded' AND p.total_amount <> 0
     ), agreed AS (
         SELECT c.stream_id, c.charge_type, c.business_id, c.created_at, c.total_amount,
             c.before_tax, t.amount, t.quantity, t.tax_inclusive, t.product_ids
         FROM charges AS c JOIN {periods} AS t ON t.kind = 'subscription'
             AND t.id = c.subscription_id AND t.business_id = c.business_id
-            AND t.valid_from <= c.created_at + {within}
-            AND t.valid && tstzrange(c.created_at - {within}, NULL)
+            AND t.valid_from <= c.created_at + {within} AND NOT isempty(t.valid)
+            AND coalesce(upper(t.valid), 'infinity') > c.created_at - {within}
         WHERE c.charge_type IN ('new', 'renewal')
     )
     SELECT stream_id, NULL AS currency_before FROM agreed
@@ -126,8 +125,7 @@ _SUSPECTS: Final = SQL("""
         SELECT p.*, lag(p.currency) OVER (
             PARTITION BY p.business_id, p.subscription_id ORDER BY p.created_at, p.payment_id
         ) AS before
-        FROM {payments} AS p
-        WHERE p.status = 'succeeded' AND p.charge_type = 'renewal' AND {of_renewals}
+        FROM {renewed} AS p WHERE p.status = 'succeeded' AND p.charge_type = 'renewal'
     ) AS p WHERE before <> currency AND {among}
     ORDER BY 1, 2
 """)
@@ -141,9 +139,14 @@ _AFFECTED: Final = SQL("""
 _ARE_AFFECTED: Final = SQL("ARRAY(SELECT payment_id FROM affected)")
 _ARE_ASKED: Final = SQL("%(ids)s")
 _AMONG: Final = SQL("p.payment_id = ANY ({ids})")
-_OF_SUBSCRIPTIONS: Final = SQL(
-    "p.subscription_id IN (SELECT subscription_id FROM {payments} WHERE payment_id = ANY ({ids}))"
-)
+# OFFSET 0 keeps the planner from looking for them by their status among all, which it may take for
+# a few.
+_THESE: Final = SQL("(SELECT * FROM {payments} AS p WHERE {among} OFFSET 0)")
+_OF_THEIR_SUBSCRIPTIONS: Final = SQL("""(
+    SELECT * FROM {payments} WHERE subscription_id = ANY (
+        ARRAY(SELECT p.subscription_id FROM {payments} AS p WHERE {among})
+    ) OFFSET 0
+)""")
 _ENTITY: Final = PaymentEntity.__struct_fields__
 _PERIOD: Final = Period.__struct_fields__
 _PAYMENTS: Final = SQL(
@@ -188,9 +191,12 @@ def _over(schema: str) -> _Statements:
         return statement.format(**tables, within=_WITHIN, **parts).as_bytes(None)
 
     def suspects(ids: SQL) -> Composed:
-        of_renewals = _OF_SUBSCRIPTIONS.format(ids=ids, **tables)
         among = _AMONG.format(ids=ids)
-        return _SUSPECTS.format(among=among, of_renewals=of_renewals, within=_WITHIN, **tables)
+        charged, renewed = (
+            which.format(among=among, **tables) for which in (_THESE, _OF_THEIR_SUBSCRIPTIONS)
+        )
+        chosen = {"charged": charged, "renewed": renewed, "among": among}
+        return _SUSPECTS.format(within=_WITHIN, **chosen, **tables)
 
     return _Statements(
         affected=written(
@@ -200,7 +206,9 @@ def _over(schema: str) -> _Statements:
             unfit=Identifier(schema, _TABLE),
         ),
         suspects_among=suspects(_ARE_ASKED).as_bytes(None),
-        suspects=written(_SUSPECTS, among=SQL("true"), of_renewals=SQL("true")),
+        suspects=written(
+            _SUSPECTS, charged=tables["payments"], renewed=tables["payments"], among=SQL("true")
+        ),
         payments=written(_PAYMENTS, columns=SQL(", ").join(map(Identifier, _ENTITY))),
         periods=written(_PERIODS, columns=SQL(", ").join(map(Identifier, _PERIOD))),
         given_back=written(_GIVEN_BACK),

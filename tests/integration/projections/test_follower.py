@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -316,3 +317,18 @@ def spoil(database: str, at: int, state: bytes) -> bytes:
         conn.execute(f"UPDATE raphus.ledger_events SET state = %s {where}".encode(), [state, at])
     assert row is not None
     return bytes(row[0])
+
+
+def test_what_it_fills_quickly_is_looked_at_for_statistics_without_waiting_for_a_minute(
+    database: str,
+) -> None:
+    known = "SELECT reltuples FROM pg_class WHERE oid = 'raphus.timeline'::regclass"
+    seen = []
+    with psycopg.connect(database, autocommit=True) as conn, following(database) as follower:
+        conn.execute("ALTER TABLE raphus.timeline SET (autovacuum_enabled = false)")
+        for first, end in pairwise((0, 200, 400, 600, 1_700)):
+            record(database, renewals(range(first, end), streams=end))
+            while follower.run_once():
+                pass
+            seen += [int(row[0]) for row in conn.execute(known)]
+    assert seen == [-1, 400, 400, 1_700]

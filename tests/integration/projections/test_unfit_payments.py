@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from domain.periods import periods
 from domain.prices import Charge, judge
 from domain.stream_id import stream_id
 from ledger.application import Ledger
+from postgres.connections import FOLLOWING, connect
+from projections.live.projector import LIVE
 from projections.read_models.unfit_payments import UNFIT_PAYMENTS
 from tests.support.histories import NOON, aggregates, look_of, said, seen
 from tests.support.projected import project, record, shown
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from domain.aggregate import Aggregate
     from domain.delivery import Delivery
     from domain.periods import Period
+    from postgres.connections import Connection
 
 HOUR = 60
 DAYS = 90
@@ -140,32 +144,51 @@ def test_what_is_followed_is_what_is_rebuilt_and_what_the_rules_say_of_each_paym
     assert replayed(database) == live
 
 
-def test_of_many_renewals_each_is_read_once_and_not_for_each_before_it(database: str) -> None:
-    renewals = [
+def renewals(subscription_id: str, number: int) -> list[Delivery]:
+    return [
         said(
             "payment.succeeded",
             n,
-            payment_id=f"pay_{n}",
-            subscription_id="sub_1",
+            payment_id=f"pay_{subscription_id}_{n}",
+            subscription_id=subscription_id,
             charge_type="renewal",
             total_amount=1000,
             currency="USD",
         )
-        for n in range(RENEWALS)
+        for n in range(number)
     ]
-    record(database, renewals)
-    project(database)
+
+
+def read_to_find(conn: Connection, payment_ids: Sequence[str]) -> int:
+    """Return how many payments are read to find out which of some may not fit: none does."""
     assert UNFIT_PAYMENTS.derived is not None
     touched = {
-        stream_id("payment", "bus_1", f"pay_{n}"): NOON + n * timedelta(minutes=1)
-        for n in range(RENEWALS)
+        stream_id("payment", "bus_1", payment_id): NOON + n * timedelta(minutes=1)
+        for n, payment_id in enumerate(payment_ids)
     }
-    with psycopg.connect(database) as conn:
-        conn.execute("SET enable_seqscan = off")
-        assert UNFIT_PAYMENTS.derived.affected(conn, "raphus", touched) == []
-        read = conn.execute(_READ).fetchone()
-    assert read is not None
-    assert RENEWALS <= read[0] <= 10 * RENEWALS
+    with conn.transaction():
+        assert UNFIT_PAYMENTS.derived.affected(conn, LIVE, touched) == []
+        ((read,),) = conn.execute(_READ).fetchall()
+    return int(read)
+
+
+def test_of_many_renewals_each_is_read_once_and_not_for_each_before_it(database: str) -> None:
+    record(database, renewals("sub_1", RENEWALS))
+    project(database)
+    with closing(connect(database, FOLLOWING, "test")) as conn:
+        read = read_to_find(conn, [f"pay_sub_1_{n}" for n in range(RENEWALS)])
+    assert RENEWALS <= read <= 10 * RENEWALS
+
+
+def test_a_plan_of_when_there_were_no_payments_reads_those_of_whom_it_is_asked(
+    database: str,
+) -> None:
+    with closing(connect(database, FOLLOWING, "test")) as conn:
+        conn.execute("ALTER TABLE raphus.payments SET (autovacuum_enabled = false)")
+        assert read_to_find(conn, ["pay_sub_1_0"]) == 0
+        record(database, [*renewals("sub_1", RENEWALS), *renewals("sub_2", 5)])
+        project(database)
+        assert 5 <= read_to_find(conn, [f"pay_sub_2_{n}" for n in range(5)]) <= 50
 
 
 def found(database: str) -> set[tuple[object, ...]]:
