@@ -39,11 +39,11 @@ def measured(
     server: Program, conn: psycopg.Connection, requests: Sequence[bytes], clients: int
 ) -> Round:
     """Send webhooks, each once, and measure until all of them are shown."""
-    before = _parts_s(server, conn)
+    before = parts_s(server, conn)
     sent_per_s = per_s(port_of(server), requests, clients)
     with server.client() as client:
         until(lambda: has_caught_up(client))
-    after = _parts_s(server, conn)
+    after = parts_s(server, conn)
     us = {part: 1e6 * (after[part] - before[part]) / len(requests) for part in after}
     return Round(sent_per_s, us)
 
@@ -73,7 +73,7 @@ def of_processes_us(pids: Iterable[int], work: Callable[[], object], requests: i
     return 1e6 * (sum(map(processor_s, pids)) - before) / requests
 
 
-def _parts_s(server: Program, conn: psycopg.Connection) -> dict[str, float]:
+def parts_s(server: Program, conn: psycopg.Connection) -> dict[str, float]:
     """Return the processor time that each part has taken so far, in seconds."""
     taken: dict[str, float] = defaultdict(float)
     for does, part in _DOES.items():
