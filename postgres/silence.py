@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
 
+from telemetry.heartbeat import beat
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
@@ -46,6 +48,7 @@ def listening(
     silence: _Silence | None = None
     while True:
         ready = yield wanted
+        beat()  # what the database does is for its own limits to end
         if give_up_at is not None and time.monotonic() > give_up_at:
             raise UnansweredError("the database did not answer in time")
         if not ready and silence is None:  # not before: nearly all that comes, comes at once

@@ -14,8 +14,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_STANDING, _PID, _OWN = range(3)
-"""The columns of a row: how the process stands, its id, and from where on it has its own."""
+_STANDING, _PID, _BEATS, _OWN = range(4)
+"""The columns of a row: how the process stands, its id, its heartbeats, and then its own."""
 _NUMBER_BYTES: Final = 8
 
 
@@ -63,6 +63,11 @@ class Row:
         return int(self._numbers[_PID])
 
     @property
+    def beats(self) -> float:
+        """How often the process, and those in whose place it is, have shown that they work."""
+        return self._numbers[_BEATS]
+
+    @property
     def runs(self) -> bool:
         """Whether the process is there and has begun its work."""
         return self.standing >= Standing.READY
@@ -72,6 +77,10 @@ class Row:
         self._numbers[_STANDING] = standing
         if standing > Standing.BEGINNING:
             self._numbers[_PID] = os.getpid()
+
+    def beat(self) -> None:
+        """Show that this process works."""
+        self._numbers[_BEATS] += 1
 
 
 class Board:

@@ -1,10 +1,11 @@
-"""Keeps a child process running for as long as the server does."""
+"""Keeps a child process running for as long as the server does, also where it hangs."""
 
 from __future__ import annotations
 
 import logging
 import subprocess
 import time
+from contextlib import contextmanager
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -13,9 +14,10 @@ import msgspec
 from telemetry import child
 from telemetry.backoff import backoff_s
 from telemetry.board import Standing
+from telemetry.heartbeat import BEGINS_S, EVERY_S, HANGS_S, Silence, ask_where
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from telemetry.board import Board, Place
 
@@ -28,6 +30,8 @@ WELL_S: Final = 60.0
 """... and begins anew once it has run for so long."""
 LATE_S: Final = 5.0
 """So much later than a program should have ended in order it is killed."""
+ANSWER_S: Final = 1.0
+"""How long one that hangs has to write where it does before it is killed."""
 
 
 class Program(NamedTuple):
@@ -42,10 +46,10 @@ class Program(NamedTuple):
 
 
 class KeptProcess:
-    """Starts a program, in an environment that holds no secret, and again when it dies.
+    """Starts a program, in an environment that holds no secret, and again when it dies or hangs.
 
     It is told its task and its place on the board on standard input, as `telemetry.kept_program`
-    reads them, and inherits `files`.
+    reads them, and inherits `files`. That it hangs is seen while it is `watched`.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class KeptProcess:
         self._files = [*files, *([] if place.file is None else [place.file])]
         self._stopping = Event()
         self._starting = Lock()
+        self._silence = Silence()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = Thread(target=self._run, name=place.name)
         self.has_died = False
@@ -96,6 +101,24 @@ class KeptProcess:
             late_at_s = told_at_s + self._program.end_s + LATE_S
             child.end(self._process, max(0.0, late_at_s - time.monotonic()))
         self._thread.join()
+
+    def look(self) -> None:
+        """Kill the process if it hangs: it is started again like any other that dies."""
+        process, row = self._process, self._row
+        if process is None or process.returncode is not None or self._stopping.is_set():
+            return
+        silent_s = self._silence.of((process.pid, row.standing, row.beats))
+        if silent_s < (HANGS_S if row.runs else BEGINS_S):
+            return
+        _log.error(
+            "%s, the process that %s, has not moved for %d s: it is asked where it is, and killed",
+            self._thread.name,
+            self._program.does,
+            silent_s,
+        )
+        ask_where(process)
+        self._stopping.wait(ANSWER_S)
+        process.kill()
 
     def _run(self) -> None:
         failures = 0
@@ -136,3 +159,22 @@ def stop_together(processes: Sequence[KeptProcess]) -> None:
         process.tell_to_end()
     for process in processes:
         process.await_end(told_at_s)
+
+
+@contextmanager
+def watched(processes: Sequence[KeptProcess]) -> Iterator[None]:
+    """Look whether any of them hangs, in a thread, until the block ends."""
+    ended = Event()
+
+    def watch() -> None:
+        while not ended.wait(EVERY_S):
+            for process in processes:
+                process.look()
+
+    thread = Thread(target=watch, name="watch")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -12,6 +12,7 @@ import msgspec
 
 from telemetry import kept_program
 from telemetry.board import Standing
+from telemetry.heartbeat import Heart
 from workflows.task import PROGRAM, Task
 from workflows.worker import run
 
@@ -33,6 +34,7 @@ async def _until_told_to_end(task: Task, board: Board) -> None:
     with kept_program.told_to_end(partial(loop.call_soon_threadsafe, told.set), PROGRAM.end_s):
         running = asyncio.create_task(run(task))
         ending = asyncio.create_task(told.wait())
+        Heart(board.own).beat_with(loop)
         board.own.stand(Standing.READY)
         await asyncio.wait([running, ending], return_when=asyncio.FIRST_COMPLETED)
         running.cancel()

@@ -12,6 +12,7 @@ from postgres.wakeup import Bell
 from projections.live.follower import Follower
 from telemetry import kept_program
 from telemetry.board import Standing
+from telemetry.heartbeat import Heart
 
 if TYPE_CHECKING:
     from telemetry.board import Board
@@ -26,12 +27,13 @@ def main() -> int:
 
 
 def _work(served: Served, board: Board) -> None:
-    bell = Bell()
+    bell, heart = Bell(), Heart(board.own)
     follower = Follower(served.conninfo, LedgerMapper(), Metrics(board).count_page)
     follower.start()
     try:
         with kept_program.told_to_end(bell.ring, FOLLOWER.end_s):
             while not bell.rung:
+                heart.beat()
                 board.own.stand(_standing(follower))
                 bell.wait(SHOW_EVERY_S)
     finally:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
-from functools import partial
 from typing import TYPE_CHECKING
 
 from api.app import application
@@ -15,6 +15,7 @@ from cli.serving.programs import HTTP_WORKER, Served, read
 from console.catalogue import console
 from telemetry import kept_program
 from telemetry.board import Standing
+from telemetry.heartbeat import Heart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,11 @@ def main() -> int:
 
 def _work(served: Served, board: Board) -> None:
     share = Share(board, served.workers, served.secret)
-    ready = partial(board.own.stand, Standing.READY)
+
+    def ready() -> None:
+        Heart(board.own).beat_with(asyncio.get_running_loop())
+        board.own.stand(Standing.READY)
+
     server = server_of(served.settings, served.conninfo, share, ready)
     with (
         socket.socket(fileno=served.socket) as sock,

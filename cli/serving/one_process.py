@@ -14,6 +14,7 @@ from cli.serving.beside import reconciles, workflows
 from cli.serving.http_worker import server_of
 from cli.serving.reconciler import reconciler_of
 from telemetry.board import Board, Standing, shared
+from telemetry.kept_process import watched
 
 if TYPE_CHECKING:
     import socket
@@ -44,6 +45,7 @@ def serve_alone(
             sending = workflows(settings, conninfo, place, board)
             sending.start()
             stack.callback(sending.stop)
+            stack.enter_context(watched([sending]))
         if reconciles(settings):
             reconciler = reconciler_of(settings, conninfo)
             reconciler.start()

@@ -12,6 +12,7 @@ from postgres.wakeup import Bell
 from reconciliation.reconciler import Reconciler
 from telemetry import kept_program
 from telemetry.board import Standing
+from telemetry.heartbeat import EVERY_S, Heart
 
 if TYPE_CHECKING:
     from cli.settings import Settings
@@ -39,12 +40,14 @@ def main() -> int:
 
 
 def _work(served: Served, board: Board) -> None:
-    bell = Bell()
+    bell, heart = Bell(), Heart(board.own)
     reconciler = reconciler_of(served.settings, served.conninfo)
     reconciler.start()
     board.own.stand(Standing.READY)
     with kept_program.told_to_end(bell.ring, RECONCILER.end_s):
-        bell.wait(None)
+        while not bell.rung:
+            heart.beat()
+            bell.wait(EVERY_S)
     reconciler.stop()
 
 

@@ -20,7 +20,7 @@ from cli.serving.programs import Served
 from cli.settings import without_secrets
 from postgres.wakeup import Bell
 from telemetry.board import Board, Standing, shared
-from telemetry.kept_process import KeptProcess, Program, stop_together
+from telemetry.kept_process import KeptProcess, Program, stop_together, watched
 
 if TYPE_CHECKING:
     import socket
@@ -55,7 +55,7 @@ def serve_by_processes(
     workers: int,
     ready: Callable[[], None],
 ) -> None:
-    """Serve until SIGINT or SIGTERM; a process that dies is started again.
+    """Serve until SIGINT or SIGTERM; a process that dies or hangs is started again.
 
     So many take requests, one follows the log, and others do what else is asked for.
 
@@ -73,10 +73,11 @@ def serve_by_processes(
         try:
             for process in crew.all:
                 process.start()
-            if _all_ready(crew, bell):
-                board.own.stand(Standing.READY)
-                ready()
-            bell.wait(None)
+            with watched(crew.all):
+                if _all_ready(crew, bell):
+                    board.own.stand(Standing.READY)
+                    ready()
+                bell.wait(None)
         finally:
             sock.close()  # from here on, nobody listens but those who are about to end
             for group in crew:

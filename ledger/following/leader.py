@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from threading import Thread
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from psycopg.sql import SQL, Identifier
@@ -16,11 +15,13 @@ from postgres.connections import DATABASE_ERRORS, FOLLOWING, connect
 from postgres.failures import absence_of
 from postgres.wakeup import Bell
 from telemetry.backoff import backoff_s
+from telemetry.heartbeat import BeatingThread, beat
 from telemetry.incident import Incident
 from telemetry.redaction import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from threading import Thread
 
     from postgres.advisory_locks import AdvisoryLock
     from postgres.connections import Connection
@@ -93,7 +94,7 @@ class Leader:
     def start(self) -> None:
         """Begin to follow, in a thread."""
         bell = Bell()
-        thread = Thread(target=self._run, args=[bell], name=self._duty.name)
+        thread = BeatingThread(target=self._run, args=[bell], name=self._duty.name)
         self._running = thread, bell
         thread.start()
 
@@ -142,6 +143,7 @@ class Leader:
     def _run(self, bell: Bell) -> None:
         failures = 0
         while not bell.rung:
+            beat()
             try:
                 self._follow(bell)
             except DATABASE_ERRORS as error:
