@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EVERY_S: Final = 1.0
 """How often a process beats at the least, and how often it is looked whether it has."""
-LATE_S: Final = 2 * EVERY_S
+LOOK_MAX_S: Final = 2 * EVERY_S
 """What passes between two looks counts as so long at the most."""
 HANGS_S: Final = 30.0
 """A process that has not beaten for so long hangs."""
@@ -49,7 +49,7 @@ class Silence:
     def of(self, seen: object) -> float:
         """Look at something, and return for how many seconds it has been the same."""
         now_s = self._clock()
-        passed_s = min(now_s - self._looked_at_s, LATE_S)
+        passed_s = min(now_s - self._looked_at_s, LOOK_MAX_S)
         self._lasts_s = self._lasts_s + passed_s if seen == self._seen else 0.0
         self._looked_at_s, self._seen = now_s, seen
         return self._lasts_s

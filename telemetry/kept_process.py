@@ -30,8 +30,6 @@ WELL_S: Final = 60.0
 """... and begins anew once it has run for so long."""
 LATE_S: Final = 5.0
 """So much later than a program should have ended in order it is killed."""
-ANSWER_S: Final = 1.0
-"""How long one that hangs has to write where it does before it is killed."""
 
 
 class Program(NamedTuple):
@@ -69,6 +67,7 @@ class KeptProcess:
         self._stopping = Event()
         self._starting = Lock()
         self._silence = Silence()
+        self._is_asked = False
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = Thread(target=self._run, name=place.name)
         self.has_died = False
@@ -103,22 +102,22 @@ class KeptProcess:
         self._thread.join()
 
     def look(self) -> None:
-        """Kill the process if it hangs: it is started again like any other that dies."""
+        """Ask the process where it is if it hangs, and kill it at the next look.
+
+        Then it is started again like any other that dies.
+        """
         process, row = self._process, self._row
         if process is None or process.returncode is not None or self._stopping.is_set():
             return
         silent_s = self._silence.of((process.pid, row.standing, row.beats))
         if silent_s < (HANGS_S if row.runs else BEGINS_S):
-            return
-        _log.error(
-            "%s, the process that %s, has not moved for %d s: it is asked where it is, and killed",
-            self._thread.name,
-            self._program.does,
-            silent_s,
-        )
-        ask_where(process)
-        self._stopping.wait(ANSWER_S)
-        process.kill()
+            self._is_asked = False
+        elif self._is_asked:
+            process.kill()
+        else:
+            self._is_asked = True
+            self._tell(f"has not moved for {silent_s:.0f} s, and is killed")
+            ask_where(process)
 
     def _run(self) -> None:
         failures = 0
@@ -129,9 +128,12 @@ class KeptProcess:
             if self._stopping.is_set():
                 return
             self.has_died = True
-            _log.error("%s, the process that %s, %s", self._thread.name, self._program.does, ended)
+            self._tell(ended)
             failures = 1 if time.monotonic() - began_s > WELL_S else failures + 1
             self._stopping.wait(backoff_s(failures, PAUSE_MIN_S, PAUSE_MAX_S))
+
+    def _tell(self, what: str) -> None:
+        _log.error("%s, the process that %s, %s", self._thread.name, self._program.does, what)
 
     def _run_once(self) -> str:
         """Start the process, wait until it has ended, and tell how it did."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from collections import Counter
 from contextlib import suppress
 from functools import partial
@@ -15,8 +16,9 @@ import httpx
 import pytest
 
 from postgres.embedded import EmbeddedPostgres
+from telemetry.heartbeat import EVERY_S
 from tests.support.embedded_users import home_of, is_stopped, kill
-from tests.support.evidence import check_log
+from tests.support.evidence import check_log, quoted
 from tests.support.http_server import SECRET
 from tests.support.program import (
     Program,
@@ -30,24 +32,73 @@ from tests.support.program import (
     raphus,
     serving,
 )
-from tests.support.sender import sending, simulated
+from tests.support.sender import Supply, Webhook, sending, simulated
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WORKERS: Final = 2
+REQUESTS, FOLLOWS, STARTS = "takes requests", "follows the log", "starts Windmill's jobs"
 WEBHOOKS: Final = simulated(8, seed=7)
+ROUTES: Final = """
+[[route]]
+name = "none"
+on = ["payout.failed"]
+script = "f/raphus/none"
+"""
+WINDMILL: Final = {
+    "WINDMILL_BASE_URL": "http://127.0.0.1:9",
+    "WINDMILL_WORKSPACE": "shop",
+    "WINDMILL_TOKEN": "nobody-asks-for-it",
+}
+HANGS_S: Final = 6.0
+"""In place of what it is for merchants: still long for whoever works, on a busy machine."""
+DEADLOCK: Final = """
+
+def _deadlocked(*_signal: object) -> None:
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire()
+
+
+signal.signal(signal.SIGUSR2, _deadlocked)
+"""
+"""A defect: a process that is sent SIGUSR2 hangs for good."""
 _COUNTED: Final = re.compile(
     r'^raphus_deliveries_total\{outcome="(\w+)",type="[^"]*"\} (\d+)', re.MULTILINE
 )
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Program]:
-    """A server of two workers and a follower."""
-    with home_of(None) as home, serving(home, RAPHUS_WORKERS=str(WORKERS)) as running:
+def home() -> Iterator[Path]:
+    """The home of the server."""
+    with home_of(None) as home:
+        yield home
+
+
+@pytest.fixture(scope="module")
+def server(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """A server of two workers, a follower and workflows; one that hangs is noticed soon."""
+    folder = tmp_path_factory.mktemp("server")
+    routes = folder / "windmill.toml"
+    routes.write_text(ROUTES, "utf-8")
+    settings = {"RAPHUS_ROUTES": str(routes), "RAPHUS_WORKERS": str(WORKERS), **WINDMILL}
+    with program(home, PYTHONPATH=str(hanging_code(folder)), **settings) as running:
+        running.is_installed = True  # what has been loaded already is not what was changed
+        running.start()
         yield running
+
+
+def hanging_code(folder: Path) -> Path:
+    """Copy what tells who hangs: it does so sooner, and there is a way to hang."""
+    code = copied_code(folder / "code", "telemetry")
+    path = code / "telemetry" / "heartbeat.py"
+    line = re.compile(r"^HANGS_S: Final = .+$", re.MULTILINE)
+    text, count = line.subn(f"HANGS_S: Final = {HANGS_S}", path.read_text("utf-8"))
+    assert count == 1
+    path.write_text(text + DEADLOCK, "utf-8")
+    return code
 
 
 def counted(server: Program) -> Counter[str]:
@@ -60,10 +111,14 @@ def counted(server: Program) -> Counter[str]:
     return found
 
 
+def delivered(number: int) -> Webhook:
+    return Webhook(f"msg_{number}", WEBHOOKS[number % len(WEBHOOKS)].body)
+
+
 def deliver(server: Program, number: int) -> int:
     with server.client() as client:
-        webhook = WEBHOOKS[number % len(WEBHOOKS)]
-        response = posted(client, webhook.body, f"msg_{number}")
+        webhook = delivered(number)
+        response = posted(client, webhook.body, webhook.webhook_id)
     assert response.status_code == 200
     return int(response.json()["position"])
 
@@ -78,13 +133,13 @@ def test_whatever_worker_is_asked_tells_of_all(server: Program) -> None:
         until(lambda: has_caught_up(client))
         told = client.get("/metrics").text
     names = {*re.findall(r'process_resident_memory_bytes\{process="([^"]+)"\}', told)}
-    assert names == {"worker 1", "worker 2", "follower", "supervisor"}
+    assert names == {"worker 1", "worker 2", "follower", "workflows", "supervisor"}
     assert sum(map(int, re.findall(r"raphus_facts_total\{.*\} (\d+)", told))) > 0
 
 
 def test_what_was_counted_is_counted_on_when_processes_die(server: Program) -> None:
     before = counted(server)["recorded"]
-    for number, what in enumerate(("takes requests", "takes requests", "follows the log")):
+    for number, what in enumerate((REQUESTS, REQUESTS, FOLLOWS)):
         pid = processes_of(server, what)[0]
         kill(pid)
         deliver_in_time(server, 100 + number)
@@ -108,13 +163,13 @@ def deliver_in_time(server: Program, number: int) -> None:
 
 def has_another(server: Program, what: str, pid: int) -> bool:
     pids = processes_of(server, what)
-    return pid not in pids and len(pids) == (WORKERS if what == "takes requests" else 1)
+    return pid not in pids and len(pids) == (WORKERS if what == REQUESTS else 1)
 
 
 def test_it_is_not_ready_while_nobody_follows_the_log(server: Program) -> None:
     def is_seen(client: httpx.Client) -> bool:
         # Another one follows soon: it may have been there before anybody looked.
-        for pid in processes_of(server, "follows the log"):
+        for pid in processes_of(server, FOLLOWS):
             kill(pid)
         return client.get("/readyz").status_code == 503
 
@@ -122,6 +177,58 @@ def test_it_is_not_ready_while_nobody_follows_the_log(server: Program) -> None:
         until(lambda: is_seen(client))
         until(lambda: client.get("/readyz").status_code == 200)
         until(lambda: client.get("/readyz").json()["follower"] == "leading")
+
+
+def test_those_that_are_stopped_are_replaced_and_webhooks_go_on_meanwhile(
+    server: Program, home: Path
+) -> None:
+    supply = Supply(WEBHOOKS, pace_s=0.02)
+    with sending(supply, lambda: server.url) as sender:
+        sender.until(16)
+        stopped = {what: processes_of(server, what)[0] for what in (REQUESTS, FOLLOWS, STARTS)}
+        for pid in stopped.values():
+            os.kill(pid, signal.SIGSTOP)
+        deliver(server, 200)
+        assert not has_ended(stopped[REQUESTS]), "a webhook has waited for a replacement"
+        for what, pid in stopped.items():
+            until(partial(has_another, server, what, pid))
+        sender.until(len(sender.acknowledged) + 16)
+        supply.end()
+    with server.client() as client:
+        until(lambda: has_caught_up(client))
+        until(lambda: client.get("/readyz").json().get("warnings") == {})
+    said = server.said
+    for what in stopped:
+        assert re.search(rf", the process that {what}, has not moved for \d+ s, ", said)
+    with EmbeddedPostgres(home) as database:
+        sent = [*WEBHOOKS, *map(delivered, range(300))]
+        check_log(database.url, sent, sender.acknowledged)
+
+
+def test_one_that_is_deadlocked_is_replaced_and_the_log_tells_where_it_was(
+    server: Program,
+) -> None:
+    pid = processes_of(server, REQUESTS)[0]
+    os.kill(pid, signal.SIGUSR2)
+    until(partial(has_another, server, REQUESTS, pid))
+    assert re.search(r'heartbeat.py", line \d+ in _deadlocked$', server.said, re.MULTILINE)
+    assert quoted(server.said, [webhook.body for webhook in WEBHOOKS]) == set()
+    assert SECRET not in server.said
+
+
+def test_nobody_is_blamed_for_a_sleep_of_all(server: Program) -> None:
+    pids = [server.pid, *processes_of(server)]
+    before = server.said
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(1.2 * HANGS_S)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+        # Nobody else moves before the supervisor has looked.
+        time.sleep(1.5 * EVERY_S if pid == server.pid else 0)
+    deliver(server, 300)
+    assert processes_of(server) == pids[1:]
+    assert server.said == before
 
 
 @pytest.mark.parametrize("workers", ["", str(WORKERS)], ids=["by default", str(WORKERS)])

@@ -15,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 from postgres import connections
 from postgres.connections import FOLLOWING, READING, WORKING, WRITING, connect, connect_async
 from postgres.silence import UnansweredError
+from telemetry.heartbeat import BeatingThread
 from tests.support.line import line_to
 from tests.support.waiting import GUARD_S, until
 
@@ -73,9 +74,16 @@ def test_what_a_url_sets_itself_stays_as_it_sets_it(database: str) -> None:
     assert (parameters["tcp_user_timeout"], parameters["keepalives_idle"]) == ("7000", "2")
 
 
-def test_a_statement_that_takes_long_is_waited_for(database: str) -> None:
+def test_a_statement_that_takes_long_is_waited_for_by_a_thread_that_beats(database: str) -> None:
+    rows = []
     with connect(database, WORKING, "test") as conn:
-        assert conn.execute("SELECT pg_sleep(2.5), 1").fetchone() == ("", 1)
+        thread = BeatingThread(
+            target=lambda: rows.append(conn.execute("SELECT pg_sleep(2.5), 1").fetchone())
+        )
+        thread.start()
+        thread.join()
+    assert rows == [("", 1)]
+    assert thread.beats > 4
 
 
 def test_a_statement_that_waits_for_a_lock_is_waited_for(database: str) -> None:
