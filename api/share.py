@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from api.counters import COLUMNS
 from api.http.capacity import part
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 SUPERVISOR, FOLLOWER, WORKFLOWS, RECONCILER = "supervisor", "follower", "workflows", "reconciler"
 """The names of processes on the board, beside those that take requests."""
-_NOT_RUNNING = "the process {} does not run; the server's log tells why"
+SILENT_S: Final = 10.0
+"""A process that has not moved for so long is told of; before long it is killed."""
 
 
 class Share(NamedTuple):
@@ -42,9 +43,10 @@ class Share(NamedTuple):
 
     @property
     def absent(self) -> dict[str, str]:
-        """What to say of the processes that do not run, by their names."""
-        absent = [name for name, row in self.board.rows.items() if not row.runs]
-        return {name: _NOT_RUNNING.format(name) for name in absent if name != FOLLOWER}
+        """What to say of the processes that do not run, or hang, by their names."""
+        rows = {name: row for name, row in self.board.rows.items() if name != FOLLOWER}
+        found = {name: _absence(name, row) for name, row in rows.items()}
+        return {name: absence for name, absence in found.items() if absence is not None}
 
 
 def whole() -> Share:
@@ -68,4 +70,12 @@ class FollowerElsewhere:
         """Why it does not do its work; None while it does."""
         if self._row.standing is Standing.FAILING:
             return "the read models do not follow the log"
-        return None if self._row.runs else _NOT_RUNNING.format(FOLLOWER)
+        return _absence(FOLLOWER, self._row)
+
+
+def _absence(name: str, row: Row) -> str | None:
+    if not row.runs:
+        return f"the process {name} does not run; the server's log tells why"
+    if row.silent_s > SILENT_S:
+        return f"the process {name} has not moved for {row.silent_s:.0f} s"
+    return None

@@ -14,8 +14,9 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_STANDING, _PID, _BEATS, _OWN = range(4)
-"""The columns of a row: how the process stands, its id, its heartbeats, and then its own."""
+_STANDING, _PID, _BEATS, _SILENT_S, _OWN = range(5)
+"""The columns of a row: how the process stands, its id, its heartbeats, for how long there was none
+as who keeps it running sees it, and then its own."""
 _NUMBER_BYTES: Final = 8
 
 
@@ -66,6 +67,15 @@ class Row:
     def beats(self) -> float:
         """How often the process, and those in whose place it is, have shown that they work."""
         return self._numbers[_BEATS]
+
+    @property
+    def silent_s(self) -> float:
+        """For how many seconds the process has not shown that it works."""
+        return self._numbers[_SILENT_S]
+
+    @silent_s.setter
+    def silent_s(self, silent_s: float) -> None:
+        self._numbers[_SILENT_S] = silent_s
 
     @property
     def runs(self) -> bool:

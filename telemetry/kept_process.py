@@ -110,6 +110,7 @@ class KeptProcess:
         if process is None or process.returncode is not None or self._stopping.is_set():
             return
         silent_s = self._silence.of((process.pid, row.standing, row.beats))
+        row.silent_s = silent_s if row.runs else 0.0  # one that begins is told of as such
         if silent_s < (HANGS_S if row.runs else BEGINS_S):
             self._is_asked = False
         elif self._is_asked:
