@@ -12,7 +12,9 @@ from typing import Final
 
 import pytest
 
-from telemetry.kept_process import KeptProcess
+from telemetry import kept_process
+from telemetry.heartbeat import EVERY_S
+from telemetry.kept_process import KeptProcess, watched
 from tests.support.projected import record
 from tests.support.waiting import until
 from tests.support.windmill import (
@@ -81,6 +83,22 @@ def test_the_process_begins_with_no_secret_in_its_environment(
             seen = environ.read_bytes()
             assert b"WINDMILL_WORKSPACE=shop" in seen
             assert SECRET.encode() not in seen
+
+
+def test_a_process_that_hangs_before_it_has_begun_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_process, "BEGINS_S", EVERY_S)
+    keeper = kept(Task("host=127.0.0.1 port=9", str(write_routes(tmp_path)), None, None, None))
+    with watched([keeper]):
+        keeper.start()
+        try:
+            first = process_of(keeper)
+            first.send_signal(signal.SIGSTOP)
+            until(lambda: first.returncode is not None)
+        finally:
+            keeper.stop()
+    assert first.returncode == -signal.SIGKILL
 
 
 def test_it_may_be_stopped_at_any_moment(database: str, tmp_path: Path) -> None:
