@@ -56,15 +56,23 @@ HANGS_S: Final = 6.0
 """In place of what it is for merchants: still long for whoever works, on a busy machine."""
 DEADLOCK: Final = """
 
-def _deadlocked(*_signal: object) -> None:
+def _deadlocked(*_: object) -> None:
     lock = threading.Lock()
     lock.acquire()
     lock.acquire()
 
 
-signal.signal(signal.SIGUSR2, _deadlocked)
+def _hang(*_signal: object) -> None:
+    if any(isinstance(thread, BeatingThread) for thread in threading.enumerate()):
+        BeatingThread.__setattr__ = _deadlocked
+    else:
+        _deadlocked()
+
+
+signal.signal(signal.SIGUSR2, _hang)
 """
-"""A defect: a process that is sent SIGUSR2 hangs for good."""
+"""A defect: who is sent SIGUSR2 hangs for good. Where a thread follows the log it is that
+thread alone, when it is about to beat."""
 _COUNTED: Final = re.compile(
     r'^raphus_deliveries_total\{outcome="(\w+)",type="[^"]*"\} (\d+)', re.MULTILINE
 )
@@ -94,9 +102,9 @@ def hanging_code(folder: Path) -> Path:
     """Copy what tells who hangs: it does so sooner, and there is a way to hang."""
     code = copied_code(folder / "code", "telemetry")
     path = code / "telemetry" / "heartbeat.py"
-    line = re.compile(r"^HANGS_S: Final = .+$", re.MULTILINE)
-    text, count = line.subn(f"HANGS_S: Final = {HANGS_S}", path.read_text("utf-8"))
-    assert count == 1
+    line = re.compile(r"^((THREAD_)?HANGS_S: Final) = .+$", re.MULTILINE)
+    text, count = line.subn(rf"\1 = {HANGS_S}", path.read_text("utf-8"))
+    assert count == 2
     path.write_text(text + DEADLOCK, "utf-8")
     return code
 
@@ -205,13 +213,17 @@ def test_those_that_are_stopped_are_replaced_and_webhooks_go_on_meanwhile(
         check_log(database.url, sent, sender.acknowledged)
 
 
-def test_one_that_is_deadlocked_is_replaced_and_the_log_tells_where_it_was(
+def test_those_that_are_deadlocked_are_replaced_and_the_log_tells_where_they_were(
     server: Program,
 ) -> None:
-    pid = processes_of(server, REQUESTS)[0]
-    os.kill(pid, signal.SIGUSR2)
-    until(partial(has_another, server, REQUESTS, pid))
-    assert re.search(r'heartbeat.py", line \d+ in _deadlocked$', server.said, re.MULTILINE)
+    hung = {what: processes_of(server, what)[0] for what in (REQUESTS, FOLLOWS)}
+    for pid in hung.values():
+        os.kill(pid, signal.SIGUSR2)
+    for what, pid in hung.items():
+        until(partial(has_another, server, what, pid))
+    told = re.findall(r" in _deadlocked$\n.+ in (\w+)$", server.said, re.MULTILINE)
+    assert told[0] == "_hang", "the event loop of a worker"
+    assert told[1] == "beat", "the thread of the follower, whose other one went on"
     assert quoted(server.said, [webhook.body for webhook in WEBHOOKS]) == set()
     assert SECRET not in server.said
 
