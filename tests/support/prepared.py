@@ -25,6 +25,7 @@ import msgspec
 
 import cli
 from cli.parser import parser
+from console.rendering.environment import environment
 from tests.support.samples import PROJECT
 
 if TYPE_CHECKING:
@@ -208,6 +209,7 @@ def _read(files: Sequence[Any], give_up_at: float) -> list[bytes]:
 def main() -> int:
     """Load the program, and do in forked processes what is asked for over a socket."""
     parser()  # of all commands
+    environment()  # of the console's pages, whose templates take most of a server's start
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that nobody waits for who waits for them
     with socket.socket(fileno=int(sys.argv[1])) as asked:
         while True:
