@@ -1,11 +1,13 @@
 """Runs `raphus`, or what it starts, in processes forked from one that has loaded the program.
 
 That is most of what they take. Each has the arguments, environment, directory and streams that it
-is given, signals and an exit code. All that it does not do itself is to load the program.
+is given, signals and an exit code. All that it does not do itself is to load the program, and to
+take that apart in the end: the memory it is in would have to be copied first.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import resource
 import select
@@ -13,13 +15,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import ExitStack
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
 
 import msgspec
 
@@ -230,7 +233,7 @@ def main() -> int:
         os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
         os._exit(0)
     os.close(told)
-    return _do(msgspec.json.decode(message, type=Command), files)
+    return _end(_do(msgspec.json.decode(message, type=Command), files))
 
 
 def _do(command: Command, files: Sequence[int]) -> int:
@@ -244,8 +247,23 @@ def _do(command: Command, files: Sequence[int]) -> int:
     time.tzset()
     os.chdir(command.directory)
     sys.argv[1:] = command.arguments
-    code: int = import_module(command.module).main()
+    code: int
+    try:
+        code = import_module(command.module).main()
+    except SystemExit as ended:
+        if not isinstance(ended.code, int):
+            raise
+        code = ended.code  # of argparse
     return code
+
+
+def _end(code: int) -> NoReturn:
+    """End as an interpreter does that has come to the end of its program."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
