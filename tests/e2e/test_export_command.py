@@ -33,11 +33,12 @@ if TYPE_CHECKING:
 
 MORE: Final = """
     INSERT INTO raphus.subscriptions
-    SELECT (jsonb_populate_record(NULL::raphus.subscriptions, first || jsonb_build_object(
-        'subscription_id', 'sub_' || n, 'first_position', 1000000 + n
-    ))).*
+    SELECT more.*
     FROM (SELECT to_jsonb(t) AS first FROM raphus.subscriptions AS t LIMIT 1) AS one,
-        generate_series(%s::bigint, %s) AS n
+        generate_series(%s::bigint, %s) AS n,
+        jsonb_populate_record(NULL::raphus.subscriptions, first || jsonb_build_object(
+            'subscription_id', 'sub_' || n, 'first_position', 1000000 + n
+        )) AS more
 """
 FEW, MANY = 1_000, 10_000
 GROWTH_KIB: Final = 24 * 1024
@@ -201,7 +202,7 @@ def test_killed_at_any_moment_it_goes_on(
         waits_for = chance.choice(["state.sqlite*", f"*/*{UNFINISHED}", f"*/*{number + 1:06}-*"])
         with subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL) as process:
             while process.poll() is None and not list(folder.glob(waits_for)):
-                pass
+                time.sleep(0.001)
             time.sleep(chance.uniform(0, 0.02))
             process.send_signal(signal.SIGKILL)
             killed += process.wait(GUARD_S) == -signal.SIGKILL
