@@ -1,4 +1,4 @@
-"""The templates, compiled once, and what they can use."""
+"""The templates, each compiled when it is first used, and what they can use."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def render(view: View, visit: Visit) -> str:
 
 @cache
 def environment() -> Environment:
-    """Return the templates, all compiled: a mistake in one stops the server from starting."""
+    """Return the templates. To compile all takes half of a worker's start, so none is yet."""
     made = Environment(
         autoescape=True,
         auto_reload=False,
@@ -67,8 +67,6 @@ def environment() -> Environment:
         "object_link": _object_link,
         "page_of": words.page_of,
     }
-    for name in made.list_templates(extensions=["html"]):
-        made.get_template(name)
     return made
 
 

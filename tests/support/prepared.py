@@ -212,7 +212,8 @@ def _read(files: Sequence[Any], give_up_at: float) -> list[bytes]:
 def main() -> int:
     """Load the program, and do in forked processes what is asked for over a socket."""
     parser()  # of all commands
-    environment()  # of the console's pages, whose templates take most of a server's start
+    for name in environment().list_templates(extensions=["html"]):
+        environment().get_template(name)  # the first pages of each server would compile them
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that nobody waits for who waits for them
     with socket.socket(fileno=int(sys.argv[1])) as asked:
         while True:
