@@ -15,7 +15,7 @@ from ledger.mapper import COLUMNS
 from postgres.arrays import TextArray
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from psycopg import Connection, Cursor
@@ -45,9 +45,9 @@ _BEHIND_FOLDS: Final = _PAGE.format(folded=f"coalesce(({_FOLDED}), 0)").encode()
 _HASH: Final = "SELECT hash FROM raphus.ledger_events WHERE notification_id = %s"
 # OFFSET 0 and + 0 keep the planner at look-ups of streams in the primary key, whatever it thinks of
 # the sizes: it would look through all positions up to the last one, for each of the streams.
-_READ: Final = f"""
-    SELECT events.* FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[])
-        AS touched (stream_id, version, after, base)
+READ: Final = f"""
+    SELECT events.* FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+        AS touched (stream_id, version, after, base, last)
     CROSS JOIN LATERAL (
         SELECT {COLUMNS}, CASE WHEN touched.base > 0 THEN ARRAY(
             SELECT k.originator_version FROM raphus.ledger_events AS k
@@ -56,9 +56,11 @@ _READ: Final = f"""
         ) END
         FROM raphus.housed_events AS e
         WHERE originator_id = touched.stream_id AND originator_version <= touched.version
-        AND originator_version > touched.after AND notification_id + 0 <= %s OFFSET 0
+        AND originator_version > touched.after AND notification_id + 0 <= touched.last OFFSET 0
     ) AS events
 """  # noqa: S608 -- constants
+"""Selects, with `parameters_of` it, the `COLUMNS` of events, stream by stream; and of each the
+versions, up to the base, of events with the same webhook-id."""
 ANY_VERSION: Final = 2**63 - 1
 
 
@@ -169,13 +171,13 @@ def _check(after: Checkpoint, rows: Sequence[TupleRow]) -> None:
 
 
 def _rows(curs: Cursor, touched: Iterable[Touched], last: int) -> Generator[TupleRow]:
-    streams, versions, afters, bases = zip(*sorted(touched), strict=True)
-    parameters = [TextArray(streams), [*versions], [*afters], [*bases], last]
+    asked = [*touched]
+    parameters = parameters_of(asked, lambda _: last)
     # A stream of rows is never prepared, and to plan it takes longer than to find a few.
-    if sum(versions) - sum(afters) <= FETCH_ROWS:
-        yield from curs.execute(_READ, parameters, prepare=True)
+    if sum(one.version - one.after for one in asked) <= FETCH_ROWS:
+        yield from curs.execute(READ, parameters, prepare=True)
     else:
-        yield from curs.stream(_READ, parameters, size=FETCH_ROWS)
+        yield from curs.stream(READ, parameters, size=FETCH_ROWS)
 
 
 class Touched(NamedTuple):
@@ -188,6 +190,13 @@ class Touched(NamedTuple):
     version: int
     after: int = 0
     base: int = 0
+
+
+def parameters_of(touched: Iterable[Touched], last_of: Callable[[str], int]) -> list[object]:
+    """Return what `READ` is told: of each stream, up to which position it is read, too."""
+    streams, versions, afters, bases = zip(*sorted(touched), strict=True)
+    lasts = [*map(last_of, streams)]
+    return [TextArray(streams), [*versions], [*afters], [*bases], lasts]
 
 
 class Read(NamedTuple):

@@ -7,12 +7,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import uuid4
 
-import msgspec
-
 from domain.aggregates.catalogue import STREAMS
 from domain.aggregates.erasure import is_erasure
 from domain.aggregates.factory import aggregate
-from domain.going_on import decode, encode, ends_at, goes_on, gone_on
+from domain.going_on import encode, ends_at, goes_on, gone_on
 from ledger.following.pages import (
     ANY_VERSION,
     PAGE_HISTORY_MAX,
@@ -22,6 +20,7 @@ from ledger.following.pages import (
     versions_of,
 )
 from projections.folds import store
+from projections.folds.origin import Origin, origin_of
 from projections.folds.parts import PART_EVENTS, in_parts
 from projections.folds.store import Late, StoredFold
 
@@ -31,10 +30,9 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from domain.aggregate import Aggregate, Base
+    from domain.aggregate import Aggregate
     from ledger.following.pages import Page
     from ledger.mapper import LedgerMapper
-    from projections.folds.store import Found
 
 EVENTS_MAX: Final = 8
 """A stream with more events than these behind its stored fold, or with none, has it stored anew."""
@@ -65,23 +63,6 @@ class Taken(NamedTuple):
 
     stream: Aggregate
     anew: bool = False
-
-
-class _Origin(NamedTuple):
-    """What a stream is folded from: a base, up to a version but for the open ones, or nothing."""
-
-    base: Base | None = None
-    version: int = 0
-    open: tuple[int, ...] = ()
-
-    def behind(self, stream_id: str, version: int) -> list[Touched]:
-        """Return what is read of the stream up to a version."""
-        open_ = [Touched(stream_id, one, one - 1, self.version) for one in self.open]
-        return [*open_, Touched(stream_id, version, self.version, self.version)]
-
-    def length(self, version: int) -> int:
-        """Return how many events that is."""
-        return version if version == ANY_VERSION else version - self.version + len(self.open)
 
 
 class _Doubt(NamedTuple):
@@ -206,7 +187,7 @@ class GoingOn:
             if stored.fold is None:
                 found[stream_id] = self._held[stream_id]
                 continue
-            if (origin := _origin(stored)) is not None and stored.token is not None:
+            if (origin := origin_of(stored)) is not None and stored.token is not None:
                 stream = aggregate(stream_id, (), origin.base)
                 found[stream_id] = _Held(stored.token, stream, origin.version, origin.open)
         return {
@@ -224,8 +205,8 @@ class GoingOn:
         """
         late = [doubt.late for doubt in doubted.values() if doubt.late]
         found = store.earlier(conn, late, page.after) if late else {}
-        earlier = {stream_id: _origin(one) for stream_id, one in found.items()}
-        origins = {stream_id: earlier.get(stream_id) or _Origin() for stream_id in doubted}
+        earlier = {stream_id: origin_of(one) for stream_id, one in found.items()}
+        origins = {stream_id: earlier.get(stream_id) or Origin() for stream_id in doubted}
         lengths = {one: origins[one].length(doubt.version) for one, doubt in doubted.items()}
         _check_length(lengths)
         short = {one: doubted[one] for one in doubted if not _comes_in_parts(one, lengths[one])}
@@ -243,7 +224,7 @@ class GoingOn:
         conn: Connection[Any],
         page: Page,
         doubted: Mapping[str, _Doubt],
-        origins: Mapping[str, _Origin],
+        origins: Mapping[str, Origin],
     ) -> Generator[Taken]:
         """Give those of which all events behind their origins may be in memory."""
         touched = [
@@ -258,14 +239,14 @@ class GoingOn:
             for stream_id, events, told_before in streams:
                 origin, version = origins[stream_id], doubted[stream_id].version
                 stream = aggregate(stream_id, events, origin.base)
-                if origin.base and (told_before - {*origin.open} or not goes_on(stream)):
+                if not origin.leads_to(stream, told_before):
                     again[stream_id] = _Doubt(version)
                     continue
                 self._keep_anew(stream, version, origin)
                 yield Taken(stream)
         yield from self._anew(conn, page, again)
 
-    def _keep_anew(self, stream: Aggregate, version: int, origin: _Origin) -> None:
+    def _keep_anew(self, stream: Aggregate, version: int, origin: Origin) -> None:
         """Keep a stream whose stored fold is doubted, in whose place another one comes, or none."""
         self._kept(stream, version, origin=origin)
         if stream.id not in self._new:
@@ -276,7 +257,7 @@ class GoingOn:
         stream: Aggregate,
         version: int,
         token: UUID | None = None,
-        origin: _Origin | None = None,
+        origin: Origin | None = None,
     ) -> Taken:
         """Keep what later pages go on from, of a stream that is long enough, or is folded anew.
 
@@ -288,7 +269,7 @@ class GoingOn:
             # The last part of a stream may be too short to leave anything behind its base.
             on = gone_on(stream, OPEN_MIN) or stream
         if on and on.base and (written := encode(on.base)):
-            anew_from = (origin or _Origin()).version if token is None else None
+            anew_from = (origin or Origin()).version if token is None else None
             self._stored.append(
                 StoredFold(
                     stream_id=stream.id,
@@ -305,17 +286,6 @@ class GoingOn:
         elif token is not None:
             self._new[stream.id] = _Held(token, stream, version)
         return Taken(stream)
-
-
-def _origin(stored: Found) -> _Origin | None:
-    """Read what is stored; None where it cannot be read."""
-    if stored.fold is None:
-        return None
-    try:
-        base = decode(stored.version - len(stored.open), stored.fold)
-    except msgspec.MsgspecError:
-        return None
-    return _Origin(base, stored.version, tuple(stored.open))
 
 
 def _check_length(whole: Mapping[str, int]) -> None:

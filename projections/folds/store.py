@@ -13,13 +13,13 @@ import msgspec
 
 import domain
 from postgres.arrays import BytesArray, TextArray
-from postgres.prepared import execute
+from postgres.prepared import execute, execute_async
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from psycopg import Connection
+    from psycopg import AsyncConnection, Connection
 
 KEPT_EVENTS: Final = 128
 """Of a stream, one fold each so many events is kept; the longer ago, the fewer."""
@@ -37,6 +37,22 @@ _EARLIER: Final = b"""
         AND e.ends_at < late.begins_at AND e.version < late.told_from
         ORDER BY e.version DESC LIMIT 1
     ) AS e
+"""
+_LAST_BEFORE: Final = b"""
+    SELECT asked.stream_id, NULL, f.version, f.open, f.fold
+    FROM unnest($1::text[], $2::bigint[]) AS asked (stream_id, position)
+    CROSS JOIN LATERAL (
+        SELECT * FROM (
+            SELECT version, open, fold FROM raphus.folds AS l
+            WHERE l.stream_id = asked.stream_id AND l.release = $3 AND l.position <= asked.position
+            UNION ALL (
+                SELECT version, open, fold FROM raphus.earlier_folds AS e
+                WHERE e.stream_id = asked.stream_id AND e.release = $3
+                AND e.position <= asked.position
+                ORDER BY e.version DESC LIMIT 1
+            )
+        ) AS either ORDER BY version DESC LIMIT 1
+    ) AS f
 """
 # Of those kept, at a distance there stays the first of each step, which is a power of 2 and half of
 # the distance at the most: what was the first of a step is that of the longer one, or goes.
@@ -149,6 +165,24 @@ def earlier(conn: Connection[Any], late: Sequence[Late], until: int) -> dict[str
     parameters = [TextArray(streams), [*begin], [*told], release(), until]
     found = execute(conn, _EARLIER, parameters)
     return {stream_id: Found(*columns) for stream_id, *columns in found}
+
+
+def last_before(conn: Connection[Any], positions: Mapping[str, int]) -> dict[str, Found]:
+    """Return of streams the newest fold of events up to a position each."""
+    found = execute(conn, _LAST_BEFORE, _asked(positions))
+    return {stream_id: Found(*columns) for stream_id, *columns in found}
+
+
+async def last_before_async(
+    conn: AsyncConnection[Any], positions: Mapping[str, int]
+) -> dict[str, Found]:
+    """Do the same on a connection of an event loop."""
+    found = await execute_async(conn, _LAST_BEFORE, _asked(positions))
+    return {stream_id: Found(*columns) async for stream_id, *columns in found}
+
+
+def _asked(positions: Mapping[str, int]) -> list[object]:
+    return [TextArray(positions), [*positions.values()], release()]
 
 
 def next_few(

@@ -132,6 +132,17 @@ def sending(what: Task, limits: Limits = QUICK) -> Iterator[None]:
         thread.join()
 
 
+def begin_at_the_beginning(conninfo: str) -> None:
+    """Let the outbox be empty, and its follower read the whole log."""
+    begin(conninfo)
+    with psycopg.connect(conninfo) as conn:
+        conn.execute("TRUNCATE raphus.windmill_outbox CASCADE")
+        conn.execute(
+            "UPDATE raphus.projections_tracking SET notification_id = 0, events = DEFAULT,"
+            " hash = DEFAULT WHERE application_name = 'windmill'"
+        )
+
+
 def outbox(conninfo: str, columns: str = "webhook_id, state") -> list[tuple[Any, ...]]:
     """Read the outbox, in the order in which jobs fell due."""
     with psycopg.connect(conninfo) as conn:

@@ -7,9 +7,14 @@ from collections import defaultdict
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from domain.aggregate import place_in_log
 from domain.aggregates.factory import aggregate
-from ledger.following.pages import FETCH_ROWS
-from ledger.mapper import COLUMNS, LedgerMapper
+from domain.aggregates.routing import is_notice
+from ledger.following.pages import ANY_VERSION, FETCH_ROWS, READ, parameters_of
+from ledger.mapper import LedgerMapper
+from projections.folds import store
+from projections.folds.as_known import origins_of
+from projections.folds.origin import Origin
 from telemetry.redaction import origin_of
 from workflows.outbox import due_facts as judging
 from workflows.outbox import table as outbox
@@ -24,7 +29,9 @@ if TYPE_CHECKING:
     from workflows.outbox.table import Doubt, Job
 
     Asked: TypeAlias = "tuple[Job, asyncio.Future[Loaded]]"
+    ByStream: TypeAlias = Mapping[str, list[Job]]
     Judged: TypeAlias = "dict[UUID, Trigger | UnjudgedError]"
+    Origins: TypeAlias = Mapping[str, Origin]
     Rows: TypeAlias = list[tuple[Any, ...]]
 
 TOGETHER_MAX: Final = 100
@@ -33,23 +40,10 @@ FOLDED_BYTES_MAX: Final = 2 * 2**20
 """So much is read before it is folded: whole streams, and one at the least."""
 _NOT_THERE: Final = "the event is not in the log any more"
 
-# OFFSET 0 keeps the planner at one index look-up a stream, whatever it thinks of the sizes.
-_HISTORIES: Final = f"""
-    SELECT events.*, wanted.stream_id
-    FROM unnest(%s::text[], %s::bigint[]) AS wanted (stream_id, known_position)
-    CROSS JOIN LATERAL (
-        SELECT {COLUMNS} FROM raphus.housed_events
-        WHERE originator_id = coalesce(
-            (
-                SELECT h.stream_id FROM raphus.ledger_events AS e
-                JOIN raphus.homes AS h ON h.position = e.notification_id
-                WHERE e.originator_id = wanted.stream_id LIMIT 1
-            ),
-            wanted.stream_id
-        )
-        AND notification_id <= wanted.known_position ORDER BY notification_id OFFSET 0
-    ) AS events
-"""  # noqa: S608 -- constants
+_HOMES: Final = """
+    SELECT e.originator_id, h.stream_id FROM raphus.ledger_events AS e
+    JOIN raphus.homes AS h ON h.position = e.notification_id WHERE e.originator_id = ANY (%s)
+"""
 
 
 class UnjudgedError(Exception):
@@ -93,49 +87,89 @@ class TriggerLoader:
             await self._answer(conn, asked)
 
     async def _answer(self, conn: AsyncConnection[Any], asked: Sequence[Asked]) -> None:
-        judged: Judged = {}
-        by_stream: dict[str, list[Job]] = defaultdict(list)
-        for job, _ in asked:
-            by_stream[job.stream_id].append(job)
-        async with aclosing(_streams(conn, by_stream)) as parts:
-            async for part in parts:
-                # Folding takes its time, in which answers come in.
-                judged |= await asyncio.to_thread(self._judged, part, by_stream)
+        by_stream = await _by_stream(conn, [job for job, _ in asked])
+        before = {one: min(job.position for job in jobs) - 1 for one, jobs in by_stream.items()}
+        origins = origins_of(await store.last_before_async(conn, before))
+        judged = await self._judged(conn, by_stream, origins)
+        if late := {one: by_stream[one] for one in origins if _is_doubted(by_stream[one], judged)}:
+            judged |= await self._judged(conn, late, {})
         doubts = await outbox.doubts(conn, [job.job_id for job, _ in asked if job.attempts])
         for job, loaded in asked:
             if not loaded.done():  # who asked may have gone
                 trigger = judged.get(job.job_id, UnjudgedError(_NOT_THERE))
                 _settle(loaded, trigger, doubts.get(job.job_id))
 
-    def _judged(self, streams: Iterable[Rows], by_stream: Mapping[str, list[Job]]) -> Judged:
-        return {
-            job.job_id: self._judge(job, rows) for rows in streams for job in by_stream[rows[0][-1]]
-        }
+    async def _judged(
+        self, conn: AsyncConnection[Any], by_stream: ByStream, origins: Origins
+    ) -> Judged:
+        """Judge the jobs of streams, each folded from its origin: but for those in doubt of it."""
+        judged: Judged = {}
+        async with aclosing(_streams(conn, by_stream, origins)) as parts:
+            async for part in parts:
+                # Folding takes its time, in which answers come in.
+                judged |= await asyncio.to_thread(self._judge_all, part, by_stream, origins)
+        return judged
 
-    def _judge(self, job: Job, rows: Rows) -> Trigger | UnjudgedError:
+    def _judge_all(self, streams: Iterable[Rows], by_stream: ByStream, origins: Origins) -> Judged:
+        judged: Judged = {}
+        for rows in streams:
+            stream_id = rows[0][0]
+            for job in by_stream[stream_id]:
+                verdict = self._judge(job, rows, origins.get(stream_id, Origin()))
+                if verdict is not None:
+                    judged[job.job_id] = verdict
+        return judged
+
+    def _judge(self, job: Job, rows: Rows, origin: Origin) -> Trigger | UnjudgedError | None:
+        """Judge a job; None where its stream has to be folded from its first event on."""
         try:
             # A job of what was a notice when it fell due is one of its aggregate now.
-            known = [row[:-1] for row in rows if row[4] <= job.known_position]
-            stream = aggregate(rows[0][0], [self._mapper.decode(*row) for row in known])
+            known = [row for row in rows if row[4] <= job.known_position]
+            events = [self._mapper.decode(*columns) for *columns, _ in known]
+            stream = aggregate(rows[0][0], sorted(events, key=place_in_log), origin.base)
+            if not origin.leads_to(
+                stream, {version for *_, told in known for version in told or ()}
+            ):
+                return None
             trigger = judging.trigger(stream, job.webhook_id, job.position)
         except Exception as error:  # noqa: BLE001 -- one event must not stop all others
             return UnjudgedError(f"the event cannot be judged: {origin_of(error)}")
         return trigger._replace(replay=job.replay) if trigger else UnjudgedError(_NOT_THERE)
 
 
+def _is_doubted(jobs: Iterable[Job], judged: Judged) -> bool:
+    return any(job.job_id not in judged for job in jobs)
+
+
+async def _by_stream(conn: AsyncConnection[Any], jobs: Iterable[Job]) -> ByStream:
+    """Return jobs by the streams to which their events belong by what is understood now."""
+    by_stream: dict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        by_stream[job.stream_id].append(job)
+    if notices := [stream_id for stream_id in by_stream if is_notice(stream_id)]:
+        for notice, home in await (await conn.execute(_HOMES, [notices])).fetchall():
+            by_stream[home] += by_stream.pop(notice, [])
+    return by_stream
+
+
 async def _streams(
-    conn: AsyncConnection[Any], by_stream: Mapping[str, list[Job]]
+    conn: AsyncConnection[Any], by_stream: ByStream, origins: Origins
 ) -> AsyncGenerator[list[Rows]]:
     """Read streams, each up to the last event that one of its jobs knows; some at a time."""
-    last = [max(job.known_position for job in jobs) for jobs in by_stream.values()]
+    last = {one: max(job.known_position for job in jobs) for one, jobs in by_stream.items()}
+    touched = [
+        one
+        for stream_id in by_stream
+        for one in origins.get(stream_id, Origin()).behind(stream_id, ANY_VERSION)
+    ]
     read: list[Rows] = []
     size_bytes = 0
     async with (
         conn.cursor(binary=True) as cursor,
-        aclosing(_rows(cursor, [list(by_stream), last])) as rows,
+        aclosing(_rows(cursor, parameters_of(touched, last.__getitem__))) as rows,
     ):
         async for row in rows:
-            if not read or read[-1][0][-1] != row[-1]:
+            if not read or read[-1][0][0] != row[0]:
                 if size_bytes > FOLDED_BYTES_MAX:
                     yield read
                     read, size_bytes = [], 0
@@ -149,7 +183,7 @@ async def _streams(
 async def _rows(
     cursor: AsyncCursor[Any], parameters: Sequence[object]
 ) -> AsyncGenerator[tuple[Any, ...]]:
-    async for row in cursor.stream(_HISTORIES, parameters, size=FETCH_ROWS):
+    async for row in cursor.stream(READ, parameters, size=FETCH_ROWS):
         yield row
 
 

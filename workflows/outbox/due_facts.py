@@ -14,10 +14,9 @@ from domain.state_machine import Verdict
 from workflows.trigger import Trigger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from domain.aggregate import Aggregate
-    from domain.event import Event
     from domain.timeline import Entry
 
     Verdicts: TypeAlias = dict[tuple[str, str, str], Verdict | None]
@@ -38,21 +37,18 @@ def _any_type(_type: str) -> bool:
 
 
 def fallen_due(
-    stream_id: str,
-    events: Sequence[Event],
-    after: int,
-    wants_type: Callable[[str], bool] = _any_type,
+    stream: Aggregate, after: int, wants_type: Callable[[str], bool] = _any_type
 ) -> Iterator[Due]:
     """Yield what falls due with the events of a stream behind a position, in their order.
 
     That is each new fact; and a fact that was refused or an anomaly until then, and counts for
-    more now: a missing one has come before it. `events` are all of the stream's, up to the last
-    that counts. Only triggers of wanted types are yielded, each without its entity.
+    more now: a missing one has come before it. The stream has all events up to the last that
+    counts; a base of it stands for events up to the position. Only triggers of wanted types are
+    yielded, each without its entity.
     """
-    stream = aggregate(stream_id, events)
     entries = _at_the_end(stream, after)
     if entries is None:
-        candidates = _one_by_one(stream_id, events, after)
+        candidates = _one_by_one(stream, after)
     else:
         candidates = ((stream, entry, position) for position, entry in entries)
     for folded, entry, position in candidates:
@@ -96,19 +92,17 @@ def _at_the_end(stream: Aggregate, after: int) -> list[tuple[int, Entry]] | None
     return sorted(new, key=itemgetter(0))
 
 
-def _one_by_one(
-    stream_id: str, events: Sequence[Event], after: int
-) -> Iterator[tuple[Aggregate, Entry, int]]:
+def _one_by_one(stream: Aggregate, after: int) -> Iterator[tuple[Aggregate, Entry, int]]:
     """Fold anew with each new event, and yield the entries that fall due with it."""
-    old = sum((event.position or 0) <= after for event in events)
-    before = _verdicts(aggregate(stream_id, events[:old]))
-    for number, event in enumerate(events[old:], start=old + 1):
-        stream = aggregate(stream_id, events[:number])
-        for entry in stream.timeline():
+    old = sum((event.position or 0) <= after for event in stream.events)
+    before = _verdicts(aggregate(stream.id, stream.events[:old], stream.base))
+    for number, event in enumerate(stream.events[old:], start=old + 1):
+        known = aggregate(stream.id, stream.events[:number], stream.base)
+        for entry in known.timeline():
             place = entry.kind, entry.id, entry.webhook_id
             if place not in before or _settles(before[place], entry.verdict):
-                yield stream, entry, event.position or 0
-        before = _verdicts(stream)
+                yield known, entry, event.position or 0
+        before = _verdicts(known)
 
 
 def _settles(before: Verdict | None, now: Verdict | None) -> bool:

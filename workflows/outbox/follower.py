@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ledger.following.checkpoint import ProjectionTracking
 from ledger.following.leader import Duty, Leader, Step
-from ledger.following.pages import histories
 from ledger.following.taking import PageLimits, take
 from ledger.mapper import LedgerMapper
 from postgres.advisory_locks import AdvisoryLock
 from postgres.connections import WRITING, connect
+from projections.folds.as_known import as_known
 from workflows.followed_file import WHOLE_S
 from workflows.outbox import table as outbox
 from workflows.outbox.due_facts import fallen_due
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from psycopg import Connection
 
-    from domain.event import Event
+    from domain.aggregate import Aggregate
     from ledger.following.pages import Page
     from workflows.outbox.due_facts import Due
     from workflows.routes.route import Routes
@@ -97,9 +97,9 @@ class Outbox(Leader):
     def _due(self, conn: Connection[Any], page: Page, routes: Routes) -> list[tuple[str, str, Due]]:
         """Return what falls due with a page, with its stream and route, in the log's order."""
         due: list[tuple[str, str, Due]] = []
-        with closing(histories(conn, page, self._mapper)) as streams:
-            for stream_id, events in streams:
-                due += [(stream_id, *rest) for rest in _due(routes, stream_id, events, page.after)]
+        with closing(as_known(conn, self._mapper, page)) as streams:
+            for stream in streams:
+                due += [(stream.id, *rest) for rest in _due(routes, stream, page.after)]
         return sorted(due, key=lambda fallen: fallen[2].known_position)
 
 
@@ -115,11 +115,9 @@ def begin(conninfo: str) -> None:
         ProjectionTracking(NAME).begin_at_end(conn)
 
 
-def _due(
-    routes: Routes, stream_id: str, events: Sequence[Event], after: int
-) -> Iterator[tuple[str, Due]]:
+def _due(routes: Routes, stream: Aggregate, after: int) -> Iterator[tuple[str, Due]]:
     """Yield what falls due with new events of a stream, for each route that wants it."""
-    types = {event.topic for event in events}
+    types = {event.topic for event in stream.events}
     wanting = [route for route in routes if any(map(route.wants_type, types))]
     if not wanting:
         return
@@ -127,7 +125,7 @@ def _due(
     def wants_type(type_: str) -> bool:
         return any(route.wants_type(type_) for route in wanting)
 
-    for due in fallen_due(stream_id, events, after, wants_type):
+    for due in fallen_due(stream, after, wants_type):
         for route in wanting:
             if route.wants(due.trigger):
                 # Its body has served its purpose, and a page of them would be large.

@@ -14,7 +14,7 @@ from tests.support.projected import forget, project, record, simulated
 from tests.support.proxy import Scissors, cutting
 from tests.support.rebuilds import rebuilt, tamper
 from tests.support.waiting import until
-from tests.support.windmill import outbox, write_routes
+from tests.support.windmill import begin_at_the_beginning, outbox, write_routes
 from workflows.outbox.follower import PAGE_EVENTS_MAX, Outbox, begin
 from workflows.routes.routes_file import RoutesFile
 
@@ -54,17 +54,6 @@ def taken(conninfo: str) -> bool:
     with psycopg.connect(conninfo) as conn:
         row = conn.execute("SELECT max(notification_id) FROM raphus.ledger_events").fetchone()
     return row is not None and checkpoint(conninfo)[0] == row[0]
-
-
-def begin_at_the_beginning(conninfo: str) -> None:
-    """Let the outbox be empty, and its follower read the whole log."""
-    begin(conninfo)
-    with psycopg.connect(conninfo) as conn:
-        conn.execute("TRUNCATE raphus.windmill_outbox CASCADE")
-        conn.execute(
-            "UPDATE raphus.projections_tracking SET notification_id = 0, events = DEFAULT,"
-            " hash = DEFAULT WHERE application_name = 'windmill'"
-        )
 
 
 def fell_due(conninfo: str) -> list[tuple[object, ...]]:

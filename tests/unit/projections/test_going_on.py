@@ -1,4 +1,4 @@
-"""A fold that goes on from where it stood gives the rows that the whole fold gives."""
+"""A fold that goes on from where it stood gives the rows, and jobs, that the whole fold gives."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from projections.read_models.catalogue import READ_MODELS
 from simulator.merchant import Occurrence, merchant
 from tests.support.histories import NOON, aggregates, delivery, missed, of_one, said, seen
 from tests.support.strategies import deliveries, recorded
+from workflows.outbox.due_facts import fallen_due, trigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from domain.delivery import Delivery
     from domain.event import Event
     from projections.read_model import ReadModel, Row
+    from workflows.outbox.due_facts import Due
+    from workflows.trigger import Trigger
 
 KINDS = [tuple(kind.name for kind in stream.kinds) for stream in STREAMS.values()]
 
@@ -81,12 +84,21 @@ def follow(events: list[Event], page: Callable[[], int], drop: Callable[[], bool
         stream = _going_on(held, events[:taken], is_dropped=drop())
         went_on += stream.base is not None
         tables.write(stream, {event.delivery.webhook_id for event in new})
-        assert tables.rows == whole(aggregate(stream.id, events[:taken]))
+        from_nothing = aggregate(stream.id, events[:taken])
+        assert tables.rows == whole(from_nothing)
+        assert judged(stream, new) == judged(from_nothing, new)
         held = gone_on(stream, taken % 3 + 1) or stream
         if held.base is not None:
             assert goes_on(held)
             assert encode(held.base) == encode(_base(held, events[:taken]))
     return went_on
+
+
+def judged(stream: Aggregate, new: list[Event]) -> tuple[list[Due], list[Trigger | None]]:
+    """Return what falls due with the last events of a stream, and how each of them stands in it."""
+    due = fallen_due(stream, (new[0].position or 0) - 1)
+    triggers = [trigger(stream, one.delivery.webhook_id, one.position) for one in new]
+    return list(due), triggers
 
 
 def _base(held: Aggregate, known: list[Event]) -> Base:

@@ -56,7 +56,7 @@ def in_pages(known: Aggregate, splits: set[int]) -> Iterator[Due]:
     """Read a stream page by page: each up to one of the splits, the last up to the end."""
     ends = sorted({0, len(known.events), *(one for one in splits if one < len(known.events))})
     for after, end in pairwise(ends):
-        yield from fallen_due(known.id, known.events[:end], after)
+        yield from fallen_due(aggregate(known.id, known.events[:end]), after)
 
 
 def by_the_book(known: Aggregate) -> list[Fell]:
@@ -104,7 +104,7 @@ def test_what_falls_due_is_the_same_however_the_log_is_cut_into_pages(
     known = recorded(arrivals)
     found = list(in_pages(known, splits))
     assert [fell(one) for one in found] == by_the_book(known)
-    whole = list(fallen_due(known.id, known.events, 0))
+    whole = list(fallen_due(known, 0))
     assert found == whole
 
 
@@ -129,15 +129,13 @@ def test_positions_never_go_back(arrivals: list[Delivery], splits: set[int]) -> 
     known = recorded(arrivals)
     positions = [one.known_position for one in in_pages(known, splits)]
     assert positions == sorted(positions)
-    assert all(
-        one.trigger.position <= one.known_position for one in fallen_due(known.id, known.events, 0)
-    )
+    assert all(one.trigger.position <= one.known_position for one in fallen_due(known, 0))
 
 
 @given(lives())
 def test_what_is_loaded_for_a_job_is_what_fell_due(arrivals: list[Delivery]) -> None:
     known = recorded(arrivals)
-    for one, position in fallen_due(known.id, known.events, 0):
+    for one, position in fallen_due(known, 0):
         then = aggregate(known.id, [e for e in known.events if (e.position or 0) <= position])
         loaded = trigger(then, one.webhook_id, one.position)
         assert loaded is not None
@@ -152,8 +150,8 @@ def test_only_wanted_types_are_given(arrivals: list[Delivery], wanted: str) -> N
     def wants(type_: str) -> bool:
         return type_.startswith(wanted.rstrip("*"))
 
-    everything = list(fallen_due(known.id, known.events, 0))
-    some = list(fallen_due(known.id, known.events, 0, wants))
+    everything = list(fallen_due(known, 0))
+    some = list(fallen_due(known, 0, wants))
     assert some == [one for one in everything if wants(one.trigger.type)]
 
 
@@ -190,7 +188,7 @@ def test_a_refused_fact_falls_due_again_behind_the_one_that_was_missing() -> Non
 def test_what_no_machine_judges_falls_due_as_it_comes() -> None:
     (known,) = aggregates([said("payout.reversed", 0, "msg_1", payout_id="po_1")]).values()
     assert isinstance(known, Notice)
-    ((one, position),) = fallen_due(known.id, known.events, 0)
+    ((one, position),) = fallen_due(known, 0)
     assert (one.type, one.verdict, one.webhook_id, position) == (
         "payout.reversed",
         None,
@@ -201,13 +199,13 @@ def test_what_no_machine_judges_falls_due_as_it_comes() -> None:
 
 def test_what_cannot_be_read_never_falls_due() -> None:
     (known,) = aggregates([delivery(b"[]", "msg_1")]).values()
-    assert list(fallen_due(known.id, known.events, 0)) == []
+    assert list(fallen_due(known, 0)) == []
 
 
 def test_a_number_that_no_float_can_hold_is_no_obstacle() -> None:
     body = said("payment.succeeded", 0, "msg_1", payment_id="pay_1", metadata={"n": 0}).body
     known = of_one(delivery(body.replace(b'"n":0', b'"n":1e999'), "msg_1"))
-    ((one, _),) = fallen_due(known.id, known.events, 0)
+    ((one, _),) = fallen_due(known, 0)
     assert one.payload["data"]["metadata"] == {"n": float("inf")}
 
 
