@@ -37,7 +37,8 @@ async def _net(read_side: ReadSide, query: NetQuery) -> NetReport:
     begins = [span.begin for span in spans]
     of_which = businesses(read_side, query)
     asked = Asked(at, begins[0], spans[-1].end, of_which, query.currency)
-    rows = await rows_then(read_side, query, takings.sums(asked, begins))
+    statement = takings.sums(asked, begins, of_snapshot=query.known_at is not None)
+    rows = await rows_then(read_side, query, statement)
     told = net_figures(map(takings.read_sums, rows), len(spans))
     return NetReport(
         at=at,

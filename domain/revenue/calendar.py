@@ -29,6 +29,11 @@ class Span(NamedTuple):
         return datetime.combine(self.last + timedelta(days=1), time(), UTC)
 
 
+def midnight(instant: datetime) -> datetime:
+    """Return when the day that an instant is in began, in UTC."""
+    return instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def span_of(day: date, size: Size) -> Span:
     """Return the day, week or month that a day is in."""
     if size == "day":

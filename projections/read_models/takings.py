@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from domain.revenue.calendar import midnight
 from domain.revenue.net import TakingSums
 from domain.revenue.takings import Taking, takings
 from postgres.statement import Statement
@@ -43,33 +44,41 @@ TAKINGS: Final = ReadModel(
 )
 
 
-# Of a dispute the payment's share; where a payment was never seen, or of another currency, nothing.
-# The OFFSET has no payment looked up but for a dispute.
-_SETTLED: Final = """
-    settled AS (
-        SELECT t.kind, t.id, t.ordinal, t.business_id, t.at, t.customer_id, t.payment_id,
-            t.subscription_id, t.currency, t.amount, t.net_sign,
-            coalesce(t.settlement_currency, p.settlement_currency) AS settlement_currency,
-            coalesce(t.gross, round(p.gross::numeric * t.amount / p.amount)) AS gross,
-            coalesce(t.tax, round(p.tax::numeric * t.amount / p.amount)) AS tax,
-            t.kind = 'failed_payment' AND (
-                EXISTS (SELECT {later} AND s.payment_id = t.payment_id)
-                OR EXISTS (SELECT {later} AND s.subscription_id = t.subscription_id)
-            ) AS recovered
-        FROM takings AS t
-        LEFT JOIN LATERAL (
-            SELECT p.* FROM takings AS p
-            WHERE t.kind IN ('dispute_opened', 'dispute_won', 'dispute_lost')
-                AND p.kind = 'payment' AND p.payment_id = t.payment_id
-                AND p.business_id = t.business_id AND p.at <= t.at
-                AND p.currency = coalesce(t.currency, p.currency) AND p.amount > 0
-            OFFSET 0
-        ) AS p ON true
-        WHERE t.at <= %(at)s AND t.at >= %(begin)s AND t.at < %(end)s{of_businesses}
-    )
+# What a taking adds to the sums of its day, as `taking_days` has them. The OFFSET has it looked up
+# once whether a failure was recovered, which is told twice.
+_ROWS: Final = """
+    SELECT (t.at AT TIME ZONE 'UTC')::date AS day, t.kind, t.net_sign,
+        t.settlement_currency AS currency, 1 AS number, (t.gross IS NOT NULL)::int AS settled,
+        t.gross, t.tax, t.recovered::int AS recovered,
+        CASE WHEN t.recovered THEN t.gross END AS recovered_gross
+    FROM (
+        SELECT s.*, {recovered} AS recovered FROM settled_takings AS s
+        WHERE s.at >= %(rows_from)s AND {told} OFFSET 0
+    ) AS t
 """
-_LATER: Final = """FROM takings AS s WHERE s.kind = 'payment' AND s.business_id = t.business_id
-                AND s.at >= t.at AND s.at <= %(at)s"""
+# The days before the one in which is asked, whole; less what was recovered after that.
+_DAYS: Final = """
+    SELECT s.day, s.kind, s.net_sign, s.currency, s.number, s.settled, s.gross, s.tax, s.recovered,
+        s.recovered_gross
+    FROM taking_days AS s WHERE s.day >= %(begin_day)s AND s.day < %(rows_from_day)s{of_businesses}
+    UNION ALL
+    SELECT (s.at AT TIME ZONE 'UTC')::date, s.kind, s.net_sign, s.settlement_currency, 0, 0, 0, 0,
+        -1, -s.gross
+    FROM following_takings AS s
+    WHERE s.recovered_at > %(at)s AND s.at >= %(begin)s AND s.at < %(rows_from)s{of_businesses}
+    UNION ALL
+"""
+_SUMS: Final = """
+    SELECT s.currency, width_bucket(s.day, %(days)s::date[]) AS span, s.kind, sum(s.number),
+        coalesce(sum(s.gross), 0), coalesce(sum(s.tax), 0),
+        coalesce(sum(s.net_sign * (s.gross - s.tax)), 0),
+        sum(s.number - s.settled) FILTER (WHERE s.net_sign <> 0),
+        sum(s.recovered), coalesce(sum(s.recovered_gross), 0)
+    FROM ({days}{rows}) AS s
+    WHERE s.currency = %(currency)s OR %(currency)s::text IS NULL
+    GROUP BY 1, 2, 3 HAVING sum(s.number) <> 0
+"""
+_RECOVERED: Final = "coalesce(s.recovered_at <= %(at)s, false)"
 _CURRENCY: Final = "(s.settlement_currency = %(currency)s OR %(currency)s::text IS NULL)"
 
 
@@ -83,26 +92,24 @@ class Asked(NamedTuple):
     currency: str | None = None
 
 
-def sums(asked: Asked, begins: Sequence[datetime]) -> Statement:
-    """Select by settlement currency, period and kind how many there are, and what they come to."""
-    settled, values = _settled(asked)
-    return Statement(
-        f"WITH {settled}"  # noqa: S608 -- constants
-        " SELECT s.settlement_currency, width_bucket(s.at, %(begins)s::timestamptz[]), s.kind,"
-        " count(*), coalesce(sum(s.gross), 0), coalesce(sum(s.tax), 0),"
-        " coalesce(sum(s.net_sign * (s.gross - s.tax)), 0),"
-        " count(*) FILTER (WHERE s.gross IS NULL AND s.net_sign <> 0),"
-        " count(*) FILTER (WHERE s.recovered), coalesce(sum(s.gross) FILTER (WHERE s.recovered), 0)"
-        # So that it is looked up once whether a failure was recovered, which is told twice.
-        f" FROM (SELECT * FROM settled AS s WHERE {_CURRENCY} OFFSET 0) AS s GROUP BY 1, 2, 3",
-        {**values, "begins": [*begins]},
-    )
+def sums(asked: Asked, begins: Sequence[datetime], *, of_snapshot: bool = False) -> Statement:
+    """Select by settlement currency, period and kind how many there are, and what they come to.
+
+    The periods begin with days, at `begins`. A snapshot has the rows alone, and no sums of days.
+    """
+    told, values = _told(asked)
+    whole = asked.begin if of_snapshot else max(asked.begin, min(asked.end, midnight(asked.at)))
+    days = "" if of_snapshot else _DAYS.format(of_businesses=_of_businesses(asked))
+    rows = _ROWS.format(told=told, recovered=_RECOVERED)
+    named = {"days": [one.date() for one in begins], "rows_from": whole}
+    named |= {"begin_day": asked.begin.date(), "rows_from_day": whole.date()}
+    return Statement(_SUMS.format(days=days, rows=rows), {**values, **named})
 
 
 def read_sums(row: Sequence[Any]) -> TakingSums:
     """Read a row of `sums`."""
     currency, span, kind, *numbers = row
-    return TakingSums(currency, span, kind, *map(int, numbers))
+    return TakingSums(currency, span, kind, *(int(number or 0) for number in numbers))
 
 
 def listed(
@@ -114,15 +121,17 @@ def listed(
     recovered: bool | None = None,
 ) -> Statement:
     """Select them in the order in which they count, behind `after`."""
-    settled, values = _settled(asked)
+    told, values = _told(asked)
     at, after_kind, after_id, ordinal = after or (None, None, None, None)
     order = 's.at, s.kind COLLATE "C", s.id COLLATE "C", s.ordinal'
     values |= {"kind": kind, "recovered": recovered, "limit": limit}
     values |= {"after_at": at, "after_kind": after_kind, "after_id": after_id, "after": ordinal}
     return Statement(
-        f"WITH {settled} SELECT s.* FROM settled AS s WHERE {_CURRENCY}"  # noqa: S608 -- constants
+        "SELECT s.kind, s.id, s.ordinal, s.business_id, s.at, s.customer_id, s.payment_id,"  # noqa: S608 -- constants
+        " s.subscription_id, s.currency, s.amount, s.net_sign, s.settlement_currency, s.gross,"
+        f" s.tax, {_RECOVERED} AS recovered FROM settled_takings AS s WHERE {told} AND {_CURRENCY}"
         " AND (s.kind = %(kind)s OR %(kind)s::text IS NULL)"
-        " AND (s.recovered = %(recovered)s OR %(recovered)s::boolean IS NULL)"
+        f" AND ({_RECOVERED} = %(recovered)s OR %(recovered)s::boolean IS NULL)"
         f" AND (%(after_at)s::timestamptz IS NULL OR ({order})"
         " > (%(after_at)s, %(after_kind)s::text, %(after_id)s::text, %(after)s::bigint))"
         f" ORDER BY {order} LIMIT %(limit)s",
@@ -159,9 +168,13 @@ class Listed(NamedTuple):
     recovered: bool
 
 
-def _settled(asked: Asked) -> tuple[str, dict[str, Any]]:
-    bound = range(len(asked.business_ids))
-    conditions = "".join(f" AND t.business_id = %(business_{number})s" for number in bound)
+def _told(asked: Asked) -> tuple[str, dict[str, Any]]:
+    told = "s.at <= %(at)s AND s.at >= %(begin)s AND s.at < %(end)s" + _of_businesses(asked)
     values = {"at": asked.at, "begin": asked.begin, "end": asked.end, "currency": asked.currency}
-    named = {f"business_{number}": asked.business_ids[number] for number in bound}
-    return _SETTLED.format(of_businesses=conditions, later=_LATER), {**values, **named}
+    named = {f"business_{number}": one for number, one in enumerate(asked.business_ids)}
+    return told, {**values, **named}
+
+
+def _of_businesses(asked: Asked) -> str:
+    bound = range(len(asked.business_ids))
+    return "".join(f" AND s.business_id = %(business_{number})s" for number in bound)

@@ -31,7 +31,13 @@ KEPT_S: Final = 3_600
 """One that was not used for so long is dropped."""
 FOLD: Final = "fold"
 _PREFIX: Final = "raphus_known_"
-_VIEWS: Final = ("customer_objects", "customer_identities", "customers", "anomalies")
+_VIEWS: Final = (
+    "customer_objects",
+    "customer_identities",
+    "customers",
+    "anomalies",
+    "settled_takings",
+)
 """What queries read beside the tables, in the order in which one is made of the other."""
 
 _USE: Final = """

@@ -1,0 +1,250 @@
+-- What is earned, by day: kept up by whatever statement writes the rows, in its transaction, so that a
+-- report of a year reads days instead of everything that happened in them. Days are those of UTC, by
+-- which reports are told.
+
+-- Takings, with what follows from others: of a dispute its payment's share, nothing where the payment
+-- was never seen or is of another currency; of a failure, when the payment or its subscription was
+-- paid after all. The OFFSET has no payment looked up but for a dispute.
+CREATE VIEW raphus.settled_takings AS
+SELECT
+    t.stream_id, t.kind, t.id, t.ordinal, t.business_id, t.at, t.customer_id, t.payment_id,
+    t.subscription_id, t.currency, t.amount, t.net_sign,
+    coalesce(t.settlement_currency, p.settlement_currency) AS settlement_currency,
+    coalesce(t.gross, round(p.gross::numeric * t.amount / p.amount)) AS gross,
+    coalesce(t.tax, round(p.tax::numeric * t.amount / p.amount)) AS tax,
+    CASE WHEN t.kind = 'failed_payment' THEN least(
+        (
+            SELECT min(s.at) FROM raphus.takings AS s WHERE s.kind = 'payment'
+            AND s.payment_id = t.payment_id AND s.business_id = t.business_id AND s.at >= t.at
+        ), (
+            SELECT min(s.at) FROM raphus.takings AS s WHERE s.kind = 'payment'
+            AND s.subscription_id = t.subscription_id AND s.business_id = t.business_id
+            AND s.at >= t.at
+        )
+    ) END AS recovered_at
+FROM raphus.takings AS t
+LEFT JOIN LATERAL (
+    SELECT p.* FROM raphus.takings AS p
+    WHERE t.kind IN ('dispute_opened', 'dispute_won', 'dispute_lost')
+        AND p.kind = 'payment' AND p.payment_id = t.payment_id
+        AND p.business_id = t.business_id AND p.at <= t.at
+        AND p.currency = coalesce(t.currency, p.currency) AND p.amount > 0
+    OFFSET 0
+) AS p ON true;
+
+COMMENT ON VIEW raphus.settled_takings IS
+    'Takings with what follows from others: the share of a dispute, and when a failed payment was recovered (null: never so far).';
+
+-- "settled" of the "number" have a gross, which is summed up, as the tax in it is, whatever the sign.
+-- "recovered" are those that were recovered at any time.
+CREATE TABLE raphus.taking_days (
+    day date NOT NULL,
+    business_id text NOT NULL,
+    kind text NOT NULL,
+    net_sign smallint NOT NULL,
+    currency text,
+    number bigint NOT NULL,
+    settled bigint NOT NULL,
+    gross numeric NOT NULL,
+    tax numeric NOT NULL,
+    recovered bigint NOT NULL,
+    recovered_gross numeric NOT NULL
+) WITH (fillfactor = 50);
+
+CREATE UNIQUE INDEX taking_days_key ON raphus.taking_days (day, business_id, kind, net_sign, currency)
+    NULLS NOT DISTINCT;
+
+COMMENT ON TABLE raphus.taking_days IS
+    'What takings come to by day (in UTC) and settlement currency; recovered are failures that were paid at any time after.';
+
+-- Disputes and failures as they are in the sums of their days: what they follow from is in other
+-- streams, and may change when they do not.
+CREATE TABLE raphus.following_takings (
+    stream_id text NOT NULL,
+    kind text NOT NULL,
+    id text NOT NULL,
+    ordinal bigint NOT NULL,
+    business_id text NOT NULL,
+    at timestamptz NOT NULL,
+    payment_id text,
+    subscription_id text,
+    net_sign smallint NOT NULL,
+    settlement_currency text,
+    gross numeric,
+    tax numeric,
+    recovered_at timestamptz,
+    PRIMARY KEY (stream_id, kind, id, ordinal)
+) WITH (fillfactor = 85);
+
+CREATE INDEX following_takings_payment_idx ON raphus.following_takings (payment_id, business_id);
+CREATE INDEX following_takings_subscription_idx
+    ON raphus.following_takings (subscription_id, business_id, at) WHERE kind = 'failed_payment';
+CREATE INDEX following_takings_recovered_idx ON raphus.following_takings (recovered_at)
+    WHERE recovered_at IS NOT NULL;
+
+COMMENT ON TABLE raphus.following_takings IS
+    'Disputes and failed payments as the sums of their days have them.';
+
+-- Which of them, by the key of their tables.
+CREATE TYPE raphus.taking_key AS (stream_id text, kind text, id text, ordinal bigint);
+
+-- Adds what they come to now, less what they came to before, to the sums of their days.
+CREATE FUNCTION raphus.follow_takings(touched raphus.taking_key[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    WITH keys AS MATERIALIZED (
+        SELECT DISTINCT k.* FROM unnest(touched) AS k
+    ), now AS MATERIALIZED (
+        SELECT t.* FROM keys JOIN raphus.settled_takings AS t USING (stream_id, kind, id, ordinal)
+    ), were AS MATERIALIZED (
+        SELECT f.* FROM keys JOIN raphus.following_takings AS f USING (stream_id, kind, id, ordinal)
+    ), gone AS (
+        DELETE FROM raphus.following_takings AS f USING keys AS k
+        WHERE (f.stream_id, f.kind, f.id, f.ordinal) = (k.stream_id, k.kind, k.id, k.ordinal)
+            AND (f.stream_id, f.kind, f.id, f.ordinal) NOT IN (
+                SELECT stream_id, kind, id, ordinal FROM now
+            )
+    ), kept AS (
+        INSERT INTO raphus.following_takings AS f
+        SELECT stream_id, kind, id, ordinal, business_id, at, payment_id, subscription_id, net_sign,
+            settlement_currency, gross, tax, recovered_at
+        FROM now
+        ON CONFLICT (stream_id, kind, id, ordinal) DO UPDATE SET
+            (business_id, at, payment_id, subscription_id, net_sign, settlement_currency, gross,
+            tax, recovered_at) = ROW (excluded.business_id, excluded.at, excluded.payment_id,
+            excluded.subscription_id, excluded.net_sign, excluded.settlement_currency,
+            excluded.gross, excluded.tax, excluded.recovered_at)
+        WHERE f IS DISTINCT FROM excluded
+    ), changed AS (
+        SELECT (at AT TIME ZONE 'UTC')::date AS day, business_id, kind, net_sign,
+            settlement_currency, gross, tax, recovered_at, 1 AS sign FROM now
+        UNION ALL
+        SELECT (at AT TIME ZONE 'UTC')::date, business_id, kind, net_sign, settlement_currency,
+            gross, tax, recovered_at, -1 FROM were
+    ), summed AS (
+        SELECT day, business_id, kind, net_sign, settlement_currency AS currency,
+            sum(sign) AS number, sum(sign * (gross IS NOT NULL)::int) AS settled,
+            sum(sign * coalesce(gross, 0)) AS gross, sum(sign * coalesce(tax, 0)) AS tax,
+            sum(sign * (recovered_at IS NOT NULL)::int) AS recovered,
+            sum(CASE WHEN recovered_at IS NULL THEN 0 ELSE sign * coalesce(gross, 0) END)
+                AS recovered_gross
+        FROM changed GROUP BY 1, 2, 3, 4, 5
+    )
+    INSERT INTO raphus.taking_days AS d
+    SELECT * FROM summed AS s
+    WHERE (s.number, settled, gross, tax, recovered, recovered_gross) <> (0, 0, 0, 0, 0, 0)
+    ORDER BY day, business_id, kind, net_sign, currency
+    ON CONFLICT (day, business_id, kind, net_sign, currency) DO UPDATE SET
+        number = d.number + excluded.number, settled = d.settled + excluded.settled,
+        gross = d.gross + excluded.gross, tax = d.tax + excluded.tax,
+        recovered = d.recovered + excluded.recovered,
+        recovered_gross = d.recovered_gross + excluded.recovered_gross;
+END
+$$;
+
+-- Payments and refunds say themselves what they come to. A payment may be what others follow from.
+CREATE FUNCTION raphus.sum_up_takings() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    touched raphus.taking_key[];
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        DELETE FROM raphus.taking_days;
+        DELETE FROM raphus.following_takings;
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        IF EXISTS (SELECT FROM written) THEN
+            INSERT INTO raphus.taking_days AS d
+            SELECT (at AT TIME ZONE 'UTC')::date, business_id, kind, net_sign, settlement_currency,
+                count(*), count(gross), coalesce(sum(gross), 0), coalesce(sum(tax), 0), 0, 0
+            FROM written WHERE kind IN ('payment', 'refund')
+            GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+            ON CONFLICT (day, business_id, kind, net_sign, currency) DO UPDATE SET
+                number = d.number + excluded.number, settled = d.settled + excluded.settled,
+                gross = d.gross + excluded.gross, tax = d.tax + excluded.tax;
+            touched := array(
+                SELECT (stream_id, kind, id, ordinal)::raphus.taking_key FROM written
+                WHERE kind NOT IN ('payment', 'refund')
+                UNION ALL
+                SELECT (f.stream_id, f.kind, f.id, f.ordinal)::raphus.taking_key
+                FROM written AS w JOIN raphus.following_takings AS f
+                    ON f.payment_id = w.payment_id AND f.business_id = w.business_id
+                WHERE w.kind = 'payment'
+                UNION ALL
+                SELECT (f.stream_id, f.kind, f.id, f.ordinal)::raphus.taking_key
+                FROM written AS w JOIN raphus.following_takings AS f
+                    ON f.subscription_id = w.subscription_id AND f.business_id = w.business_id
+                    AND f.kind = 'failed_payment' AND f.at <= w.at
+                    AND (f.recovered_at >= w.at OR f.recovered_at IS NULL)
+                WHERE w.kind = 'payment'
+            );
+            IF touched <> '{}' THEN
+                PERFORM raphus.follow_takings(touched);
+            END IF;
+        END IF;
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        IF EXISTS (SELECT FROM gone) THEN
+            INSERT INTO raphus.taking_days AS d
+            SELECT (at AT TIME ZONE 'UTC')::date, business_id, kind, net_sign, settlement_currency,
+                -count(*), -count(gross), -coalesce(sum(gross), 0), -coalesce(sum(tax), 0), 0, 0
+            FROM gone WHERE kind IN ('payment', 'refund')
+            GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+            ON CONFLICT (day, business_id, kind, net_sign, currency) DO UPDATE SET
+                number = d.number + excluded.number, settled = d.settled + excluded.settled,
+                gross = d.gross + excluded.gross, tax = d.tax + excluded.tax;
+            touched := array(
+                SELECT (stream_id, kind, id, ordinal)::raphus.taking_key FROM gone
+                WHERE kind NOT IN ('payment', 'refund')
+                UNION ALL
+                SELECT (f.stream_id, f.kind, f.id, f.ordinal)::raphus.taking_key
+                FROM gone AS g JOIN raphus.following_takings AS f
+                    ON f.payment_id = g.payment_id AND f.business_id = g.business_id
+                WHERE g.kind = 'payment'
+                UNION ALL
+                SELECT (f.stream_id, f.kind, f.id, f.ordinal)::raphus.taking_key
+                FROM gone AS g JOIN raphus.following_takings AS f
+                    ON f.subscription_id = g.subscription_id AND f.business_id = g.business_id
+                    AND f.kind = 'failed_payment' AND f.recovered_at = g.at
+                WHERE g.kind = 'payment'
+            );
+            IF touched <> '{}' THEN
+                PERFORM raphus.follow_takings(touched);
+            END IF;
+        END IF;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER summed_up_as_inserted AFTER INSERT ON raphus.takings
+    REFERENCING NEW TABLE AS written
+    FOR EACH STATEMENT EXECUTE FUNCTION raphus.sum_up_takings();
+CREATE TRIGGER summed_up_as_updated AFTER UPDATE ON raphus.takings
+    REFERENCING NEW TABLE AS written OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION raphus.sum_up_takings();
+CREATE TRIGGER summed_up_as_deleted AFTER DELETE ON raphus.takings
+    REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION raphus.sum_up_takings();
+CREATE TRIGGER summed_up_as_emptied AFTER TRUNCATE ON raphus.takings
+    FOR EACH STATEMENT EXECUTE FUNCTION raphus.sum_up_takings();
+
+-- What stands there already.
+INSERT INTO raphus.following_takings
+SELECT stream_id, kind, id, ordinal, business_id, at, payment_id, subscription_id, net_sign,
+    settlement_currency, gross, tax, recovered_at
+FROM raphus.settled_takings WHERE kind NOT IN ('payment', 'refund');
+
+INSERT INTO raphus.taking_days
+SELECT (at AT TIME ZONE 'UTC')::date, business_id, kind, net_sign, settlement_currency,
+    count(*), count(gross), coalesce(sum(gross), 0), coalesce(sum(tax), 0), count(recovered_at),
+    coalesce(sum(gross) FILTER (WHERE recovered_at IS NOT NULL), 0)
+FROM (
+    SELECT at, business_id, kind, net_sign, settlement_currency, gross, tax,
+        NULL::timestamptz AS recovered_at
+    FROM raphus.takings WHERE kind IN ('payment', 'refund')
+    UNION ALL
+    SELECT at, business_id, kind, net_sign, settlement_currency, gross, tax, recovered_at
+    FROM raphus.following_takings
+) AS t
+GROUP BY 1, 2, 3, 4, 5;

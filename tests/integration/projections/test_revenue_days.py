@@ -1,0 +1,152 @@
+"""What is kept by day is what the rows add up to, whatever writes them, whenever it is asked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domain.revenue.calendar import SIZES, Size, spans
+from domain.revenue.net import TakingSums
+from domain.revenue.takings import KINDS, Taking
+from ledger.mapper import LedgerMapper
+from projections.live.projector import Projector
+from projections.live.upsert import Replacement
+from projections.read_models import takings
+from projections.read_models.takings import TAKINGS
+from tests.support.http_server import copied
+from tests.support.projected import position, project, record, simulated
+from tests.support.rebuilds import execute, rebuilt
+from tests.support.revenue import selected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+WITH_A_DATABASE: Final = settings(
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
+)
+FIRST: Final = datetime(2026, 1, 29, tzinfo=UTC)
+BEGAN: Final = datetime(2025, 9, 1, tzinfo=UTC)
+EVERYTHING: Final = takings.Asked(FIRST + timedelta(days=300), FIRST, FIRST + timedelta(days=300))
+HOURS: Final = st.integers(0, 5 * 4).map(lambda quarter: FIRST + timedelta(hours=quarter * 6))
+MINOR: Final = st.sampled_from([None, 0, 1, 999, 2**62])
+BUSINESSES: Final = st.sampled_from(["bus_1", "bus_2"])
+CURRENCIES: Final = st.sampled_from(["USD", "EUR", None])
+
+
+@pytest.fixture(scope="module")
+def conn(cluster: str, template: str) -> Iterator[psycopg.Connection]:
+    with copied(cluster, template) as conninfo, psycopg.connect(conninfo) as connected:
+        connected.execute("SET search_path = raphus; SET timezone = 'UTC'")
+        connected.commit()
+        yield connected
+
+
+@st.composite
+def takings_of_few(draw: st.DrawFn) -> Taking:
+    """Draw one of few payments, or what may follow from one of them."""
+    kind = draw(st.sampled_from(KINDS))
+    payment_id = draw(st.sampled_from(["pay_1", "pay_2"]))
+    settles = kind in {"payment", "refund", "failed_payment"} and draw(st.booleans())
+    return Taking(
+        kind=kind,
+        id=payment_id if "payment" in kind else draw(st.sampled_from(["one", "another"])),
+        ordinal=0,
+        business_id=draw(BUSINESSES),
+        at=draw(HOURS),
+        customer_id=None,
+        payment_id=payment_id,
+        subscription_id=draw(st.sampled_from(["sub_1", None])),
+        currency=draw(CURRENCIES),
+        amount=draw(MINOR),
+        settlement_currency=draw(CURRENCIES) if settles else None,
+        gross=draw(st.integers(0, 2**62)) if settles else None,
+        tax=draw(st.integers(0, 2**62)) if settles else None,
+        net_sign={"payment": 1, "refund": -1, "dispute_lost": -1}.get(kind, 0),
+    )
+
+
+def rows_of(told: Sequence[Taking]) -> Mapping[tuple[str, ...], tuple[object, ...]]:
+    named = {(f"{one.kind}/{one.business_id}/{one.id}", one.kind, one.id): one for one in told}
+    return {
+        (stream, *rest): (stream, *(getattr(one, field) for field in one.__struct_fields__))
+        for (stream, *rest), one in named.items()
+    }
+
+
+def net(
+    conn: psycopg.Connection, asked: takings.Asked, size: Size, *, of_rows: bool
+) -> list[TakingSums]:
+    begins = [one.begin for one in spans(asked.begin.date(), asked.end.date(), size, 1_000)]
+    statement = takings.sums(asked, begins, of_snapshot=of_rows)
+    return sorted(map(takings.read_sums, selected(conn, statement)), key=str)
+
+
+@WITH_A_DATABASE
+@given(
+    st.lists(st.lists(takings_of_few(), max_size=9), min_size=1, max_size=3),
+    st.tuples(HOURS, HOURS, CURRENCIES, st.sampled_from([(), ("bus_1",)])),
+    st.sampled_from(SIZES),
+)
+def test_what_was_taken_on_days_is_what_its_rows_add_up_to(
+    conn: psycopg.Connection,
+    histories: list[list[Taking]],
+    what: tuple[datetime, datetime, str | None, tuple[str, ...]],
+    size: Size,
+) -> None:
+    at, begin, currency, business_ids = what
+    begin = begin.replace(hour=0)
+    asked = takings.Asked(at, begin, begin + timedelta(days=3), business_ids, currency)
+    streams: set[str] = set()
+    with conn.transaction(force_rollback=True):
+        for history in histories:
+            rows = rows_of(history)
+            streams |= {stream for stream, *_ in rows}
+            Replacement(TAKINGS, "raphus").write(conn, rows.values(), sorted(streams))
+            for one in (asked, EVERYTHING):
+                told = net(conn, one, size, of_rows=True)
+                assert net(conn, one, size, of_rows=False) == told
+
+
+def check(conninfo: str) -> None:
+    """Compare at several instants, day by day."""
+    with psycopg.connect(conninfo) as conn:
+        conn.execute("SET search_path = raphus; SET timezone = 'UTC'")
+        for days in (100, 300, 420, 500):
+            at = BEGAN + timedelta(days=days, hours=13)
+            asked = takings.Asked(at, BEGAN, BEGAN + timedelta(days=450))
+            told = net(conn, asked, "day", of_rows=True)
+            assert net(conn, asked, "day", of_rows=False) == told
+            assert told or days < 400
+
+
+def rewrite(conninfo: str) -> None:
+    """Write the rows of all streams anew, as an erasure does, and an adoption."""
+    with psycopg.connect(conninfo) as conn:
+        found = conn.execute("SELECT DISTINCT stream_id FROM raphus.timeline").fetchall()
+        streams = sorted(stream for (stream,) in found)
+        Projector(LedgerMapper()).rewrite(conn, streams, position(conninfo))
+
+
+def test_days_are_kept_as_rows_are_followed_rewritten_spoilt_rebuilt_and_emptied(
+    database: str,
+) -> None:
+    record(database, simulated(30, seed=3))
+    project(database)
+    check(database)
+    rewrite(database)
+    check(database)
+    execute(database, "UPDATE raphus.takings SET gross = 5, tax = 1, at = at + interval '2 days'")
+    execute(database, "DELETE FROM raphus.takings WHERE kind = 'payment' AND at < '2026-04-01'")
+    check(database)
+    rebuilt(database)
+    check(database)
+    with psycopg.connect(database) as conn:
+        conn.execute("TRUNCATE raphus.takings")
+        for table in ("taking_days", "following_takings"):
+            select = f"SELECT count(*) FROM raphus.{table}"
+            assert conn.execute(select.encode()).fetchone() == (0,)
