@@ -248,3 +248,226 @@ FROM (
     FROM raphus.following_takings
 ) AS t
 GROUP BY 1, 2, 3, 4, 5;
+
+-- What so many recurring changes add up to by day, by how they move their book: "moved" of them do,
+-- and make so many more "customers". What they change for their product is told beside it, by its sign.
+CREATE TABLE raphus.recurring_days (
+    day date NOT NULL,
+    business_id text NOT NULL,
+    currency text,
+    product_id text,
+    kind text,
+    monthly_sign smallint NOT NULL,
+    number bigint NOT NULL,
+    total_change numeric NOT NULL,
+    moved bigint NOT NULL,
+    customers bigint NOT NULL,
+    monthly_change numeric NOT NULL,
+    product_moved bigint NOT NULL,
+    product_customers bigint NOT NULL,
+    yearly_change numeric NOT NULL,
+    paying_change bigint NOT NULL,
+    active_change bigint NOT NULL,
+    trial_change bigint NOT NULL
+) WITH (fillfactor = 70);
+
+CREATE UNIQUE INDEX recurring_days_key ON raphus.recurring_days
+    (day, business_id, currency, product_id, kind, monthly_sign) NULLS NOT DISTINCT;
+
+COMMENT ON TABLE raphus.recurring_days IS
+    'What recurring changes add up to by day (in UTC), currency, product and kind of movement.';
+
+-- The books in which more than one subscription has begun. One that has been so stays here: of one
+-- subscription alone, what is told in the book together says what it says by itself.
+CREATE TABLE raphus.shared_books (
+    book uuid PRIMARY KEY
+);
+
+COMMENT ON TABLE raphus.shared_books IS
+    'The books in which more than one subscription is, or was, told.';
+
+-- How shared books move, as a whole and by product; and, taken back, what each change in them says
+-- by itself, so that both together are what the sums of their days have to be corrected by.
+CREATE TABLE raphus.book_moves (
+    book uuid NOT NULL,
+    at timestamptz NOT NULL,
+    by_product boolean NOT NULL,
+    taken_back boolean NOT NULL,
+    kind text,
+    monthly_sign smallint NOT NULL,
+    currency text,
+    product_id text,
+    business_id text NOT NULL,
+    customer_id text,
+    subscription_ids text[],
+    change numeric NOT NULL,
+    moved bigint NOT NULL,
+    customers bigint NOT NULL
+);
+
+CREATE INDEX book_moves_book_idx ON raphus.book_moves (book);
+CREATE INDEX book_moves_at_idx ON raphus.book_moves (at) WHERE NOT taken_back;
+
+COMMENT ON TABLE raphus.book_moves IS
+    'How books move in which more than one subscription is told; what is taken back is no movement.';
+
+-- Whoever reads one change after the other tells movements the same way: projections/read_models/mrr.py.
+CREATE FUNCTION raphus.moves_of(books uuid[]) RETURNS SETOF raphus.book_moves
+LANGUAGE sql STABLE AS $$
+    WITH told AS (
+        SELECT r.*, v.by_product, CASE WHEN v.by_product THEN r.product_id END AS of_product,
+            CASE WHEN v.by_product THEN r.monthly_change ELSE r.total_change END AS change
+        FROM raphus.recurring AS r CROSS JOIN (VALUES (false), (true)) AS v (by_product)
+        WHERE r.book = ANY (books)
+    ), together AS (
+        SELECT book, by_product, at, currency, business_id, of_product, sum(change) AS change,
+            max(customer_id) AS customer_id, array_agg(DISTINCT subscription_id) AS subscription_ids
+        FROM told WHERE change <> 0
+        GROUP BY book, by_product, at, currency, business_id, of_product HAVING sum(change) <> 0
+    ), stood AS (
+        SELECT together.*, sum(change) OVER (PARTITION BY book, by_product, at) AS total_change,
+            sum(change) OVER own AS total, first_value(at) OVER own AS first_at,
+            sum(change) OVER (PARTITION BY book, by_product, of_product ORDER BY at) AS part
+        FROM together WINDOW own AS (PARTITION BY book, by_product ORDER BY at)
+    )
+    SELECT book, at, by_product, false, CASE
+            WHEN total = total_change AND at = first_at THEN 'new'
+            WHEN total = total_change THEN 'reactivation'
+            WHEN total = 0 THEN 'churn'
+            WHEN change > 0 THEN 'expansion'
+            ELSE 'contraction' END, sign(change)::smallint, currency, of_product, business_id,
+        customer_id, subscription_ids, change, 1::bigint,
+        ((part > 0)::int - (part - change > 0)::int)::bigint
+    FROM stood
+    UNION ALL
+    SELECT book, at, by_product, true, kind, sign(monthly_change)::smallint, currency, product_id,
+        business_id, NULL, NULL, -change, -(change <> 0)::int::bigint, -paying_change::bigint
+    FROM told
+$$;
+
+-- Adds what these moves come to, so many times, to the sums of their days.
+CREATE FUNCTION raphus.add_moves(books uuid[], times integer) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO raphus.recurring_days AS d
+    SELECT (at AT TIME ZONE 'UTC')::date, business_id, currency, product_id, kind, monthly_sign, 0,
+        times * coalesce(sum(change) FILTER (WHERE NOT by_product), 0),
+        times * coalesce(sum(moved) FILTER (WHERE NOT by_product), 0),
+        times * coalesce(sum(customers) FILTER (WHERE NOT by_product), 0),
+        times * coalesce(sum(change) FILTER (WHERE by_product), 0),
+        times * coalesce(sum(moved) FILTER (WHERE by_product), 0),
+        times * coalesce(sum(customers) FILTER (WHERE by_product), 0), 0, 0, 0, 0
+    FROM raphus.book_moves WHERE book = ANY (books)
+    GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
+    ON CONFLICT (day, business_id, currency, product_id, kind, monthly_sign) DO UPDATE SET
+        total_change = d.total_change + excluded.total_change,
+        moved = d.moved + excluded.moved, customers = d.customers + excluded.customers,
+        monthly_change = d.monthly_change + excluded.monthly_change,
+        product_moved = d.product_moved + excluded.product_moved,
+        product_customers = d.product_customers + excluded.product_customers;
+END
+$$;
+
+CREATE FUNCTION raphus.follow_books(touched uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    books uuid[] := array(SELECT book FROM raphus.shared_books WHERE book = ANY (touched));
+BEGIN
+    IF books <> '{}' THEN
+        PERFORM raphus.add_moves(books, -1);
+        DELETE FROM raphus.book_moves WHERE book = ANY (books);
+        INSERT INTO raphus.book_moves SELECT * FROM raphus.moves_of(books);
+        PERFORM raphus.add_moves(books, 1);
+    END IF;
+END
+$$;
+
+CREATE FUNCTION raphus.sum_up_recurring() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        DELETE FROM raphus.recurring_days;
+        DELETE FROM raphus.book_moves;
+        DELETE FROM raphus.shared_books;
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        IF EXISTS (SELECT FROM written) THEN
+            INSERT INTO raphus.recurring_days AS d
+            SELECT (at AT TIME ZONE 'UTC')::date, business_id, currency, product_id, kind,
+                sign(monthly_change), count(*), sum(total_change),
+                count(*) FILTER (WHERE total_change <> 0),
+                sum(paying_change), sum(monthly_change),
+                count(*) FILTER (WHERE monthly_change <> 0), sum(paying_change),
+                sum(yearly_change), sum(paying_change), sum(active_change), sum(trial_change)
+            FROM written GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
+            ON CONFLICT (day, business_id, currency, product_id, kind, monthly_sign) DO UPDATE SET
+                number = d.number + excluded.number,
+                total_change = d.total_change + excluded.total_change,
+                moved = d.moved + excluded.moved, customers = d.customers + excluded.customers,
+                monthly_change = d.monthly_change + excluded.monthly_change,
+                product_moved = d.product_moved + excluded.product_moved,
+                product_customers = d.product_customers + excluded.product_customers,
+                yearly_change = d.yearly_change + excluded.yearly_change,
+                paying_change = d.paying_change + excluded.paying_change,
+                active_change = d.active_change + excluded.active_change,
+                trial_change = d.trial_change + excluded.trial_change;
+            INSERT INTO raphus.shared_books
+            SELECT DISTINCT w.book FROM written AS w JOIN raphus.recurring AS r ON r.book = w.book
+            WHERE w.kind = 'new' AND r.kind = 'new' AND (r.stream_id, r.at) <> (w.stream_id, w.at)
+            ORDER BY 1
+            ON CONFLICT DO NOTHING;
+            PERFORM raphus.follow_books(array(SELECT DISTINCT book FROM written));
+        END IF;
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        IF EXISTS (SELECT FROM gone) THEN
+            INSERT INTO raphus.recurring_days AS d
+            SELECT (at AT TIME ZONE 'UTC')::date, business_id, currency, product_id, kind,
+                sign(monthly_change), -count(*), -sum(total_change),
+                -count(*) FILTER (WHERE total_change <> 0),
+                -sum(paying_change), -sum(monthly_change),
+                -count(*) FILTER (WHERE monthly_change <> 0), -sum(paying_change),
+                -sum(yearly_change), -sum(paying_change), -sum(active_change),
+                -sum(trial_change)
+            FROM gone GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
+            ON CONFLICT (day, business_id, currency, product_id, kind, monthly_sign) DO UPDATE SET
+                number = d.number + excluded.number,
+                total_change = d.total_change + excluded.total_change,
+                moved = d.moved + excluded.moved, customers = d.customers + excluded.customers,
+                monthly_change = d.monthly_change + excluded.monthly_change,
+                product_moved = d.product_moved + excluded.product_moved,
+                product_customers = d.product_customers + excluded.product_customers,
+                yearly_change = d.yearly_change + excluded.yearly_change,
+                paying_change = d.paying_change + excluded.paying_change,
+                active_change = d.active_change + excluded.active_change,
+                trial_change = d.trial_change + excluded.trial_change;
+            PERFORM raphus.follow_books(array(SELECT DISTINCT book FROM gone));
+        END IF;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER summed_up_as_inserted AFTER INSERT ON raphus.recurring
+    REFERENCING NEW TABLE AS written
+    FOR EACH STATEMENT EXECUTE FUNCTION raphus.sum_up_recurring();
+CREATE TRIGGER summed_up_as_updated AFTER UPDATE ON raphus.recurring
+    REFERENCING NEW TABLE AS written OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION raphus.sum_up_recurring();
+CREATE TRIGGER summed_up_as_deleted AFTER DELETE ON raphus.recurring
+    REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION raphus.sum_up_recurring();
+CREATE TRIGGER summed_up_as_emptied AFTER TRUNCATE ON raphus.recurring
+    FOR EACH STATEMENT EXECUTE FUNCTION raphus.sum_up_recurring();
+
+INSERT INTO raphus.recurring_days
+SELECT (at AT TIME ZONE 'UTC')::date, business_id, currency, product_id, kind,
+    sign(monthly_change), count(*), sum(total_change), count(*) FILTER (WHERE total_change <> 0),
+    sum(paying_change), sum(monthly_change), count(*) FILTER (WHERE monthly_change <> 0),
+    sum(paying_change), sum(yearly_change), sum(paying_change), sum(active_change),
+    sum(trial_change)
+FROM raphus.recurring GROUP BY 1, 2, 3, 4, 5, 6;
+
+INSERT INTO raphus.shared_books
+SELECT book FROM raphus.recurring WHERE kind = 'new' GROUP BY book HAVING count(*) > 1;
+
+SELECT raphus.follow_books(array(SELECT book FROM raphus.shared_books));

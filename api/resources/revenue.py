@@ -87,6 +87,7 @@ def asked_by(read_side: ReadSide, query: Narrowed, at: datetime, which: Which) -
         by_product=which.by == "product" or which.product_id is not None,
         into=rates.into if rates else None,
         rates=rates.factors() if rates else None,
+        of_snapshot=query.known_at is not None,
     )
 
 

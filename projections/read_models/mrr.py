@@ -1,13 +1,16 @@
 """What is asked of recurring changes: sums by period, movements, what stands, cohorts, trials.
 
 A book moves as its one subscription says by itself. Only where more than one is told in a book
-are its changes added up anew, in the order in which they occurred: few books, of many.
+are its changes added up anew, in the order in which they occurred: few books, of many. How these
+move is kept, as are the sums of days: see migrations/0034_revenue_days.sql. Where amounts are
+converted, and in a snapshot, both are made of the rows.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from domain.revenue.calendar import midnight
 from domain.revenue.cohorts import Began, CohortSums
 from domain.revenue.mrr import Sums
 from domain.revenue.recurring import KINDS
@@ -24,7 +27,8 @@ class Asked(NamedTuple):
     """Which changes are asked about: those by the instant `at`, of what is given.
 
     `business_ids` must all be the change's. Where `rates` are given, each a factor by currency
-    into minor units of `into`, a customer has one book for all of these.
+    into minor units of `into`, a customer has one book for all of these. Nothing but rows is read
+    where they are `of_snapshot`.
     """
 
     at: datetime
@@ -34,6 +38,7 @@ class Asked(NamedTuple):
     by_product: bool = False
     into: str | None = None
     rates: Mapping[str, Decimal] | None = None
+    of_snapshot: bool = False
 
 
 _CONVERTED: Final = """(
@@ -57,7 +62,14 @@ _CONVERTED: Final = """(
             ON x.of_currency = own.currency
     ) AS converted
 )"""
-_SEVERAL: Final = """
+_KEPT: Final = """
+    several AS MATERIALIZED (
+        SELECT book FROM shared_books
+    ), moved AS (
+        SELECT r.* FROM book_moves AS r WHERE {of_variant} AND NOT r.taken_back AND {told}
+    )
+"""
+_TOGETHER: Final = """
     several AS MATERIALIZED (
         SELECT r.book FROM {source} AS r WHERE r.kind = 'new' AND {told}
         GROUP BY r.book HAVING count(*) > {alone}
@@ -68,7 +80,7 @@ _SEVERAL: Final = """
         FROM {source} AS r WHERE r.book IN (TABLE several) AND {told} AND r.{change} <> 0
         GROUP BY 1, 2, 3, 4, 5 HAVING sum(r.{change}) <> 0
     ), stood AS ({stood}), moved AS (
-        SELECT stood.*, CASE
+        SELECT stood.*, (part > 0)::int - (part - change > 0)::int AS customers, CASE
             WHEN total = total_change AND at = first_at THEN 'new'
             WHEN total = total_change THEN 'reactivation'
             WHEN total = 0 THEN 'churn'
@@ -91,10 +103,10 @@ _STOOD_BY_PRODUCT: Final = """
 _ALONE_KIND: Final = "r.kind"
 _ALONE_KIND_OF_PRODUCT: Final = """
     CASE WHEN r.kind IN ('new', 'churn', 'reactivation') THEN r.kind
-        WHEN r.monthly_change > 0 THEN 'expansion' WHEN r.monthly_change < 0 THEN 'contraction' END
+        WHEN {sign} > 0 THEN 'expansion' WHEN {sign} < 0 THEN 'contraction' END
 """
 _SUMS: Final = """
-    WITH {several}
+    WITH {together}{days}
     SELECT currency, product_id, cell, sum(change), sum(yearly_change),
         count(*) FILTER (WHERE change <> 0),
         sum(paying_change), sum(paying_change), sum(active_change), sum(trial_change)
@@ -102,16 +114,33 @@ _SUMS: Final = """
         SELECT r.currency, {product} AS product_id, {span} * 8 + CASE
             WHEN r.book IN (TABLE several) THEN 0 ELSE {code} END AS cell,
             r.{change} AS change, r.yearly_change, r.paying_change, r.active_change, r.trial_change
-        FROM {source} AS r WHERE {told}{of_product}
+        FROM {source} AS r WHERE {told}{within}{of_product}
         -- So that the planner expects few cells, and does not sort all changes to tell them apart.
         OFFSET 0
     ) AS r
     GROUP BY 1, 2, 3
     UNION ALL
     SELECT r.currency, r.product_id, {span} * 8 + {moved}, sum(r.change), 0, count(*),
-        sum((r.part > 0)::int - (r.part - r.change > 0)::int), 0, 0, 0
-    FROM moved AS r WHERE true{of_product}
+        sum(r.customers), 0, 0, 0
+    FROM moved AS r WHERE true{within}{of_product}
     GROUP BY 1, 2, 3
+"""
+# Whole days; of a shared book, what its changes say by themselves is taken back in them.
+_DAYS: Final = """
+    , days AS (
+        SELECT r.currency, {product} AS product_id,
+            width_bucket(r.day, %(days)s::date[]) * 8 + {code} AS cell, sum(r.{change}) AS change,
+            sum(r.yearly_change) AS yearly_change, sum(r.{moves}) AS moves,
+            sum(r.{customers}) AS customers, sum(r.paying_change) AS paying_change,
+            sum(r.active_change) AS active_change, sum(r.trial_change) AS trial_change,
+            sum(r.number) AS number
+        FROM recurring_days AS r WHERE r.day < %(rows_from_day)s{narrowed}{of_product}
+        GROUP BY 1, 2, 3
+    )
+    SELECT currency, product_id, cell, change, yearly_change, moves, customers, paying_change,
+        active_change, trial_change
+    FROM days WHERE (number, change, moves, customers) <> (0, 0, 0, 0)
+    UNION ALL
 """
 _SPAN: Final = "width_bucket(r.at, %(begins)s::timestamptz[])"
 _UNTOLD: Final = len(KINDS) + 1
@@ -137,13 +166,41 @@ def sums(asked: Asked, begins: Sequence[datetime], end: datetime) -> Statement:
 
     The periods begin at `begins`, in order, and the last ends at `end`.
     """
+    if _is_kept(asked):
+        return _sums_kept(asked, begins, end)
     parts, values = _parts(asked, end)
-    codes = {
-        name: f"CASE {kind} {_CODES} ELSE {_UNTOLD} END"
-        for name, kind in (("code", parts["kind"]), ("moved", "r.kind"))
-    }
-    select = _SUMS.format(several=_SEVERAL.format(**parts), span=_SPAN, **codes, **parts)
+    select = _SUMS.format(days="", span=_SPAN, **_codes(asked, "r.monthly_change"), **parts)
     return Statement(select, {**values, "begins": [*begins]})
+
+
+def _sums_kept(asked: Asked, begins: Sequence[datetime], end: datetime) -> Statement:
+    """Select the same of the days that are over, and of the rows of the one that is not."""
+    parts, values = _parts(asked, end, within=" AND r.at >= %(rows_from)s")
+    of_variant = ("product_moved", "product_customers") if asked.by_product else _OF_BOOKS
+    of_days = dict(zip(("moves", "customers"), of_variant, strict=True))
+    days = _DAYS.format(**_codes(asked, "r.monthly_sign"), **of_days, **parts)
+    codes = _codes(asked, "r.monthly_change")
+    select = _SUMS.format(days=days, span=_SPAN, **codes, **parts)
+    rows_from = min(end, midnight(asked.at))
+    values |= {"rows_from": rows_from, "rows_from_day": rows_from.date(), "begins": [*begins]}
+    return Statement(select, {**values, "days": [one.date() for one in begins]})
+
+
+_OF_BOOKS: Final = ("moved", "customers")
+
+
+def _codes(asked: Asked, sign: str) -> dict[str, str]:
+    """Return how the code of a movement is told: of what a book does by itself, and together."""
+    kinds = {"code": _alone_kind(asked, sign), "moved": "r.kind"}
+    return {name: f"CASE {kind} {_CODES} ELSE {_UNTOLD} END" for name, kind in kinds.items()}
+
+
+def _alone_kind(asked: Asked, sign: str) -> str:
+    return _ALONE_KIND_OF_PRODUCT.format(sign=sign) if asked.by_product else _ALONE_KIND
+
+
+def _is_kept(asked: Asked) -> bool:
+    return asked.rates is None and not asked.of_snapshot
 
 
 def read_sums(row: Sequence[Any]) -> Sums:
@@ -201,7 +258,7 @@ def movements(
     parts, values = _parts(asked, span[1], within=" AND r.at >= %(begin)s")
     # Rows of a leave and an entry in one product cannot have one instant, so the order is total.
     select = """
-        WITH {several}, {moves}
+        WITH {together}, {moves}
         SELECT at, book, product_id, business_id, customer_id, subscription_ids, currency, change,
             kind
         FROM moves
@@ -213,16 +270,14 @@ def movements(
     at, book, product_id = after or (None, None, None)
     values |= {"begin": span[0], "kind": kind, "limit": limit}
     values |= {"after_at": at, "after_book": book, "after": product_id}
-    return Statement(
-        select.format(several=_SEVERAL.format(**parts), moves=_MOVES.format(**parts)), values
-    )
+    return Statement(select.format(moves=_MOVES.format(**parts), **parts), values)
 
 
 def cohorts(asked: Asked, begins: Sequence[datetime], end: datetime) -> Statement:
     """Select by currency and the period in which customers began what moved in which period."""
     parts, values = _parts(asked, end)
     select = """
-        WITH {several}, {moves}, begun AS (
+        WITH {together}, {moves}, begun AS (
             SELECT book, min(at) AS first_at FROM moves WHERE kind = 'new' GROUP BY book
         )
         SELECT m.currency, width_bucket(b.first_at, %(begins)s::timestamptz[]),
@@ -236,7 +291,7 @@ def cohorts(asked: Asked, begins: Sequence[datetime], end: datetime) -> Statemen
         GROUP BY 1, 2, 3
     """
     return Statement(
-        select.format(several=_SEVERAL.format(**parts), moves=_MOVES.format(**parts)),
+        select.format(moves=_MOVES.format(**parts), **parts),
         {**values, "begins": [*begins]},
     )
 
@@ -307,22 +362,24 @@ def _parts(
     """Return what the statements are put together from, and the values that they name."""
     converts = asked.rates is not None
     product = "r.product_id" if asked.by_product else "NULL::text"
-    told = "r.at <= %(at)s" + (" AND r.at < %(end)s" if end else "")
-    told += "".join(
+    narrowed = "".join(
         f" AND r.business_id = %(business_{number})s" for number in range(len(asked.business_ids))
     )
-    told += " AND r.currency = %(currency)s" if asked.currency else ""
+    narrowed += " AND r.currency = %(currency)s" if asked.currency else ""
     parts = {
         "source": _CONVERTED if converts else "recurring",
         "alone": "0" if converts else "1",
-        "told": told,
+        "told": "r.at <= %(at)s" + (" AND r.at < %(end)s" if end else "") + narrowed,
+        "narrowed": narrowed,
         "within": within,
         "product": product,
-        "kind": _ALONE_KIND_OF_PRODUCT if asked.by_product else _ALONE_KIND,
+        "kind": _alone_kind(asked, "r.monthly_change"),
         "stood": _STOOD_BY_PRODUCT if asked.by_product else _STOOD,
+        "of_variant": "r.by_product" if asked.by_product else "NOT r.by_product",
         "change": "monthly_change" if asked.by_product else "total_change",
         "of_product": " AND r.product_id = %(product_id)s" if asked.product_id else "",
     }
+    parts["together"] = (_KEPT if _is_kept(asked) else _TOGETHER).format(**parts)
     values: dict[str, Any] = {
         "at": asked.at,
         "end": end,

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.revenue.calendar import SIZES, Size, spans
+from domain.revenue.calendar import SIZES, Size, Span, spans
+from domain.revenue.mrr import MrrFigures, figures
 from domain.revenue.net import TakingSums
 from domain.revenue.takings import KINDS, Taking
 from ledger.mapper import LedgerMapper
 from projections.live.projector import Projector
 from projections.live.upsert import Replacement
-from projections.read_models import takings
+from projections.read_models import mrr, takings
+from projections.read_models.recurring import RECURRING
 from projections.read_models.takings import TAKINGS
+from tests.support.histories import aggregates
 from tests.support.http_server import copied
 from tests.support.projected import position, project, record, simulated
 from tests.support.rebuilds import execute, rebuilt
-from tests.support.revenue import selected
+from tests.support.revenue import FIRST as SHOPS_BEGAN
+from tests.support.revenue import selected, shops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from domain.delivery import Delivery
 
 WITH_A_DATABASE: Final = settings(
     deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
@@ -32,6 +38,13 @@ WITH_A_DATABASE: Final = settings(
 FIRST: Final = datetime(2026, 1, 29, tzinfo=UTC)
 BEGAN: Final = datetime(2025, 9, 1, tzinfo=UTC)
 EVERYTHING: Final = takings.Asked(FIRST + timedelta(days=300), FIRST, FIRST + timedelta(days=300))
+KEPT: Final = (
+    "taking_days",
+    "following_takings",
+    "recurring_days",
+    "shared_books",
+    "book_moves",
+)
 HOURS: Final = st.integers(0, 5 * 4).map(lambda quarter: FIRST + timedelta(hours=quarter * 6))
 MINOR: Final = st.sampled_from([None, 0, 1, 999, 2**62])
 BUSINESSES: Final = st.sampled_from(["bus_1", "bus_2"])
@@ -112,6 +125,49 @@ def test_what_was_taken_on_days_is_what_its_rows_add_up_to(
                 assert net(conn, one, size, of_rows=False) == told
 
 
+def earned(
+    conn: psycopg.Connection, asked: mrr.Asked, periods: Sequence[Span]
+) -> tuple[list[list[MrrFigures]], list[tuple[object, ...]]]:
+    """What a report says, and the movements from its first period on."""
+    statement = mrr.sums(asked, [one.begin for one in periods], periods[-1].end)
+    told = figures(map(mrr.read_sums, selected(conn, statement)), len(periods))
+    span = periods[0].begin, periods[-1].end
+    return told, selected(conn, mrr.movements(asked, span, None, None, 1_000))
+
+
+@WITH_A_DATABASE
+@given(
+    st.lists(shops(), min_size=1, max_size=3),
+    st.integers(0, 14 * 24),
+    st.sampled_from(SIZES),
+    st.sampled_from(
+        [
+            {},
+            {"by_product": True},
+            {"by_product": True, "product_id": "pdt_1"},
+            {"currency": "EUR", "business_ids": ("bus_1",)},
+        ]
+    ),
+)
+def test_what_was_earned_on_days_is_what_its_rows_add_up_to(
+    conn: psycopg.Connection,
+    histories: list[list[Delivery]],
+    hour: int,
+    size: Size,
+    which: dict[str, Any],
+) -> None:
+    begin = SHOPS_BEGAN.date() + timedelta(days=2)
+    asked = mrr.Asked(SHOPS_BEGAN + timedelta(hours=48 + hour), **which)
+    periods = spans(begin, begin + timedelta(days=9), size, 100)
+    with conn.transaction(force_rollback=True):
+        for history in histories:  # each takes the place of the one before
+            rows = [row for one in aggregates(history).values() for row in RECURRING.rows(one)]
+            streams = [f"subscription/bus_1/sub_{number}" for number in range(4)]
+            Replacement(RECURRING, "raphus").write(conn, rows, streams)
+            told = earned(conn, asked._replace(of_snapshot=True), periods)
+            assert earned(conn, asked, periods) == told
+
+
 def check(conninfo: str) -> None:
     """Compare at several instants, day by day."""
     with psycopg.connect(conninfo) as conn:
@@ -122,6 +178,11 @@ def check(conninfo: str) -> None:
             told = net(conn, asked, "day", of_rows=True)
             assert net(conn, asked, "day", of_rows=False) == told
             assert told or days < 400
+            for by_product in (False, True):
+                of_rows = mrr.Asked(at, by_product=by_product, of_snapshot=True)
+                periods = spans(BEGAN.date(), at.date(), "week", 100)
+                moves = earned(conn, of_rows, periods)
+                assert earned(conn, of_rows._replace(of_snapshot=False), periods) == moves
 
 
 def rewrite(conninfo: str) -> None:
@@ -142,11 +203,13 @@ def test_days_are_kept_as_rows_are_followed_rewritten_spoilt_rebuilt_and_emptied
     check(database)
     execute(database, "UPDATE raphus.takings SET gross = 5, tax = 1, at = at + interval '2 days'")
     execute(database, "DELETE FROM raphus.takings WHERE kind = 'payment' AND at < '2026-04-01'")
+    execute(database, "UPDATE raphus.recurring SET at = at + interval '2 days' WHERE kind = 'new'")
+    execute(database, "DELETE FROM raphus.recurring WHERE kind = 'churn' AND at < '2026-06-01'")
     check(database)
     rebuilt(database)
     check(database)
     with psycopg.connect(database) as conn:
-        conn.execute("TRUNCATE raphus.takings")
-        for table in ("taking_days", "following_takings"):
+        conn.execute("TRUNCATE raphus.takings, raphus.recurring")
+        for table in KEPT:
             select = f"SELECT count(*) FROM raphus.{table}"
             assert conn.execute(select.encode()).fetchone() == (0,)
