@@ -85,13 +85,31 @@ CREATE INDEX following_takings_recovered_idx ON raphus.following_takings (recove
 COMMENT ON TABLE raphus.following_takings IS
     'Disputes and failed payments as the sums of their days have them.';
 
--- Which of them, by the key of their tables.
-CREATE TYPE raphus.taking_key AS (stream_id text, kind text, id text, ordinal bigint);
-
--- Adds what they come to now, less what they came to before, to the sums of their days.
-CREATE FUNCTION raphus.follow_takings(touched raphus.taking_key[]) RETURNS void
+-- Adds to the sums of days, in the order of their key: what comes to nothing is not written.
+CREATE FUNCTION raphus.add_taking_days(rows raphus.taking_days[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
+    INSERT INTO raphus.taking_days AS d
+    SELECT day, business_id, kind, net_sign, currency, sum(number), sum(settled), sum(gross),
+        sum(tax), sum(recovered), sum(recovered_gross)
+    FROM unnest(rows) GROUP BY 1, 2, 3, 4, 5
+    HAVING (sum(number), sum(settled), sum(gross), sum(tax), sum(recovered), sum(recovered_gross))
+        <> (0, 0, 0, 0, 0, 0)
+    ORDER BY 1, 2, 3, 4, 5
+    ON CONFLICT (day, business_id, kind, net_sign, currency) DO UPDATE SET
+        number = d.number + excluded.number, settled = d.settled + excluded.settled,
+        gross = d.gross + excluded.gross, tax = d.tax + excluded.tax,
+        recovered = d.recovered + excluded.recovered,
+        recovered_gross = d.recovered_gross + excluded.recovered_gross;
+END
+$$;
+
+-- Which of those that follow, by the key of their tables.
+CREATE TYPE raphus.taking_key AS (stream_id text, kind text, id text, ordinal bigint);
+
+-- Has them as they are now, and returns what that adds to the sums of their days.
+CREATE FUNCTION raphus.follow_takings(touched raphus.taking_key[]) RETURNS raphus.taking_days[]
+LANGUAGE sql AS $$
     WITH keys AS MATERIALIZED (
         SELECT DISTINCT k.* FROM unnest(touched) AS k
     ), now AS MATERIALIZED (
@@ -116,35 +134,24 @@ BEGIN
             excluded.gross, excluded.tax, excluded.recovered_at)
         WHERE f IS DISTINCT FROM excluded
     ), changed AS (
-        SELECT (at AT TIME ZONE 'UTC')::date AS day, business_id, kind, net_sign,
-            settlement_currency, gross, tax, recovered_at, 1 AS sign FROM now
+        SELECT at, business_id, kind, net_sign, settlement_currency, gross, tax, recovered_at,
+            1 AS sign FROM now
         UNION ALL
-        SELECT (at AT TIME ZONE 'UTC')::date, business_id, kind, net_sign, settlement_currency,
-            gross, tax, recovered_at, -1 FROM were
-    ), summed AS (
-        SELECT day, business_id, kind, net_sign, settlement_currency AS currency,
-            sum(sign) AS number, sum(sign * (gross IS NOT NULL)::int) AS settled,
-            sum(sign * coalesce(gross, 0)) AS gross, sum(sign * coalesce(tax, 0)) AS tax,
-            sum(sign * (recovered_at IS NOT NULL)::int) AS recovered,
-            sum(CASE WHEN recovered_at IS NULL THEN 0 ELSE sign * coalesce(gross, 0) END)
-                AS recovered_gross
-        FROM changed GROUP BY 1, 2, 3, 4, 5
+        SELECT at, business_id, kind, net_sign, settlement_currency, gross, tax, recovered_at, -1
+        FROM were
     )
-    INSERT INTO raphus.taking_days AS d
-    SELECT * FROM summed AS s
-    WHERE (s.number, settled, gross, tax, recovered, recovered_gross) <> (0, 0, 0, 0, 0, 0)
-    ORDER BY day, business_id, kind, net_sign, currency
-    ON CONFLICT (day, business_id, kind, net_sign, currency) DO UPDATE SET
-        number = d.number + excluded.number, settled = d.settled + excluded.settled,
-        gross = d.gross + excluded.gross, tax = d.tax + excluded.tax,
-        recovered = d.recovered + excluded.recovered,
-        recovered_gross = d.recovered_gross + excluded.recovered_gross;
-END
+    SELECT array_agg(ROW (
+        (at AT TIME ZONE 'UTC')::date, business_id, kind, net_sign, settlement_currency, sign,
+        sign * (gross IS NOT NULL)::int, sign * coalesce(gross, 0), sign * coalesce(tax, 0),
+        sign * (recovered_at IS NOT NULL)::int,
+        CASE WHEN recovered_at IS NULL THEN 0 ELSE sign * coalesce(gross, 0) END
+    )::raphus.taking_days) FROM changed
 $$;
 
 -- Payments and refunds say themselves what they come to. A payment may be what others follow from.
 CREATE FUNCTION raphus.sum_up_takings() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
+    rows raphus.taking_days[];
     touched raphus.taking_key[];
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
@@ -154,14 +161,14 @@ BEGIN
     END IF;
     IF TG_OP <> 'DELETE' THEN
         IF EXISTS (SELECT FROM written) THEN
-            INSERT INTO raphus.taking_days AS d
-            SELECT (at AT TIME ZONE 'UTC')::date, business_id, kind, net_sign, settlement_currency,
-                count(*), count(gross), coalesce(sum(gross), 0), coalesce(sum(tax), 0), 0, 0
-            FROM written WHERE kind IN ('payment', 'refund')
-            GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
-            ON CONFLICT (day, business_id, kind, net_sign, currency) DO UPDATE SET
-                number = d.number + excluded.number, settled = d.settled + excluded.settled,
-                gross = d.gross + excluded.gross, tax = d.tax + excluded.tax;
+            rows := array(
+                SELECT ROW (
+                    (at AT TIME ZONE 'UTC')::date, business_id, kind, net_sign, settlement_currency,
+                    count(*), count(gross), coalesce(sum(gross), 0), coalesce(sum(tax), 0), 0, 0
+                )::raphus.taking_days FROM written WHERE kind IN ('payment', 'refund')
+                GROUP BY (at AT TIME ZONE 'UTC')::date, business_id, kind, net_sign,
+                    settlement_currency
+            );
             touched := array(
                 SELECT (stream_id, kind, id, ordinal)::raphus.taking_key FROM written
                 WHERE kind NOT IN ('payment', 'refund')
@@ -178,22 +185,19 @@ BEGIN
                     AND (f.recovered_at >= w.at OR f.recovered_at IS NULL)
                 WHERE w.kind = 'payment'
             );
-            IF touched <> '{}' THEN
-                PERFORM raphus.follow_takings(touched);
-            END IF;
         END IF;
     END IF;
     IF TG_OP <> 'INSERT' THEN
         IF EXISTS (SELECT FROM gone) THEN
-            INSERT INTO raphus.taking_days AS d
-            SELECT (at AT TIME ZONE 'UTC')::date, business_id, kind, net_sign, settlement_currency,
-                -count(*), -count(gross), -coalesce(sum(gross), 0), -coalesce(sum(tax), 0), 0, 0
-            FROM gone WHERE kind IN ('payment', 'refund')
-            GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
-            ON CONFLICT (day, business_id, kind, net_sign, currency) DO UPDATE SET
-                number = d.number + excluded.number, settled = d.settled + excluded.settled,
-                gross = d.gross + excluded.gross, tax = d.tax + excluded.tax;
-            touched := array(
+            rows := rows || array(
+                SELECT ROW (
+                    (at AT TIME ZONE 'UTC')::date, business_id, kind, net_sign, settlement_currency,
+                    -count(*), -count(gross), -coalesce(sum(gross), 0), -coalesce(sum(tax), 0), 0, 0
+                )::raphus.taking_days FROM gone WHERE kind IN ('payment', 'refund')
+                GROUP BY (at AT TIME ZONE 'UTC')::date, business_id, kind, net_sign,
+                    settlement_currency
+            );
+            touched := touched || array(
                 SELECT (stream_id, kind, id, ordinal)::raphus.taking_key FROM gone
                 WHERE kind NOT IN ('payment', 'refund')
                 UNION ALL
@@ -208,10 +212,13 @@ BEGIN
                     AND f.kind = 'failed_payment' AND f.recovered_at = g.at
                 WHERE g.kind = 'payment'
             );
-            IF touched <> '{}' THEN
-                PERFORM raphus.follow_takings(touched);
-            END IF;
         END IF;
+    END IF;
+    IF touched <> '{}' THEN
+        rows := rows || raphus.follow_takings(touched);
+    END IF;
+    IF rows <> '{}' THEN
+        PERFORM raphus.add_taking_days(rows);
     END IF;
     RETURN NULL;
 END
@@ -345,43 +352,77 @@ LANGUAGE sql STABLE AS $$
     FROM told
 $$;
 
--- Adds what these moves come to, so many times, to the sums of their days.
-CREATE FUNCTION raphus.add_moves(books uuid[], times integer) RETURNS void
+-- Adds to the sums of days, in the order of their key: what comes to nothing is not written.
+CREATE FUNCTION raphus.add_recurring_days(rows raphus.recurring_days[]) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO raphus.recurring_days AS d
-    SELECT (at AT TIME ZONE 'UTC')::date, business_id, currency, product_id, kind, monthly_sign, 0,
-        times * coalesce(sum(change) FILTER (WHERE NOT by_product), 0),
-        times * coalesce(sum(moved) FILTER (WHERE NOT by_product), 0),
-        times * coalesce(sum(customers) FILTER (WHERE NOT by_product), 0),
-        times * coalesce(sum(change) FILTER (WHERE by_product), 0),
-        times * coalesce(sum(moved) FILTER (WHERE by_product), 0),
-        times * coalesce(sum(customers) FILTER (WHERE by_product), 0), 0, 0, 0, 0
-    FROM raphus.book_moves WHERE book = ANY (books)
-    GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
+    SELECT * FROM (
+        SELECT day, business_id, currency, product_id, kind, monthly_sign, sum(number) AS number,
+            sum(total_change) AS total, sum(moved) AS moved, sum(customers) AS customers,
+            sum(monthly_change) AS monthly, sum(product_moved) AS product_moved,
+            sum(product_customers) AS product_customers, sum(yearly_change) AS yearly,
+            sum(paying_change) AS paying, sum(active_change) AS active, sum(trial_change) AS trials
+        FROM unnest(rows) GROUP BY 1, 2, 3, 4, 5, 6
+    ) AS s
+    WHERE (number, total, moved, customers, monthly, product_moved, product_customers, yearly,
+        paying, active, trials) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    ORDER BY 1, 2, 3, 4, 5, 6
     ON CONFLICT (day, business_id, currency, product_id, kind, monthly_sign) DO UPDATE SET
+        number = d.number + excluded.number,
         total_change = d.total_change + excluded.total_change,
         moved = d.moved + excluded.moved, customers = d.customers + excluded.customers,
         monthly_change = d.monthly_change + excluded.monthly_change,
         product_moved = d.product_moved + excluded.product_moved,
-        product_customers = d.product_customers + excluded.product_customers;
+        product_customers = d.product_customers + excluded.product_customers,
+        yearly_change = d.yearly_change + excluded.yearly_change,
+        paying_change = d.paying_change + excluded.paying_change,
+        active_change = d.active_change + excluded.active_change,
+        trial_change = d.trial_change + excluded.trial_change;
 END
 $$;
 
-CREATE FUNCTION raphus.follow_books(touched uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+-- What moves add to the sums of their days, so many times.
+CREATE FUNCTION raphus.days_of_moves(moves raphus.book_moves[], times integer)
+RETURNS raphus.recurring_days[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT array_agg(ROW (
+        (at AT TIME ZONE 'UTC')::date, business_id, currency, product_id, kind, monthly_sign, 0,
+        CASE WHEN by_product THEN 0 ELSE times * change END,
+        CASE WHEN by_product THEN 0 ELSE times * moved END,
+        CASE WHEN by_product THEN 0 ELSE times * customers END,
+        CASE WHEN by_product THEN times * change ELSE 0 END,
+        CASE WHEN by_product THEN times * moved ELSE 0 END,
+        CASE WHEN by_product THEN times * customers ELSE 0 END, 0, 0, 0, 0
+    )::raphus.recurring_days) FROM unnest(moves)
+$$;
+
+-- Has the moves of shared books as they are now, from an instant of each on: a change moves nothing
+-- before it. Returns what that adds to the sums of their days.
+CREATE FUNCTION raphus.follow_books(books uuid[], starts timestamptz[])
+RETURNS raphus.recurring_days[] LANGUAGE plpgsql AS $$
 DECLARE
-    books uuid[] := array(SELECT book FROM raphus.shared_books WHERE book = ANY (touched));
+    were raphus.book_moves[];
+    are raphus.book_moves[];
 BEGIN
-    IF books <> '{}' THEN
-        PERFORM raphus.add_moves(books, -1);
-        DELETE FROM raphus.book_moves WHERE book = ANY (books);
-        INSERT INTO raphus.book_moves SELECT * FROM raphus.moves_of(books);
-        PERFORM raphus.add_moves(books, 1);
-    END IF;
+    WITH gone AS (
+        DELETE FROM raphus.book_moves AS m USING unnest(books, starts) AS t (book, since)
+        WHERE m.book = t.book AND m.at >= t.since RETURNING m.*
+    )
+    SELECT array_agg(gone::raphus.book_moves) INTO were FROM gone;
+    SELECT array_agg(m) INTO are
+    FROM raphus.moves_of(books) AS m JOIN unnest(books, starts) AS t (book, since)
+        ON m.book = t.book AND m.at >= t.since;
+    INSERT INTO raphus.book_moves SELECT * FROM unnest(are);
+    RETURN raphus.days_of_moves(were, -1) || raphus.days_of_moves(are, 1);
 END
 $$;
 
 CREATE FUNCTION raphus.sum_up_recurring() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    rows raphus.recurring_days[];
+    begun uuid[];
+    books uuid[];
+    starts timestamptz[];
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         DELETE FROM raphus.recurring_days;
@@ -391,58 +432,84 @@ BEGIN
     END IF;
     IF TG_OP <> 'DELETE' THEN
         IF EXISTS (SELECT FROM written) THEN
-            INSERT INTO raphus.recurring_days AS d
-            SELECT (at AT TIME ZONE 'UTC')::date, business_id, currency, product_id, kind,
-                sign(monthly_change), count(*), sum(total_change),
-                count(*) FILTER (WHERE total_change <> 0),
-                sum(paying_change), sum(monthly_change),
-                count(*) FILTER (WHERE monthly_change <> 0), sum(paying_change),
-                sum(yearly_change), sum(paying_change), sum(active_change), sum(trial_change)
-            FROM written GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
-            ON CONFLICT (day, business_id, currency, product_id, kind, monthly_sign) DO UPDATE SET
-                number = d.number + excluded.number,
-                total_change = d.total_change + excluded.total_change,
-                moved = d.moved + excluded.moved, customers = d.customers + excluded.customers,
-                monthly_change = d.monthly_change + excluded.monthly_change,
-                product_moved = d.product_moved + excluded.product_moved,
-                product_customers = d.product_customers + excluded.product_customers,
-                yearly_change = d.yearly_change + excluded.yearly_change,
-                paying_change = d.paying_change + excluded.paying_change,
-                active_change = d.active_change + excluded.active_change,
-                trial_change = d.trial_change + excluded.trial_change;
-            INSERT INTO raphus.shared_books
-            SELECT DISTINCT w.book FROM written AS w JOIN raphus.recurring AS r ON r.book = w.book
-            WHERE w.kind = 'new' AND r.kind = 'new' AND (r.stream_id, r.at) <> (w.stream_id, w.at)
-            ORDER BY 1
-            ON CONFLICT DO NOTHING;
-            PERFORM raphus.follow_books(array(SELECT DISTINCT book FROM written));
+            rows := array(
+                SELECT ROW (
+                    (at AT TIME ZONE 'UTC')::date, business_id, currency, product_id, kind,
+                    sign(monthly_change), count(*), sum(total_change),
+                    count(*) FILTER (WHERE total_change <> 0), sum(paying_change),
+                    sum(monthly_change), count(*) FILTER (WHERE monthly_change <> 0),
+                    sum(paying_change), sum(yearly_change), sum(paying_change),
+                    sum(active_change), sum(trial_change)
+                )::raphus.recurring_days FROM written
+                GROUP BY (at AT TIME ZONE 'UTC')::date, business_id, currency, product_id, kind,
+                    sign(monthly_change)
+            );
+            WITH shared AS (
+                INSERT INTO raphus.shared_books
+                SELECT DISTINCT w.book FROM written AS w
+                JOIN raphus.recurring AS r ON r.book = w.book AND r.kind = 'new'
+                WHERE w.kind = 'new' AND (r.stream_id, r.at) <> (w.stream_id, w.at)
+                ORDER BY 1 ON CONFLICT DO NOTHING RETURNING book
+            )
+            SELECT array_agg(book) INTO begun FROM shared;
         END IF;
     END IF;
     IF TG_OP <> 'INSERT' THEN
         IF EXISTS (SELECT FROM gone) THEN
-            INSERT INTO raphus.recurring_days AS d
-            SELECT (at AT TIME ZONE 'UTC')::date, business_id, currency, product_id, kind,
-                sign(monthly_change), -count(*), -sum(total_change),
-                -count(*) FILTER (WHERE total_change <> 0),
-                -sum(paying_change), -sum(monthly_change),
-                -count(*) FILTER (WHERE monthly_change <> 0), -sum(paying_change),
-                -sum(yearly_change), -sum(paying_change), -sum(active_change),
-                -sum(trial_change)
-            FROM gone GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
-            ON CONFLICT (day, business_id, currency, product_id, kind, monthly_sign) DO UPDATE SET
-                number = d.number + excluded.number,
-                total_change = d.total_change + excluded.total_change,
-                moved = d.moved + excluded.moved, customers = d.customers + excluded.customers,
-                monthly_change = d.monthly_change + excluded.monthly_change,
-                product_moved = d.product_moved + excluded.product_moved,
-                product_customers = d.product_customers + excluded.product_customers,
-                yearly_change = d.yearly_change + excluded.yearly_change,
-                paying_change = d.paying_change + excluded.paying_change,
-                active_change = d.active_change + excluded.active_change,
-                trial_change = d.trial_change + excluded.trial_change;
-            PERFORM raphus.follow_books(array(SELECT DISTINCT book FROM gone));
+            rows := rows || array(
+                SELECT ROW (
+                    (at AT TIME ZONE 'UTC')::date, business_id, currency, product_id, kind,
+                    sign(monthly_change), -count(*), -sum(total_change),
+                    -count(*) FILTER (WHERE total_change <> 0), -sum(paying_change),
+                    -sum(monthly_change), -count(*) FILTER (WHERE monthly_change <> 0),
+                    -sum(paying_change), -sum(yearly_change), -sum(paying_change),
+                    -sum(active_change), -sum(trial_change)
+                )::raphus.recurring_days FROM gone
+                GROUP BY (at AT TIME ZONE 'UTC')::date, business_id, currency, product_id, kind,
+                    sign(monthly_change)
+            );
         END IF;
     END IF;
+    IF rows IS NULL THEN
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        SELECT array_agg(t.book), array_agg(t.since) INTO books, starts FROM (
+            SELECT book, min(at) AS since FROM written GROUP BY book
+        ) AS t JOIN raphus.shared_books USING (book);
+    ELSIF TG_OP = 'DELETE' THEN
+        SELECT array_agg(t.book), array_agg(t.since) INTO books, starts FROM (
+            SELECT book, min(at) AS since FROM gone GROUP BY book
+        ) AS t JOIN raphus.shared_books USING (book);
+    ELSE  -- of most, only the end has become known
+        SELECT array_agg(t.book), array_agg(t.since) INTO books, starts FROM (
+            SELECT book, min(at) AS since FROM (
+                (SELECT book, at, total_change, monthly_change, paying_change, kind, currency,
+                    product_id, business_id, customer_id, subscription_id FROM written
+                EXCEPT ALL
+                SELECT book, at, total_change, monthly_change, paying_change, kind, currency,
+                    product_id, business_id, customer_id, subscription_id FROM gone)
+                UNION ALL
+                (SELECT book, at, total_change, monthly_change, paying_change, kind, currency,
+                    product_id, business_id, customer_id, subscription_id FROM gone
+                EXCEPT ALL
+                SELECT book, at, total_change, monthly_change, paying_change, kind, currency,
+                    product_id, business_id, customer_id, subscription_id FROM written)
+            ) AS changed GROUP BY book
+        ) AS t JOIN raphus.shared_books USING (book);
+    END IF;
+    IF begun IS NOT NULL THEN  -- of these, nothing has been kept
+        SELECT array_agg(t.book), array_agg(t.since) INTO books, starts FROM (
+            SELECT book, min(since) AS since FROM (
+                SELECT * FROM unnest(books, starts) AS u (book, since)
+                UNION ALL SELECT unnest(begun), '-infinity'
+            ) AS u GROUP BY book
+        ) AS t;
+    END IF;
+    IF books IS NOT NULL THEN
+        rows := rows || raphus.follow_books(books, starts);
+    END IF;
+    PERFORM raphus.add_recurring_days(rows);
     RETURN NULL;
 END
 $$;
@@ -470,4 +537,9 @@ FROM raphus.recurring GROUP BY 1, 2, 3, 4, 5, 6;
 INSERT INTO raphus.shared_books
 SELECT book FROM raphus.recurring WHERE kind = 'new' GROUP BY book HAVING count(*) > 1;
 
-SELECT raphus.follow_books(array(SELECT book FROM raphus.shared_books));
+INSERT INTO raphus.book_moves
+SELECT m.* FROM raphus.moves_of(array(SELECT book FROM raphus.shared_books)) AS m;
+
+SELECT raphus.add_recurring_days(
+    raphus.days_of_moves(array(SELECT m FROM raphus.book_moves AS m), 1)
+);
