@@ -543,3 +543,15 @@ SELECT m.* FROM raphus.moves_of(array(SELECT book FROM raphus.shared_books)) AS 
 SELECT raphus.add_recurring_days(
     raphus.days_of_moves(array(SELECT m FROM raphus.book_moves AS m), 1)
 );
+
+-- Trials that began in a span, and what became of them; what was open, or had failed, at an instant.
+CREATE INDEX recurring_trial_idx ON raphus.recurring (at) WHERE trial_change = 1;
+CREATE INDEX recurring_trials_idx ON raphus.recurring (stream_id, at)
+    INCLUDE (trial_change, converted, currency, product_id, business_id)
+    WHERE trial_change <> 0 OR converted;
+CREATE INDEX subscription_periods_past_due_idx ON raphus.subscription_periods (valid_from)
+    INCLUDE (valid_to, past_due_ends_at, business_id, kind) WHERE status = 'past_due';
+CREATE INDEX payment_periods_failed_idx ON raphus.payment_periods (created_at)
+    WHERE status = 'failed';
+CREATE INDEX dispute_periods_open_idx ON raphus.dispute_periods (valid_from)
+    INCLUDE (valid_to, business_id, kind, currency, amount) WHERE status IN ('opened', 'challenged');

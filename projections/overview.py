@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from domain.revenue.calendar import midnight
 from postgres.statement import Statement
 from projections.bound import of_business
 from projections.read_models.anomalies import LAST_OF_BUSINESS, businesses
@@ -23,8 +24,10 @@ _NOW: Final = {
     "dispute": "disputes AS t WHERE true",
     "payment": "payments AS t WHERE true",
 }
+# `valid` by its parts, which the indexes of what is open, and of what has failed, have.
 _THEN: Final = {
-    kind: f"periods AS t WHERE t.kind = '{kind}' AND t.valid @> %(as_of)s::timestamptz"
+    kind: f"periods AS t WHERE t.kind = '{kind}' AND t.valid_from <= %(as_of)s"
+    " AND (t.valid_to > %(as_of)s OR t.valid_to IS NULL)"
     for kind in _NOW
 }
 # Each is what a list is filtered by: its filters say the same, and so lead to what is counted.
@@ -57,6 +60,24 @@ _SUBSCRIPTIONS_THEN: Final = f"""
         VALUES ('{ACTIVE}', active), ('{IN_GRACE}', in_grace)
     ) AS told (what, number)
 """  # noqa: S608 -- constants
+# Who was active then is told by what is kept of recurring changes: whole days, and the rest of one.
+_SUBSCRIPTIONS_KEPT: Final = f"""
+    SELECT told.what, NULL, told.number, NULL::bigint
+    FROM (
+        SELECT (
+            SELECT coalesce(sum(t.active_change), 0) FROM recurring_days AS t
+            WHERE t.day < %(day)s{{own}}
+        ) + (
+            SELECT coalesce(sum(t.active_change), 0) FROM recurring AS t
+            WHERE t.at >= %(midnight)s AND t.at <= %(as_of)s{{own}}
+        ) AS active, (
+            SELECT count(*) FROM {{subscription}} AND t.status = 'past_due' AND {GRACE_LASTS}{{own}}
+        ) AS in_grace
+    ) AS counted
+    CROSS JOIN LATERAL (
+        VALUES ('{ACTIVE}', (active - in_grace)::bigint), ('{IN_GRACE}', in_grace)
+    ) AS told (what, number)
+"""  # noqa: S608 -- constants
 _LAST_WEBHOOKS: Final = f"""
     SELECT last.business_id, last.webhook_id, last.type, last.occurred_at, last.recorded_at
     FROM businesses AS b {LAST_OF_BUSINESS}
@@ -86,13 +107,16 @@ def counts(
     """
     of_now = as_of is None
     parts = {**(_NOW if of_now else _THEN), "own": of_business("t", business_id)}
-    subscriptions = _SUBSCRIPTIONS_NOW if of_now and not of_snapshot else _SUBSCRIPTIONS_THEN
+    kept = _SUBSCRIPTIONS_NOW if of_now else _SUBSCRIPTIONS_KEPT
+    subscriptions = _SUBSCRIPTIONS_THEN if of_snapshot else kept
+    day = midnight(as_of) if as_of else None
     sql = _COUNTS.format(
         **parts,
         subscriptions=subscriptions.format(**parts),
         total="t.total_amount" if of_now else "t.amount",
     )
-    return Statement(sql, {"as_of": as_of, "failed_from": failed_from, "bound_to": business_id})
+    asked = {"as_of": as_of, "failed_from": failed_from, "bound_to": business_id}
+    return Statement(sql, {**asked, "midnight": day, "day": day.date() if day else None})
 
 
 def last_webhooks(until: int | None, business_id: str | None = None) -> Statement:

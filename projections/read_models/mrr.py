@@ -404,7 +404,11 @@ _TRIALS: Final = """
             max(r.at) AS ended_at,
             CASE WHEN bool_or(r.converted) THEN 'converted'
                 WHEN sum(r.trial_change) > 0 THEN 'running' ELSE 'ended' END AS outcome
-        FROM recurring AS r WHERE (r.trial_change <> 0 OR r.converted) AND {told}
+        FROM recurring AS r
+        WHERE (r.trial_change <> 0 OR r.converted) AND {told} AND r.stream_id IN (
+            SELECT s.stream_id FROM recurring AS s
+            WHERE s.trial_change = 1 AND s.at >= %(begin)s AND s.at < %(until)s
+        )
         GROUP BY r.stream_id
     )
 """
