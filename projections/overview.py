@@ -73,6 +73,7 @@ _SUBSCRIPTIONS_KEPT: Final = f"""
         ) AS active, (
             SELECT count(*) FROM {{subscription}} AND t.status = 'past_due' AND {GRACE_LASTS}{{own}}
         ) AS in_grace
+        OFFSET 0  -- each is counted once, though told twice
     ) AS counted
     CROSS JOIN LATERAL (
         VALUES ('{ACTIVE}', (active - in_grace)::bigint), ('{IN_GRACE}', in_grace)

@@ -78,6 +78,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     screen.from_commit_to_screen,
     dodo.import_against_reading,
     revenue.a_year_by_months,
+    revenue.of_many_subscriptions,
     exports.against_copy_out,
     windmill.against_windmills_limit,
     windmill.against_an_endpoints_limit,

@@ -84,9 +84,9 @@ def of_many_subscriptions(conninfo: str) -> list[Result]:
         psycopg.connect(conninfo, autocommit=True) as conn,
         serving(Path(home), DATABASE_URL=conninfo) as server,
     ):
-        cookie = _signed_in(server)
+        cookie = signed_in(server)
         taken = [
-            _measured(server, conn, page, [_request(one, cookie) for one in addresses])
+            measured(server, conn, page, [request(one, cookie) for one in addresses])
             for page, addresses in _addresses_of(conn).items()
         ]
     groups = {group: [one for one in taken if _group(one.page) == group] for group in _GROUPS}
@@ -142,18 +142,19 @@ def _busiest(conn: psycopg.Connection) -> str:
     return str(row[0])
 
 
-def _signed_in(server: Program) -> str:
+def signed_in(server: Program) -> str:
     """Return the cookie of a session, by which a browser's requests are known."""
     with server.client() as client:
         answer = client.post("/sign-in", data={"key": server.key, "to": "/"})
     return answer.headers["set-cookie"].partition(";")[0]
 
 
-def _request(address: str, cookie: str) -> bytes:
+def request(address: str, cookie: str) -> bytes:
+    """Write the request of a browser."""
     return f"GET {address} HTTP/1.1\r\nhost: 127.0.0.1\r\ncookie: {cookie}\r\n\r\n".encode()
 
 
-def _measured(server: Program, conn: psycopg.Connection, page: str, requests: list[bytes]) -> Taken:
+def measured(server: Program, conn: psycopg.Connection, page: str, requests: list[bytes]) -> Taken:
     """Ask for each address once, and then measure."""
     port = port_of(server)
     drive(port, requests, 1)

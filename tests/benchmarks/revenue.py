@@ -1,9 +1,11 @@
-"""Benchmark: a year of MRR by months, against one indexed pass over the periods."""
+"""Benchmark: reports of revenue, and a year of MRR against one indexed pass over the periods."""
 
 from __future__ import annotations
 
+import tempfile
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -12,8 +14,11 @@ import psycopg
 from domain.delivery import Delivery
 from tests.benchmarks.load import drive
 from tests.benchmarks.measure import Result, medians
+from tests.benchmarks.multiplied import multiply
+from tests.benchmarks.pages import TARGET_S, measured, request, signed_in
 from tests.benchmarks.projected import project
 from tests.benchmarks.servers import real, serving
+from tests.support.program import serving as program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +35,36 @@ _PASS: Final = """
     FROM raphus.periods
     WHERE kind = 'subscription' AND valid_from < '2026-06-01Z' GROUP BY 1, 2
 """
+
+
+_REPORTS: Final = (
+    "/revenue/net",
+    "/revenue/mrr",
+    "/revenue/mrr?by=product",
+    "/revenue/cohorts",
+    "/revenue/movements",
+    "/revenue/trials",
+    "/revenue/trials/subscriptions",
+    "/?as_of=2026-11-01T00:00:00Z",
+)
+
+
+def of_many_subscriptions(conninfo: str) -> list[Result]:
+    """Measure the page of each report, one request at a time, of which PostgreSQL does most."""
+    multiply(conninfo)
+    with (
+        tempfile.TemporaryDirectory() as home,
+        psycopg.connect(conninfo, autocommit=True) as conn,
+        program(Path(home), DATABASE_URL=conninfo) as server,
+    ):
+        cookie = signed_in(server)
+        each = [(one, [request(one, cookie)] * _REQUESTS) for one in _REPORTS]
+        taken = [measured(server, conn, page, requests) for page, requests in each]
+    what = "processor time ÷ 50 ms, rows made by SQL"
+    return [
+        Result(f"page {one.page}: {what}", one.processor_s / TARGET_S, 1, True, str(one))
+        for one in taken
+    ]
 
 
 def a_year_by_months(conninfo: str) -> list[Result]:

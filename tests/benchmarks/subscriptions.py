@@ -39,12 +39,12 @@ _FOLLOWED: Final = """
 _NAMED: Final = re.compile(rb'"subscription_id":"([^"]+)"')
 
 
-def tell(conninfo: str) -> float:
+def tell(conninfo: str, subscriptions: int = SUBSCRIPTIONS) -> float:
     """Record what happened to so many, rebuild the read models, and return how long it took."""
     began = time.monotonic()
     observe(conninfo, catalogue("bus_demo"))
     with Ledger(conninfo) as ledger:
-        for occurrences in _merchants():
+        for occurrences in _merchants(subscriptions):
             told = [unverified(one) for one in occurrences]
             for n in range(0, len(told), _BATCH):
                 ledger.record(told[n : n + _BATCH])
@@ -56,11 +56,11 @@ def tell(conninfo: str) -> float:
     return time.monotonic() - began
 
 
-def _merchants() -> Iterator[list[Occurrence]]:
+def _merchants(at_least: int) -> Iterator[list[Occurrence]]:
     """Simulate merchants of one business until they have so many subscriptions together."""
     subscriptions: set[bytes] = set()
     seed = 0
-    while len(subscriptions) < SUBSCRIPTIONS:
+    while len(subscriptions) < at_least:
         seed += 1
         occurrences = merchant(seed, customers=_AT_ONCE, until=UNTIL)
         bodies = (one.body for one in occurrences if one.type.startswith("subscription."))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ from domain.revenue.mrr import MrrFigures, figures
 from domain.revenue.net import TakingSums
 from domain.revenue.takings import KINDS, Taking
 from ledger.mapper import LedgerMapper
+from migrations.runner import FOLDER, migrate
 from projections.live.projector import Projector
 from projections.live.upsert import Replacement
 from projections.read_models import mrr, takings
@@ -29,6 +31,7 @@ from tests.support.revenue import selected, shops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from domain.delivery import Delivery
 
@@ -213,3 +216,29 @@ def test_days_are_kept_as_rows_are_followed_rewritten_spoilt_rebuilt_and_emptied
         for table in KEPT:
             select = f"SELECT count(*) FROM raphus.{table}"
             assert conn.execute(select.encode()).fetchone() == (0,)
+
+
+def test_a_migration_fills_them_from_what_stands_there(
+    database: str, empty: str, tmp_path: Path
+) -> None:
+    for path in FOLDER.glob("00[0-3]*.sql"):
+        if path.name < "0034":
+            shutil.copy(path, tmp_path)
+    migrate(empty, tmp_path)
+    record(database, simulated(30, seed=3))
+    project(database)
+    with psycopg.connect(database) as told, psycopg.connect(empty) as old:
+        for table in ("takings", "recurring"):
+            found = old.execute(f"SELECT * FROM raphus.{table}".encode()).description or []
+            columns = ", ".join(column.name for column in found)
+            put = f"COPY raphus.{table} ({columns}) FROM STDIN".encode()
+            take = f"COPY (SELECT {columns} FROM raphus.{table}) TO STDOUT".encode()
+            with told.cursor().copy(take) as source, old.cursor().copy(put) as target:
+                for data in source:
+                    target.write(data)
+    migrate(empty)
+    check(empty)
+    with psycopg.connect(empty) as conn:
+        for table in KEPT:
+            select = f"SELECT count(*) > 0 FROM raphus.{table}"
+            assert conn.execute(select.encode()).fetchone() == (True,), table
