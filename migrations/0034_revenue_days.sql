@@ -4,7 +4,7 @@
 
 -- Takings, with what follows from others: of a dispute its payment's share, nothing where the payment
 -- was never seen or is of another currency; of a failure, when the payment or its subscription was
--- paid after all. The OFFSET has no payment looked up but for a dispute.
+-- paid after all. The LIMIT has no payment looked up but for a dispute, and one at the most.
 CREATE VIEW raphus.settled_takings AS
 SELECT
     t.stream_id, t.kind, t.id, t.ordinal, t.business_id, t.at, t.customer_id, t.payment_id,
@@ -29,7 +29,7 @@ LEFT JOIN LATERAL (
         AND p.kind = 'payment' AND p.payment_id = t.payment_id
         AND p.business_id = t.business_id AND p.at <= t.at
         AND p.currency = coalesce(t.currency, p.currency) AND p.amount > 0
-    OFFSET 0
+    ORDER BY p.at, p.stream_id LIMIT 1
 ) AS p ON true;
 
 COMMENT ON VIEW raphus.settled_takings IS
@@ -85,6 +85,9 @@ CREATE INDEX following_takings_recovered_idx ON raphus.following_takings (recove
 COMMENT ON TABLE raphus.following_takings IS
     'Disputes and failed payments as the sums of their days have them.';
 
+-- Plans are kept, and may be those of empty tables: each OFFSET 0 behind a LATERAL has what is written
+-- looked up in the tables, and not the other way round.
+
 -- Adds to the sums of days, in the order of their key: what comes to nothing is not written.
 CREATE FUNCTION raphus.add_taking_days(rows raphus.taking_days[]) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -113,15 +116,24 @@ LANGUAGE sql AS $$
     WITH keys AS MATERIALIZED (
         SELECT DISTINCT k.* FROM unnest(touched) AS k
     ), now AS MATERIALIZED (
-        SELECT t.* FROM keys JOIN raphus.settled_takings AS t USING (stream_id, kind, id, ordinal)
+        SELECT t.* FROM keys AS k CROSS JOIN LATERAL (
+            SELECT * FROM raphus.settled_takings AS t
+            WHERE (t.stream_id, t.kind, t.id, t.ordinal) = (k.stream_id, k.kind, k.id, k.ordinal)
+            OFFSET 0
+        ) AS t
     ), were AS MATERIALIZED (
-        SELECT f.* FROM keys JOIN raphus.following_takings AS f USING (stream_id, kind, id, ordinal)
+        SELECT f.* FROM keys AS k CROSS JOIN LATERAL (
+            SELECT f.ctid, f.* FROM raphus.following_takings AS f
+            WHERE (f.stream_id, f.kind, f.id, f.ordinal) = (k.stream_id, k.kind, k.id, k.ordinal)
+            OFFSET 0
+        ) AS f
     ), gone AS (
-        DELETE FROM raphus.following_takings AS f USING keys AS k
-        WHERE (f.stream_id, f.kind, f.id, f.ordinal) = (k.stream_id, k.kind, k.id, k.ordinal)
-            AND (f.stream_id, f.kind, f.id, f.ordinal) NOT IN (
+        DELETE FROM raphus.following_takings WHERE ctid = ANY (array(
+            SELECT ctid FROM were
+            WHERE (stream_id, kind, id, ordinal) NOT IN (
                 SELECT stream_id, kind, id, ordinal FROM now
             )
+        ))
     ), kept AS (
         INSERT INTO raphus.following_takings AS f
         SELECT stream_id, kind, id, ordinal, business_id, at, payment_id, subscription_id, net_sign,
@@ -174,15 +186,20 @@ BEGIN
                 WHERE kind NOT IN ('payment', 'refund')
                 UNION ALL
                 SELECT (f.stream_id, f.kind, f.id, f.ordinal)::raphus.taking_key
-                FROM written AS w JOIN raphus.following_takings AS f
-                    ON f.payment_id = w.payment_id AND f.business_id = w.business_id
+                FROM written AS w CROSS JOIN LATERAL (
+                    SELECT * FROM raphus.following_takings AS f
+                    WHERE f.payment_id = w.payment_id AND f.business_id = w.business_id OFFSET 0
+                ) AS f
                 WHERE w.kind = 'payment'
                 UNION ALL
                 SELECT (f.stream_id, f.kind, f.id, f.ordinal)::raphus.taking_key
-                FROM written AS w JOIN raphus.following_takings AS f
-                    ON f.subscription_id = w.subscription_id AND f.business_id = w.business_id
-                    AND f.kind = 'failed_payment' AND f.at <= w.at
-                    AND (f.recovered_at >= w.at OR f.recovered_at IS NULL)
+                FROM written AS w CROSS JOIN LATERAL (
+                    SELECT * FROM raphus.following_takings AS f
+                    WHERE f.subscription_id = w.subscription_id AND f.business_id = w.business_id
+                        AND f.kind = 'failed_payment' AND f.at <= w.at
+                        AND (f.recovered_at >= w.at OR f.recovered_at IS NULL)
+                    OFFSET 0
+                ) AS f
                 WHERE w.kind = 'payment'
             );
         END IF;
@@ -202,14 +219,19 @@ BEGIN
                 WHERE kind NOT IN ('payment', 'refund')
                 UNION ALL
                 SELECT (f.stream_id, f.kind, f.id, f.ordinal)::raphus.taking_key
-                FROM gone AS g JOIN raphus.following_takings AS f
-                    ON f.payment_id = g.payment_id AND f.business_id = g.business_id
+                FROM gone AS g CROSS JOIN LATERAL (
+                    SELECT * FROM raphus.following_takings AS f
+                    WHERE f.payment_id = g.payment_id AND f.business_id = g.business_id OFFSET 0
+                ) AS f
                 WHERE g.kind = 'payment'
                 UNION ALL
                 SELECT (f.stream_id, f.kind, f.id, f.ordinal)::raphus.taking_key
-                FROM gone AS g JOIN raphus.following_takings AS f
-                    ON f.subscription_id = g.subscription_id AND f.business_id = g.business_id
-                    AND f.kind = 'failed_payment' AND f.recovered_at = g.at
+                FROM gone AS g CROSS JOIN LATERAL (
+                    SELECT * FROM raphus.following_takings AS f
+                    WHERE f.subscription_id = g.subscription_id AND f.business_id = g.business_id
+                        AND f.kind = 'failed_payment' AND f.recovered_at = g.at
+                    OFFSET 0
+                ) AS f
                 WHERE g.kind = 'payment'
             );
         END IF;
@@ -405,8 +427,13 @@ DECLARE
     are raphus.book_moves[];
 BEGIN
     WITH gone AS (
-        DELETE FROM raphus.book_moves AS m USING unnest(books, starts) AS t (book, since)
-        WHERE m.book = t.book AND m.at >= t.since RETURNING m.*
+        DELETE FROM raphus.book_moves AS m WHERE ctid = ANY (array(
+            SELECT o.ctid FROM unnest(books, starts) AS t (book, since) CROSS JOIN LATERAL (
+                SELECT o.ctid FROM raphus.book_moves AS o
+                WHERE o.book = t.book AND o.at >= t.since OFFSET 0
+            ) AS o
+        ))
+        RETURNING m.*
     )
     SELECT array_agg(gone::raphus.book_moves) INTO were FROM gone;
     SELECT array_agg(m) INTO are
@@ -446,8 +473,10 @@ BEGIN
             );
             WITH shared AS (
                 INSERT INTO raphus.shared_books
-                SELECT DISTINCT w.book FROM written AS w
-                JOIN raphus.recurring AS r ON r.book = w.book AND r.kind = 'new'
+                SELECT DISTINCT w.book FROM written AS w CROSS JOIN LATERAL (
+                    SELECT stream_id, at FROM raphus.recurring AS r
+                    WHERE r.book = w.book AND r.kind = 'new' OFFSET 0
+                ) AS r
                 WHERE w.kind = 'new' AND (r.stream_id, r.at) <> (w.stream_id, w.at)
                 ORDER BY 1 ON CONFLICT DO NOTHING RETURNING book
             )
@@ -476,11 +505,15 @@ BEGIN
     IF TG_OP = 'INSERT' THEN
         SELECT array_agg(t.book), array_agg(t.since) INTO books, starts FROM (
             SELECT book, min(at) AS since FROM written GROUP BY book
-        ) AS t JOIN raphus.shared_books USING (book);
+        ) AS t CROSS JOIN LATERAL (
+            SELECT FROM raphus.shared_books AS b WHERE b.book = t.book OFFSET 0
+        ) AS b;
     ELSIF TG_OP = 'DELETE' THEN
         SELECT array_agg(t.book), array_agg(t.since) INTO books, starts FROM (
             SELECT book, min(at) AS since FROM gone GROUP BY book
-        ) AS t JOIN raphus.shared_books USING (book);
+        ) AS t CROSS JOIN LATERAL (
+            SELECT FROM raphus.shared_books AS b WHERE b.book = t.book OFFSET 0
+        ) AS b;
     ELSE  -- of most, only the end has become known
         SELECT array_agg(t.book), array_agg(t.since) INTO books, starts FROM (
             SELECT book, min(at) AS since FROM (
@@ -496,7 +529,9 @@ BEGIN
                 SELECT book, at, total_change, monthly_change, paying_change, kind, currency,
                     product_id, business_id, customer_id, subscription_id FROM written)
             ) AS changed GROUP BY book
-        ) AS t JOIN raphus.shared_books USING (book);
+        ) AS t CROSS JOIN LATERAL (
+            SELECT FROM raphus.shared_books AS b WHERE b.book = t.book OFFSET 0
+        ) AS b;
     END IF;
     IF begun IS NOT NULL THEN  -- of these, nothing has been kept
         SELECT array_agg(t.book), array_agg(t.since) INTO books, starts FROM (

@@ -45,7 +45,6 @@ _REPORTS: Final = (
     "/revenue/movements",
     "/revenue/trials",
     "/revenue/trials/subscriptions",
-    "/?as_of=2026-11-01T00:00:00Z",
 )
 
 
