@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
@@ -17,12 +19,13 @@ from domain.revenue.net import TakingSums
 from domain.revenue.takings import KINDS, Taking
 from ledger.mapper import LedgerMapper
 from migrations.runner import FOLDER, migrate
+from postgres.connections import FOLLOWING, connect
 from projections.live.projector import Projector
 from projections.live.upsert import Replacement
 from projections.read_models import mrr, takings
 from projections.read_models.recurring import RECURRING
 from projections.read_models.takings import TAKINGS
-from tests.support.histories import aggregates
+from tests.support.histories import aggregates, said
 from tests.support.http_server import copied
 from tests.support.projected import position, project, record, simulated
 from tests.support.rebuilds import execute, rebuilt
@@ -48,6 +51,12 @@ KEPT: Final = (
     "shared_books",
     "book_moves",
 )
+PAGE: Final = 10
+PAGES: Final = 25
+READ: Final = """
+    SELECT coalesce(sum(idx_tup_fetch + seq_tup_read), 0) FROM pg_stat_xact_user_tables
+    WHERE schemaname = 'raphus'
+"""
 HOURS: Final = st.integers(0, 5 * 4).map(lambda quarter: FIRST + timedelta(hours=quarter * 6))
 MINOR: Final = st.sampled_from([None, 0, 1, 999, 2**62])
 BUSINESSES: Final = st.sampled_from(["bus_1", "bus_2"])
@@ -242,3 +251,33 @@ def test_a_migration_fills_them_from_what_stands_there(
         for table in KEPT:
             select = f"SELECT count(*) > 0 FROM raphus.{table}"
             assert conn.execute(select.encode()).fetchone() == (True,), table
+
+
+def page_of(number: int) -> list[Delivery]:
+    """Tell of payments and subscriptions of some customers, every other payment of which fails."""
+    told: list[Delivery] = []
+    for one in range(number * PAGE, (number + 1) * PAGE):
+        names = {"subscription_id": f"sub_{one}", "customer": {"customer_id": f"cus_{one}"}}
+        word = "failed" if one % 2 else "succeeded"
+        told.append(said(f"payment.{word}", one, f"p_{one}", payment_id=f"pay_{one}", **names))
+        told.append(said("subscription.active", one, f"s_{one}", **names))
+    return told
+
+
+def test_plans_of_when_there_was_nothing_read_what_belongs_to_what_is_written(
+    database: str,
+) -> None:
+    with closing(connect(database, FOLLOWING, "test")) as conn:
+        for table in (*KEPT, "takings", "recurring"):
+            conn.execute(f"ALTER TABLE raphus.{table} SET (autovacuum_enabled = false)".encode())
+        read = [0]
+        with conn.transaction():  # in which what is read is counted on
+            for number in range(PAGES):
+                built = aggregates(page_of(number)).values()
+                for model in (TAKINGS, RECURRING):
+                    rows = [row for one in built for row in model.rows(one)]
+                    Replacement(model, "raphus").write(conn, rows)
+                ((fetched,),) = conn.execute(READ).fetchall()
+                read.append(int(fetched))
+    each = [after - before for before, after in pairwise(read)]
+    assert 0 < each[-1] < 2 * max(each[1:4])
