@@ -258,25 +258,30 @@ CREATE TRIGGER summed_up_as_deleted AFTER DELETE ON raphus.takings
 CREATE TRIGGER summed_up_as_emptied AFTER TRUNCATE ON raphus.takings
     FOR EACH STATEMENT EXECUTE FUNCTION raphus.sum_up_takings();
 
--- What stands there already.
-INSERT INTO raphus.following_takings
+-- What the rows add up to: what stands there already, and what is kept is compared with.
+CREATE VIEW raphus.following_takings_told AS
 SELECT stream_id, kind, id, ordinal, business_id, at, payment_id, subscription_id, net_sign,
     settlement_currency, gross, tax, recovered_at
 FROM raphus.settled_takings WHERE kind NOT IN ('payment', 'refund');
 
-INSERT INTO raphus.taking_days
-SELECT (at AT TIME ZONE 'UTC')::date, business_id, kind, net_sign, settlement_currency,
-    count(*), count(gross), coalesce(sum(gross), 0), coalesce(sum(tax), 0), count(recovered_at),
-    coalesce(sum(gross) FILTER (WHERE recovered_at IS NOT NULL), 0)
+CREATE VIEW raphus.taking_days_told AS
+SELECT (at AT TIME ZONE 'UTC')::date AS day, business_id, kind, net_sign,
+    settlement_currency AS currency, count(*) AS number, count(gross) AS settled,
+    coalesce(sum(gross), 0) AS gross, coalesce(sum(tax), 0) AS tax,
+    count(recovered_at) AS recovered,
+    coalesce(sum(gross) FILTER (WHERE recovered_at IS NOT NULL), 0) AS recovered_gross
 FROM (
     SELECT at, business_id, kind, net_sign, settlement_currency, gross, tax,
         NULL::timestamptz AS recovered_at
     FROM raphus.takings WHERE kind IN ('payment', 'refund')
     UNION ALL
     SELECT at, business_id, kind, net_sign, settlement_currency, gross, tax, recovered_at
-    FROM raphus.following_takings
+    FROM raphus.following_takings_told
 ) AS t
 GROUP BY 1, 2, 3, 4, 5;
+
+INSERT INTO raphus.following_takings SELECT * FROM raphus.following_takings_told;
+INSERT INTO raphus.taking_days SELECT * FROM raphus.taking_days_told;
 
 -- What so many recurring changes add up to by day, by how they move their book: "moved" of them do,
 -- and make so many more "customers". What they change for their product is told beside it, by its sign.
@@ -561,23 +566,42 @@ CREATE TRIGGER summed_up_as_deleted AFTER DELETE ON raphus.recurring
 CREATE TRIGGER summed_up_as_emptied AFTER TRUNCATE ON raphus.recurring
     FOR EACH STATEMENT EXECUTE FUNCTION raphus.sum_up_recurring();
 
-INSERT INTO raphus.recurring_days
-SELECT (at AT TIME ZONE 'UTC')::date, business_id, currency, product_id, kind,
-    sign(monthly_change), count(*), sum(total_change), count(*) FILTER (WHERE total_change <> 0),
-    sum(paying_change), sum(monthly_change), count(*) FILTER (WHERE monthly_change <> 0),
-    sum(paying_change), sum(yearly_change), sum(paying_change), sum(active_change),
-    sum(trial_change)
-FROM raphus.recurring GROUP BY 1, 2, 3, 4, 5, 6;
+CREATE VIEW raphus.shared_books_told AS
+SELECT book FROM raphus.recurring WHERE kind = 'new' GROUP BY book HAVING count(*) > 1
+UNION SELECT book FROM raphus.shared_books;
 
-INSERT INTO raphus.shared_books
-SELECT book FROM raphus.recurring WHERE kind = 'new' GROUP BY book HAVING count(*) > 1;
+CREATE VIEW raphus.book_moves_told AS
+SELECT m.* FROM raphus.moves_of(array(SELECT book FROM raphus.shared_books_told)) AS m;
 
-INSERT INTO raphus.book_moves
-SELECT m.* FROM raphus.moves_of(array(SELECT book FROM raphus.shared_books)) AS m;
+CREATE VIEW raphus.recurring_days_told AS
+SELECT day, business_id, currency, product_id, kind, monthly_sign, sum(number)::bigint AS number,
+    sum(total_change) AS total_change, sum(moved)::bigint AS moved,
+    sum(customers)::bigint AS customers, sum(monthly_change) AS monthly_change,
+    sum(product_moved)::bigint AS product_moved,
+    sum(product_customers)::bigint AS product_customers, sum(yearly_change) AS yearly_change,
+    sum(paying_change)::bigint AS paying_change, sum(active_change)::bigint AS active_change,
+    sum(trial_change)::bigint AS trial_change
+FROM (
+    SELECT (at AT TIME ZONE 'UTC')::date AS day, business_id, currency, product_id, kind,
+        sign(monthly_change)::smallint AS monthly_sign, 1 AS number, total_change,
+        (total_change <> 0)::int AS moved, paying_change AS customers, monthly_change,
+        (monthly_change <> 0)::int AS product_moved, paying_change AS product_customers,
+        yearly_change, paying_change, active_change, trial_change
+    FROM raphus.recurring
+    UNION ALL
+    SELECT d.* FROM unnest(raphus.days_of_moves(array(
+        SELECT m FROM raphus.moves_of(array(SELECT book FROM raphus.shared_books_told)) AS m
+    ), 1)) AS d
+) AS r
+GROUP BY 1, 2, 3, 4, 5, 6;
 
-SELECT raphus.add_recurring_days(
-    raphus.days_of_moves(array(SELECT m FROM raphus.book_moves AS m), 1)
-);
+INSERT INTO raphus.shared_books SELECT * FROM raphus.shared_books_told;
+INSERT INTO raphus.book_moves SELECT * FROM raphus.book_moves_told;
+INSERT INTO raphus.recurring_days SELECT * FROM raphus.recurring_days_told;
+
+CREATE VIEW raphus.subscription_counts_told AS
+SELECT business_id, coalesce(status, '') AS status, count(*) AS number
+FROM raphus.subscriptions GROUP BY 1, 2;
 
 -- Trials that began in a span, and what became of them; what was open, or had failed, at an instant.
 CREATE INDEX recurring_trial_idx ON raphus.recurring (at) WHERE trial_change = 1;

@@ -25,6 +25,7 @@ from projections.folds import store
 from projections.live.projector import Projector
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.folds_check import compare_folds
+from projections.rebuild.kept_sums import compare_kept, fill_kept, kept_beside
 from projections.rebuild.staging import SETTINGS, Staging
 from projections.rebuild.table_diff import Comparison
 from projections.rebuild.workers import FoldingError, fold_in_parts
@@ -183,6 +184,8 @@ class _Run:
             each = self._each(COMPARE, self._comparisons)
             differences = [comparison.compare(self._conn) for comparison in each]
             differences.append(compare_folds(self._conn, LedgerMapper(), live.position))
+            kept = kept_beside(self._staging.models)
+            differences += [compare_kept(self._conn, table) for table in kept]
             return Rebuilt(self._reached.position, differences)
 
     def write(self, rebuilt: Rebuilt) -> None:
@@ -194,11 +197,18 @@ class _Run:
         with self._conn.transaction():
             self._catch_up(self._tracking.hold(self._conn))
             store.delete_all(self._conn)
-            # Behind the tables stand the stored folds, which are made anew as streams go on.
+            # Behind the tables stand the stored folds, which are made anew as streams go on, and
+            # what is kept beside tables, which triggers change by what they see written.
             compared = list(zip(self._comparisons, rebuilt.differences, strict=False))
             for comparison, difference in self._each(WRITE, compared):
                 if not difference.none:
                     comparison.apply(self._conn)
+            differing = {
+                difference.table for difference in rebuilt.differences if not difference.none
+            }
+            for table in kept_beside(self._staging.models):
+                if table in differing:
+                    fill_kept(self._conn, table)
             if self.missed:
                 self._tracking.correct(self._conn, self._reached.hash, self.missed)
             # Wakes the follower, which has passed over what it could not have.

@@ -11,6 +11,7 @@ from psycopg.sql import SQL
 from ledger.application import Ledger
 from ledger.following.leader import LEDGER_CHANNEL
 from projections.read_models.catalogue import READ_MODELS
+from projections.rebuild.kept_sums import kept_beside
 from projections.rebuild.rebuild import COMPARE, SCHEMA, rebuild
 from projections.rebuild.staging import Staging
 from projections.rebuild.table_diff import Found
@@ -53,7 +54,8 @@ def test_tables_that_are_right_are_found_equal_and_not_touched(database: str) ->
     found = rebuilt(database)
     assert found.equal
     assert found.position == position(database)
-    counted = {d.table: d.rows for d in found.differences if d.table != "folds"}
+    beside = {"folds", *kept_beside(READ_MODELS)}
+    counted = {d.table: d.rows for d in found.differences if d.table not in beside}
     assert counted == {t: len(r) for t, r in before.items()}
     assert (shown(database), versions(database)) == (before, written)
     assert nothing_is_left(database)

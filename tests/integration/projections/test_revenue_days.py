@@ -24,7 +24,9 @@ from projections.live.projector import Projector
 from projections.live.upsert import Replacement
 from projections.read_models import mrr, takings
 from projections.read_models.recurring import RECURRING
+from projections.read_models.subscriptions import SUBSCRIPTIONS
 from projections.read_models.takings import TAKINGS
+from projections.rebuild.kept_sums import kept_beside
 from tests.support.histories import aggregates, said
 from tests.support.http_server import copied
 from tests.support.projected import position, project, record, simulated
@@ -220,11 +222,26 @@ def test_days_are_kept_as_rows_are_followed_rewritten_spoilt_rebuilt_and_emptied
     check(database)
     rebuilt(database)
     check(database)
+    assert rebuilt(database, check=True).equal
     with psycopg.connect(database) as conn:
         conn.execute("TRUNCATE raphus.takings, raphus.recurring")
         for table in KEPT:
             select = f"SELECT count(*) FROM raphus.{table}"
             assert conn.execute(select.encode()).fetchone() == (0,)
+
+
+def test_what_no_trigger_has_seen_is_found_and_put_right_by_a_rebuild(database: str) -> None:
+    record(database, simulated(30, seed=3))
+    project(database)
+    assert rebuilt(database, check=True).equal
+    spoilt = kept_beside([SUBSCRIPTIONS, TAKINGS, RECURRING])
+    assert {*KEPT, "subscription_counts"} == {*spoilt}
+    for table in spoilt:
+        execute(database, f"DELETE FROM raphus.{table}")
+    found = rebuilt(database)
+    assert {one.table for one in found.differences if not one.none} == {*spoilt}
+    assert rebuilt(database, check=True).equal
+    check(database)
 
 
 def test_a_migration_fills_them_from_what_stands_there(
