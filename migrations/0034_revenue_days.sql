@@ -567,7 +567,8 @@ CREATE TRIGGER summed_up_as_emptied AFTER TRUNCATE ON raphus.recurring
     FOR EACH STATEMENT EXECUTE FUNCTION raphus.sum_up_recurring();
 
 CREATE VIEW raphus.shared_books_told AS
-SELECT book FROM raphus.recurring WHERE kind = 'new' GROUP BY book HAVING count(*) > 1
+SELECT book FROM raphus.recurring WHERE kind = 'new'
+GROUP BY book HAVING min(stream_id) <> max(stream_id) OR min(at) <> max(at)
 UNION SELECT book FROM raphus.shared_books;
 
 CREATE VIEW raphus.book_moves_told AS

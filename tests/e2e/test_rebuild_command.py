@@ -59,7 +59,8 @@ def test_a_rebuild_tells_what_it_has_written(database: str, env: dict[str, str])
     head, example, *others = ended.stdout.splitlines()
     assert head == f"subscriptions: {rows} rows, 1 changed"
     assert example.startswith("  changed: sub_")
-    assert [line.split(":")[0] for line in others] == ["timeline", "  removed", "folds"]
+    told = [line.split(":")[0] for line in others]
+    assert told == ["timeline", "  removed", "folds", "subscription_counts"]
     checked = raphus("rebuild", "--check", "subscriptions", "timeline", env=env)
     assert checked.returncode == 0
     assert checked.stdout.splitlines()[0] == f"subscriptions: {rows} rows, equal"
