@@ -20,7 +20,7 @@ from ledger.following.pages import (
     versions_of,
 )
 from projections.folds import store
-from projections.folds.origin import Origin, origin_of
+from projections.folds.origin import Origin, origin_of, read_behind
 from projections.folds.parts import PART_EVENTS, in_parts
 from projections.folds.store import Late, StoredFold
 
@@ -227,11 +227,7 @@ class GoingOn:
         origins: Mapping[str, Origin],
     ) -> Generator[Taken]:
         """Give those of which all events behind their origins may be in memory."""
-        touched = [
-            one
-            for stream_id, (version, _) in doubted.items()
-            for one in origins[stream_id].behind(stream_id, version)
-        ]
+        touched = read_behind(origins, {one: doubt.version for one, doubt in doubted.items()})
         if not touched:
             return
         again: dict[str, _Doubt] = {}

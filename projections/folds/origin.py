@@ -10,6 +10,7 @@ from domain.going_on import decode, goes_on
 from ledger.following.pages import ANY_VERSION, Touched
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
 
     from domain.aggregate import Aggregate, Base
@@ -50,3 +51,18 @@ def origin_of(stored: Found) -> Origin | None:
     except msgspec.MsgspecError:
         return None
     return Origin(base, stored.version, tuple(stored.open))
+
+
+def origins_of(found: Mapping[str, Found]) -> dict[str, Origin]:
+    """Read what is stored of streams; one that cannot be read is left out."""
+    origins = {stream_id: origin_of(stored) for stream_id, stored in found.items()}
+    return {stream_id: origin for stream_id, origin in origins.items() if origin is not None}
+
+
+def read_behind(origins: Mapping[str, Origin], versions: Mapping[str, int]) -> list[Touched]:
+    """Return what is read of streams, each up to a version, from its origin on, or whole."""
+    return [
+        touched
+        for stream_id, version in versions.items()
+        for touched in origins.get(stream_id, Origin()).behind(stream_id, version)
+    ]

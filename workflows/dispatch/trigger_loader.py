@@ -13,8 +13,7 @@ from domain.aggregates.routing import is_notice
 from ledger.following.pages import ANY_VERSION, FETCH_ROWS, READ, parameters_of
 from ledger.mapper import LedgerMapper
 from projections.folds import store
-from projections.folds.as_known import origins_of
-from projections.folds.origin import Origin
+from projections.folds.origin import Origin, origins_of, read_behind
 from telemetry.redaction import origin_of
 from workflows.outbox import due_facts as judging
 from workflows.outbox import table as outbox
@@ -157,11 +156,7 @@ async def _streams(
 ) -> AsyncGenerator[list[Rows]]:
     """Read streams, each up to the last event that one of its jobs knows; some at a time."""
     last = {one: max(job.known_position for job in jobs) for one, jobs in by_stream.items()}
-    touched = [
-        one
-        for stream_id in by_stream
-        for one in origins.get(stream_id, Origin()).behind(stream_id, ANY_VERSION)
-    ]
+    touched = read_behind(origins, dict.fromkeys(by_stream, ANY_VERSION))
     read: list[Rows] = []
     size_bytes = 0
     async with (
