@@ -27,7 +27,6 @@ from console.pages.revenue import REVENUE
 from console.pages.search import SEARCH
 from console.pages.today import TODAY, TODAY_MRR
 from console.pages.workflows import WORKFLOW_ACTIONS, WORKFLOWS
-from console.rendering.environment import environment
 from console.serving import SIGN_IN, Elsewhere, PageEndpoint
 from console.signing_in import SIGN_OUT, SignIn, SignOut
 from console.site import Site
@@ -66,7 +65,6 @@ COMPRESSED_FROM_BYTES: Final = 2_048
 
 def console(services: Services) -> Pages:
     """Make the console of a server."""
-    environment()
     site, bodies = Site(services, PAGES), BodyReader(services.share.workers)
     routes = [
         Route(SIGN_IN, SignIn(site, bodies), methods=["GET", "POST"]),

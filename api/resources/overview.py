@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -15,6 +15,7 @@ from api.http.questions import Past
 from api.queries.time_travel import rows_then
 from api.resources.anomalies import instant_of
 from api.resources.revenue_query import link
+from domain.revenue.calendar import midnight
 from projections import overview
 from projections.overview import ACTIVE, DISPUTED, FAILED, IN_GRACE
 from projections.read_models import anomalies
@@ -32,8 +33,7 @@ FAILED_DAYS: Final = 7
 
 def begin_of_failed(at: datetime) -> datetime:
     """Return since when failed payments are counted at an instant: a day's begin, in UTC."""
-    today = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return today - timedelta(days=FAILED_DAYS - 1)
+    return midnight(at) - timedelta(days=FAILED_DAYS - 1)
 
 
 async def _overview(read_side: ReadSide, query: Past) -> Overview:
