@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from ledger.clock import TOLERANCE
 from ledger.integrity.hash_chain import told
 from postgres.arrays import BytesArray, TextArray
-from postgres.prepared import execute
+from postgres.prepared import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from psycopg import Connection
 
-_RECORD: Final = b"SELECT raphus.record_new($1, $2, $3, $4, $5, $6, $7) AS first"
+_RECORD: Final = b"SELECT raphus.record_new($1, $2, $3, $4, $5, $6, $7)"
 
 
 class NewEvent(NamedTuple):
@@ -51,5 +51,4 @@ def record_new(conn: Connection[Any], events: Sequence[NewEvent]) -> int | None:
         now - TOLERANCE,
         now + TOLERANCE,
     ]
-    ((first,),) = execute(conn, _RECORD, parameters)
-    return cast("int | None", first)
+    return cast("int | None", value_of(conn, _RECORD, parameters))
