@@ -26,6 +26,8 @@ QUEUE_MAX: Final = 10_000
 QUEUE_BYTES_MAX: Final = 64 * 2**20
 BATCH_MAX: Final = 500
 BATCH_BYTES_MAX: Final = 8 * 2**20
+GATHER_S: Final = 0.002
+"""How long after a commit those whom it answered are waited for, who may send again at once."""
 CHECK_EVERY_S: Final = 1.0
 """How often a writer with nothing to do looks whether it could do it."""
 SLOW_S: Final = 2.0
@@ -50,7 +52,11 @@ class Settled(NamedTuple, Generic[Token]):
 
 
 class Writer(Generic[Token]):
-    """Groups deliveries into commits, without timers: under load the batches grow by themselves.
+    """Groups deliveries into commits: under load the batches grow by themselves.
+
+    Senders that wait for their answers would fall into groups which take turns, each with a commit
+    of its own. So who was answered is waited for, to come into one batch with those that are there
+    already: for `GATHER_S` at the most, and never where it was a single one.
 
     `resolve` is called in the writer's thread after each commit, with the answers to the whole
     batch and the seconds that it took; `show_queue` at once when more or fewer wait for their
@@ -75,6 +81,8 @@ class Writer(Generic[Token]):
         self._queue: deque[tuple[Delivery, Token]] = deque()
         self._queue_bytes = 0
         self._changed = Condition()
+        self._wanted = 1
+        """So many must be queued for the thread to be woken."""
         self._stopping = False
         self._busy_since: float | None = None
         self._problem: str | None = None
@@ -122,17 +130,20 @@ class Writer(Generic[Token]):
             self._queue.append((delivery, token))
             self._queue_bytes += len(delivery.body)
             self._show_queue(len(self._queue))
-            if len(self._queue) == 1:
+            if len(self._queue) == self._wanted:
                 self._changed.notify()
 
     def _run(self) -> None:
-        while (batch := self._next_batch()) or not self._stopping:
+        expected = 1
+        while (batch := self._next_batch(expected)) or not self._stopping:
             if not batch:
                 self._check()
+                expected = 1
                 continue
             began = time.perf_counter()
             answers = self._commit([delivery for delivery, _ in batch])
             took_s = time.perf_counter() - began
+            expected = len(batch) + self.queued  # before anybody can have come again
             tokens = [token for _, token in batch]
             settled = [Settled(*pair) for pair in zip(tokens, answers, strict=True)]
             try:
@@ -142,17 +153,28 @@ class Writer(Generic[Token]):
                     "%d webhooks are stored but not answered: %s", len(settled), origin_of(error)
                 )
 
-    def _next_batch(self) -> list[tuple[Delivery, Token]]:
+    def _next_batch(self, expected: int) -> list[tuple[Delivery, Token]]:
         batch: list[tuple[Delivery, Token]] = []
         batch_bytes = 0
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._stopping, CHECK_EVERY_S)
+            if expected > 1:
+                self._await(min(expected, BATCH_MAX), GATHER_S)
+            self._await(1, CHECK_EVERY_S)
             while self._queue and len(batch) < BATCH_MAX and batch_bytes < BATCH_BYTES_MAX:
                 batch.append(self._queue.popleft())
                 batch_bytes += len(batch[-1][0].body)
             self._queue_bytes -= batch_bytes
             self._show_queue(len(self._queue))
         return batch
+
+    def _await(self, wanted: int, limit_s: float) -> None:
+        self._wanted = wanted
+        self._changed.wait_for(
+            lambda: (
+                self._stopping or len(self._queue) >= wanted or self._queue_bytes >= BATCH_BYTES_MAX
+            ),
+            limit_s,
+        )
 
     def _check(self) -> None:
         with self._busy():

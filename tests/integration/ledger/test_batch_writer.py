@@ -16,7 +16,7 @@ from ledger.batch_writer import BATCH_BYTES_MAX, BATCH_MAX, QueueFullError, Sett
 from tests.support.deliveries import receipts, renewals
 from tests.support.log import lines, positions
 from tests.support.outages import away, locked
-from tests.support.waiting import until
+from tests.support.waiting import GUARD_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -100,6 +100,77 @@ def test_what_waits_during_a_commit_becomes_the_next_batch(
     assert all(commit_s > 0 for commit_s in desk.commits_s)
     assert_all_recorded(database, desk, deliveries)
     assert [line.webhook_id for line in lines(database)] == [d.webhook_id for d in deliveries]
+
+
+def test_those_who_were_answered_together_are_waited_for(
+    database: str, ledger: Ledger, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.batch_writer.GATHER_S", GUARD_S)
+    deliveries = renewals(range(6), streams=3)
+    writer = Writer(ledger, desk.resolve)
+    submit(writer, deliveries[:3])
+    with running(writer):
+        until(partial(desk.has, 3))
+        for delivery in deliveries[3:]:
+            assert desk.sizes == [3]
+            submit(writer, [delivery])
+        until(partial(desk.has, 6))
+    assert desk.sizes == [3, 3]
+    assert_all_recorded(database, desk, deliveries)
+
+
+def test_one_who_was_answered_alone_is_not_waited_for(
+    database: str, ledger: Ledger, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.batch_writer.GATHER_S", GUARD_S)
+    deliveries = renewals(range(3))
+    writer = Writer(ledger, desk.resolve)
+    with running(writer):
+        for count, delivery in enumerate(deliveries, 1):
+            submit(writer, [delivery])
+            until(partial(desk.has, count))
+    assert desk.sizes == [1, 1, 1]
+    assert_all_recorded(database, desk, deliveries)
+
+
+def test_those_who_do_not_come_again_hold_nobody_up(
+    database: str, ledger: Ledger, desk: Desk
+) -> None:
+    deliveries = renewals(range(4))
+    writer = Writer(ledger, desk.resolve)
+    submit(writer, deliveries[:3])
+    with running(writer):
+        until(partial(desk.has, 3))
+        submit(writer, deliveries[3:])
+        until(partial(desk.has, 4))
+    assert desk.sizes == [3, 1]
+    assert_all_recorded(database, desk, deliveries)
+
+
+def test_a_batch_that_is_full_waits_for_nobody(
+    database: str, ledger: Ledger, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.batch_writer.GATHER_S", GUARD_S)
+    large = renewals(range(8), size_bytes=BATCH_BYTES_MAX // 4)
+    writer = Writer(ledger, desk.resolve)
+    submit(writer, large)
+    with running(writer):
+        until(partial(desk.has, 8))
+    assert desk.sizes == [4, 4]
+    assert_all_recorded(database, desk, large)
+
+
+def test_who_stops_waits_for_nobody(
+    database: str, ledger: Ledger, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.batch_writer.GATHER_S", 10 * GUARD_S)
+    deliveries = renewals(range(4))
+    writer = Writer(ledger, desk.resolve)
+    submit(writer, deliveries[:3])
+    with running(writer):
+        until(partial(desk.has, 3))
+        submit(writer, deliveries[3:])
+    assert_all_recorded(database, desk, deliveries)
 
 
 @pytest.mark.parametrize(
