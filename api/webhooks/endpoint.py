@@ -63,9 +63,17 @@ class Acknowledger:
         self._metrics = metrics
 
     def resolve(self, settled: list[Settled[Waiting]], commit_s: float) -> None:
-        """Wake a batch's requests, at once; called in the writer's thread."""
+        """Have a batch's requests answered; called in the writer's thread.
+
+        All of it is done by the event loop, which would wait for the interpreter meanwhile.
+        """
         loop = settled[0].token.answered.get_loop()
-        loop.call_soon_threadsafe(_answer_all, settled)
+        loop.call_soon_threadsafe(self._answer, settled, commit_s)
+
+    def _answer(self, settled: list[Settled[Waiting]], commit_s: float) -> None:
+        for waiting, answer in settled:
+            if not waiting.answered.done():  # a request that was cancelled waits no more
+                waiting.answered.set_result(answer)
         self._metrics.count_batch(len(settled), commit_s)
         outcomes = Counter((type_of(on.delivery.body), _outcome(answer)) for on, answer in settled)
         for (type_, outcome), count in outcomes.items():
@@ -76,12 +84,6 @@ def _outcome(answer: Recording) -> str:
     if isinstance(answer, Receipt):
         return "duplicate" if answer.duplicate else "recorded"
     return "failed"
-
-
-def _answer_all(settled: list[Settled[Waiting]]) -> None:
-    for waiting, answer in settled:
-        if not waiting.answered.done():  # a request that was cancelled waits no more
-            waiting.answered.set_result(answer)
 
 
 class Webhooks:
