@@ -12,6 +12,7 @@ import psycopg
 from api.http.errors import not_now
 from postgres.connections import READING, connect_async
 from postgres.failures import reason_of
+from postgres.notices import hear
 from projections.live.projector import CHANNEL
 
 if TYPE_CHECKING:
@@ -88,8 +89,7 @@ class Freshness:
                 row = await cursor.fetchone()
                 self._move(row[0] if row else 0)
                 self.is_known = True
-                async for notice in conn.notifies(timeout=POLL_S):
-                    self._move(int(notice.payload))
+                await hear(conn, lambda payload: self._move(int(payload)), POLL_S)
 
     def _move(self, position: int) -> None:
         if position != self.position:
