@@ -39,8 +39,9 @@ class RecurringChange(msgspec.Struct, frozen=True, gc=False):
     Where a subscription goes to another product or book, two changes have one instant: that
     which `leaves` the old one, and what enters the new one. `monthly_change` is what changes for
     the product, `total_change` what changes in the book at that instant, told by the last of its
-    changes and 0 in the other. `kind` is how the book moves if nothing else is in it. The other
-    changes are +1, 0 or -1. What every report adds up comes first, where it is read quickest.
+    changes and 0 in the other. `kind` is how the book moves if nothing else is in it, and `began`
+    when it was new, if it has been. The other changes are +1, 0 or -1. What every report adds up
+    comes first, where it is read quickest.
     """
 
     book: str
@@ -64,6 +65,7 @@ class RecurringChange(msgspec.Struct, frozen=True, gc=False):
     until: datetime | None
     customer_id: str | None
     subscription_id: str
+    began: datetime | None
 
 
 class _State(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -84,13 +86,13 @@ class RecurringBefore(msgspec.Struct, frozen=True):
     """What is carried of what a subscription earns, up to the period that is open.
 
     `paid_from` tells when it is out of its trial. Before the open period it stood at `state`, its
-    last changes were `last`, and these books had `begun`.
+    last changes were `last`, and these books had `begun`, each at its instant.
     """
 
     paid_from: datetime | None = None
     state: _State | None = None
     last: tuple[RecurringChange, ...] = ()
-    begun: tuple[str, ...] = ()
+    begun: tuple[tuple[str, datetime], ...] = ()
 
 
 def recurring_changes(aggregate: Aggregate) -> list[RecurringChange]:
@@ -154,8 +156,8 @@ def _is_without_trial(first: Period, began: datetime) -> bool:
 
 def _changes(
     own: Sequence[Period], before: RecurringBefore, named: tuple[str, str, int]
-) -> tuple[list[RecurringChange], _State | None, tuple[str, ...]]:
-    """Return the changes, what it stands at behind them, and the books that have begun by then."""
+) -> tuple[list[RecurringChange], _State | None, tuple[tuple[str, datetime], ...]]:
+    """Return the changes, what it stands at behind them, and when books have begun by then."""
     states: list[tuple[datetime, _State | None]] = []
     state = before.state
     for at, after in _states(own, before.paid_from):
@@ -168,12 +170,12 @@ def _changes(
     changes = [
         msgspec.structs.replace(one, until=until[0], first_position=first) for one in before.last
     ]
-    begun = set(before.begun)
+    begun = dict(before.begun)
     state = before.state
     for (at, after), end in zip(states, until[1:], strict=True):
         changes += _steps(named, (at, end), state, after, begun)
         state = after
-    return changes, state, tuple(sorted(begun))
+    return changes, state, tuple(sorted(begun.items()))
 
 
 def _states(
@@ -215,7 +217,7 @@ def _steps(
     span: tuple[datetime, datetime | None],
     before: _State | None,
     after: _State | None,
-    begun: set[str],
+    begun: dict[str, datetime],
 ) -> Iterator[RecurringChange]:
     """Give one change, or two where a product or a book is left for another one."""
     moves = before and after and before.place != after.place
@@ -228,10 +230,11 @@ def _steps(
         yield msgspec.structs.replace(entered, converted=_converts(before, after))
     else:
         total = after.earns.monthly - before.earns.monthly
-        kind = _kind(before.earns.monthly, after.earns.monthly, book_of(named, after), begun)
-        left = _step(named, span, (before, None), leaves=True, begun=None)
+        earned = before.earns.monthly, after.earns.monthly
+        kind = _kind(*earned, (book_of(named, after), span[0]), begun)
+        left = _step(named, span, (before, None), leaves=True, begun=begun, has_moved=True)
         yield msgspec.structs.replace(left, total_change=0, kind=kind)
-        entered = _step(named, span, (None, after), leaves=False, begun=None)
+        entered = _step(named, span, (None, after), leaves=False, begun=begun, has_moved=True)
         converted = _converts(before, after)
         yield msgspec.structs.replace(entered, total_change=total, kind=kind, converted=converted)
 
@@ -242,8 +245,10 @@ def _step(
     states: tuple[_State | None, _State | None],
     *,
     leaves: bool,
-    begun: set[str] | None,
+    begun: dict[str, datetime],
+    has_moved: bool = False,
 ) -> RecurringChange:
+    """Return one change; where its book `has_moved` already, it does not say how."""
     subscription_id, business_id, first_position = named
     before, after = states
     told = after or before
@@ -251,6 +256,7 @@ def _step(
     old, new = (NOTHING if one is None else one.earns for one in states)
     book = book_of(named, told)
     change = new.monthly - old.monthly
+    kind = None if has_moved else _kind(old.monthly, new.monthly, (book, span[0]), begun)
     return RecurringChange(
         subscription_id=subscription_id,
         business_id=business_id,
@@ -268,7 +274,8 @@ def _step(
         monthly_change=change,
         yearly_change=new.yearly - old.yearly,
         total_change=change,
-        kind=None if begun is None else _kind(old.monthly, new.monthly, book, begun),
+        kind=kind,
+        began=begun.get(book),
         active_change=(after is not None) - (before is not None),
         paying_change=(new.monthly > 0) - (old.monthly > 0),
         trial_change=_in_trial(after) - _in_trial(before),
@@ -284,13 +291,16 @@ def _converts(before: _State, after: _State) -> bool:
     return _in_trial(before) and not _in_trial(after)
 
 
-def _kind(before: int, after: int, book: str, begun: set[str]) -> Kind | None:
-    """Tell how a book moves; `begun` are those that had something in them, and has it then."""
+def _kind(
+    before: int, after: int, place: tuple[str, datetime], begun: dict[str, datetime]
+) -> Kind | None:
+    """Tell how a book moves at an instant; `begun` are those that were new, and has it then."""
     if before == after:
         return None
     if before == 0:
+        book, at = place
         kind: Kind = "reactivation" if book in begun else "new"
-        begun.add(book)
+        begun.setdefault(book, at)
         return kind
     if after == 0:
         return "churn"

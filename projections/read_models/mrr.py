@@ -273,32 +273,65 @@ def movements(
     return Statement(select.format(moves=_MOVES.format(**parts), **parts), values)
 
 
+_COHORTS: Final = """
+    SELECT currency, cohort, span, sum(change), sum(customers), sum(began), sum(began_change)
+    FROM ({parts}
+        -- So that the planner expects few cells, and does not sort all moves.
+        OFFSET 0
+    ) AS m
+    GROUP BY 1, 2, 3
+"""
+_OF_COHORT: Final = """
+        SELECT r.currency, width_bucket({first_at}, %(begins)s::timestamptz[]) AS cohort,
+            width_bucket(r.at, %(begins)s::timestamptz[]) AS span, r.{change} AS change,
+            CASE WHEN r.kind IN ('new', 'reactivation') THEN 1 WHEN r.kind = 'churn' THEN -1
+                ELSE 0 END AS customers,
+            (r.kind = 'new')::int AS began,
+            CASE WHEN r.kind = 'new' THEN r.{change} ELSE 0 END AS began_change
+        FROM {moves} WHERE {first_at} >= (%(begins)s::timestamptz[])[1]
+"""
+_COHORT_DAYS: Final = """
+        SELECT r.currency, width_bucket(r.month, %(days)s::date[]) AS cohort,
+            width_bucket(r.day, %(days)s::date[]) AS span, r.change, r.customers, r.began,
+            r.began_change
+        FROM cohort_days AS r
+        WHERE r.month >= %(first_day)s AND r.day < %(rows_from_day)s{narrowed}
+            AND (r.change, r.customers, r.began, r.began_change) <> (0, 0, 0, 0)
+        UNION ALL
+"""
+
+
 def cohorts(asked: Asked, begins: Sequence[datetime], end: datetime) -> Statement:
     """Select by currency and the period in which customers began what moved in which period."""
+    if _is_kept(asked):
+        return _cohorts_kept(asked, begins, end)
     parts, values = _parts(asked, end)
     select = """
         WITH {together}, {moves}, begun AS (
             SELECT book, min(at) AS first_at FROM moves WHERE kind = 'new' GROUP BY book
-        )
-        SELECT currency, cohort, span, sum(change),
-            sum(CASE WHEN kind IN ('new', 'reactivation') THEN 1 WHEN kind = 'churn' THEN -1
-                ELSE 0 END),
-            count(*) FILTER (WHERE kind = 'new'),
-            coalesce(sum(change) FILTER (WHERE kind = 'new'), 0)
-        FROM (
-            SELECT m.currency, width_bucket(b.first_at, %(begins)s::timestamptz[]) AS cohort,
-                width_bucket(m.at, %(begins)s::timestamptz[]) AS span, m.change, m.kind
-            FROM moves AS m JOIN begun AS b ON b.book = m.book
-            WHERE b.first_at >= (%(begins)s::timestamptz[])[1]
-            -- So that the planner expects few cells, and does not sort all moves.
-            OFFSET 0
-        ) AS m
-        GROUP BY 1, 2, 3
+        ) {cohorts}
     """
-    return Statement(
-        select.format(moves=_MOVES.format(**parts), **parts),
-        {**values, "begins": [*begins]},
-    )
+    of_moves = "moves AS r JOIN begun AS b ON b.book = r.book"
+    told = _OF_COHORT.format(change="change", first_at="b.first_at", moves=of_moves)
+    parts |= {"moves": _MOVES.format(**parts), "cohorts": _COHORTS.format(parts=told)}
+    return Statement(select.format(**parts), {**values, "begins": [*begins]})
+
+
+def _cohorts_kept(asked: Asked, begins: Sequence[datetime], end: datetime) -> Statement:
+    """Select the same of the days that are over, where periods are months, and of rows."""
+    parts, values = _parts(asked, end)
+    of_days, within = "", parts["told"]
+    if all(instant.day == 1 for instant in (*begins, end)):
+        rows_from = min(end, midnight(asked.at))
+        of_days, within = _COHORT_DAYS.format(**parts), f"{within} AND r.at >= %(rows_from)s"
+        values |= {"rows_from": rows_from, "rows_from_day": rows_from.date()}
+        values |= {"first_day": begins[0].date(), "days": [one.date() for one in begins]}
+    alone = _OF_COHORT.format(change="total_change", first_at="r.began", moves="recurring AS r")
+    alone += f" AND {within} AND r.total_change <> 0 AND r.book NOT IN (TABLE shared_books)"
+    shared = _OF_COHORT.format(change="change", first_at="r.began", moves="book_moves AS r")
+    shared += f" AND {within} AND NOT r.by_product AND NOT r.taken_back"
+    select = _COHORTS.format(parts=f"{of_days}{alone} UNION ALL {shared}")
+    return Statement(select, {**values, "begins": [*begins]})
 
 
 def read_cohort(row: Sequence[Any]) -> tuple[CohortSums, Began]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 KEPT: Final = {
     SUBSCRIPTIONS.table: ("subscription_counts",),
     TAKINGS.table: ("following_takings", "taking_days"),
-    RECURRING.table: ("shared_books", "book_moves", "recurring_days"),
+    RECURRING.table: ("shared_books", "book_moves", "recurring_days", "cohort_days"),
 }
 """The tables that are kept beside others, by these; each has a view of what it should hold."""
 _TELLS_NOTHING: Final[dict[str, LiteralString]] = {
@@ -31,6 +31,7 @@ _TELLS_NOTHING: Final[dict[str, LiteralString]] = {
     "recurring_days": "(number, total_change, moved, customers, monthly_change, product_moved,"
     " product_customers, yearly_change, paying_change, active_change, trial_change)"
     " = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)",
+    "cohort_days": "(change, customers, began, began_change) = (0, 0, 0, 0)",
 }
 _COMPARE: Final = """
     WITH told AS MATERIALIZED (SELECT * FROM {told} WHERE NOT ({tells_nothing})),

@@ -6,7 +6,7 @@ import shutil
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import psycopg
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.revenue.calendar import SIZES, Size, Span, spans
+from domain.revenue.cohorts import Began, Retained, retained
 from domain.revenue.mrr import MrrFigures, figures
 from domain.revenue.net import TakingSums
 from domain.revenue.takings import KINDS, Taking
@@ -26,13 +27,13 @@ from projections.read_models import mrr, takings
 from projections.read_models.recurring import RECURRING
 from projections.read_models.subscriptions import SUBSCRIPTIONS
 from projections.read_models.takings import TAKINGS
-from projections.rebuild.kept_sums import kept_beside
+from projections.rebuild.kept_sums import compare_kept, kept_beside
 from tests.support.histories import aggregates, said
 from tests.support.http_server import copied
 from tests.support.projected import position, project, record, simulated
 from tests.support.rebuilds import execute, rebuilt
 from tests.support.revenue import FIRST as SHOPS_BEGAN
-from tests.support.revenue import selected, shops
+from tests.support.revenue import selected, shops, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,12 +53,26 @@ KEPT: Final = (
     "recurring_days",
     "shared_books",
     "book_moves",
+    "cohort_days",
 )
 PAGE: Final = 10
 PAGES: Final = 25
+SPOILERS: Final = (
+    "UPDATE raphus.recurring SET began = began - interval '1 month'",
+    "UPDATE raphus.recurring SET began = NULL WHERE subscription_id = 'sub_1'",
+    "UPDATE raphus.recurring SET book = md5('another')::uuid WHERE subscription_id < 'sub_2'",
+    "UPDATE raphus.recurring SET at = at + interval '121 hours' WHERE kind = 'new'",
+    "DELETE FROM raphus.recurring WHERE kind IN ('new', 'churn') AND customer_id = 'cus_1'",
+    "UPDATE raphus.recurring SET until = NULL",
+)
 READ: Final = """
     SELECT coalesce(sum(idx_tup_fetch + seq_tup_read), 0) FROM pg_stat_xact_user_tables
     WHERE schemaname = 'raphus'
+"""
+BEGINNINGS: Final = "SELECT stream_id, at, leaves, began FROM raphus.recurring ORDER BY 1, 2, 3"
+LATER: Final = """
+    UPDATE raphus.recurring SET began = began + interval '2 days',
+        at = CASE WHEN kind = 'new' THEN at + interval '2 days' ELSE at END
 """
 HOURS: Final = st.integers(0, 5 * 4).map(lambda quarter: FIRST + timedelta(hours=quarter * 6))
 MINOR: Final = st.sampled_from([None, 0, 1, 999, 2**62])
@@ -182,6 +197,54 @@ def test_what_was_earned_on_days_is_what_its_rows_add_up_to(
             assert earned(conn, asked, periods) == told
 
 
+def left(
+    conn: psycopg.Connection, asked: mrr.Asked, periods: Sequence[Span]
+) -> tuple[dict[tuple[str | None, int], list[Retained]], dict[tuple[str | None, int], Began]]:
+    """What a report of retention says, and what each cohort began with."""
+    statement = mrr.cohorts(asked, [one.begin for one in periods], periods[-1].end)
+    read = [mrr.read_cohort(row) for row in selected(conn, statement)]
+    began = {(one.currency, one.cohort): new for one, new in read if one.span == one.cohort}
+    return retained((one for one, _ in read), began, len(periods)), began
+
+
+@WITH_A_DATABASE
+@given(
+    st.lists(shops(), min_size=1, max_size=3),
+    st.integers(0, 14 * 24),
+    st.sampled_from(SIZES),
+    st.sampled_from([{}, {"currency": "EUR", "business_ids": ("bus_1",)}]),
+)
+def test_what_is_left_of_cohorts_is_what_the_rows_of_their_books_add_up_to(
+    conn: psycopg.Connection,
+    histories: list[list[Delivery]],
+    hour: int,
+    size: Size,
+    which: dict[str, Any],
+) -> None:
+    begin = SHOPS_BEGAN.date() + timedelta(days=2)
+    asked = mrr.Asked(SHOPS_BEGAN + timedelta(hours=48 + hour), **which)
+    periods = spans(begin, begin + timedelta(days=9), size, 100)
+    with conn.transaction(force_rollback=True):
+        for history in histories:
+            rows = [row for one in aggregates(history).values() for row in RECURRING.rows(one)]
+            streams = [f"subscription/bus_1/sub_{number}" for number in range(4)]
+            Replacement(RECURRING, "raphus").write(conn, rows, streams)
+            told = left(conn, asked._replace(of_snapshot=True), periods)
+            assert left(conn, asked, periods) == told
+
+
+@WITH_A_DATABASE
+@given(shops(), st.lists(st.sampled_from(SPOILERS), max_size=4))
+def test_days_are_what_the_rows_add_up_to_whoever_spoils_these(
+    conn: psycopg.Connection, deliveries: list[Delivery], spoilers: list[str]
+) -> None:
+    with stored(conn, aggregates(deliveries).values()):
+        for spoil in spoilers:
+            conn.execute(spoil.encode())
+        for table in kept_beside([RECURRING]):
+            assert compare_kept(conn, table).none, table
+
+
 def check(conninfo: str) -> None:
     """Compare at several instants, day by day."""
     with psycopg.connect(conninfo) as conn:
@@ -197,6 +260,16 @@ def check(conninfo: str) -> None:
                 periods = spans(BEGAN.date(), at.date(), "week", 100)
                 moves = earned(conn, of_rows, periods)
                 assert earned(conn, of_rows._replace(of_snapshot=False), periods) == moves
+            check_cohorts(conn, mrr.Asked(at))
+
+
+def check_cohorts(conn: psycopg.Connection, asked: mrr.Asked) -> None:
+    """Compare by each size of period; of snapshots, each book's beginning is found anew."""
+    for size, begin in (("month", BEGAN), ("week", BEGAN + timedelta(days=90))):
+        periods = spans(begin.date(), asked.at.date(), cast("Size", size), 100)
+        told = left(conn, asked._replace(of_snapshot=True), periods)
+        assert left(conn, asked, periods) == told
+        assert told[0] or size == "week"
 
 
 def rewrite(conninfo: str) -> None:
@@ -217,7 +290,7 @@ def test_days_are_kept_as_rows_are_followed_rewritten_spoilt_rebuilt_and_emptied
     check(database)
     execute(database, "UPDATE raphus.takings SET gross = 5, tax = 1, at = at + interval '2 days'")
     execute(database, "DELETE FROM raphus.takings WHERE kind = 'payment' AND at < '2026-04-01'")
-    execute(database, "UPDATE raphus.recurring SET at = at + interval '2 days' WHERE kind = 'new'")
+    execute(database, LATER)
     execute(database, "DELETE FROM raphus.recurring WHERE kind = 'churn' AND at < '2026-06-01'")
     check(database)
     rebuilt(database)
@@ -244,11 +317,12 @@ def test_what_no_trigger_has_seen_is_found_and_put_right_by_a_rebuild(database: 
     check(database)
 
 
+@pytest.mark.parametrize("first", ["0034", "0035"])
 def test_a_migration_fills_them_from_what_stands_there(
-    database: str, empty: str, tmp_path: Path
+    database: str, empty: str, tmp_path: Path, first: str
 ) -> None:
     for path in FOLDER.glob("00[0-3]*.sql"):
-        if path.name < "0034":
+        if path.name < first:
             shutil.copy(path, tmp_path)
     migrate(empty, tmp_path)
     record(database, simulated(30, seed=3))
@@ -264,10 +338,12 @@ def test_a_migration_fills_them_from_what_stands_there(
                     target.write(data)
     migrate(empty)
     check(empty)
-    with psycopg.connect(empty) as conn:
+    with psycopg.connect(database) as told, psycopg.connect(empty) as conn:
+        assert conn.execute(BEGINNINGS).fetchall() == told.execute(BEGINNINGS).fetchall()
         for table in KEPT:
             select = f"SELECT count(*) > 0 FROM raphus.{table}"
             assert conn.execute(select.encode()).fetchone() == (True,), table
+            assert compare_kept(conn, table).none, table
 
 
 def page_of(number: int) -> list[Delivery]:
