@@ -33,6 +33,7 @@ from api.resources.revenue_query import (
     Product,
     RangeQuery,
     businesses,
+    further,
     instants,
     last_instant,
     link,
@@ -44,6 +45,8 @@ from projections.read_models import mrr
 from projections.read_models.mrr import Asked, MovementKey
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from api.queries.read_side import ReadSide
     from domain.revenue.calendar import Span
     from postgres.statement import Row
@@ -113,32 +116,41 @@ async def _mrr(read_side: ReadSide, query: MrrQuery) -> MrrReport:
         by=query.by,
         conversion=conversion_of(read_side, query.which),
         periods=[
-            MrrPeriod(
-                span.first,
-                span.last,
-                span.end <= at,
-                [_linked(one, span, query, at) for one in own],
+            MrrPeriod(span.first, span.last, span.end <= at, own)
+            for span, own in zip(
+                spans, _linked(figures(sums, len(spans)), spans, query, at), strict=True
             )
-            for span, own in zip(spans, figures(sums, len(spans)), strict=True)
         ],
         definitions=dict(MRR),
     )
 
 
-def _linked(one: MrrFigures, span: Span, query: MrrQuery, at: datetime) -> MrrFigures:
-    """Say where figures lead."""
-    of_which = {
-        "currency": one.currency,
-        "product_id": one.product_id or query.product_id,
-        "business_id": query.business_id,
-        "converted": "true" if query.converted else None,
+def _linked(
+    told: Sequence[Sequence[MrrFigures]], spans: Sequence[Span], query: MrrQuery, at: datetime
+) -> list[list[MrrFigures]]:
+    """Say where figures lead: by requests of a period, of which each series asks further."""
+    series = {(one.currency, one.product_id) for own in told for one in own}
+    of_series = {
+        (currency, product_id): further(
+            currency=currency,
+            product_id=product_id or query.product_id,
+            business_id=query.business_id,
+            converted="true" if query.converted else None,
+        )
+        for currency, product_id in series
     }
-    made_of = MadeOf(
+    return [
+        [_led(one, of_span, of_series[one.currency, one.product_id]) for one in own]
+        for of_span, own in zip((_of_span(span, query, at) for span in spans), told, strict=True)
+    ]
+
+
+def _of_span(span: Span, query: MrrQuery, at: datetime) -> MadeOf:
+    return MadeOf(
         end=link(
             "/v1/revenue/subscriptions",
             as_of=last_instant(span, at),
             known_at=query.known_at,
-            **of_which,
         ),
         movements=link(
             "/v1/revenue/movements",
@@ -147,9 +159,12 @@ def _linked(one: MrrFigures, span: Span, query: MrrQuery, at: datetime) -> MrrFi
             by=query.by if query.by == "product" else None,
             as_of=query.as_of,
             known_at=query.known_at,
-            **of_which,
         ),
     )
+
+
+def _led(one: MrrFigures, of_span: MadeOf, of_series: str) -> MrrFigures:
+    made_of = MadeOf(of_span.end + of_series, of_span.movements + of_series)
     return msgspec.structs.replace(one, made_of=made_of)
 
 

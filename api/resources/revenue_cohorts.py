@@ -13,12 +13,13 @@ from api.http.operations import Operation
 from api.http.parameters import Flag
 from api.queries.time_travel import rows_then
 from api.resources.revenue import Which, asked_by, conversion_of
-from api.resources.revenue_query import CONVERTED, RangeQuery, last_instant, link
+from api.resources.revenue_query import CONVERTED, RangeQuery, further, last_instant, link
 from domain.revenue.cohorts import Began, CohortSums, Retained, retained
 from domain.revenue.definitions import COHORTS
 from projections.read_models import mrr
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from api.queries.read_side import ReadSide
@@ -61,10 +62,7 @@ async def _cohorts(read_side: ReadSide, query: CohortsQuery) -> CohortReport:
                 currency=currency,
                 customers=began[currency, cohort].customers,
                 mrr=began[currency, cohort].monthly,
-                retained=[
-                    _linked(one, (spans, cohort - 1), currency, query, at)
-                    for one in rows[currency, cohort]
-                ],
+                retained=_linked(rows[currency, cohort], spans[cohort - 1 :], currency, query, at),
             )
             for currency, cohort in rows
         ],
@@ -73,24 +71,26 @@ async def _cohorts(read_side: ReadSide, query: CohortsQuery) -> CohortReport:
 
 
 def _linked(
-    one: Retained,
-    place: tuple[list[Span], int],
+    own: Sequence[Retained],
+    spans: Sequence[Span],
     currency: str | None,
     query: CohortsQuery,
     at: datetime,
-) -> Retained:
-    spans, cohort = place
-    made_of = link(
+) -> list[Retained]:
+    """Say where the cells of a cohort lead, which began in the first of these periods."""
+    of_cohort = link(
         "/v1/revenue/subscriptions",
-        cohort_start=spans[cohort].first,
-        cohort_end=spans[cohort].last,
-        as_of=last_instant(spans[cohort + one.period], at),
+        cohort_start=spans[0].first,
+        cohort_end=spans[0].last,
         known_at=query.known_at,
         currency=currency,
         business_id=query.business_id,
         converted="true" if query.converted else None,
     )
-    return msgspec.structs.replace(one, made_of=made_of)
+    return [
+        msgspec.structs.replace(one, made_of=of_cohort + further(as_of=last_instant(span, at)))
+        for one, span in zip(own, spans, strict=True)
+    ]
 
 
 GET_COHORTS: Final = Operation["ReadSide", CohortsQuery, CohortReport](

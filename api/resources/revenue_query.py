@@ -14,6 +14,8 @@ from api.http.questions import Past
 from domain.revenue.calendar import FIRST, LAST, SIZES, Size, Span, months_before, spans
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from api.queries.read_side import ReadSide
 
 PERIODS_MAX: Final = 400
@@ -150,8 +152,17 @@ def businesses(read_side: ReadSide, query: Narrowed) -> tuple[str, ...]:
 
 def link(path: str, **query: Any) -> str:  # noqa: ANN401 -- what is written as text
     """Return a request as a relative URL; what is None is left out."""
-    given = {name: _text(value) for name, value in query.items() if value is not None}
-    return f"{path}?{urlencode(given)}"
+    return f"{path}?{_written(query)}"
+
+
+def further(**query: Any) -> str:  # noqa: ANN401 -- what is written as text
+    """Return what goes behind a request that asks by something: what many requests have alike."""
+    written = _written(query)
+    return f"&{written}" if written else ""
+
+
+def _written(query: Mapping[str, object]) -> str:
+    return urlencode({name: _text(value) for name, value in query.items() if value is not None})
 
 
 def _text(value: object) -> str:

@@ -44,7 +44,11 @@ if TYPE_CHECKING:
 
 
 SERIES_MAX: Final = 24
-"""So many currencies and products are shown on a page, those of most last."""
+"""So many currencies and products are shown on a page."""
+AT_LENGTH_MAX: Final = 6
+"""So many of MRR, each in two tables: those of the most subscriptions."""
+IN_SHORT_MAX: Final = 100
+"""So many others are told in a line each, as they stood last."""
 
 
 class Series(NamedTuple):
@@ -88,17 +92,31 @@ def series_of(periods: Iterable[Told]) -> list[Series]:
 
 async def _mrr(visit: Visit, query: MrrQuery) -> View:
     report = await visit.ask_by(GET_MRR, query)
-    return _view(visit, "revenue/mrr.html", "MRR", GET_MRR, report, movements=KINDS)
+    series = sorted(series_of(report.periods), key=lambda one: -one.last.active_subscriptions.end)
+    told_max = AT_LENGTH_MAX + IN_SHORT_MAX
+    data = {
+        "series": series[:AT_LENGTH_MAX],
+        "in_short": series[AT_LENGTH_MAX:told_max],
+        "left_out": len(series[told_max:]),
+        "movements": KINDS,
+    }
+    return _view(visit, "revenue/mrr.html", "MRR", GET_MRR, report, **data)
 
 
 async def _net(visit: Visit, query: NetQuery) -> View:
     report = await visit.ask_by(GET_NET, query)
-    return _view(visit, "revenue/net.html", "Net revenue", GET_NET, report)
+    return _view(visit, "revenue/net.html", "Net revenue", GET_NET, report, **_first(report))
 
 
 async def _trials(visit: Visit, query: TrialsQuery) -> View:
     report = await visit.ask_by(GET_TRIALS, query)
-    return _view(visit, "revenue/trials.html", "Trials", GET_TRIALS, report)
+    return _view(visit, "revenue/trials.html", "Trials", GET_TRIALS, report, **_first(report))
+
+
+def _first(report: Any) -> dict[str, object]:  # noqa: ANN401 -- one of the reports
+    """Return the series of a report that are shown, and how many are not."""
+    series = series_of(report.periods)
+    return {"series": series[:SERIES_MAX], "left_out": len(series[SERIES_MAX:])}
 
 
 def _view(
@@ -109,13 +127,10 @@ def _view(
     report: Any,  # noqa: ANN401 -- its answer
     **more: object,
 ) -> View:
-    series = series_of(report.periods)
     data = {
         **filters_of(operation, visit),
         "report": report,
         "conversion": getattr(report, "conversion", None),
-        "series": series[:SERIES_MAX],
-        "left_out": max(0, len(series) - SERIES_MAX),
         "reports": REPORTS,
         **more,
     }

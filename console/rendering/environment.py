@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 
-from console.rendering import words
+from console.rendering import figures, words
 from console.rendering.cells import label_of
 from console.static_files import asset
 from console.tones import tone_of
@@ -44,13 +44,16 @@ def environment() -> Environment:
     )
     made.filters |= {
         "ago": words.ago,
+        "amount_cell": figures.amount_cell,
         "complaint": _complaint,
         "count": words.count,
         "day": words.day,
         "field_time": words.field_time,
         "money": words.money,
+        "number_cell": figures.number_cell,
         "about": words.about,
         "sentence": words.sentence,
+        "share_cell": figures.share_cell,
         "size": words.size,
         "span": words.span,
         "units": words.units,

@@ -96,10 +96,15 @@ class _Standing(NamedTuple):
     trials: int = 0
 
     def and_then(self, sums: Iterable[Sums]) -> _Standing:
-        changes = (
-            (one.monthly if one.kind else 0, one.yearly, one.customers, *one[-3:]) for one in sums
-        )
-        return _Standing(*map(sum, zip(self, *changes, strict=True)))
+        monthly, yearly, customers, paying, active, trials = self
+        for one in sums:
+            monthly += one.monthly if one.kind else 0
+            yearly += one.yearly
+            customers += one.customers
+            paying += one.paying
+            active += one.active
+            trials += one.trials
+        return _Standing(monthly, yearly, customers, paying, active, trials)
 
 
 def figures(sums: Iterable[Sums], spans: int) -> list[list[MrrFigures]]:
@@ -132,13 +137,7 @@ def _figures(
     stands: _Standing,
     within: Sequence[Sums],
 ) -> MrrFigures:
-    moved = {
-        kind: Moved(
-            sum(one.monthly for one in within if one.kind == kind),
-            sum(one.movements for one in within if one.kind == kind),
-        )
-        for kind in KINDS
-    }
+    moved = _moved(within)
     lost = -moved["churn"].amount - moved["contraction"].amount
     gained = moved["expansion"].amount + moved["reactivation"].amount
     return MrrFigures(
@@ -161,6 +160,15 @@ def _figures(
         gross_mrr_churn_rate=rate(lost, stood.monthly),
         net_mrr_churn_rate=rate(lost - gained, stood.monthly),
     )
+
+
+def _moved(within: Iterable[Sums]) -> dict[str, Moved]:
+    amounts, counts = dict.fromkeys(KINDS, 0), dict.fromkeys(KINDS, 0)
+    for one in within:
+        if one.kind in amounts:
+            amounts[one.kind] += one.monthly
+            counts[one.kind] += one.movements
+    return {kind: Moved(amounts[kind], counts[kind]) for kind in KINDS}
 
 
 def rate(part: int, whole: int) -> float | None:

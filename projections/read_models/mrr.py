@@ -121,7 +121,7 @@ _SUMS: Final = """
     GROUP BY 1, 2, 3
     UNION ALL
     SELECT r.currency, r.product_id, {span} * 8 + {moved}, sum(r.change), 0, count(*),
-        sum(r.customers), 0, 0, 0
+        sum(r.customers)::bigint, 0, 0, 0
     FROM moved AS r WHERE true{within}{of_product}
     GROUP BY 1, 2, 3
 """
@@ -130,10 +130,10 @@ _DAYS: Final = """
     , days AS (
         SELECT r.currency, {product} AS product_id,
             width_bucket(r.day, %(days)s::date[]) * 8 + {code} AS cell, sum(r.{change}) AS change,
-            sum(r.yearly_change) AS yearly_change, sum(r.{moves}) AS moves,
-            sum(r.{customers}) AS customers, sum(r.paying_change) AS paying_change,
-            sum(r.active_change) AS active_change, sum(r.trial_change) AS trial_change,
-            sum(r.number) AS number
+            sum(r.yearly_change) AS yearly_change, sum(r.{moves})::bigint AS moves,
+            sum(r.{customers})::bigint AS customers, sum(r.paying_change)::bigint AS paying_change,
+            sum(r.active_change)::bigint AS active_change,
+            sum(r.trial_change)::bigint AS trial_change, sum(r.number)::bigint AS number
         FROM recurring_days AS r WHERE r.day < %(rows_from_day)s{narrowed}{of_product}
         GROUP BY 1, 2, 3
     )

@@ -68,6 +68,30 @@ def test_the_figures_are_those_of_the_api(shop: Served) -> None:
             assert money(amount, one["currency"]) in html
 
 
+def test_no_product_is_left_out_in_silence(shop: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = shop.get("/v1/revenue/mrr", start="2025-11-01", end="2026-11-01", by="product")
+    last = report["periods"][-1]["figures"]
+    assert len(last) > 3
+    monkeypatch.setattr("console.pages.revenue.AT_LENGTH_MAX", 2)
+    html = main_of(page_of(shop, f"/revenue/mrr?{YEAR}&by=product"))
+    at_length, in_short = html.split("All others</h2>")
+    assert (at_length.count("MRR by month"), in_short.count("<tr>")) == (2, len(last) - 2 + 1)
+    largest: list[int] = []
+    others: list[int] = []
+    for one in last:
+        assert money(one["end"], one["currency"]) in unescape(html)
+        title = f'{one["currency"]}, <a href="/products/{one["product_id"]}">'
+        is_in_short = title in in_short
+        assert is_in_short != (title in at_length)
+        (others if is_in_short else largest).append(one["active_subscriptions"]["end"])
+    assert min(largest) >= max(others)
+    for address in leads(f"<main{in_short}</main>"):
+        page_of(shop, address)
+    monkeypatch.setattr("console.pages.revenue.IN_SHORT_MAX", 1)
+    html = page_of(shop, f"/revenue/mrr?{YEAR}&by=product")
+    assert f"{len(last) - 3} more are left out" in html
+
+
 @pytest.mark.parametrize("kind", ["new", "expansion", "contraction", "churn", "reactivation"])
 def test_the_movements_behind_a_figure_add_up_to_it(kind: str, shop: Served) -> None:
     report = shop.get("/v1/revenue/mrr", start="2025-11-01", end="2026-11-01")
