@@ -434,7 +434,7 @@ def _parts(
 
 
 _TRIALS: Final = """
-    trials AS (
+    tried AS (
         SELECT r.stream_id, min(r.first_position) AS first_position,
             min(r.subscription_id) AS subscription_id, min(r.business_id) AS business_id,
             (array_agg(r.customer_id ORDER BY r.at))[1] AS customer_id,
@@ -456,20 +456,36 @@ _BEGUN: Final = """ AND r.stream_id = ANY (array(
         ))"""
 
 
+# One that is plain became what stands beside it; of any other, its changes are read.
+_TRIALS_KEPT: Final = """
+    SELECT r.currency, r.product_id, r.started_at, CASE
+        WHEN r.converted_at <= %(at)s THEN 'converted'
+        WHEN r.ended_at <= %(at)s THEN 'ended' ELSE 'running' END AS outcome
+    FROM trials AS r WHERE r.plain AND r.started_at <= %(at)s{narrowed}
+    UNION ALL
+"""
+_NOT_PLAIN: Final = (
+    " AND r.stream_id = ANY (array(SELECT s.stream_id FROM trials AS s WHERE NOT s.plain))"
+)
+
+
 def trials(asked: Asked, begins: Sequence[datetime], end: datetime) -> Statement:
     """Select by currency, and product, how many trials began in which period, by outcome."""
     parts, values = _parts(asked, None)
     product = "t.product_id" if asked.by_product else "NULL::text"
+    kept, begun = "", ""
+    if _is_kept(asked):
+        kept, begun = _TRIALS_KEPT.format(**parts), _NOT_PLAIN
     select = f"""
         WITH {_TRIALS}
         SELECT t.currency, {product}, width_bucket(t.started_at, %(begins)s::timestamptz[]),
             t.outcome, count(*)
-        FROM trials AS t
+        FROM ({kept} SELECT currency, product_id, started_at, outcome FROM tried) AS t
         WHERE t.started_at >= %(begin)s AND t.started_at < %(until)s{{of_product}}
         GROUP BY 1, 2, 3, 4
     """  # noqa: S608 -- constants
     values |= {"begins": [*begins], "begin": begins[0], "until": end}
-    return Statement(_of_trials(select, parts, begun=""), values)
+    return Statement(_of_trials(select, parts, begun=begun), values)
 
 
 def read_trials(row: Sequence[Any]) -> tuple[str | None, str | None, int, str, int]:
@@ -506,7 +522,7 @@ def list_trials(
         SELECT t.first_position, t.subscription_id, t.business_id, t.customer_id, t.currency,
             t.product_id, t.started_at, CASE WHEN t.outcome <> 'running' THEN t.ended_at END,
             t.outcome
-        FROM trials AS t
+        FROM tried AS t
         WHERE t.started_at >= %(begin)s AND t.started_at < %(until)s{{of_product}}
             AND (t.outcome = %(outcome)s OR %(outcome)s::text IS NULL)
             AND (t.first_position < %(before)s OR %(before)s::bigint IS NULL)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 KEPT: Final = {
     SUBSCRIPTIONS.table: ("subscription_counts",),
     TAKINGS.table: ("following_takings", "taking_days"),
-    RECURRING.table: ("shared_books", "book_moves", "recurring_days", "cohort_days"),
+    RECURRING.table: ("shared_books", "book_moves", "recurring_days", "cohort_days", "trials"),
 }
 """The tables that are kept beside others, by these; each has a view of what it should hold."""
 _TELLS_NOTHING: Final[dict[str, LiteralString]] = {

@@ -169,7 +169,8 @@ def test_every_table_is_backed_up_or_follows_from_the_log(database: str) -> None
     # Whoever reads a page of the log notes the homes of its events, and stores folds; whatever
     # writes subscriptions counts them, or what is earned adds it up.
     earned = {"taking_days", "following_takings", "recurring_days", "shared_books", "book_moves"}
-    beside = {"homes", "folds", "earlier_folds", "subscription_counts", "cohort_days", *earned}
+    earned |= {"cohort_days", "trials"}
+    beside = {"homes", "folds", "earlier_folds", "subscription_counts", *earned}
     follows = {*beside, *(model.table for model in READ_MODELS)}
     assert lasting == {*TABLES, "migrations", *follows}
 

@@ -54,6 +54,7 @@ KEPT: Final = (
     "shared_books",
     "book_moves",
     "cohort_days",
+    "trials",
 )
 PAGE: Final = 10
 PAGES: Final = 25
@@ -64,6 +65,9 @@ SPOILERS: Final = (
     "UPDATE raphus.recurring SET at = at + interval '121 hours' WHERE kind = 'new'",
     "DELETE FROM raphus.recurring WHERE kind IN ('new', 'churn') AND customer_id = 'cus_1'",
     "UPDATE raphus.recurring SET until = NULL",
+    "UPDATE raphus.recurring SET converted = NOT converted WHERE subscription_id = 'sub_0'",
+    "UPDATE raphus.recurring SET trial_change = -trial_change WHERE product_id = 'pdt_1'",
+    "DELETE FROM raphus.recurring WHERE trial_change = 1 AND customer_id = 'cus_2'",
 )
 READ: Final = """
     SELECT coalesce(sum(idx_tup_fetch + seq_tup_read), 0) FROM pg_stat_xact_user_tables
@@ -233,6 +237,51 @@ def test_what_is_left_of_cohorts_is_what_the_rows_of_their_books_add_up_to(
             assert left(conn, asked, periods) == told
 
 
+def tried(
+    conn: psycopg.Connection, asked: mrr.Asked, periods: Sequence[Span]
+) -> list[tuple[object, ...]]:
+    statement = mrr.trials(asked, [one.begin for one in periods], periods[-1].end)
+    return sorted(map(mrr.read_trials, selected(conn, statement)), key=str)
+
+
+@WITH_A_DATABASE
+@given(
+    st.lists(shops(), min_size=1, max_size=3),
+    st.integers(0, 14 * 24),
+    st.sampled_from(SIZES),
+    st.sampled_from(
+        [
+            {},
+            {"by_product": True},
+            {"by_product": True, "product_id": "pdt_1"},
+            {"currency": "EUR", "business_ids": ("bus_1",)},
+        ]
+    ),
+    st.lists(st.sampled_from(SPOILERS), max_size=2),
+)
+def test_what_became_of_trials_is_what_the_rows_of_their_subscriptions_say(
+    conn: psycopg.Connection,
+    histories: list[list[Delivery]],
+    hour: int,
+    size: Size,
+    which: dict[str, Any],
+    spoilers: list[str],
+) -> None:
+    asked = mrr.Asked(SHOPS_BEGAN + timedelta(hours=hour), **which)
+    periods = spans(SHOPS_BEGAN.date(), SHOPS_BEGAN.date() + timedelta(days=11), size, 100)
+    with conn.transaction(force_rollback=True):
+        for history in histories:
+            rows = [row for one in aggregates(history).values() for row in RECURRING.rows(one)]
+            streams = [f"subscription/bus_1/sub_{number}" for number in range(4)]
+            Replacement(RECURRING, "raphus").write(conn, rows, streams)
+            told = tried(conn, asked._replace(of_snapshot=True), periods)
+            assert tried(conn, asked, periods) == told
+        for spoil in spoilers:
+            conn.execute(spoil.encode())
+            told = tried(conn, asked._replace(of_snapshot=True), periods)
+            assert tried(conn, asked, periods) == told
+
+
 @WITH_A_DATABASE
 @given(shops(), st.lists(st.sampled_from(SPOILERS), max_size=4))
 def test_days_are_what_the_rows_add_up_to_whoever_spoils_these(
@@ -261,6 +310,9 @@ def check(conninfo: str) -> None:
                 moves = earned(conn, of_rows, periods)
                 assert earned(conn, of_rows._replace(of_snapshot=False), periods) == moves
             check_cohorts(conn, mrr.Asked(at))
+            months = spans(BEGAN.date(), at.date(), "month", 100)
+            became = tried(conn, mrr.Asked(at, by_product=True, of_snapshot=True), months)
+            assert tried(conn, mrr.Asked(at, by_product=True), months) == became
 
 
 def check_cohorts(conn: psycopg.Connection, asked: mrr.Asked) -> None:
@@ -317,7 +369,7 @@ def test_what_no_trigger_has_seen_is_found_and_put_right_by_a_rebuild(database: 
     check(database)
 
 
-@pytest.mark.parametrize("first", ["0034", "0035"])
+@pytest.mark.parametrize("first", ["0034", "0035", "0036"])
 def test_a_migration_fills_them_from_what_stands_there(
     database: str, empty: str, tmp_path: Path, first: str
 ) -> None:

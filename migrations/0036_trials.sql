@@ -1,0 +1,116 @@
+-- What became of each trial, kept up by whatever statement writes recurring changes, in its
+-- transaction: a report of a year reads a row of each trial instead of all that tells of them.
+CREATE TABLE raphus.trials (
+    stream_id text PRIMARY KEY,
+    plain boolean NOT NULL,
+    business_id text,
+    currency text,
+    product_id text,
+    started_at timestamptz,
+    converted_at timestamptz,
+    ended_at timestamptz
+) WITH (fillfactor = 85);
+
+CREATE INDEX trials_started_idx ON raphus.trials (started_at);
+CREATE INDEX trials_not_plain_idx ON raphus.trials (stream_id) WHERE NOT plain;
+
+COMMENT ON TABLE raphus.trials IS
+    'The trial of each subscription, as it began, and when it first converted and ended; one that is not "plain" has run more than once, or in several currencies.';
+
+CREATE FUNCTION raphus.trials_of(streams text[]) RETURNS SETOF raphus.trials
+LANGUAGE sql STABLE AS $$
+    WITH told AS (
+        SELECT * FROM raphus.recurring
+        WHERE (trial_change <> 0 OR converted) AND stream_id = ANY (streams)
+    ), stood AS (
+        SELECT stream_id, at, count(*) AS rows, bool_or(converted) AS converts,
+            sum(sum(trial_change)) OVER (PARTITION BY stream_id ORDER BY at) > 0 AS runs
+        FROM told GROUP BY stream_id, at
+    ), turned AS (
+        SELECT *, lag(runs, 1, false) OVER own AS ran, row_number() OVER own AS ordinal
+        FROM stood WINDOW own AS (PARTITION BY stream_id ORDER BY at)
+    ), became AS (
+        SELECT stream_id, min(at) AS first_at, min(at) FILTER (WHERE converts) AS converted_at,
+            min(at) FILTER (WHERE NOT runs) AS ended_at,
+            count(*) FILTER (WHERE runs AND NOT ran) = 1
+                AND bool_and(runs AND rows = 1) FILTER (WHERE ordinal = 1) AS runs_once
+        FROM turned GROUP BY stream_id
+    ), began AS (
+        SELECT DISTINCT ON (stream_id) stream_id, business_id, currency, product_id, at
+        FROM told WHERE trial_change = 1 ORDER BY stream_id, at
+    ), places AS (
+        SELECT stream_id, count(DISTINCT (business_id, currency)) AS number FROM told
+        GROUP BY stream_id
+    )
+    SELECT stream_id, runs_once AND number = 1 AND coalesce(at = first_at, false), business_id,
+        currency, product_id, at, converted_at, ended_at
+    FROM became JOIN places USING (stream_id) LEFT JOIN began USING (stream_id)
+$$;
+
+CREATE FUNCTION raphus.sum_up_trials() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    streams text[];
+    are raphus.trials[];
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        DELETE FROM raphus.trials;
+        RETURN NULL;
+    ELSIF TG_OP = 'INSERT' THEN
+        streams := array(
+            SELECT DISTINCT stream_id FROM written WHERE trial_change <> 0 OR converted
+        );
+    ELSIF TG_OP = 'DELETE' THEN
+        streams := array(
+            SELECT DISTINCT stream_id FROM gone WHERE trial_change <> 0 OR converted
+        );
+    ELSE  -- of most, only the end has become known
+        streams := array(
+            SELECT DISTINCT stream_id FROM (
+                (SELECT stream_id, at, trial_change, converted, business_id, currency, product_id
+                FROM written WHERE trial_change <> 0 OR converted
+                EXCEPT ALL
+                SELECT stream_id, at, trial_change, converted, business_id, currency, product_id
+                FROM gone)
+                UNION ALL
+                (SELECT stream_id, at, trial_change, converted, business_id, currency, product_id
+                FROM gone WHERE trial_change <> 0 OR converted
+                EXCEPT ALL
+                SELECT stream_id, at, trial_change, converted, business_id, currency, product_id
+                FROM written)
+            ) AS changed
+        );
+    END IF;
+    IF streams = '{}' THEN
+        RETURN NULL;
+    END IF;
+    are := array(SELECT t FROM raphus.trials_of(streams) AS t);
+    DELETE FROM raphus.trials AS t WHERE stream_id = ANY (streams)
+        AND stream_id NOT IN (SELECT stream_id FROM unnest(are));
+    INSERT INTO raphus.trials AS t SELECT * FROM unnest(are) ORDER BY stream_id
+    ON CONFLICT (stream_id) DO UPDATE SET
+        (plain, business_id, currency, product_id, started_at, converted_at, ended_at) = ROW (
+        excluded.plain, excluded.business_id, excluded.currency, excluded.product_id,
+        excluded.started_at, excluded.converted_at, excluded.ended_at)
+    WHERE t IS DISTINCT FROM excluded;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER trials_summed_up_as_inserted AFTER INSERT ON raphus.recurring
+    REFERENCING NEW TABLE AS written
+    FOR EACH STATEMENT EXECUTE FUNCTION raphus.sum_up_trials();
+CREATE TRIGGER trials_summed_up_as_updated AFTER UPDATE ON raphus.recurring
+    REFERENCING NEW TABLE AS written OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION raphus.sum_up_trials();
+CREATE TRIGGER trials_summed_up_as_deleted AFTER DELETE ON raphus.recurring
+    REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION raphus.sum_up_trials();
+CREATE TRIGGER trials_summed_up_as_emptied AFTER TRUNCATE ON raphus.recurring
+    FOR EACH STATEMENT EXECUTE FUNCTION raphus.sum_up_trials();
+
+CREATE VIEW raphus.trials_told AS
+SELECT t.* FROM raphus.trials_of(array(
+    SELECT DISTINCT stream_id FROM raphus.recurring WHERE trial_change <> 0 OR converted
+)) AS t;
+
+INSERT INTO raphus.trials SELECT * FROM raphus.trials_told;
