@@ -23,17 +23,17 @@ LANGUAGE sql STABLE AS $$
         SELECT * FROM raphus.recurring
         WHERE (trial_change <> 0 OR converted) AND stream_id = ANY (streams)
     ), stood AS (
-        SELECT stream_id, at, count(*) AS rows, bool_or(converted) AS converts,
+        SELECT stream_id, at, bool_or(converted) AS converts,
             sum(sum(trial_change)) OVER (PARTITION BY stream_id ORDER BY at) > 0 AS runs
         FROM told GROUP BY stream_id, at
     ), turned AS (
         SELECT *, lag(runs, 1, false) OVER own AS ran, row_number() OVER own AS ordinal
         FROM stood WINDOW own AS (PARTITION BY stream_id ORDER BY at)
     ), became AS (
-        SELECT stream_id, min(at) AS first_at, min(at) FILTER (WHERE converts) AS converted_at,
+        SELECT stream_id, min(at) FILTER (WHERE converts) AS converted_at,
             min(at) FILTER (WHERE NOT runs) AS ended_at,
             count(*) FILTER (WHERE runs AND NOT ran) = 1
-                AND bool_and(runs AND rows = 1) FILTER (WHERE ordinal = 1) AS runs_once
+                AND bool_and(runs) FILTER (WHERE ordinal = 1) AS runs_once
         FROM turned GROUP BY stream_id
     ), began AS (
         SELECT DISTINCT ON (stream_id) stream_id, business_id, currency, product_id, at
@@ -42,8 +42,8 @@ LANGUAGE sql STABLE AS $$
         SELECT stream_id, count(DISTINCT (business_id, currency)) AS number FROM told
         GROUP BY stream_id
     )
-    SELECT stream_id, runs_once AND number = 1 AND coalesce(at = first_at, false), business_id,
-        currency, product_id, at, converted_at, ended_at
+    SELECT stream_id, runs_once AND number = 1, business_id, currency, product_id, at, converted_at,
+        ended_at
     FROM became JOIN places USING (stream_id) LEFT JOIN began USING (stream_id)
 $$;
 

@@ -74,6 +74,13 @@ READ: Final = """
     WHERE schemaname = 'raphus'
 """
 BEGINNINGS: Final = "SELECT stream_id, at, leaves, began FROM raphus.recurring ORDER BY 1, 2, 3"
+STEP: Final = """
+    INSERT INTO raphus.recurring (stream_id, book, at, total_change, monthly_change, yearly_change,
+        active_change, paying_change, trial_change, leaves, converted, currency, product_id,
+        business_id, monthly, yearly, first_position, subscription_id)
+    VALUES ('subscription/bus_1/sub_1', md5('one')::uuid, %s, 0, 0, 0, 0, 0, %s, false, %s, %s, %s,
+        'bus_1', 0, 0, 1, 'sub_1')
+"""
 LATER: Final = """
     UPDATE raphus.recurring SET began = began + interval '2 days',
         at = CASE WHEN kind = 'new' THEN at + interval '2 days' ELSE at END
@@ -280,6 +287,37 @@ def test_what_became_of_trials_is_what_the_rows_of_their_subscriptions_say(
             conn.execute(spoil.encode())
             told = tried(conn, asked._replace(of_snapshot=True), periods)
             assert tried(conn, asked, periods) == told
+
+
+@settings(WITH_A_DATABASE, max_examples=150)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([1, -1]),
+            st.sampled_from([False, False, True]),
+            st.sampled_from(["EUR", "EUR", "EUR", "EUR", "USD", None]),
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    st.integers(0, 5),
+    st.sampled_from([{}, {"by_product": True}, {"currency": "EUR"}]),
+)
+def test_a_trial_that_is_not_plain_is_told_from_its_changes(
+    conn: psycopg.Connection,
+    steps: list[tuple[int, bool, str | None]],
+    hours: int,
+    which: dict[str, Any],
+) -> None:
+    asked = mrr.Asked(SHOPS_BEGAN + timedelta(hours=hours), **which)
+    periods = spans(SHOPS_BEGAN.date(), SHOPS_BEGAN.date(), "day", 1)
+    with conn.transaction(force_rollback=True):
+        for hour, (trial_change, converted, currency) in enumerate(steps):
+            at = SHOPS_BEGAN + timedelta(hours=hour)
+            conn.execute(STEP, [at, trial_change, converted, currency, f"pdt_{hour % 2}"])
+            told = tried(conn, asked._replace(of_snapshot=True), periods)
+            assert tried(conn, asked, periods) == told
+        assert compare_kept(conn, "trials").none
 
 
 @WITH_A_DATABASE
