@@ -9,6 +9,7 @@ from typing import (
     TYPE_CHECKING,
     Final,
     Literal,
+    LiteralString,
     NamedTuple,
     TypeAlias,
     get_args,
@@ -60,14 +61,17 @@ class Grouped:
     """How rows follow from several aggregates: from what these have in another read model.
 
     Rows of the table `source` that have equal values in the columns of `group` make up a group, and
-    so do the rows that follow from them, which have these columns, too. `select` selects the rows,
-    in the order of their table's columns, from `{source}`, of which `{among}` is a condition on
-    `s`: that a row is of a group that is asked for.
+    so do the rows that follow from them, which have these columns, too. Those that do not meet
+    `counts`, a condition on `s`, are in no group. `select` selects the rows, in the order of their
+    table's columns, from `{source}`, of which `{among}` is a condition on `s`: that a row is of a
+    group that is asked for. `{kept}` says whether these are read once for all that is asked of
+    them, or by the indexes each time.
     """
 
     source: str
     group: tuple[str, ...]
-    select: str
+    counts: LiteralString
+    select: LiteralString
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ class Projector:
                     if anew:
                         writing.stage_all(rows, folded, losing=True)
                     else:
-                        writing.stage(rows, folded, new)
+                        writing.stage(rows, folded, new, losing=_has_rows(folded, page))
         if self._going_on is not None:
             self._going_on.store(conn)
         entries += self._written(conn, staged, page)
@@ -264,6 +264,12 @@ def _new(folded: Aggregate, page: Page) -> set[str]:
     """Return the webhook-ids that the page has brought to a stream."""
     events = (event for event in folded.events if (event.position or 0) > page.after)
     return {event.delivery.webhook_id for event in events}
+
+
+def _has_rows(folded: Aggregate, page: Page) -> bool:
+    """Whether a stream has any rows before a page, since some of its events are."""
+    is_old = any((event.position or 0) <= page.after for event in folded.events)
+    return is_old or folded.base is not None
 
 
 def _since(folded: Aggregate, webhook_ids: AbstractSet[str]) -> datetime:

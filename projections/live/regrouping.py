@@ -11,18 +11,26 @@ from postgres.prepared import execute
 from projections.live.upsert import beside, listed, of_streams, parts_of, replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
-    from typing import TypeAlias
+    from typing import LiteralString, TypeAlias
 
     from psycopg import Connection
     from psycopg.sql import Composable, Composed
 
-    from projections.read_model import ReadModel, Row
+    from projections.read_model import ReadModel
 
     Group: TypeAlias = tuple[str, ...]
 
 _GROUPS: Final = "SELECT DISTINCT ARRAY[{group}] FROM {source} AS s WHERE {among}"
+_RETURNING: Final = "RETURNING {key}, {group}"
+_NOW: Final = "SELECT {group} FROM {changed} AS s WHERE {counts}"
+# Behind OFFSET 0, so that each is looked up by its key, whatever the planner believes.
+_BEFORE: Final = """
+    SELECT {group} FROM {changed} AS w
+    CROSS JOIN LATERAL (SELECT * FROM {source} AS s WHERE ({key}) = ({of_changed}) OFFSET 0) AS s
+    WHERE {counts}
+"""
 _WRITE: Final = """
     WITH fresh ({columns}) AS MATERIALIZED ({select}), gone AS ({beside}) {replacing}
 """
@@ -47,9 +55,13 @@ class Regrouping:
         self.source = source.table
         self._group = model.grouped.group
         self._from = Identifier(schema, source.table)
-        names = [column.name for column in source.columns]
-        self._places = [names.index(name) for name in self._group]
-        self._groups = self.select_groups(of_streams(SQL("$1"))).as_bytes(None)
+        self._counts = SQL(model.grouped.counts)
+        self._key = source.key
+        self.returning = SQL(_RETURNING).format(key=listed(self._key), group=listed(self._group))
+        streams = of_streams(SQL("$1"))
+        among = SQL("{} AND {}").format(streams, self._counts)
+        groups = SQL(_GROUPS).format(group=listed(self._group), source=self._from, among=among)
+        self._groups = groups.as_bytes(None)
         places = range(1, len(self._group) + 1)
         values = SQL(", ").join(SQL(f"${place}::text[]") for place in places)
         among = SQL("({}) IN (SELECT * FROM unnest({}))").format(listed(self._group, "s"), values)
@@ -65,18 +77,25 @@ class Regrouping:
             .as_bytes(None)
         )
 
-    def select_groups(self, among: Composable) -> Composed:
-        """Return what selects the groups in which there are rows `s` among some, as arrays."""
-        return SQL(_GROUPS).format(group=listed(self._group), source=self._from, among=among)
+    def select_changed(self, changed: Mapping[str, Composable]) -> Composed:
+        """Return what selects, as arrays, the groups of the source's rows that are changed.
+
+        Its parts that have written and deleted some are named, and are `returning` them. What they
+        have written was in a group before, too, maybe in another one.
+        """
+        parts = {"group": listed(self._group, "s"), "counts": self._counts, "source": self._from}
+        selected = [SQL(_NOW).format(changed=name, **parts) for name in changed.values()]
+        if "written" in changed:
+            keys = {"key": listed(self._key, "s"), "of_changed": listed(self._key, "w")}
+            selected.append(SQL(_BEFORE).format(changed=changed["written"], **keys, **parts))
+        return SQL("SELECT ARRAY[{}] FROM ({}) AS changed").format(
+            listed(self._group), SQL(" UNION ").join(selected)
+        )
 
     def groups(self, conn: Connection, streams: Sequence[str]) -> set[Group]:
         """Return the groups in which streams have rows."""
         found = execute(conn, self._groups, [TextArray(streams)])
         return {tuple(group) for (group,) in found}
-
-    def groups_of(self, rows: Iterable[Row]) -> set[Group]:
-        """Return the groups of rows of the source."""
-        return {tuple(str(row[place]) for place in self._places) for row in rows}
 
     def write(self, conn: Connection, groups: AbstractSet[Group]) -> None:
         """Write the rows of groups anew, in the caller's transaction."""
@@ -88,17 +107,18 @@ def each_group(model: ReadModel, schema: str, values: Composable) -> Composed:
     assert model.grouped is not None, "its rows are grouped"
     group = model.grouped.group
     is_one = SQL("({}) = ({})").format(listed(group, "s"), listed(group, "one"))
-    select = _select(model, schema, is_one)
+    select = _select(model, schema, is_one, kept="MATERIALIZED")
     return SQL(_EACH).format(values=values, group=listed(group), select=select)
 
 
 def filling(model: ReadModel, schema: str) -> Composed:
     """Return the statement that writes the rows of all groups."""
-    select = _select(model, schema, SQL("true"))
+    select = _select(model, schema, SQL("true"), kept="NOT MATERIALIZED")
     return SQL(_FILL).format(select=select, **parts_of(model, schema))
 
 
-def _select(model: ReadModel, schema: str, among: Composable) -> Composed:
+def _select(model: ReadModel, schema: str, among: Composable, kept: LiteralString) -> Composed:
     assert model.grouped is not None, "its rows are grouped"
     source = Identifier(schema, model.grouped.source)
-    return SQL(model.grouped.select).format(source=source, among=among)
+    among = SQL("{} AND {}").format(among, SQL(model.grouped.counts))
+    return SQL(model.grouped.select).format(source=source, among=among, kept=SQL(kept))

@@ -46,10 +46,10 @@ class Replacement:
     def __init__(self, model: ReadModel, schema: str) -> None:
         self.model = model
         self._encode = encoder(model)
-        rows = SQL("%(rows)s")
-        self._upsert = upsert(model, schema, rows).as_bytes(None)
+        rows = given(model, schema, SQL("%(rows)s"))
+        self._upsert = replacing(model, schema, rows).as_bytes(None)
         among = of_streams(SQL("%(streams)s"))
-        self._delete = delete(model, schema, rows, among).as_bytes(None)
+        self._delete = beside(model, schema, rows, among).as_bytes(None)
 
     def write(self, conn: Connection, rows: Iterable[Row], losing: Sequence[str] = ()) -> None:
         """Write rows in the caller's transaction, among them all of the streams that are losing."""
@@ -72,26 +72,20 @@ def encoder(model: ReadModel) -> Callable[[Iterable[Row]], str]:
     return lambda rows: _encode([row(*values) for values in rows]).decode()
 
 
-def upsert(model: ReadModel, schema: str, rows: Composable) -> Composed:
-    """Return the statement that writes the rows of a JSON text, but for those that stand there."""
-    return replacing(model, schema, SQL(_GIVEN).format(rows=rows, **parts_of(model, schema)))
+def given(model: ReadModel, schema: str, rows: Composable) -> Composed:
+    """Return what selects the rows of a JSON text, in the columns' order."""
+    return SQL(_GIVEN).format(rows=rows, **parts_of(model, schema))
 
 
-def replacing(model: ReadModel, schema: str, given: Composable) -> Composed:
+def replacing(model: ReadModel, schema: str, rows: Composable) -> Composed:
     """Return the statement that writes the rows that a query gives, in the columns' order."""
     names = [column.name for column in model.columns]
     return SQL(_UPSERT).format(
-        given=given,
+        given=rows,
         old=listed(names, "t"),
         new=listed(names, "excluded"),
         **parts_of(model, schema),
     )
-
-
-def delete(model: ReadModel, schema: str, rows: Composable, among: Composable) -> Composed:
-    """Return the statement that deletes, of rows `s` among some, those that no JSON text has."""
-    given = SQL(_GIVEN).format(rows=rows, **parts_of(model, schema))
-    return beside(model, schema, given, among)
 
 
 def of_streams(streams: Composable) -> Composed:
@@ -110,9 +104,9 @@ def open_rows(model: ReadModel, streams: Composable, begins_at: Composable) -> C
     return SQL(_OPEN).format(streams=streams, begins_at=begins_at, began=began)
 
 
-def beside(model: ReadModel, schema: str, given: Composable, among: Composable) -> Composed:
-    """Return the statement that deletes, of the rows `s` among some, those that are not given."""
-    return SQL(_DELETE).format(given=given, among=among, **parts_of(model, schema))
+def beside(model: ReadModel, schema: str, rows: Composable, among: Composable) -> Composed:
+    """Return the statement that deletes, of rows `s` among some, what a query does not give."""
+    return SQL(_DELETE).format(given=rows, among=among, **parts_of(model, schema))
 
 
 def emptying(model: ReadModel, schema: str) -> Composed:

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from psycopg.sql import SQL
 
 from postgres.arrays import TextArray
 from postgres.prepared import execute
-from projections.live.upsert import delete, encoder, open_rows, upsert
+from projections.live.upsert import beside, encoder, given, open_rows, replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from psycopg import Connection
-    from psycopg.sql import Composed
+    from psycopg.sql import Composable, Composed
 
     from domain.aggregate import Aggregate
     from projections.live.regrouping import Group, Regrouping
     from projections.read_model import ReadModel, Row
 
 _NOTHING: Final = SQL("SELECT NULL::int, NULL::text[] WHERE false")
+_STATEMENTS_MAX: Final = 32
+"""So many statements are kept of a kind; two years of a merchant's events need four at the most."""
+
+
+class Part(NamedTuple):
+    """What a statement does to a read model's table: whether it writes rows, and deletes some."""
+
+    writes: bool
+    deletes: bool
 
 
 class Staged(NamedTuple):
@@ -38,9 +48,10 @@ class Staged(NamedTuple):
 class Writing:
     """Writes the rows that the streams of one kind have in all of their read models.
 
-    It is one round trip, as a page of the log often has but one event. The statement's parts see
-    the tables as they were before it, and no two of them write the same row: those of a stream that
-    go away are not those that are given.
+    It is one round trip, as a page of the log often has but one event, and has parts for what there
+    is to do alone: PostgreSQL takes as long to begin with one as to write a row. The parts see the
+    tables as they were before the statement, and no two of them write the same row: those of a
+    stream that go away are not those that are given.
     """
 
     def __init__(
@@ -50,25 +61,30 @@ class Writing:
         schema: str,
     ) -> None:
         self._models = models
+        self._schema = schema
         self._encoders = [encoder(model) for model in models]
-        self._losing = [place for place, model in enumerate(models) if model.may_lose]
-        self._sources = [
-            (number, regrouping, place)
+        self._sources = {
+            place: (number, regrouping)
             for number, regrouping in enumerate(regroupings)
             for place, model in enumerate(models)
             if model.table == regrouping.source
-        ]
-        self._statement = self._write(schema).as_bytes(None)
+        }
+        self._statement = lru_cache(_STATEMENTS_MAX)(self._composed)
 
     def begin(self) -> list[Staged]:
         """Return what is staged of streams none of which is: nothing, for each read model."""
         return [Staged([], {}) for _ in self._models]
 
-    def stage(self, staged: list[Staged], folded: Aggregate, new: AbstractSet[str]) -> None:
-        """Stage the rows of a stream that events under these webhook-ids may have changed."""
+    def stage(
+        self, staged: list[Staged], folded: Aggregate, new: AbstractSet[str], *, losing: bool
+    ) -> None:
+        """Stage the rows of a stream that events under these webhook-ids may have changed.
+
+        They may have taken some away if it is `losing`, which one without any rows is not.
+        """
         for model, one in zip(self._models, staged, strict=True):
             one.rows.extend(model.touched(folded, new))
-            if model.may_lose and model.loses(folded, new):
+            if losing and model.may_lose and model.loses(folded, new):
                 one.losing[folded.id] = folded.begins_at
 
     def stage_all(self, staged: list[Staged], folded: Aggregate, *, losing: bool = False) -> None:
@@ -81,43 +97,49 @@ class Writing:
     def write(self, conn: Connection, staged: list[Staged]) -> list[tuple[int, Group]]:
         """Write what is staged, in the caller's transaction.
 
-        Returns the groups of the rows that are written, and of those that losing streams had, each
-        with the number of its regrouping.
+        Returns the groups of the rows that this changes, as they were and as they are, each with
+        the number of its regrouping.
         """
-        told = zip(self._encoders, staged, strict=True)
-        parameters: list[object] = [encode(rows) for encode, (rows, _) in told]
-        for place in self._losing:
-            losing = staged[place].losing
-            parameters.append(TextArray(losing))
-            if self._models[place].began:
+        parts = tuple(Part(bool(one.rows), bool(one.losing)) for one in staged)
+        parameters: list[object] = []
+        for model, encode, (rows, losing) in zip(self._models, self._encoders, staged, strict=True):
+            if rows or losing:
+                parameters.append(encode(rows))
+            if losing:
+                parameters.append(TextArray(losing))
+            if losing and model.began:
                 parameters.append([*losing.values()])
-        were = execute(conn, self._statement, parameters)
-        groups = [(number, tuple(group)) for number, group in were]
-        for number, regrouping, place in self._sources:
-            groups += [(number, one) for one in regrouping.groups_of(staged[place].rows)]
-        return groups
+        if not parameters:
+            return []
+        changed = execute(conn, self._statement(parts), parameters)
+        return [(number, tuple(group)) for number, group in changed]
 
-    def _write(self, schema: str) -> Composed:
-        parts = []
-        for place, model in enumerate(self._models):
-            rows = SQL(f"${place + 1}")
-            written = upsert(model, schema, rows)
-            parts.append(SQL(f"written_{place} AS ({{}})").format(written))
-            if model.may_lose:
-                gone = delete(model, schema, rows, self._open(place))
-                parts.append(SQL(f"gone_{place} AS ({{}})").format(gone))
-        groups = [
-            SQL("SELECT {}, * FROM ({}) AS were").format(
-                number, regrouping.select_groups(self._open(place))
-            )
-            for number, regrouping, place in self._sources
-        ]
+    def _composed(self, parts: Sequence[Part]) -> bytes:
+        """Return the statement that has some parts, each with its parameters behind the last's."""
+        named: list[Composable] = []
+        groups: list[Composable] = []
+        first = 1
+        for place, (model, part) in enumerate(zip(self._models, parts, strict=True)):
+            number, regrouping = self._sources.get(place, (0, None))
+            returning = regrouping.returning if regrouping else SQL("")
+            done = dict(self._statements(place, part, first))
+            if done:
+                rows = given(model, self._schema, SQL(f"${first}"))
+                named.append(SQL(f"given_{place} AS ({{}})").format(rows))
+                first += 1 + part.deletes * (1 + bool(model.began))
+            for what, statement in done.items():
+                named.append(SQL(f"{what}_{place} AS ({{}} {{}})").format(statement, returning))
+            if done and regrouping:
+                changed = regrouping.select_changed({what: SQL(f"{what}_{place}") for what in done})
+                groups.append(SQL("SELECT {}, * FROM ({}) AS changed").format(number, changed))
         selected = SQL(" UNION ALL ").join(groups) if groups else _NOTHING
-        return SQL("WITH {} {}").format(SQL(", ").join(parts), selected)
+        return SQL("WITH {} {}").format(SQL(", ").join(named), selected).as_bytes(None)
 
-    def _open(self, place: int) -> Composed:
-        """The condition that a row is one that its stream may have lost."""
-        before = self._losing[: self._losing.index(place)]
-        first = len(self._models) + 1 + sum(1 + bool(self._models[one].began) for one in before)
-        streams, begins_at = SQL(f"${first}::text[]"), SQL(f"${first + 1}::timestamptz[]")
-        return open_rows(self._models[place], streams, begins_at)
+    def _statements(self, place: int, part: Part, first: int) -> Iterator[tuple[str, Composed]]:
+        """Give what is done to a table, whose rows are the first of its parameters."""
+        model, rows = self._models[place], SQL(f"TABLE given_{place}")
+        if part.writes:
+            yield "written", replacing(model, self._schema, rows)
+        if part.deletes:
+            streams, begins_at = SQL(f"${first + 1}::text[]"), SQL(f"${first + 2}::timestamptz[]")
+            yield "gone", beside(model, self._schema, rows, open_rows(model, streams, begins_at))

@@ -72,8 +72,9 @@ JOINT_ANOMALIES: Final = ReadModel(
     grouped=Grouped(
         source=ANOMALY_SPANS.table,
         group=("business_id", "about"),
-        select="WITH conditions AS NOT MATERIALIZED ("  # noqa: S608 -- constants
-        "SELECT s.* FROM {source} AS s WHERE s.about <> '' AND {among}"
+        counts="s.about <> ''",
+        select="WITH conditions AS {kept} ("  # noqa: S608 -- constants
+        "SELECT s.* FROM {source} AS s WHERE {among}"
         f") {' UNION ALL '.join(RULES)}",
     ),
 )
