@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from domain.aggregate import Aggregate
+    from postgres.together import Sent
 
 Row: TypeAlias = "tuple[object, ...]"
 """A row's values, in the order of the read model's columns."""
@@ -78,13 +79,13 @@ class Grouped:
 class Derived:
     """How rows follow from other read models, the `tables`, by more than a statement.
 
-    Of streams that were touched, each from an instant of occurrence on, `affected` returns those
-    whose rows may be others now; `rows` gives the rows of such streams, or of all. Both read the
-    tables of a schema.
+    Of streams that were touched, each from an instant of occurrence on, `affected` tells what
+    selects those whose rows may be others now, if there can be any; `rows` gives the rows of such
+    streams, or of all. Both read the tables of a schema.
     """
 
     tables: tuple[str, ...]
-    affected: Callable[[Connection, str, Mapping[str, datetime]], list[str]]
+    affected: Callable[[str, Mapping[str, datetime]], Sent | None]
     rows: Callable[[Connection, str, Sequence[str] | None], Iterable[Row]]
 
 

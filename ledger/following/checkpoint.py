@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from eventsourcing.persistence import IntegrityError
+from psycopg.errors import DivisionByZero
 from psycopg.rows import tuple_row
 
 from ledger.application import Ledger
-from postgres.prepared import execute
 from postgres.statement import Statement
+from postgres.together import COMMIT, Sent, together
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from psycopg import Connection
+    from psycopg.rows import TupleRow
 
 _POSITION: Final = (
     "SELECT coalesce(max(notification_id), 0) FROM raphus.projections_tracking"
@@ -29,12 +33,21 @@ _CHECKPOINT: Final = (
 CHECKPOINT: Final = Statement(_CHECKPOINT, {"application": Ledger.name})
 """Selects the columns of the read models' `Checkpoint`."""
 
-# What the library's own statement does, and in the same round trip what that knows nothing of.
+_TAKE: Final = b"""
+    SELECT notification_id, hash, events FROM raphus.projections_tracking
+    WHERE application_name = $1 FOR UPDATE SKIP LOCKED
+"""
+# What the library's own statement does, and what that knows nothing of. Where there is nothing to
+# move it divides by zero, so that what is sent behind it is not done.
 _ADVANCE: Final = b"""
-    UPDATE raphus.projections_tracking
-    SET notification_id = $2, events = events + $3, hash = $4
-    WHERE application_name = $1 AND notification_id < $2
-    RETURNING CASE WHEN $5::text IS NOT NULL THEN pg_notify($5, $2::text) END
+    WITH moved AS (
+        UPDATE raphus.projections_tracking
+        SET notification_id = $2, events = events + $3, hash = $4
+        WHERE application_name = $1 AND notification_id < $2 RETURNING notification_id
+    )
+    SELECT 1 / count(*),
+        count(CASE WHEN $5::text IS NOT NULL THEN pg_notify($5, notification_id::text) END)
+    FROM moved
 """
 _CORRECT: Final = (
     "UPDATE raphus.projections_tracking SET events = events + %s, hash = %s"
@@ -93,6 +106,8 @@ class ProjectionTracking:
     def __init__(self, name: str = Ledger.name, channel: str | None = None) -> None:
         self._name = name
         self._channel = channel
+        self.expected: int | None = None
+        """The position at which it stands, unless somebody else moves it."""
 
     def checkpoint(self, conn: Connection[Any]) -> Checkpoint:
         """Return the checkpoint as it stands."""
@@ -100,7 +115,12 @@ class ProjectionTracking:
 
     def take(self, conn: Connection[Any]) -> Checkpoint | None:
         """Lock the checkpoint until the transaction ends; None where somebody else holds it."""
-        return self._select(conn, " FOR UPDATE SKIP LOCKED")
+        (rows,) = together(conn, [self.taking()])
+        return taken(rows)
+
+    def taking(self) -> Sent:
+        """Return the statement that does the same, whose rows are what is `taken`."""
+        return Sent(_TAKE, [self._name])
 
     def hold(self, conn: Connection[Any]) -> Checkpoint:
         """Lock the checkpoint until the transaction ends, once the page at hand is committed."""
@@ -114,9 +134,28 @@ class ProjectionTracking:
         Raises:
             IntegrityError: that has been recorded already: somebody else follows too.
         """
-        moved = [self._name, position, events, hash_, self._channel]
-        if not execute(conn, _ADVANCE, moved).rowcount:
-            raise IntegrityError(f"{self._name} has been followed up to {position}, or further")
+        self._run(conn, [self._advancing(position, hash_, events)])
+
+    def commit(
+        self, conn: Connection[Any], last: Sequence[Sent], moved: tuple[int, bytes, int]
+    ) -> None:
+        """Run the last statements of a transaction, record the same in it, and commit it.
+
+        It is one round trip.
+
+        Raises:
+            IntegrityError: that has been recorded already; nothing is committed.
+        """
+        self._run(conn, [*last, self._advancing(*moved), COMMIT])
+
+    def _advancing(self, position: int, hash_: bytes, events: int) -> Sent:
+        return Sent(_ADVANCE, [self._name, position, events, hash_, self._channel])
+
+    def _run(self, conn: Connection[Any], statements: Sequence[Sent]) -> None:
+        try:
+            together(conn, statements)
+        except DivisionByZero as error:
+            raise IntegrityError(f"{self._name} has been followed so far already") from error
 
     def correct(self, conn: Connection[Any], hash_: bytes, missed: int) -> None:
         """Record that events which were missed have been made up for; the position stays."""
@@ -139,6 +178,11 @@ class ProjectionTracking:
         with conn.cursor(row_factory=tuple_row) as curs:
             row = curs.execute(statement, {"application": self._name}).fetchone()
         return Checkpoint._make(row) if row else None
+
+
+def taken(rows: Sequence[TupleRow]) -> Checkpoint | None:
+    """Return the checkpoint that has been locked; None where somebody else holds it."""
+    return Checkpoint._make(rows[0]) if rows else None
 
 
 def _there(checkpoint: Checkpoint | None) -> Checkpoint:

@@ -13,6 +13,7 @@ from ledger.following.homes import settle_all
 from ledger.integrity.hash_chain import GENESIS
 from ledger.mapper import COLUMNS
 from postgres.arrays import TextArray
+from postgres.together import Sent, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -37,7 +38,7 @@ FETCH_ROWS: Final = 16
 _PAGE: Final = """
     SELECT notification_id, hash, originator_id, originator_version, octet_length(state),
         recorded_at, {folded}
-    FROM raphus.ledger_events AS e WHERE notification_id >= %s ORDER BY notification_id LIMIT %s
+    FROM raphus.ledger_events AS e WHERE notification_id >= $1 ORDER BY notification_id LIMIT $2
 """
 _WHOLE: Final = _PAGE.format(folded="0").encode()
 _FOLDED: Final = "SELECT f.version FROM raphus.folds AS f WHERE f.stream_id = e.originator_id"
@@ -109,15 +110,32 @@ def next_page(
         LogError: the position itself, or one of those that follow it, is not in the log; or the
             log up to the position is not the one that was followed.
     """
-    first = int(after.position > 0)  # the row at the checkpoint; at 0 there is none
-    parameters = [after.position, first + events_max]
+    (rows,) = together(conn, [reading(after.position, events_max, behind_folds=behind_folds)])
+    return page_of(after, rows, bytes_max)
+
+
+def reading(position: int, events_max: int, *, behind_folds: bool) -> Sent:
+    """Return the statement that reads the rows of so many events behind a checkpoint's position."""
+    first = int(position > 0)  # the row at the checkpoint; at 0 there is none
     statement = _BEHIND_FOLDS if behind_folds else _WHOLE
-    rows = conn.execute(statement, parameters, prepare=True, binary=True).fetchall()
+    return Sent(statement, [position, first + events_max], binary=True)
+
+
+def page_of(
+    after: Checkpoint, rows: Sequence[TupleRow], bytes_max: int | None = None
+) -> Page | None:
+    """Make the page that follows a checkpoint of the rows behind it; None where there are none.
+
+    Raises:
+        LogError: as `next_page` does.
+    """
     _check(after, rows)
     versions: dict[str, int] = {}
     bytes_ = history = 0
     last, hash_, recorded_at = after.position, after.hash, None
-    for position, chained, stream_id, version, bytes_each, recorded, folded in rows[first:]:
+    for position, chained, stream_id, version, bytes_each, recorded, folded in rows[
+        int(after.position > 0) :
+    ]:
         history += max(version - versions.get(stream_id, folded), 1)
         bytes_ += bytes_each
         if versions and (bytes_ > (bytes_max or PAGE_BYTES_MAX) or history > PAGE_HISTORY_MAX):

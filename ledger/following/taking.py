@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ledger.following.pages import LogError, next_page
+from ledger.following.checkpoint import taken
+from ledger.following.pages import LogError, page_of, reading
 from postgres.connections import DATABASE_ERRORS
+from postgres.together import BEGIN, Sent, roll_back, together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from psycopg import Connection
 
@@ -42,36 +44,52 @@ class PageLimits(NamedTuple):
 def take(
     conn: Connection[Any],
     tracking: ProjectionTracking,
-    write: Callable[[Page], None],
+    write: Callable[[Page], Sequence[Sent]],
     limits: PageLimits,
 ) -> Page | None:
     """Take the next page; None at the end of the log, or while another holds the checkpoint.
 
-    `write` writes, in the same transaction, what follows from all events of the page.
+    `write` writes, in the same transaction, what follows from all events of the page, and returns
+    the last statements of it, which are sent together with the commit.
 
     Raises:
         LogError: the log does not go on where, and as, it has been followed.
         PageError: `write` fails; nothing of the page is taken.
         psycopg.OperationalError: the database is away; what was committed is not known.
     """
-    with conn.transaction():
-        after = tracking.take(conn)
-        page = None
-        if after is not None:
-            page = next_page(
-                conn,
-                after,
-                limits.events_max,
-                limits.bytes_max,
-                behind_folds=limits.behind_folds,
-            )
+    try:
+        page = _begun(conn, tracking, limits)
         if page is None:
             return None
         try:
-            write(page)
+            last = write(page)
         except (LogError, *DATABASE_ERRORS):
             raise
         except Exception as error:
             raise PageError(page) from error
-        tracking.advance(conn, page.last, page.hash, page.events)
+        tracking.commit(conn, last, (page.last, page.hash, page.events))
+    finally:
+        roll_back(conn)  # unless it is committed
+    tracking.expected = page.last
     return page
+
+
+def _begun(conn: Connection[Any], tracking: ProjectionTracking, limits: PageLimits) -> Page | None:
+    """Begin a transaction that holds the checkpoint, and read the page that follows it.
+
+    Where it stands is known, nearly always: so the page is read from there in the same round trip.
+    """
+    expected = tracking.expected
+
+    def reads(position: int) -> Sent:
+        return reading(position, limits.events_max, behind_folds=limits.behind_folds)
+
+    expected_page = [reads(expected)] if expected is not None else []
+    _, held, *found = together(conn, [BEGIN, tracking.taking(), *expected_page])
+    after = taken(held)
+    if after is None:
+        return None
+    tracking.expected = after.position
+    if after.position != expected:
+        found = together(conn, [reads(after.position)])
+    return page_of(after, found[0], limits.bytes_max)

@@ -25,7 +25,7 @@ from projections.folds.parts import PART_EVENTS, in_parts
 from projections.folds.store import Late, StoredFold
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
     from uuid import UUID
 
     from psycopg import Connection
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from domain.aggregate import Aggregate
     from ledger.following.pages import Page
     from ledger.mapper import LedgerMapper
+    from postgres.together import Sent
 
 EVENTS_MAX: Final = 8
 """A stream with more events than these behind its stored fold, or with none, has it stored anew."""
@@ -143,12 +144,12 @@ class GoingOn:
                     yield self._kept(stream, version, token)
         yield from self._anew(conn, page, doubted)
 
-    def store(self, conn: Connection[Any]) -> None:
-        """Store what the page has made, in the transaction that writes its rows."""
+    def store(self) -> Iterator[Sent]:
+        """Give what stores what the page has made, for the transaction that writes its rows."""
         if self._outdated:
-            store.delete(conn, self._outdated)
+            yield store.delete(self._outdated)
         if self._stored:
-            store.write(conn, self._stored)
+            yield store.write(self._stored)
 
     def committed(self) -> None:
         """Hold what the page has made, which is committed; what was not touched longest goes."""

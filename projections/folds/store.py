@@ -14,6 +14,7 @@ import msgspec
 import domain
 from postgres.arrays import BytesArray, TextArray
 from postgres.prepared import execute, execute_async
+from postgres.together import Sent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -195,20 +196,20 @@ def next_few(
     ]
 
 
-def write(conn: Connection[Any], folds: Sequence[StoredFold]) -> None:
-    """Store folds, in place of those of their streams, in the caller's transaction."""
+def write(folds: Sequence[StoredFold]) -> Sent:
+    """Return what stores folds, in place of those of their streams."""
     stream_ids, tokens, versions, positions, opens, written, ends, anew = zip(*folds, strict=True)
     # An array of arrays would have to be of equal ones.
     texts = TextArray(f"{{{','.join(map(str, versions))}}}" for versions in opens)
     numbers = [[*tokens], [*versions], [*positions]]
     froms = [-1 if one is None else one for one in anew]
     others = [BytesArray(written), [*ends], froms, release(), KEPT_EVENTS]
-    execute(conn, _WRITE, [TextArray(stream_ids), *numbers, texts, *others])
+    return Sent(_WRITE, [TextArray(stream_ids), *numbers, texts, *others])
 
 
-def delete(conn: Connection[Any], streams: Iterable[str]) -> None:
-    """Forget what is stored of streams, in the caller's transaction."""
-    execute(conn, _DELETE, [TextArray(streams)])
+def delete(streams: Iterable[str]) -> Sent:
+    """Return what forgets what is stored of streams."""
+    return Sent(_DELETE, [TextArray(streams)])
 
 
 def delete_all(conn: Connection[Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from datetime import UTC, datetime
-from itertools import starmap
+from itertools import chain, starmap
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from domain.aggregates.factory import aggregate
@@ -12,6 +12,7 @@ from ledger.following.checkpoint import ProjectionTracking
 from ledger.following.homes import settle
 from ledger.following.pages import PAGE_EVENTS_MAX, histories, whole_histories
 from ledger.following.taking import PageError, PageLimits, take
+from postgres.together import together
 from projections.folds.going_on import GoingOn, Taken, TooLongError
 from projections.live.regrouping import Regrouping
 from projections.live.upsert import Replacement, emptying
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from domain.timeline import Entry
     from ledger.following.pages import Page
     from ledger.mapper import LedgerMapper
+    from postgres.together import Sent
     from projections.live.regrouping import Group
     from projections.live.writing import Staged
     from projections.read_model import ReadModel, Row
@@ -92,8 +94,9 @@ class Projector:
         """
         entries: list[Entry] = []
 
-        def write(page: Page) -> None:
-            entries[:] = self.write(conn, page)
+        def write(page: Page) -> list[Sent]:
+            entries[:], last = self._taken(conn, page)
+            return last
 
         try:
             page = take(conn, self._tracking, write, PageLimits(events_max, behind_folds=True))
@@ -118,13 +121,20 @@ class Projector:
         Raises:
             LogError: an event of the page is not in its stream's history.
         """
+        entries, last = self._taken(conn, page)
+        together(conn, last)
+        return entries
+
+    def _taken(self, conn: Connection[Any], page: Page) -> tuple[list[Entry], list[Sent]]:
+        """Do the same, but for the last statements, which are returned too."""
         staged: dict[str, list[Staged]] = {}
         touched: dict[str, datetime] = {}
         entries: list[Entry] = []
         with closing(self._touched(conn, page)) as streams:
             for folded, anew in streams:
                 if anew:  # a part of a stream, whose rows stand before those of the next one do
-                    entries += self._written(conn, staged, page)
+                    together(conn, self._write(conn, staged, {}))
+                    entries += entries_after(self._rows_of(TIMELINE, staged), page.after)
                     staged = {}
                 new = _new(folded, page)
                 if new:
@@ -136,18 +146,10 @@ class Projector:
                         writing.stage_all(rows, folded, losing=True)
                     else:
                         writing.stage(rows, folded, new, losing=_has_rows(folded, page))
-        if self._going_on is not None:
-            self._going_on.store(conn)
-        entries += self._written(conn, staged, page)
-        self._derive(conn, touched)
-        return entries
-
-    def _written(
-        self, conn: Connection[Any], staged: Mapping[str, list[Staged]], page: Page
-    ) -> list[Entry]:
-        """Write what is staged; return the facts among it that the page has brought."""
-        self._write(conn, staged, [set() for _ in self._regroupings])
-        return entries_after(self._rows_of(TIMELINE, staged), page.after)
+        folds = [*self._going_on.store()] if self._going_on is not None else []
+        last = self._write(conn, staged, touched, before=folds)
+        entries += entries_after(self._rows_of(TIMELINE, staged), page.after)
+        return entries, last
 
     def _touched(self, conn: Connection[Any], page: Page) -> Generator[Taken]:
         if self._going_on is not None:
@@ -211,15 +213,29 @@ class Projector:
         self,
         conn: Connection[Any],
         staged: Mapping[str, list[Staged]],
-        touched: Sequence[set[Group]],
-    ) -> None:
-        """Write what is staged, and the groups that are touched by that, or were before."""
-        for kind, of_kind in staged.items():
-            for number, group in self._writings[kind].write(conn, of_kind):
-                touched[number].add(group)
-        for regrouping, groups in zip(self._regroupings, touched, strict=True):
-            if groups:
-                regrouping.write(conn, groups)
+        touched: Mapping[str, datetime],
+        *,
+        before: Sequence[Sent] = (),
+        groups: Sequence[set[Group]] | None = None,
+    ) -> list[Sent]:
+        """Write what is staged, and what follows from streams touched from an instant on each.
+
+        Returns what writes the `groups`, and those of rows that this has changed: the last
+        statements, which nothing else asks about. Others are sent `before`.
+        """
+        writes = [self._writings[kind].write(of_kind) for kind, of_kind in staged.items()]
+        written = [one for one in writes if one is not None]
+        affected = [*self._affected(touched)] if touched else []
+        answers = together(conn, [*before, *written, *(sent for _, sent in affected)])
+        changed = [*groups] if groups is not None else [set() for _ in self._regroupings]
+        for number, group in chain.from_iterable(answers[len(before) :][: len(written)]):
+            changed[number].add(tuple(group))
+        for (replacement, _), rows in zip(
+            affected, answers[len(before) + len(written) :], strict=True
+        ):
+            self._derive(conn, replacement, [stream for (stream,) in rows])
+        regrouped = zip(self._regroupings, changed, strict=True)
+        return [regrouping.write(of_it) for regrouping, of_it in regrouped if of_it]
 
     def adopt_all(self, conn: Connection[Any]) -> None:
         """Do the same to the checkpoint, whoever else holds it in between."""
@@ -246,18 +262,23 @@ class Projector:
                 if (begun := self._staged_in(staged, stream_id)) is not None:
                     writing, rows = begun
                     writing.stage_all(rows, aggregate(stream_id, events))
-        self._write(conn, staged, touched)
-        self._derive(conn, dict.fromkeys(streams, _ALWAYS))
+        since = dict.fromkeys(streams, _ALWAYS)
+        together(conn, self._write(conn, staged, since, groups=touched))
 
-    def _derive(self, conn: Connection[Any], touched: Mapping[str, datetime]) -> None:
-        """Write what follows from the tables of the streams that were touched, and from when on."""
+    def _affected(self, touched: Mapping[str, datetime]) -> Iterator[tuple[Replacement, Sent]]:
+        """Give what selects the streams whose derived rows may be others now, table by table."""
         for replacement in self._derived:
             derived = replacement.model.derived
-            if derived is not None and touched:
-                streams = derived.affected(conn, self._schema, touched)
-                if streams:
-                    rows = derived.rows(conn, self._schema, streams)
-                    replacement.write(conn, rows, streams)
+            if derived and (sent := derived.affected(self._schema, touched)) is not None:
+                yield replacement, sent
+
+    def _derive(
+        self, conn: Connection[Any], replacement: Replacement, streams: Sequence[str]
+    ) -> None:
+        derived = replacement.model.derived
+        if derived is not None and streams:
+            rows = derived.rows(conn, self._schema, streams)
+            replacement.write(conn, rows, streams)
 
 
 def _new(folded: Aggregate, page: Page) -> set[str]:

@@ -8,6 +8,7 @@ from psycopg.sql import SQL, Identifier
 
 from postgres.arrays import TextArray
 from postgres.prepared import execute
+from postgres.together import Sent
 from projections.live.upsert import beside, listed, of_streams, parts_of, replacing
 
 if TYPE_CHECKING:
@@ -97,9 +98,10 @@ class Regrouping:
         found = execute(conn, self._groups, [TextArray(streams)])
         return {tuple(group) for (group,) in found}
 
-    def write(self, conn: Connection, groups: AbstractSet[Group]) -> None:
-        """Write the rows of groups anew, in the caller's transaction."""
-        execute(conn, self._write, [TextArray(column) for column in zip(*groups, strict=True)])
+    def write(self, groups: AbstractSet[Group]) -> Sent:
+        """Return what writes the rows of groups anew."""
+        columns = zip(*sorted(groups), strict=True)
+        return Sent(self._write, [TextArray(column) for column in columns])
 
 
 def each_group(model: ReadModel, schema: str, values: Composable) -> Composed:

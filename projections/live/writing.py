@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from psycopg.sql import SQL
 
 from postgres.arrays import TextArray
-from postgres.prepared import execute
+from postgres.together import Sent
 from projections.live.upsert import beside, encoder, given, open_rows, replacing
 
 if TYPE_CHECKING:
@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
-    from psycopg import Connection
     from psycopg.sql import Composable, Composed
 
     from domain.aggregate import Aggregate
-    from projections.live.regrouping import Group, Regrouping
+    from projections.live.regrouping import Regrouping
     from projections.read_model import ReadModel, Row
 
 _NOTHING: Final = SQL("SELECT NULL::int, NULL::text[] WHERE false")
@@ -94,11 +93,11 @@ class Writing:
             if losing and model.may_lose:
                 one.losing[folded.id] = folded.begins_at
 
-    def write(self, conn: Connection, staged: list[Staged]) -> list[tuple[int, Group]]:
-        """Write what is staged, in the caller's transaction.
+    def write(self, staged: list[Staged]) -> Sent | None:
+        """Return what writes what is staged; None where nothing is.
 
-        Returns the groups of the rows that this changes, as they were and as they are, each with
-        the number of its regrouping.
+        It selects the groups of the rows that it changes, as they were and as they are, each as an
+        array behind the number of its regrouping.
         """
         parts = tuple(Part(bool(one.rows), bool(one.losing)) for one in staged)
         parameters: list[object] = []
@@ -109,10 +108,7 @@ class Writing:
                 parameters.append(TextArray(losing))
             if losing and model.began:
                 parameters.append([*losing.values()])
-        if not parameters:
-            return []
-        changed = execute(conn, self._statement(parts), parameters)
-        return [(number, tuple(group)) for number, group in changed]
+        return Sent(self._statement(parts), parameters) if parameters else None
 
     def _composed(self, parts: Sequence[Part]) -> bytes:
         """Return the statement that has some parts, each with its parameters behind the last's."""

@@ -22,7 +22,7 @@ from domain.periods import Period
 from domain.prices import TERMS_WITHIN, Charge
 from domain.stream_id import parts_of
 from postgres.arrays import TextArray
-from postgres.prepared import execute
+from postgres.together import Sent
 from projections.read_model import Column, Derived, ReadModel, no_rows
 from projections.read_models.anomaly_spans import SPAN_COLUMNS
 from projections.read_models.payments import PAYMENTS
@@ -250,19 +250,18 @@ class _Tables(NamedTuple):
         return self.conn.execute(statement, values).fetchall()
 
 
-def _affected(conn: Connection, schema: str, touched: Mapping[str, datetime]) -> list[str]:
+def _affected(schema: str, touched: Mapping[str, datetime]) -> Sent | None:
     named = [(parts_of(stream), since) for stream, since in touched.items()]
     of_kinds = [one for one in named if one[0][0] in _OF_KIND]
     if not of_kinds:
-        return []
+        return None
     values = [
         TextArray(kind for (kind, *_), _ in of_kinds),
         TextArray(business_id for (_, business_id, *_), _ in of_kinds),
         TextArray(parts[2] for parts, _ in of_kinds),
         [since for _, since in of_kinds],
     ]
-    statement = _affected_by(schema, frozenset(kind for (kind, *_), _ in of_kinds))
-    return [stream for (stream,) in execute(conn, statement, values)]
+    return Sent(_affected_by(schema, frozenset(kind for (kind, *_), _ in of_kinds)), values)
 
 
 def _rows(conn: Connection, schema: str, streams: Sequence[str] | None) -> Iterator[Row]:

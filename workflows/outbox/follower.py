@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from domain.aggregate import Aggregate
     from ledger.following.pages import Page
+    from postgres.together import Sent
     from workflows.outbox.due_facts import Due
     from workflows.routes.route import Routes
     from workflows.routes.routes_file import RoutesFile
@@ -68,8 +69,9 @@ class Outbox(Leader):
             psycopg.Error: the database went away; the page is taken, or all of it is not.
         """
 
-        def write(page: Page) -> None:
+        def write(page: Page) -> list[Sent]:
             outbox.add_all(conn, self._due(conn, page, routes))
+            return []
 
         page = take(conn, self._tracking, write, PageLimits(events_max, PAGE_BYTES_MAX))
         return Step(page.events, page.last) if page else Step()

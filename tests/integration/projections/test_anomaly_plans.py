@@ -11,6 +11,7 @@ import pytest
 from psycopg.sql import SQL
 
 from postgres.connections import FOLLOWING, connect
+from postgres.together import together
 from projections.live.projector import LIVE
 from projections.live.regrouping import Regrouping, each_group
 from projections.read_models import anomalies
@@ -73,7 +74,7 @@ def filled(cluster: str, template: str, request: pytest.FixtureRequest) -> Itera
         yield conninfo
 
 
-def fill(conninfo: str, while_empty: Callable[[], None]) -> None:
+def fill(conninfo: str, while_empty: Callable[[], object]) -> None:
     """Fill the tables, none of which is looked at for statistics meanwhile."""
     with psycopg.connect(conninfo, autocommit=True) as conn:
         for model in READ_MODELS:
@@ -173,10 +174,11 @@ def test_a_plan_of_when_the_tables_were_empty_reads_of_each_group_what_is_in_it(
         copied(cluster, template) as conninfo,
         closing(connect(conninfo, FOLLOWING, "test")) as conn,
     ):
-        fill(conninfo, lambda: regrouping.write(conn, {("bus_1", "subscription/sub_1")}))
+        few = regrouping.write({("bus_1", "subscription/sub_1")})
+        fill(conninfo, lambda: together(conn, [few]))
         groups = {("bus_1", f"subscription/sub_{n}") for n in range(500)}
         fetched = "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = %s"
         with conn.transaction():
-            regrouping.write(conn, groups)
+            together(conn, [regrouping.write(groups)])
             ((read_,),) = conn.execute(fetched, [ANOMALY_SPANS.table]).fetchall()
         assert len(groups) <= read_ <= 20 * len(groups)

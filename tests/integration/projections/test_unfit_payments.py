@@ -19,6 +19,7 @@ from domain.prices import Charge, judge
 from domain.stream_id import stream_id
 from ledger.application import Ledger
 from postgres.connections import FOLLOWING, connect
+from postgres.together import together
 from projections.live.projector import LIVE
 from projections.read_models.unfit_payments import UNFIT_PAYMENTS
 from tests.support.histories import NOON, aggregates, look_of, said, seen
@@ -166,8 +167,10 @@ def read_to_find(conn: Connection, payment_ids: Sequence[str]) -> int:
         stream_id("payment", "bus_1", payment_id): NOON + n * timedelta(minutes=1)
         for n, payment_id in enumerate(payment_ids)
     }
+    affected = UNFIT_PAYMENTS.derived.affected(LIVE, touched)
+    assert affected is not None
     with conn.transaction():
-        assert UNFIT_PAYMENTS.derived.affected(conn, LIVE, touched) == []
+        assert together(conn, [affected]) == [[]]
         ((read,),) = conn.execute(_READ).fetchall()
     return int(read)
 
