@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -34,12 +35,22 @@ FETCH_ROWS: Final = 16
 """So many rows are held in memory before they are decoded; a delivery may have 1 MiB."""
 
 # The row at the checkpoint itself comes first: it shows that nothing is missing behind it, and
-# that it is the row that was followed.
-_PAGE: Final = """
+# that it is the row that was followed. The first events behind it are brought along as `READ` would
+# read them, unless events have homes, which that asks about.
+_PAGE: Final = f"""
     SELECT notification_id, hash, originator_id, originator_version, octet_length(state),
-        recorded_at, {folded}
-    FROM raphus.ledger_events AS e WHERE notification_id >= $1 ORDER BY notification_id LIMIT $2
-"""
+        recorded_at, {{folded}}, topic, CASE WHEN is_brought THEN state END,
+        CASE WHEN is_brought AND originator_version > 1 THEN ARRAY(
+            SELECT k.originator_version FROM raphus.ledger_events AS k
+            WHERE k.webhook_id = e.webhook_id AND k.originator_id = e.originator_id
+            AND k.originator_version < e.originator_version
+        ) END
+    FROM raphus.ledger_events AS e CROSS JOIN LATERAL (
+        SELECT notification_id BETWEEN $1::bigint + 1 AND $1::bigint + {FETCH_ROWS}
+            AND NOT EXISTS (SELECT FROM raphus.homes)
+    ) AS b (is_brought)
+    WHERE notification_id >= $1 ORDER BY notification_id LIMIT $2
+"""  # noqa: S608 -- constants
 _WHOLE: Final = _PAGE.format(folded="0").encode()
 _FOLDED: Final = "SELECT f.version FROM raphus.folds AS f WHERE f.stream_id = e.originator_id"
 _BEHIND_FOLDS: Final = _PAGE.format(folded=f"coalesce(({_FOLDED}), 0)").encode()
@@ -69,11 +80,24 @@ class LogError(Exception):
     """The log does not go on where the read models stand: something was lost or changed."""
 
 
+class Brought(NamedTuple):
+    """An event as `decode` takes it, and the versions of earlier ones with its webhook-id."""
+
+    columns: TupleRow
+    told_before: Sequence[int]
+
+    @property
+    def version(self) -> int:
+        """The event's."""
+        return int(self.columns[1])
+
+
 class Page(NamedTuple):
     """Consecutive events of the log: those after a position, up to another one.
 
     `hash` is the log's at the last position. `versions` has the streams that the events belong
-    to, each with its version at the page's end; `recorded_at` is of the first event.
+    to, each with its version at the page's end; `recorded_at` is of the first event. The events of
+    a short page are `brought` along, by their streams: those with consecutive versions up to that.
     """
 
     after: int
@@ -81,6 +105,7 @@ class Page(NamedTuple):
     hash: bytes
     versions: Mapping[str, int]
     recorded_at: datetime
+    brought: Mapping[str, Sequence[Brought]]
 
     @property
     def events(self) -> int:
@@ -132,18 +157,33 @@ def page_of(
     _check(after, rows)
     versions: dict[str, int] = {}
     bytes_ = history = 0
-    last, hash_, recorded_at = after.position, after.hash, None
-    for position, chained, stream_id, version, bytes_each, recorded, folded in rows[
-        int(after.position > 0) :
-    ]:
+    behind = rows[int(after.position > 0) :]
+    taken = 0
+    for _, _, stream_id, version, bytes_each, _, folded, *_ in behind:
         history += max(version - versions.get(stream_id, folded), 1)
         bytes_ += bytes_each
         if versions and (bytes_ > (bytes_max or PAGE_BYTES_MAX) or history > PAGE_HISTORY_MAX):
             break
         versions[stream_id] = version
-        last, hash_ = position, chained
-        recorded_at = recorded_at or recorded
-    return Page(after.position, last, hash_, versions, recorded_at) if recorded_at else None
+        taken += 1
+    if not taken:
+        return None
+    last, hash_, *_ = behind[taken - 1]
+    return Page(after.position, last, hash_, versions, behind[0][5], _brought(behind[:taken]))
+
+
+def _brought(rows: Sequence[TupleRow]) -> dict[str, list[Brought]]:
+    """Return the events of a page's rows by their streams, if each of them has been brought.
+
+    Notices may be about to have homes.
+    """
+    brought: dict[str, list[Brought]] = {}
+    for position, _, stream_id, version, _, recorded_at, _, topic, state, told_before in rows:
+        if state is None or is_notice(stream_id):
+            return {}
+        columns = (stream_id, version, topic, state, position, recorded_at)
+        brought.setdefault(stream_id, []).append(Brought(columns, told_before or ()))
+    return brought
 
 
 def hash_at(conn: Connection[Any], position: int) -> bytes | None:
@@ -267,8 +307,13 @@ def read(
         LogError: behind the last stream: an event of the page is in none of them.
     """
     found = 0
-    with closing(read_of(conn, mapper, touched, page.last)) as streams:
-        for one in streams:
+    asked = [*touched]
+    parts = Counter(one.stream_id for one in asked)
+    brought = [one for one in asked if parts[one.stream_id] == 1 and _is_brought(page, one)]
+    others = [one for one in asked if one not in brought] if brought else asked
+    known = (_as_read(mapper, one, page.brought[one.stream_id]) for one in sorted(brought))
+    with closing(read_of(conn, mapper, others, page.last)) as streams:
+        for one in chain(known, streams):
             found += sum(page.after < (event.position or 0) <= page.last for event in one.events)
             yield one
     if found != page.events:
@@ -278,10 +323,26 @@ def read(
         )
 
 
+def _is_brought(page: Page, asked: Touched) -> bool:
+    """Whether all that is asked for of a stream has come with the page."""
+    versions = sorted(one.version for one in page.brought.get(asked.stream_id, ()))
+    first, number = asked.after + 1, asked.version - asked.after
+    return number == len(versions) and versions == [*range(first, first + number)]
+
+
+def _as_read(mapper: LedgerMapper, asked: Touched, brought: Sequence[Brought]) -> Read:
+    """Return what has come with a page as it would have been read."""
+    told_before = {version for one in brought for version in one.told_before}
+    known = {version for version in told_before if version <= asked.base}
+    return Read(asked.stream_id, [mapper.decode(*one.columns) for one in brought], known)
+
+
 def read_of(
     conn: Connection, mapper: LedgerMapper, touched: Iterable[Touched], last: int
 ) -> Generator[Read]:
     """Read events of streams up to a position."""
+    if not touched:
+        return
     with conn.cursor(binary=True) as curs, closing(_rows(curs, touched, last)) as rows:
         for stream_id, of_stream in groupby(rows, key=itemgetter(0)):
             events = []
