@@ -36,7 +36,8 @@ FETCH_ROWS: Final = 16
 
 # The row at the checkpoint itself comes first: it shows that nothing is missing behind it, and
 # that it is the row that was followed. The first events behind it are brought along as `READ` would
-# read them, unless events have homes, which that asks about.
+# read them, but for those of a stream that is the home of others. Those are looked for one by one:
+# with EXISTS the planner may read all homes instead.
 _PAGE: Final = f"""
     SELECT notification_id, hash, originator_id, originator_version, octet_length(state),
         recorded_at, {{folded}}, topic, CASE WHEN is_brought THEN state END,
@@ -47,7 +48,10 @@ _PAGE: Final = f"""
         ) END
     FROM raphus.ledger_events AS e CROSS JOIN LATERAL (
         SELECT notification_id BETWEEN $1::bigint + 1 AND $1::bigint + {FETCH_ROWS}
-            AND NOT EXISTS (SELECT FROM raphus.homes)
+            AND (
+                SELECT h.position FROM raphus.homes AS h
+                WHERE h.stream_id = e.originator_id LIMIT 1
+            ) IS NULL
     ) AS b (is_brought)
     WHERE notification_id >= $1 ORDER BY notification_id LIMIT $2
 """  # noqa: S608 -- constants
