@@ -13,6 +13,7 @@ import pytest
 from domain.aggregates.payment import PaymentEntity
 from domain.aggregates.subscription import MACHINE, SubscriptionEntity, counts_as_active
 from domain.lateness import MISSING_AFTER
+from projections.live.regrouping import Regrouping
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.rebuild import rebuild
 from tests.support.histories import NOON, aggregates, said
@@ -21,9 +22,12 @@ from tests.support.rebuilds import execute, ignore, rebuilt, replayed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
     from domain.aggregate import Aggregate
     from domain.delivery import Delivery
+    from postgres.together import Sent
+    from projections.live.regrouping import Group
 
 HOURS = 160
 SHOPS = 12
@@ -190,6 +194,43 @@ def check_two_live(
     told = Counter(id(of_all[later]) for _, later, _ in found)
     assert told == Counter({id(ids): len(ids) - 1 for ids in live.values() if len(ids) > 1})
     assert len({later for _, later, _ in found}) == len(found)
+
+
+def regrouped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note what the groups are about that are written anew."""
+    noted: list[str] = []
+    write = Regrouping.write
+
+    def noting(regrouping: Regrouping, groups: AbstractSet[Group]) -> Sent:
+        noted.extend(sorted(about for _, about in groups))
+        return write(regrouping, groups)
+
+    monkeypatch.setattr(Regrouping, "write", noting)
+    return noted
+
+
+def test_groups_are_written_where_a_row_changes_as_it_was_and_as_it_is(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = regrouped(monkeypatch)
+
+    def told(word: str, minute: int, product: str) -> list[str]:
+        data: dict[str, Any] = {"subscription_id": "sub_1", "product_id": product}
+        data |= {"quantity": minute, "customer": {"customer_id": "cus_1"}}
+        record(database, [said(f"subscription.{word}", minute, **data)])
+        project(database)
+        groups = [*noted]
+        noted.clear()
+        return groups
+
+    one, other, third = (f"customer/cus_1/pdt_{number}" for number in (1, 2, 3))
+    assert told("active", 0, "pdt_1") == [one, "subscription/sub_1"]
+    assert told("updated", 1, "pdt_1") == []
+    assert told("plan_changed", 2, "pdt_2") == [one, other]
+    # A further body says which product it was.
+    assert told("plan_changed", 2, "pdt_3") == [other, third]
+    assert told("cancelled", 3, "pdt_3") == [third, "subscription/sub_1"]
+    assert rebuilt(database, check=True).equal
 
 
 def test_what_was_spoilt_is_rebuilt_with_what_it_follows_from(database: str) -> None:
