@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ledger.following.checkpoint import ProjectionTracking
 from projections.folds import store
 from projections.folds.going_on import GoingOn
 from tests.support.prepared import run_module
@@ -36,6 +37,8 @@ def main() -> None:
     database, moment = sys.argv[1:]
     if moment == "when it is committed":
         GoingOn.committed = _dying(GoingOn.committed, first=True)  # type: ignore[method-assign]
+    elif moment == "before it is committed":
+        ProjectionTracking.commit = _dying(ProjectionTracking.commit, first=True)  # type: ignore[method-assign]
     else:
-        store.write = _dying(store.write, first=moment == "before it is written")
+        store.write = _dying(store.write, first=True)
     project(database)
