@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from psycopg.sql import Composed
 
 T = TypeVar("T")
+Prepared: TypeAlias = "tuple[bytes, tuple[int, ...]]"
+"""A statement that is prepared: its text, and the types of its parameters."""
 
 _SERVED: Final = SQL(
     "SELECT pid, extract(epoch FROM backend_start)::text FROM pg_stat_activity"
@@ -74,11 +77,14 @@ class Profile(NamedTuple):
 
     `limits` tell the server when to give up; one that DATABASE_URL sets itself, as in
     `options=-c statement_timeout=5s`, stays as it is set there. `settings` are what the
-    statements of that purpose count on.
+    statements of that purpose count on. Where it `keeps_plans`, statements that are sent together
+    stay prepared: whoever works on such a connection gives it up after a failure, or rolls back
+    without psycopg, which has the server forget all that is prepared.
     """
 
     limits: Mapping[str, str]
     settings: Mapping[str, str]
+    keeps_plans: bool = False
 
 
 WRITING: Final = Profile(
@@ -119,6 +125,7 @@ FOLLOWING: Final = Profile(
         "jit": "off",
         "timezone": "UTC",
     },
+    keeps_plans=True,
 )
 """For what follows the log page by page, and for what starts jobs."""
 WORKING: Final = Profile(
@@ -157,11 +164,13 @@ class Served(NamedTuple):
 class Connection(psycopg.Connection[Any]):
     """A connection that does not wait for a server which does not work for it any more.
 
-    After `give_up_at`, by the monotonic clock, it does not wait at all.
+    After `give_up_at`, by the monotonic clock, it does not wait at all. Where statements that are
+    sent together stay `prepared`, these are their names.
     """
 
     give_up_at: float | None = None
     served: Served | None = None
+    prepared: OrderedDict[Prepared, bytes] | None = None
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:  # noqa: ANN401
         """Wait, as psycopg does.
@@ -235,6 +244,7 @@ def connect(
             pass
         conn.served = _served(conninfo, conn, cursor.fetchone())
         conn.give_up_at = None
+        conn.prepared = OrderedDict() if profile.keeps_plans else None
     except BaseException:
         conn.close()
         raise

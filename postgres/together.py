@@ -6,11 +6,9 @@ much processor time as without. Here the server has all of them before it is lis
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from contextlib import suppress
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.adapt import PyFormat, Transformer
@@ -18,15 +16,17 @@ from psycopg.errors import error_from_result
 from psycopg.generators import fetch_many, send
 from psycopg.pq import ExecStatus, Format, TransactionStatus
 
+from postgres.connections import Connection
+
 if TYPE_CHECKING:
+    from collections import OrderedDict
     from collections.abc import Sequence
-    from typing import TypeAlias
 
     from psycopg import abc
     from psycopg.pq.abc import PGconn, PGresult
     from psycopg.rows import TupleRow
 
-    Key: TypeAlias = tuple[bytes, tuple[int, ...]]
+    from postgres.connections import Prepared
 
 PREPARED_MAX: Final = 128
 """So many statements are kept prepared on a connection; the one that was used longest ago goes."""
@@ -44,15 +44,13 @@ BEGIN: Final = Sent(b"BEGIN")
 COMMIT: Final = Sent(b"COMMIT")
 ROLLBACK: Final = Sent(b"ROLLBACK")
 
-# By the text of a statement and the types of its parameters, under which name it is prepared.
-_prepared: WeakKeyDictionary[psycopg.Connection[Any], OrderedDict[Key, bytes]] = WeakKeyDictionary()
 _names: Final = (b"together_%d" % number for number in count())
 
 
 class _Ready(NamedTuple):
     """A statement that is ready to be sent, and what will read the values of its answer."""
 
-    key: Key
+    key: Prepared
     parameters: Sequence[abc.Buffer | None]
     formats: Sequence[Format] | None
     binary: bool
@@ -60,10 +58,11 @@ class _Ready(NamedTuple):
 
 
 def together(conn: psycopg.Connection[Any], statements: Sequence[Sent]) -> list[list[TupleRow]]:
-    """Run statements one after the other, each prepared once, and return the rows of each.
+    """Run statements one after the other, and return the rows of each.
 
     Those behind one that fails are not run. Where a transaction has begun, it is left as that one
-    has left it, to be rolled back; else nothing is done of any of them.
+    has left it, to be rolled back; else nothing is done of any of them. On a connection that keeps
+    plans each is prepared once.
 
     Raises:
         psycopg.Error: the first one that failed, and why.
@@ -72,7 +71,7 @@ def together(conn: psycopg.Connection[Any], statements: Sequence[Sent]) -> list[
         return []
     ready = [_ready(conn, one) for one in statements]
     with conn.lock:
-        known = _prepared.setdefault(conn, OrderedDict())
+        known = conn.prepared if isinstance(conn, Connection) else None
         answers: list[list[PGresult]] = []
         try:
             awaited = _send(conn.pgconn, ready, known)
@@ -85,7 +84,8 @@ def together(conn: psycopg.Connection[Any], statements: Sequence[Sent]) -> list[
                 raise
             raise error_from_result(failed) from None
         if (failed := _failed(answers)) is not None:
-            known.clear()  # what was to be prepared behind it is not
+            if known is not None:
+                known.clear()  # what was to be prepared behind it is not
             raise error_from_result(failed)
     return [
         _rows(values, answer)
@@ -113,22 +113,27 @@ def _ready(conn: psycopg.Connection[Any], one: Sent) -> _Ready:
 
 
 def _send(
-    pgconn: PGconn, ready: Sequence[_Ready], known: OrderedDict[Key, bytes]
+    pgconn: PGconn, ready: Sequence[_Ready], known: OrderedDict[Prepared, bytes] | None
 ) -> list[abc.Transformer | None]:
-    """Send statements, prepared where they are not; return what reads each of the answers."""
+    """Send statements, prepared where that is known of; return what reads each of the answers."""
     awaited: list[abc.Transformer | None] = []
     pgconn.enter_pipeline_mode()
-    for (text, types), parameters, formats, binary, values in ready:
-        name = known.get((text, types))
-        if name is None:
-            name = known[text, types] = next(_names)
-            pgconn.send_prepare(name, text, types)
-            awaited.append(None)
-        known.move_to_end((text, types))
+    for key, parameters, formats, binary, values in ready:
         format_ = Format.BINARY if binary else Format.TEXT
+        if known is None:
+            text, types = key
+            pgconn.send_query_params(text, parameters, types, formats, format_)
+            awaited.append(values)
+            continue
+        name = known.get(key)
+        if name is None:
+            name = known[key] = next(_names)
+            pgconn.send_prepare(name, *key)
+            awaited.append(None)
+        known.move_to_end(key)
         pgconn.send_query_prepared(name, parameters, formats, format_)
         awaited.append(values)
-    while len(known) > max(PREPARED_MAX, len(ready)):
+    while known is not None and len(known) > max(PREPARED_MAX, len(ready)):
         _, name = known.popitem(last=False)
         pgconn.send_query_params(b"DEALLOCATE " + name, None)
         awaited.append(None)

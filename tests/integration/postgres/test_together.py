@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postgres import together as module
-from postgres.connections import FOLLOWING, connect
+from postgres.connections import FOLLOWING, WORKING, connect
 from postgres.together import BEGIN, COMMIT, Sent, roll_back, together
 from tests.support.trips import counting_trips
 
@@ -112,7 +112,17 @@ def test_a_server_that_ends_the_connection_is_heard(conn: Connection) -> None:
         together(conn, [ALL])
 
 
-def test_what_psycopg_lets_the_server_forget_is_prepared_again(conn: Connection) -> None:
+def test_where_nothing_stays_prepared_psycopg_may_roll_back(database: str) -> None:
+    with connect(database, WORKING, "test") as conn:
+        conn.execute("CREATE TEMPORARY TABLE told (number bigint PRIMARY KEY)")
+        for number in range(2):
+            together(conn, [Sent(INSERT, [number])])
+            with conn.transaction(force_rollback=True):
+                conn.execute("SELECT 1", prepare=True)
+        assert together(conn, [ALL]) == [[(0,), (1,)]]
+
+
+def test_after_a_failure_all_is_prepared_again(conn: Connection) -> None:
     together(conn, [Sent(INSERT, [1])])
     with conn.transaction(force_rollback=True):
         conn.execute("SELECT 1", prepare=True)

@@ -17,8 +17,8 @@ from tests.support.trips import counting_trips
 from tests.support.waiting import until
 
 TRIPS_MAX = 3
-"""To begin, with the checkpoint and the page, which brings the event; the rows, with what is derived;
-and what is grouped, with the checkpoint and the commit."""
+"""To begin, with the checkpoint and the page, which brings the event; the rows, with what is
+derived; and what is grouped, with the checkpoint and the commit."""
 EVENTS = 6_000
 PAGE = 50
 BLOCKS_A_STREAM_MAX = 10
