@@ -66,9 +66,10 @@ NO_ROWS: Final = "[]"
 
 def encoder(model: ReadModel) -> Callable[[Iterable[Row]], str]:
     """Return what writes rows as a JSON text, from which PostgreSQL makes those of the table."""
-    names = [column.name for column in model.columns]
-    # As a struct, a row is made and encoded in half of the time that a dict takes.
-    row: Any = msgspec.defstruct(model.table, names, gc=False)
+    # As a struct, a row is made and encoded in half of the time that a dict takes. What it leaves out
+    # is null.
+    columns = [(column.name, Any, None) for column in model.columns]
+    row: Any = msgspec.defstruct(model.table, columns, omit_defaults=True, gc=False)
     return lambda rows: _encode([row(*values) for values in rows]).decode()
 
 
