@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api.http.errors import ApiError, not_now
+from api.http.kept_head import KeptHead
 from telemetry.logs import Throttle
 
 if TYPE_CHECKING:
@@ -173,6 +174,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401
         self._serving = cycle
+        cycle.transport = KeptHead(cycle, self.loop)
         super()._start_asgi_task(cycle, app)
 
     def _idle(self) -> None:
