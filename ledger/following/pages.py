@@ -13,7 +13,7 @@ from domain.aggregates.routing import is_notice
 from ledger.following.homes import settle_all
 from ledger.integrity.hash_chain import GENESIS
 from ledger.mapper import COLUMNS
-from postgres.arrays import TextArray
+from postgres.arrays import IntegerArray, TextArray
 from postgres.together import Sent, together
 
 if TYPE_CHECKING:
@@ -257,8 +257,8 @@ class Touched(NamedTuple):
 def parameters_of(touched: Iterable[Touched], last_of: Callable[[str], int]) -> list[object]:
     """Return what `READ` is told: of each stream, up to which position it is read, too."""
     streams, versions, afters, bases = zip(*sorted(touched), strict=True)
-    lasts = [*map(last_of, streams)]
-    return [TextArray(streams), [*versions], [*afters], [*bases], lasts]
+    lasts = map(last_of, streams)
+    return [TextArray(streams), *map(IntegerArray, (versions, afters, bases, lasts))]
 
 
 class Read(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from psycopg.sql import SQL
 
-from postgres.arrays import TextArray
+from postgres.arrays import InstantArray, TextArray
 from postgres.together import Sent
 from projections.live.upsert import beside, encoder, given, open_rows, replacing
 
@@ -107,7 +107,7 @@ class Writing:
             if losing:
                 parameters.append(TextArray(losing))
             if losing and model.began:
-                parameters.append([*losing.values()])
+                parameters.append(InstantArray(losing.values()))
         return Sent(self._statement(parts), parameters) if parameters else None
 
     def _composed(self, parts: Sequence[Part]) -> bytes:
