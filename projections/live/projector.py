@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import closing
 from datetime import UTC, datetime
-from itertools import chain, starmap
+from itertools import chain, groupby, starmap
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from domain.aggregates.factory import aggregate
@@ -13,6 +14,7 @@ from ledger.following.homes import settle
 from ledger.following.pages import PAGE_EVENTS_MAX, histories, whole_histories
 from ledger.following.taking import PageError, PageLimits, take
 from postgres.together import together
+from projections.batches import AT_ONCE_MAX, batches, kind_of
 from projections.folds.going_on import GoingOn, Taken, TooLongError
 from projections.live.regrouping import Regrouping
 from projections.live.upsert import Replacement, emptying
@@ -21,7 +23,7 @@ from projections.read_models.catalogue import READ_MODELS
 from projections.read_models.timeline import TIMELINE, entries_after
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from psycopg import Connection
@@ -131,27 +133,35 @@ class Projector:
         touched: dict[str, datetime] = {}
         entries: list[Entry] = []
         with closing(self._touched(conn, page)) as streams:
-            for folded, anew in streams:
+            for anew, some in streams:
                 if anew:  # a part of a stream, whose rows stand before those of the next one do
                     together(conn, self._write(conn, staged, {}))
                     entries += entries_after(self._rows_of(TIMELINE, staged), page.after)
                     staged = {}
-                new = _new(folded, page)
-                if new:
-                    since = _since(folded, new)
-                    touched[folded.id] = min(since, touched.get(folded.id, since))
-                if (begun := self._staged_in(staged, folded.id)) is not None:
+                new = [_new(one, page) for one in some]
+                _note(touched, some, new)
+                if (begun := self._staged_in(staged, kind_of(some[0]))) is not None:
                     writing, rows = begun
                     if anew:
-                        writing.stage_all(rows, folded, losing=True)
+                        writing.stage_all(rows, some, losing=True)
                     else:
-                        writing.stage(rows, folded, new, losing=_has_rows(folded, page))
+                        writing.stage(rows, some, new)
         folds = [*self._going_on.store()] if self._going_on is not None else []
         last = self._write(conn, staged, touched, before=folds)
         entries += entries_after(self._rows_of(TIMELINE, staged), page.after)
         return entries, last
 
-    def _touched(self, conn: Connection[Any], page: Page) -> Generator[Taken]:
+    def _touched(
+        self, conn: Connection[Any], page: Page
+    ) -> Generator[tuple[bool, list[Aggregate]]]:
+        """Give the aggregates that a page touches together, but each part that is anew alone."""
+        with closing(self._streams(conn, page)) as taken:
+            for anew, those in groupby(taken, key=attrgetter("anew")):
+                streams = (stream for stream, _ in those)
+                for some in batches(streams, 1 if anew else AT_ONCE_MAX):
+                    yield anew, some
+
+    def _streams(self, conn: Connection[Any], page: Page) -> Generator[Taken]:
         if self._going_on is not None:
             yield from self._going_on.of_page(conn, page)
             return
@@ -186,10 +196,9 @@ class Projector:
         return found
 
     def _staged_in(
-        self, staged: dict[str, list[Staged]], stream_id: str
+        self, staged: dict[str, list[Staged]], kind: str
     ) -> tuple[Writing, list[Staged]] | None:
-        """Return what writes the rows of a stream, and what is staged of its kind, if anything."""
-        kind = stream_id.partition("/")[0]
+        """Return what writes the rows of streams of a kind, and what is staged of them, if any."""
         if kind not in self._kinds:
             return None
         if kind not in self._writings:
@@ -258,10 +267,10 @@ class Projector:
             conn.execute(emptying(model, self._schema), [list(streams)])
         staged: dict[str, list[Staged]] = {}
         with closing(whole_histories(conn, self._mapper, streams, until)) as whole:
-            for stream_id, events in whole:
-                if (begun := self._staged_in(staged, stream_id)) is not None:
+            for some in batches(starmap(aggregate, whole)):
+                if (begun := self._staged_in(staged, kind_of(some[0]))) is not None:
                     writing, rows = begun
-                    writing.stage_all(rows, aggregate(stream_id, events))
+                    writing.stage_all(rows, some)
         since = dict.fromkeys(streams, _ALWAYS)
         together(conn, self._write(conn, staged, since, groups=touched))
 
@@ -287,10 +296,14 @@ def _new(folded: Aggregate, page: Page) -> set[str]:
     return {event.delivery.webhook_id for event in events}
 
 
-def _has_rows(folded: Aggregate, page: Page) -> bool:
-    """Whether a stream has any rows before a page, since some of its events are."""
-    is_old = any((event.position or 0) <= page.after for event in folded.events)
-    return is_old or folded.base is not None
+def _note(
+    touched: dict[str, datetime], some: Iterable[Aggregate], new: Iterable[AbstractSet[str]]
+) -> None:
+    """Note from when on streams are touched: by events under these webhook-ids of each."""
+    for folded, webhook_ids in zip(some, new, strict=True):
+        if webhook_ids:
+            since = _since(folded, webhook_ids)
+            touched[folded.id] = min(since, touched.get(folded.id, since))
 
 
 def _since(folded: Aggregate, webhook_ids: AbstractSet[str]) -> datetime:

@@ -75,23 +75,30 @@ class Writing:
         return [Staged([], {}) for _ in self._models]
 
     def stage(
-        self, staged: list[Staged], folded: Aggregate, new: AbstractSet[str], *, losing: bool
+        self, staged: list[Staged], some: Sequence[Aggregate], new: Sequence[AbstractSet[str]]
     ) -> None:
-        """Stage the rows of a stream that events under these webhook-ids may have changed.
-
-        They may have taken some away if it is `losing`, which one without any rows is not.
-        """
+        """Stage rows of streams that events may have changed, under these webhook-ids of each."""
+        touched = [*zip(some, new, strict=True)]
         for model, one in zip(self._models, staged, strict=True):
-            one.rows.extend(model.touched(folded, new))
-            if losing and model.may_lose and model.loses(folded, new):
-                one.losing[folded.id] = folded.begins_at
-
-    def stage_all(self, staged: list[Staged], folded: Aggregate, *, losing: bool = False) -> None:
-        """Stage all rows of a stream, which has none, or is `losing` those that it had."""
+            for folded, webhook_ids in touched:
+                one.rows.extend(model.touched(folded, webhook_ids))
+        # One of which all is new, and none has a further body, had no rows to lose.
+        grown = [(folded, ids) for folded, ids in touched if folded.version != len(ids)]
         for model, one in zip(self._models, staged, strict=True):
-            one.rows.extend(model.rows(folded))
-            if losing and model.may_lose:
-                one.losing[folded.id] = folded.begins_at
+            if model.may_lose:
+                for folded, webhook_ids in grown:
+                    if model.loses(folded, webhook_ids):
+                        one.losing[folded.id] = folded.begins_at
+
+    def stage_all(
+        self, staged: list[Staged], some: Sequence[Aggregate], *, losing: bool = False
+    ) -> None:
+        """Stage all rows of streams, which have none, or are `losing` those that they had."""
+        for model, one in zip(self._models, staged, strict=True):
+            for folded in some:
+                one.rows.extend(model.rows(folded))
+                if losing and model.may_lose:
+                    one.losing[folded.id] = folded.begins_at
 
     def write(self, staged: list[Staged]) -> Sent | None:
         """Return what writes what is staged; None where nothing is.

@@ -14,6 +14,7 @@ from psycopg.types.json import set_json_dumps
 from domain.aggregates.factory import aggregate
 from ledger.mapper import COLUMN_TYPES, COLUMNS, LedgerMapper
 from postgres.connections import WORKING, connect
+from projections.batches import batches, kind_of
 from projections.live.regrouping import filling
 from projections.live.upsert import Replacement
 
@@ -109,11 +110,12 @@ class Staging:
         statement = _LOG.format(condition=condition, part=part[0], parts=part[1])
         with _connected(conninfo) as source, _connected(conninfo) as target:
             writers = [_Writer(target, self.schema, model) for model in self.models]
-            for folded in _aggregates(source, statement, progress):
-                kind = folded.id.partition("/")[0]
+            for some in batches(_aggregates(source, statement, progress)):
+                kind = kind_of(some[0])
                 for writer in writers:
                     if kind in writer.model.streams:
-                        writer.add(writer.model.rows(folded))
+                        for folded in some:
+                            writer.add(writer.model.rows(folded))
             for writer in writers:
                 writer.flush()
 
