@@ -21,7 +21,7 @@ from domain.anomalies.unfit import GivenBack, unfit
 from domain.periods import Period
 from domain.prices import TERMS_WITHIN, Charge
 from domain.stream_id import parts_of
-from postgres.arrays import TextArray
+from postgres.arrays import InstantArray, TextArray
 from postgres.together import Sent
 from projections.read_model import Column, Derived, ReadModel, no_rows
 from projections.read_models.anomaly_spans import SPAN_COLUMNS
@@ -259,7 +259,7 @@ def _affected(schema: str, touched: Mapping[str, datetime]) -> Sent | None:
         TextArray(kind for (kind, *_), _ in of_kinds),
         TextArray(business_id for (_, business_id, *_), _ in of_kinds),
         TextArray(parts[2] for parts, _ in of_kinds),
-        [since for _, since in of_kinds],
+        InstantArray(since for _, since in of_kinds),
     ]
     return Sent(_affected_by(schema, frozenset(kind for (kind, *_), _ in of_kinds)), values)
 
