@@ -7,6 +7,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -50,7 +52,7 @@ class Judgement(NamedTuple):
     claims: str | None = None
 
 
-class Standing(NamedTuple):
+class Standing(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Where a machine stands. Only disputes have stages."""
 
     status: str | None = None

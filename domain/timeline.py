@@ -406,7 +406,8 @@ def follow(kind: Kind, folded: Folded) -> tuple[Standing, Drift | None]:
     if folded.observed is None:
         return standing, None
     observed, fact = folded.observed
-    status, stage = seen = place(kind, standing, observed)
+    seen = place(kind, standing, observed)
+    status, stage = seen.status, seen.stage
     if seen == standing or status is None:
         return standing, None
     followed = ahead(kind, standing, folded.led, observed)
@@ -498,7 +499,7 @@ def _oldest_first(kind: Kind, fact: Fact) -> Fact:
     stages, states = kind.machine.stages, tuple(kind.machine.states)
 
     def newness(observation: Observation) -> tuple[float, int, int]:
-        status, stage = observation.standing
+        status, stage = observation.standing.status, observation.standing.stage
         written_at = kind.written_at(observation)
         return (
             written_at.timestamp() if written_at else -inf,

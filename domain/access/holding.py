@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -24,7 +24,7 @@ HELD: Final = frozenset(
 """The kinds of what gives access, or takes it away."""
 
 
-class Holding(NamedTuple):
+class Holding(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A thing that somebody has, as it is known.
 
     `since` is when its status began. `webhook_id` and `occurred_at` are of the newest fact about it
@@ -59,7 +59,7 @@ class HeldBefore(msgspec.Struct, frozen=True):
     counts: tuple[str, datetime] | None
 
 
-class Placed(NamedTuple):
+class Placed(msgspec.Struct, frozen=True, gc=False):
     """A holding, with the position of the first event about it."""
 
     first_position: int

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
@@ -203,7 +203,7 @@ _OF_KIND_WITHOUT_SIGNS: Final = {
 _SIGNS: Final = attrgetter(*(rule.since for rule in RULES if rule.since is not None))
 
 
-class NumberedSpan(NamedTuple):
+class NumberedSpan(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A span with its place among all of its stream, from 0 on."""
 
     ordinal: int
@@ -265,11 +265,11 @@ def _numbered(
         for rule in _rules_for(of_one)
         for span in _of_rule(rule, business_id, of_one, before.running)
     ]
-    numbers = {_NAME(span): ordinal for ordinal, span in before.running}
+    numbers = {_NAME(one.span): one.ordinal for one in before.running}
     new = [one for one in found if _NAME(one) not in numbers] if numbers else found
     old = [one for one in found if _NAME(one) in numbers] if numbers else []
     return [
-        *sorted(NumberedSpan(numbers[_NAME(one)], one) for one in old),
+        *sorted((NumberedSpan(numbers[_NAME(one)], one) for one in old), key=_ORDINAL),
         *itertools.starmap(NumberedSpan, enumerate(sorted(new, key=_IN_ORDER), before.count)),
     ]
 
@@ -281,6 +281,7 @@ def _rules_for(of_one: Sequence[Situation]) -> tuple[Rule, ...]:
 
 
 _IN_ORDER: Final = attrgetter("opened_at", "code", "kind", "id", "about")
+_ORDINAL: Final[Callable[[NumberedSpan], int]] = attrgetter("ordinal")
 _NAME: Final = attrgetter("code", "about", "opened_at")
 """Tells the spans of one thing apart."""
 
@@ -301,7 +302,7 @@ class _Run(msgspec.Struct, gc=False):
 def _of_rule(
     rule: Rule, business_id: str, of_one: list[Situation], before: Iterable[NumberedSpan]
 ) -> list[Span]:
-    runs = [_Run(span, span.settled_at) for _, span in before if span.code == rule.code]
+    runs = [_Run(one.span, one.span.settled_at) for one in before if one.span.code == rule.code]
     running = {run.span.about: run for run in runs}
     for one in of_one:
         for opening in rule.opens(one):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 def _rows(aggregate: Aggregate) -> list[Row]:
     return [
-        (aggregate.id, ordinal, *msgspec.structs.astuple(span))
-        for ordinal, span in numbered_spans(aggregate)
+        (aggregate.id, one.ordinal, *msgspec.structs.astuple(one.span))
+        for one in numbered_spans(aggregate)
     ]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from domain.access.holding import HELD, Holding, placed_holdings_of
+from domain.access.holding import HELD, Holding, Placed, placed_holdings_of
 from domain.aggregates.catalogue import KINDS, STREAMS
 from domain.aggregates.routing import NOTICE
 from domain.field_readers import own_fields, reader_of
@@ -46,13 +46,14 @@ def _rows(aggregate: Aggregate) -> list[Row]:
     # A refund is a matter of the payment's customer, in whose stream it is.
     payers = (one.holding.entity.customer_id for one in placed if one.holding.kind == "payment")
     payer = next(payers, None)
-    return [_row(aggregate.id, *one, payer) for one in placed]
+    return [_row(aggregate.id, one, payer) for one in placed]
 
 
-def _row(stream_id: str, first_position: int, one: Holding, payer: str | None) -> Row:
+def _row(stream_id: str, placed: Placed, payer: str | None) -> Row:
+    one = placed.holding
     return (
         stream_id,
-        first_position,
+        placed.first_position,
         one.kind,
         one.id,
         one.entity.business_id,

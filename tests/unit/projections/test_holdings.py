@@ -67,7 +67,8 @@ def test_what_is_no_matter_of_access_is_not_held() -> None:
     ]
     for each in aggregates(told).values():
         assert each.entities()
-        assert holdings_of(each) == HOLDINGS.rows(each) == []
+        assert holdings_of(each) == []
+        assert HOLDINGS.rows(each) == []
     held = {name for name, stream in STREAMS.items() if {one.name for one in stream.kinds} & HELD}
     assert held == HOLDINGS.streams
 
