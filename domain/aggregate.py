@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self, TypeVar, cast
 
@@ -74,6 +75,7 @@ class Saying(msgspec.Struct, frozen=True, gc=False):
 
 
 _SAID: Final = attrgetter("occurred_at", "rank", "word")
+_NOTHING_ELSE: Final[Iterator[tuple[Change, ...]]] = repeat(())
 
 
 class Aggregate:
@@ -222,23 +224,22 @@ class Aggregate:
         It begins with the first fact under one of the webhook-ids `since`, if they are given.
         """
         entries, folded = self.timeline(), self.folded()
-        counts = {named: len(of_it.facts) for named, of_it in folded.items()}
         if since is not None:
             first = next((n for n, one in enumerate(entries) if one.webhook_id in since), 0)
             entries = entries[first:]
-            counts = Counter((entry.kind, entry.id) for entry in entries)
         # A thing's own facts stand in the same order, so these are its last ones.
+        if len(folded) == 1:
+            ((named, of_it),) = folded.items()
+            told = last_changes(self._kinds[named[0]], of_it, len(entries))
+            return [_changing(one, of_this) for one, of_this in zip(entries, told, strict=True)]
+        counts = Counter((entry.kind, entry.id) for entry in entries)
         changes = {
             named: last_changes(self._kinds[named[0]], folded[named], counts[named])
             for named in counts.keys() & folded.keys()
         }
-        if len(changes) == len(folded) == 1:
-            (told,) = changes.values()
-            return [
-                msgspec.structs.replace(one, changes=of_this) if of_this else one
-                for one, of_this in zip(entries, told, strict=True)
-            ]
-        return [_changing(one, changes.get((one.kind, one.id))) for one in entries]
+        return [
+            _changing(one, next(changes.get((one.kind, one.id), _NOTHING_ELSE))) for one in entries
+        ]
 
     def entities(self) -> list[Known]:
         """Return what is known about each thing that the stream is about."""
@@ -331,9 +332,8 @@ def place_in_log(event: Event) -> tuple[int, int]:
     return event.position or 0, event.originator_version
 
 
-def _changing(entry: Entry, changes: Iterator[tuple[Change, ...]] | None) -> Entry:
-    of_this = next(changes) if changes else ()
-    return msgspec.structs.replace(entry, changes=of_this) if of_this else entry
+def _changing(entry: Entry, changes: tuple[Change, ...]) -> Entry:
+    return msgspec.structs.replace(entry, changes=changes) if changes else entry
 
 
 def _fact(sayings: list[Saying]) -> Fact:

@@ -9,7 +9,7 @@ whoever asks for them takes them as they stand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
@@ -187,6 +187,9 @@ _AGAIN: Final[Mapping[str, Callable[[Any], object]]] = {
 """How texts and ids in the fields of every payload are read once they have been decoded."""
 
 
+_NOBODY: Final = Customer()
+
+
 def stands_as_read(read: Callable[[object], object]) -> bool:
     """Tell whether what a reader reads stands in a payload as it has read it."""
     return read in _AS_THEY_STAND
@@ -197,14 +200,18 @@ def _is_plain(body: bytes) -> bool:
     return body.isascii() and not (b"\\" in body or b"\x7f" in body)
 
 
-def _others_of(payload: Payload) -> Iterator[str | None]:
-    """Give the texts and ids that stand in a payload's structures, and its customer's id."""
-    customer = payload.customer or Customer()
-    yield from (payload.customer_id, customer.customer_id)
-    yield from (customer.email, customer.name, customer.phone_number)
-    yield from payload.subscription_ids or ()
-    for line in payload.product_cart or ():
-        yield line.product_id
+def _others_of(payload: Payload) -> tuple[str | None, ...]:
+    """Return the texts and ids that stand in a payload's structures, and its customer's id."""
+    customer = payload.customer or _NOBODY
+    return (
+        payload.customer_id,
+        customer.customer_id,
+        customer.email,
+        customer.name,
+        customer.phone_number,
+        *(payload.subscription_ids or ()),
+        *[line.product_id for line in payload.product_cart or ()],
+    )
 
 
 class PayloadReader:
@@ -257,7 +264,7 @@ class PayloadReader:
 
     def _is_printable(self, payload: Payload) -> bool:
         """Tell whether all texts and ids are of printable characters: then they are as read."""
-        texts = (*self._texts(payload), *_others_of(payload))
+        texts = self._texts(payload) + _others_of(payload)
         return "".join(filter(None, texts)).isprintable()
 
     def _read_again(self, payload: T) -> T:

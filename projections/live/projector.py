@@ -292,8 +292,8 @@ class Projector:
 
 def _new(folded: Aggregate, page: Page) -> set[str]:
     """Return the webhook-ids that the page has brought to a stream."""
-    events = (event for event in folded.events if (event.position or 0) > page.after)
-    return {event.delivery.webhook_id for event in events}
+    after = page.after
+    return {one.delivery.webhook_id for one in folded.events if (one.position or 0) > after}
 
 
 def _note(
