@@ -34,26 +34,38 @@ PAGE_HISTORY_MAX: Final = 20_000
 FETCH_ROWS: Final = 16
 """So many rows are held in memory before they are decoded; a delivery may have 1 MiB."""
 
+BROUGHT_BYTES_MAX: Final = 4 * 2**20
+"""The events up to so many bytes may come along with a page."""
+_YOUNG: Final = 4
+
 # The row at the checkpoint itself comes first: it shows that nothing is missing behind it, and
-# that it is the row that was followed. The first events behind it are brought along as `READ` would
-# read them, but for those of a stream that is the home of others. Those are looked for one by one:
-# with EXISTS the planner may read all homes instead.
+# that it is the row that was followed. Events are brought along, as `READ` would read them, if
+# there are few, or where streams are young, which mostly begin in the page. Those of a stream in
+# which others are at home are not: they are looked for one by one, where with EXISTS the planner
+# may read all homes.
 _PAGE: Final = f"""
-    SELECT notification_id, hash, originator_id, originator_version, octet_length(state),
-        recorded_at, {{folded}}, topic, CASE WHEN is_brought THEN state END,
-        CASE WHEN is_brought AND originator_version > 1 THEN ARRAY(
+    SELECT notification_id, hash, originator_id, originator_version, bytes, recorded_at, {{folded}},
+        topic, CASE WHEN is_brought THEN state END,
+        CASE WHEN is_brought AND is_first AND originator_version > 1 THEN ARRAY(
             SELECT k.originator_version FROM raphus.ledger_events AS k
             WHERE k.webhook_id = e.webhook_id AND k.originator_id = e.originator_id
             AND k.originator_version < e.originator_version
         ) END
-    FROM raphus.ledger_events AS e CROSS JOIN LATERAL (
-        SELECT notification_id BETWEEN $1::bigint + 1 AND $1::bigint + {FETCH_ROWS}
+    FROM (
+        SELECT l.*, octet_length(state) AS bytes,
+            sum(octet_length(state)) OVER (ORDER BY notification_id ROWS UNBOUNDED PRECEDING)
+                <= {BROUGHT_BYTES_MAX} AS is_little,
+            notification_id <= $1::bigint + {FETCH_ROWS} AS is_first
+        FROM raphus.ledger_events AS l
+        WHERE notification_id >= $1 ORDER BY notification_id LIMIT $2
+    ) AS e CROSS JOIN LATERAL (
+        SELECT notification_id > $1 AND (is_first OR is_little AND originator_version <= {_YOUNG})
             AND (
                 SELECT h.position FROM raphus.homes AS h
                 WHERE h.stream_id = e.originator_id LIMIT 1
             ) IS NULL
     ) AS b (is_brought)
-    WHERE notification_id >= $1 ORDER BY notification_id LIMIT $2
+    ORDER BY notification_id
 """  # noqa: S608 -- constants
 _WHOLE: Final = _PAGE.format(folded="0").encode()
 _FOLDED: Final = "SELECT f.version FROM raphus.folds AS f WHERE f.stream_id = e.originator_id"
@@ -85,10 +97,13 @@ class LogError(Exception):
 
 
 class Brought(NamedTuple):
-    """An event as `decode` takes it, and the versions of earlier ones with its webhook-id."""
+    """An event as `decode` takes it, and the versions of earlier ones with its webhook-id.
+
+    These are None where nobody has looked for them.
+    """
 
     columns: TupleRow
-    told_before: Sequence[int]
+    told_before: Sequence[int] | None
 
     @property
     def version(self) -> int:
@@ -100,8 +115,8 @@ class Page(NamedTuple):
     """Consecutive events of the log: those after a position, up to another one.
 
     `hash` is the log's at the last position. `versions` has the streams that the events belong
-    to, each with its version at the page's end; `recorded_at` is of the first event. The events of
-    a short page are `brought` along, by their streams: those with consecutive versions up to that.
+    to, each with its version at the page's end; `recorded_at` is of the first event. Some events
+    are `brought` along, by their streams.
     """
 
     after: int
@@ -177,16 +192,16 @@ def page_of(
 
 
 def _brought(rows: Sequence[TupleRow]) -> dict[str, list[Brought]]:
-    """Return the events of a page's rows by their streams, if each of them has been brought.
+    """Return the events that have come along with a page's rows, by their streams.
 
     Notices may be about to have homes.
     """
     brought: dict[str, list[Brought]] = {}
     for position, _, stream_id, version, _, recorded_at, _, topic, state, told_before in rows:
-        if state is None or is_notice(stream_id):
-            return {}
-        columns = (stream_id, version, topic, state, position, recorded_at)
-        brought.setdefault(stream_id, []).append(Brought(columns, told_before or ()))
+        if state is not None and not is_notice(stream_id):
+            columns = (stream_id, version, topic, state, position, recorded_at)
+            told = () if version == 1 else told_before
+            brought.setdefault(stream_id, []).append(Brought(columns, told))
     return brought
 
 
@@ -313,13 +328,16 @@ def read(
     found = 0
     asked = [*touched]
     parts = Counter(one.stream_id for one in asked)
-    brought = [one for one in asked if parts[one.stream_id] == 1 and _is_brought(page, one)]
-    others = [one for one in asked if one not in brought] if brought else asked
-    known = (_as_read(mapper, one, page.brought[one.stream_id]) for one in sorted(brought))
+    known: list[Touched] = []
+    others: list[Touched] = []
+    for one in asked:
+        is_known = parts[one.stream_id] == 1 and _is_brought(page, one)
+        (known if is_known else others).append(one)
+    brought = (_as_read(mapper, one, page.brought[one.stream_id]) for one in sorted(known))
     with closing(read_of(conn, mapper, others, page.last)) as streams:
-        for one in chain(known, streams):
-            found += sum(page.after < (event.position or 0) <= page.last for event in one.events)
-            yield one
+        for read_ in chain(brought, streams):
+            found += sum(page.after < (event.position or 0) <= page.last for event in read_.events)
+            yield read_
     if found != page.events:
         raise LogError(
             f"of the {page.events} events at positions {page.after + 1} to {page.last}, only"
@@ -329,14 +347,18 @@ def read(
 
 def _is_brought(page: Page, asked: Touched) -> bool:
     """Whether all that is asked for of a stream has come with the page."""
-    versions = sorted(one.version for one in page.brought.get(asked.stream_id, ()))
-    first, number = asked.after + 1, asked.version - asked.after
-    return number == len(versions) and versions == [*range(first, first + number)]
+    brought = page.brought.get(asked.stream_id, ())
+    if len(brought) != asked.version - asked.after:
+        return False
+    if asked.base > 0 and any(one.told_before is None for one in brought):
+        return False
+    versions = [one.version for one in brought]
+    return sorted(versions) == [*range(asked.after + 1, asked.version + 1)]
 
 
 def _as_read(mapper: LedgerMapper, asked: Touched, brought: Sequence[Brought]) -> Read:
     """Return what has come with a page as it would have been read."""
-    told_before = {version for one in brought for version in one.told_before}
+    told_before = {version for one in brought for version in one.told_before or ()}
     known = {version for version in told_before if version <= asked.base}
     return Read(asked.stream_id, [mapper.decode(*one.columns) for one in brought], known)
 
