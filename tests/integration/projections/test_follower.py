@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,14 @@ from eventsourcing.persistence import IntegrityError
 from domain.state_machine import Verdict
 from ledger.application import Ledger
 from ledger.following import pages as log
-from ledger.following.checkpoint import Checkpoint, ProjectionTracking
+from ledger.following.checkpoint import LOG_END, Checkpoint, ProjectionTracking, selected
 from ledger.following.pages import LogError
 from ledger.following.taking import PageError
 from ledger.integrity.hash_chain import GENESIS
-from projections.live.projector import CHANNEL
+from ledger.mapper import LedgerMapper
+from postgres.connections import FOLLOWING, connect
+from postgres.together import BEGIN, Sent, roll_back
+from projections.live.projector import CHANNEL, Projector
 from tests.support.deliveries import receipts, renewals
 from tests.support.histories import delivery, said
 from tests.support.notices import heard
@@ -283,6 +287,39 @@ def test_the_position_goes_forward_only(database: str) -> None:
         with pytest.raises(IntegrityError):
             tracking.advance(conn, 9, b"8", 1)
         assert tracking.checkpoint(conn) == Checkpoint(9, b"9", 9)
+
+
+def test_nothing_is_committed_with_a_position_that_does_not_go_forward(database: str) -> None:
+    tracking, told = ProjectionTracking(), Sent(b"CREATE TABLE raphus.told ()")
+    with psycopg.connect(database, autocommit=True) as conn:
+        tracking.advance(conn, 9, b"9", 9)
+        with pytest.raises(IntegrityError):
+            tracking.commit(conn, [BEGIN, told], (9, b"9", 9))
+        roll_back(conn)
+        tracking.commit(conn, [BEGIN, told], (10, b"10", 1))
+        assert tracking.checkpoint(conn) == Checkpoint(10, b"10", 10)
+
+
+def test_those_who_take_pages_in_turns_go_on_from_where_the_other_one_stopped(
+    database: str,
+) -> None:
+    record(database, simulated(3))
+    with psycopg.connect(database) as conn:
+        last = selected(conn, LOG_END)
+    projectors = [Projector(LedgerMapper()) for _ in range(2)]
+    with ExitStack() as stack:
+        taking = [
+            (projector, stack.enter_context(closing(connect(database, FOLLOWING, "test"))))
+            for projector in projectors
+        ]
+        for number in range(last):
+            projector, conn = taking[number // 3 % 2]
+            page = projector.project(conn, 1)
+            assert page is not None
+            assert page.position == number + 1
+        assert [projector.project(conn) for projector, conn in taking] == [None, None]
+    assert_agrees(database)
+    assert shown(database) == replayed(database)
 
 
 def assert_agrees(database: str) -> None:
