@@ -193,7 +193,13 @@ class Aggregate:
         last = known_position
         known = [event for event in self.events if last is None or (event.position or last) <= last]
         was = type(self)(self.id, known)
-        return was if as_of is None else type(self)(self.id, was.occurred_by(as_of))
+        if as_of is None:
+            return was
+        then = type(self)(self.id, was.occurred_by(as_of))
+        # What had to be read to tell when it occurred is not read again.
+        readings = {id(read[1].event): read for read in was._read}  # noqa: SLF001 -- of its own class
+        then._read = [readings[id(event)] for event in then.events] if readings else []  # noqa: SLF001
+        return then
 
     def occurred_by(self, instant: datetime) -> list[Event]:
         """Return the events of the facts that occurred up to an instant, in order of arrival."""

@@ -72,6 +72,10 @@ def decimal(value: object) -> Decimal | None:
     """
     if isinstance(value, msgspec.Raw):
         written = bytes(value)
+        digits = written[1:-1]
+        # As most are: what follows reads it to the same.
+        if digits.isdigit() and written[:1] == b'"' and len(digits) <= DECIMAL_INTEGER_DIGITS_MAX:
+            return Decimal(digits.decode())
         value = plain(value) if written[:1] == b'"' else written.decode("ascii", "replace")
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = repr(value)
@@ -82,6 +86,9 @@ def decimal(value: object) -> Decimal | None:
 
 def shortest(number: Decimal) -> Decimal:
     """Return the same number written without needless zeros: one number is one text."""
+    written = str(number)
+    if written.removeprefix("-").isdigit() and written != "-0":
+        return number
     whole, _, fraction = format(number, "f").partition(".")
     text_ = ".".join(filter(None, (whole, fraction.rstrip("0"))))
     return Decimal(0) if text_ in {"-0", "0"} else Decimal(text_)

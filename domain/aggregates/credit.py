@@ -289,9 +289,10 @@ def _word_of(sort: str | None) -> str:
 
 def _read(payload: Payload, word: str, webhook_id: str, at: datetime) -> dict[str, object]:
     said = {name: read(getattr(payload, name)) for name, read in _READERS.items()}
+    adds = said.pop("is_credit")
     balance = difference(said["balance_before"], said["balance_after"])
     overage = difference(said["overage_before"], said["overage_after"])
-    amount, adds = said["amount"], said["is_credit"]
+    amount = said["amount"]
     signed = None
     if isinstance(amount, Decimal) and isinstance(adds, bool):
         signed = amount if adds else shortest(-amount)
@@ -305,7 +306,7 @@ def _read(payload: Payload, word: str, webhook_id: str, at: datetime) -> dict[st
     if signed is not None and signed != EXACT.subtract(*changes):
         anomaly = "its amount is not what it changes"
     return {
-        **{name: value for name, value in said.items() if name in CreditEntry.__struct_fields__},
+        **said,
         "id": said["id"] or webhook_id,
         "created_at": instant(getattr(payload, "made_at", None))
         or instant(payload.created_at)

@@ -149,6 +149,12 @@ def _followed(chain: Chain, entries: Sequence[CreditEntry]) -> Chain:
         chain = chain._replace(has_untold=True)
     if not known:
         return chain
+    if len(known) == 1:
+        ((before, after),) = known
+        if chain.closing is None:
+            return chain._replace(opening=before, closing=after)
+        is_broken = chain.is_broken or before != chain.closing
+        return chain._replace(closing=after, is_broken=is_broken)
     befores, afters = (Counter(standings) for standings in zip(*known, strict=True))
     openings, closings = befores - afters, afters - befores
     newest_first = [after for _, after in reversed(known)]

@@ -19,7 +19,7 @@ from domain.aggregates.routing import route
 from domain.comparison import compare, news
 from domain.event import Event
 from domain.explanation.explain import explain
-from domain.field_readers import decimal
+from domain.field_readers import decimal, shortest
 from tests.support.histories import NOON, delivery, look_of, of_one, said, seen
 
 if TYPE_CHECKING:
@@ -187,6 +187,19 @@ def test_what_is_no_amount_counts_as_absent(odd: object) -> None:
     assert decimal(odd) is None
     body = json.dumps(odd).encode()
     assert account(delivery(WHOLE[0].body.replace(b'"100"', body), "msg_1")).history == "complete"
+
+
+@given(st.integers(-999, 999), st.integers(0, 4), st.integers(0, 3), st.integers(0, 3))
+def test_one_number_is_one_text_however_it_is_written(
+    number: int, places: int, zeros_before: int, zeros_behind: int
+) -> None:
+    whole, fraction = divmod(abs(number), 10**places)
+    point = f".{fraction:0{places}}{'0' * zeros_behind}" if places else ""
+    written = f"{'-' * (number < 0)}{'0' * zeros_before}{whole}{point}"
+    plain = f"{Decimal(number).scaleb(-places).normalize():f}"
+    for read in (written, msgspec.Raw(written.encode()), msgspec.Raw(f'"{written}"'.encode())):
+        assert str(decimal(read)) == plain
+    assert str(shortest(Decimal(written))) == plain
 
 
 @given(st.lists(st.decimals(-99, 99, places=3), min_size=1, max_size=8), st.randoms())
