@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from projections.read_models.anomaly_spans import ANOMALY_SPANS
+from projections.read_models.joint_anomalies import JOINT_ANOMALIES
 from projections.read_models.periods import PERIODS
 from projections.read_models.recurring import RECURRING
 from projections.read_models.takings import TAKINGS
@@ -25,13 +27,14 @@ _COPY: Final = SQL("""
 
 
 def multiply(conninfo: str) -> None:
-    """Tell of a fortieth of `SUBSCRIPTIONS`, and copy what reports of revenue read, by SQL alone.
+    """Tell of a fortieth of `SUBSCRIPTIONS`, and copy what reports and the past read, by SQL alone.
 
-    Each copy has names of its own, and lies a little earlier than the one before.
+    Each copy has names of its own, lies a little earlier than the one before, and was seen earlier:
+    a list begins with what was told.
     """
     tell(conninfo, min(_TOLD, SUBSCRIPTIONS))
     with psycopg.connect(conninfo, autocommit=True) as conn:
-        for model in (RECURRING, TAKINGS, PERIODS):
+        for model in (RECURRING, TAKINGS, PERIODS, ANOMALY_SPANS, JOINT_ANOMALIES):
             conn.execute(
                 _COPY.format(
                     table=Identifier(model.table),
@@ -50,7 +53,7 @@ def _value(column: Column) -> str:
     if column.name == "book":
         return f"md5({name}::text || copy)::uuid"
     if column.name == "first_position":
-        return f"{name} * 1000 + copy"
+        return f"{name} - copy * 1000000000"
     if column.type == "timestamptz":
         return f"{name} - copy * interval '37 minutes'"
     return name

@@ -32,7 +32,8 @@ _NONE: Final = frozenset(
     {"/routes/retry", "/products/{id:path}", "/products/{id:path}/explain/{field}"}
 )
 """Pages that are of no use without parked jobs, or of what no webhook tells of."""
-_THEN: Final = "2026-11-01T00:00:00Z"
+THEN: Final = "2026-11-01T00:00:00Z"
+"""Before the last weeks of what is told: the past, of which pages are asked."""
 _BACKENDS: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = 'raphus-reads'"
 _MORE: Final = (
     "/subscriptions?status=active",
@@ -102,7 +103,7 @@ def _addresses_of(conn: psycopg.Connection) -> Mapping[str, list[str]]:
             continue
         name = page.path.replace(":path", "")
         found[name] = plain = _addresses(name, ids)
-        found[f"{name}, as of then"] = [f"{one}?as_of={_THEN}" for one in plain]
+        found[f"{name}, as of then"] = [f"{one}?as_of={THEN}" for one in plain]
     found["/customers/{with most}"] = [path_of("customer", _busiest(conn))] * _THINGS
     found |= {address: [address] * _times(address) for address in _MORE}
     return found
@@ -127,7 +128,7 @@ def _ids(conn: psycopg.Connection, resource: str) -> list[str]:
     named_in = {"events": ("webhook_id", "timeline"), "customers": ("customer_id", "payments")}
     column, table = named_in.get(resource) or (LISTINGS[resource].id_field, resource)
     choose = (
-        f"SELECT {column} FROM raphus.{table} WHERE occurred_at < '{_THEN}'"
+        f"SELECT {column} FROM raphus.{table} WHERE occurred_at < '{THEN}'"
         f" GROUP BY 1 ORDER BY md5({column}) LIMIT {_THINGS}"
     )
     return [id_ for (id_,) in conn.execute(choose.encode()).fetchall() if id_]

@@ -15,7 +15,7 @@ from domain.delivery import Delivery
 from tests.benchmarks.load import drive
 from tests.benchmarks.measure import Result, medians
 from tests.benchmarks.multiplied import multiply
-from tests.benchmarks.pages import TARGET_S, measured, request, signed_in
+from tests.benchmarks.pages import TARGET_S, THEN, measured, request, signed_in
 from tests.benchmarks.projected import project
 from tests.benchmarks.servers import real, serving
 from tests.support.program import serving as program
@@ -37,7 +37,7 @@ _PASS: Final = """
 """
 
 
-_REPORTS: Final = (
+_PAGES: Final = (
     "/revenue/net",
     "/revenue/mrr",
     "/revenue/mrr?by=product",
@@ -45,11 +45,13 @@ _REPORTS: Final = (
     "/revenue/movements",
     "/revenue/trials",
     "/revenue/trials/subscriptions",
+    f"/credits?as_of={THEN}",
+    f"/?as_of={THEN}",
 )
 
 
 def of_many_subscriptions(conninfo: str) -> list[Result]:
-    """Measure the page of each report, one request at a time, of which PostgreSQL does most."""
+    """Measure the page of each report, and the dearest of the past, one request at a time."""
     multiply(conninfo)
     with (
         tempfile.TemporaryDirectory() as home,
@@ -57,7 +59,7 @@ def of_many_subscriptions(conninfo: str) -> list[Result]:
         program(Path(home), DATABASE_URL=conninfo) as server,
     ):
         cookie = signed_in(server)
-        each = [(one, [request(one, cookie)] * _REQUESTS) for one in _REPORTS]
+        each = [(one, [request(one, cookie)] * _REQUESTS) for one in _PAGES]
         taken = [measured(server, conn, page, requests) for page, requests in each]
     what = "processor time ÷ 50 ms, rows made by SQL"
     return [
