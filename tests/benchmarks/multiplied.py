@@ -53,7 +53,7 @@ def _value(column: Column) -> str:
     if column.name == "book":
         return f"md5({name}::text || copy)::uuid"
     if column.name == "first_position":
-        return f"{name} - copy * 1000000000"
+        return f"{name} - copy * 10000000"
     if column.type == "timestamptz":
         return f"{name} - copy * interval '37 minutes'"
     return name
