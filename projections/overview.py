@@ -24,12 +24,15 @@ _NOW: Final = {
     "dispute": "disputes AS t WHERE true",
     "payment": "payments AS t WHERE true",
 }
-# `valid` by its parts, which the indexes of what is open, and of what has failed, have.
 _THEN: Final = {
-    kind: f"periods AS t WHERE t.kind = '{kind}' AND t.valid_from <= %(as_of)s"
-    " AND (t.valid_to > %(as_of)s OR t.valid_to IS NULL)"
-    for kind in _NOW
+    kind: f"periods AS t WHERE t.kind = '{kind}' AND t.valid @> %(as_of)s::timestamptz"
+    for kind in ("subscription", "dispute")
 }
+# `valid` by its parts, which the index of what has failed lately has.
+_THEN["payment"] = (
+    "periods AS t WHERE t.kind = 'payment' AND t.valid_from <= %(as_of)s"
+    " AND (t.valid_to > %(as_of)s OR t.valid_to IS NULL)"
+)
 # Each is what a list is filtered by: its filters say the same, and so lead to what is counted.
 _COUNTS: Final = f"""
     {{subscriptions}}

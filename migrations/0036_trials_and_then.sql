@@ -114,3 +114,15 @@ SELECT t.* FROM raphus.trials_of(array(
 )) AS t;
 
 INSERT INTO raphus.trials SELECT * FROM raphus.trials_told;
+
+-- What was open, in its grace, or had failed at an instant: found by the range in which it was so, and
+-- counted from the index alone, not from all that had ever been so by then.
+DROP INDEX raphus.subscription_periods_past_due_idx;
+DROP INDEX raphus.dispute_periods_open_idx;
+DROP INDEX raphus.payment_periods_failed_idx;
+CREATE INDEX subscription_periods_past_due_idx ON raphus.subscription_periods USING gist (valid)
+    INCLUDE (past_due_ends_at, business_id, kind) WHERE status = 'past_due';
+CREATE INDEX dispute_periods_open_idx ON raphus.dispute_periods USING gist (valid)
+    INCLUDE (business_id, kind, currency, amount) WHERE status IN ('opened', 'challenged');
+CREATE INDEX payment_periods_failed_idx ON raphus.payment_periods (created_at)
+    INCLUDE (valid_from, valid_to, business_id, kind, currency, amount) WHERE status = 'failed';
