@@ -3,7 +3,7 @@
 CREATE TABLE raphus.trials (
     stream_id text PRIMARY KEY,
     plain boolean NOT NULL,
-    business_id text,
+    business_id text NOT NULL,
     currency text,
     product_id text,
     started_at timestamptz,
@@ -17,34 +17,48 @@ CREATE INDEX trials_not_plain_idx ON raphus.trials (stream_id) WHERE NOT plain;
 COMMENT ON TABLE raphus.trials IS
     'The trial of each subscription, as it began, and when it first converted and ended; one that is not "plain" has run more than once, or in several currencies.';
 
+-- Where one leaves a product for another at one instant, what it enters stands before what it leaves.
 CREATE FUNCTION raphus.trials_of(streams text[]) RETURNS SETOF raphus.trials
-LANGUAGE sql STABLE AS $$
-    WITH told AS (
-        SELECT * FROM raphus.recurring
-        WHERE (trial_change <> 0 OR converted) AND stream_id = ANY (streams)
-    ), stood AS (
-        SELECT stream_id, at, bool_or(converted) AS converts,
-            sum(sum(trial_change)) OVER (PARTITION BY stream_id ORDER BY at) > 0 AS runs
-        FROM told GROUP BY stream_id, at
-    ), turned AS (
-        SELECT *, lag(runs, 1, false) OVER own AS ran, row_number() OVER own AS ordinal
-        FROM stood WINDOW own AS (PARTITION BY stream_id ORDER BY at)
-    ), became AS (
-        SELECT stream_id, min(at) FILTER (WHERE converts) AS converted_at,
-            min(at) FILTER (WHERE NOT runs) AS ended_at,
-            count(*) FILTER (WHERE runs AND NOT ran) = 1
-                AND bool_and(runs) FILTER (WHERE ordinal = 1) AS runs_once
-        FROM turned GROUP BY stream_id
-    ), began AS (
-        SELECT DISTINCT ON (stream_id) stream_id, business_id, currency, product_id, at
-        FROM told WHERE trial_change = 1 ORDER BY stream_id, at
-    ), places AS (
-        SELECT stream_id, count(DISTINCT (business_id, currency)) AS number FROM told
-        GROUP BY stream_id
-    )
-    SELECT stream_id, runs_once AND number = 1, business_id, currency, product_id, at, converted_at,
-        ended_at
-    FROM became JOIN places USING (stream_id) LEFT JOIN began USING (stream_id)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    trial raphus.trials;
+    change record;
+    stands bigint;
+BEGIN
+    FOR change IN
+        SELECT r.* FROM unnest(streams) AS s (stream_id) CROSS JOIN LATERAL (
+            SELECT r.stream_id, at, trial_change, converted, business_id, currency, product_id
+            FROM raphus.recurring AS r
+            WHERE r.stream_id = s.stream_id AND (trial_change <> 0 OR converted) OFFSET 0
+        ) AS r
+        ORDER BY r.stream_id, r.at, r.trial_change DESC
+    LOOP
+        IF trial.stream_id IS DISTINCT FROM change.stream_id THEN
+            IF trial.stream_id IS NOT NULL THEN
+                RETURN NEXT trial;
+            END IF;
+            trial := ROW (change.stream_id, change.trial_change = 1, change.business_id,
+                change.currency, change.product_id, NULL, NULL, NULL);
+            stands := 0;
+        END IF;
+        stands := stands + change.trial_change;
+        trial.plain := trial.plain AND NOT (stands > 0 AND trial.ended_at IS NOT NULL)
+            AND trial.business_id = change.business_id
+            AND trial.currency IS NOT DISTINCT FROM change.currency;
+        IF change.trial_change = 1 AND trial.started_at IS NULL THEN
+            trial.started_at := change.at;
+        END IF;
+        IF change.converted AND trial.converted_at IS NULL THEN
+            trial.converted_at := change.at;
+        END IF;
+        IF stands <= 0 AND trial.ended_at IS NULL THEN
+            trial.ended_at := change.at;
+        END IF;
+    END LOOP;
+    IF trial.stream_id IS NOT NULL THEN
+        RETURN NEXT trial;
+    END IF;
+END
 $$;
 
 CREATE FUNCTION raphus.sum_up_trials() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -84,8 +98,10 @@ BEGIN
         RETURN NULL;
     END IF;
     are := array(SELECT t FROM raphus.trials_of(streams) AS t);
-    DELETE FROM raphus.trials AS t WHERE stream_id = ANY (streams)
-        AND stream_id NOT IN (SELECT stream_id FROM unnest(are));
+    IF cardinality(are) < cardinality(streams) THEN
+        DELETE FROM raphus.trials AS t WHERE stream_id = ANY (streams)
+            AND stream_id NOT IN (SELECT stream_id FROM unnest(are));
+    END IF;
     INSERT INTO raphus.trials AS t SELECT * FROM unnest(are) ORDER BY stream_id
     ON CONFLICT (stream_id) DO UPDATE SET
         (plain, business_id, currency, product_id, started_at, converted_at, ended_at) = ROW (
