@@ -37,7 +37,7 @@ BEGIN
             IF trial.stream_id IS NOT NULL THEN
                 RETURN NEXT trial;
             END IF;
-            trial := ROW (change.stream_id, change.trial_change = 1, change.business_id,
+            trial := ROW (change.stream_id, true, change.business_id,
                 change.currency, change.product_id, NULL, NULL, NULL);
             stands := 0;
         END IF;
