@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 SERIES_MAX: Final = 24
 """So many currencies and products are shown on a page."""
-AT_LENGTH_MAX: Final = 6
+AT_LENGTH_MAX: Final = 4
 """So many of MRR, each in two tables: those of the most subscriptions."""
 IN_SHORT_MAX: Final = 100
 """So many others are told in a line each, as they stood last."""

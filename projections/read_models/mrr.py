@@ -205,9 +205,8 @@ def _is_kept(asked: Asked) -> bool:
 
 def read_sums(row: Sequence[Any]) -> Sums:
     """Read a row of `sums`."""
-    currency, product_id, cell, *numbers = row
+    currency, product_id, cell, monthly, yearly, movements, customers, *changes = row
     span, code = divmod(cell, 8)
-    monthly, yearly, movements, customers, paying, active, trials = map(int, numbers)
     kind = KINDS[code - 1] if 0 < code < _UNTOLD else None
     customers = customers if code else 0
     return Sums(
@@ -215,13 +214,11 @@ def read_sums(row: Sequence[Any]) -> Sums:
         product_id,
         span,
         kind,
-        monthly,
-        yearly,
+        int(monthly),
+        int(yearly),
         movements,
         customers,
-        paying,
-        active,
-        trials,
+        *changes,
     )
 
 
