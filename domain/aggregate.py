@@ -162,10 +162,15 @@ class Aggregate:
 
         Each body is read once.
         """
+        said_before: object = None
+        entity_id = ""
         for event in self.events[len(self._read) :]:
             kind, word, rank, read = self._words[event.topic]
             occurred_at, observation = read(event.delivery)
-            entity_id = kind.id_of(observation.payload) or ""
+            # As a rule a stream is about one thing, which all of its bodies name alike.
+            said = kind.name, kind.naming(observation.payload)
+            if said != said_before:
+                said_before, entity_id = said, kind.id_of(observation.payload) or ""
             saying = Saying(occurred_at, rank, word, observation, event)
             self._read.append(((kind.name, entity_id), saying))
         return self._read

@@ -254,6 +254,11 @@ class Kind:
     def _read_of_data(self) -> frozenset[str]:
         return frozenset(self.payloads.fields)
 
+    @cached_property
+    def naming(self) -> Callable[[Payload], object]:
+        """Return what a payload says of which thing it is about, as it stands there."""
+        return attrgetter(*self.names)
+
     def id_of(self, payload: Payload) -> str | None:
         """Return the entity's id, None where there is none."""
         if not self.named_by:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
@@ -288,7 +289,8 @@ def _word_of(sort: str | None) -> str:
 
 
 def _read(payload: Payload, word: str, webhook_id: str, at: datetime) -> dict[str, object]:
-    said = {name: read(getattr(payload, name)) for name, read in _READERS.items()}
+    values = zip(_READERS.items(), _SAID(payload), strict=True)
+    said = {name: read(value) for (name, read), value in values}
     adds = said.pop("is_credit")
     balance = difference(said["balance_before"], said["balance_after"])
     overage = difference(said["overage_before"], said["overage_after"])
@@ -305,8 +307,7 @@ def _read(payload: Payload, word: str, webhook_id: str, at: datetime) -> dict[st
     anomaly = None
     if signed is not None and signed != EXACT.subtract(*changes):
         anomaly = "its amount is not what it changes"
-    return {
-        **said,
+    return said | {
         "id": said["id"] or webhook_id,
         "created_at": instant(getattr(payload, "made_at", None))
         or instant(payload.created_at)
@@ -329,6 +330,7 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     **dict.fromkeys(_DECIMALS, decimal),
     "is_credit": boolean,
 }
+_SAID: Final = attrgetter(*_READERS)
 
 
 def _tellings(folded: Folded) -> list[Telling]:
