@@ -6,7 +6,7 @@ import logging
 import time
 from collections import deque
 from contextlib import contextmanager
-from threading import Condition, Thread
+from threading import Condition, Event, Thread
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from eventsourcing.persistence import PersistenceError
@@ -86,6 +86,7 @@ class Writer(Generic[Token]):
         self._stopping = False
         self._busy_since: float | None = None
         self._problem: str | None = None
+        self._looked = Event()
         self._thread = Thread(target=self._run, name="writer")
 
     @property
@@ -108,8 +109,8 @@ class Writer(Generic[Token]):
 
     def start(self) -> None:
         """Look whether the database is there, and begin to commit."""
-        self._check()
         self._thread.start()
+        self._looked.wait()
 
     def stop(self) -> None:
         """Commit what is queued, then end the thread; later submissions are refused."""
@@ -134,6 +135,10 @@ class Writer(Generic[Token]):
                 self._changed.notify()
 
     def _run(self) -> None:
+        try:
+            self._check()  # on the connection that the first batch takes
+        finally:
+            self._looked.set()
         expected = 1
         while (batch := self._next_batch(expected)) or not self._stopping:
             if not batch:

@@ -29,8 +29,9 @@ Prepared: TypeAlias = "tuple[bytes, tuple[int, ...]]"
 """A statement that is prepared: its text, and the types of its parameters."""
 
 _SERVED: Final = SQL(
-    "SELECT pid, extract(epoch FROM backend_start)::text FROM pg_stat_activity"
-    " WHERE pid = pg_backend_pid()"
+    # Of the view, which joins more, planning takes a fifth of what all of connecting does.
+    "SELECT pid, extract(epoch FROM backend_start)::text"
+    " FROM pg_stat_get_activity(pg_backend_pid())"
 )
 _IS_WORKING: Final = """
     SELECT wait_event_type IS DISTINCT FROM 'Client' FROM pg_stat_activity
