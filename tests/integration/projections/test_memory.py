@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,12 +11,12 @@ import msgspec
 import pytest
 
 from ledger.application import Ledger
+from tests.support import prepared
 from tests.support.deliveries import receipts
 from tests.support.histories import said
 from tests.support.http_server import served
 from tests.support.projected import project
 from tests.support.rebuilds import rebuilt
-from tests.support.samples import PROJECT
 
 if TYPE_CHECKING:
     from domain.delivery import Delivery
@@ -86,17 +85,17 @@ def test_large_bodies_take_a_few_times_their_bytes(merchant: str) -> None:
 
 def added_bytes(act: str, conninfo: str) -> int:
     """Do something in a process of its own; return how much more memory it took than starting."""
-    command = [sys.executable, "-m", __name__, act, conninfo]
-    out = subprocess.run(command, cwd=PROJECT, capture_output=True, check=True).stdout
-    return msgspec.json.decode(out, type=int)
+    with prepared.start(__name__, msgspec.json.encode([act, conninfo])) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.close()
+        return msgspec.json.decode(child.stdout.read(), type=int)
 
 
-def main() -> None:
-    """Do what the first argument says, and print how much more memory it took than starting."""
+def main() -> int:
+    """Do what standard input says, and print how much more memory it took than starting."""
+    act, conninfo = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[str, str])
     before = peak_bytes()
-    ACTS[sys.argv[1]](sys.argv[2])
+    ACTS[act](conninfo)
     print(peak_bytes() - before)
-
-
-if __name__ == "__main__":
-    main()
+    return 0
