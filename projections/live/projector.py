@@ -16,9 +16,8 @@ from ledger.following.taking import PageError, PageLimits, take
 from postgres.together import together
 from projections.batches import AT_ONCE_MAX, batches, kind_of
 from projections.folds.going_on import GoingOn, Taken, TooLongError
-from projections.live.regrouping import Regrouping
-from projections.live.upsert import Replacement, emptying
-from projections.live.writing import Writing
+from projections.live.composed import composed
+from projections.live.upsert import emptying
 from projections.read_models.catalogue import READ_MODELS
 from projections.read_models.timeline import TIMELINE, entries_after
 
@@ -34,7 +33,8 @@ if TYPE_CHECKING:
     from ledger.mapper import LedgerMapper
     from postgres.together import Sent
     from projections.live.regrouping import Group
-    from projections.live.writing import Staged
+    from projections.live.upsert import Replacement
+    from projections.live.writing import Staged, Writing
     from projections.read_model import ReadModel, Row
 
 LIVE: Final = "raphus"
@@ -72,19 +72,11 @@ class Projector:
         self._tracking = ProjectionTracking(channel=CHANNEL)
         self._adopted_to = 0
         self._has_adopted_all = False
-        by_table = {model.table: model for model in models}
-        self._regroupings = [
-            Regrouping(model, by_table[model.grouped.source], schema)
-            for model in models
-            if model.grouped is not None
-        ]
-        self._derived = [Replacement(model, schema) for model in models if model.derived]
+        self._composed = composed(self._models, schema)
         self._emptied = [model for model in self._models if model.streams or model.derived]
         # What is not live is written once.
         self._going_on = GoingOn(mapper) if schema == LIVE else None
         self._kinds = frozenset().union(*(model.streams for model in models))
-        # Composed at the first use: to do so for every kind takes longer than to write a page.
-        self._writings: dict[str, Writing] = {}
 
     def project(self, conn: Connection[Any], events_max: int = PAGE_EVENTS_MAX) -> Projected | None:
         """Project the next page; None at the end of the log, or while a rebuild holds it.
@@ -201,10 +193,7 @@ class Projector:
         """Return what writes the rows of streams of a kind, and what is staged of them, if any."""
         if kind not in self._kinds:
             return None
-        if kind not in self._writings:
-            models = self._models_of(kind)
-            self._writings[kind] = Writing(models, self._regroupings, self._schema)
-        writing = self._writings[kind]
+        writing = self._composed.writing(kind)
         if kind not in staged:
             staged[kind] = writing.begin()
         return writing, staged[kind]
@@ -232,18 +221,18 @@ class Projector:
         Returns what writes the `groups`, and those of rows that this has changed: the last
         statements, which nothing else asks about. Others are sent `before`.
         """
-        writes = [self._writings[kind].write(of_kind) for kind, of_kind in staged.items()]
+        writes = [self._composed.writing(kind).write(of_kind) for kind, of_kind in staged.items()]
         written = [one for one in writes if one is not None]
         affected = [*self._affected(touched)] if touched else []
         answers = together(conn, [*before, *written, *(sent for _, sent in affected)])
-        changed = [*groups] if groups is not None else [set() for _ in self._regroupings]
+        changed = [*groups] if groups is not None else [set() for _ in self._composed.regroupings]
         for number, group in chain.from_iterable(answers[len(before) :][: len(written)]):
             changed[number].add(tuple(group))
         for (replacement, _), rows in zip(
             affected, answers[len(before) + len(written) :], strict=True
         ):
             self._derive(conn, replacement, [stream for (stream,) in rows])
-        regrouped = zip(self._regroupings, changed, strict=True)
+        regrouped = zip(self._composed.regroupings, changed, strict=True)
         return [regrouping.write(of_it) for regrouping, of_it in regrouped if of_it]
 
     def adopt_all(self, conn: Connection[Any]) -> None:
@@ -262,7 +251,7 @@ class Projector:
 
     def _rewrite(self, conn: Connection[Any], streams: Sequence[str], until: int) -> None:
         # What a row that goes away was in a group with is known before it goes.
-        touched = [one.groups(conn, streams) for one in self._regroupings]
+        touched = [one.groups(conn, streams) for one in self._composed.regroupings]
         for model in self._emptied:
             conn.execute(emptying(model, self._schema), [list(streams)])
         staged: dict[str, list[Staged]] = {}
@@ -276,7 +265,7 @@ class Projector:
 
     def _affected(self, touched: Mapping[str, datetime]) -> Iterator[tuple[Replacement, Sent]]:
         """Give what selects the streams whose derived rows may be others now, table by table."""
-        for replacement in self._derived:
+        for replacement in self._composed.derived:
             derived = replacement.model.derived
             if derived and (sent := derived.affected(self._schema, touched)) is not None:
                 yield replacement, sent
