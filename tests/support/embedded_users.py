@@ -135,7 +135,7 @@ def home_of(account: str | None) -> Iterator[Path]:
             shutil.chown(parent, account)
         home = parent / "home"
         yield home
-        if (home / "postgres" / "data" / "PG_VERSION").exists():
+        if (home / "postgres" / "data" / "PG_VERSION").exists() and not is_stopped(home):
             EmbeddedPostgres(home).start().stop()
     finally:
         shutil.rmtree(parent)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import sys
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, NamedTuple
 
 import msgspec
 
 from ledger import application
 from ledger.application import Ledger
+from tests.support import prepared
 from tests.support.deliveries import receipts, renewals
-from tests.support.samples import PROJECT
 from tests.support.waiting import GUARD_S
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 BATCH_MAX = 20
 
@@ -43,9 +39,7 @@ class WritingProcess:
     """One process with a ledger of its own; it waits for `begin`."""
 
     def __init__(self, plan: Plan) -> None:
-        command = [sys.executable, "-m", __name__, msgspec.json.encode(plan).decode()]
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=PROJECT)
+        self._process = prepared.start(__name__, msgspec.json.encode(plan) + b"\n")
 
     def wait_until_ready(self) -> None:
         """Return when the process has its connection."""
@@ -54,7 +48,6 @@ class WritingProcess:
     def begin(self) -> None:
         """Let it record."""
         _open(self._process.stdin).write(b"begin\n")
-        _open(self._process.stdin).flush()
 
     def result(self) -> list[Recorded]:
         """Wait for the end of the process, and return its receipts.
@@ -62,14 +55,14 @@ class WritingProcess:
         Raises:
             AssertionError: it failed.
         """
-        out, _ = self._process.communicate()
-        assert self._process.returncode == 0
+        out = _open(self._process.stdout).read()
+        assert self._process.wait() == 0
         return msgspec.json.decode(out, type=list[Recorded])
 
     def kill(self) -> None:
         """End it, if it still runs."""
-        self._process.kill()
-        self._process.communicate()
+        with self._process:
+            self._process.kill()
 
 
 def _open(pipe: IO[bytes] | None) -> IO[bytes]:
@@ -92,16 +85,14 @@ def _record(ledger: Ledger, plan: Plan) -> list[Recorded]:
     return recorded
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Record as the plan in the first argument says, and print the receipts."""
-    plan = msgspec.json.decode(arguments[0], type=Plan)
+def main() -> int:
+    """Record as the plan on standard input says, when told to, and print the receipts."""
+    plan = msgspec.json.decode(sys.stdin.readline(), type=Plan)
     for limit in ("BATCH_S", "PATIENCE_S"):  # nobody waits, and the others are quicker for long
         setattr(application, limit, GUARD_S)
     with Ledger(plan.conninfo) as ledger:
+        ledger.check()
         print("ready", flush=True)
         sys.stdin.readline()
         sys.stdout.buffer.write(msgspec.json.encode(_record(ledger, plan)))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+    return 0
