@@ -8,7 +8,7 @@ import ssl
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import httpx
 import psycopg
@@ -28,8 +28,11 @@ from tests.support.waiting import GUARD_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from api.queries.read_side import Rules
+
+    CopyOf: TypeAlias = Callable[[Callable[[str], object]], AbstractContextManager[str]]
 
 SECRET: Final = "whsec_" + base64.b64encode(b"a secret that tests know").decode()
 # A client trusts nobody, and so is made at once.

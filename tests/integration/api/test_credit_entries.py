@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.histories import said
-from tests.support.http_server import Served, served
+from tests.support.http_server import Served, copied, served
 from tests.support.program import environment, raphus
 from tests.support.projected import project, record
 
@@ -53,11 +53,17 @@ TOLD = [
 IN_ORDER = ["cdl_9", "cdl_3", "cdl_2", "cdl_1"]
 
 
-@pytest.fixture
-def server(database: str) -> Iterator[Served]:
-    record(database, TOLD)
-    project(database)
-    with served(database) as running:
+@pytest.fixture(scope="module")
+def told(cluster: str, template: str) -> Iterator[str]:
+    with copied(cluster, template) as conninfo:
+        record(conninfo, TOLD)
+        project(conninfo)
+        yield conninfo
+
+
+@pytest.fixture(scope="module")
+def server(told: str) -> Iterator[Served]:
+    with served(told) as running:
         running.get("/v1/refusals", min_position=str(len(TOLD)))
         yield running
 
@@ -125,10 +131,8 @@ def test_an_account_without_entries_has_none_and_an_unknown_one_is_told(server: 
         assert refused == (404, "not_found")
 
 
-def test_the_command_line_lists_them_too(database: str, tmp_path: Path) -> None:
-    record(database, TOLD)
-    project(database)
-    env = environment(tmp_path, DATABASE_URL=database)
+def test_the_command_line_lists_them_too(told: str, tmp_path: Path) -> None:
+    env = environment(tmp_path, DATABASE_URL=told)
     shown = raphus("list", "credit_entries", "cus_1/cde_1", env=env)
     assert shown.returncode == 0, shown.stderr
     lines = shown.stdout.splitlines()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.histories import said
-from tests.support.http_server import Served, served
+from tests.support.http_server import Served, copied, served
 from tests.support.projected import record
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ DEPENDENT = {"refunds": "ref_1", "disputes": "dp_1"}
 PAID = {"payment_id": "pay_1", "customer": {"customer_id": "cus_1"}}
 
 
-@pytest.fixture
-def server(database: str) -> Iterator[Served]:
+@pytest.fixture(scope="module")
+def server(cluster: str, template: str) -> Iterator[Served]:
     """A server that knows a refund and a dispute before their payment, and none's customer."""
     about = {"payment_id": "pay_1"}
     told = [
@@ -28,11 +28,12 @@ def server(database: str) -> Iterator[Served]:
         said("dispute.opened", 0, "msg_3", dispute_id="dp_2"),
         said("license_key.created", 0, "msg_4", **about, id="lic_1"),
     ]
-    record(database, told)
-    record(database, [said("payment.succeeded", 1, "msg_5", **PAID)])
-    with served(database) as running:
-        running.get("/v1/refusals", min_position="5")
-        yield running
+    with copied(cluster, template) as conninfo:
+        record(conninfo, told)
+        record(conninfo, [said("payment.succeeded", 1, "msg_5", **PAID)])
+        with served(conninfo) as running:
+            running.get("/v1/refusals", min_position="5")
+            yield running
 
 
 def explained(server: Served, path: str, **query: str) -> Any:  # noqa: ANN401 -- JSON

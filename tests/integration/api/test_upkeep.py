@@ -29,19 +29,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.http_server import Served
+    from tests.support.http_server import CopyOf, Served
 
 KEY: Final = "a-key-of-thirty-two-characters-0"
 DIFFER: Final = "UPDATE raphus.payments SET currency = 'XXX'"
 
 
+def lived(conninfo: str) -> None:
+    record(conninfo, simulated(2))
+    project(conninfo)
+
+
 @pytest.fixture
-def shop(database: str) -> Iterator[tuple[Served, str]]:
+def shop(copy_of: CopyOf) -> Iterator[tuple[Served, str]]:
     """Serve a merchant whose log is in order."""
-    record(database, simulated(2))
-    project(database)
-    with served(database) as server:
-        yield server, database
+    with copy_of(lived) as conninfo, served(conninfo) as server:
+        yield server, conninfo
 
 
 def running(server: Served) -> Any:  # noqa: ANN401 -- JSON

@@ -23,7 +23,10 @@ from tests.support.rebuilds import execute, ignore, replayed
 from workflows.outbox.follower import begin
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from telemetry.progress import Progress
+    from tests.support.http_server import CopyOf
 
 JOB: Final = """
     INSERT INTO raphus.windmill_outbox
@@ -71,15 +74,19 @@ CORRECTION: Final = """
 _SELECT: Final = "SELECT t::text FROM raphus.{} AS t WHERE t::text NOT LIKE '(ledger,%' ORDER BY 1"
 
 
-@pytest.fixture
-def filled(database: str) -> str:
-    """Give a database with a merchant's history, followed, and two jobs for Windmill."""
-    record(database, simulated(6))
-    project(database)
-    begin(database)
+def lived(conninfo: str) -> None:
+    record(conninfo, simulated(6))
+    project(conninfo)
+    begin(conninfo)
     for statement in (JOB, JOB, ATTEMPT, KEY, PLACE, RECONCILIATION, FINDING, ANNOUNCED):
-        execute(database, statement)
-    return database
+        execute(conninfo, statement)
+
+
+@pytest.fixture
+def filled(copy_of: CopyOf) -> Iterator[str]:
+    """Give a database with a merchant's history, followed, and two jobs for Windmill."""
+    with copy_of(lived) as conninfo:
+        yield conninfo
 
 
 def dumped(database: str, progress: Progress = ignore) -> tuple[bytes, Header]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.support.http_server import Served
+    from tests.support.http_server import CopyOf, Served
 
 FOLLOWED = 20
 STREAMS = 4
@@ -42,12 +42,16 @@ LEDGER = "WHERE application_name = 'ledger'"
 AGREES = "raphus_checkpoint_agrees 1.0"
 
 
+def renewed(conninfo: str) -> None:
+    record(conninfo, renewals(range(FOLLOWED), streams=STREAMS), batch_max=6)
+    project(conninfo)
+
+
 @pytest.fixture
-def followed(database: str) -> str:
+def followed(copy_of: CopyOf) -> Iterator[str]:
     """A log of a few batches that the read models show."""
-    record(database, renewals(range(FOLLOWED), streams=STREAMS), batch_max=6)
-    project(database)
-    return database
+    with copy_of(renewed) as conninfo:
+        yield conninfo
 
 
 def checkpoint(database: str) -> Checkpoint:

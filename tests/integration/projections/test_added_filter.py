@@ -22,9 +22,12 @@ from cli.offline_queries import add_operation
 from projections.listing import Filter, FilterError
 from projections.read_models.catalogue import LISTINGS
 from tests.support.histories import said
+from tests.support.http_server import copied
 from tests.support.projected import project, record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from api.http.operations import Operation
 
 PAGE: Final = Path(__file__).resolve().parents[3] / "docs" / "how-to-add-a-filter.md"
@@ -61,18 +64,17 @@ def ask(conninfo: str, operation: Operation[ReadSide, Any, Any], query: str) -> 
     return asyncio.run(answer())
 
 
-@pytest.fixture
-def refunds(database: str) -> str:
+@pytest.fixture(scope="module")
+def refunds(cluster: str, template: str) -> Iterator[str]:
     """Give a refund in euros, and one in dollars."""
-    record(
-        database,
-        [
-            said("refund.succeeded", n, payment_id=f"pay_{n}", refund_id=f"ref_{n}", currency=code)
-            for n, code in enumerate(["EUR", "USD"])
-        ],
-    )
-    project(database)
-    return database
+    told = [
+        said("refund.succeeded", n, payment_id=f"pay_{n}", refund_id=f"ref_{n}", currency=code)
+        for n, code in enumerate(["EUR", "USD"])
+    ]
+    with copied(cluster, template) as conninfo:
+        record(conninfo, told)
+        project(conninfo)
+        yield conninfo
 
 
 @pytest.mark.parametrize("then", ["", f"&as_of={LATER}"])

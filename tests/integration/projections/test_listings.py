@@ -19,12 +19,13 @@ from ledger.application import Ledger
 from projections.read_models import timeline
 from projections.read_models.catalogue import LISTINGS
 from tests.support.histories import NOON, said
+from tests.support.http_server import copied
 from tests.support.looks import catalogue, observe
 from tests.support.projected import project, record, rows, simulated
 from tests.support.rebuilds import execute, replayed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from domain.aggregate import Aggregate
     from domain.delivery import Delivery
@@ -76,13 +77,14 @@ def all_aggregates(conninfo: str) -> list[Aggregate]:
         return [ledger.aggregate(stream) for stream in streams]
 
 
-@pytest.fixture
-def merchant(database: str) -> str:
-    """Project a simulated merchant."""
-    record(database, simulated(20))
-    observe(database, catalogue("bus_demo"))
-    project(database)
-    return database
+@pytest.fixture(scope="module")
+def merchant(cluster: str, template: str) -> Iterator[str]:
+    """Project a simulated merchant, which nothing changes."""
+    with copied(cluster, template) as conninfo:
+        record(conninfo, simulated(20))
+        observe(conninfo, catalogue("bus_demo"))
+        project(conninfo)
+        yield conninfo
 
 
 def test_each_list_holds_every_object_as_its_aggregate_knows_it(merchant: str) -> None:

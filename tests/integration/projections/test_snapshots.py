@@ -23,7 +23,10 @@ from tests.support.projected import project, record, rows, shown, simulated
 from tests.support.waiting import GUARD_S, until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from postgres.statement import Row
+    from tests.support.http_server import CopyOf
 
 
 class StoppedError(Exception):
@@ -52,11 +55,15 @@ def logged(conninfo: str) -> int:
         return int(last)
 
 
+def lived(conninfo: str) -> None:
+    record(conninfo, simulated(4))
+    project(conninfo)
+
+
 @pytest.fixture
-def merchant(database: str) -> str:
-    record(database, simulated(4))
-    project(database)
-    return database
+def merchant(copy_of: CopyOf) -> Iterator[str]:
+    with copy_of(lived) as conninfo:
+        yield conninfo
 
 
 def test_at_the_end_of_the_log_a_snapshot_equals_the_live_tables(merchant: str) -> None:

@@ -22,6 +22,7 @@ from projections.read_model import columns_of
 from projections.read_models import customers, identities, periods, timeline
 from projections.read_models.catalogue import LISTINGS, READ_MODELS
 from tests.support.histories import NOON, said
+from tests.support.http_server import copied
 from tests.support.looks import look, observe
 from tests.support.projected import project, record, rows, simulated
 
@@ -115,16 +116,23 @@ class Known:
         return [entry for entry in self.entries if entry.verdict in not_valid]
 
 
-@pytest.fixture
-def known(database: str) -> Known:
-    """Project a simulated merchant, and work out what is true of it."""
-    record(database, simulated(25))
-    project(database)
-    return Known(database)
+@pytest.fixture(scope="module")
+def merchant(cluster: str, template: str) -> Iterator[str]:
+    """Project a simulated merchant, which nothing changes."""
+    with copied(cluster, template) as conninfo:
+        record(conninfo, simulated(25))
+        project(conninfo)
+        yield conninfo
+
+
+@pytest.fixture(scope="module")
+def known(merchant: str) -> Known:
+    """Work out what is true of it."""
+    return Known(merchant)
 
 
 def test_the_counts_and_totals_of_every_customer_are_those_of_its_objects(
-    database: str, known: Known
+    merchant: str, known: Known
 ) -> None:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     totals: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
@@ -137,7 +145,7 @@ def test_the_counts_and_totals_of_every_customer_are_those_of_its_objects(
             add_up(totals[customer_id], entity)
     assert len(counts) == 25
     for customer_id, count in counts.items():
-        (row,) = rows(database, customers.by_id(customer_id))
+        (row,) = rows(merchant, customers.by_id(customer_id))
         found = customers.read(row)
         assert found.subscriptions == count["subscription"]
         assert found.active_subscriptions == count["giving access"]
@@ -174,27 +182,27 @@ def add_up(totals: dict[str, list[int]], entity: Entity) -> None:
 
 
 def test_a_customer_is_seen_from_the_first_to_the_last_of_its_objects(
-    database: str, known: Known
+    merchant: str, known: Known
 ) -> None:
     seen: dict[str, list[Entity]] = defaultdict(list)
     for customer_id, _, entity in known.of_customers():
         seen[customer_id].append(entity)
     for customer_id, entities in seen.items():
-        (row,) = rows(database, customers.by_id(customer_id))
+        (row,) = rows(merchant, customers.by_id(customer_id))
         found = customers.read(row)
         assert found.first_seen_at == min(entity.created_at for entity in entities)
         assert found.last_seen_at == max(entity.occurred_at for entity in entities)
 
 
 def test_active_subscriptions_and_open_disputes_are_those_of_the_state_machines(
-    database: str, known: Known
+    merchant: str, known: Known
 ) -> None:
     active = {s.subscription_id for s in known.entities["subscription"] if is_active(s)}
     select = Statement("SELECT subscription_id FROM raphus.active_subscriptions", {})
-    assert {found for (found,) in rows(database, select)} == active != set()
+    assert {found for (found,) in rows(merchant, select)} == active != set()
     open_ = {d.dispute_id for d in known.entities["dispute"] if d.status in OPEN}
     select = Statement("SELECT dispute_id FROM raphus.open_disputes", {})
-    assert {found for (found,) in rows(database, select)} == open_
+    assert {found for (found,) in rows(merchant, select)} == open_
 
 
 def test_what_is_past_due_is_active_until_its_grace_ends(database: str) -> None:
@@ -262,10 +270,10 @@ def test_views_name_the_products_of_each_business(database: str) -> None:
     assert not [line for (line,) in rows(database, plan) if "products" in str(line)]
 
 
-def test_refusals_are_the_refused_facts(database: str, known: Known) -> None:
+def test_refusals_are_the_refused_facts(merchant: str, known: Known) -> None:
     select = Statement("SELECT webhook_id, reason, status FROM raphus.refusals", {})
     expected = {(entry.webhook_id, entry.reason, entry.from_) for entry in known.refused()}
-    assert set(rows(database, select)) == expected
+    assert set(rows(merchant, select)) == expected
 
 
 def test_what_was_refused_is_so_no_more_when_the_missing_fact_arrives(database: str) -> None:

@@ -41,7 +41,10 @@ from tests.support.waiting import until
 from workflows.erasure import STEPS, Forgotten, forget, look
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.http_server import CopyOf
 
 HIS = {
     "customer_id": "cus_1",
@@ -205,12 +208,16 @@ def everything(conninfo: str) -> bytes:
     return log + repr(texts).encode()
 
 
+def lived(conninfo: str) -> None:
+    record(conninfo, life())
+    project(conninfo)
+
+
 @pytest.fixture
-def projected(database: str) -> str:
+def projected(copy_of: CopyOf) -> Iterator[str]:
     """A database with the log of two customers, and read models that show it."""
-    record(database, life())
-    project(database)
-    return database
+    with copy_of(lived) as conninfo:
+        yield conninfo
 
 
 def test_nothing_of_him_is_left_and_nothing_of_the_other_is_lost(projected: str) -> None:
