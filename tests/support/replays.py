@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.samples import PROJECT
+from tests.support.prepared import run_module
 from workflows.outbox.replay import Asked, Replayed, replay
 from workflows.routes.routes_file import read_routes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from workflows.outbox.replay import Progress
@@ -47,20 +45,15 @@ def killed(database: str, routes: Path, moment: str) -> int:
 
     It does so when a first part is done, or before the commit: `part` or `whole`.
     """
-    command = [sys.executable, "-m", __name__, database, str(routes), moment]
-    return subprocess.run(command, check=False, cwd=PROJECT).returncode
+    return run_module(__name__, [database, str(routes), moment])
 
 
-def main(arguments: Sequence[str]) -> None:
+def main() -> None:
     """Replay, and die when the moment has come."""
-    database, routes, moment = arguments
+    database, routes, moment = sys.argv[1:]
 
     def progress(_phase: str, done: int, total: int) -> None:
         if done and (moment == "part" or done == total):
             os.kill(os.getpid(), signal.SIGKILL)
 
     replayed(database, Path(routes), progress=progress, again=True)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -14,7 +14,7 @@ from tests.support.projected import forget, project, record, simulated
 from tests.support.rebuilds import rebuilt
 from tests.support.replays import killed, replayed
 from tests.support.waiting import until
-from tests.support.windmill import all_in, outbox, starting_jobs, write_routes
+from tests.support.windmill import all_in, outbox, sending, starting_jobs, task, write_routes
 from tests.support.windmill_stand_in import StandIn
 from workflows.outbox.replay_search import PAGE_EVENTS_MAX
 from workflows.routes.conditions import Glob
@@ -57,7 +57,7 @@ def park(database: str, *webhook_ids: str) -> None:
 
 def all_started(database: str, routes: Path) -> list[dict[str, Any]]:
     """Start what waits, and return the arguments of the jobs, in order."""
-    with StandIn() as windmill, starting_jobs(database, routes, windmill):
+    with StandIn() as windmill, sending(task(database, routes, windmill)):
         until(lambda: all_in(database, "succeeded"))
         return [job.arguments for job in windmill.jobs()]
 
@@ -239,7 +239,7 @@ def test_what_the_outbox_has_not_read_is_left_to_it(database: str, tmp_path: Pat
 
 def all_started_of(database: str, routes: Path, count: int) -> list[str]:
     """Start what waits and what the outbox finds, and return the webhooks, in order."""
-    with StandIn() as windmill, starting_jobs(database, routes, windmill):
+    with StandIn() as windmill, sending(task(database, routes, windmill)):
         until(lambda: len(outbox(database)) == count and all_in(database, "succeeded"))
         return [job.arguments["event"]["webhook_id"] for job in windmill.jobs()]
 
@@ -267,7 +267,7 @@ def test_a_rebuild_of_read_models_starts_nothing(database: str, tmp_path: Path) 
     record(database, simulated(5))
     project(database)
     replayed(database, routes)
-    with StandIn() as windmill, starting_jobs(database, routes, windmill):
+    with StandIn() as windmill, sending(task(database, routes, windmill)):
         until(lambda: all_in(database, "succeeded"))
         jobs, rows = windmill.jobs(), outbox(database, "*")
         forget(database)
