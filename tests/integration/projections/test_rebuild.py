@@ -18,6 +18,7 @@ from projections.rebuild.table_diff import Found
 from tests.support.deliveries import receipts, renewals
 from tests.support.notices import heard
 from tests.support.projected import (
+    following,
     position,
     project,
     record,
@@ -165,15 +166,18 @@ def test_what_is_followed_during_any_phase_is_neither_lost_nor_taken_for_a_diffe
     more = renewals(range(2_000, 3_000), streams=7)
     heard: list[tuple[str, bool]] = []
 
-    def go_on(phase: str, done: int, total: int) -> None:
-        heard.append((phase, done == total))
-        held = (COMPARE, True) in heard[:-1]
-        record(tampered, [more.pop() for _ in range(5)])
-        before = position(tampered)
-        project(tampered)
-        assert (position(tampered) == before) is held, "it waits only while we write"
+    with Ledger(tampered) as ledger, following(tampered) as follower:
 
-    found = rebuilt(tampered, go_on)
+        def go_on(phase: str, done: int, total: int) -> None:
+            heard.append((phase, done == total))
+            held = (COMPARE, True) in heard[:-1]
+            receipts(ledger.record([more.pop() for _ in range(5)]))
+            before = position(tampered)
+            while follower.run_once():
+                pass
+            assert (position(tampered) == before) is held, "it waits only while we write"
+
+        found = rebuilt(tampered, go_on)
     assert {phase for phase, _ in heard} == set(PHASES)
     numbers = {table: [found.rows for found in ways] for table, ways in differing(found).items()}
     assert numbers == {"subscriptions": [0, 0, 1], "payments": [1, 0, 0], "timeline": [0, 1, 0]}
