@@ -12,6 +12,7 @@ GUARD_S: Final = 120.0
 """Long enough for anything here on a busy machine; only a hang takes longer."""
 PAUSE_MIN_S: Final = 0.005
 PAUSE_MAX_S: Final = 0.2
+LONGER: Final = 1.25
 Seen = TypeVar("Seen")
 
 
@@ -20,13 +21,14 @@ def until(condition: Callable[[], Seen], *, limit_s: float = GUARD_S) -> Seen:
 
     What is there may be gone at a second look, so that who needs it takes what was seen.
 
-    Between two looks it waits twice as long as a look takes: what is waited for needs the
-    processor too.
+    Between two looks it waits twice as long as a look takes at least, and longer each time: what is
+    waited for needs the processor too.
 
     Raises:
         TimeoutError: it did not become true in time.
     """
     give_up_at = time.monotonic() + limit_s
+    pause_s = PAUSE_MIN_S
     while True:
         began_at = time.monotonic()
         if seen := condition():
@@ -34,4 +36,5 @@ def until(condition: Callable[[], Seen], *, limit_s: float = GUARD_S) -> Seen:
         now = time.monotonic()
         if now > give_up_at:
             raise TimeoutError
-        time.sleep(min(max(PAUSE_MIN_S, 2 * (now - began_at)), PAUSE_MAX_S))
+        pause_s = min(max(pause_s * LONGER, 2 * (now - began_at)), PAUSE_MAX_S)
+        time.sleep(pause_s)
