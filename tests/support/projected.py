@@ -74,8 +74,13 @@ def running(conninfo: str) -> Iterator[tuple[Follower, list[Projected]]]:
 def project(conninfo: str) -> None:
     """Take the read models to the end of the log."""
     with following(conninfo) as follower:
-        while follower.run_once():
-            pass
+        go_to_the_end(follower)
+
+
+def go_to_the_end(follower: Follower) -> None:
+    """Take the read models there by a follower that has planned its statements already."""
+    while follower.run_once():
+        pass
 
 
 def forget(conninfo: str) -> None:

@@ -18,10 +18,18 @@ from domain.aggregates.license_key import LicenseKeyEntity, followed
 from ledger.application import Ledger
 from projections.read_models import timeline
 from projections.read_models.catalogue import LISTINGS
+from tests.support.deliveries import receipts
 from tests.support.histories import NOON, said
 from tests.support.http_server import copied
 from tests.support.looks import catalogue, observe
-from tests.support.projected import project, record, rows, simulated
+from tests.support.projected import (
+    following,
+    go_to_the_end,
+    project,
+    record,
+    rows,
+    simulated,
+)
 from tests.support.rebuilds import execute, replayed
 
 if TYPE_CHECKING:
@@ -204,12 +212,13 @@ def test_a_cursor_stays_right_while_rows_change_and_come(database: str, resource
     project(database)
     before = in_aggregates(database)[resource]
     later = iter(deliveries[half:])
+    with Ledger(database) as ledger, following(database) as follower:
 
-    def go_on() -> None:
-        record(database, list(islice(later, 60)))
-        project(database)
+        def go_on() -> None:
+            receipts(ledger.record(list(islice(later, 60))))
+            go_to_the_end(follower)
 
-    found = pages(database, LISTINGS[resource], limit=4, between=go_on)
+        found = pages(database, LISTINGS[resource], limit=4, between=go_on)
     after = in_aggregates(database)[resource]
     assert len(after) > len(before), "some have come"
     assert before != after[-len(before) :], "some have changed"

@@ -19,6 +19,7 @@ from tests.support.deliveries import receipts, renewals
 from tests.support.notices import heard
 from tests.support.projected import (
     following,
+    go_to_the_end,
     position,
     project,
     record,
@@ -173,8 +174,7 @@ def test_what_is_followed_during_any_phase_is_neither_lost_nor_taken_for_a_diffe
             held = (COMPARE, True) in heard[:-1]
             receipts(ledger.record([more.pop() for _ in range(5)]))
             before = position(tampered)
-            while follower.run_once():
-                pass
+            go_to_the_end(follower)
             assert (position(tampered) == before) is held, "it waits only while we write"
 
         found = rebuilt(tampered, go_on)

@@ -31,17 +31,19 @@ from tests.support.announcing import (
 from tests.support.histories import NOON, said
 from tests.support.http_server import copied, served
 from tests.support.persons import held, purchases
-from tests.support.projected import project, record, simulated
+from tests.support.projected import following, go_to_the_end, project, record, simulated
 from tests.support.proxy import Scissors, cutting
 from workflows.announcing import begun
 from workflows.erasure import forget as erase
 from workflows.erasure import look
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from typing import Literal
 
     from domain.access.holding import Holding
+    from projections.live.follower import Follower
 
 CUSTOMER: Final[dict[str, Any]] = {"customer": {"customer_id": "cus_1"}}
 SUBSCRIPTION: Final[dict[str, Any]] = CUSTOMER | {"subscription_id": "sub_1", "product_id": "pdt_1"}
@@ -427,6 +429,7 @@ def own(holdings: list[Holding], customer_id: str) -> list[Holding]:
 )
 def test_in_any_order_and_any_split_what_is_told_last_is_what_is_so(
     shared: str,
+    follower: Follower,
     deliveries: list[Delivery],
     splits: list[tuple[int, int]],
     events_max: int,
@@ -438,7 +441,7 @@ def test_in_any_order_and_any_split_what_is_told_last_is_what_is_so(
         for size, minutes in [*splits, (len(left) or 1, 0), (1, 60 * 24 * 10)]:
             if coming[:size]:
                 record(shared, coming[:size])
-                project(shared)
+                go_to_the_end(follower)
             del coming[:size]
             at += timedelta(minutes=minutes)
             clock(patch, at)
@@ -465,6 +468,12 @@ def shared(cluster: str, template: str) -> Any:  # noqa: ANN401 -- a fixture
     with copied(cluster, template) as conninfo:
         announce(conninfo)
         yield conninfo
+
+
+@pytest.fixture(scope="module")
+def follower(shared: str) -> Iterator[Follower]:
+    with following(shared) as opened:
+        yield opened
 
 
 def test_what_was_announced_is_listed_among_the_events_and_told_for_ours(database: str) -> None:

@@ -16,7 +16,7 @@ from tests.support.announcing import (
     settle,
 )
 from tests.support.histories import NOON, said
-from tests.support.projected import project, record, simulated
+from tests.support.projected import following, go_to_the_end, project, record, simulated
 
 if TYPE_CHECKING:
     from domain.delivery import Delivery
@@ -170,10 +170,11 @@ def test_while_the_read_models_are_built_anew_nothing_settles(database: str) -> 
 def test_what_is_open_and_what_was_told_agree_after_any_history(database: str) -> None:
     announce(database)
     deliveries = simulated(12, seed=3)
-    for start in range(0, len(deliveries), 40):
-        record(database, deliveries[start : start + 40])
-        project(database)
-        announce(database)
+    with following(database) as follower:
+        for start in range(0, len(deliveries), 40):
+            record(database, deliveries[start : start + 40])
+            go_to_the_end(follower)
+            announce(database)
     is_open: dict[tuple[object, ...], bool] = {}
     for one in announced(database):
         data = one["data"]
