@@ -21,7 +21,7 @@ from telemetry.progress import silent
 from tests.support.histories import delivery, said
 from tests.support.http_server import copied, served
 from tests.support.looks import catalogue, observe
-from tests.support.projected import project, record, simulated
+from tests.support.projected import following, go_to_the_end, project, record, simulated
 from tests.support.samples import samples
 from tests.support.warehouse import leftovers, loaded, manifest_of
 from workflows.erasure import forget
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from api.exports.formats import Format
     from domain.delivery import Delivery
+    from tests.support.http_server import CopyOf
 
 
 class KilledError(BaseException):
@@ -45,6 +46,17 @@ def export(conninfo: str, folder: Path, format_: Format | None = None, **how: bo
 def tell(conninfo: str, deliveries: Sequence[Delivery]) -> None:
     record(conninfo, deliveries)
     project(conninfo)
+
+
+def five_customers(conninfo: str) -> None:
+    tell(conninfo, simulated(5))
+
+
+@pytest.fixture
+def merchant(copy_of: CopyOf) -> Iterator[str]:
+    """A database with what a merchant of five customers was told."""
+    with copy_of(five_customers) as conninfo:
+        yield conninfo
 
 
 @pytest.fixture
@@ -161,19 +173,21 @@ def test_however_often_a_run_dies_what_is_loaded_is_what_there_is(
 
     monkeypatch.setattr(State, "add", dying)
     ended = 0
-    while told:
-        tell(database, told[:40])
-        del told[:40]
-        left = chance.choice([0, 1, 2, 4, 8])
-        try:
-            export(database, folder)
-        except KilledError:
-            if ended:  # what was there before is whole, whatever has been written since
-                assert manifest_of(folder)["run"] == ended
-                loaded(folder)
-        else:
-            ended = manifest_of(folder)["run"]
-            assert not leftovers(folder)
+    with following(database) as follower:
+        while told:
+            record(database, told[:40])
+            go_to_the_end(follower)
+            del told[:40]
+            left = chance.choice([0, 1, 2, 4, 8])
+            try:
+                export(database, folder)
+            except KilledError:
+                if ended:  # what was there before is whole, whatever has been written since
+                    assert manifest_of(folder)["run"] == ended
+                    loaded(folder)
+            else:
+                ended = manifest_of(folder)["run"]
+                assert not leftovers(folder)
     left = 0
     export(database, folder)
     export(database, folder.with_name("whole"))
@@ -182,16 +196,15 @@ def test_however_often_a_run_dies_what_is_loaded_is_what_there_is(
 
 
 def test_a_run_that_died_is_gone_on_with(
-    database: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+    merchant: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tell(database, simulated(9))
-    whole = export(database, folder.with_name("whole"))
+    whole = export(merchant, folder.with_name("whole"))
     with monkeypatch.context() as patch:
         patch.setattr("api.exports.warehouse.exporting.follow", _die)
         with pytest.raises(KilledError):
-            export(database, folder)
+            export(merchant, folder)
     assert not (folder / "manifest.json").exists()
-    rest = export(database, folder)
+    rest = export(merchant, folder)
     assert rest.rows == whole.manifest.position  # of the events, of which none had been written
     assert loaded(folder) == loaded(folder.with_name("whole"))
 
@@ -242,16 +255,15 @@ def test_what_a_rebuild_changes_is_written_though_the_log_is_as_it_was(
 
 
 def test_who_was_forgotten_is_told_and_his_events_are_written_again(
-    database: str, folder: Path
+    merchant: str, folder: Path
 ) -> None:
-    tell(database, simulated(6))
-    export(database, folder)
+    export(merchant, folder)
     customer_id = next(iter(loaded(folder)["customers"]))[0]
     secret = loaded(folder)["customers"][customer_id, "bus_demo"]["email"]
     assert secret
-    forgotten = forget(database, Request(customer_id, None, "she asked", None))
-    project(database)
-    export(database, folder)
+    forgotten = forget(merchant, Request(customer_id, None, "she asked", None))
+    project(merchant)
+    export(merchant, folder)
     tables = loaded(folder)
     (erasure,) = tables["erasures"].values()
     assert erasure["customer_id"] == customer_id
@@ -259,27 +271,26 @@ def test_who_was_forgotten_is_told_and_his_events_are_written_again(
     assert secret not in json.dumps([list(rows.values()) for rows in tables.values()])
     emptied = [row for row in tables["events"].values() if row["erased_by"]]
     assert len(emptied) == erasure["events"]
-    export(database, folder.with_name("whole"))
+    export(merchant, folder.with_name("whole"))
     assert tables == loaded(folder.with_name("whole"))
     # Until all of it is written anew, the files of before say what they said.
     assert secret in "".join(file.read_text() for file in folder.glob("*/*"))
-    export(database, folder, anew=True)
+    export(merchant, folder, anew=True)
     assert secret not in "".join(file.read_text() for file in folder.glob("*/*"))
     assert loaded(folder) == tables
 
 
 def test_anew_replaces_all_files_once_there_are_new_ones(
-    database: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+    merchant: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tell(database, simulated(5))
-    export(database, folder)
+    export(merchant, folder)
     before, tables = set(folder.glob("*/*")), loaded(folder)
     with monkeypatch.context() as patch:
         patch.setattr("api.exports.warehouse.exporting.follow", _die)
         with pytest.raises(KilledError):
-            export(database, folder, "csv", anew=True)
+            export(merchant, folder, "csv", anew=True)
     assert loaded(folder) == tables
-    export(database, folder)
+    export(merchant, folder)
     assert manifest_of(folder)["format"] == "csv"
     assert not before & set(folder.glob("*/*"))
     assert not leftovers(folder)
@@ -289,14 +300,13 @@ def test_anew_replaces_all_files_once_there_are_new_ones(
 
 
 def test_a_table_with_other_columns_than_before_is_written_anew(
-    database: str, folder: Path
+    merchant: str, folder: Path
 ) -> None:
-    tell(database, simulated(5))
-    export(database, folder)
+    export(merchant, folder)
     tables = loaded(folder)
     note_columns(folder, "subscriptions")
     note_columns(folder, "events")
-    done = export(database, folder)
+    done = export(merchant, folder)
     assert done.rows == len(tables["subscriptions"]) + len(tables["events"])
     assert loaded(folder) == tables
     files = manifest_of(folder)["tables"]
@@ -354,18 +364,17 @@ def test_read_models_that_are_behind_what_was_written_are_waited_for(
     assert "wait until they do" in refused(database, folder)
 
 
-def test_one_writes_at_a_time(database: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tell(database, simulated(3))
+def test_one_writes_at_a_time(merchant: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
 
     def meanwhile(*_: object) -> None:
-        thread = threading.Thread(target=lambda: told.append(refused(database, folder)))
+        thread = threading.Thread(target=lambda: told.append(refused(merchant, folder)))
         thread.start()
         thread.join()
 
     with monkeypatch.context() as patch:
         patch.setattr("api.exports.warehouse.exporting.follow", meanwhile)
-        export(database, folder)
+        export(merchant, folder)
     assert told == ["another export is being written into this folder"]
 
 
