@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from domain.delivery import Delivery
+    from tests.support.http_server import CopyOf
 
 WITH_A_DATABASE: Final = settings(
     deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
@@ -376,6 +377,18 @@ def check_cohorts(conn: psycopg.Connection, asked: mrr.Asked) -> None:
         assert told[0] or size == "week"
 
 
+def lived(conninfo: str) -> None:
+    record(conninfo, simulated(30, seed=3))
+    project(conninfo)
+
+
+@pytest.fixture
+def merchant(copy_of: CopyOf) -> Iterator[str]:
+    """A database with what a simulated merchant was told."""
+    with copy_of(lived) as conninfo:
+        yield conninfo
+
+
 def rewrite(conninfo: str) -> None:
     """Write the rows of all streams anew, as an erasure does, and an adoption."""
     with psycopg.connect(conninfo) as conn:
@@ -385,53 +398,47 @@ def rewrite(conninfo: str) -> None:
 
 
 def test_days_are_kept_as_rows_are_followed_rewritten_spoilt_rebuilt_and_emptied(
-    database: str,
+    merchant: str,
 ) -> None:
-    record(database, simulated(30, seed=3))
-    project(database)
-    check(database)
-    rewrite(database)
-    check(database)
-    execute(database, "UPDATE raphus.takings SET gross = 5, tax = 1, at = at + interval '2 days'")
-    execute(database, "DELETE FROM raphus.takings WHERE kind = 'payment' AND at < '2026-04-01'")
-    execute(database, LATER)
-    execute(database, "DELETE FROM raphus.recurring WHERE kind = 'churn' AND at < '2026-06-01'")
-    check(database)
-    rebuilt(database)
-    check(database)
-    assert rebuilt(database, check=True).equal
-    with psycopg.connect(database) as conn:
+    check(merchant)
+    rewrite(merchant)
+    check(merchant)
+    execute(merchant, "UPDATE raphus.takings SET gross = 5, tax = 1, at = at + interval '2 days'")
+    execute(merchant, "DELETE FROM raphus.takings WHERE kind = 'payment' AND at < '2026-04-01'")
+    execute(merchant, LATER)
+    execute(merchant, "DELETE FROM raphus.recurring WHERE kind = 'churn' AND at < '2026-06-01'")
+    check(merchant)
+    rebuilt(merchant)
+    check(merchant)
+    assert rebuilt(merchant, check=True).equal
+    with psycopg.connect(merchant) as conn:
         conn.execute("TRUNCATE raphus.takings, raphus.recurring")
         for table in KEPT:
             select = f"SELECT count(*) FROM raphus.{table}"
             assert conn.execute(select.encode()).fetchone() == (0,)
 
 
-def test_what_no_trigger_has_seen_is_found_and_put_right_by_a_rebuild(database: str) -> None:
-    record(database, simulated(30, seed=3))
-    project(database)
-    assert rebuilt(database, check=True).equal
+def test_what_no_trigger_has_seen_is_found_and_put_right_by_a_rebuild(merchant: str) -> None:
+    assert rebuilt(merchant, check=True).equal
     spoilt = kept_beside([SUBSCRIPTIONS, TAKINGS, RECURRING])
     assert {*KEPT, "subscription_counts"} == {*spoilt}
     for table in spoilt:
-        execute(database, f"DELETE FROM raphus.{table}")
-    found = rebuilt(database)
+        execute(merchant, f"DELETE FROM raphus.{table}")
+    found = rebuilt(merchant)
     assert {one.table for one in found.differences if not one.none} == {*spoilt}
-    assert rebuilt(database, check=True).equal
-    check(database)
+    assert rebuilt(merchant, check=True).equal
+    check(merchant)
 
 
 @pytest.mark.parametrize("first", ["0034", "0035", "0036"])
 def test_a_migration_fills_them_from_what_stands_there(
-    database: str, empty: str, tmp_path: Path, first: str
+    merchant: str, empty: str, tmp_path: Path, first: str
 ) -> None:
     for path in FOLDER.glob("00[0-3]*.sql"):
         if path.name < first:
             shutil.copy(path, tmp_path)
     migrate(empty, tmp_path)
-    record(database, simulated(30, seed=3))
-    project(database)
-    with psycopg.connect(database) as told, psycopg.connect(empty) as old:
+    with psycopg.connect(merchant) as told, psycopg.connect(empty) as old:
         for table in ("takings", "recurring"):
             found = old.execute(f"SELECT * FROM raphus.{table}".encode()).description or []
             columns = ", ".join(column.name for column in found)
