@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from eventsourcing.persistence import PersistenceError
 
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from domain.delivery import Delivery
+
+
+WRITERS = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'raphus-writer'
+"""
 
 
 class Desk:
@@ -203,6 +210,19 @@ def test_everything_submitted_before_stop_is_committed(
     assert_all_recorded(database, desk, deliveries)
     with pytest.raises(QueueFullError):
         submit(writer, renewals(range(1)))
+
+
+def test_it_looks_and_writes_on_the_only_connection_that_there_is(
+    database: str, ledger: Ledger, desk: Desk
+) -> None:
+    with psycopg.connect(database, autocommit=True) as conn:
+        assert conn.execute(WRITERS).fetchone() == (0,)
+        writer = Writer(ledger, desk.resolve)
+        with running(writer):
+            assert conn.execute(WRITERS).fetchone() == (1,)
+            submit(writer, renewals(range(1)))
+            until(partial(desk.has, 1))
+            assert conn.execute(WRITERS).fetchone() == (1,)
 
 
 def test_a_writer_with_nothing_to_do_stops(ledger: Ledger, desk: Desk) -> None:
