@@ -13,7 +13,7 @@ from tests.support.http_server import Served, copied, served
 from tests.support.outages import away
 from tests.support.projected import record
 from tests.support.waiting import GUARD_S, until
-from tests.support.windmill import outbox, starting_jobs, write_routes
+from tests.support.windmill import outbox, sending, task, write_routes
 from tests.support.windmill_stand_in import StandIn
 from workflows.outbox.follower import Outbox, begin
 from workflows.routes.routes_file import RoutesFile
@@ -64,7 +64,7 @@ def busy(cluster: str, template: str, tmp_path_factory: pytest.TempPathFactory) 
     with copied(cluster, template) as database:
         begin(database)
         record(database, payments(0, 3))
-        with StandIn() as windmill, starting_jobs(database, routes, windmill):
+        with StandIn() as windmill, sending(task(database, routes, windmill)):
             until(lambda: tuple(states(database)) == STATES[:3])
             windmill.behave(errors={"f/raphus/all": {"name": "Error", "message": "no such table"}})
             record(database, payments(3, 4))
