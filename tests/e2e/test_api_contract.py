@@ -62,7 +62,7 @@ EUR = "1.08"
 ASKED_OF: Final = 3
 """So many operations are asked each wrong value of a parameter, beside one that is wrong alike."""
 SETTINGS: Final = settings(
-    max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
 
