@@ -3,11 +3,14 @@
 That is most of what they take. Each has the arguments, environment, directory and streams that it
 is given, signals and an exit code. All that it does not do itself is to load the program, and to
 take that apart in the end: the memory it is in would have to be copied first.
+
+So are the processes that a server keeps running, if it was forked itself.
 """
 
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import resource
 import select
@@ -17,18 +20,20 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
-from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
+from types import SimpleNamespace
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 import msgspec
 
 import cli
 from cli.parser import parser
 from console.rendering.environment import environment
+from telemetry import child, kept_process
 from tests.support.samples import PROJECT
 
 if TYPE_CHECKING:
@@ -39,6 +44,17 @@ _MESSAGE_BYTES_MAX: Final = 64 * 1024
 _READ_BYTES: Final = 64 * 1024
 _FILES: Final = 4
 """Standard input, output and errors, and where its pid and its exit code go."""
+_FILES_MAX: Final = 16
+_LOADED_LATE: Final = (
+    "cli.serving.follower",
+    "cli.serving.one_process",
+    "cli.serving.reconciler",
+    "cli.serving.supervisor",
+    "workflows.worker_process",
+)
+"""What a process loads only if it is to do that."""
+_OUT_OF_THE_WAY: Final = 256
+"""Files come under numbers that others of them may be to have."""
 
 
 class Command(msgspec.Struct):
@@ -51,6 +67,10 @@ class Command(msgspec.Struct):
     """How many files it may open at the same time; by default as many as this process."""
     module: str = cli.__name__
     """Whose `main` it runs."""
+    files: list[int] = []
+    """The numbers of what it inherits beside the standard streams."""
+    has_own_group: bool = False
+    """Whether it leads a group of processes."""
 
 
 def run(
@@ -74,11 +94,13 @@ def run(
 class Started:
     """A command that is under way, with the methods of `subprocess.Popen`."""
 
-    def __init__(self, command: Command, streams: Sequence[int]) -> None:
-        """Start it. Standard input, output and errors become its own, and are closed here."""
+    def __init__(
+        self, command: Command, files: Sequence[int], prepared: Prepared | None = None
+    ) -> None:
+        """Start it. Its standard streams and other files become its own, and are closed here."""
         read, write = os.pipe()
         self._told = os.fdopen(read, "rb", 0)
-        _prepared().begin(command, [*streams, write])
+        (prepared or _prepared()).begin(command, [*files, write])
         self.pid = int(self._told.readline())
         self._ends = select.poll()
         self._ends.register(self._told, select.POLLIN)
@@ -92,11 +114,11 @@ class Started:
         """Wait until it has ended, and return its exit code.
 
         Raises:
-            TimeoutError: it has not ended in time.
+            subprocess.TimeoutExpired: it has not ended in time.
         """
         code = self._ended(timeout)
         if code is None:
-            raise TimeoutError(f"process {self.pid} goes on")
+            raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
         return code
 
     def send_signal(self, number: signal.Signals) -> None:
@@ -156,11 +178,60 @@ def stop() -> None:
         _prepared.cache_clear()
 
 
+class Kept(Started):
+    """A process that a server keeps running, as `telemetry.child.start` starts it.
+
+    Several threads may wait for it.
+    """
+
+    prepared: ClassVar[Prepared]
+    """Who forks it: this process may have threads."""
+
+    def __init__(
+        self, module: str, task: bytes, *, environ: Mapping[str, str], files: Sequence[int] = ()
+    ) -> None:
+        read, write = os.pipe()
+        self.stdin: IO[bytes] = os.fdopen(write, "wb", 0)
+        command = Command(
+            [], dict(environ), str(Path.cwd()), None, module, list(files), has_own_group=True
+        )
+        given = [read, *map(os.dup, (1, 2, *files))]
+        super().__init__(command, given, self.prepared)
+        self._has_ended = threading.Event()
+        threading.Thread(target=self._await_end, daemon=True).start()
+        with suppress(BrokenPipeError):
+            self.stdin.write(task)
+
+    def _await_end(self) -> None:
+        super()._ended(None)
+        self._has_ended.set()
+
+    def _ended(self, limit_s: float | None) -> int | None:
+        self._has_ended.wait(limit_s)
+        return self.returncode
+
+
 class Prepared:
-    """A process that has loaded the program, and begins commands until it is stopped."""
+    """A process that has loaded the program, and begins commands, as who asks it sees it."""
+
+    def __init__(self, asking: socket.socket) -> None:
+        self._socket = asking
+
+    def begin(self, command: Command, files: Sequence[int]) -> None:
+        """Begin a command; the files become its own."""
+        try:
+            socket.send_fds(self._socket, [msgspec.json.encode(command)], files)
+        finally:
+            for each in files:
+                os.close(each)
+
+
+class OwnPrepared(Prepared):
+    """Such a process, which runs until it is stopped."""
 
     def __init__(self) -> None:
-        self._socket, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        asking, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        super().__init__(asking)
         with its:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(its.fileno())],
@@ -171,14 +242,6 @@ class Prepared:
                 stdout=subprocess.DEVNULL,
             )
 
-    def begin(self, command: Command, files: Sequence[int]) -> None:
-        """Begin a command; the files become its own."""
-        try:
-            socket.send_fds(self._socket, [msgspec.json.encode(command)], files)
-        finally:
-            for each in files:
-                os.close(each)
-
     def stop(self) -> None:
         """Let it end."""
         self._socket.close()
@@ -186,8 +249,8 @@ class Prepared:
 
 
 @cache
-def _prepared() -> Prepared:
-    return Prepared()
+def _prepared() -> OwnPrepared:
+    return OwnPrepared()
 
 
 def _read(files: Sequence[Any], give_up_at: float) -> list[bytes]:
@@ -214,33 +277,60 @@ def main() -> int:
     parser()  # of all commands
     for name in environment().list_templates(extensions=["html"]):
         environment().get_template(name)  # the first pages of each server would compile them
+    for name in _LOADED_LATE:
+        import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that nobody waits for who waits for them
-    with socket.socket(fileno=int(sys.argv[1])) as asked:
-        while True:
-            message, files, _, _ = socket.recv_fds(asked, _MESSAGE_BYTES_MAX, _FILES)
-            if not message:
-                return 0
-            if os.fork() == 0:
-                break
-            for each in files:
-                os.close(each)
+    near, forked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with near:
+        asking = socket.socket(
+            fileno=fcntl.fcntl(near.fileno(), fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
+        )
+    with socket.socket(fileno=int(sys.argv[1])) as tests, forked:
+        given = _next([tests, forked])
+    if given is None:
+        return 0
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    message, files = given
     told = files.pop()
     if pid := os.fork():
+        _tell_of(pid, told, files)
+    os.close(told)
+    return _end(_do(msgspec.json.decode(message, type=Command), files, Prepared(asking)))
+
+
+def _next(asked: Sequence[socket.socket]) -> tuple[bytes, list[int]] | None:
+    """Fork for each command that is asked for, and return it there; None when tests end."""
+    while True:
+        for each in select.select(asked, [], [])[0]:
+            message, files, _, _ = socket.recv_fds(each, _MESSAGE_BYTES_MAX, _FILES_MAX)
+            if not message:
+                return None
+            if os.fork() == 0:
+                return message, files
+            for file in files:
+                os.close(file)
+
+
+def _tell_of(pid: int, told: int, files: Sequence[int]) -> NoReturn:
+    """Tell who wants to know which process it is and, in the end, how it ended."""
+    with suppress(BrokenPipeError):  # a server may end before its processes
         os.write(told, f"{pid}\n".encode())
         for each in files:
             os.close(each)
         _, status = os.waitpid(pid, 0)
         os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
-        os._exit(0)
-    os.close(told)
-    return _end(_do(msgspec.json.decode(message, type=Command), files))
+    os._exit(0)
 
 
-def _do(command: Command, files: Sequence[int]) -> int:
-    for number, file in enumerate(files):
+def _do(command: Command, files: Sequence[int], prepared: Prepared) -> int:
+    received = [fcntl.fcntl(file, fcntl.F_DUPFD, _OUT_OF_THE_WAY) for file in files]
+    for file in files:
+        os.close(file)
+    for number, file in zip([*range(_FILES - 1), *command.files], received, strict=True):
         os.dup2(file, number)
         os.close(file)
+    if command.has_own_group:
+        os.setpgid(0, 0)
     if command.files_max is not None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (command.files_max, command.files_max))
     os.environ.clear()
@@ -248,6 +338,8 @@ def _do(command: Command, files: Sequence[int]) -> int:
     time.tzset()
     os.chdir(command.directory)
     sys.argv[1:] = command.arguments
+    Kept.prepared = prepared
+    vars(kept_process)["child"] = SimpleNamespace(**{**vars(child), "start": Kept})
     code: int
     try:
         code = import_module(command.module).main()
