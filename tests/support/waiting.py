@@ -12,7 +12,9 @@ GUARD_S: Final = 120.0
 """Long enough for anything here on a busy machine; only a hang takes longer."""
 PAUSE_MIN_S: Final = 0.005
 PAUSE_MAX_S: Final = 0.2
-LONGER: Final = 1.25
+WAITED: Final = 0.1
+"""The pause grows with what has been waited for already, to so much of it: what takes long is not
+looked at a thousand times, and seen hardly later."""
 Seen = TypeVar("Seen")
 
 
@@ -27,14 +29,13 @@ def until(condition: Callable[[], Seen], *, limit_s: float = GUARD_S) -> Seen:
     Raises:
         TimeoutError: it did not become true in time.
     """
-    give_up_at = time.monotonic() + limit_s
-    pause_s = PAUSE_MIN_S
+    asked_at = time.monotonic()
     while True:
         began_at = time.monotonic()
         if seen := condition():
             return seen
         now = time.monotonic()
-        if now > give_up_at:
+        if now > asked_at + limit_s:
             raise TimeoutError
-        pause_s = min(max(pause_s * LONGER, 2 * (now - began_at)), PAUSE_MAX_S)
-        time.sleep(pause_s)
+        pause_s = max(PAUSE_MIN_S, 2 * (now - began_at), WAITED * (now - asked_at))
+        time.sleep(min(pause_s, PAUSE_MAX_S))

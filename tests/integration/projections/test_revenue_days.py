@@ -449,7 +449,7 @@ def test_a_migration_fills_them_from_what_stands_there(
                     target.write(data)
     migrate(empty)
     check(empty)
-    with psycopg.connect(database) as told, psycopg.connect(empty) as conn:
+    with psycopg.connect(merchant) as told, psycopg.connect(empty) as conn:
         assert conn.execute(BEGINNINGS).fetchall() == told.execute(BEGINNINGS).fetchall()
         for table in KEPT:
             select = f"SELECT count(*) > 0 FROM raphus.{table}"
