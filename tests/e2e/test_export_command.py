@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 import pytest
 
-from cli import main
 from ledger.backup.new_file import UNFINISHED
 from tests.support.http_server import copied
 from tests.support.past import told_twice
-from tests.support.program import RAPHUS, environment, raphus, unread
+from tests.support.program import RAPHUS, begun, environment, raphus, unread
 from tests.support.projected import project, record, simulated
 from tests.support.samples import PROJECT
 from tests.support.two_ways import Shop
@@ -44,7 +43,14 @@ FEW, MANY = 1_000, 10_000
 GROWTH_KIB: Final = 24 * 1024
 """Ten times the rows may take so much more; as objects they would take 54 MiB."""
 STATUS: Final = Path("/proc/self/status")
-PEAK: Final = "VmHWM:"
+MEASURE: Final = f"""
+import sys
+from pathlib import Path
+from cli import main
+assert main(["export", *sys.argv[1:]]) == 0
+print(Path("{STATUS}").read_text().partition("VmHWM:")[2].split()[0])
+"""
+"""Exports as its arguments say, and prints the most memory that it took."""
 
 
 @pytest.fixture(scope="module")
@@ -194,17 +200,16 @@ def test_killed_at_any_moment_it_goes_on(
     chance = random.Random(1)
     told = simulated(25)
     folder = tmp_path / "all"
-    command = [str(RAPHUS), "export", "--all", str(folder)]
     killed = 0
     for number in range(8):
         record(database, told[number * 100 : (number + 1) * 100])
         project(database)
         waits_for = chance.choice(["state.sqlite*", f"*/*{UNFINISHED}", f"*/*{number + 1:06}-*"])
-        with subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL) as process:
+        with begun("export", "--all", str(folder), env=env) as process:
             while process.poll() is None and not list(folder.glob(waits_for)):
                 time.sleep(0.001)
             time.sleep(chance.uniform(0, 0.02))
-            process.send_signal(signal.SIGKILL)
+            process.kill()
             killed += process.wait(GUARD_S) == -signal.SIGKILL
         if (folder / "manifest.json").exists():
             loaded(folder)
@@ -217,8 +222,8 @@ def test_killed_at_any_moment_it_goes_on(
 
 
 def peak_kib(*arguments: str, env: Mapping[str, str]) -> int:
-    """Export in a process of its own, and return the most memory that it had."""
-    command = [sys.executable, "-m", __name__, *arguments]
+    """Export in a process that has loaded nothing else, and return the most memory that it had."""
+    command = [sys.executable, "-c", MEASURE, *arguments]
     ended = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, check=True)
     return int(ended.stdout.split()[-1])
 
@@ -246,13 +251,3 @@ def test_ten_times_the_rows_take_little_more_memory(
     few, many = peaks
     grown = {name: many[name] - few[name] for name in commands}
     assert all(kib < GROWTH_KIB for kib in grown.values()), (grown, few)
-
-
-def measure() -> None:
-    """Export as the arguments say, and print the most memory that it took."""
-    assert main(["export", *sys.argv[1:]]) == 0
-    print(STATUS.read_text().partition(PEAK)[2].split()[0])
-
-
-if __name__ == "__main__":
-    measure()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import signal
-import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +12,7 @@ import pytest
 from tests.support.announcing import announced
 from tests.support.dodo_stand_in import KEY, saying, standing_in
 from tests.support.log import broken_links, lines, told_to_us
-from tests.support.program import RAPHUS, environment, program, raphus
+from tests.support.program import begun, environment, program, raphus
 from tests.support.reconciled import DAYS, delivered, entities, imported, varied_merchant
 from tests.support.waiting import GUARD_S, until
 
@@ -50,10 +48,8 @@ def test_an_import_that_is_killed_at_any_moment_goes_on(database: str, tmp_path:
         for _ in range(KILLS):
             before = len(dodo.asked)
             enough = before + chance.randint(3, 40)
-            with subprocess.Popen([RAPHUS, "import"], env=env, stderr=subprocess.PIPE) as process:
+            with begun("import", env=env) as process:
                 until(lambda: len(dodo.asked) >= enough or process.poll() is not None)  # noqa: B023
-                process.send_signal(signal.SIGKILL)
-                process.wait(GUARD_S)
         ended = raphus("import", "--json", env=env)
         assert ended.returncode == 0, ended.stderr
         assert KEY not in ended.stderr

@@ -106,6 +106,15 @@ class Started:
         self._ends.register(self._told, select.POLLIN)
         self.returncode: int | None = None
 
+    def __enter__(self) -> Self:
+        """Do nothing: it runs."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave none that runs."""
+        self.kill()
+        self.wait()
+
     def poll(self) -> int | None:
         """Return its exit code, minus a signal's number if that ended it; None if it runs."""
         return self._ended(0)
@@ -154,10 +163,6 @@ class Child(Started):
         command = Command([], dict(os.environ), str(Path.cwd()), module=module)
         super().__init__(command, [read, write, os.dup(2)])
         self.stdin.write(task)
-
-    def __enter__(self) -> Self:
-        """Do nothing: it runs."""
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Take no more of what it says, and wait until it has ended."""

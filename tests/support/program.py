@@ -62,6 +62,12 @@ def raphus(
     return _run([*command, *arguments], env if code is None else {**env, "PYTHONPATH": str(code)})
 
 
+def begun(*arguments: str, env: Mapping[str, str]) -> prepared.Started:
+    """Begin a command of which nothing is read, and which the end of a block kills."""
+    command = prepared.Command(list(arguments), dict(env), str(Path.cwd()))
+    return prepared.Started(command, [os.open(os.devnull, os.O_RDWR) for _ in range(3)])
+
+
 def installed(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a command to its end as a user does, from the start of the interpreter on."""
     return _run([RAPHUS, *arguments], env)
