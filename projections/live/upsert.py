@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -127,6 +128,12 @@ def parts_of(model: ReadModel, schema: str) -> dict[str, Composable]:
     }
 
 
-def listed(names: Iterable[str], table: str = "") -> Composed:
+def listed(names: Iterable[str], table: str = "") -> Composable:
     """Return the names of columns as a list, each with the table's if one is given."""
-    return SQL(", ").join(Identifier(*filter(None, (table, name))) for name in names)
+    return _listed(tuple(names), table)
+
+
+@cache  # there are as many as lists of columns in this program
+def _listed(names: tuple[str, ...], table: str) -> Composable:
+    parts = SQL(", ").join(Identifier(*filter(None, (table, name))) for name in names)
+    return SQL(parts.as_string(None))
