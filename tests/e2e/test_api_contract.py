@@ -13,17 +13,16 @@ import requests
 from hypothesis import HealthCheck, settings
 
 from api.http.responses import encode
-from api.openapi import document
 from api.queries.persons import WAYS
 from api.resources.access import GET_ACCESS
 from api.resources.erasures import ERASE
 from api.resources.upkeep import BEGIN_UPKEEP
 from api.resources.workflows import REPLAY, RETRY
-from api.routes import OPERATIONS
 from api.webhooks.endpoint import PATH
 from projections.read_models.catalogue import LISTINGS
 from tests.support.http_server import Served, copied, signed
 from tests.support.looks import catalogue, observe
+from tests.support.openapi_document import DOCUMENT
 from tests.support.openapi_references import operations
 from tests.support.program import client, serving
 from tests.support.samples import samples
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 
 KEY: Final = "a-key-of-thirty-two-characters-0"
 AUTHORIZED: Final = {"Authorization": f"Bearer {KEY}"}
-DOCUMENT: Final = document(OPERATIONS)
 # An id of each kind, of which the samples tell.
 KNOWN: Final[dict[str, str]] = {}
 ERASING: Final = ERASE.path.replace(":path", "")

@@ -16,9 +16,8 @@ import pytest
 
 from api.http.listening import listening, url_of
 from api.http.server import in_background
-from api.openapi import document
-from api.routes import OPERATIONS
 from tests.support.http_server import served
+from tests.support.openapi_document import DOCUMENT
 from tests.support.openapi_references import operations
 from tests.support.samples import PROJECT, sample
 from tests.support.waiting import GUARD_S
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 KEY: Final = "a-key-of-thirty-two-characters-0"
 PAGE: Final = (PROJECT / "docs" / "client.md").read_text("utf-8")
-DOCUMENT: Final = document(OPERATIONS)
 SCHEMAS: Final = DOCUMENT["components"]["schemas"]
 
 

@@ -11,12 +11,11 @@ import pytest
 
 from api.answers.named import NamedSubscription
 from api.http.operations import Operation
-from api.openapi import document
 from api.routes import OPERATIONS
 from cli.commands.docs import section, state_machines
 from domain.aggregates.catalogue import KINDS
+from tests.support.openapi_document import DOCUMENT
 
-DOCUMENT = document(OPERATIONS)
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "state-machines.md"
 
 

@@ -15,13 +15,13 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 from api.openapi import document
 from api.openapi_examples import PATH
 from api.routes import OPERATIONS
+from tests.support.openapi_document import DOCUMENT
 from tests.support.openapi_references import operations
 from tests.support.samples import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DOCUMENT: Final = document(OPERATIONS)
 COMPONENTS: Final = DOCUMENT["components"]
 DESCRIBED: Final = {
     operation["operationId"]: operation

@@ -14,7 +14,7 @@ from simulator import merchant
 
 # Of many more customers than samples are taken from.
 TYPES = sorted(
-    {one.type for one in merchant(2, customers=400, until=datetime(2026, 10, 1, tzinfo=UTC))}
+    {one.type for one in merchant(2, customers=100, until=datetime(2026, 10, 1, tzinfo=UTC))}
 )
 MACHINES = {type_ for kind in KINDS.values() for type_ in kind.machine.types}
 
