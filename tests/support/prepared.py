@@ -53,7 +53,7 @@ _LOADED_LATE: Final = (
     "workflows.worker_process",
 )
 """What a process loads only if it is to do that."""
-_OUT_OF_THE_WAY: Final = 256
+_OUT_OF_THE_WAY: Final = 128
 """Files come under numbers that others of them may be to have."""
 
 
