@@ -27,11 +27,12 @@ DECLARE
 BEGIN
     FOR change IN
         SELECT r.* FROM unnest(streams) AS s (stream_id) CROSS JOIN LATERAL (
-            SELECT r.stream_id, at, trial_change, converted, business_id, currency, product_id
+            SELECT r.stream_id, at, leaves, trial_change, converted, business_id, currency,
+                product_id
             FROM raphus.recurring AS r
             WHERE r.stream_id = s.stream_id AND (trial_change <> 0 OR converted) OFFSET 0
         ) AS r
-        ORDER BY r.stream_id, r.at, r.trial_change DESC
+        ORDER BY r.stream_id, r.at, r.trial_change DESC, r.leaves
     LOOP
         IF trial.stream_id IS DISTINCT FROM change.stream_id THEN
             IF trial.stream_id IS NOT NULL THEN

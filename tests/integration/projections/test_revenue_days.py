@@ -67,9 +67,12 @@ SPOILERS: Final = (
     "DELETE FROM raphus.recurring WHERE kind IN ('new', 'churn') AND customer_id = 'cus_1'",
     "UPDATE raphus.recurring SET until = NULL",
     "UPDATE raphus.recurring SET converted = NOT converted WHERE subscription_id = 'sub_0'",
+)
+UNTOLD: Final = (
     "UPDATE raphus.recurring SET trial_change = -trial_change WHERE product_id = 'pdt_1'",
     "DELETE FROM raphus.recurring WHERE trial_change = 1 AND customer_id = 'cus_2'",
 )
+"""What leaves a trial with two beginnings at one instant, which no fold tells."""
 SPOILERS_OF_ENDS: Final = (
     "DELETE FROM raphus.recurring WHERE kind = 'churn'",
     "UPDATE raphus.recurring SET at = at + interval '121 hours' WHERE kind = 'churn'",
@@ -336,7 +339,7 @@ def test_a_trial_that_is_not_plain_is_told_from_its_changes(
 
 
 @WITH_A_DATABASE
-@given(shops(), st.permutations(SPOILERS))
+@given(shops(), st.permutations(SPOILERS + UNTOLD))
 def test_days_are_what_the_rows_add_up_to_whoever_spoils_these(
     conn: psycopg.Connection, deliveries: list[Delivery], spoilers: list[str]
 ) -> None:
