@@ -402,7 +402,7 @@ def test_readyz_tells_everybody_that_something_fails_and_only_the_log_what(
     assert told["details"].keys() == {"follower"}
     assert "do not follow the log" in told["details"]["follower"]
     assert not re.search(r"[A-Z][a-z]+[A-Z]|\.py|:\d|payments", str(told))
-    assert "UndefinedTable" in caplog.text
+    assert "UndefinedObject" in caplog.text
 
 
 def test_two_servers_on_one_database_agree_on_who_writes_the_read_models(database: str) -> None:
