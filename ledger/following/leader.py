@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import psycopg
 from psycopg.sql import SQL, Identifier
 
 from ledger.following.checkpoint import position_of, selected
 from ledger.following.pages import LogError
 from ledger.following.taking import PageError
-from postgres.advisory_locks import try_lock
+from postgres.advisory_locks import try_lock, unlock
 from postgres.connections import DATABASE_ERRORS, FOLLOWING, connect
 from postgres.failures import absence_of
 from postgres.wakeup import Bell
@@ -105,6 +107,10 @@ class Leader:
             bell.ring()
             thread.join()
             bell.close()
+        # The server frees the lock only some time after the connection has ended.
+        if self.leading and self._conn is not None:
+            with suppress(psycopg.Error):
+                unlock(self._conn, self._duty.lock)
         self._disconnect()
 
     def run_once(self) -> int:

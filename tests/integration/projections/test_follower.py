@@ -21,7 +21,7 @@ from ledger.following.pages import LogError
 from ledger.following.taking import PageError
 from ledger.integrity.hash_chain import GENESIS
 from ledger.mapper import LedgerMapper
-from postgres.connections import FOLLOWING, connect
+from postgres.connections import FOLLOWING, Connection, connect
 from postgres.together import BEGIN, Sent, roll_back
 from projections.live.projector import CHANNEL, Projector
 from tests.support.deliveries import receipts, renewals
@@ -155,6 +155,18 @@ def test_of_two_followers_one_leads_and_the_other_takes_over(database: str) -> N
     assert pages_of_first
     assert without_gaps(pages_of_first + pages_of_second)
     assert shown(database) == replayed(database)
+
+
+def test_as_soon_as_a_leader_has_stopped_another_can_lead(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with following(database) as leader, following(database) as other:
+        leader.run_once()
+        with monkeypatch.context() as patch:
+            patch.setattr(Connection, "close", lambda _: None)  # as the server sees it at first
+            leader.stop()
+        other.run_once()
+        assert other.leading
 
 
 def test_a_leader_that_loses_its_connection_goes_on_and_skips_and_doubles_nothing(
