@@ -101,11 +101,11 @@ class ReadModel:
     rebuild writes are equal. No two aggregates' rows share a `key`. `streams` are the first parts
     of the ids of the streams that have rows here. `since` leaves out rows that events under these
     webhook-ids cannot have changed. No further event takes a key away, unless `loses` tells that
-    events under these webhook-ids may have: then the rows of the stream stand in place of those
-    that it had. Where the aggregate goes on from a base, these are the rows of which the column
-    `began` is not before the first event behind it; what it had before stays. Where rows are
-    `grouped` instead, a statement gives them, and where they are `derived`, a function: then no
-    aggregate has any of its own.
+    events under these webhook-ids may have, of a stream with others: then the rows of the stream
+    stand in place of those that it had. Where the aggregate goes on from a base, these are the rows
+    of which the column `began` is not before the first event behind it; what it had before stays.
+    Where rows are `grouped` instead, a statement gives them, and where they are `derived`, a
+    function: then no aggregate has any of its own.
     """
 
     table: str

@@ -37,9 +37,12 @@ class Composed:
     def writing(self, kind: str) -> Writing:
         """Return what writes the rows of streams of a kind."""
         if kind not in self._writings:
-            models = [model for model in self._models if kind in model.streams]
-            self._writings[kind] = Writing(models, self.regroupings, self._schema)
+            self._writings[kind] = Writing(self.models_of(kind), self.regroupings, self._schema)
         return self._writings[kind]
+
+    def models_of(self, kind: str) -> list[ReadModel]:
+        """Return the read models in which streams of a kind have rows."""
+        return [model for model in self._models if kind in model.streams]
 
 
 composed: Final = lru_cache(_KEPT_MAX)(Composed)

@@ -198,12 +198,9 @@ class Projector:
             staged[kind] = writing.begin()
         return writing, staged[kind]
 
-    def _models_of(self, kind: str) -> list[ReadModel]:
-        return [model for model in self._models if kind in model.streams]
-
     def _rows_of(self, model: ReadModel, staged: Mapping[str, Sequence[Staged]]) -> Iterator[Row]:
         for kind, of_kind in staged.items():
-            for one, (rows, _) in zip(self._models_of(kind), of_kind, strict=True):
+            for one, (rows, _) in zip(self._composed.models_of(kind), of_kind, strict=True):
                 if one is model:
                     yield from rows
 

@@ -32,8 +32,6 @@ def may_lose(aggregate: Aggregate, webhook_ids: AbstractSet[str]) -> bool:
 
     Otherwise periods are only added, behind the last one.
     """
-    if aggregate.version == len(webhook_ids):
-        return False  # all of it is new, and none has a further body
     for folded in aggregate.folded().values():
         facts = folded.facts
         begin = len(facts)
