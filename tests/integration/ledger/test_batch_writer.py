@@ -109,15 +109,24 @@ def test_what_waits_during_a_commit_becomes_the_next_batch(
     assert [line.webhook_id for line in lines(database)] == [d.webhook_id for d in deliveries]
 
 
+@contextmanager
+def having_answered(
+    ledger: Ledger, desk: Desk, deliveries: Sequence[Delivery]
+) -> Iterator[Writer[Delivery]]:
+    """Run a writer that has answered these by one batch, and would wait for as many."""
+    writer = Writer(ledger, desk.resolve)
+    submit(writer, deliveries)
+    with running(writer):
+        until(partial(desk.has, len(deliveries)))
+        yield writer
+
+
 def test_those_who_were_answered_together_are_waited_for(
     database: str, ledger: Ledger, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ledger.batch_writer.GATHER_S", GUARD_S)
     deliveries = renewals(range(6), streams=3)
-    writer = Writer(ledger, desk.resolve)
-    submit(writer, deliveries[:3])
-    with running(writer):
-        until(partial(desk.has, 3))
+    with having_answered(ledger, desk, deliveries[:3]) as writer:
         for delivery in deliveries[3:]:
             assert desk.sizes == [3]
             submit(writer, [delivery])
@@ -144,10 +153,7 @@ def test_those_who_do_not_come_again_hold_nobody_up(
     database: str, ledger: Ledger, desk: Desk
 ) -> None:
     deliveries = renewals(range(4))
-    writer = Writer(ledger, desk.resolve)
-    submit(writer, deliveries[:3])
-    with running(writer):
-        until(partial(desk.has, 3))
+    with having_answered(ledger, desk, deliveries[:3]) as writer:
         submit(writer, deliveries[3:])
         until(partial(desk.has, 4))
     assert desk.sizes == [3, 1]
@@ -172,10 +178,7 @@ def test_who_stops_waits_for_nobody(
 ) -> None:
     monkeypatch.setattr("ledger.batch_writer.GATHER_S", 10 * GUARD_S)
     deliveries = renewals(range(4))
-    writer = Writer(ledger, desk.resolve)
-    submit(writer, deliveries[:3])
-    with running(writer):
-        until(partial(desk.has, 3))
+    with having_answered(ledger, desk, deliveries[:3]) as writer:
         submit(writer, deliveries[3:])
     assert_all_recorded(database, desk, deliveries)
 

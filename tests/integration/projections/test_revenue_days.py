@@ -175,6 +175,23 @@ def test_what_was_taken_on_days_is_what_its_rows_add_up_to(
                 assert net(conn, one, size, of_rows=False) == told
 
 
+ASKED_IN_PART = st.sampled_from(
+    [
+        {},
+        {"by_product": True},
+        {"by_product": True, "product_id": "pdt_1"},
+        {"currency": "EUR", "business_ids": ("bus_1",)},
+    ]
+)
+
+
+def earn(conn: psycopg.Connection, history: list[Delivery]) -> None:
+    """Write what a few shops' history earns in place of what any other one has earned."""
+    rows = [row for one in aggregates(history).values() for row in RECURRING.rows(one)]
+    streams = [f"subscription/bus_1/sub_{number}" for number in range(4)]
+    Replacement(RECURRING, "raphus").write(conn, rows, streams)
+
+
 def earned(
     conn: psycopg.Connection, asked: mrr.Asked, periods: Sequence[Span]
 ) -> tuple[list[list[MrrFigures]], list[tuple[object, ...]]]:
@@ -190,14 +207,7 @@ def earned(
     st.lists(shops(), min_size=1, max_size=3),
     st.integers(0, 14 * 24),
     st.sampled_from(SIZES),
-    st.sampled_from(
-        [
-            {},
-            {"by_product": True},
-            {"by_product": True, "product_id": "pdt_1"},
-            {"currency": "EUR", "business_ids": ("bus_1",)},
-        ]
-    ),
+    ASKED_IN_PART,
 )
 def test_what_was_earned_on_days_is_what_its_rows_add_up_to(
     conn: psycopg.Connection,
@@ -210,10 +220,8 @@ def test_what_was_earned_on_days_is_what_its_rows_add_up_to(
     asked = mrr.Asked(SHOPS_BEGAN + timedelta(hours=48 + hour), **which)
     periods = spans(begin, begin + timedelta(days=9), size, 100)
     with conn.transaction(force_rollback=True):
-        for history in histories:  # each takes the place of the one before
-            rows = [row for one in aggregates(history).values() for row in RECURRING.rows(one)]
-            streams = [f"subscription/bus_1/sub_{number}" for number in range(4)]
-            Replacement(RECURRING, "raphus").write(conn, rows, streams)
+        for history in histories:
+            earn(conn, history)
             told = earned(conn, asked._replace(of_snapshot=True), periods)
             assert earned(conn, asked, periods) == told
 
@@ -253,9 +261,7 @@ def test_what_is_left_of_cohorts_is_what_the_rows_of_their_books_add_up_to(
 
     with conn.transaction(force_rollback=True):
         for history in histories:
-            rows = [row for one in aggregates(history).values() for row in RECURRING.rows(one)]
-            streams = [f"subscription/bus_1/sub_{number}" for number in range(4)]
-            Replacement(RECURRING, "raphus").write(conn, rows, streams)
+            earn(conn, history)
             compare()
         for spoil in spoilers:
             conn.execute(spoil.encode())
@@ -274,14 +280,7 @@ def tried(
     st.lists(shops(), min_size=1, max_size=3),
     st.integers(0, 14 * 24),
     st.sampled_from(SIZES),
-    st.sampled_from(
-        [
-            {},
-            {"by_product": True},
-            {"by_product": True, "product_id": "pdt_1"},
-            {"currency": "EUR", "business_ids": ("bus_1",)},
-        ]
-    ),
+    ASKED_IN_PART,
     st.lists(st.sampled_from(SPOILERS), max_size=2),
 )
 def test_what_became_of_trials_is_what_the_rows_of_their_subscriptions_say(
@@ -296,9 +295,7 @@ def test_what_became_of_trials_is_what_the_rows_of_their_subscriptions_say(
     periods = spans(SHOPS_BEGAN.date(), SHOPS_BEGAN.date() + timedelta(days=11), size, 100)
     with conn.transaction(force_rollback=True):
         for history in histories:
-            rows = [row for one in aggregates(history).values() for row in RECURRING.rows(one)]
-            streams = [f"subscription/bus_1/sub_{number}" for number in range(4)]
-            Replacement(RECURRING, "raphus").write(conn, rows, streams)
+            earn(conn, history)
             told = tried(conn, asked._replace(of_snapshot=True), periods)
             assert tried(conn, asked, periods) == told
         for spoil in spoilers:
