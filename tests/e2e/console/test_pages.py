@@ -68,6 +68,17 @@ def test_every_page_fits_on_a_phone(browser: Browser, shop: Served) -> None:
         assert axe(page) == []
 
 
+def test_what_a_page_tells_in_short_is_for_everybody(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.pages.revenue.AT_LENGTH_MAX", 1)
+    opened(page, "/revenue/mrr?by=product")
+    assert page.get_by_role("heading", name="All others").is_visible()
+    assert axe(page) == []
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
 def test_every_page_works_without_scripts(browser: Browser, shop: Served) -> None:
     with looking(browser, shop.url, scripts=False) as page:
         for path in WHOLE:
