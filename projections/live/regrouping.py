@@ -9,7 +9,7 @@ from psycopg.sql import SQL, Identifier
 from postgres.arrays import TextArray
 from postgres.prepared import execute
 from postgres.together import Sent
-from projections.live.upsert import beside, listed, of_streams, parts_of, replacing
+from projections.live.upsert import listed, of_streams, parts_of, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,12 +33,18 @@ _BEFORE: Final = """
     WHERE {counts}
 """
 _WRITE: Final = """
-    WITH fresh ({columns}) AS MATERIALIZED ({select}), gone AS ({beside}) {replacing}
+    WITH fresh ({columns}) AS MATERIALIZED ({select}), gone AS ({gone}) {replacing}
 """
-# Group by group: by the index, and never one with all others, whatever the planner believes.
 _EACH: Final = """
     SELECT of_one.* FROM unnest({values}) AS one ({group})
     CROSS JOIN LATERAL ({select} OFFSET 0) AS of_one
+"""
+# Group by group: by the index, and never one with all others, whatever the planner believes.
+_GONE: Final = """
+    DELETE FROM {table} AS s USING unnest({values}) AS one ({group}) CROSS JOIN LATERAL (
+        SELECT s.ctid AS place FROM {table} AS s WHERE {is_one} OFFSET 0
+    ) AS of_one
+    WHERE s.ctid = of_one.place AND ({key}) NOT IN (SELECT {given_key} FROM fresh)
 """
 _FRESH: Final = "SELECT {columns} FROM fresh"
 _FILL: Final = "INSERT INTO {table} ({columns}) {select}"
@@ -65,15 +71,22 @@ class Regrouping:
         self._groups = groups.as_bytes(None)
         places = range(1, len(self._group) + 1)
         values = SQL(", ").join(SQL(f"${place}::text[]") for place in places)
-        among = SQL("({}) IN (SELECT * FROM unnest({}))").format(listed(self._group, "s"), values)
-        fresh = SQL(_FRESH).format(**parts_of(model, schema))
+        parts = parts_of(model, schema)
+        gone = SQL(_GONE).format(
+            table=parts["table"],
+            values=values,
+            group=listed(self._group),
+            is_one=_is_one(self._group),
+            key=listed(model.key, "s"),
+            given_key=parts["key"],
+        )
         self._write = (
             SQL(_WRITE)
             .format(
                 select=each_group(model, schema, values),
-                beside=beside(model, schema, fresh, among),
-                replacing=replacing(model, schema, fresh),
-                **parts_of(model, schema),
+                gone=gone,
+                replacing=replacing(model, schema, SQL(_FRESH).format(**parts)),
+                **parts,
             )
             .as_bytes(None)
         )
@@ -108,9 +121,12 @@ def each_group(model: ReadModel, schema: str, values: Composable) -> Composed:
     """Return what selects the rows of some groups, of whose columns an array each is given."""
     assert model.grouped is not None, "its rows are grouped"
     group = model.grouped.group
-    is_one = SQL("({}) = ({})").format(listed(group, "s"), listed(group, "one"))
-    select = _select(model, schema, is_one, kept="MATERIALIZED")
+    select = _select(model, schema, _is_one(group), kept="MATERIALIZED")
     return SQL(_EACH).format(values=values, group=listed(group), select=select)
+
+
+def _is_one(group: Sequence[str]) -> Composed:
+    return SQL("({}) = ({})").format(listed(group, "s"), listed(group, "one"))
 
 
 def filling(model: ReadModel, schema: str) -> Composed:
