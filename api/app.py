@@ -24,7 +24,7 @@ from api.routes import routes
 from api.services import Services
 from api.share import whole
 from api.upkeep import Upkeep
-from api.webhooks.endpoint import Acknowledger, Webhooks
+from api.webhooks.endpoint import Counting, Webhooks
 from api.webhooks.request_body import BodyReader
 from ledger.application import Ledger
 from ledger.batch_writer import QUEUE_BYTES_MAX, QUEUE_MAX, Writer
@@ -71,7 +71,7 @@ def application(
     ledger = Ledger(conninfo)
     writer = Writer(
         ledger,
-        Acknowledger(metrics).resolve,
+        Counting(metrics).count,
         queue_max=share.of(QUEUE_MAX),
         queue_bytes_max=share.of(QUEUE_BYTES_MAX),
         show_queue=metrics.show_queue,
@@ -126,8 +126,8 @@ def _lifespan(
             if isinstance(services.follower, Follower):
                 services.follower.start()
                 stack.push_async_callback(asyncio.to_thread, services.follower.stop)
-            await asyncio.to_thread(services.writer.start)
-            stack.push_async_callback(asyncio.to_thread, services.writer.stop)
+            await services.writer.start()
+            stack.push_async_callback(services.writer.stop)
             yield
 
     return running

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from api.queries.freshness import Freshness
     from api.share import FollowerElsewhere, Share
     from api.upkeep import Upkeep
-    from api.webhooks.endpoint import Waiting
     from ledger.batch_writer import Writer
     from projections.live.follower import Follower
 
@@ -29,7 +28,7 @@ class Services(ReadSide):
     keys: KeyRing
     freshness: Freshness
     metrics: Metrics
-    writer: Writer[Waiting]
+    writer: Writer
     follower: Follower | FollowerElsewhere
     upkeep: Upkeep
     exports: Places

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 from uuid import uuid4
 
+import psycopg
 from eventsourcing.application import Application
 from eventsourcing.persistence import (
     IntegrityError,
@@ -27,8 +28,8 @@ from domain.look import delivery_of
 from domain.personal_data import customers_of
 from domain.stream_id import stream_id
 from ledger.connection import ThreadConnection
-from ledger.mapper import LedgerMapper, encode
-from ledger.new_events import NewEvent
+from ledger.mapper import LedgerMapper
+from ledger.new_events import new_events
 from ledger.recorder import LedgerRecorder
 from ledger.stream import Batch, Stream
 from postgres.failures import AWAY
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from domain.event import Event
     from domain.look import Look
     from ledger.recorder import Ends
+    from postgres.prepared import Question
 
 _log = logging.getLogger(__name__)
 
@@ -120,17 +122,28 @@ class Ledger(Application[str]):
         """
         return self.repository.get(stream_id, projector_func=_project)
 
-    def record(self, deliveries: Sequence[Delivery]) -> list[Recording]:
+    @property
+    def connection(self) -> Connection[Any] | None:
+        """What the thread that asks works with the log on, None where it is not connected."""
+        return self._connection.opened
+
+    def record(
+        self, deliveries: Sequence[Delivery], asked: Question | None = None
+    ) -> list[Recording]:
         """Commit a batch of deliveries and answer each.
 
         The answer is a receipt, or the error because of which it is not known to be stored. A
-        delivery that cannot be stored does not take its neighbours with it.
+        delivery that cannot be stored does not take its neighbours with it. Where it has been
+        `asked` already on this thread's connection, the short way, that is waited for first.
         """
         routed = [(delivery, route(delivery)) for delivery in deliveries]
         if not routed:
             return []
+        give_up_at = time.monotonic() + PATIENCE_S
         with self._connection.within(BATCH_S):
-            return self._answer(routed, give_up_at=time.monotonic() + PATIENCE_S)
+            if asked is not None and (first := self._position(asked)) is not None:
+                return new_receipts(first, len(routed))
+            return self._answer(routed, give_up_at)
 
     def observe(self, looks: Sequence[Look]) -> list[Observed]:
         """Record the looks that say what is not known yet, and answer each.
@@ -261,8 +274,7 @@ class Ledger(Application[str]):
     def _append(self, routed: Sequence[Routed]) -> list[Recording]:
         first = self._append_new(routed)
         if first is not None:
-            places = range(first, first + len(routed))
-            return [Receipt(position, duplicate=False) for position in places]
+            return new_receipts(first, len(routed))
         batch = self._open(routed)
         taken = [batch.take(delivery, to) for delivery, to in routed]
         recordings = self.save(cast("MutableAggregateProtocol[str]", batch))
@@ -273,13 +285,16 @@ class Ledger(Application[str]):
 
     def _append_new(self, routed: Sequence[Routed]) -> int | None:
         """Append what is all new in one round trip; None where something of it is not."""
-        events = [
-            NewEvent(to.stream_id, to.topic, encode(delivery), delivery.webhook_id)
-            for delivery, to in routed
-        ]
-        if len({event.webhook_id for event in events}) < len(events):
+        events = new_events(routed)
+        return cast("LedgerRecorder", self.recorder).record_new(events) if events else None
+
+    def _position(self, asked: Question) -> int | None:
+        """Return what was answered; None where it is not known whether anything was recorded."""
+        try:
+            with self._connection.connection():
+                return cast("int | None", asked.value())
+        except psycopg.Error:
             return None
-        return cast("LedgerRecorder", self.recorder).record_new(events)
 
     def _open(self, routed: Sequence[Routed]) -> Batch:
         ends = self._ends(routed)
@@ -310,6 +325,11 @@ class Ledger(Application[str]):
                 return ends
         notices = [(stream_id(NOTICE, one.webhook_id), one.webhook_id) for one, _ in routed]
         return recorder.select_ends(list(dict.fromkeys(asked + notices)))
+
+
+def new_receipts(first: int, count: int) -> list[Recording]:
+    """Answer deliveries that are all new, the first of which stands at a position."""
+    return [Receipt(position, duplicate=False) for position in range(first, first + count)]
 
 
 def _new_id() -> str:

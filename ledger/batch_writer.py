@@ -1,21 +1,22 @@
-"""A thread that commits, as one batch, what has queued up while the last commit ran."""
+"""Commits, as one batch, what has queued up while the last commit ran; all in an event loop."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections import deque
 from contextlib import contextmanager
-from threading import Condition, Event, Thread
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from eventsourcing.persistence import PersistenceError
 
 from ledger.application import Receipt, Recording, is_away, reason
+from ledger.committer import Committer
 from telemetry.redaction import kind_of, origin_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from domain.delivery import Delivery
     from ledger.application import Ledger
@@ -33,10 +34,8 @@ CHECK_EVERY_S: Final = 1.0
 SLOW_S: Final = 2.0
 """A commit that takes longer is one that may never end."""
 
-Token = TypeVar("Token")
 
-
-def _ignore(_queued: int) -> None:
+def _ignore(*_: object) -> None:
     pass
 
 
@@ -44,50 +43,47 @@ class QueueFullError(Exception):
     """As much waits to be committed as may wait; try again later."""
 
 
-class Settled(NamedTuple, Generic[Token]):
-    """The answer to one submission."""
-
-    token: Token
-    answer: Recording
+class _Waiting(NamedTuple):
+    delivery: Delivery
+    answer: asyncio.Future[Recording]
 
 
-class Writer(Generic[Token]):
+class Writer:
     """Groups deliveries into commits: under load the batches grow by themselves.
 
     Senders that wait for their answers would fall into groups which take turns, each with a commit
     of its own. So who was answered is waited for, to come into one batch with those that are there
     already: for `GATHER_S` at the most, and never where it was a single one.
 
-    `resolve` is called in the writer's thread after each commit, with the answers to the whole
-    batch and the seconds that it took; `show_queue` at once when more or fewer wait for their
-    commit to begin. What was submitted before `stop` is committed, unless the database is away
-    then.
+    All of it is called in one event loop. `show_batch` is called with each batch that was answered,
+    its answers and the seconds that its commit took; `show_queue` at once when more or fewer wait
+    for their commit to begin. What was submitted before `stop` is committed, unless the database is
+    away then.
     """
 
     def __init__(
         self,
         ledger: Ledger,
-        resolve: Callable[[list[Settled[Token]], float], None],
+        show_batch: Callable[[Sequence[Delivery], Sequence[Recording], float], None] = _ignore,
         *,
         queue_max: int = QUEUE_MAX,
         queue_bytes_max: int = QUEUE_BYTES_MAX,
         show_queue: Callable[[int], None] = _ignore,
     ) -> None:
-        self._ledger = ledger
-        self._resolve = resolve
+        self._committer = Committer(ledger)
+        self._show_batch = show_batch
         self._queue_max = queue_max
         self._queue_bytes_max = queue_bytes_max
         self._show_queue = show_queue
-        self._queue: deque[tuple[Delivery, Token]] = deque()
+        self._queue: deque[_Waiting] = deque()
         self._queue_bytes = 0
-        self._changed = Condition()
         self._wanted = 1
-        """So many must be queued for the thread to be woken."""
+        """So many must be queued for the writer to be woken."""
+        self._woken: asyncio.Future[None] | None = None
         self._stopping = False
         self._busy_since: float | None = None
         self._problem: str | None = None
-        self._looked = Event()
-        self._thread = Thread(target=self._run, name="writer")
+        self._running: asyncio.Task[None] | None = None
 
     @property
     def queued(self) -> int:
@@ -107,84 +103,92 @@ class Writer(Generic[Token]):
             return self._problem or "the database does not answer"
         return self._problem
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Look whether the database is there, and begin to commit."""
-        self._thread.start()
-        self._looked.wait()
+        await self._check()  # on the connection that the first batch takes
+        self._running = asyncio.create_task(self._run())
 
-    def stop(self) -> None:
-        """Commit what is queued, then end the thread; later submissions are refused."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
-        self._thread.join()
+    async def stop(self) -> None:
+        """Commit what is queued, and end; later submissions are refused."""
+        self._stopping = True
+        self._wake()
+        if self._running is not None:
+            await self._running
+        self._committer.close()
 
-    def submit(self, delivery: Delivery, token: Token) -> None:
-        """Queue a delivery; `resolve` will be called with its token.
+    def submit(self, delivery: Delivery) -> asyncio.Future[Recording]:
+        """Queue a delivery; return what will be its answer.
 
         Raises:
             QueueFullError: the queue is full, or the writer is stopping.
         """
-        with self._changed:
-            if self._stopping or self.is_full:
-                raise QueueFullError
-            self._queue.append((delivery, token))
-            self._queue_bytes += len(delivery.body)
-            self._show_queue(len(self._queue))
-            if len(self._queue) == self._wanted:
-                self._changed.notify()
+        if self._stopping or self.is_full:
+            raise QueueFullError
+        answer = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(delivery, answer))
+        self._queue_bytes += len(delivery.body)
+        self._show_queue(len(self._queue))
+        if self._has(self._wanted):
+            self._wake()
+        return answer
 
-    def _run(self) -> None:
-        try:
-            self._check()  # on the connection that the first batch takes
-        finally:
-            self._looked.set()
+    async def _run(self) -> None:
         expected = 1
-        while (batch := self._next_batch(expected)) or not self._stopping:
+        while (batch := await self._next_batch(expected)) or not self._stopping:
             if not batch:
-                self._check()
+                await self._check()
                 expected = 1
                 continue
             began = time.perf_counter()
-            answers = self._commit([delivery for delivery, _ in batch])
+            deliveries = [one.delivery for one in batch]
+            answers = await self._commit(deliveries)
             took_s = time.perf_counter() - began
             expected = len(batch) + self.queued  # before anybody can have come again
-            tokens = [token for _, token in batch]
-            settled = [Settled(*pair) for pair in zip(tokens, answers, strict=True)]
+            for one, answer in zip(batch, answers, strict=True):
+                if not one.answer.done():  # a request that was cancelled waits no more
+                    one.answer.set_result(answer)
             try:
-                self._resolve(settled, took_s)
+                self._show_batch(deliveries, answers, took_s)
             except Exception as error:  # noqa: BLE001 -- the next batch must have its answers
-                _log.error(
-                    "%d webhooks are stored but not answered: %s", len(settled), origin_of(error)
-                )
+                _log.error("%d webhooks are not counted: %s", len(batch), origin_of(error))
 
-    def _next_batch(self, expected: int) -> list[tuple[Delivery, Token]]:
-        batch: list[tuple[Delivery, Token]] = []
+    async def _next_batch(self, expected: int) -> list[_Waiting]:
+        if expected > 1:
+            await self._await(min(expected, BATCH_MAX), GATHER_S)
+        await self._await(1, CHECK_EVERY_S)
+        batch: list[_Waiting] = []
         batch_bytes = 0
-        with self._changed:
-            if expected > 1:
-                self._await(min(expected, BATCH_MAX), GATHER_S)
-            self._await(1, CHECK_EVERY_S)
-            while self._queue and len(batch) < BATCH_MAX and batch_bytes < BATCH_BYTES_MAX:
-                batch.append(self._queue.popleft())
-                batch_bytes += len(batch[-1][0].body)
-            self._queue_bytes -= batch_bytes
-            self._show_queue(len(self._queue))
+        while self._queue and len(batch) < BATCH_MAX and batch_bytes < BATCH_BYTES_MAX:
+            batch.append(self._queue.popleft())
+            batch_bytes += len(batch[-1].delivery.body)
+        self._queue_bytes -= batch_bytes
+        self._show_queue(len(self._queue))
         return batch
 
-    def _await(self, wanted: int, limit_s: float) -> None:
-        self._wanted = wanted
-        self._changed.wait_for(
-            lambda: (
-                self._stopping or len(self._queue) >= wanted or self._queue_bytes >= BATCH_BYTES_MAX
-            ),
-            limit_s,
-        )
+    async def _await(self, wanted: int, limit_s: float) -> None:
+        """Wait until so many are queued, but no longer than so many seconds."""
+        if self._has(wanted):
+            return
+        loop = asyncio.get_running_loop()
+        self._wanted, self._woken = wanted, loop.create_future()
+        timer = loop.call_later(limit_s, self._wake)
+        try:
+            await self._woken
+        finally:
+            timer.cancel()
+            self._woken = None
 
-    def _check(self) -> None:
+    def _has(self, wanted: int) -> bool:
+        return self._stopping or len(self._queue) >= wanted or self._queue_bytes >= BATCH_BYTES_MAX
+
+    def _wake(self) -> None:
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
+
+    async def _check(self) -> None:
         with self._busy():
             try:
-                self._ledger.check()
+                await self._committer.check()
             except PersistenceError as error:
                 self._report(reason(error))
             except Exception as error:  # noqa: BLE001 -- logged, and checked again
@@ -193,11 +197,11 @@ class Writer(Generic[Token]):
             else:
                 self._report(None)
 
-    def _commit(self, deliveries: list[Delivery]) -> list[Recording]:
+    async def _commit(self, deliveries: Sequence[Delivery]) -> Sequence[Recording]:
         if self._stopping and self._problem:
             return [PersistenceError(self._problem)] * len(deliveries)
         with self._busy():
-            answers = self._record(deliveries)
+            answers = await self._record(deliveries)
         if any(isinstance(answer, Receipt) for answer in answers):
             self._report(None)
         elif outages := [
@@ -221,9 +225,9 @@ class Writer(Generic[Token]):
             _log.error("no webhook can be stored: %s", problem)
         self._problem = problem
 
-    def _record(self, deliveries: list[Delivery]) -> list[Recording]:
+    async def _record(self, deliveries: Sequence[Delivery]) -> Sequence[Recording]:
         try:
-            return self._ledger.record(deliveries)
+            return await self._committer.commit(deliveries)
         except Exception as error:  # noqa: BLE001 -- a defect must not leave requests unanswered
             _log.error("a batch of %d failed by a defect: %s", len(deliveries), origin_of(error))
             return [PersistenceError(kind_of(error))] * len(deliveries)

@@ -70,6 +70,12 @@ class ThreadConnection:
                 conn.rollback()
             raise
 
+    @property
+    def opened(self) -> Connection | None:
+        """The connection of the thread that asks, None where it has none that is whole."""
+        conn = self._conns.get(get_ident())
+        return None if conn is None or conn.closed else conn
+
     def close(self) -> None:
         """Disconnect; no thread may be at work."""
         for conn in self._conns.values():

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from ledger.clock import TOLERANCE
 from ledger.integrity.hash_chain import told
+from ledger.mapper import encode
 from postgres.arrays import BytesArray, TextArray
-from postgres.prepared import value_of
+from postgres.prepared import Question, is_prepared, value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from psycopg import Connection
+
+    from domain.aggregates.routing import Route
+    from domain.delivery import Delivery
 
 _RECORD: Final = b"SELECT raphus.record_new($1, $2, $3, $4, $5, $6, $7)"
 
@@ -28,6 +32,15 @@ class NewEvent(NamedTuple):
     webhook_id: str
 
 
+def new_events(routed: Iterable[tuple[Delivery, Route]]) -> list[NewEvent] | None:
+    """Return the columns of deliveries; None where two have one webhook-id."""
+    events = [
+        NewEvent(to.stream_id, to.topic, encode(delivery), delivery.webhook_id)
+        for delivery, to in routed
+    ]
+    return events if len({event.webhook_id for event in events}) == len(events) else None
+
+
 def record_new(conn: Connection[Any], events: Sequence[NewEvent]) -> int | None:
     """Record events with webhook-ids of their own; return the position of the first.
 
@@ -36,13 +49,27 @@ def record_new(conn: Connection[Any], events: Sequence[NewEvent]) -> int | None:
     autocommit mode. Where one of the webhook-ids is in the log already, or clocks disagree,
     nothing is recorded, and None returned: see `raphus.record_new` in the migrations.
     """
+    return cast("int | None", value_of(conn, _RECORD, _parameters(events)))
+
+
+def ask_to_record(conn: Connection[Any], events: Sequence[NewEvent]) -> Question | None:
+    """Ask for the same, and wait for nothing: the question's value is the position, or None.
+
+    It is not asked where `record_new` has not recorded anything on the connection yet.
+    """
+    if not is_prepared(conn, _RECORD):
+        return None
+    return Question(conn, _RECORD, _parameters(events))
+
+
+def _parameters(events: Sequence[NewEvent]) -> list[object]:
     chained = BytesArray(
         told(one.stream, one.topic, one.webhook_id, hashlib.sha256(one.state).digest())
         for one in events
     )
     streams, topics, states, webhook_ids = zip(*events, strict=True)
     now = datetime.now(UTC)
-    parameters = [
+    return [
         TextArray(streams),
         TextArray(topics),
         BytesArray(states),
@@ -51,4 +78,3 @@ def record_new(conn: Connection[Any], events: Sequence[NewEvent]) -> int | None:
         now - TOLERANCE,
         now + TOLERANCE,
     ]
-    return cast("int | None", value_of(conn, _RECORD, parameters))

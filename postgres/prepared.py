@@ -16,11 +16,13 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.pq import ExecStatus, Format
 from psycopg.rows import tuple_row
+from psycopg.waiting import Ready, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from psycopg import AsyncConnection, Connection
+    from psycopg.abc import PQGen
     from psycopg.pq.abc import PGresult
     from psycopg.rows import TupleRow
 
@@ -54,38 +56,101 @@ def value_of(conn: Connection[Any], statement: bytes, parameters: Sequence[objec
     Raises:
         psycopg.Error: it fails.
     """
-    types = Transformer(conn)
-    values = types.dump_sequence(parameters, [PyFormat.BINARY] * len(parameters))
     with conn.lock:
+        if statement not in _names_of(conn):
+            _prepare(conn, statement, parameters)
         try:
-            result = _run(conn, _name_of(conn, statement, types.types), values)
+            return Question(conn, statement, parameters).value()
         except InvalidSqlStatementName:  # psycopg forgets all that is prepared after a rollback
-            del _names[conn]
-            result = _run(conn, _name_of(conn, statement, types.types), values)
-    types.set_pgresult(result)
-    ((value,),) = types.load_rows(0, result.ntuples, tuple)
-    return value
+            _prepare(conn, statement, parameters)
+            return Question(conn, statement, parameters).value()
 
 
-def _name_of(conn: Connection[Any], statement: bytes, types: Sequence[int] | None) -> bytes:
-    names = _names.setdefault(conn, {})
-    if statement not in names:
-        name = b"raphus_%d" % next(_numbers)
-        conn.pgconn.send_prepare(name, statement, types)
-        _answer(conn)
-        names[statement] = name
-    return names[statement]
+def is_prepared(conn: Connection[Any], statement: bytes) -> bool:
+    """Tell whether `value_of` has run a statement on a connection."""
+    return statement in _names_of(conn)
 
 
-def _run(conn: Connection[Any], name: bytes, values: Sequence[Any]) -> PGresult:
-    conn.pgconn.send_query_prepared(
-        name, values, [Format.BINARY] * len(values), result_format=Format.BINARY
-    )
-    return _answer(conn)
+class Question:
+    """Such a statement under way on a connection, on which nobody else works meanwhile.
+
+    It has been run by `value_of` before.
+
+    Raises:
+        psycopg.Error: it cannot be sent.
+    """
+
+    def __init__(
+        self, conn: Connection[Any], statement: bytes, parameters: Sequence[object]
+    ) -> None:
+        self._conn = conn
+        self._values = Transformer(conn)
+        told = self._values.dump_sequence(parameters, [PyFormat.BINARY] * len(parameters))
+        formats = [Format.BINARY] * len(told)
+        conn.pgconn.send_query_prepared(
+            _names_of(conn)[statement], told, formats, result_format=Format.BINARY
+        )
+        self._answering = generators.execute(conn.pgconn)
+        self._answer: list[PGresult] | None = None
+        self._go_on(None)
+
+    @property
+    def socket(self) -> int:
+        """What becomes readable when something of the answer has come."""
+        return self._conn.pgconn.socket
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether all of it has gone out, so that there is only the answer to wait for."""
+        return bool(self._wanted == Wait.R)
+
+    def hear(self) -> bool:
+        """Take what has come; tell whether that is the whole answer. It waits for nothing.
+
+        Raises:
+            psycopg.OperationalError: the connection is lost.
+        """
+        if self._answer is None:
+            self._go_on(Ready.R)
+        return self._answer is not None
+
+    def value(self) -> Any:  # noqa: ANN401
+        """Return the value; wait for what has not been heard of it.
+
+        Raises:
+            psycopg.Error: it fails.
+        """
+        answer = self._answer or self._conn.wait(self._rest())
+        result = answer[0]
+        if result.status not in _DONE:
+            raise error_from_result(result)
+        self._values.set_pgresult(result)
+        ((value,),) = self._values.load_rows(0, result.ntuples, tuple)
+        return value
+
+    def _go_on(self, ready: Any) -> None:  # noqa: ANN401 -- what psycopg's generators are sent
+        try:
+            self._wanted = self._answering.send(ready)
+        except StopIteration as done:
+            self._answer = done.value
+
+    def _rest(self) -> PQGen[list[PGresult]]:
+        """Wait as psycopg's generators do, from where the answer has come to."""
+        while self._answer is None:
+            self._go_on((yield self._wanted))
+        return self._answer
 
 
-def _answer(conn: Connection[Any]) -> PGresult:
-    result: PGresult = conn.wait(generators.execute(conn.pgconn))[0]
+def _names_of(conn: Connection[Any]) -> dict[bytes, bytes]:
+    return _names.setdefault(conn, {})
+
+
+def _prepare(conn: Connection[Any], statement: bytes, parameters: Sequence[object]) -> None:
+    types = Transformer(conn)
+    types.dump_sequence(parameters, [PyFormat.BINARY] * len(parameters))
+    name = b"raphus_%d" % next(_numbers)
+    conn.pgconn.send_prepare(name, statement, types.types)
+    (result,) = conn.wait(generators.execute(conn.pgconn))
     if result.status not in _DONE:
         raise error_from_result(result)
-    return result
+    _names_of(conn)[statement] = name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -23,10 +23,12 @@ from api.webhooks.request_body import (
 from api.webhooks.verifier import UnverifiedError
 from domain.delivery import Delivery
 from ledger.application import Receipt, Recording
-from ledger.batch_writer import QueueFullError, Settled
+from ledger.batch_writer import QueueFullError
 from telemetry.logs import Throttle
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import Receive, Scope, Send
 
     from api.metrics import Metrics
@@ -49,33 +51,19 @@ class Acknowledgement(msgspec.Struct):
     duplicate: bool
 
 
-class Waiting(NamedTuple):
-    """A request that waits for its delivery's commit."""
-
-    answered: asyncio.Future[Recording]
-    delivery: Delivery
-
-
-class Acknowledger:
-    """Takes the writer's answers from its thread to the requests that wait for them."""
+class Counting:
+    """Counts what became of webhooks, by batches."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def resolve(self, settled: list[Settled[Waiting]], commit_s: float) -> None:
-        """Have a batch's requests answered; called in the writer's thread.
-
-        All of it is done by the event loop, which would wait for the interpreter meanwhile.
-        """
-        loop = settled[0].token.answered.get_loop()
-        loop.call_soon_threadsafe(self._answer, settled, commit_s)
-
-    def _answer(self, settled: list[Settled[Waiting]], commit_s: float) -> None:
-        for waiting, answer in settled:
-            if not waiting.answered.done():  # a request that was cancelled waits no more
-                waiting.answered.set_result(answer)
-        self._metrics.count_batch(len(settled), commit_s)
-        outcomes = Counter((type_of(on.delivery.body), _outcome(answer)) for on, answer in settled)
+    def count(
+        self, deliveries: Sequence[Delivery], answers: Sequence[Recording], commit_s: float
+    ) -> None:
+        """Count a batch that was answered, and the seconds of its commit."""
+        self._metrics.count_batch(len(deliveries), commit_s)
+        pairs = zip(deliveries, answers, strict=True)
+        outcomes = Counter((type_of(one.body), _outcome(answer)) for one, answer in pairs)
         for (type_, outcome), count in outcomes.items():
             self._metrics.count_deliveries(type_, outcome, count)
 
@@ -92,7 +80,7 @@ class Webhooks:
     def __init__(
         self,
         verifier: Verifier,
-        writer: Writer[Waiting],
+        writer: Writer,
         metrics: Metrics,
         bodies: BodyReader,
     ) -> None:
@@ -140,15 +128,14 @@ class Webhooks:
         return delivery
 
     async def _record(self, delivery: Delivery) -> Receipt:
-        waiting = Waiting(asyncio.get_running_loop().create_future(), delivery)
         try:
-            self._writer.submit(delivery, waiting)
+            answer = self._writer.submit(delivery)
         except QueueFullError as error:
             self._metrics.count_deliveries(type_of(delivery.body), "busy")
             raise not_now("busy", "the queue is full", retry_s=_RETRY_S) from error
         try:
             async with asyncio.timeout(ANSWER_S):
-                receipt = await waiting.answered
+                receipt = await answer
         except TimeoutError as error:
             # It may be committed yet: then the next attempt is found to be a duplicate.
             message = "the delivery could not be committed in time"

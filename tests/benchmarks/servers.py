@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +17,12 @@ from api.http.auth import OpenOnLoopback
 from api.http.listening import listening
 from api.http.server import Server
 from api.metrics import Metrics
-from api.webhooks.endpoint import PATH, Acknowledger, Webhooks
+from api.webhooks.endpoint import PATH, Webhooks
 from api.webhooks.request_body import BodyReader
 from api.webhooks.verifier import Verifier
 from console.catalogue import console
-from ledger.application import Ledger, Receipt
-from ledger.batch_writer import Settled, Writer
+from ledger.application import Ledger, Receipt, Recording
+from ledger.batch_writer import Writer
 from tests.benchmarks.bodies import SECRET
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from api.webhooks.endpoint import Waiting
     from domain.delivery import Delivery
 
 _THREADS: Final = 8
@@ -46,14 +46,13 @@ def real(conninfo: str) -> ASGIApp:
 def verifying_only(_conninfo: str) -> ASGIApp:
     """Make the same way in, which verifies, stores nothing, and answers."""
     metrics = Metrics()
-    ledger = _Nowhere(Acknowledger(metrics))
-    return _way_in(ledger, metrics)
+    return _way_in(_Nowhere(), metrics)
 
 
 def transaction_a_request(conninfo: str) -> ASGIApp:
     """Make the same way in, where each request is a commit of its own."""
     metrics = Metrics()
-    return _way_in(_EachByItself(Ledger(conninfo), Acknowledger(metrics)), metrics)
+    return _way_in(_EachByItself(Ledger(conninfo)), metrics)
 
 
 class Served(NamedTuple):
@@ -104,27 +103,24 @@ def _way_in(writer: _Nowhere | _EachByItself, metrics: Metrics) -> Starlette:
     return Starlette(routes=[Route(PATH, webhooks, methods=["POST"])])
 
 
-class _Nowhere(Writer["Waiting"]):
+class _Nowhere(Writer):
     """Takes a delivery, and forgets it."""
 
-    def __init__(self, acknowledger: Acknowledger) -> None:
-        self._acknowledger = acknowledger
+    def __init__(self) -> None:
+        pass
 
-    def submit(self, delivery: Delivery, token: Waiting) -> None:
-        token.answered.set_result(Receipt(1, duplicate=False))
+    def submit(self, delivery: Delivery) -> asyncio.Future[Recording]:
+        answer = asyncio.get_running_loop().create_future()
+        answer.set_result(Receipt(1, duplicate=False))
+        return answer
 
 
-class _EachByItself(Writer["Waiting"]):
+class _EachByItself(Writer):
     """Commits each delivery in a transaction of its own."""
 
-    def __init__(self, ledger: Ledger, acknowledger: Acknowledger) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._acknowledger = acknowledger
         self._pool = ThreadPoolExecutor(_THREADS)
 
-    def submit(self, delivery: Delivery, token: Waiting) -> None:
-        self._pool.submit(self._settle, delivery, token)
-
-    def _settle(self, delivery: Delivery, token: Waiting) -> None:
-        (answer,) = self._ledger.record([delivery])
-        self._acknowledger.resolve([Settled(token, answer)], 0.0)
+    def submit(self, delivery: Delivery) -> asyncio.Future[Recording]:
+        return asyncio.wrap_future(self._pool.submit(lambda: self._ledger.record([delivery])[0]))

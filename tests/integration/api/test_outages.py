@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from ledger.application import Ledger, Receipt
-from ledger.batch_writer import Settled, Writer
 from tests.support.deliveries import receipts, renewals
+from tests.support.desk import desk_of
 from tests.support.http_server import Served, served
 from tests.support.line import Line, line_to
 from tests.support.log import lines
@@ -217,16 +217,14 @@ def test_a_writer_that_stops_while_the_database_is_away_does_not_wait_for_it(
 ) -> None:
     monkeypatch.setattr("ledger.batch_writer.BATCH_MAX", 1)
     monkeypatch.setattr("ledger.application.PATIENCE_S", 0.5)
-    answers: list[Settled[int]] = []
-    with Ledger(line.conninfo) as ledger:
-        writer = Writer[int](ledger, lambda settled, _: answers.extend(settled))
-        for number, delivery in enumerate(renewals(range(300))):
-            writer.submit(delivery, number)
+    deliveries = renewals(range(300))
+    with Ledger(line.conninfo) as ledger, desk_of(ledger) as desk:
+        desk.submit(deliveries)
         line.cut()
-        writer.start()
-        writer.stop()
-    assert [answer.token for answer in answers] == list(range(300))
-    assert not any(isinstance(answer.answer, Receipt) for answer in answers)
+        with desk.running():
+            pass
+        assert [delivery for delivery, _ in desk.settled] == deliveries
+        assert desk.acknowledged() == {}
 
 
 @pytest.mark.parametrize("outage", OUTAGES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
@@ -18,6 +19,7 @@ from psycopg.sql import SQL, Identifier
 from ledger.application import Ledger, Receipt
 from ledger.integrity.verify import verify
 from ledger.recorder import LedgerRecorder
+from tests.support.committing import committing
 from tests.support.deliveries import receipts, renewals
 from tests.support.histories import said
 from tests.support.log import Line, broken_links, lines
@@ -27,8 +29,15 @@ from tests.support.trips import counting_trips
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from typing import TypeAlias
+
     from domain.delivery import Delivery
     from ledger.application import Recording
+
+    Record: TypeAlias = Callable[[list[Delivery]], list[Recording]]
+    Way: TypeAlias = Callable[[Ledger], AbstractContextManager[Record]]
 
 # In this database, it is the same time for whoever asks, until somebody moves it.
 _STILL = """
@@ -49,6 +58,12 @@ def still(database: str) -> str:
     return database
 
 
+@contextmanager
+def at_once(ledger: Ledger) -> Iterator[Record]:
+    """Record as whoever waits does."""
+    yield ledger.record
+
+
 def with_body(delivery: Delivery, body: bytes) -> Delivery:
     return msgspec.structs.replace(delivery, body=body)
 
@@ -60,15 +75,19 @@ BATCHES = st.lists(st.lists(st.sampled_from(POOL), min_size=1, max_size=6), max_
 
 
 def recorded(
-    conninfo: str, batches: list[list[Delivery]], at: datetime
+    conninfo: str, batches: list[list[Delivery]], at: datetime, way: Way = at_once
 ) -> tuple[list[list[Recording]], list[Line]]:
     """Record batches into an empty log, each at a time of its own."""
-    with psycopg.connect(conninfo, autocommit=True) as conn, Ledger(conninfo) as ledger:
+    with (
+        psycopg.connect(conninfo, autocommit=True) as conn,
+        Ledger(conninfo) as ledger,
+        way(ledger) as record,
+    ):
         conn.execute(_BEGUN)
         conn.execute("UPDATE public.clock SET at = %s", [at])
         answers = []
         for batch in batches:
-            answers.append(ledger.record(batch))
+            answers.append(record(batch))
             conn.execute("UPDATE public.clock SET at = at + interval '1.000001 s'")
         fault = verify(conn).fault
     assert fault is None
@@ -77,11 +96,12 @@ def recorded(
 
 @given(batches=BATCHES)
 @settings(max_examples=25)
-def test_both_ways_record_the_same_log_to_the_byte(
+def test_all_ways_record_the_same_log_to_the_byte(
     still: str, batches: list[list[Delivery]]
 ) -> None:
     at = datetime.now(UTC)
     short = recorded(still, batches, at)
+    assert recorded(still, batches, at, committing) == short
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(LedgerRecorder, "record_new", lambda *_: None)
         assert recorded(still, batches, at) == short
