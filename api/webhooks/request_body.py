@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from starlette.types import Message, Receive
 
 BODY_BYTES_MAX: Final = 2**20
@@ -48,10 +50,13 @@ class BodyReader:
             TooSlowError: it takes longer than `READ_TIMEOUT_S`.
             DisconnectedError: the peer has gone.
         """
+        message = _begun(receive)
+        if message is not None and not message.get("more_body", False):
+            return _chunk(message)
         given_up = False
         try:
             async with asyncio.timeout(READ_TIMEOUT_S) as deadline:
-                message = await receive()
+                message = message or await receive()
                 body = _chunk(message)
                 if not message.get("more_body", False):
                     return body
@@ -91,6 +96,20 @@ class BodyReader:
                 raise TooMuchError
             if not oldest.expired():
                 oldest.reschedule(asyncio.get_running_loop().time())
+
+
+def _begun(receive: Receive) -> Message | None:
+    """Return what has come already, as nearly all bodies have; None where it must be waited for.
+
+    So no deadline is set for those, which takes longer than all else of reading them.
+    """
+    receiving = cast("Coroutine[None, None, Message]", receive())
+    try:
+        receiving.send(None)
+    except StopIteration as done:
+        return cast("Message", done.value)
+    receiving.close()
+    return None
 
 
 def _chunk(message: Message) -> bytes:
