@@ -6,12 +6,12 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response as StarletteResponse
 
 from api.exports.sending import EXPORTS_MAX, RETRY_S
 from api.http.errors import INTERNAL, ApiError
+from api.http.front import Front
 from api.http.places import Places
 from api.keys.key_ring import KeyRing
 from api.metrics import Metrics
@@ -24,7 +24,7 @@ from api.routes import routes
 from api.services import Services
 from api.share import whole
 from api.upkeep import Upkeep
-from api.webhooks.endpoint import Counting, Webhooks
+from api.webhooks.endpoint import PATH, Counting, Webhooks
 from api.webhooks.request_body import BodyReader
 from ledger.application import Ledger
 from ledger.batch_writer import QUEUE_BYTES_MAX, QUEUE_MAX, Writer
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
+    from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.routing import Route
     from starlette.types import ASGIApp
@@ -94,11 +95,11 @@ def application(
         exports=Places("exports", share.of(EXPORTS_MAX), RETRY_S),
     )
     pages = site(services) if site else None
-    app = Starlette(
-        routes=[
-            *routes(Webhooks(verifier, writer, metrics, BodyReader(share.workers)), services),
-            *(pages.routes if pages else ()),
-        ],
+    webhooks = Webhooks(verifier, writer, metrics, BodyReader(share.workers))
+    app = Front(
+        PATH,
+        webhooks,
+        routes=[*routes(webhooks, services), *(pages.routes if pages else ())],
         exception_handlers={ApiError: _refusal, HTTPException: _no_route, Exception: _defect},
         lifespan=_lifespan(services, ledger),
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from api.counters import UNREAD
-from api.http.errors import ApiError, not_now
+from api.http.errors import INTERNAL, ApiError, not_now
 from api.http.responses import Response
 from api.metrics import type_of
 from api.webhooks.request_body import (
@@ -91,17 +91,24 @@ class Webhooks:
         self._log = Throttle(logging.getLogger(__name__))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, whatever befalls it.
+
+        Raises:
+            Exception: a defect; it is answered, too.
+        """
         try:
             delivery = await self._read(scope, receive)
-            receipt = await self._record(delivery)
+            answer = _acknowledgement(await self._record(delivery))
         except DisconnectedError:
             self._log.warning("a webhook was not answered: its body did not come whole")
+            return
         except ApiError as error:
             self._log.warning(f"a webhook was refused: {error.status}, {error}")
+            answer = error.response()
+        except Exception:
+            await INTERNAL.response().send(send)
             raise
-        else:
-            await _acknowledge(receipt).send(send)
+        await answer.send(send)
 
     async def _read(self, scope: Scope, receive: Receive) -> Delivery:
         head = {name: value for name, value in scope["headers"] if name in _READ}
@@ -159,7 +166,7 @@ def _end(answer: asyncio.Future[Recording]) -> None:
         answer.set_exception(TimeoutError())
 
 
-def _acknowledge(receipt: Receipt) -> Response:
+def _acknowledgement(receipt: Receipt) -> Response:
     body = b'{"position":"%d","duplicate":%b}' % (
         receipt.position,
         b"true" if receipt.duplicate else b"false",

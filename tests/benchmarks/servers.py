@@ -9,11 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from starlette.applications import Starlette
-from starlette.routing import Route
-
 from api.app import application
 from api.http.auth import OpenOnLoopback
+from api.http.front import Front
 from api.http.listening import listening
 from api.http.server import Server
 from api.metrics import Metrics
@@ -98,9 +96,9 @@ def _serve(make: Callable[[str], ASGIApp], conninfo: str, sock: socket, ready: i
     Server(make(conninfo), lambda: os.close(ready) if os.write(ready, _READY) else None).run([sock])
 
 
-def _way_in(writer: _Nowhere | _EachByItself, metrics: Metrics) -> Starlette:
+def _way_in(writer: _Nowhere | _EachByItself, metrics: Metrics) -> ASGIApp:
     webhooks = Webhooks(Verifier([SECRET]), writer, metrics, BodyReader())
-    return Starlette(routes=[Route(PATH, webhooks, methods=["POST"])])
+    return Front(PATH, webhooks)
 
 
 class _Nowhere(Writer):

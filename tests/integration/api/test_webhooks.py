@@ -237,6 +237,26 @@ def test_bodies_that_are_more_together_than_may_be_read_at_once_are_to_come_agai
     assert shared[0].post(body).status_code == 200
 
 
+def test_a_defect_of_the_way_in_is_answered_and_logged_and_the_next_webhook_stored(
+    shared: tuple[Served, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def defective(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("api.webhooks.verifier.Verifier.verify", defective)
+        response = shared[0].post(BODY)
+        assert (response.status_code, response.json()["error"]["code"]) == (500, "internal")
+        until(lambda: "ZeroDivisionError" in caplog.text)  # it is answered first
+    assert shared[0].post(BODY).status_code == 200
+
+
+def test_the_way_in_takes_nothing_but_posts(shared: tuple[Served, str]) -> None:
+    for method in ("GET", "PUT", "HEAD"):
+        response = shared[0].client.request(method, PATH)
+        assert (response.status_code, response.headers["allow"]) == (405, "POST")
+
+
 def test_a_full_queue_asks_to_come_again(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.app.QUEUE_MAX", 0)
     with served(database) as server:
