@@ -32,10 +32,10 @@ LISTEN_S: Final = 0.1
 class Committer:
     """Commits batches, one after the other, on one connection.
 
-    To wake a thread for each, and to hand it the interpreter and take it back, takes longer than
-    all else that is ours of a small batch. So the loop goes the short way itself, without waiting.
-    Whatever is not answered as it should be, and soon, is the thread's: it looks after connections
-    that are silent or lost, tries again, and goes the long way.
+    The loop goes the short way itself, without waiting: a thread would have to be woken for each,
+    and to be handed the interpreter and hand it back. Whatever is not answered as it should be, and
+    soon, is the thread's: it looks after connections that are silent or lost, tries again, and goes
+    the long way.
     """
 
     def __init__(self, ledger: Ledger) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 SWITCH_INTERVAL_S: Final = 0.0005
 """How soon a thread that waits for the interpreter gets it. Hashing a body over 2 KiB gives it up,
-so an event loop waits for the writer, or who follows the log, once a webhook: by default 5 ms
+so an event loop waits for who follows the log in the same process once a webhook: by default 5 ms
 each."""
 COLLECT_AFTER: Final = (20_000, 20, 20)
 """How many new objects make the collector look for cycles. A page of the follower makes tens of
