@@ -7,7 +7,9 @@ follower wait, in one transaction: a rebuild that dies leaves the live tables as
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
@@ -19,22 +21,24 @@ from ledger.following.pages import PAGE_EVENTS_MAX, LogError, hash_at, next_page
 from ledger.integrity.hash_chain import GENESIS
 from ledger.mapper import LedgerMapper
 from postgres.advisory_locks import AdvisoryLock, lock_within
-from postgres.connections import WORKING, connect
+from postgres.connections import WORKING, Connection, connect
 from postgres.snapshot import REPEATABLE_READ
 from projections.folds import store
 from projections.live.projector import Projector
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.folds_check import compare_folds
 from projections.rebuild.kept_sums import compare_kept, fill_kept, kept_beside
+from projections.rebuild.side_by_side import one_snapshot, side_by_side
 from projections.rebuild.staging import SETTINGS, Staging
 from projections.rebuild.table_diff import Comparison
-from projections.rebuild.workers import FoldingError, fold_in_parts
+from projections.rebuild.workers import FoldingError, cores, fold_in_parts
 from telemetry.redaction import origin_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from projections.read_model import ReadModel
+    from projections.rebuild.side_by_side import Work
     from projections.rebuild.table_diff import Difference
     from telemetry.progress import Progress
 
@@ -89,11 +93,10 @@ def rebuild(
         psycopg.Error: the database went away; nothing has changed.
     """
     staging = Staging(SCHEMA, _together(models))
-    with connect(conninfo, WORKING, "raphus-rebuild") as conn:
-        conn.execute(SETTINGS)
-        conn.execute(_ROUGHLY)
+    with ExitStack() as stack:
+        conn, *others = (stack.enter_context(_connected(conninfo)) for _ in range(cores()))
         _be_alone(conn)
-        run = _Run(staging, conn, progress)
+        run = _Run(staging, [conn, *others], progress)
         try:
             if not check:
                 # What was stored while its type was unknown goes into its aggregate.
@@ -127,6 +130,13 @@ def drop_leftovers(conn: psycopg.Connection[Any]) -> None:
     Staging(SCHEMA, ()).drop(conn)
 
 
+def _connected(conninfo: str) -> Connection:
+    conn = connect(conninfo, WORKING, "raphus-rebuild")
+    conn.execute(SETTINGS)
+    conn.execute(_ROUGHLY)
+    return conn
+
+
 def _be_alone(conn: psycopg.Connection[Any]) -> None:
     # One that has just ended, or was killed, is gone once its server process has noticed.
     try:
@@ -138,13 +148,14 @@ def _be_alone(conn: psycopg.Connection[Any]) -> None:
 class _Run:
     """One rebuild on its way; `_reached` is how much of the log the staged tables show.
 
-    `missed` says how many events the read models had not taken when they were compared, if all
-    of them are rebuilt.
+    The first of the connections holds the lock, and writes what is live. `missed` says how many
+    events the read models had not taken when they were compared, if all of them are rebuilt.
     """
 
-    def __init__(self, staging: Staging, conn: psycopg.Connection[Any], progress: Progress) -> None:
+    def __init__(self, staging: Staging, conns: Sequence[Connection], progress: Progress) -> None:
         self._staging = staging
-        self._conn = conn
+        self._conns = conns
+        self._conn = conns[0]
         self._progress = progress
         self._tracking = ProjectionTracking()
         self._projector = Projector(LedgerMapper(), staging.models, staging.schema)
@@ -163,8 +174,12 @@ class _Run:
             self._progress(FOLD, done, until)
         if done != until:
             raise LogError(f"of the {until} events that have been read, the log has {done}")
-        for model in self._each(INDEX, self._staging.models):
-            self._staging.index(self._conn, model)
+        models = self._staging.models
+        first = [model for model in models if not model.follows]
+        following = [model for model in models if model.follows]
+        for some, done in (first, 0), (following, len(first)):
+            indexing = [partial(self._staging.index, model=model) for model in some]
+            side_by_side(self._conns, indexing, self._telling(INDEX, done, len(models)))
 
     def catch_up_from_afar(self) -> None:
         """Come as near to the live tables as one page, so that what follows is short."""
@@ -177,16 +192,27 @@ class _Run:
         """Compare in one snapshot, in which the live tables and their position agree."""
         with self._conn.transaction():
             self._conn.execute(REPEATABLE_READ)
-            live = self._tracking.checkpoint(self._conn)
+            live, before = self._tracking.checkpoint(self._conn), self._reached.position
             self._catch_up(live)
             if len(self._staging.models) == len(READ_MODELS):
                 self.missed = live.position - live.events
-            each = self._each(COMPARE, self._comparisons)
-            differences = [comparison.compare(self._conn) for comparison in each]
-            differences.append(compare_folds(self._conn, LedgerMapper(), live.position))
-            kept = kept_beside(self._staging.models)
-            differences += [compare_kept(self._conn, table) for table in kept]
+            # What has just been caught up with, only this transaction sees.
+            alone = self._reached.position > before
+            differences = self._differences(self._conns[:1] if alone else self._conns, live)
             return Rebuilt(self._reached.position, differences)
+
+    def _differences(self, conns: Sequence[Connection], live: Checkpoint) -> list[Difference]:
+        of_folds = partial(compare_folds, mapper=LedgerMapper(), until=live.position)
+        kept = [partial(compare_kept, table=table) for table in kept_beside(self._staging.models)]
+        works: list[Work[Difference]] = [
+            of_folds,
+            *(comparison.compare for comparison in self._comparisons),
+            *kept,
+        ]
+        with one_snapshot(conns):
+            folds, *others = side_by_side(conns, works, self._telling(COMPARE, 0, len(works)))
+        compared = len(self._comparisons)
+        return [*others[:compared], folds, *others[compared:]]
 
     def write(self, rebuilt: Rebuilt) -> None:
         """Write the rows that differed, as they are now, while the follower waits.
@@ -213,6 +239,9 @@ class _Run:
                 self._tracking.correct(self._conn, self._reached.hash, self.missed)
             # Wakes the follower, which has passed over what it could not have.
             self._conn.execute(SQL("NOTIFY {}").format(Identifier(LEDGER_CHANNEL)))
+
+    def _telling(self, phase: str, before: int, total: int) -> Callable[[int], None]:
+        return lambda done: self._progress(phase, before + done, total)
 
     def _each(self, phase: str, items: Sequence[T]) -> Iterator[T]:
         for number, item in enumerate(items):

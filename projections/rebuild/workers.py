@@ -22,7 +22,7 @@ from telemetry.redaction import origin_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-PARTS_MAX: Final = 4
+CORES_MAX: Final = 4
 PART_EVENTS_MIN: Final = 2_000
 """For fewer events it does not pay to start another process."""
 
@@ -42,6 +42,11 @@ class Part(msgspec.Struct):
     parts: int
 
 
+def cores() -> int:
+    """Return how many processes, or connections, do the work of a rebuild at once, at the most."""
+    return min(os.cpu_count() or 1, CORES_MAX)
+
+
 def fold_in_parts(conninfo: str, staging: Staging, until: int) -> Iterator[int]:
     """Fold the log up to a position into the staged tables, with a process a core.
 
@@ -51,7 +56,7 @@ def fold_in_parts(conninfo: str, staging: Staging, until: int) -> Iterator[int]:
     Raises:
         FoldingError: a process has failed, or was killed.
     """
-    parts = max(1, min(os.cpu_count() or 1, PARTS_MAX, until // PART_EVENTS_MIN))
+    parts = max(1, min(cores(), until // PART_EVENTS_MIN))
     tables = [model.table for model in staging.models]
     with ExitStack() as stack:
         yield from _reports(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from domain.aggregates.factory import aggregate
 from ledger.mapper import COLUMNS, LedgerMapper
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.rebuild import rebuild
-from projections.rebuild.workers import PARTS_MAX
+from projections.rebuild.workers import cores
 from tests.benchmarks.measure import Result, medians, seconds
 from tests.benchmarks.projections import fill, run_the_librarys
 
@@ -66,8 +65,7 @@ def against_copy_out_and_the_librarys_runner(conninfo: str) -> list[Result]:
     what = "full rebuild of all read models"
     of_folding = "the fold alone on all cores"
     each = f"{folding_s / events * 1e6:,.0f} µs of processor time an event"
-    cores = min(os.cpu_count() or 1, PARTS_MAX)
-    folded_per_s = events * cores / folding_s
+    folded_per_s = events * cores() / folding_s
     return [
         Result(
             f"{what} ÷ {of_folding}",
