@@ -9,7 +9,7 @@ from domain.aggregates.factory import aggregate
 from domain.going_on import base_of, encode
 from ledger.following.pages import histories_of
 from projections.folds import store
-from projections.rebuild.table_diff import EXAMPLES_MAX, Difference, Found
+from projections.rebuild.table_diff import EXAMPLES_MAX, NONE, Difference, Found
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 TABLE: Final = "folds"
 _AT_ONCE: Final = 100
-_NONE: Final = Found(0, [])
 
 
 def compare_folds(conn: Connection[Any], mapper: LedgerMapper, until: int) -> Difference:
@@ -43,7 +42,7 @@ def compare_folds(conn: Connection[Any], mapper: LedgerMapper, until: int) -> Di
         wrong |= dict.fromkeys(one.stream_id for one in some if one not in right)
         rows += len(some)
         last = some[-1].stream_id, some[-1].version
-    return Difference(TABLE, rows, _NONE, _NONE, Found(len(wrong), [*wrong][:EXAMPLES_MAX]))
+    return Difference(TABLE, rows, NONE, NONE, Found(len(wrong), [*wrong][:EXAMPLES_MAX]))
 
 
 def _is_right(one: Written, events: Iterable[Event]) -> bool:

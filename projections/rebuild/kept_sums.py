@@ -9,7 +9,7 @@ from psycopg.sql import SQL, Identifier
 from projections.read_models.recurring import RECURRING
 from projections.read_models.subscriptions import SUBSCRIPTIONS
 from projections.read_models.takings import TAKINGS
-from projections.rebuild.table_diff import Difference, Found
+from projections.rebuild.table_diff import NONE, Difference, Found
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ def kept_beside(models: Sequence[ReadModel]) -> list[str]:
 def compare_kept(conn: Connection[Any], table: str) -> Difference:
     """Compare one with the rows that it is kept beside, in the caller's transaction."""
     rows, lacking, surplus = conn.execute(_of(table, _COMPARE)).fetchall()[0]
-    return Difference(table, rows, Found(lacking, []), Found(surplus, []), Found(0, []))
+    return Difference(table, rows, Found(lacking, []), Found(surplus, []), NONE)
 
 
 def fill_kept(conn: Connection[Any], table: str) -> None:

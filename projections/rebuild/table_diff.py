@@ -27,6 +27,8 @@ _COMPARE: Final = """
 _EXAMPLES: Final = """
     SELECT concat_ws('/', {key}) FROM {found} WHERE how = %s ORDER BY {key} LIMIT {examples_max}
 """
+_IS_EMPTY: Final = "SELECT NOT EXISTS (SELECT FROM {live})"
+_FIRST: Final = "SELECT concat_ws('/', {key}) FROM {new} ORDER BY {key} LIMIT {examples_max}"
 _DELETE_REMOVED: Final = """
     DELETE FROM {live} AS l USING {found} AS f WHERE ({l_key}) = ({f_key})
     AND NOT EXISTS (SELECT FROM {new} AS n WHERE ({n_key}) = ({f_key}))
@@ -38,6 +40,8 @@ _WRITE: Final = """
     ON CONFLICT ({key}) DO UPDATE SET ({columns}) = ROW ({excluded})
     WHERE ROW ({l_columns}) IS DISTINCT FROM ROW ({excluded})
 """
+# Where nothing stands there is nothing to conflict with, which takes a third of the time.
+_WRITE_ALL: Final = "INSERT INTO {live} ({columns}) SELECT {columns} FROM {new}"
 
 
 class Found(NamedTuple):
@@ -45,6 +49,9 @@ class Found(NamedTuple):
 
     rows: int
     examples: list[str]
+
+
+NONE: Final = Found(0, [])
 
 
 class Difference(NamedTuple):
@@ -98,10 +105,15 @@ class Comparison:
     def compare(self, conn: Connection[Any]) -> Difference:
         """Compare row by row, in the caller's transaction, and keep the keys that differ.
 
-        They go to a table, since after a change of the schema they may be all there are.
+        They go to a table, since after a change of the schema they may be all there are. Where the
+        live table is empty, they are those of the other one.
         """
-        conn.execute(self._sql(_COMPARE))
         ((rows,),) = conn.execute(self._sql("SELECT count(*) FROM {new}")).fetchall()
+        if self._is_empty(conn):
+            self._parts["found"] = self._parts["new"]
+            first = [text for (text,) in conn.execute(self._sql(_FIRST))]
+            return Difference(self.model.table, rows, Found(rows, first), NONE, NONE)
+        conn.execute(self._sql(_COMPARE))
         counts = dict(
             conn.execute(self._sql("SELECT how, count(*) FROM {found} GROUP BY how")).fetchall()
         )
@@ -112,6 +124,9 @@ class Comparison:
     def apply(self, conn: Connection[Any]) -> None:
         """Make the live rows that differed what the rebuilt ones are now, and touch no others."""
         conn.execute(self._sql(_DELETE_REMOVED))
+        if self._is_empty(conn):
+            conn.execute(self._sql(_WRITE_ALL))
+            return
         try:
             with conn.transaction():
                 conn.execute(self._sql(_WRITE))
@@ -119,6 +134,10 @@ class Comparison:
             # Two rows have exchanged what is unique beside the key: no order of updates would do.
             conn.execute(self._sql(_DELETE_ALL))
             conn.execute(self._sql(_WRITE))
+
+    def _is_empty(self, conn: Connection[Any]) -> bool:
+        ((empty,),) = conn.execute(self._sql(_IS_EMPTY)).fetchall()
+        return bool(empty)
 
     def _examples(self, conn: Connection[Any], how: str) -> list[str]:
         return [text for (text,) in conn.execute(self._sql(_EXAMPLES), [how])]

@@ -6,6 +6,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import psycopg
+import pytest
 from psycopg.sql import SQL
 
 from ledger.application import Ledger
@@ -14,7 +15,7 @@ from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.kept_sums import kept_beside
 from projections.rebuild.rebuild import COMPARE, SCHEMA, rebuild
 from projections.rebuild.staging import Staging
-from projections.rebuild.table_diff import Found
+from projections.rebuild.table_diff import NONE, Found
 from tests.support.deliveries import receipts, renewals
 from tests.support.notices import heard
 from tests.support.projected import (
@@ -42,7 +43,6 @@ from tests.support.waiting import until
 if TYPE_CHECKING:
     from projections.rebuild.rebuild import Rebuilt
 
-NONE = Found(0, [])
 PASSES = """
     SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables
     WHERE schemaname = 'raphus_rebuild' AND relname = 'periods'
@@ -207,6 +207,28 @@ def test_a_row_that_is_followed_after_the_comparison_is_not_set_back(database: s
     assert differing(found) == {"subscriptions": (NONE, Found(1, ["sub_7/bus_1"]), changed)}
     assert shown(database) == replayed(database)
     assert len(shown(database)["subscriptions"]) == 3
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "followed", "followed and spoilt"])
+def test_an_empty_table_is_written_whole_whatever_comes_after_the_comparison(
+    database: str, meanwhile: str
+) -> None:
+    record(database, renewals(range(6), streams=3))
+    project(database)
+    execute(database, "TRUNCATE raphus.subscriptions")
+
+    def go_on(phase: str, done: int, total: int) -> None:
+        if phase == COMPARE and done == total and meanwhile != "nothing":
+            record(database, renewals(range(6, 7), streams=3))
+            project(database)
+            if "spoilt" in meanwhile:  # with what is another one's
+                execute(database, "UPDATE raphus.subscriptions SET first_position = 2")
+
+    found = rebuilt(database, go_on)
+    missing = Found(3, ["sub_0/bus_1", "sub_1/bus_1", "sub_2/bus_1"])
+    assert differing(found) == {"subscriptions": (missing, NONE, NONE)}
+    assert rebuilt(database, check=True).equal
+    assert shown(database) == replayed(database)
 
 
 def test_rebuilt_under_load_again_and_again_the_tables_are_right(tampered: str) -> None:
