@@ -161,6 +161,7 @@ class _Run:
         self._projector = Projector(LedgerMapper(), staging.models, staging.schema)
         self._comparisons = [Comparison(staging.schema, model) for model in staging.models]
         self._reached = Checkpoint(0, GENESIS, 0)
+        self._indexed: set[str] = set()
         self.missed = 0
 
     def load(self, conninfo: str) -> None:
@@ -175,31 +176,43 @@ class _Run:
         if done != until:
             raise LogError(f"of the {until} events that have been read, the log has {done}")
         models = self._staging.models
-        first = [model for model in models if not model.follows]
         following = [model for model in models if model.follows]
-        for some, done in (first, 0), (following, len(first)):
-            indexing = [partial(self._staging.index, model=model) for model in some]
-            side_by_side(self._conns, indexing, self._telling(INDEX, done, len(models)))
+        followed = frozenset().union(*(model.follows for model in following))
+        works = (
+            [partial(self._staging.look_at, model=one) for one in models if one.table in followed],
+            [partial(self._staging.follow, model=one) for one in following],
+        )
+        for some in filter(None, works):
+            side_by_side(self._conns, some, self._telling(INDEX, len(some)))
 
     def catch_up_from_afar(self) -> None:
-        """Come as near to the live tables as one page, so that what follows is short."""
+        """Come so near to the live tables that as a rule nothing is left to catch up with."""
         until = self._tracking.checkpoint(self._conn)
+        self._index(self._to_take(until))
         while until.position - self._reached.position > PAGE_EVENTS_MAX:
             self._catch_up(until)
             until = self._tracking.checkpoint(self._conn)
+        self._catch_up(until)
 
     def compare(self) -> Rebuilt:
         """Compare in one snapshot, in which the live tables and their position agree."""
-        with self._conn.transaction():
-            self._conn.execute(REPEATABLE_READ)
-            live, before = self._tracking.checkpoint(self._conn), self._reached.position
-            self._catch_up(live)
-            if len(self._staging.models) == len(READ_MODELS):
-                self.missed = live.position - live.events
-            # What has just been caught up with, only this transaction sees.
-            alone = self._reached.position > before
-            differences = self._differences(self._conns[:1] if alone else self._conns, live)
-            return Rebuilt(self._reached.position, differences)
+        while True:
+            with self._conn.transaction():
+                self._conn.execute(REPEATABLE_READ)
+                live = self._tracking.checkpoint(self._conn)
+                if not (lacking := self._to_take(live)):
+                    return self._compared(live)
+            self._index(lacking)
+
+    def _compared(self, live: Checkpoint) -> Rebuilt:
+        before = self._reached.position
+        self._catch_up(live)
+        if len(self._staging.models) == len(READ_MODELS):
+            self.missed = live.position - live.events
+        # What has just been caught up with, only this transaction sees.
+        alone = self._reached.position > before
+        differences = self._differences(self._conns[:1] if alone else self._conns, live)
+        return Rebuilt(self._reached.position, differences)
 
     def _differences(self, conns: Sequence[Connection], live: Checkpoint) -> list[Difference]:
         of_folds = partial(compare_folds, mapper=LedgerMapper(), until=live.position)
@@ -210,7 +223,7 @@ class _Run:
             *kept,
         ]
         with one_snapshot(conns):
-            folds, *others = side_by_side(conns, works, self._telling(COMPARE, 0, len(works)))
+            folds, *others = side_by_side(conns, works, self._telling(COMPARE, len(works)))
         compared = len(self._comparisons)
         return [*others[:compared], folds, *others[compared:]]
 
@@ -220,28 +233,59 @@ class _Run:
         The others were equal, and what the follower has done to them since, from the same
         events, has been done to the staged ones too.
         """
-        with self._conn.transaction():
-            self._catch_up(self._tracking.hold(self._conn))
-            store.delete_all(self._conn)
-            # Behind the tables stand the stored folds, which are made anew as streams go on, and
-            # what is kept beside tables, which triggers change by what they see written.
-            compared = list(zip(self._comparisons, rebuilt.differences, strict=False))
-            for comparison, difference in self._each(WRITE, compared):
-                if not difference.none:
-                    comparison.apply(self._conn)
-            differing = {
-                difference.table for difference in rebuilt.differences if not difference.none
-            }
-            for table in kept_beside(self._staging.models):
-                if table in differing:
-                    fill_kept(self._conn, table)
-            if self.missed:
-                self._tracking.correct(self._conn, self._reached.hash, self.missed)
-            # Wakes the follower, which has passed over what it could not have.
-            self._conn.execute(SQL("NOTIFY {}").format(Identifier(LEDGER_CHANNEL)))
+        self._index(self._to_write(rebuilt))
+        while True:
+            with self._conn.transaction():
+                live = self._tracking.hold(self._conn)
+                # Wakes the follower, which has passed over what it could not have.
+                self._conn.execute(SQL("NOTIFY {}").format(Identifier(LEDGER_CHANNEL)))
+                if not (lacking := self._to_take(live) or self._to_write(rebuilt)):
+                    self._catch_up(live)
+                    self._write(rebuilt)
+                    return
+            self._index(lacking)
 
-    def _telling(self, phase: str, before: int, total: int) -> Callable[[int], None]:
-        return lambda done: self._progress(phase, before + done, total)
+    def _write(self, rebuilt: Rebuilt) -> None:
+        store.delete_all(self._conn)
+        for comparison, differs in self._each(WRITE, self._found(rebuilt)):
+            if differs:
+                comparison.apply(self._conn)
+        differing = {difference.table for difference in rebuilt.differences if not difference.none}
+        for table in kept_beside(self._staging.models):
+            if table in differing:
+                fill_kept(self._conn, table)
+        if self.missed:
+            self._tracking.correct(self._conn, self._reached.hash, self.missed)
+
+    def _found(self, rebuilt: Rebuilt) -> list[tuple[Comparison, bool]]:
+        # Behind the tables stand the stored folds, which are made anew as streams go on, and
+        # what is kept beside tables, which triggers change by what they see written.
+        compared = zip(self._comparisons, rebuilt.differences, strict=False)
+        return [(comparison, not difference.none) for comparison, difference in compared]
+
+    def _to_take(self, until: Checkpoint) -> list[ReadModel]:
+        """Return those that lack the keys by which rows are replaced, if any are to be."""
+        models = self._staging.models if until.position > self._reached.position else ()
+        return [model for model in models if model.table not in self._indexed]
+
+    def _to_write(self, rebuilt: Rebuilt) -> list[ReadModel]:
+        """Return those that lack the keys by which what differs is found."""
+        return [
+            comparison.model
+            for comparison, differs in self._found(rebuilt)
+            if differs
+            and comparison.model.table not in self._indexed
+            and not comparison.is_to_be_filled(self._conn)
+        ]
+
+    def _index(self, models: Sequence[ReadModel]) -> None:
+        if models:
+            works = [partial(self._staging.index, model=model) for model in models]
+            side_by_side(self._conns, works, self._telling(INDEX, len(models)))
+            self._indexed |= {model.table for model in models}
+
+    def _telling(self, phase: str, total: int) -> Callable[[int], None]:
+        return lambda done: self._progress(phase, done, total)
 
     def _each(self, phase: str, items: Sequence[T]) -> Iterator[T]:
         for number, item in enumerate(items):

@@ -57,20 +57,36 @@ class Staging:
             staged, live = (Identifier(schema, model.table) for schema in (self.schema, "raphus"))
             conn.execute(statement.format(staged, live, indexes))
 
-    def index(self, conn: Connection[Any], model: ReadModel) -> None:
-        """Add the key of one table, by which rows are replaced and compared.
+    def look_at(self, conn: Connection[Any], model: ReadModel) -> None:
+        """Let the planner know one table, from which others follow."""
+        conn.execute(SQL("ANALYZE {}").format(Identifier(self.schema, model.table)))
 
-        What makes up groups is found by these, too. Rows that are grouped are written first.
-        """
-        table = Identifier(self.schema, model.table)
+    def follow(self, conn: Connection[Any], model: ReadModel) -> None:
+        """Write the rows of one table that follow from other tables."""
         self.fill(conn, model)
-        key = SQL(", ").join(map(Identifier, model.key))
-        conn.execute(SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(table, key))
-        self.derive(conn, model)
+        if model.derived is not None:
+            self._add_key(conn, model)
+            self.derive(conn, model)
+
+    def index(self, conn: Connection[Any], model: ReadModel) -> None:
+        """Add the key of one table, by which rows are replaced, once all are written.
+
+        What makes up groups is found by these, too.
+        """
+        if model.derived is None:
+            self._add_key(conn, model)
         for group in self._groups_of(model):
             columns = SQL(", ").join(map(Identifier, group))
+            table = Identifier(self.schema, model.table)
             conn.execute(SQL("CREATE INDEX ON {} ({})").format(table, columns))
-        conn.execute(SQL("ANALYZE {}").format(table))
+        self.look_at(conn, model)
+
+    def _add_key(self, conn: Connection[Any], model: ReadModel) -> None:
+        table, key = (
+            Identifier(self.schema, model.table),
+            SQL(", ").join(map(Identifier, model.key)),
+        )
+        conn.execute(SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(table, key))
 
     def fill(self, conn: Connection[Any], model: ReadModel) -> None:
         """Write the rows of one table, if they are grouped, from those that they follow from."""

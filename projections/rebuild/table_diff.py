@@ -109,7 +109,7 @@ class Comparison:
         live table is empty, they are those of the other one.
         """
         ((rows,),) = conn.execute(self._sql("SELECT count(*) FROM {new}")).fetchall()
-        if self._is_empty(conn):
+        if self.is_to_be_filled(conn):
             self._parts["found"] = self._parts["new"]
             first = [text for (text,) in conn.execute(self._sql(_FIRST))]
             return Difference(self.model.table, rows, Found(rows, first), NONE, NONE)
@@ -121,10 +121,19 @@ class Comparison:
         differing = [Found(counts.get(how, 0), self._examples(conn, how)) for how in ways]
         return Difference(self.model.table, rows, *differing)
 
+    def is_to_be_filled(self, conn: Connection[Any]) -> bool:
+        """Tell whether the live table has no row: then nothing is looked up to write it."""
+        ((empty,),) = conn.execute(self._sql(_IS_EMPTY)).fetchall()
+        return bool(empty)
+
     def apply(self, conn: Connection[Any]) -> None:
-        """Make the live rows that differed what the rebuilt ones are now, and touch no others."""
-        conn.execute(self._sql(_DELETE_REMOVED))
-        if self._is_empty(conn):
+        """Make the live rows that differed what the rebuilt ones are now, and touch no others.
+
+        Where it has any, the other table needs its key.
+        """
+        if not self.is_to_be_filled(conn):
+            conn.execute(self._sql(_DELETE_REMOVED))
+        if self.is_to_be_filled(conn):
             conn.execute(self._sql(_WRITE_ALL))
             return
         try:
@@ -134,10 +143,6 @@ class Comparison:
             # Two rows have exchanged what is unique beside the key: no order of updates would do.
             conn.execute(self._sql(_DELETE_ALL))
             conn.execute(self._sql(_WRITE))
-
-    def _is_empty(self, conn: Connection[Any]) -> bool:
-        ((empty,),) = conn.execute(self._sql(_IS_EMPTY)).fetchall()
-        return bool(empty)
 
     def _examples(self, conn: Connection[Any], how: str) -> list[str]:
         return [text for (text,) in conn.execute(self._sql(_EXAMPLES), [how])]

@@ -13,7 +13,7 @@ from ledger.application import Ledger
 from ledger.following.leader import LEDGER_CHANNEL
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.kept_sums import kept_beside
-from projections.rebuild.rebuild import COMPARE, SCHEMA, rebuild
+from projections.rebuild.rebuild import COMPARE, SCHEMA, WRITE, rebuild
 from projections.rebuild.staging import Staging
 from projections.rebuild.table_diff import NONE, Found
 from tests.support.deliveries import receipts, renewals
@@ -46,6 +46,11 @@ if TYPE_CHECKING:
 PASSES = """
     SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables
     WHERE schemaname = 'raphus_rebuild' AND relname = 'periods'
+"""
+
+KEYED = """
+    SELECT relname FROM pg_index JOIN pg_class AS t ON t.oid = indrelid
+    WHERE indisprimary AND relnamespace = to_regnamespace(%s)
 """
 
 
@@ -229,6 +234,20 @@ def test_an_empty_table_is_written_whole_whatever_comes_after_the_comparison(
     assert differing(found) == {"subscriptions": (missing, NONE, NONE)}
     assert rebuilt(database, check=True).equal
     assert shown(database) == replayed(database)
+
+
+def test_keys_are_made_for_what_is_looked_up_by_them_and_for_nothing_else(tampered: str) -> None:
+    execute(tampered, "TRUNCATE raphus.refunds")
+    keyed: set[str] = set()
+
+    def look(phase: str, _done: int, _total: int) -> None:
+        if phase == WRITE:
+            with psycopg.connect(tampered) as conn:
+                keyed.update(table for (table,) in conn.execute(KEYED, [SCHEMA]))
+
+    found = rebuilt(tampered, look)
+    assert set(differing(found)) == {"subscriptions", "payments", "timeline", "refunds"}
+    assert keyed == {"subscriptions", "payments", "timeline", "unfit_payments"}
 
 
 def test_rebuilt_under_load_again_and_again_the_tables_are_right(tampered: str) -> None:
