@@ -13,7 +13,7 @@ from ledger.application import Ledger
 from ledger.following.leader import LEDGER_CHANNEL
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.kept_sums import kept_beside
-from projections.rebuild.rebuild import COMPARE, SCHEMA, WRITE, rebuild
+from projections.rebuild.rebuild import COMPARE, SCHEMA, WRITE, _Run, rebuild
 from projections.rebuild.staging import Staging
 from projections.rebuild.table_diff import NONE, Found
 from tests.support.deliveries import receipts, renewals
@@ -234,6 +234,24 @@ def test_an_empty_table_is_written_whole_whatever_comes_after_the_comparison(
     assert differing(found) == {"subscriptions": (missing, NONE, NONE)}
     assert rebuilt(database, check=True).equal
     assert shown(database) == replayed(database)
+
+
+def test_what_comes_right_before_the_comparison_is_caught_up_with_in_it(
+    tampered: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catch_up = _Run.catch_up_from_afar
+
+    def and_be_late(run: _Run) -> None:
+        catch_up(run)
+        record(tampered, renewals(range(3_000, 3_010)))
+        project(tampered)
+
+    monkeypatch.setattr(_Run, "catch_up_from_afar", and_be_late)
+    found = rebuilt(tampered)
+    assert found.position == position(tampered)
+    assert set(differing(found)) == {"subscriptions", "payments", "timeline"}
+    assert rebuilt(tampered, check=True).equal
+    assert shown(tampered) == replayed(tampered)
 
 
 def test_keys_are_made_for_what_is_looked_up_by_them_and_for_nothing_else(tampered: str) -> None:
