@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from psycopg import AsyncRawCursor, RawCursor, generators
+from psycopg import AsyncRawCursor, OperationalError, RawCursor, generators
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.pq import ExecStatus, Format
@@ -132,6 +132,8 @@ class Question:
         try:
             self._wanted = self._answering.send(ready)
         except StopIteration as done:
+            if done.value is None:  # it has failed before, and ends at once
+                raise OperationalError("the connection is lost") from None
             self._answer = done.value
 
     def _rest(self) -> PQGen[list[PGresult]]:
