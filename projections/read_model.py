@@ -80,12 +80,15 @@ class Derived:
     """How rows follow from other read models, the `tables`, by more than a statement.
 
     Of streams that were touched, each from an instant of occurrence on, `affected` tells what
-    selects those whose rows may be others now, if there can be any; `rows` gives the rows of such
-    streams, or of all. Both read the tables of a schema.
+    selects those whose rows may be others now, if there can be any; it is given what gives the rows
+    of a read model that are written of them, as far as they are at hand. `rows` gives the rows of
+    such streams, or of all. Both read the tables of a schema.
     """
 
     tables: tuple[str, ...]
-    affected: Callable[[str, Mapping[str, datetime]], Sent | None]
+    affected: Callable[
+        [str, Mapping[str, datetime], Callable[[ReadModel], Iterable[Row]]], Sent | None
+    ]
     rows: Callable[[Connection, str, Sequence[str] | None], Iterable[Row]]
 
 

@@ -220,7 +220,7 @@ class Projector:
         """
         writes = [self._composed.writing(kind).write(of_kind) for kind, of_kind in staged.items()]
         written = [one for one in writes if one is not None]
-        affected = [*self._affected(touched)] if touched else []
+        affected = [*self._affected(touched, staged)] if touched else []
         answers = together(conn, [*before, *written, *(sent for _, sent in affected)])
         changed = [*groups] if groups is not None else [set() for _ in self._composed.regroupings]
         for number, group in chain.from_iterable(answers[len(before) :][: len(written)]):
@@ -260,11 +260,17 @@ class Projector:
         since = dict.fromkeys(streams, _ALWAYS)
         together(conn, self._write(conn, staged, since, groups=touched))
 
-    def _affected(self, touched: Mapping[str, datetime]) -> Iterator[tuple[Replacement, Sent]]:
+    def _affected(
+        self, touched: Mapping[str, datetime], staged: Mapping[str, Sequence[Staged]]
+    ) -> Iterator[tuple[Replacement, Sent]]:
         """Give what selects the streams whose derived rows may be others now, table by table."""
+
+        def written(model: ReadModel) -> Iterator[Row]:
+            return self._rows_of(model, staged)
+
         for replacement in self._composed.derived:
             derived = replacement.model.derived
-            if derived and (sent := derived.affected(self._schema, touched)) is not None:
+            if derived and (sent := derived.affected(self._schema, touched, written)):
                 yield replacement, sent
 
     def _derive(

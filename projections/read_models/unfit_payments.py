@@ -30,7 +30,8 @@ from projections.read_models.periods import PERIODS
 from projections.read_models.timeline import TIMELINE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
     from typing import TypeAlias
 
@@ -47,13 +48,24 @@ AT_ONCE_MAX: Final = 1_000
 """So many payments are judged at once."""
 _WITHIN: Final = Literal(TERMS_WITHIN)
 
+
+class _Rule(NamedTuple):
+    """What selects payments that may not fit, of charges of some types: no other ever is."""
+
+    charges: frozenset[str | None]
+    select: SQL
+
+
 # What changed at an instant matters to what was charged from then on; a payment, to the renewals
 # after it; a price, to all that was charged for the one before it as well, which it may excuse.
 _TOUCHED: Final = SQL("""
     WITH touched AS (
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
         AS t (kind, business_id, id, since)
-    ), repriced AS (
+    ){beside} {of_each}
+""")
+_BESIDE: Final = {
+    "product": SQL(""", repriced AS (
         SELECT t.business_id, t.id, coalesce(max(b.valid_from), t.since) AS since FROM touched AS t
         LEFT JOIN {periods} AS b ON b.kind = 'product' AND b.id = t.id
             AND b.business_id = t.business_id AND b.valid_from < t.since
@@ -62,20 +74,21 @@ _TOUCHED: Final = SQL("""
             AND n.business_id = t.business_id AND n.valid_from >= t.since
         )
         GROUP BY t.business_id, t.id, t.since
-    ), renewed AS (
+    )"""),
+    "renewal": SQL(""", renewed AS (
         SELECT p.business_id, p.subscription_id, min(p.created_at) AS since
         FROM touched AS t JOIN {payments} AS p
             ON p.payment_id = t.id AND p.business_id = t.business_id AND p.charge_type = 'renewal'
         WHERE t.kind = 'payment' GROUP BY p.business_id, p.subscription_id
-    )
-    {of_kinds}
-""")
-# Of kinds that are not touched nothing is asked: to begin with that takes longer than to answer it.
-_OF_KIND: Final = {
+    )"""),
+}
+# Of what is not touched nothing is asked: to begin with that takes longer than to answer it.
+_OF_EACH: Final = {
     "payment": SQL("""
         SELECT p.stream_id, p.payment_id FROM touched AS t JOIN {payments} AS p
             ON p.payment_id = t.id AND p.business_id = t.business_id WHERE t.kind = 'payment'
-        UNION
+    """),
+    "renewal": SQL("""
         SELECT n.stream_id, n.payment_id FROM renewed AS r JOIN {payments} AS n
             ON n.subscription_id = r.subscription_id AND n.business_id = r.business_id
             AND n.created_at >= r.since
@@ -84,7 +97,7 @@ _OF_KIND: Final = {
         SELECT p.stream_id, p.payment_id FROM repriced AS t JOIN {payments} AS p
             ON p.business_id = t.business_id AND p.created_at >= t.since
             AND t.id = ANY (p.product_ids)
-        UNION
+        UNION ALL
         SELECT p.stream_id, p.payment_id FROM repriced AS t JOIN {periods} AS s
             ON s.kind = 'subscription' AND s.business_id = t.business_id AND t.id = s.product_ids[1]
         JOIN {payments} AS p ON p.subscription_id = s.id AND p.business_id = s.business_id
@@ -98,11 +111,14 @@ _OF_KIND: Final = {
     """),
 }
 # Each part is a join that is quick with indexes for a few payments, and without any for all.
-_SUSPECTS: Final = SQL("""
-    WITH charges AS (
+_CHARGES: Final = SQL("""
+    charges AS (
         SELECT p.*, p.total_amount::numeric - coalesce(p.tax, 0) AS before_tax
         FROM {charged} AS p WHERE p.status = 'succeeded' AND p.total_amount <> 0
-    ), agreed AS (
+    )
+""")
+_AGREED: Final = SQL("""
+    agreed AS (
         SELECT c.stream_id, c.charge_type, c.business_id, c.created_at, c.total_amount,
             c.before_tax, t.amount, t.quantity, t.tax_inclusive, t.product_ids
         FROM charges AS c JOIN {periods} AS t ON t.kind = 'subscription'
@@ -111,15 +127,19 @@ _SUSPECTS: Final = SQL("""
             AND coalesce(upper(t.valid), 'infinity') > c.created_at - {within}
         WHERE c.charge_type IN ('new', 'renewal')
     )
+""")
+_IS_MORE: Final = SQL("""
     SELECT stream_id, NULL AS currency_before FROM agreed
     WHERE least(before_tax, total_amount) > amount::numeric * greatest(quantity, 1)
     OR tax_inclusive AND total_amount > amount::numeric * greatest(quantity, 1)
-    UNION
+""")
+_IS_ANOTHER_PRICE: Final = SQL("""
     SELECT a.stream_id, NULL FROM agreed AS a
     JOIN {periods} AS r ON r.kind = 'product' AND r.id = a.product_ids[1]
         AND r.business_id = a.business_id AND r.valid_from <= a.created_at
     WHERE a.charge_type = 'new' AND r.amount <> a.amount
-    UNION
+""")
+_IS_ANOTHER_CART: Final = SQL("""
     SELECT c.stream_id, NULL FROM charges AS c
     CROSS JOIN LATERAL unnest(c.product_ids) AS named (id)
     JOIN {periods} AS r ON r.kind = 'product' AND r.id = named.id
@@ -129,22 +149,31 @@ _SUSPECTS: Final = SQL("""
         OR r.amount::numeric * (c.cart -> 0 ->> 'quantity')::numeric
             NOT IN (c.total_amount, c.before_tax)
     )
-    UNION
+""")
+_IS_ANOTHER_CURRENCY: Final = SQL("""
     SELECT stream_id, before FROM (
         SELECT p.*, lag(p.currency) OVER (
             PARTITION BY p.business_id, p.subscription_id ORDER BY p.created_at, p.payment_id
         ) AS before
         FROM {renewed} AS p WHERE p.status = 'succeeded' AND p.charge_type = 'renewal'
     ) AS p WHERE before <> currency AND {among}
-    ORDER BY 1, 2
 """)
+_RULES: Final = (
+    _Rule(frozenset({"new", "renewal"}), _IS_MORE),
+    _Rule(frozenset({"new"}), _IS_ANOTHER_PRICE),
+    _Rule(frozenset({None}), _IS_ANOTHER_CART),
+    _Rule(frozenset({"renewal"}), _IS_ANOTHER_CURRENCY),
+)
+_ALL_CHARGES: Final = frozenset[str | None]().union(*(rule.charges for rule in _RULES))
 # Most of what is touched fits, and fitted before: there is nothing to judge, and nothing to delete.
 _AFFECTED: Final = SQL("""
     WITH affected AS MATERIALIZED ({touched})
     SELECT stream_id FROM ({suspects}) AS suspected
-    UNION
+    UNION ALL
     SELECT stream_id FROM {unfit} WHERE stream_id = ANY (ARRAY(SELECT stream_id FROM affected))
 """)
+_SUSPECTS: Final = SQL("WITH {named} {select}")
+_NOBODY: Final = SQL("SELECT NULL AS stream_id WHERE false")
 _ARE_AFFECTED: Final = SQL("ARRAY(SELECT payment_id FROM affected)")
 _ARE_ASKED: Final = SQL("%(ids)s")
 _AMONG: Final = SQL("p.payment_id = ANY ({ids})")
@@ -156,6 +185,10 @@ _OF_THEIR_SUBSCRIPTIONS: Final = SQL("""(
         ARRAY(SELECT p.subscription_id FROM {payments} AS p WHERE {among})
     ) OFFSET 0
 )""")
+_BUSINESS, _ID, _CHARGE_TYPE = (
+    [column.name for column in PAYMENTS.columns].index(name)
+    for name in ("business_id", "payment_id", "charge_type")
+)
 _ENTITY: Final = PaymentEntity.__struct_fields__
 _PERIOD: Final = Period.__struct_fields__
 _PAYMENTS: Final = SQL(
@@ -198,14 +231,8 @@ def _over(schema: str) -> _Statements:
         return statement.format(**tables, **parts).as_bytes(None)
 
     return _Statements(
-        suspects_among=_suspects(schema, _ARE_ASKED).as_bytes(None),
-        suspects=written(
-            _SUSPECTS,
-            charged=tables["payments"],
-            renewed=tables["payments"],
-            among=SQL("true"),
-            within=_WITHIN,
-        ),
+        suspects_among=_suspects(schema, _ALL_CHARGES, _ARE_ASKED).as_bytes(None),
+        suspects=_suspects(schema, _ALL_CHARGES).as_bytes(None),
         payments=written(_PAYMENTS, columns=SQL(", ").join(map(Identifier, _ENTITY))),
         periods=written(_PERIODS, columns=SQL(", ").join(map(Identifier, _PERIOD))),
         given_back=written(_GIVEN_BACK),
@@ -214,25 +241,40 @@ def _over(schema: str) -> _Statements:
 
 
 @cache
-def _affected_by(schema: str, kinds: frozenset[str]) -> bytes:
-    """Return the statement for streams of some kinds."""
+def _affected_by(schema: str, kinds: frozenset[str], charges: frozenset[str | None]) -> bytes:
+    """Return the statement for streams of some kinds, and for charges of some types."""
     tables = {"within": _WITHIN, **_tables(schema)}
-    of_kinds = SQL(" UNION ").join(_OF_KIND[kind].format(**tables) for kind in sorted(kinds))
-    return _AFFECTED.format(
-        touched=_TOUCHED.format(of_kinds=of_kinds, **tables),
-        suspects=_suspects(schema, _ARE_AFFECTED),
-        unfit=Identifier(schema, _TABLE),
-    ).as_bytes(None)
-
-
-def _suspects(schema: str, ids: SQL) -> Composed:
-    """Return what selects those who may not fit among payments with some ids."""
-    tables = _tables(schema)
-    among = _AMONG.format(ids=ids)
-    charged, renewed = (
-        which.format(among=among, **tables) for which in (_THESE, _OF_THEIR_SUBSCRIPTIONS)
+    each = [*sorted(kinds), *(["renewal"] if "payment" in kinds and "renewal" in charges else [])]
+    touched = _TOUCHED.format(
+        beside=SQL("").join(_BESIDE[one].format(**tables) for one in each if one in _BESIDE),
+        of_each=SQL(" UNION ALL ").join(_OF_EACH[one].format(**tables) for one in each),
     )
-    return _SUSPECTS.format(charged=charged, renewed=renewed, among=among, within=_WITHIN, **tables)
+    suspects = _suspects(schema, charges, _ARE_AFFECTED)
+    unfit = Identifier(schema, _TABLE)
+    return _AFFECTED.format(touched=touched, suspects=suspects, unfit=unfit).as_bytes(None)
+
+
+def _suspects(
+    schema: str, charges: AbstractSet[str | None], ids: SQL | None = None
+) -> Composed | SQL:
+    """Return what selects those who may not fit, among payments with some ids if these are given.
+
+    Of charges of other types there are none.
+    """
+    rules = [rule for rule in _RULES if rule.charges & charges]
+    if not rules:
+        return _NOBODY
+    parts = {"among": SQL("true"), "within": _WITHIN, **_tables(schema)}
+    parts |= {"charged": parts["payments"], "renewed": parts["payments"]}
+    if ids is not None:
+        parts["among"] = _AMONG.format(ids=ids)
+        parts["charged"], parts["renewed"] = (
+            which.format(**parts) for which in (_THESE, _OF_THEIR_SUBSCRIPTIONS)
+        )
+    return _SUSPECTS.format(
+        named=SQL(", ").join(one.format(**parts) for one in (_CHARGES, _AGREED)),
+        select=SQL(" UNION ALL ").join(rule.select.format(**parts) for rule in rules),
+    )
 
 
 def _tables(schema: str) -> dict[str, Composable]:
@@ -250,18 +292,33 @@ class _Tables(NamedTuple):
         return self.conn.execute(statement, values).fetchall()
 
 
-def _affected(schema: str, touched: Mapping[str, datetime]) -> Sent | None:
+def _affected(
+    schema: str, touched: Mapping[str, datetime], written: Callable[[ReadModel], Iterable[Row]]
+) -> Sent | None:
     named = [(parts_of(stream), since) for stream, since in touched.items()]
-    of_kinds = [one for one in named if one[0][0] in _OF_KIND]
+    of_kinds = [one for one in named if one[0][0] in _OF_EACH]
     if not of_kinds:
         return None
+    kinds = frozenset(kind for (kind, *_), _ in of_kinds)
+    ids = [(business_id, id_) for (_, business_id, id_, *_), _ in of_kinds]
     values = [
         TextArray(kind for (kind, *_), _ in of_kinds),
-        TextArray(business_id for (_, business_id, *_), _ in of_kinds),
-        TextArray(parts[2] for parts, _ in of_kinds),
+        *map(TextArray, zip(*ids, strict=True)),
         InstantArray(since for _, since in of_kinds),
     ]
-    return Sent(_affected_by(schema, frozenset(kind for (kind, *_), _ in of_kinds)), values)
+    charges = _charges(ids, written(PAYMENTS)) if kinds == {"payment"} else _ALL_CHARGES
+    return Sent(_affected_by(schema, kinds, charges), values)
+
+
+def _charges(payments: Collection[Named], written: Iterable[Row]) -> frozenset[str | None]:
+    """Return of what types the charges are that are touched, as far as a rule asks for them.
+
+    They may be of any where not all of these payments are among those that are written.
+    """
+    types = {(row[_BUSINESS], row[_ID]): row[_CHARGE_TYPE] for row in written}
+    if not types.keys() >= set(payments):
+        return _ALL_CHARGES
+    return _ALL_CHARGES & set(types.values())
 
 
 def _rows(conn: Connection, schema: str, streams: Sequence[str] | None) -> Iterator[Row]:
@@ -269,7 +326,7 @@ def _rows(conn: Connection, schema: str, streams: Sequence[str] | None) -> Itera
     statement = tables.over.suspects if streams is None else tables.over.suspects_among
     suspects = tables.rows(statement, {"ids": _ids(streams or ())})
     before = {stream: currency for stream, currency in suspects if currency is not None}
-    in_order = iter(dict.fromkeys(stream for stream, _ in suspects))
+    in_order = iter(sorted({stream for stream, _ in suspects}))
     while part := list(islice(in_order, AT_ONCE_MAX)):
         yield from _judged(tables, part, before)
 

@@ -23,7 +23,7 @@ from postgres.together import together
 from projections.live.projector import LIVE
 from projections.read_models.unfit_payments import UNFIT_PAYMENTS
 from tests.support.histories import NOON, aggregates, look_of, said, seen
-from tests.support.projected import project, record, shown
+from tests.support.projected import following, go_to_the_end, project, record, shown
 from tests.support.rebuilds import rebuilt, replayed
 
 if TYPE_CHECKING:
@@ -130,13 +130,27 @@ def tell(database: str, told: Sequence[Delivery]) -> None:
     project(database)
 
 
-@pytest.mark.parametrize("seed", [3, 16])
+def tell_one_by_one(database: str, told: Sequence[Delivery]) -> None:
+    """Do the same, with a page for each."""
+    with Ledger(database) as ledger, following(database) as follower:
+        for one in told:
+            if one.webhook_signature:
+                ledger.record([one])
+            else:
+                ledger.observe([look_of(one.body)])
+            go_to_the_end(follower)
+
+
+@pytest.mark.parametrize(("seed", "one_by_one"), [(3, False), (16, False), (16, True)])
 def test_what_is_followed_is_what_is_rebuilt_and_what_the_rules_say_of_each_payment(
-    database: str, seed: int
+    database: str, seed: int, *, one_by_one: bool
 ) -> None:
     told = deliveries(seed)
-    for part in (told[:150], told[150:250], told[250:251], told[251:]):
-        tell(database, part)
+    if one_by_one:
+        tell_one_by_one(database, told)
+    else:
+        for part in (told[:150], told[150:250], told[250:251], told[251:]):
+            tell(database, part)
     live = shown(database)
     assert rebuilt(database, check=True).equal
     wanted = expected(list(aggregates(told).values()))
@@ -167,7 +181,7 @@ def read_to_find(conn: Connection, payment_ids: Sequence[str]) -> int:
         stream_id("payment", "bus_1", payment_id): NOON + n * timedelta(minutes=1)
         for n, payment_id in enumerate(payment_ids)
     }
-    affected = UNFIT_PAYMENTS.derived.affected(LIVE, touched)
+    affected = UNFIT_PAYMENTS.derived.affected(LIVE, touched, lambda _: ())
     assert affected is not None
     with conn.transaction():
         assert together(conn, [affected]) == [[]]
