@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -35,6 +36,10 @@ LEDGER_CHANNEL: Final = "ledger_events"
 POLL_S: Final = 1.0
 """How often the leader looks for events without a notification, and how often the others try to
 become the leader."""
+GATHER_S: Final = 0.02
+"""So long after a page has begun, at the least, the next one begins, where they come one after the
+other: what is committed meanwhile is taken together. What a page costs before its first event is
+six times what each event costs in a page of hundreds."""
 PAUSE_MIN_S: Final = 0.1
 PAUSE_MAX_S: Final = 1.0
 """The pause after a failure doubles from the one to the other: the database may be back."""
@@ -169,14 +174,21 @@ class Leader:
             bell.wait(backoff_s(failures, PAUSE_MIN_S, PAUSE_MAX_S))
 
     def _follow(self, bell: Bell) -> None:
-        """Take a page, and wait for the next one where there is none."""
+        """Take a page, and wait until there may be a next one to take."""
+        began_s = time.monotonic()
         step = self._step()
         if not self._one_by_one_until:
             self._incident.end()
         if not self.leading or self._conn is None:
             bell.wait(POLL_S)
-        elif not list(self._conn.notifies(timeout=0)) and not step.events:
+            return
+        told = list(self._conn.notifies(timeout=0))
+        if not step.events and not told:
             bell.wait(step.look_again_s, self._conn)
+        elif step.position and not self._one_by_one_until:
+            left_s = began_s + GATHER_S - time.monotonic()
+            if left_s > 0:
+                bell.wait(left_s)
 
     def _failed(self, problem: str) -> None:
         self._disconnect()

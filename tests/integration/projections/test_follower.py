@@ -15,6 +15,7 @@ from eventsourcing.persistence import IntegrityError
 
 from domain.state_machine import Verdict
 from ledger.application import Ledger
+from ledger.following import leader
 from ledger.following import pages as log
 from ledger.following.checkpoint import LOG_END, Checkpoint, ProjectionTracking, selected
 from ledger.following.pages import LogError
@@ -41,7 +42,7 @@ from tests.support.projected import (
 )
 from tests.support.rebuilds import replayed
 from tests.support.samples import rehearsals, samples
-from tests.support.waiting import until
+from tests.support.waiting import GUARD_S, until
 
 if TYPE_CHECKING:
     from projections.live.projector import Projected
@@ -116,6 +117,23 @@ def test_a_running_follower_takes_what_is_recorded_and_tells_of_each_page(databa
     assert without_gaps(pages)
     assert told == [page.position for page in pages]
     assert told[-1] == last(database)
+
+
+def test_what_comes_right_behind_a_page_is_gathered_and_who_gathers_stops_at_once(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leader, "GATHER_S", 10 * GUARD_S)
+    told = renewals(range(3))
+    with running(database) as (_, pages):
+        record(database, told[:1])
+        until(lambda: pages)
+        for one in told[1:]:
+            record(database, [one])
+        time.sleep(0.2)
+    assert taken(pages) == [(0, 1)]
+    with running(database) as (_, pages):
+        until(lambda: caught_up(database))
+    assert taken(pages) == [(1, 3)]
 
 
 def test_the_entries_of_a_page_are_the_facts_of_its_own_events(database: str) -> None:
