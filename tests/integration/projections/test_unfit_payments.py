@@ -159,6 +159,51 @@ def test_what_is_followed_is_what_is_rebuilt_and_what_the_rules_say_of_each_paym
     assert replayed(database) == live
 
 
+def test_who_pays_too_much_is_found_in_a_page_of_its_own_whatever_the_type_of_charge(
+    database: str,
+) -> None:
+    agreed: dict[str, Any] = {
+        "subscription_id": "sub_1",
+        "status": "active",
+        "product_id": "pdt_0",
+        "recurring_pre_tax_amount": 1000,
+        "currency": "USD",
+        "quantity": 1,
+        "tax_inclusive": False,
+        "trial_period_days": 0,
+        "payment_frequency_interval": "Month",
+    }
+    price = {"type": "one_time_price", "price": 1000, "currency": "USD", "tax_inclusive": False}
+    told = [
+        seen("product", 0, product_id="pdt_1", name="Pro", price_detail=price),
+        said("subscription.active", 1, **agreed),
+        charged("new", 2, subscription_id="sub_1", charge_type="new"),
+        charged("renewal", 3, subscription_id="sub_1", charge_type="renewal"),
+        charged("once", 4, product_cart=[{"product_id": "pdt_1", "quantity": 1}]),
+        charged("other", 5, subscription_id="sub_1", charge_type="plan_change"),
+    ]
+    tell_one_by_one(database, told)
+    wanted = expected(list(aggregates(told).values()))
+    assert found(database) == wanted
+    assert {payment_id for payment_id, *_ in wanted} == {"new", "renewal", "once"}
+
+
+def charged(payment_id: str, minute: int, **charge: object) -> Delivery:
+    return said(
+        "payment.succeeded",
+        minute,
+        f"msg_{payment_id}",
+        payment_id=payment_id,
+        status="succeeded",
+        currency="USD",
+        total_amount=2000,
+        tax=0,
+        settlement_amount=2000,
+        includes_usage=False,
+        **charge,
+    )
+
+
 def renewals(subscription_id: str, number: int) -> list[Delivery]:
     return [
         said(
