@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from ledger.mapper import COLUMNS, LedgerMapper
+from tests.support.connected import connected
 from tests.support.projected import following, forget
 from workflows.announcing import access
 from workflows.announcing.announcer import Announcer
@@ -85,6 +86,6 @@ def check_a_rebuild_tells_nothing(
 
 def announced(conninfo: str) -> list[dict[str, Any]]:
     """Return the bodies of what has been announced, in order."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         rows = conn.execute(_ANNOUNCED.encode()).fetchall()
     return [msgspec.json.decode(_mapper.decode(*row).delivery.body) for row in rows]

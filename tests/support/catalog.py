@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import psycopg
+from tests.support.connected import connected
 
 _DESCRIBE = """
 WITH the AS (SELECT %(schema)s::regnamespace AS schema),
@@ -45,7 +45,7 @@ SELECT format('%%s has the trigger %%s', relname, tgname)
 
 def describe(conninfo: str, schema: str) -> set[str]:
     """Tell everything that stands in a schema, without saying the schema's name."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         conn.execute("SELECT set_config('search_path', %s, true)", [schema])
         found = conn.execute(_DESCRIBE, {"schema": schema})
         return {str(line).replace(f"{schema}.", "") for (line,) in found}

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import httpx
-import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 from standardwebhooks import Webhook
@@ -23,6 +22,7 @@ from api.http.server import in_background
 from api.webhooks.endpoint import PATH
 from api.webhooks.verifier import Verifier
 from console.catalogue import console
+from tests.support.connected import connected, disconnect
 from tests.support.quick_client import QuickClient
 from tests.support.waiting import GUARD_S, until
 
@@ -111,18 +111,26 @@ def _code(response: httpx.Response) -> str:
 def copied(cluster: str, template: str) -> Iterator[str]:
     """Give a fresh copy of a database, for as long as the block lasts."""
     name = f"copy_{next(_numbers)}"
-    with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute(_COPY.format(Identifier(name), Identifier(template)))
-        yield make_conninfo(cluster, dbname=name)
-        conn.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+    conninfo = _copy(cluster, template, name)
+    try:
+        yield conninfo
+    finally:
+        disconnect(conninfo)
+        with connected(cluster, autocommit=True) as conn:
+            conn.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 
 
 def filled(cluster: str, template: str, name: str, fill: Callable[[str], object]) -> str:
     """Make a copy of a database, fill it, and return its name: it is copied and never used."""
-    with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute(_COPY.format(Identifier(name), Identifier(template)))
-    fill(make_conninfo(cluster, dbname=name))
+    fill(_copy(cluster, template, name))
     return name
+
+
+def _copy(cluster: str, template: str, name: str) -> str:
+    disconnect(make_conninfo(cluster, dbname=template))  # nobody may use what is copied
+    with connected(cluster, autocommit=True) as conn:
+        conn.execute(_COPY.format(Identifier(name), Identifier(template)))
+    return make_conninfo(cluster, dbname=name)
 
 
 @contextmanager

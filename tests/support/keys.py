@@ -5,11 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import psycopg
-
 from api.keys import table
 from api.keys.secret import new_key
 from tests.support import program
+from tests.support.connected import connected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 def executed(conninfo: str, statement: Statement) -> list[Row]:
     """Run a statement on the keys, committed."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         return conn.execute(statement.sql.encode(), statement.params).fetchall()
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-import psycopg
 
 from ledger.integrity.hash_chain import GENESIS, Row, link
+from tests.support.connected import connected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,7 @@ class Line(NamedTuple):
 
 def lines(conninfo: str) -> list[Line]:
     """Read the whole log, in the order of positions."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         return [Line(*row) for row in conn.execute(_SELECT)]
 
 

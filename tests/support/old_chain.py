@@ -8,14 +8,13 @@ import struct
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-import psycopg
-
 from domain.aggregates.routing import route
 from ledger.backup import dump as backup
 from ledger.integrity.hash_chain import GENESIS
 from ledger.mapper import encode
 from migrations.runner import FOLDER, migrate
 from telemetry.progress import silent
+from tests.support.connected import connected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +44,7 @@ def record(conninfo: str, deliveries: Sequence[Delivery], *, followed: bool = Tr
     """
     versions: dict[str, int] = {}
     previous = [GENESIS]
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         for position, one in enumerate(deliveries, start=1):
             to, state = route(one), encode(one)
             version = versions[to.stream_id] = versions.get(to.stream_id, 0) + 1

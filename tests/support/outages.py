@@ -9,13 +9,15 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL, Identifier
 
+from tests.support.connected import NAME, connected
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _TERMINATE = """
-    SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
+    SELECT count(*) FILTER (WHERE pg_terminate_backend(pid) AND application_name <> %s)
+    FROM pg_stat_activity
     WHERE datname = %s AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 """
 _LET_IN = """
@@ -32,8 +34,8 @@ def beside(conninfo: str) -> str:
 
 
 def terminate_backends(conn: psycopg.Connection, conninfo: str) -> int:
-    """End every other connection to the database, and return how many there were."""
-    ended = conn.execute(_TERMINATE, [_name(conninfo)]).fetchone()
+    """End every other connection to the database, and return how many not of tests there were."""
+    ended = conn.execute(_TERMINATE, [NAME, _name(conninfo)]).fetchone()
     assert ended is not None
     return int(ended[0])
 
@@ -43,7 +45,7 @@ def away(conninfo: str) -> Iterator[None]:
     """End all connections to the database and let in no others, for as long as this is open."""
     allow = SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS {}")
     name = Identifier(_name(conninfo))
-    with psycopg.connect(beside(conninfo), autocommit=True) as conn:
+    with connected(beside(conninfo), autocommit=True) as conn:
         conn.execute(allow.format(name, SQL("false")))
         try:
             ((closed_at,),) = conn.execute("SELECT clock_timestamp()").fetchall()
@@ -63,7 +65,7 @@ def away(conninfo: str) -> Iterator[None]:
 @contextmanager
 def locked(conninfo: str) -> Iterator[None]:
     """Hold the log against every writer, as an older release, or who makes an index, does."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         conn.execute("LOCK TABLE raphus.ledger_events IN EXCLUSIVE MODE")
         yield
 

@@ -17,6 +17,7 @@ from projections.live.follower import Follower
 from projections.read_models.catalogue import READ_MODELS
 from simulator.deliveries import as_dodo_delivers
 from simulator.merchant import merchant
+from tests.support.connected import connected
 from tests.support.deliveries import receipts
 from tests.support.histories import delivery
 
@@ -85,7 +86,7 @@ def go_to_the_end(follower: Follower) -> None:
 
 def forget(conninfo: str) -> None:
     """Empty the read models, and let them begin at the first event again."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         for model in READ_MODELS:
             conn.execute(SQL("TRUNCATE {}").format(Identifier("raphus", model.table)))
         conn.execute(
@@ -105,7 +106,7 @@ def empty_tables(tables: Mapping[str, list[str]]) -> set[str]:
 
 def shown(conninfo: str) -> dict[str, list[str]]:
     """Read every row of every read model, as text, in an order of their own."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         return {model.table: sorted(_texts(conn, model.table)) for model in READ_MODELS}
 
 
@@ -117,7 +118,7 @@ def position(conninfo: str) -> int:
 
 def rows(conninfo: str, statement: Statement) -> list[Row]:
     """Run a statement on the live read models, with times in UTC."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         conn.execute("SET timezone = 'UTC'; SET search_path = raphus")
         return conn.execute(statement.sql.encode(), statement.params).fetchall()
 

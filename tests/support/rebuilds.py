@@ -7,10 +7,9 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-import psycopg
-
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.rebuild import CATCH_UP, COMPARE, FOLD, INDEX, SCHEMA, WRITE, rebuild
+from tests.support.connected import connected
 from tests.support.prepared import run_module
 from tests.support.projected import forget, project, record, shown, simulated
 
@@ -83,7 +82,7 @@ def tamper(database: str) -> None:
 
 def execute(database: str, statement: str) -> None:
     """Run a statement that must hit some rows."""
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         assert conn.execute(statement.encode()).rowcount != 0
 
 
@@ -96,7 +95,7 @@ def replayed(database: str) -> dict[str, list[str]]:
 
 def nothing_is_left(database: str) -> bool:
     """Tell whether no rebuild's tables and no connections of its processes are left."""
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         left = conn.execute(
             "SELECT (SELECT count(*) FROM pg_namespace WHERE nspname = %s) + (SELECT count(*)"
             " FROM pg_stat_activity WHERE application_name = 'raphus-rebuild'"

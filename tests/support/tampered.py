@@ -10,6 +10,7 @@ from psycopg.sql import SQL, Identifier
 
 from ledger.integrity.hash_chain import GENESIS, Row, link
 from ledger.integrity.verify import verify
+from tests.support.connected import connected
 from tests.support.deliveries import renewals
 from tests.support.log import lines
 
@@ -35,7 +36,7 @@ def record(ledger: Ledger) -> None:
 
 def fault(conninfo: str) -> Fault:
     """Return the fault that must be there."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         found = verify(conn).fault
     assert found is not None
     return found
@@ -43,7 +44,7 @@ def fault(conninfo: str) -> Fault:
 
 def tamper(conninfo: str, statements: str) -> None:
     """Run SQL."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         conn.execute(statements.encode())
 
 
@@ -100,7 +101,7 @@ def inserted(position: int) -> str:
 def rechain(conninfo: str, first: int) -> None:
     """Work out all hashes anew from a position on, as a forger who knows how would do."""
     log = lines(conninfo)
-    with psycopg.connect(conninfo) as conn, conn.cursor() as curs:
+    with connected(conninfo) as conn, conn.cursor() as curs:
         previous, new = log[first - 2].hash if first > 1 else GENESIS, []
         for line in log[first - 1 :]:
             previous = link(previous, Row(*line[:7]))

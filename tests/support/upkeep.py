@@ -5,10 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-
 from projections.upkeep import jobs
 from projections.upkeep.work import VERIFY
+from tests.support.connected import connected
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def ended(client: httpx.Client, id_: str) -> Any:  # noqa: ANN401 -- JSON
 @contextmanager
 def held_up(conninfo: str) -> Iterator[None]:
     """Let whatever reads the log wait for the end of the block: its writers, too."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         conn.execute("LOCK TABLE raphus.ledger_events IN ACCESS EXCLUSIVE MODE")
         yield
 
@@ -51,7 +50,7 @@ def held_up(conninfo: str) -> Iterator[None]:
 @contextmanager
 def under_way(conninfo: str, *, done: int, total: int) -> Iterator[int]:
     """Let there be a verification that has come so far, as if of another server; give its id."""
-    with psycopg.connect(conninfo, autocommit=True) as conn:
+    with connected(conninfo, autocommit=True) as conn:
         id_ = jobs.begin(conn, "verify", "ada")
         assert id_ is not None
         jobs.tell(conn, id_, VERIFY, done, total)

@@ -10,11 +10,11 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import psycopg
 
 from cli.settings import without_secrets
 from telemetry.board import Board, Place
 from telemetry.kept_process import KeptProcess
+from tests.support.connected import connected
 from tests.support.histories import said
 from tests.support.windmill_stand_in import SECRET, TOKEN, WORKSPACE
 from workflows.limits import Limits
@@ -135,7 +135,7 @@ def sending(what: Task, limits: Limits = QUICK) -> Iterator[None]:
 def begin_at_the_beginning(conninfo: str) -> None:
     """Let the outbox be empty, and its follower read the whole log."""
     begin(conninfo)
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         conn.execute("TRUNCATE raphus.windmill_outbox CASCADE")
         conn.execute(
             "UPDATE raphus.projections_tracking SET notification_id = 0, events = DEFAULT,"
@@ -145,7 +145,7 @@ def begin_at_the_beginning(conninfo: str) -> None:
 
 def outbox(conninfo: str, columns: str = "webhook_id, state") -> list[tuple[Any, ...]]:
     """Read the outbox, in the order in which jobs fell due."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         return conn.execute(
             f"SELECT {columns} FROM raphus.windmill_outbox ORDER BY due".encode()
         ).fetchall()
@@ -153,7 +153,7 @@ def outbox(conninfo: str, columns: str = "webhook_id, state") -> list[tuple[Any,
 
 def attempts(conninfo: str, columns: str = "webhook_id, number, status") -> list[tuple[Any, ...]]:
     """Read the attempts, job by job."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         return conn.execute(
             f"SELECT {columns} FROM raphus.windmill_attempts JOIN raphus.windmill_outbox"
             " USING (job_id) ORDER BY due, number".encode()
@@ -162,7 +162,7 @@ def attempts(conninfo: str, columns: str = "webhook_id, number, status") -> list
 
 def all_in(conninfo: str, *states: str, count: int | None = None) -> bool:
     """Tell whether there are jobs, so many if a count is given, and all are in these states."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         row = conn.execute(
             "SELECT count(*), bool_and(state = ANY (%s)) FROM raphus.windmill_outbox",
             [list(states)],

@@ -6,7 +6,6 @@ import gzip
 import io
 from typing import TYPE_CHECKING, Final
 
-import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
@@ -16,6 +15,7 @@ from ledger.backup.load import load
 from ledger.integrity.verify import head, verify
 from migrations.runner import MigrationError, NotEmptyError
 from projections.read_models.catalogue import READ_MODELS
+from tests.support.connected import connected
 from tests.support.histories import said
 from tests.support.log import lines
 from tests.support.projected import project, record, shown, simulated
@@ -101,12 +101,12 @@ def loaded(database: str, backup: bytes) -> None:
 
 def rows(database: str, table: str) -> list[str]:
     """Read a table as text, but for the read models' own checkpoint."""
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         return [text for (text,) in conn.execute(_SELECT.format(table).encode())]
 
 
 def has_nothing(database: str) -> bool:
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         return conn.execute("SELECT to_regnamespace('raphus')").fetchone() == (None,)
 
 
@@ -124,7 +124,7 @@ def test_what_is_restored_is_what_was_backed_up(filled: str, empty: str) -> None
     for table in TABLES:
         assert rows(empty, table) == rows(filled, table)
         assert rows(empty, table) or table == "clock_corrections"
-    with psycopg.connect(empty, autocommit=True) as conn:
+    with connected(empty, autocommit=True) as conn:
         assert verify(conn).fault is None
     assert not any(shown(empty).values()), "they are not backed up"
     project(empty)
@@ -143,7 +143,7 @@ def test_what_was_restored_goes_on(filled: str, empty: str) -> None:
 
 
 def dues(database: str) -> list[int]:
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         found = conn.execute("SELECT due FROM raphus.windmill_outbox ORDER BY due").fetchall()
     return [due for (due,) in found]
 
@@ -161,12 +161,12 @@ def test_it_is_of_one_moment_whatever_is_written_meanwhile(filled: str, empty: s
     loaded(empty, backup)
     assert lines(empty) == before == lines(filled)[: len(before)] != lines(filled)
     assert rows(empty, "windmill_outbox") == jobs != rows(filled, "windmill_outbox")
-    with psycopg.connect(empty) as conn:
+    with connected(empty) as conn:
         assert str(head(conn)) == header.head == f"{len(before)}:{before[-1].hash.hex()}"
 
 
 def test_every_table_is_backed_up_or_follows_from_the_log(database: str) -> None:
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         found = conn.execute(
             "SELECT relname, relpersistence FROM pg_class"
             " WHERE relnamespace = 'raphus'::regnamespace AND relkind IN ('r', 'p')"
@@ -291,13 +291,13 @@ def test_a_log_with_a_hole_is_restored_with_it(filled: str, empty: str) -> None:
     backup, _ = dumped(filled)
     loaded(empty, backup)
     assert lines(empty) == lines(filled)
-    with psycopg.connect(empty, autocommit=True) as conn:
+    with connected(empty, autocommit=True) as conn:
         assert verify(conn).fault is not None
 
 
 def test_the_tables_can_be_written_to_while_they_are_backed_up(filled: str) -> None:
     """No lock is held that a writer, a vacuum or an index of the owner's would wait for."""
-    with psycopg.connect(filled, autocommit=True) as conn:
+    with connected(filled, autocommit=True) as conn:
         conn.execute("SET lock_timeout = '60s'")
 
         def vacuum(_phase: str, _done: int, _total: int) -> None:
@@ -310,7 +310,7 @@ def test_the_tables_can_be_written_to_while_they_are_backed_up(filled: str) -> N
 def test_a_backup_of_an_earlier_build_is_restored_without_the_tables_that_it_had_not(
     filled: str, empty: str
 ) -> None:
-    with psycopg.connect(filled, autocommit=True) as conn:
+    with connected(filled, autocommit=True) as conn:
         for table in TABLES[TABLES.index("api_keys") :][::-1]:
             conn.execute(SQL("DROP TABLE {}").format(Identifier("raphus", table)))
         newest = "SELECT max(version) FROM raphus.migrations WHERE name = 'api_keys'"

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 from eventsourcing.persistence import PersistenceError
 
 from ledger.application import Ledger
 from ledger.batch_writer import BATCH_BYTES_MAX, BATCH_MAX, QueueFullError
+from tests.support.connected import connected
 from tests.support.deliveries import receipts, renewals
 from tests.support.desk import Desk, desk_of
 from tests.support.log import lines, positions
@@ -163,7 +163,7 @@ def test_everything_submitted_before_stop_is_committed(database: str, desk: Desk
 def test_it_looks_and_writes_on_the_only_connection_that_there_is(
     database: str, desk: Desk
 ) -> None:
-    with psycopg.connect(database, autocommit=True) as conn:
+    with connected(database, autocommit=True) as conn:
         assert conn.execute(WRITERS).fetchone() == (0,)
         with desk.running():
             assert conn.execute(WRITERS).fetchone() == (1,)

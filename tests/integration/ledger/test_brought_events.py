@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from ledger.following.checkpoint import Checkpoint
 from ledger.following.pages import FETCH_ROWS, Touched, hash_at, next_page, read
 from ledger.mapper import LedgerMapper
+from tests.support.connected import connected
 from tests.support.histories import said
 from tests.support.projected import project, record, simulated
 from tests.support.trips import counting_trips
@@ -41,7 +42,7 @@ def told() -> list[Delivery]:
 @pytest.fixture
 def conn(database: str) -> Iterator[psycopg.Connection]:
     record(database, told())
-    with psycopg.connect(database, autocommit=True) as conn:
+    with connected(database, autocommit=True) as conn:
         yield conn
 
 
@@ -103,7 +104,7 @@ def test_none_come_of_a_stream_in_which_others_are_at_home_or_may_be(database: s
     told = simulated(3)
     with unknown(LATER):
         record(database, told)
-    with psycopg.connect(database, autocommit=True) as conn:
+    with connected(database, autocommit=True) as conn:
         with_notices = [page.has_notices for page in pages(conn, [1])]
         assert [not page.brought for page in pages(conn, [1])] == with_notices
         assert {True, False} == {*with_notices}

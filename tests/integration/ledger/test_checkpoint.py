@@ -21,6 +21,7 @@ from migrations.runner import FOLDER, migrate
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.rebuild import rebuild
 from tests.support import old_chain
+from tests.support.connected import connected
 from tests.support.deliveries import renewals
 from tests.support.http_server import served
 from tests.support.log import lines
@@ -55,7 +56,7 @@ def followed(copy_of: CopyOf) -> Iterator[str]:
 
 
 def checkpoint(database: str) -> Checkpoint:
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         return ProjectionTracking().checkpoint(conn)
 
 
@@ -69,7 +70,7 @@ def end(database: str) -> Checkpoint:
 def test_a_page_has_no_more_events_than_are_asked_for(followed: str, position: int) -> None:
     line = lines(followed)[position - 1] if position else None
     reached = Checkpoint(position, line.hash if line else GENESIS, position)
-    with psycopg.connect(followed) as conn:
+    with connected(followed) as conn:
         for events_max in (1, 2):
             page = next_page(conn, reached, events_max)
             assert page is not None
@@ -142,7 +143,7 @@ def follow_as_an_older_release(database: str) -> None:
     # Its pool is never opened.
     never = PostgresDatastore("", "", "", "", "", schema="raphus", originator_id_type="text")
     recorder = PostgresTrackingRecorder(never, tracking_table_name="projections_tracking")
-    with psycopg.connect(database) as conn, conn.cursor(row_factory=dict_row) as curs:
+    with connected(database) as conn, conn.cursor(row_factory=dict_row) as curs:
         recorder._insert_tracking(curs, Tracking(Ledger.name, FOLLOWED + 1))
 
 
@@ -382,7 +383,7 @@ def older(cluster: str, tmp_path: Path) -> Iterator[str]:
     for path in FOLDER.glob("*.sql"):
         if path.name < "0004":
             shutil.copy(path, tmp_path)
-    with psycopg.connect(cluster, autocommit=True) as conn:
+    with connected(cluster, autocommit=True) as conn:
         conn.execute("CREATE DATABASE older TEMPLATE template0 STRATEGY file_copy")
         conninfo = make_conninfo(cluster, dbname="older")
         migrate(conninfo, tmp_path)

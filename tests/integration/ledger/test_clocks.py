@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
-import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from ledger.application import Ledger
 from ledger.following.known_position import position_at
 from ledger.integrity.diagnosis import Fault
 from ledger.integrity.verify import Correction, verify
+from tests.support.connected import connected
 from tests.support.deliveries import receipts, renewals
 from tests.support.http_server import Served, served
 from tests.support.log import broken_links, lines
@@ -63,7 +63,7 @@ def fresh(numbers: range) -> list[Delivery]:
 
 
 def verified(conninfo: str) -> Verified:
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         return verify(conn)
 
 
@@ -206,7 +206,7 @@ def test_a_time_is_the_last_position_recorded_by_then(
     begun = datetime(2026, 5, 1, tzinfo=UTC)
     times = [begun + timedelta(minutes=minute) for minute in minutes]
     steps = [n for n in range(1, len(times)) if times[n] < times[n - 1]]
-    with psycopg.connect(database) as conn, conn.cursor() as curs:
+    with connected(database) as conn, conn.cursor() as curs:
         curs.execute("TRUNCATE raphus.ledger_events, raphus.clock_corrections")
         curs.executemany(
             "INSERT INTO raphus.ledger_events (originator_id, originator_version, notification_id,"

@@ -6,13 +6,13 @@ import random
 from typing import TYPE_CHECKING, cast
 
 import msgspec
-import psycopg
 import pytest
 from eventsourcing.application import AggregateNotFoundError, Application
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.application import Ledger, Receipt
+from tests.support.connected import connected
 from tests.support.deliveries import receipts, renewals
 from tests.support.histories import said
 from tests.support.log import broken_links, lines, positions
@@ -102,7 +102,7 @@ POOL += [with_body(delivery, delivery.body + b"\n") for delivery in POOL]
 def test_any_batches_are_answered_as_a_dictionary_would(
     database: str, ledger: Ledger, batches: list[list[Delivery]]
 ) -> None:
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         conn.execute("TRUNCATE raphus.ledger_events")
     known: dict[Delivery, int] = {}
     for batch in batches:
@@ -153,7 +153,7 @@ def test_the_librarys_notification_log_pages_through_the_events(ledger: Ledger) 
 
 def listeners(conninfo: str) -> int:
     listening = "query LIKE 'LISTEN %' AND datname = current_database()"
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         query = f"SELECT count(*) FROM pg_stat_activity WHERE {listening}"
         ((count,),) = conn.execute(query.encode()).fetchall()
     return int(count)
@@ -205,7 +205,7 @@ def test_the_librarys_variables_change_nothing(
 
 
 def everything_in(database: str) -> list[tuple[str, ...]]:
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         return conn.execute(
             "SELECT 'relation', oid::regclass::text FROM pg_class"
             " WHERE relnamespace::regnamespace::text NOT LIKE 'pg_%'"

@@ -18,6 +18,7 @@ from ledger.application import Ledger, Receipt
 from ledger.integrity.hash_chain import RECORDED, Row, link
 from ledger.mapper import LedgerMapper
 from ledger.recorder import LedgerRecorder
+from tests.support.connected import connected
 from tests.support.deliveries import receipts, renewals
 from tests.support.log import Line, broken_links, lines, positions
 from tests.support.outages import beside, locked, terminate_backends
@@ -61,7 +62,7 @@ def test_duplicates_sent_to_two_ledgers_at_once_end_as_one_event(database: str, 
 def test_a_writer_of_an_older_release_that_locks_the_table_is_let_pass(database: str) -> None:
     with ThreadPoolExecutor(1) as thread, Ledger(database) as ledger:
         receipts(ledger.record(renewals(range(3))))
-        with psycopg.connect(database) as conn:
+        with connected(database) as conn:
             conn.execute("LOCK TABLE raphus.ledger_events IN EXCLUSIVE MODE")
             recording = thread.submit(ledger.record, renewals(range(3, 5)))
             # It has read where the log ends, and waits to append to it.
@@ -74,7 +75,7 @@ def test_a_writer_of_an_older_release_that_locks_the_table_is_let_pass(database:
 
 def waiting_for_the_table(conninfo: str) -> int:
     query = "SELECT count(*) FROM pg_locks WHERE relation = 'raphus.ledger_events'::regclass"
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         ((count,),) = conn.execute(f"{query} AND NOT granted".encode()).fetchall()
     return int(count)
 
@@ -179,7 +180,7 @@ def test_backends_killed_at_random_under_load_lose_and_double_nothing(
 ) -> None:
     def kill() -> None:
         moments, killed = random.Random(3), 0
-        with psycopg.connect(beside(database), autocommit=True) as conn:
+        with connected(beside(database), autocommit=True) as conn:
             while killed < KILLS:
                 pause_s = moments.uniform(0.1, 0.4)
                 conn.execute("SELECT pg_sleep(%s)", [pause_s])

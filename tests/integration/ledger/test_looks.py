@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
-import psycopg
 import pytest
 
 from domain.delivery import UnreadableError
@@ -17,6 +16,7 @@ from ledger.erasures_list import arrived_since, page, read
 from ledger.integrity.signatures import StoredSignatures
 from ledger.integrity.verify import verify
 from telemetry.progress import silent
+from tests.support.connected import connected
 from tests.support.deliveries import receipts
 from tests.support.histories import NOON, said
 from tests.support.http_server import SECRET
@@ -82,7 +82,7 @@ def test_looks_and_webhooks_stand_in_one_stream_and_the_log_is_whole(
     ]
     (known,) = ledger.aggregate("subscription/bus_1/sub_1").entities()
     assert (known.entity.status, known.entity.drift) == ("cancelled", None)
-    with psycopg.connect(database, autocommit=True) as conn:
+    with connected(database, autocommit=True) as conn:
         found = verify(conn, signatures=StoredSignatures([SECRET]))
     assert (found.fault, found.events) == (None, 3)
     assert found.signatures is not None
@@ -98,7 +98,7 @@ def test_a_webhook_that_claims_to_be_a_look_is_verified_as_a_webhook(
     assert lines(database)[0].originator_id == "notice/msg_1"
     assert recorded(ledger, subscription(5, status="active")) == [2]
     assert len(ledger.aggregate("subscription/bus_1/sub_1").events) == 1
-    with psycopg.connect(database, autocommit=True) as conn:
+    with connected(database, autocommit=True) as conn:
         found = verify(conn, signatures=StoredSignatures([SECRET]))
     assert found.signatures is not None
     assert found.signatures.unverified == 1
@@ -133,7 +133,7 @@ def test_who_was_forgotten_does_not_come_back_by_a_look(database: str, ledger: L
     assert recorded(ledger, *new) == [None, None, 4]
     assert recorded(ledger, *new) == [None, None, None]
     project(database)
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         query = (
             "SELECT count(*) FROM raphus.ledger_events WHERE position('Ann'::bytea IN state) > 0"
         )

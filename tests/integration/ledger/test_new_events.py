@@ -20,6 +20,7 @@ from ledger.application import Ledger, Receipt
 from ledger.integrity.verify import verify
 from ledger.recorder import LedgerRecorder
 from tests.support.committing import committing
+from tests.support.connected import connected
 from tests.support.deliveries import receipts, renewals
 from tests.support.histories import said
 from tests.support.log import Line, broken_links, lines
@@ -79,7 +80,7 @@ def recorded(
 ) -> tuple[list[list[Recording]], list[Line]]:
     """Record batches into an empty log, each at a time of its own."""
     with (
-        psycopg.connect(conninfo, autocommit=True) as conn,
+        connected(conninfo, autocommit=True) as conn,
         Ledger(conninfo) as ledger,
         way(ledger) as record,
     ):
@@ -130,7 +131,7 @@ def snapshots(database: str) -> str:
     """Give a database whose transactions see, by default, what was there when they began."""
     name = Identifier(str(conninfo_to_dict(database)["dbname"]))
     default = SQL("ALTER DATABASE {} SET default_transaction_isolation = 'repeatable read'")
-    with psycopg.connect(beside(database), autocommit=True) as conn:
+    with connected(beside(database), autocommit=True) as conn:
         conn.execute(default.format(name))
     return database
 
@@ -163,6 +164,6 @@ def test_it_waits_for_other_writers_and_sees_what_they_have_recorded(
 
 
 def number_of(conninfo: str, query: str) -> int:
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         ((count,),) = conn.execute(query.encode()).fetchall()
     return int(count)

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from threading import Event
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 
 from ledger.application import Ledger
+from tests.support.connected import connected
 from tests.support.log import broken_links, lines
 from tests.support.writers import Plan, Recorded, WritingProcess
 
@@ -45,7 +45,7 @@ def tail(database: str, written: Event) -> list[Sequence[Notification]]:
 def vacuum(database: str, written: Event) -> int:
     """Vacuum the log over and over until the writers have ended; return how often it was done."""
     done = 0
-    with psycopg.connect(database, autocommit=True) as conn:
+    with connected(database, autocommit=True) as conn:
         while not written.is_set():
             for statement in ("VACUUM", "VACUUM (FREEZE)", "ANALYZE"):
                 conn.execute(f"{statement} raphus.ledger_events".encode())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, LiteralString, cast
 
-import psycopg
 import pytest
 from eventsourcing.persistence import IntegrityError
 from hypothesis import given, settings
@@ -16,6 +15,7 @@ from psycopg.sql import SQL, Identifier
 from domain.delivery import Delivery
 from ledger.application import Ledger, Receipt
 from ledger.mapper import StoredDelivery
+from tests.support.connected import connected
 from tests.support.deliveries import renewals
 from tests.support.histories import delivery, said
 from tests.support.log import broken_links, lines
@@ -40,7 +40,7 @@ def stored(stream_id: str, version: int, state: bytes = b"\1") -> StoredDelivery
 
 
 def over_tcp(conninfo: str) -> str:
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         port = conn.execute("SHOW port").fetchone()
     assert port is not None
     return make_conninfo(conninfo, host="127.0.0.1", port=port[0])
@@ -91,7 +91,7 @@ def test_whatever_is_changed_in_a_row_breaks_the_chain_there(
     database: str, ledger: Ledger, column: LiteralString, value: LiteralString
 ) -> None:
     ledger.record(renewals(range(5), streams=2))
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         change = SQL("UPDATE raphus.ledger_events SET {} = {} WHERE notification_id = 3")
         conn.execute(change.format(Identifier(column), SQL(value)))
     assert broken_links(lines(database))[0] == 3
@@ -99,13 +99,13 @@ def test_whatever_is_changed_in_a_row_breaks_the_chain_there(
 
 def test_a_removed_row_breaks_the_chain(database: str, ledger: Ledger) -> None:
     ledger.record(renewals(range(5)))
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         conn.execute("DELETE FROM raphus.ledger_events WHERE notification_id = 3")
     assert broken_links(lines(database)) == [4]
 
 
 def test_recorded_at_is_the_servers_clock(database: str, ledger: Ledger) -> None:
-    with psycopg.connect(database, autocommit=True) as conn:
+    with connected(database, autocommit=True) as conn:
         before = conn.execute("SELECT clock_timestamp()").fetchone()
         ledger.record(renewals(range(3)))
         after = conn.execute("SELECT clock_timestamp()").fetchone()
@@ -116,7 +116,7 @@ def test_recorded_at_is_the_servers_clock(database: str, ledger: Ledger) -> None
 
 def test_recorded_at_never_goes_back_even_if_the_clock_does(database: str, ledger: Ledger) -> None:
     ledger.record(renewals(range(2)))
-    with psycopg.connect(database) as conn:  # the clock is an hour behind what it said then
+    with connected(database) as conn:  # the clock is an hour behind what it said then
         conn.execute(
             "UPDATE raphus.ledger_events SET recorded_at = recorded_at + interval '1 hour'"
             " WHERE notification_id = 2"
@@ -169,7 +169,7 @@ def test_a_large_batch_does_not_hang(
 
 
 def test_a_commit_wakes_those_who_listen(database: str, ledger: Ledger) -> None:
-    with psycopg.connect(database, autocommit=True) as conn:
+    with connected(database, autocommit=True) as conn:
         conn.execute("LISTEN ledger_events")
         ledger.record(renewals(range(3)))
         heard = [notice.channel for notice in conn.notifies(timeout=GUARD_S, stop_after=1)]

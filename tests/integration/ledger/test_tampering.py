@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
@@ -15,6 +14,7 @@ from psycopg.sql import SQL, Identifier
 from ledger.application import Ledger
 from ledger.integrity.hash_chain import Row, link
 from ledger.integrity.verify import verify
+from tests.support.connected import connected
 from tests.support.log import lines
 from tests.support.tampered import (
     EVENTS,
@@ -46,7 +46,7 @@ SET = "UPDATE raphus.ledger_events SET"
 def recorded(cluster: str, template: str) -> Iterator[str]:
     """Make a database with a log of four batches, in four streams, and a copy of it."""
     name = Identifier("verified")
-    with psycopg.connect(cluster, autocommit=True) as conn:
+    with connected(cluster, autocommit=True) as conn:
         conn.execute(
             SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
                 name, Identifier(template)
@@ -233,7 +233,7 @@ def test_versions_out_of_order_in_a_stream_show_under_new_hashes_too(log: str) -
 def test_another_stream_or_topic_than_today_s_is_no_fault(log: str) -> None:
     tamper(log, f"{SET} originator_id = 'notice/' || originator_id, topic = 'another';")
     rechain(log, 1)
-    with psycopg.connect(log) as conn:
+    with connected(log) as conn:
         assert verify(conn).fault is None
 
 
@@ -252,7 +252,7 @@ def test_the_hour_that_comes_twice_in_autumn_is_no_step_back(log: str) -> None:
     tamper(log, f"{SET} recorded_at = '2026-10-25T00:30Z';")
     tamper(log, f"{SET} recorded_at = '2026-10-25T01:10Z' WHERE notification_id >= {PLACE};")
     rechain(log, 1)
-    with psycopg.connect(log) as conn:
+    with connected(log) as conn:
         conn.execute("SET TimeZone = 'Europe/Berlin'")
         conn.commit()
         assert verify(conn).fault is None
@@ -280,7 +280,7 @@ def test_any_change_of_any_column_of_any_row_is_found_at_that_row(
     log: str, position: int, change: tuple[str, Value | timedelta]
 ) -> None:
     column, value = change
-    with psycopg.connect(log, autocommit=True) as conn:
+    with connected(log, autocommit=True) as conn:
         true = read(conn, column, position)
         if isinstance(value, timedelta):
             assert isinstance(true, datetime)

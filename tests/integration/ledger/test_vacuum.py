@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import psycopg
 from psycopg.sql import SQL, Literal
 
+from tests.support.connected import connected
 from tests.support.deliveries import receipts, renewals
 from tests.support.log import broken_links, lines
 from tests.support.outages import beside
@@ -50,7 +51,7 @@ _FINISHED = """
 @contextmanager
 def set_for_all(conninfo: str, **settings: str) -> Iterator[None]:
     """Set parameters of the whole cluster, for as long as this is open."""
-    with psycopg.connect(beside(conninfo), autocommit=True) as conn:
+    with connected(beside(conninfo), autocommit=True) as conn:
         try:
             for name, value in settings.items():
                 change = SQL("ALTER SYSTEM SET {} = {}").format(SQL(name), Literal(value))
@@ -71,7 +72,7 @@ def number(conn: psycopg.Connection, query: str) -> int:
 def test_a_writer_does_not_wait_for_what_vacuum_holds_for_its_whole_length(
     database: str, ledger: Ledger
 ) -> None:
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         conn.execute("LOCK TABLE raphus.ledger_events IN SHARE UPDATE EXCLUSIVE MODE")
         receipts(ledger.record(renewals(range(5))))
 
@@ -84,7 +85,7 @@ def test_vacuum_does_not_wait_for_a_batch_that_is_being_written(
     with (
         recorder.datastore.get_connection() as writing,
         writing.cursor() as curs,
-        psycopg.connect(database, autocommit=True) as conn,
+        connected(database, autocommit=True) as conn,
     ):
         assert recorder._begin(curs).position == 5
         conn.execute("SET lock_timeout = '60s'")
@@ -97,7 +98,7 @@ def test_writers_go_on_while_autovacuum_prevents_wraparound_and_it_ends(
     database: str, ledger: Ledger
 ) -> None:
     receipts(ledger.record(renewals(range(500), size_bytes=4_000)))
-    with psycopg.connect(database, autocommit=True) as conn:
+    with connected(database, autocommit=True) as conn:
         conn.execute(_OLD_SOON.encode())
         conn.execute(_AGE.encode())
         slow = {"autovacuum_vacuum_cost_delay": "100", "autovacuum_vacuum_cost_limit": "1"}

@@ -13,6 +13,7 @@ from ledger.integrity.diagnosis import Fault
 from ledger.integrity.hash_chain import GENESIS
 from ledger.integrity.signatures import UNVERIFIED_MAX, StoredSignatures
 from ledger.integrity.verify import PROGRESS_EVENTS, Head, Verified, head, verify
+from tests.support.connected import connected
 from tests.support.deliveries import renewals
 from tests.support.log import lines
 from tests.support.tampered import (
@@ -45,7 +46,7 @@ def log(database: str, ledger: Ledger) -> str:
 
 
 def verified(conninfo: str, against: Head | None = None) -> Verified:
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         return verify(conn, against=against)
 
 
@@ -57,7 +58,7 @@ def missing(conninfo: str, against: Head) -> Fault:
 
 
 def last(conninfo: str) -> Head:
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         return head(conn)
 
 
@@ -98,7 +99,7 @@ def test_a_rewritten_end_with_new_hashes_shows_only_against_a_head(log: str) -> 
     tamper(log, changed("state = set_byte(state, 150, 33)"))
     rechain(log, PLACE)
     assert verified(log).fault is None
-    with psycopg.connect(log) as conn:
+    with connected(log) as conn:
         lost = [kept.position for kept in heads if verify(conn, against=kept).missing]
     assert lost == [*range(PLACE, EVENTS + 1)]
     found = missing(log, heads[-1])
@@ -111,7 +112,7 @@ def test_a_rewritten_end_with_new_hashes_shows_only_against_a_head(log: str) -> 
 
 def test_every_head_that_the_log_ever_had_is_contained(log: str) -> None:
     heads = [Head(line.position, line.hash) for line in lines(log)]
-    with psycopg.connect(log) as conn:
+    with connected(log) as conn:
         for kept in [Head(0, GENESIS), *heads]:
             assert verify(conn, against=kept).missing is None
 
@@ -144,7 +145,7 @@ def test_progress_is_told_on_the_way_and_ends_with_the_last_event(
     for first in range(0, total, 500):
         ledger.record(renewals(range(first, min(first + 500, total)), streams=99))
     told: list[tuple[int, int]] = []
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         result = verify(conn, progress=lambda done, of: told.append((done, of)))
     assert (result.fault, result.events) == (None, total)
     steps = [0, PROGRESS_EVENTS, 2 * PROGRESS_EVENTS, total]
@@ -157,7 +158,7 @@ def test_the_connection_is_free_again_though_the_walk_ended_early(
     # Far more than what is on its way over the connection when the fault is told.
     ledger.record(renewals(range(500), size_bytes=20_000))
     tamper(database, swapped(PLACE, PLACE + 1))
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         found = [verify(conn).fault for _ in range(2)]
         assert conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
     assert [f.position for f in found if f] == [PLACE, PLACE]
@@ -167,7 +168,7 @@ def test_what_is_recorded_meanwhile_is_left_for_the_next_time(log: str, ledger: 
     def meanwhile(done: int, total: int) -> None:
         ledger.record(renewals(range(done + total, done + total + 5), of="meanwhile"))
 
-    with psycopg.connect(log) as conn:
+    with connected(log) as conn:
         first, second = verify(conn, progress=meanwhile), verify(conn)
     assert (first.fault, first.events) == (None, EVENTS)
     assert (second.fault, second.events) == (None, EVENTS + 10)
@@ -193,7 +194,7 @@ def test_signatures_are_counted_and_the_first_that_fail_are_named(
     ledger.record(signed(renewals(range(10)), SECRET))
     ledger.record(signed(renewals(range(10, 40)), old))
     ledger.record(signed(renewals(range(40, 50)), SECRET))
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         counted = verify(conn, signatures=StoredSignatures([SECRET]))
         both = verify(conn, signatures=StoredSignatures([SECRET, old])).signatures
     assert counted.fault is None
@@ -210,7 +211,7 @@ def test_a_forged_event_under_new_hashes_is_not_signed(log: str) -> None:
         log, inserted(EVENTS + 1) + "UPDATE raphus.ledger_events SET recorded_at = '2026-05-01';"
     )
     rechain(log, 1)
-    with psycopg.connect(log) as conn:
+    with connected(log) as conn:
         result = verify(conn, signatures=StoredSignatures([SECRET]))
     assert result.fault is None
     assert result.signatures is not None

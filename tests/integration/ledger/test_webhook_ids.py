@@ -9,6 +9,7 @@ import pytest
 
 from ledger.application import Ledger, Receipt
 from ledger.recorder import LedgerRecorder
+from tests.support.connected import connected
 from tests.support.deliveries import receipts, renewals
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def analyzed(conn: psycopg.Connection) -> None:
 
 def blocks_read(database: str) -> int:
     """Count what has been read of the log and its indexes, once all backends have reported it."""
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         ((blocks,),) = conn.execute(_READ).fetchall()
     return int(blocks)
 
@@ -54,7 +55,7 @@ def test_a_batch_reads_a_few_blocks_a_webhook_id_however_long_the_stream_is(
     small: Callable[[psycopg.Connection], None],
     grown: Callable[[psycopg.Connection], None],
 ) -> None:
-    with psycopg.connect(database, autocommit=True) as conn, Ledger(database) as writer:
+    with connected(database, autocommit=True) as conn, Ledger(database) as writer:
         conn.execute("ALTER TABLE raphus.ledger_events SET (autovacuum_enabled = false)")
         writer.record(renewals(range(3)))
         small(conn)

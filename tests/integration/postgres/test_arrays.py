@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from postgres.arrays import BytesArray, InstantArray, IntegerArray, TextArray
 from postgres.prepared import execute
+from tests.support.connected import connected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ INSTANTS = st.datetimes(timezones=st.just(UTC))
 
 @pytest.fixture
 def conn(database: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(database, autocommit=True) as conn:
+    with connected(database, autocommit=True) as conn:
         yield conn
 
 

@@ -13,6 +13,7 @@ from psycopg.errors import DivisionByZero
 from psycopg.types.numeric import Int8
 
 from postgres.prepared import value_of
+from tests.support.connected import connected
 from tests.support.trips import counting_trips
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ SUM = b"SELECT $1 + $2"
 
 @pytest.fixture
 def conn(database: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(database, autocommit=True) as conn:
+    with connected(database, autocommit=True) as conn:
         yield conn
 
 

@@ -6,7 +6,6 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import psycopg
 import pytest
 from psycopg.sql import SQL
 
@@ -19,6 +18,7 @@ from projections.read_models.anomalies import PAUSES_OF, Instant
 from projections.read_models.anomaly_spans import ANOMALY_SPANS
 from projections.read_models.catalogue import READ_MODELS
 from projections.read_models.joint_anomalies import JOINT_ANOMALIES
+from tests.support.connected import connected
 from tests.support.http_server import copied
 
 if TYPE_CHECKING:
@@ -76,14 +76,14 @@ def filled(cluster: str, template: str, request: pytest.FixtureRequest) -> Itera
     """Give tables with much in them, with the planner's statistics and without."""
     with copied(cluster, template) as conninfo:
         fill(conninfo, lambda: None)
-        with psycopg.connect(conninfo, autocommit=True) as conn:
+        with connected(conninfo, autocommit=True) as conn:
             conn.execute(str(request.param).encode())
         yield conninfo
 
 
 def fill(conninfo: str, while_empty: Callable[[], object]) -> None:
     """Fill the tables, none of which is looked at for statistics meanwhile."""
-    with psycopg.connect(conninfo, autocommit=True) as conn:
+    with connected(conninfo, autocommit=True) as conn:
         for model in READ_MODELS:
             if model.table in TABLES:
                 off = f"ALTER TABLE raphus.{model.table} SET (autovacuum_enabled = false)"
@@ -100,7 +100,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def read(conninfo: str, sql: str, params: Mapping[str, object]) -> int:
     """Run a statement; return how many rows of the tables it has read, none by a scan of all."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         conn.execute("SET search_path = raphus")
         explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}"
         ((found,),) = conn.execute(explain.encode(), params).fetchall()
@@ -142,7 +142,7 @@ def test_before_all_webhooks_none_is_read_by_a_plan_for_any_instant(
     filled: str, statement: Statement
 ) -> None:
     # What was prepared has such a plan once it was asked for often enough.
-    with psycopg.connect(filled) as conn:
+    with connected(filled) as conn:
         conn.execute("SET search_path = raphus; SET plan_cache_mode = force_generic_plan")
         conn.execute(statement.sql.encode(), statement.params, prepare=True)
         fetched = "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'timeline'"
@@ -182,10 +182,10 @@ def test_a_plan_of_when_the_tables_were_empty_reads_of_each_group_what_is_in_it(
         closing(connect(conninfo, FOLLOWING, "test")) as conn,
     ):
         few = regrouping.write({("bus_1", "subscription/sub_1")})
-        with psycopg.connect(conninfo, autocommit=True) as other:
+        with connected(conninfo, autocommit=True) as other:
             other.execute("VACUUM")  # that nothing is there is what the planner knows
         fill(conninfo, lambda: together(conn, [few]))
-        with psycopg.connect(conninfo, autocommit=True) as other:
+        with connected(conninfo, autocommit=True) as other:
             other.execute(_WRONG_ELSEWHERE.encode())
         groups = {("bus_1", f"subscription/sub_{n}") for n in range(500)}
         fetched = "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = %s"

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import psycopg
 import pytest
 
 from cli.commands.audit import AuditingError, audit
 from cli.settings import Settings, SettingsError
 from ledger.integrity.hash_chain import Row, link
 from postgres.statement import Statement
+from tests.support.connected import connected
 from tests.support.histories import delivery, said
 from tests.support.http_server import SECRET, served
 from tests.support.projected import project, record, rows, simulated
@@ -210,7 +210,7 @@ def test_what_was_tampered_with_beyond_reading_is_named(
     about = {"subscription_id": "sub_1", "customer_id": "cus_1"}
     record(database, [said("subscription.updated", n, None, **about) for n in range(3)])
     project(database)
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         conn.execute(f"UPDATE raphus.ledger_events SET {change} WHERE notification_id = 2".encode())
     with pytest.raises(AuditingError, match=told):
         audited(settings, "cus_1")
@@ -222,7 +222,7 @@ def test_a_row_that_is_gone_leaves_the_next_without_a_previous_hash(
     about = {"subscription_id": "sub_1", "customer_id": "cus_1"}
     record(database, [said("subscription.updated", n, None, **about) for n in range(3)])
     project(database)
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         conn.execute("DELETE FROM raphus.ledger_events WHERE notification_id = 2")
     first, last = audited(settings, "cus_1")
     assert hash_of(first) == first["hash"]

@@ -15,6 +15,7 @@ from ledger.erasure import Request
 from ledger.following import pages
 from projections.folds import going_on, parts, store
 from projections.folds.going_on import EVENTS_MAX
+from tests.support.connected import connected
 from tests.support.histories import said
 from tests.support.killed_follower import MOMENTS, killed
 from tests.support.projected import following, project, record, shown, simulated
@@ -54,20 +55,20 @@ def life(length: int, name: str = "sub_1", first: int = 0) -> list[Delivery]:
 
 def stored(database: str) -> dict[str, int]:
     """So many events each stored fold stands for."""
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         return dict(conn.execute("SELECT stream_id, version FROM raphus.folds").fetchall())
 
 
 def kept(database: str) -> list[int]:
     """So many events each earlier fold stands for."""
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         found = conn.execute("SELECT version FROM raphus.earlier_folds ORDER BY version")
         return [version for (version,) in found]
 
 
 def told(database: str, word: str) -> bool:
     """Whether a read model, or a stored fold, has a word."""
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         folds = conn.execute("SELECT convert_from(fold, 'UTF8') FROM raphus.folds").fetchall()
     rows = [row for table in shown(database).values() for row in table]
     return any(word in text for text in [*rows, *(fold for (fold,) in folds)])

@@ -9,7 +9,6 @@ from contextlib import ExitStack, closing
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 from eventsourcing.persistence import IntegrityError
 
@@ -25,6 +24,7 @@ from ledger.mapper import LedgerMapper
 from postgres.connections import FOLLOWING, Connection, connect
 from postgres.together import BEGIN, Sent, roll_back
 from projections.live.projector import CHANNEL, Projector
+from tests.support.connected import connected
 from tests.support.deliveries import receipts, renewals
 from tests.support.histories import delivery, said
 from tests.support.notices import heard
@@ -54,7 +54,7 @@ TERMINATE = """
 
 
 def last(conninfo: str) -> int:
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         row = conn.execute("SELECT max(notification_id) FROM raphus.ledger_events").fetchone()
     assert row is not None
     return int(row[0])
@@ -107,7 +107,7 @@ def test_every_sample_body_is_projected(database: str) -> None:
 
 def test_a_running_follower_takes_what_is_recorded_and_tells_of_each_page(database: str) -> None:
     deliveries = simulated(5)
-    with running(database) as (follower, pages), psycopg.connect(database, autocommit=True) as conn:
+    with running(database) as (follower, pages), connected(database, autocommit=True) as conn:
         conn.execute(f"LISTEN {CHANNEL}")
         record(database, deliveries, batch_max=40)
         until(lambda: caught_up(database))
@@ -205,7 +205,7 @@ def test_a_leader_that_loses_its_connection_goes_on_and_skips_and_doubles_nothin
 def terminate_followers(conninfo: str, times: int) -> int:
     """End a follower's connection whenever there is one, at odd moments, so many times."""
     ended, moments = 0, random.Random(times)
-    with psycopg.connect(conninfo, autocommit=True) as conn:
+    with connected(conninfo, autocommit=True) as conn:
         while ended < times:
             time.sleep(moments.random() / 20)
             row = conn.execute(TERMINATE).fetchone()
@@ -228,7 +228,7 @@ def test_a_follower_outlives_its_database(database: str) -> None:
 def test_an_idle_follower_stops_and_leaves_no_connection(database: str) -> None:
     with running(database) as (follower, _):
         until(lambda: follower.leading)
-    with psycopg.connect(beside(database)) as conn:
+    with connected(beside(database)) as conn:
         left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'raphus-follower'"
         until(lambda: conn.execute(left).fetchone() == (0,))
 
@@ -278,7 +278,7 @@ def test_an_event_that_cannot_be_projected_is_named_and_not_skipped(
 
 def test_a_row_that_cannot_be_written_leaves_nothing_of_its_page(database: str) -> None:
     record(database, renewals(range(20), streams=20))
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         # The timeline is written last.
         conn.execute("ALTER TABLE raphus.timeline ADD CONSTRAINT c CHECK (webhook_id <> 'msg_19')")
     with following(database) as follower, pytest.raises(PageError, match="1 to 20"):
@@ -309,7 +309,7 @@ def test_a_page_is_bounded_by_bytes_and_by_history_but_never_empty(
 
 def test_the_position_goes_forward_only(database: str) -> None:
     tracking = ProjectionTracking()
-    with psycopg.connect(database, autocommit=True) as conn:
+    with connected(database, autocommit=True) as conn:
         assert tracking.checkpoint(conn) == Checkpoint(0, GENESIS, 0)
         tracking.advance(conn, 7, b"7", 7)
         tracking.advance(conn, 9, b"9", 2)
@@ -321,7 +321,7 @@ def test_the_position_goes_forward_only(database: str) -> None:
 
 def test_nothing_is_committed_with_a_position_that_does_not_go_forward(database: str) -> None:
     tracking, told = ProjectionTracking(), Sent(b"CREATE TABLE raphus.told ()")
-    with psycopg.connect(database, autocommit=True) as conn:
+    with connected(database, autocommit=True) as conn:
         tracking.advance(conn, 9, b"9", 9)
         with pytest.raises(IntegrityError):
             tracking.commit(conn, [BEGIN, told], (9, b"9", 9))
@@ -334,7 +334,7 @@ def test_those_who_take_pages_in_turns_go_on_from_where_the_other_one_stopped(
     database: str,
 ) -> None:
     record(database, simulated(3))
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         last = selected(conn, LOG_END)
     projectors = [Projector(LedgerMapper()) for _ in range(2)]
     with ExitStack() as stack:
@@ -354,14 +354,14 @@ def test_those_who_take_pages_in_turns_go_on_from_where_the_other_one_stopped(
 
 def assert_agrees(database: str) -> None:
     """The checkpoint's count and hash are of the whole log."""
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         newest = "SELECT notification_id, hash FROM raphus.ledger_events ORDER BY 1 DESC LIMIT 1"
         position, hash_ = conn.execute(newest).fetchone() or (0, GENESIS)
         assert ProjectionTracking().checkpoint(conn) == Checkpoint(position, hash_, position)
 
 
 def cut_out(database: str, at: int) -> tuple[object, ...]:
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         cut = conn.execute(
             "DELETE FROM raphus.ledger_events WHERE notification_id = %s RETURNING *", [at]
         ).fetchone()
@@ -370,7 +370,7 @@ def cut_out(database: str, at: int) -> tuple[object, ...]:
 
 
 def put_back(database: str, row: tuple[object, ...]) -> None:
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         places = ", ".join(["%s"] * len(row))
         conn.execute(f"INSERT INTO raphus.ledger_events VALUES ({places})".encode(), row)
 
@@ -378,7 +378,7 @@ def put_back(database: str, row: tuple[object, ...]) -> None:
 def spoil(database: str, at: int, state: bytes) -> bytes:
     """Put another state into an event, and return the one that was there."""
     where = "WHERE notification_id = %s"
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         old = conn.execute(f"SELECT state FROM raphus.ledger_events {where}".encode(), [at])
         row = old.fetchone()
         conn.execute(f"UPDATE raphus.ledger_events SET state = %s {where}".encode(), [state, at])
@@ -391,7 +391,7 @@ def test_what_it_fills_quickly_is_looked_at_for_statistics_without_waiting_for_a
 ) -> None:
     known = "SELECT reltuples FROM pg_class WHERE oid = 'raphus.timeline'::regclass"
     seen = []
-    with psycopg.connect(database, autocommit=True) as conn, following(database) as follower:
+    with connected(database, autocommit=True) as conn, following(database) as follower:
         conn.execute("ALTER TABLE raphus.timeline SET (autovacuum_enabled = false)")
         for first, end in pairwise((0, 200, 400, 600, 1_700)):
             record(database, renewals(range(first, end), streams=end))

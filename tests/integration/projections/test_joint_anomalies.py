@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
 
 from domain.aggregates.payment import PaymentEntity
@@ -16,6 +15,7 @@ from domain.lateness import MISSING_AFTER
 from projections.live.regrouping import Regrouping
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.rebuild import rebuild
+from tests.support.connected import connected
 from tests.support.histories import NOON, aggregates, said
 from tests.support.projected import project, record, shown
 from tests.support.rebuilds import execute, ignore, rebuilt, replayed
@@ -97,7 +97,7 @@ def test_what_is_followed_is_what_is_rebuilt_and_what_the_facts_add_up_to(
 
 
 def open_at(database: str, instant: datetime) -> list[tuple[str, str, str]]:
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         return conn.execute(
             "SELECT code, id, objects -> 1 ->> 'id' FROM raphus.joint_anomalies"
             " WHERE span @> %s::timestamptz",

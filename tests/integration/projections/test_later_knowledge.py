@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +14,7 @@ from ledger.integrity.verify import verify
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.rebuild import rebuild
 from telemetry.progress import silent
+from tests.support.connected import connected
 from tests.support.deliveries import receipts
 from tests.support.histories import aggregates, delivery, said
 from tests.support.http_server import copied
@@ -33,13 +33,13 @@ DELIVERED = {type_: delivery(samples()[type_], f"msg_{type_}") for type_ in LATE
 def reset(conninfo: str) -> None:
     """Empty the log and all that follows from it."""
     forget(conninfo)
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         conn.execute("TRUNCATE raphus.ledger_events, raphus.homes")
 
 
 def contents(conninfo: str) -> dict[str, list[str]]:
     """Read all read models, without the times of recording."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         tables = {}
         for model in READ_MODELS:
             names = [column.name for column in model.columns if column.name != "recorded_at"]
@@ -63,17 +63,17 @@ def upgraded(cluster: str, template: str) -> Iterator[str]:
 
 
 def stream_kinds(conninfo: str) -> set[str]:
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         found = conn.execute("SELECT DISTINCT split_part(stream_id, '/', 1) FROM raphus.timeline")
         return {kind for (kind,) in found}
 
 
 def test_the_log_still_says_that_they_were_notices_and_is_whole(upgraded: str) -> None:
-    with psycopg.connect(upgraded) as conn:
+    with connected(upgraded) as conn:
         recorded = conn.execute("SELECT originator_id, topic FROM raphus.ledger_events").fetchall()
     assert {stream.partition("/")[0] for stream, _ in recorded} == {"notice"}
     assert sorted(topic for _, topic in recorded) == LATER
-    with psycopg.connect(upgraded) as conn:
+    with connected(upgraded) as conn:
         verified = verify(conn)
     assert (verified.fault, verified.events) == (None, len(LATER))
 
@@ -87,7 +87,7 @@ def test_a_type_is_understood_for_what_was_stored_before(upgraded: str, type_: s
         for entry in stream.timeline()
         if entry.webhook_id == f"msg_{type_}"
     )
-    with psycopg.connect(upgraded) as conn:
+    with connected(upgraded) as conn:
         (found,) = conn.execute(
             "SELECT stream_id, kind, id, verdict, to_status, position FROM raphus.timeline"
             " WHERE webhook_id = %s",
@@ -132,7 +132,7 @@ def test_another_body_of_what_was_stored_before_is_a_further_observation(databas
         [delivery(later.replace(b'payout.success"', b'payout.in_progress"'), first.webhook_id)],
     )
     project(database)
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         found = conn.execute("SELECT folded_status, observed_status FROM raphus.payouts").fetchall()
         lines = conn.execute("SELECT position FROM raphus.timeline").fetchall()
     assert found == [("in_progress", "success")]

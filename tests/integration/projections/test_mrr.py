@@ -17,6 +17,7 @@ from domain.revenue.mrr import Moved, MrrFigures, figures
 from domain.revenue.recurring import KINDS
 from projections.read_models import mrr
 from projections.read_models.mrr import Asked, Movement, MovementKey, Stands
+from tests.support.connected import connected
 from tests.support.histories import aggregates
 from tests.support.http_server import copied
 from tests.support.revenue import (
@@ -47,8 +48,8 @@ RATES: Final = {"USD": Decimal(1), "EUR": Decimal("1.0873")}
 
 @pytest.fixture(scope="module")
 def conn(cluster: str, template: str) -> Iterator[psycopg.Connection]:
-    with copied(cluster, template) as conninfo, psycopg.connect(conninfo) as connected:
-        yield connected
+    with copied(cluster, template) as conninfo, connected(conninfo) as opened:
+        yield opened
 
 
 def told_by(size: Size, *, first_day: int = 2) -> list[Span]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import psycopg
 import pytest
 
 from domain.identities import EXTERNAL_ID_KEYS
 from projections.read_models import holdings
 from projections.read_models.claims import Asked
 from projections.read_models.holdings import Limits
+from tests.support.connected import connected
 from tests.support.http_server import copied
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def filled(cluster: str, template: str, request: pytest.FixtureRequest) -> Itera
     What the planner hopes of a value hangs on how many others there are.
     """
     with copied(cluster, template) as conninfo:
-        with psycopg.connect(conninfo, autocommit=True) as conn:
+        with connected(conninfo, autocommit=True) as conn:
             conn.execute("ALTER TABLE raphus.identities SET (autovacuum_enabled = false)")
             conn.execute(_FILL.encode(), {"rare": request.param})
             conn.execute("ANALYZE raphus.identities")
@@ -58,7 +58,7 @@ def filled(cluster: str, template: str, request: pytest.FixtureRequest) -> Itera
 @pytest.mark.parametrize("business_id", [None, "bus_1", RARE])
 @pytest.mark.parametrize("by", ["email", "external_id"])
 def test_the_plan_of_who_is_meant_is_kept(filled: str, by: str, business_id: str | None) -> None:
-    with psycopg.connect(filled, autocommit=True) as conn:
+    with connected(filled, autocommit=True) as conn:
         conn.execute("SET search_path = raphus")
         for n in range(1, 1 + ASKED_TIMES):
             named = {"email": f"{n}@example.com", "external_id": f"user_{n}"}

@@ -16,6 +16,7 @@ from projections.rebuild.kept_sums import kept_beside
 from projections.rebuild.rebuild import COMPARE, SCHEMA, WRITE, _Run, rebuild
 from projections.rebuild.staging import Staging
 from projections.rebuild.table_diff import NONE, Found
+from tests.support.connected import connected
 from tests.support.deliveries import receipts, renewals
 from tests.support.notices import heard
 from tests.support.projected import (
@@ -82,7 +83,7 @@ def test_an_empty_log_is_rebuilt_too(database: str) -> None:
 
 def test_what_differs_is_told_and_only_that_is_written(tampered: str) -> None:
     tables, written = shown(tampered), versions(tampered)
-    with psycopg.connect(tampered) as conn:
+    with connected(tampered) as conn:
         (subscription,) = conn.execute(
             "SELECT subscription_id || '/' || business_id FROM raphus.subscriptions"
             " WHERE status = 'pending' AND quantity IS NULL"
@@ -158,10 +159,10 @@ def test_what_others_have_made_of_the_tables_stays(tampered: str) -> None:
         " has_table_privilege('pg_monitor', 'raphus.payments', 'select')"
         " FROM raphus.subscriptions WHERE note = 'theirs'"
     )
-    with psycopg.connect(tampered) as conn:
+    with connected(tampered) as conn:
         before = conn.execute(kept).fetchone()
     assert not rebuilt(tampered).equal
-    with psycopg.connect(tampered) as conn:
+    with connected(tampered) as conn:
         assert conn.execute(kept).fetchone() == before
     assert rebuilt(tampered).equal
 
@@ -295,7 +296,7 @@ def test_rebuilt_under_load_again_and_again_the_tables_are_right(tampered: str) 
 
 
 def test_a_follower_that_had_to_wait_is_woken(tampered: str) -> None:
-    with running(tampered) as (follower, pages), psycopg.connect(tampered, autocommit=True) as conn:
+    with running(tampered) as (follower, pages), connected(tampered, autocommit=True) as conn:
         until(lambda: follower.leading)
         conn.execute(f"LISTEN {LEDGER_CHANNEL}")
         held = at(COMMIT, lambda: record(tampered, renewals(range(5_000, 5_050)), batch_max=1))
@@ -311,7 +312,7 @@ def test_what_follows_from_all_rows_is_found_by_a_few_passes_over_them(database:
     record(database, simulated(40))
     derived = next(model for model in READ_MODELS if model.table == "unfit_payments")
     staging = Staging(SCHEMA, READ_MODELS)
-    with psycopg.connect(database, autocommit=True) as conn:
+    with connected(database, autocommit=True) as conn:
         staging.create(conn)
         staging.load(database, SQL("true"), (0, 1), lambda _: None)
         for model in READ_MODELS[: READ_MODELS.index(derived)]:
@@ -335,7 +336,7 @@ def count(conn: psycopg.Connection, statement: str) -> int:
 
 
 def last(database: str) -> int:
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         row = conn.execute("SELECT max(notification_id) FROM raphus.ledger_events").fetchone()
     assert row is not None
     return int(row[0])
@@ -343,7 +344,7 @@ def last(database: str) -> int:
 
 def versions(database: str) -> list[tuple[str, ...]]:
     """Where each row's newest version lies, and who wrote it."""
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         return [
             (model.table, *row)
             for model in READ_MODELS

@@ -28,6 +28,7 @@ from projections.read_models.recurring import RECURRING
 from projections.read_models.subscriptions import SUBSCRIPTIONS
 from projections.read_models.takings import TAKINGS
 from projections.rebuild.kept_sums import compare_kept, kept_beside
+from tests.support.connected import connected
 from tests.support.histories import aggregates, said
 from tests.support.http_server import copied
 from tests.support.projected import position, project, record, simulated
@@ -103,10 +104,10 @@ CURRENCIES: Final = st.sampled_from(["USD", "EUR", None])
 
 @pytest.fixture(scope="module")
 def conn(cluster: str, template: str) -> Iterator[psycopg.Connection]:
-    with copied(cluster, template) as conninfo, psycopg.connect(conninfo) as connected:
-        connected.execute("SET search_path = raphus; SET timezone = 'UTC'")
-        connected.commit()
-        yield connected
+    with copied(cluster, template) as conninfo, connected(conninfo) as opened:
+        opened.execute("SET search_path = raphus; SET timezone = 'UTC'")
+        opened.commit()
+        yield opened
 
 
 @st.composite
@@ -349,7 +350,7 @@ def test_days_are_what_the_rows_add_up_to_whoever_spoils_these(
 
 def check(conninfo: str) -> None:
     """Compare at several instants, day by day."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         conn.execute("SET search_path = raphus; SET timezone = 'UTC'")
         for days in (100, 300, 420, 500):
             at = BEGAN + timedelta(days=days, hours=13)
@@ -391,7 +392,7 @@ def merchant(copy_of: CopyOf) -> Iterator[str]:
 
 def rewrite(conninfo: str) -> None:
     """Write the rows of all streams anew, as an erasure does, and an adoption."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         found = conn.execute("SELECT DISTINCT stream_id FROM raphus.timeline").fetchall()
         streams = sorted(stream for (stream,) in found)
         Projector(LedgerMapper()).rewrite(conn, streams, position(conninfo))
@@ -411,7 +412,7 @@ def test_days_are_kept_as_rows_are_followed_rewritten_spoilt_rebuilt_and_emptied
     rebuilt(merchant)
     check(merchant)
     assert rebuilt(merchant, check=True).equal
-    with psycopg.connect(merchant) as conn:
+    with connected(merchant) as conn:
         conn.execute("TRUNCATE raphus.takings, raphus.recurring")
         for table in KEPT:
             select = f"SELECT count(*) FROM raphus.{table}"
@@ -438,7 +439,7 @@ def test_a_migration_fills_them_from_what_stands_there(
         if path.name < first:
             shutil.copy(path, tmp_path)
     migrate(empty, tmp_path)
-    with psycopg.connect(merchant) as told, psycopg.connect(empty) as old:
+    with connected(merchant) as told, connected(empty) as old:
         for table in ("takings", "recurring"):
             found = old.execute(f"SELECT * FROM raphus.{table}".encode()).description or []
             columns = ", ".join(column.name for column in found)
@@ -449,7 +450,7 @@ def test_a_migration_fills_them_from_what_stands_there(
                     target.write(data)
     migrate(empty)
     check(empty)
-    with psycopg.connect(merchant) as told, psycopg.connect(empty) as conn:
+    with connected(merchant) as told, connected(empty) as conn:
         assert conn.execute(BEGINNINGS).fetchall() == told.execute(BEGINNINGS).fetchall()
         for table in KEPT:
             select = f"SELECT count(*) > 0 FROM raphus.{table}"

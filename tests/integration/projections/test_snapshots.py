@@ -10,7 +10,6 @@ import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 
 from api.http.errors import ApiError
@@ -18,6 +17,7 @@ from api.queries.database import Database
 from api.queries.snapshot_cache import SnapshotCache
 from projections.read_models.catalogue import LISTINGS, READ_MODELS
 from projections.rebuild import snapshots
+from tests.support.connected import connected
 from tests.support.http_server import served
 from tests.support.projected import project, record, rows, shown, simulated
 from tests.support.waiting import GUARD_S, until
@@ -39,18 +39,18 @@ def ignore(_phase: str, _done: int, _total: int) -> None:
 
 def standing(conninfo: str) -> set[str]:
     """Return the schemas of snapshots that are there, finished or not."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         select = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'raphus_known%'"
         return {name for (name,) in conn.execute(select)}
 
 
 def listed(conninfo: str) -> set[int]:
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         return {one for (one,) in conn.execute("SELECT position FROM raphus.snapshots")}
 
 
 def logged(conninfo: str) -> int:
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         ((last,),) = conn.execute("SELECT max(notification_id) FROM raphus.ledger_events")
         return int(last)
 
@@ -70,7 +70,7 @@ def test_at_the_end_of_the_log_a_snapshot_equals_the_live_tables(merchant: str) 
     last = logged(merchant)
     snapshots.provide(merchant, last, ignore)
     live = shown(merchant)
-    with psycopg.connect(merchant) as conn:
+    with connected(merchant) as conn:
         for model in READ_MODELS:
             select = f"SELECT t::text FROM {snapshots.schema_at(last)}.{model.table} AS t"
             assert sorted(text for (text,) in conn.execute(select)) == live[model.table]
@@ -110,7 +110,7 @@ def test_so_many_are_kept_and_the_one_unused_for_longest_gives_way(merchant: str
 def test_one_that_nobody_has_used_for_long_is_dropped(merchant: str) -> None:
     for position in (8, 9):
         snapshots.provide(merchant, position, ignore)
-    with psycopg.connect(merchant) as conn:
+    with connected(merchant) as conn:
         conn.execute(
             "UPDATE raphus.snapshots SET used_at = used_at - make_interval(secs => %s)"
             " WHERE position = 8",
@@ -122,7 +122,7 @@ def test_one_that_nobody_has_used_for_long_is_dropped(merchant: str) -> None:
 
 def test_nobody_waits_for_whoever_reads_one_that_is_to_go(merchant: str) -> None:
     snapshots.provide(merchant, 8, ignore)
-    with psycopg.connect(merchant) as reading, psycopg.connect(merchant, autocommit=True) as conn:
+    with connected(merchant) as reading, connected(merchant, autocommit=True) as conn:
         reading.execute("SELECT FROM raphus_known_8.payments LIMIT 1")
         conn.execute("DELETE FROM raphus.snapshots")
         dropping = threading.Thread(target=snapshots.drop_unused, args=(merchant,))
@@ -198,7 +198,7 @@ def test_one_that_was_dropped_behind_a_servers_back_is_built_again(merchant: str
     with served(merchant) as server:
         now = server.get("/v1/events", limit=1)["items"][0]["recorded_at"]
         known = server.get("/v1/payments", known_at=now)
-        with psycopg.connect(merchant, autocommit=True) as conn:
+        with connected(merchant, autocommit=True) as conn:
             conn.execute("DELETE FROM raphus.snapshots")
         snapshots.drop_unused(merchant)
         assert server.get("/v1/payments", known_at=now) == known

@@ -8,7 +8,6 @@ from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
 
 from domain.aggregates.payment import PaymentEntity
@@ -22,6 +21,7 @@ from postgres.connections import FOLLOWING, connect
 from postgres.together import together
 from projections.live.projector import LIVE
 from projections.read_models.unfit_payments import UNFIT_PAYMENTS
+from tests.support.connected import connected
 from tests.support.histories import NOON, aggregates, look_of, said, seen
 from tests.support.projected import following, go_to_the_end, project, record, shown
 from tests.support.rebuilds import rebuilt, replayed
@@ -254,7 +254,7 @@ def test_a_plan_of_when_there_were_no_payments_reads_those_of_whom_it_is_asked(
 
 
 def found(database: str) -> set[tuple[object, ...]]:
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         return set(
             conn.execute(
                 "SELECT id, opened_at, settled_at, amount, evidence #>> '{0,fields,measured_by}'"

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import psycopg
 import pytest
 
 from domain.aggregates.dispute import OPEN
@@ -21,6 +20,7 @@ from postgres.statement import Statement
 from projections.read_model import columns_of
 from projections.read_models import customers, identities, periods, timeline
 from projections.read_models.catalogue import LISTINGS, READ_MODELS
+from tests.support.connected import connected
 from tests.support.histories import NOON, said
 from tests.support.http_server import copied
 from tests.support.looks import look, observe
@@ -49,7 +49,7 @@ SPELT = {"timestamptz": "timestamp with time zone"}
 
 
 def columns(conninfo: str, table: str) -> list[tuple[str, str, bool]]:
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         return conn.execute(COLUMNS, [f"raphus.{table}"]).fetchall()
 
 
@@ -63,7 +63,7 @@ def test_a_tables_columns_and_key_are_those_of_its_read_model(
 ) -> None:
     # What all kinds have since a migration stands at the end of tables that were there before.
     assert sorted(columns(database, model.table)) == sorted(as_declared(model.columns))
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         assert conn.execute(KEY, [f"raphus.{model.table}"]).fetchone() == (list(model.key),)
 
 
@@ -90,7 +90,7 @@ class Known:
     """What the aggregates themselves say, worked out without SQL."""
 
     def __init__(self, conninfo: str) -> None:
-        with Ledger(conninfo) as ledger, psycopg.connect(conninfo) as conn:
+        with Ledger(conninfo) as ledger, connected(conninfo) as conn:
             streams = conn.execute("SELECT DISTINCT originator_id FROM raphus.ledger_events")
             aggregates = [ledger.aggregate(stream) for (stream,) in streams]
         self.entities: dict[str, list[Any]] = defaultdict(list)
@@ -374,7 +374,7 @@ INDEXED = [
 
 @pytest.mark.usefixtures("known")
 def test_what_is_asked_of_a_customer_or_an_object_is_found_by_indexes(database: str) -> None:
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         # The tables are small: what has an index at all is to be found out.
         conn.execute("SET enable_seqscan = off; SET search_path = raphus")
         for statement in INDEXED:

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import psycopg
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -28,6 +27,7 @@ from simulator import Occurrence, merchant
 from simulator.subjects import ID_FIELDS
 from telemetry.progress import silent
 from tests.support.announcing import announced
+from tests.support.connected import connected
 from tests.support.dodo_stand_in import PRESENT, limited, saying, standing_in
 from tests.support.http_server import copied
 from tests.support.log import broken_links, lines, told_to_us
@@ -128,7 +128,7 @@ def test_an_import_that_was_broken_off_goes_on_where_it_was(
         imported(database, dodo)
         rest = len(dodo.asked) - before
         assert states(database) == undisturbed
-        with psycopg.connect(database, autocommit=True) as conn:
+        with connected(database, autocommit=True) as conn:
             conn.execute("DELETE FROM raphus.import_places")
         before = len(dodo.asked)
         imported(database, dodo)
@@ -269,7 +269,7 @@ def test_who_was_forgotten_stays_so(database: str) -> None:
     with standing_in(OCCURRENCES) as dodo:
         imported(database, dodo)
         project(database)
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         rows = [
             str(row)
             for model in READ_MODELS

@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import psycopg
 
 from domain.look import Look
 from ledger.application import Ledger
 from reconciliation.details import wants_detail
 from reconciliation.in_doubt import in_doubt, read
+from tests.support.connected import connected
 from tests.support.deliveries import receipts
 from tests.support.histories import NOON, of_one, said
 from tests.support.projected import project
@@ -54,7 +54,7 @@ def test_each_reason_is_found_and_the_worst_comes_first(database: str) -> None:
         receipts(ledger.record(deliveries))
     project(database)
     asked = in_doubt("bus_1", LATER)
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         rows = conn.execute(asked.sql.encode(), asked.params).fetchall()
     assert [(one.reason, one.id) for one in map(read, rows)] == [
         ("drift", "sub_drift"),
@@ -70,7 +70,7 @@ def test_what_was_heard_of_lately_is_asked_about_too(database: str) -> None:
     with Ledger(database) as ledger:
         receipts(ledger.record([subscription("sub_1", "active")]))
     project(database)
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         asked = in_doubt("bus_1", NOON + timedelta(hours=1))
         ((kind, id_, _, reason),) = conn.execute(asked.sql.encode(), asked.params).fetchall()
         assert (kind, id_, reason) == ("subscription", "sub_1", "lately")

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import psycopg
 import pytest
 
 from dodo.errors import DodoAwayError
 from reconciliation.finding import Outcome
 from reconciliation.reconciler import Reconciler
 from reconciliation.session import BusyError, Source, opened
+from tests.support.connected import connected
 from tests.support.dodo_stand_in import KEY, saying, standing_in
 from tests.support.http_server import served
 from tests.support.keys import client_with, made
@@ -112,7 +112,7 @@ def test_a_check_finds_the_same_and_writes_nothing(database: str) -> None:
     with standing_in(OCCURRENCES) as dodo:
         checked = reconciled(database, dodo, records=False)
         assert lines(database) == before
-        with psycopg.connect(database) as conn:
+        with connected(database) as conn:
             kept = conn.execute("SELECT count(*) FROM raphus.reconciliations").fetchone()
         assert kept == (0,)
         done = reconciled(database, dodo)
@@ -150,7 +150,7 @@ def test_one_that_cannot_go_on_says_why(database: str) -> None:
         dodo.broken["/refunds"] = saying(503)
         with pytest.raises(DodoAwayError):
             reconciled(database, dodo)
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         ((problem, ended_at),) = conn.execute(
             "SELECT problem, ended_at FROM raphus.reconciliations"
         ).fetchall()
@@ -183,7 +183,7 @@ def reconciler(database: str, dodo: DodoStandIn, *, every_s: float = 3_600) -> R
 
 def runs(database: str) -> list[tuple[str | None, bool]]:
     """The problem of each reconciliation, and whether it has ended."""
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         return conn.execute(
             "SELECT problem, ended_at IS NOT NULL FROM raphus.reconciliations ORDER BY id"
         ).fetchall()
@@ -253,7 +253,7 @@ def test_it_ends_at_once_in_the_middle_of_a_reconciliation(database: str) -> Non
         server.stop()
         server._thread.join(10)
         assert not server._thread.is_alive()
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         begun = conn.execute("SELECT ended_at IS NOT NULL FROM raphus.reconciliations").fetchall()
     assert begun == [(True,)]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
 
+from tests.support.connected import connected
 from tests.support.samples import sample
 from tests.support.scripts import at, by_raphus, rows, run, told
 
@@ -45,7 +45,7 @@ def test_what_is_bought_leaves_the_stock_once(
     first, second = (run("update_inventory", arguments, **by(raphus, resource)) for _ in range(2))
     assert (first["moved"], second["moved"]) == (2, 0)
     assert first["in_stock"] == second["in_stock"] == {"pdt_1": -2, "pdt_2": -1}
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         conn.execute("INSERT INTO raphus_stock_moves VALUES ('delivery 7', 'pdt_1', 100)")
     assert run("update_inventory", arguments, **by(raphus, resource))["in_stock"]["pdt_1"] == 98
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import psycopg
 import pytest
 
+from tests.support.connected import connected
 from tests.support.outside import web
 from tests.support.scripts import (
     began,
@@ -41,7 +41,7 @@ def test_an_event_is_appended_once(database: str, resource: dict[str, Any]) -> N
 def test_dodos_own_body_is_appended_once_to_a_table_of_a_schema(
     database: str, resource: dict[str, Any]
 ) -> None:
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         conn.execute("CREATE SCHEMA warehouse")
     more = {"warehouse": resource, "table_name": "warehouse.dodo"}
     for body in (began(), held(), began()):

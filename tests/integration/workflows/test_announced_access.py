@@ -28,6 +28,7 @@ from tests.support.announcing import (
     clock,
     settle,
 )
+from tests.support.connected import connected
 from tests.support.histories import NOON, said
 from tests.support.http_server import copied, served
 from tests.support.persons import held, purchases
@@ -249,7 +250,7 @@ def test_no_access_ends_by_time_while_what_was_recorded_by_then_is_not_shown(
 
 
 def test_what_is_not_shown_yet_was_not_heard_when_it_was_recorded(database: str) -> None:
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         record(database, [said("subscription.active", 0, "msg_1", **SUBSCRIPTION)])
         project(database)
         shown = begun.moment(conn)
@@ -312,7 +313,7 @@ def test_another_policy_announces_what_it_changes_of_everybody(
 def test_a_release_that_reads_the_log_otherwise_announces_the_difference(database: str) -> None:
     announce(database)
     tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         conn.execute("DELETE FROM raphus.announced_access")
         conn.execute("UPDATE raphus.announcing SET release = '0.0.1'")
     (found,) = announce(database)[1:]
@@ -348,7 +349,7 @@ def test_each_change_is_told_once_whatever_is_lost(
 
 def is_whole(database: str) -> bool:
     """Tell whether the log proves itself, with every signature that one is asked of."""
-    with psycopg.connect(database, autocommit=True) as conn:
+    with connected(database, autocommit=True) as conn:
         return (
             verify(conn, signatures=lambda one: None if one.webhook_signature else "").fault is None
         )
@@ -356,7 +357,7 @@ def is_whole(database: str) -> bool:
 
 def in_possession(database: str) -> set[tuple[str, str | None]]:
     """Ask the server who has access to what."""
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         asked = conn.execute(
             "SELECT DISTINCT customer_id, unnest(product_ids) FROM raphus.periods"
             " WHERE customer_id IS NOT NULL"

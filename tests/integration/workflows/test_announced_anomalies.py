@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import psycopg
 import pytest
 
 from tests.support.announcing import (
@@ -15,6 +14,7 @@ from tests.support.announcing import (
     clock,
     settle,
 )
+from tests.support.connected import connected
 from tests.support.histories import NOON, said
 from tests.support.projected import following, go_to_the_end, project, record, simulated
 
@@ -181,7 +181,7 @@ def test_what_is_open_and_what_was_told_agree_after_any_history(database: str) -
         place = data["code"], *((named["kind"], named["id"]) for named in data["objects"])
         assert is_open.get(place, False) is (one["type"] == "anomaly.settled")
         is_open[place] = one["type"] == "anomaly.opened"
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         rows = conn.execute(
             "SELECT DISTINCT code, objects FROM raphus.anomalies WHERE span @> now()"
         ).fetchall()

@@ -6,10 +6,10 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
-import psycopg
 import pytest
 
 from ledger.application import Ledger
+from tests.support.connected import connected
 from tests.support.deliveries import receipts
 from tests.support.projected import record
 from tests.support.waiting import until
@@ -194,5 +194,5 @@ def test_nothing_is_passed_over_while_the_file_is_being_written(
 
 
 def _listens(database: str) -> bool:
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         return conn.execute(LISTENS).fetchone() == (1,)

@@ -31,6 +31,7 @@ from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild import snapshots
 from projections.rebuild.rebuild import rebuild
 from telemetry.progress import silent
+from tests.support.connected import connected
 from tests.support.deliveries import receipts
 from tests.support.erasures import killed
 from tests.support.histories import delivery, said
@@ -194,7 +195,7 @@ def erase(conninfo: str, customer_id: str = "cus_1", business_id: str | None = N
 
 def everything(conninfo: str) -> bytes:
     """All that stands in any table of any schema of Raphus, as bytes."""
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         tables = conn.execute(
             "SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace AS n"
             " ON n.oid = relnamespace WHERE nspname LIKE 'raphus%' AND relkind = 'r'"
@@ -286,7 +287,7 @@ def test_what_was_stored_before_its_type_was_understood_goes_where_it_belongs(
     assert forgotten.events == {"entitlement_grant.created": 1, "entitlement_grant.failed": 1}
     left = everything(database)
     assert [text for text in (b"Jane Doe", b"JANE-KEY") if text in left] == []
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         found = conn.execute("SELECT license_key_id, metadata FROM raphus.entitlement_grants")
         assert found.fetchall() == [("lic_1", {})]
     project(database)
@@ -299,7 +300,7 @@ def test_what_was_stored_before_its_type_was_understood_goes_where_it_belongs(
 def test_the_log_is_still_proved_and_tells_which_rows_were_emptied_by_what(projected: str) -> None:
     kept = lines(projected)[-1]
     forgotten = erase(projected)
-    with psycopg.connect(projected) as conn:
+    with connected(projected) as conn:
         found = verify(conn)
     assert found.fault is None
     assert [line.hash for line in lines(projected)[: kept.position]][-1] == kept.hash
@@ -347,9 +348,9 @@ def test_a_row_that_was_emptied_or_changed_by_another_hand_is_found(
     projected: str, statement: str, problem: str
 ) -> None:
     erase(projected)
-    with psycopg.connect(projected) as conn:
+    with connected(projected) as conn:
         conn.execute(statement.encode())
-    with psycopg.connect(projected) as conn:
+    with connected(projected) as conn:
         fault = verify(conn).fault
     assert fault is not None
     assert problem in fault.problem
@@ -358,13 +359,13 @@ def test_a_row_that_was_emptied_or_changed_by_another_hand_is_found(
 def test_a_content_that_is_put_back_is_found(projected: str) -> None:
     was = lines(projected)[1]
     erase(projected)
-    with psycopg.connect(projected) as conn:
+    with connected(projected) as conn:
         conn.execute(
             "UPDATE raphus.ledger_events SET state = %s, content_hash = NULL"
             " WHERE notification_id = 2",
             [was.state],
         )
-    with psycopg.connect(projected) as conn:
+    with connected(projected) as conn:
         fault = verify(conn).fault
     assert fault is not None
     assert "names it, but its content is there" in fault.problem
@@ -400,7 +401,7 @@ def test_two_erasures_at_once_are_one(projected: str) -> None:
     with ThreadPoolExecutor(2) as threads:
         both = list(threads.map(lambda _: erase(projected), range(2)))
     assert sorted(one.position is None for one in both) == [False, True]
-    with psycopg.connect(projected) as conn:
+    with connected(projected) as conn:
         assert verify(conn).fault is None
 
 
@@ -422,7 +423,7 @@ def test_an_unknown_customer_and_one_of_several_businesses_are_told(projected: s
 def test_snapshots_of_what_was_known_are_dropped(projected: str) -> None:
     snapshots.provide(projected, 5, silent)
     erase(projected)
-    with psycopg.connect(projected) as conn:
+    with connected(projected) as conn:
         ((left,),) = conn.execute(
             "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'raphus_known_%'"
         ).fetchall()
@@ -461,7 +462,7 @@ def test_webhooks_that_arrive_meanwhile_are_stored_and_counted(database: str) ->
             receipts(ledger.record([one]))
         erasing.join()
     project(database)
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         found = verify(conn)
     assert found.fault is None
     assert found.events == len(life()) + len(further) + 1
@@ -481,7 +482,7 @@ def test_a_webhook_that_calls_itself_an_erasure_is_a_notice(database: str) -> No
     record(database, [forged])
     (line,) = lines(database)
     assert line.originator_id == "notice/msg_1"
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         assert verify(conn).erasures == ()
     project(database)
 
@@ -491,7 +492,7 @@ def test_who_is_killed_at_any_step_has_done_nothing(projected: str, step: int) -
     snapshots.provide(projected, 5, silent)
     before = everything(projected)
     assert killed(projected, "cus_1", step) == -signal.SIGKILL
-    with psycopg.connect(projected, autocommit=True) as conn:
+    with connected(projected, autocommit=True) as conn:
         until(lambda: others(conn) == 0)
     assert everything(projected) == before
     assert erase(projected).position == len(life()) + 1
@@ -507,7 +508,7 @@ def others(conn: psycopg.Connection) -> int:
 
 
 def test_what_jobs_were_told_is_emptied_and_how_they_stand_is_not(projected: str) -> None:
-    with psycopg.connect(projected) as conn:
+    with connected(projected) as conn:
         conn.execute(
             "INSERT INTO raphus.windmill_outbox"
             " (job_id, route, stream_id, webhook_id, type, position, known_position, state,"
@@ -525,7 +526,7 @@ def test_what_jobs_were_told_is_emptied_and_how_they_stand_is_not(projected: str
     assert look(projected, "cus_1", None).jobs > len(OF_HIS)
     erase(projected)
     assert look(projected, "cus_1", None).jobs == 0
-    with psycopg.connect(projected) as conn:
+    with connected(projected) as conn:
         told = conn.execute(
             "SELECT o.position, o.problem, a.answer FROM raphus.windmill_outbox AS o"
             " JOIN raphus.windmill_attempts AS a USING (job_id)"
@@ -569,7 +570,7 @@ def test_a_follower_an_outbox_and_writers_do_not_block_each_other(database: str)
             receipts(ledger.record(further[first : first + 20]))
         for one in erasing:
             one.result(timeout=60)
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         found = verify(conn)
     assert found.fault is None
     assert 1 <= len(found.erasures) <= 3

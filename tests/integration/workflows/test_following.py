@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal
 
-import psycopg
 import pytest
 
 from domain.state_machine import Verdict
+from tests.support.connected import connected
 from tests.support.histories import aggregates, said
 from tests.support.projected import forget, project, record, simulated
 from tests.support.proxy import Scissors, cutting
@@ -44,14 +44,14 @@ def following(conninfo: str, routes: Path) -> Iterator[Outbox]:
 
 
 def checkpoint(conninfo: str) -> tuple[object, ...]:
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         row = conn.execute(CHECKPOINT).fetchone()
     assert row is not None
     return row
 
 
 def taken(conninfo: str) -> bool:
-    with psycopg.connect(conninfo) as conn:
+    with connected(conninfo) as conn:
         row = conn.execute("SELECT max(notification_id) FROM raphus.ledger_events").fetchone()
     return row is not None and checkpoint(conninfo)[0] == row[0]
 

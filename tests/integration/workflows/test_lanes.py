@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import psycopg
 import pytest
 
+from tests.support.connected import connected
 from tests.support.projected import record
 from tests.support.waiting import until
 from tests.support.windmill import (
@@ -86,7 +86,7 @@ def test_a_job_that_cannot_be_judged_is_parked_and_delays_nothing(
 ) -> None:
     routes = write_routes(tmp_path)
     backlog(database, routes, [event(1), event(2, "sub_2"), event(3, "sub_3"), event(4)])
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         conn.execute(
             "UPDATE raphus.windmill_outbox SET stream_id = 'payment/x/y' WHERE webhook_id = 'msg_2'"
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pytest
 
+from tests.support.connected import connected
 from tests.support.outages import away, beside
 from tests.support.projected import record
 from tests.support.waiting import until
@@ -59,7 +60,7 @@ def events(count: int, aggregates: int) -> list[Delivery]:
 
 def terminated(database: str, statement: str, *parameters: object) -> int:
     name = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
-    with psycopg.connect(beside(database), autocommit=True) as conn:
+    with connected(beside(database), autocommit=True) as conn:
         row = conn.execute(statement.encode(), [name, *parameters]).fetchone()
     assert row is not None
     return int(row[0])
@@ -157,7 +158,7 @@ def test_a_process_that_waits_to_lead_ends_at_once_when_it_is_told_to(
 
 
 def _waits(database: str) -> bool:
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         row = conn.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
             " AND application_name = 'raphus-windmill'"

@@ -10,12 +10,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-import psycopg
 import pytest
 
 from ledger.mapper import LedgerMapper
 from postgres.connections import FOLLOWING, connect, connect_async
 from projections.folds import store
+from tests.support.connected import connected
 from tests.support.histories import said
 from tests.support.projected import project, record, simulated
 from tests.support.windmill import begin_at_the_beginning, outbox, write_routes
@@ -100,7 +100,7 @@ def loaded(database: str, rows: Sequence[tuple[Any, ...]]) -> list[Trigger]:
 
 
 def without_folds(database: str) -> None:
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         conn.execute("DELETE FROM raphus.folds")
         conn.execute("DELETE FROM raphus.earlier_folds")
 

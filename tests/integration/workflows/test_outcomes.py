@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import psycopg
 import pytest
 
+from tests.support.connected import connected
 from tests.support.histories import said
 from tests.support.projected import record
 from tests.support.waiting import until
@@ -93,7 +93,7 @@ def test_a_windmill_that_is_away_is_asked_later(database: str, tmp_path: Path) -
 
 
 def _asked_later(database: str) -> bool:
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         row = conn.execute(
             "SELECT bool_and(ask_at > started_at + interval '1.5 s') FROM raphus.windmill_outbox"
         ).fetchone()

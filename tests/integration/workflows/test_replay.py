@@ -6,9 +6,9 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
 
+from tests.support.connected import connected
 from tests.support.histories import said
 from tests.support.projected import forget, project, record, simulated
 from tests.support.rebuilds import rebuilt
@@ -37,7 +37,7 @@ def recorded(database: str, deliveries: Sequence[Delivery]) -> list[datetime]:
     """Record deliveries one by one, and return when each was."""
     for one in deliveries:
         record(database, [one])
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         rows = conn.execute(
             "SELECT recorded_at FROM raphus.ledger_events ORDER BY notification_id"
         ).fetchall()
@@ -46,7 +46,7 @@ def recorded(database: str, deliveries: Sequence[Delivery]) -> list[datetime]:
 
 def park(database: str, *webhook_ids: str) -> None:
     """Let jobs count as given up, as after an error in a transformation."""
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         found = conn.execute(
             "UPDATE raphus.windmill_outbox SET state = 'parked', problem = 'wrong'"
             " WHERE webhook_id = ANY (%s) AND state = 'waiting'",
@@ -204,7 +204,7 @@ def test_a_dry_run_tells_and_does_nothing(database: str, tmp_path: Path) -> None
     record(database, HELD)
     told = replayed(database, routes, dry_run=True)
     assert outbox(database) == []
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         begun = (
             "SELECT count(*) FROM raphus.projections_tracking WHERE application_name = 'windmill'"
         )

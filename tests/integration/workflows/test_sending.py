@@ -6,9 +6,9 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-import psycopg
 import pytest
 
+from tests.support.connected import connected
 from tests.support.projected import record
 from tests.support.waiting import until
 from tests.support.windmill import (
@@ -135,7 +135,7 @@ def test_what_is_not_deployed_is_parked_after_some_tries_and_waits_for_retry(
         not_found = "Windmill answered 404: Not found: deployed script not found at name"
         assert parked == [("all", "parked", 4, f"{not_found} f/raphus/all")] * 2
         windmill.behave(deployed=None)
-        with psycopg.connect(database) as conn:
+        with connected(database) as conn:
             again = retry({"route": "all"})
             conn.execute(again.sql.encode(), again.params)
         until(lambda: all_in(database, *STARTED, count=4))
@@ -253,7 +253,7 @@ def test_what_has_waited_for_too_long_is_parked_untried(database: str, tmp_path:
     with StandIn(down="unavailable") as windmill, sending(task(database, routes, windmill)):
         record(database, [event(1, "sub_1"), event(2, "sub_2")])
         until(lambda: len(outbox(database)) == 2)
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         conn.execute(
             "UPDATE raphus.windmill_outbox SET created_at = clock_timestamp() - interval '8 days'"
             " WHERE webhook_id = 'msg_1'"
@@ -315,7 +315,7 @@ def test_what_may_have_been_started_is_sent_again_only_while_windmill_would_know
                 assert attempts(database)[-1] == ("msg_2", 2, None)
                 assert webhook_ids(windmill.jobs())[-1] == "msg_2"
                 # Whoever lets it wait again has been told.
-                with psycopg.connect(database) as conn:
+                with connected(database) as conn:
                     again = retry({"webhook_id": "msg_2"})
                     conn.execute(again.sql.encode(), again.params)
                 until(lambda: states(database)["msg_2"] in STARTED)
@@ -323,7 +323,7 @@ def test_what_may_have_been_started_is_sent_again_only_while_windmill_would_know
 
 def make_older(database: str, hours: int) -> None:
     """Let all that was done have been done earlier; but the jobs wait as long as they did."""
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         for column, table in (("attempted_at", "attempts"), ("ended_at", "outbox")):
             conn.execute(
                 f"UPDATE raphus.windmill_{table}"

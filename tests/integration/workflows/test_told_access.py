@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import psycopg
 
+from tests.support.connected import connected
 from tests.support.histories import said
 from tests.support.projected import project, record, running
 from tests.support.rebuilds import after_folding, rebuilt
@@ -122,7 +122,7 @@ def test_a_database_that_does_not_tell_it_holds_up_no_job(database: str, tmp_pat
     begin(database)
     record(database, [event("active", 1)])
     project(database)
-    with EndpointStandIn() as endpoint, psycopg.connect(database) as conn:
+    with EndpointStandIn() as endpoint, connected(database) as conn:
         write_hook(tmp_path, endpoint.url)
         conn.execute("LOCK TABLE raphus.holdings IN ACCESS EXCLUSIVE MODE")
         with sending(task(database, routes, endpoint), limits):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-import psycopg
 import pytest
 from standardwebhooks import Webhook
 
+from tests.support.connected import connected
 from tests.support.projected import record
 from tests.support.waiting import until
 from tests.support.windmill import (
@@ -213,7 +213,7 @@ def test_nothing_long_is_held_back_from_who_knows_webhook_ids(
             endpoint.fail("gateway_timeout")
             record(database, [event(1)])
             until(lambda: attempts(database) == [("msg_1", 1, 504)])
-        with psycopg.connect(database) as conn:
+        with connected(database) as conn:
             conn.execute(
                 "UPDATE raphus.windmill_attempts SET attempted_at = now() - interval '9 days'"
             )
@@ -223,6 +223,6 @@ def test_nothing_long_is_held_back_from_who_knows_webhook_ids(
 
 def wait_again(database: str) -> None:
     """Let what is parked wait again."""
-    with psycopg.connect(database) as conn:
+    with connected(database) as conn:
         again = retry({"route": "all"})
         conn.execute(again.sql.encode(), again.params)
