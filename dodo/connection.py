@@ -7,6 +7,7 @@ is loaded when the first connection is made.
 
 from __future__ import annotations
 
+import ssl
 import time
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -65,7 +66,8 @@ class Connection:
                 event_hooks={"response": [_limit]},
                 follow_redirects=False,
                 timeout=httpx.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-                trust_env=urlsplit(base_url).hostname not in LOOPBACK,
+                trust_env=not _is_here(base_url),
+                verify=_tls(base_url),
             ),
         )
 
@@ -93,6 +95,16 @@ class Connection:
                 raise error.__cause__ from None
             raise NoAnswerError(type(error.__cause__ or error).__name__) from None
         return Answer(response.status_code, response.headers, response.content)
+
+
+def _is_here(url: str) -> bool:
+    return urlsplit(url).hostname in LOOPBACK
+
+
+def _tls(url: str) -> ssl.SSLContext | bool:
+    if _is_here(url) and urlsplit(url).scheme == "http":
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and so is made at once
+    return True
 
 
 def _limit(response: httpx.Response) -> None:

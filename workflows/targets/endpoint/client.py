@@ -60,6 +60,7 @@ class EndpointClient(Sender[EndpointTarget]):
         self._environ = environ
         self._limits = limits
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._trusting: ssl.SSLContext | None = None
 
     def way(self, route: str, target: EndpointTarget) -> Way:
         """Return the way to an endpoint, which has slots of its own.
@@ -84,7 +85,7 @@ class EndpointClient(Sender[EndpointTarget]):
         http = self._http(is_private=target.is_private)
         try:
             async with http.post(
-                target.url, allow_redirects=False, data=body, headers=headers
+                target.url, allow_redirects=False, data=body, headers=headers, ssl=self._tls(target)
             ) as response:
                 given = await _given(response.content)
         except RefusedAddressError as error:
@@ -101,11 +102,17 @@ class EndpointClient(Sender[EndpointTarget]):
                 limit=CONNECTIONS_MAX,
                 keepalive_timeout=KEEP_ALIVE_S,
                 resolver=CheckedResolver(is_private_allowed=is_private),
-                ssl=ssl.create_default_context(),
                 use_dns_cache=False,
             )
             self._sessions[is_private] = session(connector, self._limits.timeout_s)
         return self._sessions[is_private]
+
+    def _tls(self, target: EndpointTarget) -> ssl.SSLContext | bool:
+        if not target.url.startswith("https:"):
+            return True  # whom to trust is read from files only where it is asked
+        if self._trusting is None:
+            self._trusting = ssl.create_default_context()
+        return self._trusting
 
 
 class EndpointWay(Way):
