@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import contextmanager
 from textwrap import dedent
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tests.support.samples import sample
 from tests.support.triggers import trigger
@@ -13,6 +14,7 @@ from workflows.job_arguments import Cancelled, TransformationError, Transformer
 from workflows.routes.routes_file import read_routes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from workflows.routes.routes_file import Route
@@ -65,18 +67,10 @@ class Shop:
 
         async def made() -> list[bytes | Exception]:
             transformer = Transformer(deadline_s)
-            made: list[bytes | Exception] = []
             try:
-                for route, one in given:
-                    for sandbox in transformer._sandboxes.values() if made else ():
-                        sandbox._deadline_s = GUARD_S
-                    try:
-                        made.append(await transformer.arguments(route, one))
-                    except (TransformationError, Cancelled) as error:
-                        made.append(error)
+                return await _outcomes(transformer, given)
             finally:
                 await transformer.close()
-            return made
 
         return asyncio.run(made())
 
@@ -96,3 +90,50 @@ class Shop:
         assert isinstance(made, bytes)
         assert json.loads(made) == OPENED.payload
         return str(failed)
+
+
+class LastingShop(Shop):
+    """A shop whose code runs in the sandboxes of others, as all of one merchant's code does."""
+
+    def __init__(self, folder: Path, sandboxes: Sandboxes) -> None:
+        super().__init__(folder)
+        self._sandboxes = sandboxes
+
+    def outcomes(
+        self, *given: tuple[Route, Trigger], deadline_s: float = GUARD_S
+    ) -> list[bytes | Exception]:
+        """Transform one after the other; the deadline is that of the sandboxes."""
+        assert deadline_s == GUARD_S
+        return self._sandboxes.runner.run(_outcomes(self._sandboxes.transformer, given))
+
+
+class Sandboxes(NamedTuple):
+    """What transforms for several shops, and the loop that it lives in."""
+
+    runner: asyncio.Runner
+    transformer: Transformer
+
+
+@contextmanager
+def sandboxes() -> Iterator[Sandboxes]:
+    """Keep sandboxes until the block ends: to start one takes much longer than most calls."""
+    with asyncio.Runner() as runner:
+        transformer = Transformer(GUARD_S)
+        try:
+            yield Sandboxes(runner, transformer)
+        finally:
+            runner.run(transformer.close())
+
+
+async def _outcomes(
+    transformer: Transformer, given: Sequence[tuple[Route, Trigger]]
+) -> list[bytes | Exception]:
+    made: list[bytes | Exception] = []
+    for route, one in given:
+        for sandbox in transformer._sandboxes.values() if made else ():
+            sandbox._deadline_s = GUARD_S
+        try:
+            made.append(await transformer.arguments(route, one))
+        except (TransformationError, Cancelled) as error:
+            made.append(error)
+    return made

@@ -8,7 +8,7 @@ from tests.support import impatient_sandbox
 from tests.support.shop import OPENED, Shop
 
 
-def test_a_handler_turns_a_webhook_into_arguments(shop: Shop) -> None:
+def test_a_handler_turns_a_webhook_into_arguments(lasting_shop: Shop) -> None:
     source = """
         // Arrow functions, template strings and the like are JavaScript too.
         const title = (type) => `${type.split(".")[0].toUpperCase()}!`;
@@ -18,20 +18,22 @@ def test_a_handler_turns_a_webhook_into_arguments(shop: Shop) -> None:
                              nothing: null, rest: Object.keys(rest).length};
           return webhook;
         }"""
-    made = shop.arguments(shop.route("javascript", source))
+    made = lasting_shop.arguments(lasting_shop.route("javascript", source))
     dispute_id = OPENED.payload["data"]["dispute_id"]
     assert made == {"title": "DISPUTE!", "id": dispute_id, "nothing": None, "rest": 3}
 
 
-def test_a_handler_may_be_a_constant(shop: Shop) -> None:
-    made = shop.arguments(shop.route("javascript", "const handler = webhook => webhook  // all"))
+def test_a_handler_may_be_a_constant(lasting_shop: Shop) -> None:
+    made = lasting_shop.arguments(
+        lasting_shop.route("javascript", "const handler = webhook => webhook  // all")
+    )
     assert made == OPENED.payload
 
 
-def test_a_webhook_has_the_fields_that_it_has_in_the_dashboard(shop: Shop) -> None:
+def test_a_webhook_has_the_fields_that_it_has_in_the_dashboard(lasting_shop: Shop) -> None:
     source = "function handler(w) { w.payload = {...w, payload: typeof w.payload}; return w; }"
     url = "https://windmill.example/api/w/shop/jobs/run/p/f/a/b?token=S3cret"
-    made = shop.arguments(shop.route("javascript", source, target=f'url = "{url}"'))
+    made = lasting_shop.arguments(lasting_shop.route("javascript", source, target=f'url = "{url}"'))
     assert made == {
         "method": "POST",
         "url": url.replace("S3cret", "…"),
@@ -72,8 +74,10 @@ def test_a_webhook_has_the_fields_that_it_has_in_the_dashboard(shop: Shop) -> No
     ],
     ids=str,
 )
-def test_a_handler_that_fails_is_told_with_its_line(shop: Shop, source: str, expected: str) -> None:
-    message = shop.problem("javascript", source)
+def test_a_handler_that_fails_is_told_with_its_line(
+    lasting_shop: Shop, source: str, expected: str
+) -> None:
+    message = lasting_shop.problem("javascript", source)
     assert message.startswith("ours.js")
     assert expected in message
     assert len(message) < 260
@@ -112,7 +116,7 @@ def test_a_handler_that_the_engine_cannot_stop_is_stopped_with_its_process(shop:
     assert message == "ours.js: it took more than 0.5 s"
 
 
-def test_a_handler_has_nothing_to_reach_out_with(shop: Shop) -> None:
+def test_a_handler_has_nothing_to_reach_out_with(lasting_shop: Shop) -> None:
     source = """
         function handler(webhook) {
           const names = ["require", "fetch", "process", "module", "std", "os", "print", "console",
@@ -124,11 +128,11 @@ def test_a_handler_has_nothing_to_reach_out_with(shop: Shop) -> None:
           Function("return import('std')")().then(() => { webhook.payload.imported = "std"; });
           return webhook;
         }"""
-    made = shop.arguments(shop.route("javascript", source))
+    made = lasting_shop.arguments(lasting_shop.route("javascript", source))
     assert made == {"there": [], "imported": "nothing"}
 
 
-def test_a_handler_leaves_nothing_for_the_next_call(shop: Shop) -> None:
+def test_a_handler_leaves_nothing_for_the_next_call(lasting_shop: Shop) -> None:
     source = """
         globalThis.count = (globalThis.count || 0) + 1;
         function handler(webhook) {
@@ -141,8 +145,8 @@ def test_a_handler_leaves_nothing_for_the_next_call(shop: Shop) -> None:
           webhook.payload = seen;
           return webhook;
         }"""
-    route = shop.route("javascript", source)
-    first, second = shop.outcomes((route, OPENED), (route, OPENED))
+    route = lasting_shop.route("javascript", source)
+    first, second = lasting_shop.outcomes((route, OPENED), (route, OPENED))
     assert first == second == b'{"count":1,"text":"{}","own":"1"}'
 
 

@@ -10,9 +10,11 @@ import pytest
 from tests.support.shop import OPENED, Shop
 
 
-def test_a_function_gets_the_state_and_the_whole_body(shop: Shop) -> None:
-    made = shop.arguments(shop.route("python", "def shape(fact): return {'fact': fact}"))["fact"]
-    (state,) = shop.outcomes((shop.built_in("state"), OPENED))
+def test_a_function_gets_the_state_and_the_whole_body(lasting_shop: Shop) -> None:
+    made = lasting_shop.arguments(
+        lasting_shop.route("python", "def shape(fact): return {'fact': fact}")
+    )["fact"]
+    (state,) = lasting_shop.outcomes((lasting_shop.built_in("state"), OPENED))
     assert isinstance(state, bytes)
     assert made == {"type": "dispute.opened", "payload": OPENED.payload, **json.loads(state)}
 
@@ -71,9 +73,9 @@ def test_a_function_may_use_what_stands_beside_its_file(shop: Shop) -> None:
     ids=str,
 )
 def test_a_function_that_fails_is_told_with_its_line(
-    shop: Shop, source: str, expected: str
+    lasting_shop: Shop, source: str, expected: str
 ) -> None:
-    message = shop.problem("python", source)
+    message = lasting_shop.problem("python", source)
     assert message.startswith("ours.py")
     assert expected in message
     assert len(message) < 260
