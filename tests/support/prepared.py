@@ -4,7 +4,8 @@ That is most of what they take. Each has the arguments, environment, directory a
 is given, signals and an exit code. All that it does not do itself is to load the program, and to
 take that apart in the end: the memory it is in would have to be copied first.
 
-So are the processes that a server keeps running, if it was forked itself.
+So are the processes that a server keeps running and those that fold the log for a rebuild, if
+who starts them was forked itself.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
@@ -33,6 +34,7 @@ import msgspec
 import cli
 from cli.parser import parser
 from console.rendering.environment import environment
+from projections.rebuild import workers
 from telemetry import child, kept_process
 from tests.support.samples import PROJECT
 
@@ -156,12 +158,13 @@ def run_module(module: str, arguments: Sequence[str]) -> int:
 class Child(Started):
     """A child process of the program, which has read its task."""
 
-    def __init__(self, module: str, task: bytes) -> None:
+    def __init__(self, module: str, task: bytes, prepared: Prepared | None = None) -> None:
         (read, stdin), (stdout, write) = os.pipe(), os.pipe()
         self.stdin: IO[bytes] | None = os.fdopen(stdin, "wb", 0)
         self.stdout: IO[bytes] | None = os.fdopen(stdout, "rb", 0)
-        command = Command([], dict(os.environ), str(Path.cwd()), module=module)
-        super().__init__(command, [read, write, os.dup(2)])
+        environ, directory = dict(os.environ), str(Path.cwd())
+        command = Command([], environ, directory, module=module, has_own_group=True)
+        super().__init__(command, [read, write, os.dup(2)], prepared)
         self.stdin.write(task)
 
     def __exit__(self, *_: object) -> None:
@@ -171,9 +174,9 @@ class Child(Started):
         self.wait()
 
 
-def start(module: str, task: bytes, **_: int) -> Child:
+def start(module: str, task: bytes, *, prepared: Prepared | None = None, **_: int) -> Child:
     """Start a module as `telemetry.child.start` does."""
-    return Child(module, task)
+    return Child(module, task, prepared)
 
 
 def stop() -> None:
@@ -345,6 +348,8 @@ def _do(command: Command, files: Sequence[int], prepared: Prepared) -> int:
     sys.argv[1:] = command.arguments
     Kept.prepared = prepared
     vars(kept_process)["child"] = SimpleNamespace(**{**vars(child), "start": Kept})
+    folding = partial(start, prepared=prepared)
+    vars(workers)["child"] = SimpleNamespace(**{**vars(child), "start": folding})
     code: int
     try:
         code = import_module(command.module).main()
