@@ -83,6 +83,11 @@ def delivered(conninfo: str, occurrences: Iterable[Occurrence]) -> None:
     project(conninfo)
 
 
+def all_delivered(conninfo: str) -> None:
+    """Record all webhooks of the small merchant that has all kinds of things, and follow them."""
+    delivered(conninfo, varied_merchant())
+
+
 def entities(conninfo: str) -> dict[tuple[str, str], Entity]:
     """Fold the log, and return what is known of each thing, by its kind and id."""
     found = {}

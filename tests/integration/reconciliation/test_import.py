@@ -32,7 +32,14 @@ from tests.support.dodo_stand_in import PRESENT, limited, saying, standing_in
 from tests.support.http_server import copied
 from tests.support.log import broken_links, lines, told_to_us
 from tests.support.projected import project
-from tests.support.reconciled import delivered, entities, imported, source, varied_merchant
+from tests.support.reconciled import (
+    all_delivered,
+    delivered,
+    entities,
+    imported,
+    source,
+    varied_merchant,
+)
 from workflows.erasure import forget
 
 if TYPE_CHECKING:
@@ -42,6 +49,7 @@ if TYPE_CHECKING:
     from domain.entity import Entity, Kind
     from domain.timeline import Fact, Folded, FoldedBefore
     from simulator.dodo_api.asking import Reply
+    from tests.support.http_server import CopyOf
 
 OCCURRENCES: Final = varied_merchant()
 OF_THE_API_ALONE: Final = {"license_key"}
@@ -79,10 +87,9 @@ def undisturbed(cluster: str, template: str) -> dict[tuple[str, str], Any]:
 
 
 @pytest.fixture(scope="module")
-def by_webhooks(cluster: str, template: str) -> dict[tuple[str, str], Entity]:
+def by_webhooks(copy_of: CopyOf) -> dict[tuple[str, str], Entity]:
     """What all webhooks lead to, without an import."""
-    with copied(cluster, template) as conninfo:
-        delivered(conninfo, OCCURRENCES)
+    with copy_of(all_delivered) as conninfo:
         return entities(conninfo)
 
 
@@ -260,16 +267,15 @@ def test_of_two_at_once_one_is_told_that_the_other_runs(database: str) -> None:
         pass
 
 
-def test_who_was_forgotten_stays_so(database: str) -> None:
-    delivered(database, OCCURRENCES)
+def test_who_was_forgotten_stays_so(followed: str) -> None:
     customer = next(
-        entity.customer_id for named, entity in entities(database).items() if entity.customer_id
+        entity.customer_id for named, entity in entities(followed).items() if entity.customer_id
     )
-    forget(database, Request(str(customer), None, "asked for it", None))
+    forget(followed, Request(str(customer), None, "asked for it", None))
     with standing_in(OCCURRENCES) as dodo:
-        imported(database, dodo)
-        project(database)
-    with connected(database) as conn:
+        imported(followed, dodo)
+        project(followed)
+    with connected(followed) as conn:
         rows = [
             str(row)
             for model in READ_MODELS
@@ -278,7 +284,7 @@ def test_who_was_forgotten_stays_so(database: str) -> None:
     his = [row for row in rows if str(customer) in row]
     assert his
     assert not [row for row in his if "@example" in row]
-    about_him = [line.state for line in lines(database) if str(customer).encode() in line.state]
+    about_him = [line.state for line in lines(followed) if str(customer).encode() in line.state]
     assert not [state for state in about_him if b"@example" in state]
 
 

@@ -90,18 +90,17 @@ def test_one_webhook_that_was_lost_is_the_one_that_is_told(database: str, type_:
     assert any("replay" in one and type_ in one for one in done.advice)
 
 
-def test_what_dodo_no_longer_has_is_marked_and_not_removed(database: str) -> None:
-    delivered(database, OCCURRENCES)
+def test_what_dodo_no_longer_has_is_marked_and_not_removed(followed: str) -> None:
     payment = object_id(newest("payment.succeeded"))
     with standing_in(OCCURRENCES) as dodo:
-        imported(database, dodo)
+        imported(followed, dodo)
         dodo.remove("payment", payment)
-        done = reconciled(database, dodo)
-        again = reconciled(database, dodo)
+        done = reconciled(followed, dodo)
+        again = reconciled(followed, dodo)
     (gone,) = [one for one in done.findings if one.outcome is Outcome.MISSING]
     assert (gone.kind, gone.id) == ("payment", payment)
     assert not again.differs, "it is told once"
-    entity = entities(database)["payment", payment]
+    entity = entities(followed)["payment", payment]
     assert entity.status == "succeeded"
     assert entity.missing_since is not None
 
@@ -144,13 +143,12 @@ def test_what_was_found_is_kept_and_listed(database: str) -> None:
         assert "raphus_reconciled_timestamp_seconds 1" in metrics
 
 
-def test_one_that_cannot_go_on_says_why(database: str) -> None:
-    delivered(database, OCCURRENCES)
+def test_one_that_cannot_go_on_says_why(followed: str) -> None:
     with standing_in(OCCURRENCES) as dodo:
         dodo.broken["/refunds"] = saying(503)
         with pytest.raises(DodoAwayError):
-            reconciled(database, dodo)
-    with connected(database) as conn:
+            reconciled(followed, dodo)
+    with connected(followed) as conn:
         ((problem, ended_at),) = conn.execute(
             "SELECT problem, ended_at FROM raphus.reconciliations"
         ).fetchall()
@@ -158,13 +156,12 @@ def test_one_that_cannot_go_on_says_why(database: str) -> None:
     assert ended_at is not None
 
 
-def test_what_is_wrong_with_the_endpoint_at_dodo_is_told(database: str) -> None:
-    delivered(database, OCCURRENCES)
+def test_what_is_wrong_with_the_endpoint_at_dodo_is_told(followed: str) -> None:
     with standing_in(OCCURRENCES) as dodo:
         dodo._webhooks[0] |= {"disabled": True, "filter_types": ["payment.succeeded"]}
-        disabled, filtered = reconciled(database, dodo).advice
+        disabled, filtered = reconciled(followed, dodo).advice
         dodo.forbidden.add("/webhooks")
-        (unknown,) = reconciled(database, dodo).advice
+        (unknown,) = reconciled(followed, dodo).advice
     assert disabled.startswith("the webhook endpoint at raphus.example.com is disabled")
     assert filtered.startswith("the webhook endpoint at raphus.example.com is sent some types only")
     assert unknown.startswith("whether Dodo sends webhooks here cannot be told")
@@ -197,44 +194,42 @@ def is_free(database: str, dodo: DodoStandIn) -> bool:
         return False
 
 
-def test_one_of_several_servers_reconciles_and_not_again_before_it_is_due(database: str) -> None:
-    delivered(database, OCCURRENCES)
+def test_one_of_several_servers_reconciles_and_not_again_before_it_is_due(followed: str) -> None:
     with standing_in(OCCURRENCES) as dodo, ExitStack() as stack:
-        servers = [reconciler(database, dodo) for _ in range(3)]
-        stack.enter_context(running(database))
+        servers = [reconciler(followed, dodo) for _ in range(3)]
+        stack.enter_context(running(followed))
         for server in servers:
             server.start()
         try:
-            until(lambda: (None, True) in runs(database))
+            until(lambda: (None, True) in runs(followed))
             asked = len(dodo.asked)
             until(lambda: all(server._thread.is_alive() for server in servers))
             # It has ended in the table a moment before it lets others.
-            until(lambda: is_free(database, dodo))
-            late = reconciler(database, dodo)
+            until(lambda: is_free(followed, dodo))
+            late = reconciler(followed, dodo)
             late.start()
             late.stop()
         finally:
             for server in servers:
                 server.stop()
-        assert runs(database) == [(None, True)]
+        assert runs(followed) == [(None, True)]
         assert asked > 0
         assert all(server.problem is None for server in servers)
 
 
 def test_its_failures_are_told_once_and_end_nothing(
-    database: str, caplog: pytest.LogCaptureFixture
+    followed: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    delivered(database, OCCURRENCES)
-    with standing_in(OCCURRENCES) as dodo, running(database), caplog.at_level(logging.INFO):
+    with standing_in(OCCURRENCES) as dodo, running(followed), caplog.at_level(logging.INFO):
         dodo.broken["/brands"] = saying(401)
-        server = reconciler(database, dodo, every_s=0.1)
+        server = reconciler(followed, dodo, every_s=0.1)
         server.start()
         try:
             until(lambda: dodo.paths.count("/brands") > 2)
             assert server.problem is not None
             assert "Dodo refuses DODO_PAYMENTS_API_KEY" in server.problem
             del dodo.broken["/brands"]
-            until(lambda: server.problem is None and (None, True) in runs(database))
+            until(lambda: server.problem is None and (None, True) in runs(followed))
         finally:
             server.stop()
     told = [one.message for one in caplog.records if one.name == "reconciliation.reconciler"]

@@ -18,6 +18,7 @@ from domain.access.access import access
 from domain.access.policy import Policy
 from domain.aggregates.payment import PaymentEntity
 from domain.delivery import Delivery
+from ledger.application import Ledger
 from ledger.erasure import Request
 from ledger.integrity.verify import verify
 from tests.support.announcing import (
@@ -29,6 +30,7 @@ from tests.support.announcing import (
     settle,
 )
 from tests.support.connected import connected
+from tests.support.deliveries import receipts
 from tests.support.histories import NOON, said
 from tests.support.http_server import copied, served
 from tests.support.persons import held, purchases
@@ -430,6 +432,7 @@ def own(holdings: list[Holding], customer_id: str) -> list[Holding]:
 )
 def test_in_any_order_and_any_split_what_is_told_last_is_what_is_so(
     shared: str,
+    writer: Ledger,
     follower: Follower,
     deliveries: list[Delivery],
     splits: list[tuple[int, int]],
@@ -441,7 +444,7 @@ def test_in_any_order_and_any_split_what_is_told_last_is_what_is_so(
         clock(patch, at)
         for size, minutes in [*splits, (len(left) or 1, 0), (1, 60 * 24 * 10)]:
             if coming[:size]:
-                record(shared, coming[:size])
+                receipts(writer.record(coming[:size]))
                 go_to_the_end(follower)
             del coming[:size]
             at += timedelta(minutes=minutes)
@@ -469,6 +472,12 @@ def shared(cluster: str, template: str) -> Any:  # noqa: ANN401 -- a fixture
     with copied(cluster, template) as conninfo:
         announce(conninfo)
         yield conninfo
+
+
+@pytest.fixture(scope="module")
+def writer(shared: str) -> Iterator[Ledger]:
+    with Ledger(shared) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
