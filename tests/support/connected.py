@@ -34,7 +34,8 @@ def connected(conninfo: str, *, autocommit: bool = False) -> Iterator[psycopg.Co
     conn.autocommit = autocommit
     try:
         yield conn
-        conn.commit()
+        if not conn.closed:
+            conn.commit()
         clean = _asked(conn, b"DISCARD ALL")  # what was set, locked or listened to, as at its end
     except BaseException:
         conn.close()

@@ -1,4 +1,4 @@
-"""Homes for embedded databases: one for all tests of a module, or one of the test's own."""
+"""Homes for embedded databases: one for all tests, or one of the test's own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def new_home() -> Iterator[Path]:
         yield home
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def home() -> Iterator[Path]:
     """One for all tests that do not care whether the cluster is new; none runs between them."""
     with home_of(None) as home:

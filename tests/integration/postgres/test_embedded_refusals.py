@@ -8,7 +8,6 @@ import signal
 import socketserver
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
@@ -21,16 +20,15 @@ from postgres.embedded.cluster import Cluster
 from postgres.embedded.endpoint import LOOPBACK, free_port
 from postgres.embedded.processes import exists
 from postgres.embedded.server import DETACH
-from tests.support.embedded_users import home_of, is_stopped
+from tests.support.embedded_users import is_stopped
 from tests.support.waiting import GUARD_S, until
 
 
 @pytest.fixture(scope="module")
-def home() -> Iterator[Path]:
+def home(home: Path) -> Path:
     """One for all tests here; each leaves its cluster as it was, and stopped."""
-    with home_of(None) as home:
-        EmbeddedPostgres(home).start().stop()
-        yield home
+    EmbeddedPostgres(home).start().stop()
+    return home
 
 
 def refusal(home: Path) -> str:

@@ -17,7 +17,6 @@ from domain.revenue.mrr import Moved, MrrFigures, figures
 from domain.revenue.recurring import KINDS
 from projections.read_models import mrr
 from projections.read_models.mrr import Asked, Movement, MovementKey, Stands
-from tests.support.connected import connected
 from tests.support.histories import aggregates
 from tests.support.http_server import copied
 from tests.support.revenue import (
@@ -48,7 +47,7 @@ RATES: Final = {"USD": Decimal(1), "EUR": Decimal("1.0873")}
 
 @pytest.fixture(scope="module")
 def conn(cluster: str, template: str) -> Iterator[psycopg.Connection]:
-    with copied(cluster, template) as conninfo, connected(conninfo) as opened:
+    with copied(cluster, template) as conninfo, psycopg.connect(conninfo) as opened:
         yield opened
 
 

@@ -104,7 +104,7 @@ CURRENCIES: Final = st.sampled_from(["USD", "EUR", None])
 
 @pytest.fixture(scope="module")
 def conn(cluster: str, template: str) -> Iterator[psycopg.Connection]:
-    with copied(cluster, template) as conninfo, connected(conninfo) as opened:
+    with copied(cluster, template) as conninfo, psycopg.connect(conninfo) as opened:
         opened.execute("SET search_path = raphus; SET timezone = 'UTC'")
         opened.commit()
         yield opened
