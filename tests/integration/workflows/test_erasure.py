@@ -487,15 +487,20 @@ def test_a_webhook_that_calls_itself_an_erasure_is_a_notice(database: str) -> No
     project(database)
 
 
+def known(conninfo: str) -> None:
+    lived(conninfo)
+    snapshots.provide(conninfo, 5, silent)
+
+
 @pytest.mark.parametrize("step", range(1, STEPS + 1))
-def test_who_is_killed_at_any_step_has_done_nothing(projected: str, step: int) -> None:
-    snapshots.provide(projected, 5, silent)
-    before = everything(projected)
-    assert killed(projected, "cus_1", step) == -signal.SIGKILL
-    with connected(projected, autocommit=True) as conn:
-        until(lambda: others(conn) == 0)
-    assert everything(projected) == before
-    assert erase(projected).position == len(life()) + 1
+def test_who_is_killed_at_any_step_has_done_nothing(copy_of: CopyOf, step: int) -> None:
+    with copy_of(known) as database:
+        before = everything(database)
+        assert killed(database, "cus_1", step) == -signal.SIGKILL
+        with connected(database, autocommit=True) as conn:
+            until(lambda: others(conn) == 0)
+        assert everything(database) == before
+        assert erase(database).position == len(life()) + 1
 
 
 def others(conn: psycopg.Connection) -> int:
