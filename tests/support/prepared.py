@@ -36,6 +36,7 @@ from cli.parser import parser
 from console.rendering.environment import environment
 from projections.rebuild import workers
 from telemetry import child, kept_process
+from telemetry.interpreter import loading
 from tests.support.samples import PROJECT
 
 if TYPE_CHECKING:
@@ -48,10 +49,16 @@ _FILES: Final = 4
 """Standard input, output and errors, and where its pid and its exit code go."""
 _FILES_MAX: Final = 16
 _LOADED_LATE: Final = (
+    "aiohttp",
     "cli.serving.follower",
     "cli.serving.one_process",
     "cli.serving.reconciler",
     "cli.serving.supervisor",
+    "encodings.idna",
+    "encodings.utf_8_sig",
+    "uvloop",
+    "workflows.targets.endpoint.client",
+    "workflows.targets.windmill.client",
     "workflows.worker_process",
 )
 """What a process loads only if it is to do that."""
@@ -282,12 +289,12 @@ def _read(files: Sequence[Any], give_up_at: float) -> list[bytes]:
 
 def main() -> int:
     """Load the program, and do in forked processes what is asked for over a socket."""
-    parser()  # of all commands
-    for name in environment().list_templates(extensions=["html"]):
-        environment().get_template(name)  # the first pages of each server would compile them
-    for name in _LOADED_LATE:
-        import_module(name)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that nobody waits for who waits for them
+    with loading():
+        parser()  # of all commands
+        for name in environment().list_templates(extensions=["html"]):
+            environment().get_template(name)  # the first pages of each server would compile them
+        for name in _LOADED_LATE:
+            import_module(name)
     near, forked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with near:
         asking = socket.socket(
@@ -297,37 +304,57 @@ def main() -> int:
         given = _next([tests, forked])
     if given is None:
         return 0
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     message, files = given
-    told = files.pop()
-    if pid := os.fork():
-        _tell_of(pid, told, files)
-    os.close(told)
     return _end(_do(msgspec.json.decode(message, type=Command), files, Prepared(asking)))
 
 
 def _next(asked: Sequence[socket.socket]) -> tuple[bytes, list[int]] | None:
-    """Fork for each command that is asked for, and return it there; None when tests end."""
+    """Fork for each command that is asked for, and return it there; None when tests end.
+
+    The last file is for who is told which process it is and, in the end, how it ended.
+    """
+    told: dict[int, int] = {}
+    ended, ends = os.pipe()
+    os.set_blocking(ends, False)
+    signal.set_wakeup_fd(ends, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    awaited: list[socket.socket | int] = [*asked, ended]
     while True:
-        for each in select.select(asked, [], [])[0]:
+        ready = select.select(awaited, [], [])[0]
+        if ended in ready:
+            os.read(ended, _READ_BYTES)
+            _tell_ends(told)
+        for each in [one for one in asked if one in ready]:
             message, files, _, _ = socket.recv_fds(each, _MESSAGE_BYTES_MAX, _FILES_MAX)
             if not message:
                 return None
-            if os.fork() == 0:
+            to_tell = files.pop()
+            told[pid := os.fork()] = to_tell
+            if pid == 0:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for file in (ended, ends, *told.values()):
+                    os.close(file)
                 return message, files
             for file in files:
                 os.close(file)
+            _tell(to_tell, pid)
 
 
-def _tell_of(pid: int, told: int, files: Sequence[int]) -> NoReturn:
-    """Tell who wants to know which process it is and, in the end, how it ended."""
+def _tell_ends(told: dict[int, int]) -> None:
+    """Tell of each process that has ended how it did."""
+    while told:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        file = told.pop(pid)
+        _tell(file, os.waitstatus_to_exitcode(status))
+        os.close(file)
+
+
+def _tell(file: int, number: int) -> None:
     with suppress(BrokenPipeError):  # a server may end before its processes
-        os.write(told, f"{pid}\n".encode())
-        for each in files:
-            os.close(each)
-        _, status = os.waitpid(pid, 0)
-        os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
-    os._exit(0)
+        os.write(file, f"{number}\n".encode())
 
 
 def _do(command: Command, files: Sequence[int], prepared: Prepared) -> int:
