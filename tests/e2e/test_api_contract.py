@@ -152,10 +152,12 @@ def _is_meant_well(case: Case) -> bool:
 
 
 class Questions:
-    """Which wrong values of parameters were asked: of each operation, and of all of them.
+    """Which values of parameters were asked: of each operation, and of all of them.
 
-    What a value means is found out by the same code for all operations. So each of them is asked
-    one that is wrong in a way, and each such value is asked of some operations.
+    What a value means is found out by the same code for all operations, and so are names that no
+    parameter has, and values that are given twice. So each of them is asked one value that is
+    wrong in a way and one that is right, and each such value is asked of some operations. Of a few
+    words or a yes or no each operation makes something of its own: all of those are asked.
     """
 
     def __init__(self) -> None:
@@ -165,16 +167,25 @@ class Questions:
     def tells_nothing_new(self, case: Case) -> bool:
         """Tell whether that is so of a case, and otherwise take it as asked."""
         from schemathesis.generation.meta import CoveragePhaseData  # noqa: PLC0415 -- as below
+        from schemathesis.generation.meta import CoverageScenario as Ways  # noqa: PLC0415
 
         about = case.meta.phase.data if case.meta else None
-        if not isinstance(about, CoveragePhaseData) or _is_meant_well(case):
+        if not isinstance(about, CoveragePhaseData):
             return False
+        own = case.operation.label
+        if about.scenario is Ways.OBJECT_UNEXPECTED_PROPERTIES:
+            return self._was_asked((own, about.scenario), (about.scenario, *sorted(case.query)))
         if about.parameter is None or about.parameter not in case.query:
             return False
+        is_right = _is_meant_well(case)
+        if is_right and about.scenario in {Ways.ENUM_VALUE, Ways.VALID_BOOLEAN}:
+            return False
         value = case.query[about.parameter]
+        way = about.parameter, None if is_right else about.scenario
+        if isinstance(value, list):
+            return self._was_asked((*way, list), (*way, list))
         # By itself, and then again among others.
-        way = about.parameter, about.scenario, isinstance(value, list)
-        return self._was_asked((case.operation.label, *way), (*way, repr(value)))
+        return self._was_asked((own, *way), (*way, repr(value)))
 
     def _was_asked(self, way: tuple[object, ...], value: tuple[object, ...]) -> bool:
         if way in self._ways and self._values[value] >= ASKED_OF:
