@@ -41,12 +41,14 @@ LATE: Final = timedelta(seconds=30)
 
 
 @pytest.mark.long
-def test_each_change_of_access_starts_its_job_once_whatever_is_killed(tmp_path: Path) -> None:
+def test_each_change_of_access_starts_its_job_once_whatever_is_killed(
+    migrated_home: Path, tmp_path: Path
+) -> None:
     chance, webhooks = random.Random(2), simulated(6, 2)
     routes = tmp_path / "windmill.toml"
     routes.write_text(ROUTES)
     with (
-        home_of(None) as home,
+        home_of(None, migrated_home) as home,
         EmbeddedPostgres(home) as postgres,
         StandInProcess() as windmill,
         ExitStack() as stack,

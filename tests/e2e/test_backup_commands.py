@@ -117,8 +117,8 @@ def paused(webhooks: list[Webhook], go_on: Event) -> Iterator[Webhook]:
     yield from webhooks[-50:]
 
 
-def test_an_embedded_database_moves_through_a_pipe(tmp_path: Path) -> None:
-    with home_of(None) as home, home_of(None) as other:
+def test_an_embedded_database_moves_through_a_pipe(migrated_home: Path, tmp_path: Path) -> None:
+    with home_of(None, migrated_home) as home, home_of(None) as other:
         with serving(home) as server:
             with server.client() as client:
                 for number in range(3):

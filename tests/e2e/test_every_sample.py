@@ -20,6 +20,7 @@ from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 ENDPOINTS = {
     "subscription": ("subscriptions", "subscription_id"),
@@ -55,8 +56,8 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Program]:
-    with home_of(None) as home, serving(home) as running:
+def server(migrated_home: Path) -> Iterator[Program]:
+    with home_of(None, migrated_home) as home, serving(home) as running:
         yield running
 
 

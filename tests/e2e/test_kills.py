@@ -72,11 +72,13 @@ KILLS: list[Callable[[Program, Path], None]] = [
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [1])
-def test_what_was_acknowledged_is_there_once_whatever_is_killed(seed: int) -> None:
+def test_what_was_acknowledged_is_there_once_whatever_is_killed(
+    migrated_home: Path, seed: int
+) -> None:
     chance = random.Random(seed)
     kills = chance.sample(KILLS, len(KILLS))
     webhooks = simulated(24, seed)
-    with home_of(None) as home:
+    with home_of(None, migrated_home) as home:
         with program(home) as server:
             server.start()
             supply = Supply(webhooks)

@@ -79,9 +79,9 @@ _COUNTED: Final = re.compile(
 
 
 @pytest.fixture(scope="module")
-def home() -> Iterator[Path]:
+def home(migrated_home: Path) -> Iterator[Path]:
     """The home of the server."""
-    with home_of(None) as home:
+    with home_of(None, migrated_home) as home:
         yield home
 
 
@@ -244,8 +244,8 @@ def test_nobody_is_blamed_for_a_sleep_of_all(server: Program) -> None:
 
 
 @pytest.mark.parametrize("workers", ["", str(WORKERS)], ids=["by default", str(WORKERS)])
-def test_told_to_end_under_load_all_end_in_order(workers: str) -> None:
-    with home_of(None) as home:
+def test_told_to_end_under_load_all_end_in_order(migrated_home: Path, workers: str) -> None:
+    with home_of(None, migrated_home) as home:
         with program(home, RAPHUS_WORKERS=workers) as server:
             server.start()
             with sending(WEBHOOKS * 50, lambda: server.url) as sender:
@@ -266,8 +266,10 @@ def test_told_to_end_under_load_all_end_in_order(workers: str) -> None:
             check_log(database.url, WEBHOOKS, sender.acknowledged)
 
 
-def test_processes_whose_supervisor_is_killed_end_and_leave_its_address_free() -> None:
-    with home_of(None) as home, serving(home, RAPHUS_WORKERS=str(WORKERS)) as server:
+def test_processes_whose_supervisor_is_killed_end_and_leave_its_address_free(
+    migrated_home: Path,
+) -> None:
+    with home_of(None, migrated_home) as home, serving(home, RAPHUS_WORKERS=str(WORKERS)) as server:
         pids = processes_of(server)
         server.kill()
         port = server.url.rpartition(":")[2]
@@ -277,10 +279,12 @@ def test_processes_whose_supervisor_is_killed_end_and_leave_its_address_free() -
             until(lambda: all(map(has_ended, pids)))
 
 
-def test_a_server_of_which_a_process_cannot_begin_ends_and_says_so(tmp_path: Path) -> None:
+def test_a_server_of_which_a_process_cannot_begin_ends_and_says_so(
+    migrated_home: Path, tmp_path: Path
+) -> None:
     code = copied_code(tmp_path / "code", "console")
     (code / "console" / "catalogue.py").write_text("raise RuntimeError('a defect')\n")
-    with home_of(None) as home:
+    with home_of(None, migrated_home) as home:
         env = environment(home, RAPHUS_WORKERS="1")
         ended = raphus("serve", env=env, code=code)
         assert ended.returncode == 1

@@ -37,9 +37,9 @@ WEBHOOKS = simulated(8, seed=5)
 
 
 @pytest.fixture(scope="module")
-def home() -> Iterator[Path]:
+def home(migrated_home: Path) -> Iterator[Path]:
     """A home with a database, in which nothing runs between the tests."""
-    with home_of(None) as made:
+    with home_of(None, migrated_home) as made:
         yield made
 
 

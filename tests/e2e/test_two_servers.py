@@ -33,9 +33,9 @@ Pair: TypeAlias = tuple[Program, Program]
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
+def postgres(migrated_home: Path) -> Iterator[str]:
     """A durable cluster of these tests' own."""
-    with home_of(None) as home, EmbeddedPostgres(home) as running:
+    with home_of(None, migrated_home) as home, EmbeddedPostgres(home) as running:
         yield running.url
 
 

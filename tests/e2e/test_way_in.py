@@ -22,6 +22,7 @@ from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 NEW_SECRET = "whsec_" + base64.b64encode(b"the secret that replaces it").decode()
 FOREIGN_SECRET = "whsec_" + base64.b64encode(b"a secret of somebody else's").decode()
@@ -31,9 +32,9 @@ MIB = 2**20
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Program]:
+def server(migrated_home: Path) -> Iterator[Program]:
     """A server in the middle of a rotation, whose key stands in a file."""
-    with home_of(None) as home:
+    with home_of(None, migrated_home) as home:
         key_file = home.with_name("key")
         key_file.write_text(f"{KEY}\n", "utf-8")
         secrets = f"{NEW_SECRET}, {SECRET}"

@@ -178,13 +178,14 @@ def test_every_event_is_sent_once_and_in_order_whatever_is_killed(
     stands_in: type[StandInProcess],
     declared: str,
     faults: dict[Fault, float],
+    migrated_home: Path,
     tmp_path: Path,
 ) -> None:
     chance = random.Random(seed)
     webhooks = simulated(10, seed)
     routes = tmp_path / "windmill.toml"
     with (
-        home_of(None) as home,
+        home_of(None, migrated_home) as home,
         stands_in(faults=faults, seed=seed, delay_s=0.005, slow_s=0.3) as target,
     ):
         routes.write_text(declared.replace("URL", target.url))

@@ -125,8 +125,8 @@ def user(
 
 
 @contextmanager
-def home_of(account: str | None) -> Iterator[Path]:
-    """Make a home for a database, and leave no server running in it."""
+def home_of(account: str | None, like: Path | None = None) -> Iterator[Path]:
+    """Make a home for a database, or copy one; and leave no server running in it."""
     if account:
         skip_unless_readable()
     parent = Path(tempfile.mkdtemp(prefix="raphus-test-", dir=scratch()))
@@ -134,6 +134,8 @@ def home_of(account: str | None) -> Iterator[Path]:
         if account:
             shutil.chown(parent, account)
         home = parent / "home"
+        if like:
+            subprocess.run(["cp", "-a", like, home], check=True)
         yield home
         if (home / "postgres" / "data" / "PG_VERSION").exists() and not is_stopped(home):
             EmbeddedPostgres(home).start().stop()
