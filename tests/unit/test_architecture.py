@@ -85,13 +85,22 @@ def path_of(module: str) -> Path:
 
 def imports_in(importer: str, source: str) -> Iterator[Import]:
     """Every module that a source imports, wherever in its code, as exactly as it is named."""
-    for node in ast.walk(ast.parse(source)):
+    for node in statements_in(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (Import(importer, alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 exact = f"{node.module}.{alias.name}"
                 yield Import(importer, exact if exact in modules() else node.module, node.lineno)
+
+
+def statements_in(block: ast.AST) -> Iterator[ast.AST]:
+    """Every statement of a block, however deep; of expressions, in which none can be, nothing."""
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        inner = getattr(block, name, None)
+        for node in inner if isinstance(inner, list) else ():
+            yield node
+            yield from statements_in(node)
 
 
 @cache
@@ -110,9 +119,12 @@ def told(found: Iterable[Import]) -> str:
 def test_imports_are_found_wherever_they_stand() -> None:
     source = (
         "import a.b as c\nfrom d import e\ndef h():\n    from domain import money\n    import f\n"
+        "try:\n    import g\nexcept X:\n    import i\nelse:\n    import j\nfinally:\n    import k\n"
+        "match l:\n    case m:\n        if n:\n            import o\n"
     )
     found = [(one.imported, one.line) for one in imports_in("x", source)]
-    assert found == [("a.b", 1), ("d", 2), ("domain.money", 4), ("f", 5)]
+    assert found[:4] == [("a.b", 1), ("d", 2), ("domain.money", 4), ("f", 5)]
+    assert {name for name, _ in found[4:]} == {"g", "i", "j", "k", "o"}
 
 
 def test_nobody_imports_upwards_or_from_a_neighbour() -> None:
@@ -188,9 +200,9 @@ def test_no_module_is_forgotten() -> None:
     assert not forgotten
 
 
-def defined_in(source: str) -> Iterator[tuple[str, int]]:
+def defined_in(module: ast.Module) -> Iterator[tuple[str, int]]:
     """The names that a module defines at its top, each with its line, but for Python's own."""
-    for node in ast.parse(source).body:
+    for node in module.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name, node.lineno
         elif isinstance(node, ast.Assign | ast.AnnAssign):
@@ -200,9 +212,9 @@ def defined_in(source: str) -> Iterator[tuple[str, int]]:
                     yield target.id, node.lineno
 
 
-def read_in(source: str) -> Iterator[str]:
-    """The names that a source reads or imports."""
-    for node in ast.walk(ast.parse(source)):
+def read_in(module: ast.Module) -> Iterator[str]:
+    """The names that a module reads or imports."""
+    for node in ast.walk(module):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             yield node.id
         elif isinstance(node, ast.Attribute):
@@ -213,17 +225,26 @@ def read_in(source: str) -> Iterator[str]:
 
 def test_names_are_found_where_they_are_defined_and_read() -> None:
     source = "A: int = 1\nB = C = A\n__all__ = []\nclass D:\n    e = 2\ndef f():\n    g = D.e\n"
-    assert [*defined_in(source)] == [("A", 1), ("B", 2), ("C", 2), ("D", 4), ("f", 6)]
-    assert {*read_in("from x import y as z\na = b\nc.d = e()\n")} == {"y", "b", "c", "d", "e"}
+    assert [*defined_in(ast.parse(source))] == [("A", 1), ("B", 2), ("C", 2), ("D", 4), ("f", 6)]
+    assert {*read_in(ast.parse("from x import y as z\na = b\nc.d = e()\n"))} == {
+        "y",
+        "b",
+        "c",
+        "d",
+        "e",
+    }
 
 
 def test_nothing_is_defined_that_only_tests_use_or_nobody() -> None:
-    sources = {file: file.read_text("utf-8") for file in modules().values()}
-    read = {name for source in sources.values() for name in read_in(source)}
+    read: set[str] = set()
+    defined: list[tuple[Path, str, int]] = []
+    for file in modules().values():
+        module = ast.parse(file.read_text("utf-8"))
+        read.update(read_in(module))
+        defined += [(file, name, line) for name, line in defined_in(module)]
     forgotten = [
         f"{file.relative_to(PROJECT)}:{line} defines {name}, which no module uses"
-        for file, source in sources.items()
-        for name, line in defined_in(source)
+        for file, name, line in defined
         if name not in read
     ]
     assert not forgotten, "\n".join(forgotten)

@@ -63,11 +63,11 @@ def delayed() -> tuple[list[Occurrence], list[Posting]]:
 @pytest.mark.parametrize("kind", ["payment", "subscription", "dispute", "refund"])
 def test_data_is_the_objects_state_when_it_is_delivered(kind: str) -> None:
     history, postings = delayed()
-    own = {occurrence.webhook_id: body_of(occurrence)["data"] for occurrence in history}
+    own: dict[str, dict[str, Any]] = {}
     states: dict[str, list[tuple[datetime, dict[str, Any]]]] = defaultdict(list)
     for occurrence in history:
         if occurrence.type.startswith(f"{kind}."):
-            data = own[occurrence.webhook_id]
+            own[occurrence.webhook_id] = data = body_of(occurrence)["data"]
             states[data[f"{kind}_id"]].append((occurrence.occurred_at, data))
     newer = 0
     for posting in postings:
