@@ -32,7 +32,11 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 import msgspec
 
 import cli
+from api.app import application
+from api.http.auth import OpenOnLoopback
+from api.webhooks.verifier import Verifier
 from cli.parser import parser
+from console.catalogue import console
 from console.rendering.environment import environment
 from projections.rebuild import workers
 from telemetry import child, kept_process
@@ -62,6 +66,7 @@ _LOADED_LATE: Final = (
     "workflows.worker_process",
 )
 """What a process loads only if it is to do that."""
+_SECRET: Final = "whsec_c2VjcmV0"
 _OUT_OF_THE_WAY: Final = 128
 """Files come under numbers that others of them may be to have."""
 
@@ -295,6 +300,8 @@ def main() -> int:
             environment().get_template(name)  # the first pages of each server would compile them
         for name in _LOADED_LATE:
             import_module(name)
+        # What its operations take, and the patterns of their paths, are found out once.
+        application("", Verifier((_SECRET,)), OpenOnLoopback(), site=console)
     near, forked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with near:
         asking = socket.socket(
