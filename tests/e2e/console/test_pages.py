@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -11,12 +11,15 @@ from tests.support.browser import axe, looking
 from tests.support.resources import ID_FIELD
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Request
+    from playwright.sync_api import Browser, Page, Request, ViewportSize
 
     from tests.support.http_server import Served
 
 WHOLE = [page.path for page in PAGES if "{" not in page.path]
 """The pages that are not about one thing."""
+PHONE: Final[ViewportSize] = {"width": 360, "height": 800}
+SCREEN: Final[ViewportSize] = {"width": 1280, "height": 800}
+WIDTH_PX = "document.documentElement.scrollWidth"
 FIRST_LOAD_BYTES_MAX = 150 * 1024
 A4_PX = 718
 """How wide a sheet is between its margins."""
@@ -47,10 +50,15 @@ def test_a_page_that_says_there_is_nothing_is_for_everybody(path: str, page: Pag
     assert axe(page) == []
 
 
-def test_every_page_is_for_everybody(page: Page, shop: Served) -> None:
+def test_every_page_fits_on_a_phone_and_is_for_everybody(page: Page, shop: Served) -> None:
     for path in [*WHOLE, *things(shop)]:
+        page.set_viewport_size(PHONE)
         opened(page, path)
+        assert page.evaluate(WIDTH_PX) <= PHONE["width"], path
+        page.set_viewport_size(SCREEN)
         assert axe(page) == [], path
+    page.set_viewport_size(PHONE)
+    assert axe(page) == []
 
 
 def test_the_dark_theme_can_be_read(browser: Browser, shop: Served) -> None:
@@ -60,14 +68,6 @@ def test_the_dark_theme_can_be_read(browser: Browser, shop: Served) -> None:
             assert axe(page, "color-contrast") == [], path
 
 
-def test_every_page_fits_on_a_phone(browser: Browser, shop: Served) -> None:
-    with looking(browser, shop.url, width=360) as page:
-        for path in [*WHOLE, *things(shop)]:
-            opened(page, path)
-            assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
-        assert axe(page) == []
-
-
 def test_what_a_page_tells_in_short_is_for_everybody(
     page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,8 +75,8 @@ def test_what_a_page_tells_in_short_is_for_everybody(
     opened(page, "/revenue/mrr?by=product")
     assert page.get_by_role("heading", name="All others").is_visible()
     assert axe(page) == []
-    page.set_viewport_size({"width": 360, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.set_viewport_size(PHONE)
+    assert page.evaluate(WIDTH_PX) <= PHONE["width"]
 
 
 def test_every_page_works_without_scripts(browser: Browser, shop: Served) -> None:
