@@ -101,6 +101,7 @@ def forget(conninfo: str, request: Request, progress: Progress = silent) -> Forg
         projector.adopt_all(conn)
         search = Search(conn, request.customer_id, request.business_id)
         search.to_the_end()
+        _ = search.business_id  # who is unknown is told so now, and nobody is held up for it
         try:
             with conn.transaction():
                 forgotten = _forget(conn, conninfo, projector, search, request, _Steps(progress))

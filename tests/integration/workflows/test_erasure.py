@@ -27,6 +27,7 @@ from ledger.erasure import (
 )
 from ledger.integrity.verify import verify
 from ledger.mapper import LedgerMapper
+from postgres.advisory_locks import AdvisoryLock, lock_in_transaction
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild import snapshots
 from projections.rebuild.rebuild import rebuild
@@ -418,6 +419,13 @@ def test_an_unknown_customer_and_one_of_several_businesses_are_told(projected: s
     erase(projected, business_id="bus_2")
     assert lines(projected)[11].state[0] == 2
     assert lines(projected)[0].state[0] == 1
+
+
+def test_who_is_unknown_is_told_so_though_a_rebuild_runs(projected: str) -> None:
+    with psycopg.connect(projected) as conn:
+        lock_in_transaction(conn, AdvisoryLock.REBUILD)
+        with pytest.raises(UnknownCustomerError):
+            erase(projected, "cus_9")
 
 
 def test_snapshots_of_what_was_known_are_dropped(projected: str) -> None:
