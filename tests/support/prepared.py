@@ -4,8 +4,8 @@ That is most of what they take. Each has the arguments, environment, directory a
 is given, signals and an exit code. All that it does not do itself is to load the program, and to
 take that apart in the end: the memory it is in would have to be copied first.
 
-So are the processes that a server keeps running and those that fold the log for a rebuild, if
-who starts them was forked itself.
+So are the processes that such a process starts: those that a server keeps running, upkeep, and
+what folds the log for a rebuild.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from importlib import import_module
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from types import SimpleNamespace
-from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, NoReturn
+from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
 
 import msgspec
 
+import api.upkeep
 import cli
 from api.app import application
 from api.http.auth import OpenOnLoopback
@@ -168,59 +169,42 @@ def run_module(module: str, arguments: Sequence[str]) -> int:
 
 
 class Child(Started):
-    """A child process of the program, which has read its task."""
+    """A child process of the program, as `telemetry.child.start` starts it.
 
-    def __init__(self, module: str, task: bytes, prepared: Prepared | None = None) -> None:
-        (read, stdin), (stdout, write) = os.pipe(), os.pipe()
+    Several threads may wait for it.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        task: bytes,
+        *,
+        environ: Mapping[str, str] | None = None,
+        stdout: int | None = None,
+        files: Sequence[int] = (),
+        prepared: Prepared | None = None,
+    ) -> None:
+        read, stdin = os.pipe()
         self.stdin: IO[bytes] | None = os.fdopen(stdin, "wb", 0)
-        self.stdout: IO[bytes] | None = os.fdopen(stdout, "rb", 0)
-        environ, directory = dict(os.environ), str(Path.cwd())
-        command = Command([], environ, directory, module=module, has_own_group=True)
-        super().__init__(command, [read, write, os.dup(2)], prepared)
-        self.stdin.write(task)
+        self.stdout: IO[bytes] | None = None
+        says = os.dup(1)
+        if stdout is not None:
+            os.close(says)
+            said, says = os.pipe()
+            self.stdout = os.fdopen(said, "rb", 0)
+        env = dict(os.environ if environ is None else environ)
+        command = Command([], env, str(Path.cwd()), None, module, list(files), has_own_group=True)
+        super().__init__(command, [read, says, *map(os.dup, (2, *files))], prepared)
+        self._has_ended = threading.Event()
+        threading.Thread(target=self._await_end, daemon=True).start()
+        with suppress(BrokenPipeError):
+            self.stdin.write(task)
 
     def __exit__(self, *_: object) -> None:
         """Take no more of what it says, and wait until it has ended."""
         for each in filter(None, (self.stdin, self.stdout)):
             each.close()
         self.wait()
-
-
-def start(module: str, task: bytes, *, prepared: Prepared | None = None, **_: int) -> Child:
-    """Start a module as `telemetry.child.start` does."""
-    return Child(module, task, prepared)
-
-
-def stop() -> None:
-    """Stop what has loaded the program, if any command was run."""
-    if _prepared.cache_info().currsize:
-        _prepared().stop()
-        _prepared.cache_clear()
-
-
-class Kept(Started):
-    """A process that a server keeps running, as `telemetry.child.start` starts it.
-
-    Several threads may wait for it.
-    """
-
-    prepared: ClassVar[Prepared]
-    """Who forks it: this process may have threads."""
-
-    def __init__(
-        self, module: str, task: bytes, *, environ: Mapping[str, str], files: Sequence[int] = ()
-    ) -> None:
-        read, write = os.pipe()
-        self.stdin: IO[bytes] = os.fdopen(write, "wb", 0)
-        command = Command(
-            [], dict(environ), str(Path.cwd()), None, module, list(files), has_own_group=True
-        )
-        given = [read, *map(os.dup, (1, 2, *files))]
-        super().__init__(command, given, self.prepared)
-        self._has_ended = threading.Event()
-        threading.Thread(target=self._await_end, daemon=True).start()
-        with suppress(BrokenPipeError):
-            self.stdin.write(task)
 
     def _await_end(self) -> None:
         super()._ended(None)
@@ -229,6 +213,27 @@ class Kept(Started):
     def _ended(self, limit_s: float | None) -> int | None:
         self._has_ended.wait(limit_s)
         return self.returncode
+
+
+STARTERS: Final = (api.upkeep, kept_process, workers)
+"""The modules that start child processes."""
+
+
+def starting(prepared: Prepared | None = None) -> SimpleNamespace:
+    """Give what stands for `telemetry.child` in a module whose children are forked."""
+    return SimpleNamespace(**{**vars(child), "start": partial(Child, prepared=prepared)})
+
+
+def start(module: str, task: bytes, **_: int) -> Child:
+    """Start a module as `telemetry.child.start` does, to hear what it says."""
+    return Child(module, task, stdout=subprocess.PIPE)
+
+
+def stop() -> None:
+    """Stop what has loaded the program, if any command was run."""
+    if _prepared.cache_info().currsize:
+        _prepared().stop()
+        _prepared.cache_clear()
 
 
 class Prepared:
@@ -380,10 +385,8 @@ def _do(command: Command, files: Sequence[int], prepared: Prepared) -> int:
     time.tzset()
     os.chdir(command.directory)
     sys.argv[1:] = command.arguments
-    Kept.prepared = prepared
-    vars(kept_process)["child"] = SimpleNamespace(**{**vars(child), "start": Kept})
-    folding = partial(start, prepared=prepared)
-    vars(workers)["child"] = SimpleNamespace(**{**vars(child), "start": folding})
+    for module in STARTERS:
+        vars(module)["child"] = starting(prepared)
     code: int
     try:
         code = import_module(command.module).main()

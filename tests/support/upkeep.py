@@ -5,8 +5,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from projections.upkeep import jobs
 from projections.upkeep.work import VERIFY
+from tests.support import prepared
 from tests.support.connected import connected
 from tests.support.waiting import until
 
@@ -16,6 +19,14 @@ if TYPE_CHECKING:
     import httpx
 
     from projections.upkeep.jobs import Kind
+
+
+@contextmanager
+def forked() -> Iterator[None]:
+    """Let servers of this process do upkeep in processes that have the program loaded."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("api.upkeep.child", prepared.starting())
+        yield
 
 
 def begun(client: httpx.Client, kind: Kind) -> str:

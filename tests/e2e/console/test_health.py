@@ -13,7 +13,7 @@ from tests.support.browser import axe, looking, sign_in
 from tests.support.http_server import copied, served
 from tests.support.keys import made
 from tests.support.tampered import changed, tamper
-from tests.support.upkeep import under_way
+from tests.support.upkeep import forked, under_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 KEY: Final = "a-key-of-thirty-two-characters-0"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded() -> Iterator[None]:
+    """Load the program once for all upkeep."""
+    with forked():
+        yield
 
 
 @pytest.fixture

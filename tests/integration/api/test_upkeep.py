@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
@@ -22,7 +23,7 @@ from tests.support.http_server import SECRET, served
 from tests.support.keys import client_with, made
 from tests.support.projected import project, record, shown, simulated
 from tests.support.tampered import changed, tamper
-from tests.support.upkeep import begun, ended, held_up
+from tests.support.upkeep import begun, ended, forked, held_up
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -40,6 +41,13 @@ def lived(conninfo: str) -> None:
     project(conninfo)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def loaded() -> Iterator[None]:
+    """Load the program once for all upkeep."""
+    with forked():
+        yield
+
+
 @pytest.fixture
 def shop(copy_of: CopyOf) -> Iterator[tuple[Served, str]]:
     """Serve a merchant whose log is in order."""
@@ -53,15 +61,14 @@ def running(server: Served) -> Any:  # noqa: ANN401 -- JSON
 
 @pytest.fixture
 def processes(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
-    """The processes that servers of this test have started for upkeep."""
+    """The processes that servers of this test have started for upkeep, as a user's starts them."""
     found: list[subprocess.Popen[bytes]] = []
-    start = child.start
 
     def noted(module: str, task: bytes, **more: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401
-        found.append(start(module, task, **more))
+        found.append(child.start(module, task, **more))
         return found[-1]
 
-    monkeypatch.setattr(child, "start", noted)
+    monkeypatch.setattr("api.upkeep.child", SimpleNamespace(**{**vars(child), "start": noted}))
     return found
 
 

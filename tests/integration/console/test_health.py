@@ -12,7 +12,7 @@ from tests.support.http_server import served
 from tests.support.keys import bearer, made
 from tests.support.projected import project, record, simulated
 from tests.support.tampered import changed, tamper
-from tests.support.upkeep import begun, ended, under_way
+from tests.support.upkeep import begun, ended, forked, under_way
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 KEY: Final = "a-key-of-thirty-two-characters-0"
 HOSTILE: Final = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded() -> Iterator[None]:
+    """Load the program once for all upkeep."""
+    with forked():
+        yield
 
 
 @pytest.fixture
