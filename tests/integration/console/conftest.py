@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.console import fill
-from tests.support.http_server import copied, served
+from tests.support.http_server import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.http_server import Served
+    from tests.support.http_server import CopyOf, Served
 
 
 @pytest.fixture(scope="module")
-def lived(cluster: str, template: str) -> Iterator[str]:
+def lived(copy_of: CopyOf) -> Iterator[str]:
     """A database with a merchant's life; for tests that only read."""
-    with copied(cluster, template) as conninfo:
-        fill(conninfo)
+    with copy_of(fill) as conninfo:
         yield conninfo
 
 
