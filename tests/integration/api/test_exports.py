@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from api.exports.catalogue import Export
+    from tests.support.http_server import CopyOf
     from tests.support.past import Past
 
 OWN: Final = "a-key-of-thirty-two-characters-0"
@@ -279,18 +280,30 @@ def read_side(conninfo: str) -> Iterator[ReadSide]:
     yield ReadSide(database, SnapshotCache(conninfo, database), ProductNames(database), Rules())
 
 
+FURTHER: Final = 10
+"""So many customers another merchant has, of whom half is told meanwhile."""
+
+
+def one_merchant_and_half_of_another(conninfo: str) -> None:
+    further = simulated(FURTHER, seed=2)
+    record(conninfo, [*simulated(10, seed=1), *further[: len(further) // 2]])
+    project(conninfo)
+
+
 @pytest.mark.parametrize("path", ["subscriptions", "customers", "events"])
 def test_all_pages_are_of_one_moment_whatever_is_written_meanwhile(
-    path: str, database: str, monkeypatch: pytest.MonkeyPatch
+    path: str, copy_of: CopyOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with copy_of(one_merchant_and_half_of_another) as conninfo:
+        check_moment(path, conninfo, monkeypatch)
+
+
+def check_moment(path: str, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.exports.catalogue.PAGE_ROWS", 5)
-    first, then = simulated(14, seed=1), simulated(14, seed=2)
-    half = len(then) // 2
-    record(database, [*first, *then[:half]])
-    project(database)
+    further = simulated(FURTHER, seed=2)
 
     def write() -> None:
-        record(database, then[half:])
+        record(database, further[len(further) // 2 :])
         project(database)
 
     async def walked(meanwhile: Callable[[], None]) -> bytes:
