@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -11,11 +13,15 @@ from tests.support.console import fill
 from tests.support.http_server import copied, filled, served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from playwright.sync_api import Browser, Page
 
     from tests.support.http_server import Served
+
+_HERE: Final = Path(__file__).parent
+_running: Final = ExitStack()
+_browsers: Final[list[Browser]] = []
 
 
 @pytest.fixture(scope="session")
@@ -31,11 +37,23 @@ def shop(cluster: str, lived: str) -> Iterator[Served]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Start a browser for the tests of a file."""
-    with launched() as running:
-        yield running
+@pytest.fixture
+def browser() -> Browser:
+    """Start a browser for all tests of this folder that come one after the other."""
+    if not _browsers:
+        _browsers.append(_running.enter_context(launched()))
+    return _browsers[0]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> Generator[None]:
+    """End it before tests of other folders, which may be of asyncio."""
+    try:
+        return (yield)
+    finally:
+        if nextitem is None or nextitem.path.parent != _HERE:
+            _browsers.clear()
+            _running.close()
 
 
 @pytest.fixture
