@@ -51,7 +51,7 @@ def past(cluster: str, template: str, deliveries: list[Delivery]) -> Iterator[Pa
         yield told
 
 
-def everything(server: Served, path: str, limit: int = 7, **query: str) -> list[Any]:
+def everything(server: Served, path: str, limit: int = 7, /, **query: str) -> list[Any]:
     """Read all pages of a list."""
     found: list[Any] = []
     cursor: dict[str, str] = {}
