@@ -38,8 +38,8 @@ POLL_S: Final = 1.0
 become the leader."""
 GATHER_S: Final = 0.02
 """So long after a page has begun, at the least, the next one begins, where they come one after the
-other: what is committed meanwhile is taken together. What a page costs before its first event is
-six times what each event costs in a page of hundreds."""
+other: what is committed meanwhile is taken together. A page of one event costs several times what
+an event costs in a page of hundreds."""
 PAUSE_MIN_S: Final = 0.1
 PAUSE_MAX_S: Final = 1.0
 """The pause after a failure doubles from the one to the other: the database may be back."""
