@@ -13,7 +13,6 @@ from psycopg.errors import DivisionByZero
 from psycopg.types.numeric import Int8
 
 from postgres.prepared import value_of
-from tests.support.connected import connected
 from tests.support.trips import counting_trips
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ SUM = b"SELECT $1 + $2"
 
 @pytest.fixture
 def conn(database: str) -> Iterator[psycopg.Connection]:
-    with connected(database, autocommit=True) as conn:
+    with psycopg.connect(database, autocommit=True) as conn:
         yield conn
 
 

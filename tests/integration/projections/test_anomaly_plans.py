@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import psycopg
 import pytest
 from psycopg.sql import SQL
 
@@ -142,7 +143,7 @@ def test_before_all_webhooks_none_is_read_by_a_plan_for_any_instant(
     filled: str, statement: Statement
 ) -> None:
     # What was prepared has such a plan once it was asked for often enough.
-    with connected(filled) as conn:
+    with psycopg.connect(filled) as conn:
         conn.execute("SET search_path = raphus; SET plan_cache_mode = force_generic_plan")
         conn.execute(statement.sql.encode(), statement.params, prepare=True)
         fetched = "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'timeline'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import psycopg
 import pytest
 
 from domain.identities import EXTERNAL_ID_KEYS
@@ -58,7 +59,7 @@ def filled(cluster: str, template: str, request: pytest.FixtureRequest) -> Itera
 @pytest.mark.parametrize("business_id", [None, "bus_1", RARE])
 @pytest.mark.parametrize("by", ["email", "external_id"])
 def test_the_plan_of_who_is_meant_is_kept(filled: str, by: str, business_id: str | None) -> None:
-    with connected(filled, autocommit=True) as conn:
+    with psycopg.connect(filled, autocommit=True) as conn:
         conn.execute("SET search_path = raphus")
         for n in range(1, 1 + ASKED_TIMES):
             named = {"email": f"{n}@example.com", "external_id": f"user_{n}"}
