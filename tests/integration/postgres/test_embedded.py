@@ -111,7 +111,7 @@ def test_a_durable_server_loses_nothing_and_is_private(home: Path) -> None:
         ).fetchall()
         assert dict(rows) == expected
         assert stat.S_IMODE(socket_directory(database.url).stat().st_mode) == 0o700
-        assert connection.execute("SHOW wal_compression").fetchone() != ("off",)
+        assert connection.execute("SHOW wal_compression").fetchone() in {("off",), ("lz4",)}
         assert connection.execute("SELECT lower('Ä'), 'Z' < 'a'").fetchone() == ("ä", True)
         assert database.tcp_url is None
 
