@@ -35,11 +35,11 @@ _BEFORE: Final = """
 _WRITE: Final = """
     WITH fresh ({columns}) AS MATERIALIZED ({select}), gone AS ({gone}) {replacing}
 """
+# Both group by group: by the index, and never one with all others, whatever the planner believes.
 _EACH: Final = """
     SELECT of_one.* FROM unnest({values}) AS one ({group})
     CROSS JOIN LATERAL ({select} OFFSET 0) AS of_one
 """
-# Group by group: by the index, and never one with all others, whatever the planner believes.
 _GONE: Final = """
     DELETE FROM {table} AS s USING unnest({values}) AS one ({group}) CROSS JOIN LATERAL (
         SELECT s.ctid AS place FROM {table} AS s WHERE {is_one} OFFSET 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,15 @@ def terminate_backends(conn: psycopg.Connection, conninfo: str) -> int:
     ended = conn.execute(_TERMINATE, [NAME, _name(conninfo)]).fetchone()
     assert ended is not None
     return int(ended[0])
+
+
+def kill_at_random(conninfo: str, kills: int, seed: int) -> None:
+    """End connections to the database every now and then, until so many were ended in all."""
+    moments, killed = random.Random(seed), 0
+    with connected(beside(conninfo), autocommit=True) as conn:
+        while killed < kills:
+            conn.execute("SELECT pg_sleep(%s)", [moments.uniform(0.1, 0.4)])
+            killed += terminate_backends(conn, conninfo)
 
 
 @contextmanager

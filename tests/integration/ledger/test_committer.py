@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
-import psycopg
 import pytest
 from eventsourcing.persistence import PersistenceError
 
@@ -17,7 +15,7 @@ from ledger.committer import Committer
 from tests.support.committing import committing
 from tests.support.deliveries import receipts, renewals
 from tests.support.log import broken_links, lines, positions
-from tests.support.outages import beside, locked, terminate_backends
+from tests.support.outages import kill_at_random, locked
 from tests.support.proxy import Scissors, cutting
 from tests.support.trips import counting_trips
 from tests.support.waiting import GUARD_S
@@ -130,15 +128,8 @@ def test_a_batch_that_is_lost_or_whose_answer_is_lost_ends_as_one_event_each(
 
 
 def test_backends_killed_at_random_under_load_lose_and_double_nothing(database: str) -> None:
-    def kill() -> None:
-        moments, killed = random.Random(5), 0
-        with psycopg.connect(beside(database), autocommit=True) as conn:
-            while killed < KILLS:
-                conn.execute("SELECT pg_sleep(%s)", [moments.uniform(0.1, 0.4)])
-                killed += terminate_backends(conn, database)
-
     with ThreadPoolExecutor(3) as pool:
-        killer = pool.submit(kill)
+        killer = pool.submit(kill_at_random, database, KILLS, 5)
         one, other = pool.map(lambda of: commit_while(killer, database, of), ("one", "other"))
     stored = positions(database)
     assert stored.keys() == {(sent.webhook_id, sent.body) for sent in one.keys() | other.keys()}

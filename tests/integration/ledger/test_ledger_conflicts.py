@@ -21,7 +21,7 @@ from ledger.recorder import LedgerRecorder
 from tests.support.connected import connected
 from tests.support.deliveries import receipts, renewals
 from tests.support.log import Line, broken_links, lines, positions
-from tests.support.outages import beside, locked, terminate_backends
+from tests.support.outages import kill_at_random, locked
 from tests.support.proxy import Scissors, cutting
 from tests.support.waiting import until
 
@@ -178,17 +178,9 @@ def test_a_commit_that_is_lost_or_whose_answer_is_lost_ends_as_one_event_each(
 def test_backends_killed_at_random_under_load_lose_and_double_nothing(
     database: str, repeated: bool
 ) -> None:
-    def kill() -> None:
-        moments, killed = random.Random(3), 0
-        with connected(beside(database), autocommit=True) as conn:
-            while killed < KILLS:
-                pause_s = moments.uniform(0.1, 0.4)
-                conn.execute("SELECT pg_sleep(%s)", [pause_s])
-                killed += terminate_backends(conn, database)
-
     record = record_while if repeated else record_new_while
     with ThreadPoolExecutor(3) as pool:
-        killer = pool.submit(kill)
+        killer = pool.submit(kill_at_random, database, KILLS, 3)
         one, other = pool.map(lambda of: record(killer, database, of), ("one", "other"))
     stored = positions(database)
     assert stored.keys() == {(sent.webhook_id, sent.body) for sent in one.keys() | other.keys()}
