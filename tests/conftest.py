@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -15,7 +14,6 @@ from psycopg.conninfo import make_conninfo
 
 from migrations.runner import migrate
 from postgres.embedded import EmbeddedPostgres
-from telemetry import child
 from telemetry.interpreter import loading
 from tests.support import prepared
 from tests.support.browser import LEFT_OUT
@@ -98,8 +96,7 @@ def patience() -> Iterator[None]:
 def commands() -> Iterator[None]:
     """Let what runs commands, and what rebuilds start, end with the tests."""
     with pytest.MonkeyPatch.context() as patch:
-        forked = SimpleNamespace(**{**vars(child), "start": prepared.start})
-        patch.setattr("projections.rebuild.workers.child", forked)
+        patch.setattr("projections.rebuild.workers.child", prepared.starting())
         yield
     prepared.stop()
 

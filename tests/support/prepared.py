@@ -224,7 +224,7 @@ def starting(prepared: Prepared | None = None) -> SimpleNamespace:
     return SimpleNamespace(**{**vars(child), "start": partial(Child, prepared=prepared)})
 
 
-def start(module: str, task: bytes, **_: int) -> Child:
+def start(module: str, task: bytes) -> Child:
     """Start a module as `telemetry.child.start` does, to hear what it says."""
     return Child(module, task, stdout=subprocess.PIPE)
 
