@@ -8,7 +8,7 @@ from collections import defaultdict
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import psycopg
 
@@ -18,8 +18,17 @@ from tests.benchmarks.bodies import SECRET, deliveries, request
 from tests.benchmarks.load import drive
 from tests.benchmarks.measure import ROUNDS, Result, medians, seconds
 from tests.benchmarks.parts import measured, medians_us, of_processes_us, port_of, told
+from tests.benchmarks.plain_handler import serve_plainly
 from tests.benchmarks.sending import SENT_BY, per_s
-from tests.benchmarks.servers import real, serving, shared, transaction_a_request, verifying_only
+from tests.benchmarks.servers import (
+    Served,
+    made,
+    real,
+    serving,
+    shared,
+    transaction_a_request,
+    verifying_only,
+)
 from tests.support import program
 
 if TYPE_CHECKING:
@@ -27,7 +36,6 @@ if TYPE_CHECKING:
 
     from domain.delivery import Delivery
     from tests.benchmarks.parts import Round
-    from tests.benchmarks.servers import Served
     from tests.support.program import Program
 
 _WEBHOOKS: Final = {1: 400, 8: 1_600, 64: 4_000}
@@ -44,41 +52,54 @@ _PLAIN: Final = "CREATE TABLE plain (position bigserial PRIMARY KEY, state bytea
 _INSERT: Final = "INSERT INTO plain (state) VALUES (%b)"
 
 
+class _Yardstick(NamedTuple):
+    """What only verifies: the words of the two lines that compare with it, and the server."""
+
+    per_s: str
+    processor: str
+    server: Served
+
+
+@dataclass
+class _Taken:
+    """What rounds told of one server that only verifies: webhooks a second, and µs for each."""
+
+    per_s: list[float] = field(default_factory=list)
+    us: list[float] = field(default_factory=list)
+
+
 @dataclass
 class _Compared:
-    """What rounds told of two servers: webhooks a second, and processor time a webhook in µs."""
+    """What rounds told of the server as it comes, and of those that only verify."""
 
     kept: list[Round] = field(default_factory=list)
-    verified_per_s: list[float] = field(default_factory=list)
-    verified_us: list[float] = field(default_factory=list)
+    verified: dict[_Yardstick, _Taken] = field(default_factory=lambda: defaultdict(_Taken))
 
     def results(self, what: str, clients: int) -> Iterator[Result]:
         """Compare medians."""
         kept = statistics.median(one.per_s for one in self.kept)
-        verified = statistics.median(self.verified_per_s)
+        parts = medians_us([one.parts_us for one in self.kept])
         counted = f"{clients} client{'s' if clients > 1 else ''}, {what}"
-        yield Result(
-            f"durable webhooks/s ÷ verifying only, {counted}",
-            kept / verified,
-            _PER_S_TARGETS.get(clients),
-            False,
-            f"{kept:,.0f} against {verified:,.0f} webhooks/s, sent by {SENT_BY}",
-        )
-        parts, verified_us = (
-            medians_us([one.parts_us for one in self.kept]),
-            statistics.median(self.verified_us),
-        )
-        yield Result(
-            f"processor time of a webhook stored and shown ÷ verified, {counted}",
-            sum(parts.values()) / verified_us,
-            _PROCESSOR_TARGETS.get(clients),
-            True,
-            f"{told(parts)}; {verified_us:,.0f} to verify it, sent by {SENT_BY}",
-        )
+        for yardstick, taken in self.verified.items():
+            per_s, us = statistics.median(taken.per_s), statistics.median(taken.us)
+            yield Result(
+                f"durable webhooks/s ÷ {yardstick.per_s}, {counted}",
+                kept / per_s,
+                _PER_S_TARGETS.get(clients),
+                False,
+                f"{kept:,.0f} against {per_s:,.0f} webhooks/s, sent by {SENT_BY}",
+            )
+            yield Result(
+                f"processor time of a webhook stored and shown ÷ {yardstick.processor}, {counted}",
+                sum(parts.values()) / us,
+                _PROCESSOR_TARGETS.get(clients),
+                True,
+                f"{told(parts)}; {us:,.0f} to verify it, sent by {SENT_BY}",
+            )
 
 
 def against_verifying_only(conninfo: str) -> list[Result]:
-    """Take turns with the server as it comes, and as many processes that verify and forget."""
+    """Take turns with the server as it comes, and with as many processes that verify and forget."""
     return _compared(conninfo, "new objects", _WEBHOOKS, deliveries)
 
 
@@ -92,18 +113,23 @@ def _compared(
     conninfo: str, what: str, counts: dict[int, int], make: Callable[[int], list[Delivery]]
 ) -> list[Result]:
     compared: dict[int, _Compared] = defaultdict(_Compared)
-    with _both(conninfo) as (server, forgetful, conn):
+    with ExitStack() as stack:
+        yardsticks = stack.enter_context(_yardsticks(conninfo))
+        server, conn = stack.enter_context(_served(conninfo))
         for _ in range(ROUNDS):
             for clients, count in counts.items():
                 requests = [*map(request, make(count))]
-                _round(compared[clients], server, forgetful, conn, requests, clients)
+                for yardstick in yardsticks:
+                    taken = compared[clients].verified[yardstick]
+                    _verify(taken, yardstick.server, requests, clients)
+                compared[clients].kept.append(measured(server, conn, requests, clients))
     return [result for clients in counts for result in compared[clients].results(what, clients)]
 
 
 def of_one_client_against_a_bare_commit(conninfo: str) -> Result:
     """Take turns with webhooks one at a time, and with inserts of their bodies."""
     kept_s, committed_s = [], []
-    with _both(conninfo) as (server, _, conn):
+    with _served(conninfo) as (server, conn):
         conn.execute(_PLAIN)
         for _ in range(ROUNDS):
             some = deliveries(_WEBHOOKS[1])
@@ -132,37 +158,43 @@ def against_a_transaction_a_request(conninfo: str) -> Result:
 
 
 @contextmanager
-def _both(conninfo: str) -> Iterator[tuple[Program, Served, psycopg.Connection]]:
-    """Run `raphus serve` with as many workers as it chooses, and as many that verify only."""
+def _served(conninfo: str) -> Iterator[tuple[Program, psycopg.Connection]]:
+    """Run `raphus serve` with as many workers as it chooses."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        forgetful = stack.enter_context(
-            shared(verifying_only, conninfo, max(workers(None), 1)),
-        )
         conn = stack.enter_context(psycopg.connect(conninfo, autocommit=True))
         settings = {"RAPHUS_WORKERS": "", "DODO_PAYMENTS_WEBHOOK_KEY": SECRET}
         server = stack.enter_context(
             program.serving(folder / "home", DATABASE_URL=conninfo, **settings)
         )
-        yield server, forgetful, conn
+        yield server, conn
 
 
-def _round(
-    into: _Compared,
-    server: Program,
-    forgetful: Served,
-    conn: psycopg.Connection,
-    requests: list[bytes],
-    clients: int,
-) -> None:
-    """Let both take the same requests, the one that forgets them first."""
+@contextmanager
+def _yardsticks(conninfo: str) -> Iterator[list[_Yardstick]]:
+    """Run what only verifies, each with as many processes as the server chooses workers."""
+    number = max(workers(None), 1)
+    with (
+        shared(made(verifying_only, conninfo), number) as ours,
+        shared(serve_plainly, number) as plain,
+    ):
+        yield [
+            _Yardstick("verifying only", "verified", ours),
+            _Yardstick(
+                "a plain handler that verifies only",
+                "a plain handler's",
+                plain,
+            ),
+        ]
+
+
+def _verify(into: _Taken, server: Served, requests: list[bytes], clients: int) -> None:
     again_and_again = requests * -(-_VERIFIED // len(requests))
 
     def verify() -> None:
-        into.verified_per_s.append(per_s(forgetful.port, again_and_again, clients))
+        into.per_s.append(per_s(server.port, again_and_again, clients))
 
-    into.verified_us.append(of_processes_us(forgetful.pids, verify, len(again_and_again)))
-    into.kept.append(measured(server, conn, requests, clients))
+    into.us.append(of_processes_us(server.pids, verify, len(again_and_again)))
 
 
 def _per_s(port: int, clients: int, count: int) -> float:

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from api.app import application
@@ -26,10 +27,14 @@ from tests.benchmarks.bodies import SECRET
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from socket import socket
+    from typing import TypeAlias
 
     from starlette.types import ASGIApp
 
     from domain.delivery import Delivery
+
+    Serve: TypeAlias = Callable[[socket, Callable[[], None]], None]
+    """Serves on a socket, and says when it is ready."""
 
 _THREADS: Final = 8
 _PATIENCE_S: Final = 30.0
@@ -57,29 +62,35 @@ class Served(NamedTuple):
     """A server that runs: its port of loopback, and the processes that share it."""
 
     port: int
-    pids: list[int]
+    pids: tuple[int, ...]
 
 
 @contextmanager
 def serving(make: Callable[[str], ASGIApp], conninfo: str) -> Iterator[int]:
     """Run a server in another process, on a free port of loopback, which is yielded."""
-    with shared(make, conninfo, 1) as served:
+    with shared(made(make, conninfo), 1) as served:
         yield served.port
 
 
+def made(make: Callable[[str], ASGIApp], conninfo: str) -> Serve:
+    """Return what serves with our limits."""
+    return partial(_serve, make, conninfo)
+
+
 @contextmanager
-def shared(make: Callable[[str], ASGIApp], conninfo: str, number: int) -> Iterator[Served]:
+def shared(serve: Serve, number: int) -> Iterator[Served]:
     """Run a server in so many other processes, which share a free port of loopback."""
     with listening("127.0.0.1", 0) as sock, ExitStack() as stack:
-        pids = [stack.enter_context(_process(make, conninfo, sock)) for _ in range(number)]
+        pids = tuple(stack.enter_context(_process(serve, sock)) for _ in range(number))
         yield Served(int(sock.getsockname()[1]), pids)
 
 
 @contextmanager
-def _process(make: Callable[[str], ASGIApp], conninfo: str, sock: socket) -> Iterator[int]:
+def _process(serve: Serve, sock: socket) -> Iterator[int]:
     reading, writing = os.pipe()
-    arguments = (make, conninfo, sock, writing)
-    process = multiprocessing.get_context("fork").Process(target=_serve, args=arguments)
+    process = multiprocessing.get_context("fork").Process(
+        target=serve, args=(sock, partial(_tell, writing))
+    )
     process.start()
     os.close(writing)
     try:
@@ -92,8 +103,15 @@ def _process(make: Callable[[str], ASGIApp], conninfo: str, sock: socket) -> Ite
         process.join(_PATIENCE_S)
 
 
-def _serve(make: Callable[[str], ASGIApp], conninfo: str, sock: socket, ready: int) -> None:
-    Server(make(conninfo), lambda: os.close(ready) if os.write(ready, _READY) else None).run([sock])
+def _tell(ready: int) -> None:
+    os.write(ready, _READY)
+    os.close(ready)
+
+
+def _serve(
+    make: Callable[[str], ASGIApp], conninfo: str, sock: socket, ready: Callable[[], None]
+) -> None:
+    Server(make(conninfo), ready).run([sock])
 
 
 def _way_in(writer: _Nowhere | _EachByItself, metrics: Metrics) -> ASGIApp:
