@@ -243,6 +243,15 @@ class Ledger(Application[str]):
         with self._connection.within(CHECK_S):
             cast("LedgerRecorder", self.recorder).check()
 
+    def tell(self, asked: Question | None = None) -> None:
+        """Tell those who follow the log that it has grown; wait for that where it is `asked`.
+
+        Raises:
+            PersistenceError: it is not known whether they were told.
+        """
+        with self._connection.within(CHECK_S):
+            cast("LedgerRecorder", self.recorder).tell(asked)
+
     def _answer(self, routed: Sequence[Routed], give_up_at: float) -> list[Recording]:
         while True:
             try:

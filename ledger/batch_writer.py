@@ -136,7 +136,7 @@ class Writer:
         expected = 1
         while (batch := await self._next_batch(expected)) or not self._stopping:
             if not batch:
-                await self._check()
+                await self._rest()
                 expected = 1
                 continue
             began = time.perf_counter()
@@ -151,11 +151,13 @@ class Writer:
                 self._show_batch(deliveries, answers, took_s)
             except Exception as error:  # noqa: BLE001 -- the next batch must have its answers
                 _log.error("%d webhooks are not counted: %s", len(batch), origin_of(error))
+        await self._tell()
 
     async def _next_batch(self, expected: int) -> list[_Waiting]:
         if expected > 1:
             await self._await(min(expected, BATCH_MAX), GATHER_S)
-        await self._await(1, CHECK_EVERY_S)
+        tell_in_s = self._committer.tell_in_s
+        await self._await(1, CHECK_EVERY_S if tell_in_s is None else tell_in_s)
         batch: list[_Waiting] = []
         batch_bytes = 0
         while self._queue and len(batch) < BATCH_MAX and batch_bytes < BATCH_BYTES_MAX:
@@ -184,6 +186,20 @@ class Writer:
     def _wake(self) -> None:
         if self._woken is not None and not self._woken.done():
             self._woken.set_result(None)
+
+    async def _rest(self) -> None:
+        """Do what is done while nothing waits: tell what is not told yet, or look."""
+        if self._committer.tell_in_s is None:
+            await self._check()
+        else:
+            await self._tell()
+
+    async def _tell(self) -> None:
+        try:
+            with self._busy():
+                await self._committer.tell()
+        except Exception:  # noqa: BLE001 -- who follows looks by itself; the check says what is wrong
+            await self._check()
 
     async def _check(self) -> None:
         with self._busy():

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import psycopg
 
 from domain.aggregates.routing import route
 from ledger.application import new_receipts
 from ledger.new_events import ask_to_record, new_events
+from ledger.telling import ask_to_tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +29,9 @@ P = ParamSpec("P")
 
 LISTEN_S: Final = 0.1
 """How long the loop listens for an answer itself. Nearly all come sooner."""
+TELL_EVERY_S: Final = 0.02
+"""How often those who follow the log are told that it has grown, at the most. They take a page no
+more often themselves (`ledger.following.leader`)."""
 
 
 class Committer:
@@ -36,6 +41,9 @@ class Committer:
     and to be handed the interpreter and hand it back. Whatever is not answered as it should be, and
     soon, is the thread's: it looks after connections that are silent or lost, tries again, and goes
     the long way.
+
+    A commit that comes within `TELL_EVERY_S` of one that told those who follow the log does not
+    tell them. It is to be told by another one, or by `tell`.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -43,15 +51,39 @@ class Committer:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._conn: Connection[Any] | None = None
         """The thread's connection, which it does not use while it has nothing to do."""
+        self._tell_again_at = 0.0
+        self._is_told = True
+
+    @property
+    def tell_in_s(self) -> float | None:
+        """In how many seconds `tell` is to be called, None where all is told."""
+        return None if self._is_told else max(self._tell_again_at - time.monotonic(), 0.0)
 
     async def commit(self, deliveries: Sequence[Delivery]) -> list[Recording]:
         """Do what `Ledger.record` does."""
-        asked = self._ask(deliveries)
-        if asked is not None and asked.is_sent and await _is_heard(asked):
-            if (first := _position(asked)) is not None:
-                return new_receipts(first, len(deliveries))
-            asked = None
-        return await self._in_thread(self._ledger.record, deliveries, asked)
+        began = time.monotonic()
+        tells = began >= self._tell_again_at
+        first, asked = await _answer(self._ask(partial(_recording, deliveries, tells)))
+        if first is None:
+            self._is_told &= tells or asked is None  # what the thread records itself, it tells
+            return await self._in_thread(self._ledger.record, deliveries, asked)
+        self._is_told = tells
+        if tells:
+            self._tell_again_at = began + TELL_EVERY_S
+        return new_receipts(first, len(deliveries))
+
+    async def tell(self) -> None:
+        """Tell those who follow the log what was committed and is not told yet; try it once.
+
+        Raises:
+            PersistenceError: it is not known whether they were told. They look by themselves, too.
+        """
+        if self._is_told:
+            return
+        self._is_told, self._tell_again_at = True, time.monotonic() + TELL_EVERY_S
+        told, asked = await _answer(self._ask(ask_to_tell))
+        if told is None:
+            await self._in_thread(self._ledger.tell, asked)
 
     async def check(self) -> None:
         """Do what `Ledger.check` does.
@@ -65,13 +97,12 @@ class Committer:
         """End the thread, which has nothing to do."""
         self._thread.shutdown()
 
-    def _ask(self, deliveries: Sequence[Delivery]) -> Question | None:
+    def _ask(self, ask: Callable[[Connection[Any]], Question | None]) -> Question | None:
         conn = self._conn
         if conn is None or conn.closed:
             return None
         try:
-            events = new_events((delivery, route(delivery)) for delivery in deliveries)
-            return ask_to_record(conn, events) if events else None
+            return ask(conn)
         except (psycopg.Error, UnicodeError):
             return None
 
@@ -83,6 +114,23 @@ class Committer:
                 self._conn = self._ledger.connection
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+
+
+def _recording(
+    deliveries: Sequence[Delivery], tells: bool, conn: Connection[Any]
+) -> Question | None:
+    events = new_events((delivery, route(delivery)) for delivery in deliveries)
+    return ask_to_record(conn, events, tells=tells) if events else None
+
+
+async def _answer(asked: Question | None) -> tuple[Any, Question | None]:
+    """Return the answer, None where there is none; and what is left for the thread to wait for."""
+    if asked is None or not asked.is_sent or not await _is_heard(asked):
+        return None, asked
+    try:
+        return asked.value(), None
+    except psycopg.Error:
+        return None, None
 
 
 async def _is_heard(asked: Question) -> bool:
@@ -107,10 +155,3 @@ async def _is_heard(asked: Question) -> bool:
     timer = loop.call_later(LISTEN_S, partial(end, is_heard=False))
     loop.add_reader(socket, hear)
     return await heard
-
-
-def _position(asked: Question) -> int | None:
-    try:
-        return cast("int | None", asked.value())
-    except psycopg.Error:
-        return None

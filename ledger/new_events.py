@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from domain.aggregates.routing import Route
     from domain.delivery import Delivery
 
-_RECORD: Final = b"SELECT raphus.record_new($1, $2, $3, $4, $5, $6, $7)"
+_RECORD: Final = b"SELECT raphus.record_new($1, $2, $3, $4, $5, $6, $7, $8)"
 
 
 class NewEvent(NamedTuple):
@@ -49,20 +49,23 @@ def record_new(conn: Connection[Any], events: Sequence[NewEvent]) -> int | None:
     autocommit mode. Where one of the webhook-ids is in the log already, or clocks disagree,
     nothing is recorded, and None returned: see `raphus.record_new` in the migrations.
     """
-    return cast("int | None", value_of(conn, _RECORD, _parameters(events)))
+    return cast("int | None", value_of(conn, _RECORD, _parameters(events, tells=True)))
 
 
-def ask_to_record(conn: Connection[Any], events: Sequence[NewEvent]) -> Question | None:
+def ask_to_record(
+    conn: Connection[Any], events: Sequence[NewEvent], *, tells: bool
+) -> Question | None:
     """Ask for the same, and wait for nothing: the question's value is the position, or None.
 
-    It is not asked where `record_new` has not recorded anything on the connection yet.
+    It is not asked where `record_new` has not recorded anything on the connection yet. Where it is
+    not to tell those who follow the log, the caller does so (`ledger.telling`).
     """
     if not is_prepared(conn, _RECORD):
         return None
-    return Question(conn, _RECORD, _parameters(events))
+    return Question(conn, _RECORD, _parameters(events, tells=tells))
 
 
-def _parameters(events: Sequence[NewEvent]) -> list[object]:
+def _parameters(events: Sequence[NewEvent], *, tells: bool) -> list[object]:
     chained = BytesArray(
         told(one.stream, one.topic, one.webhook_id, hashlib.sha256(one.state).digest())
         for one in events
@@ -77,4 +80,5 @@ def _parameters(events: Sequence[NewEvent]) -> list[object]:
         chained,
         now - TOLERANCE,
         now + TOLERANCE,
+        tells,
     ]

@@ -16,6 +16,7 @@ from ledger.clock import Clocks, doubt, signing_times, stamp
 from ledger.integrity.hash_chain import GENESIS, RECORDED, Row, link
 from ledger.mapper import COLUMNS, RecordedEvent, StoredDelivery
 from ledger.new_events import record_new
+from ledger.telling import tell
 from postgres.advisory_locks import AdvisoryLock
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from psycopg.sql import Composed
 
     from ledger.new_events import NewEvent
+    from postgres.prepared import Question
 
 _log = logging.getLogger(__name__)
 
@@ -155,6 +157,18 @@ class LedgerRecorder(PostgresApplicationRecorder):
         """
         with self.datastore.get_connection() as conn:
             return record_new(conn, events)
+
+    def tell(self, asked: Question | None) -> None:
+        """Tell those who follow the log that it has grown; wait for that where it is `asked`.
+
+        Raises:
+            OperationalError: the database is away or busy.
+        """
+        with self.datastore.get_connection() as conn:
+            if asked is None:
+                tell(conn)
+            else:
+                asked.value()
 
     def close_end(self, curs: Cursor[Any]) -> LogHead:
         """Let nobody else append until the caller's transaction, READ COMMITTED, ends.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 LEDGER_CHANNEL: Final = "ledger_events"
-"""Notified by every commit to the ledger."""
+"""Notified by every commit to the ledger, or soon after it (`ledger.committer`)."""
 POLL_S: Final = 1.0
 """How often the leader looks for events without a notification, and how often the others try to
 become the leader."""
