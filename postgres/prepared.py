@@ -121,9 +121,7 @@ class Question:
             psycopg.Error: it fails.
         """
         answer = self._answer or self._conn.wait(self._rest())
-        result = answer[0]
-        if result.status not in _DONE:
-            raise error_from_result(result)
+        result = _first(answer)
         self._values.set_pgresult(result)
         ((value,),) = self._values.load_rows(0, result.ntuples, tuple)
         return value
@@ -143,6 +141,18 @@ class Question:
         return self._answer
 
 
+def _first(answer: Sequence[PGresult]) -> PGresult:
+    """Return what was answered first, unless something failed behind it.
+
+    What a statement gives comes before its transaction is committed. Where that fails, or the
+    server ends the connection meanwhile, it says so afterwards.
+    """
+    for result in answer:
+        if result.status not in _DONE:
+            raise error_from_result(result)
+    return answer[0]
+
+
 def _names_of(conn: Connection[Any]) -> dict[bytes, bytes]:
     return _names.setdefault(conn, {})
 
@@ -152,7 +162,5 @@ def _prepare(conn: Connection[Any], statement: bytes, parameters: Sequence[objec
     types.dump_sequence(parameters, [PyFormat.BINARY] * len(parameters))
     name = b"raphus_%d" % next(_numbers)
     conn.pgconn.send_prepare(name, statement, types.types)
-    (result,) = conn.wait(generators.execute(conn.pgconn))
-    if result.status not in _DONE:
-        raise error_from_result(result)
+    _first(conn.wait(generators.execute(conn.pgconn)))
     _names_of(conn)[statement] = name

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 import psycopg
 import pytest
+from eventsourcing.persistence import PersistenceError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
@@ -124,6 +125,29 @@ def test_what_is_new_costs_one_round_trip(ledger: Ledger, size: int) -> None:
         answers = ledger.record(renewals(range(100, 100 + size), streams=3))
     assert answers == [Receipt(size + n, duplicate=False) for n in range(1, size + 1)]
     assert len(trips) == 1
+
+
+# What is only found when a transaction commits, behind the answer to its statement.
+_FAILING = """
+    CREATE FUNCTION public.fail() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'not to be committed';
+    END
+    $$;
+    CREATE CONSTRAINT TRIGGER fail AFTER INSERT ON raphus.ledger_events
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    WHEN (NEW.webhook_id = 'msg_1') EXECUTE FUNCTION public.fail();
+"""
+
+
+@pytest.mark.parametrize("way", [at_once, committing])
+def test_what_fails_as_it_is_committed_is_not_told_to_be_recorded(database: str, way: Way) -> None:
+    tamper(database, _FAILING)
+    with Ledger(database) as ledger, way(ledger) as record:
+        for delivery, is_stored in zip(renewals(range(3)), (True, False, True), strict=True):
+            (answer,) = record([delivery])
+            assert isinstance(answer, Receipt if is_stored else PersistenceError)
+    assert [line.webhook_id for line in lines(database)] == ["msg_0", "msg_2"]
 
 
 @pytest.fixture
