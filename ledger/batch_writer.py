@@ -133,7 +133,7 @@ class Writer:
         return answer
 
     async def _run(self) -> None:
-        expected = 1
+        loop, expected = asyncio.get_running_loop(), 1
         while (batch := await self._next_batch(expected)) or not self._stopping:
             if not batch:
                 await self._rest()
@@ -147,11 +147,17 @@ class Writer:
             for one, answer in zip(batch, answers, strict=True):
                 if not one.answer.done():  # a request that was cancelled waits no more
                     one.answer.set_result(answer)
-            try:
-                self._show_batch(deliveries, answers, took_s)
-            except Exception as error:  # noqa: BLE001 -- the next batch must have its answers
-                _log.error("%d webhooks are not counted: %s", len(batch), origin_of(error))
+            # Behind those who are answered: nobody waits for that.
+            loop.call_soon(self._show, deliveries, answers, took_s)
         await self._tell()
+
+    def _show(
+        self, deliveries: Sequence[Delivery], answers: Sequence[Recording], took_s: float
+    ) -> None:
+        try:
+            self._show_batch(deliveries, answers, took_s)
+        except Exception as error:  # noqa: BLE001 -- the next batch must have its answers
+            _log.error("%d webhooks are not counted: %s", len(answers), origin_of(error))
 
     async def _next_batch(self, expected: int) -> list[_Waiting]:
         if expected > 1:

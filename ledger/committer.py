@@ -51,6 +51,8 @@ class Committer:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._conn: Connection[Any] | None = None
         """The thread's connection, which it does not use while it has nothing to do."""
+        self._ear: _Ear | None = None
+        """What hears the answers on that connection, while the thread has nothing to do."""
         self._tell_again_at = 0.0
         self._is_told = True
 
@@ -63,9 +65,10 @@ class Committer:
         """Do what `Ledger.record` does."""
         began = time.monotonic()
         tells = began >= self._tell_again_at
-        first, asked = await _answer(self._ask(partial(_recording, deliveries, tells)))
+        question = self._ask(partial(_recording, deliveries, tells))
+        first, asked = await self._answer(question)
         if first is None:
-            self._is_told &= tells or asked is None  # what the thread records itself, it tells
+            self._is_told &= tells or question is None  # what the thread records itself, it tells
             return await self._in_thread(self._ledger.record, deliveries, asked)
         self._is_told = tells
         if tells:
@@ -81,7 +84,7 @@ class Committer:
         if self._is_told:
             return
         self._is_told, self._tell_again_at = True, time.monotonic() + TELL_EVERY_S
-        told, asked = await _answer(self._ask(ask_to_tell))
+        told, asked = await self._answer(self._ask(ask_to_tell))
         if told is None:
             await self._in_thread(self._ledger.tell, asked)
 
@@ -94,7 +97,8 @@ class Committer:
         await self._in_thread(self._ledger.check)
 
     def close(self) -> None:
-        """End the thread, which has nothing to do."""
+        """End the thread, which has nothing to do, in the loop."""
+        self._stop_hearing()
         self._thread.shutdown()
 
     def _ask(self, ask: Callable[[Connection[Any]], Question | None]) -> Question | None:
@@ -106,7 +110,27 @@ class Committer:
         except (psycopg.Error, UnicodeError):
             return None
 
+    async def _answer(self, asked: Question | None) -> tuple[Any, Question | None]:
+        """Return the answer, None where there is none; and what the thread is to wait for."""
+        if asked is None or not asked.is_sent or not await self._hears(asked):
+            return None, asked
+        try:
+            return asked.value(), None
+        except psycopg.Error:
+            return None, None
+
+    async def _hears(self, asked: Question) -> bool:
+        if self._ear is None or not self._ear.is_open:
+            self._ear = _Ear(asked.socket)
+        return await self._ear.hears(asked)
+
+    def _stop_hearing(self) -> None:
+        if self._ear is not None and self._ear.is_open:
+            self._ear.close()
+
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self._stop_hearing()
+
         def run() -> T:
             try:
                 return work(*args, **kwargs)
@@ -123,35 +147,50 @@ def _recording(
     return ask_to_record(conn, events, tells=tells) if events else None
 
 
-async def _answer(asked: Question | None) -> tuple[Any, Question | None]:
-    """Return the answer, None where there is none; and what is left for the thread to wait for."""
-    if asked is None or not asked.is_sent or not await _is_heard(asked):
-        return None, asked
-    try:
-        return asked.value(), None
-    except psycopg.Error:
-        return None, None
+class _Ear:
+    """Hears the answers to what is asked on a connection.
 
+    The loop is told of the socket once: that takes longer than to hear an answer. Whoever else
+    is to work on the connection closes it first.
+    """
 
-async def _is_heard(asked: Question) -> bool:
-    """Listen for an answer, and tell whether all of it has come, or the connection is lost."""
-    loop, socket = asyncio.get_running_loop(), asked.socket
-    heard: asyncio.Future[bool] = loop.create_future()
+    def __init__(self, socket: int) -> None:
+        self.is_open = True
+        self._loop = asyncio.get_running_loop()
+        self._socket = socket
+        self._loop.add_reader(self._socket, self._hear)
+        self._asked: tuple[Question, asyncio.Future[bool]] | None = None
 
-    def hear() -> None:
+    async def hears(self, asked: Question) -> bool:
+        """Listen for an answer, and tell whether all of it came soon, or the connection is lost."""
+        heard: asyncio.Future[bool] = self._loop.create_future()
+        self._asked = asked, heard
+        timer = self._loop.call_later(LISTEN_S, partial(self._end, is_heard=False))
         try:
-            is_heard = asked.hear()
+            return await heard
+        finally:
+            timer.cancel()
+
+    def close(self) -> None:
+        """Hear nothing more."""
+        self.is_open = False
+        self._loop.remove_reader(self._socket)
+
+    def _hear(self) -> None:
+        if self._asked is None:  # nobody has asked: the connection is lost, most likely
+            self.close()
+            return
+        try:
+            is_heard = self._asked[0].hear()
         except psycopg.OperationalError:
+            self.close()  # at once: the socket is closed, and its number may be another's
             is_heard = True
         if is_heard:
-            end(is_heard=True)
+            self._end(is_heard=True)
 
-    def end(*, is_heard: bool) -> None:
-        loop.remove_reader(socket)  # at once: it may be closed, and its number be another's
-        timer.cancel()
-        if not heard.done():
-            heard.set_result(is_heard)
-
-    timer = loop.call_later(LISTEN_S, partial(end, is_heard=False))
-    loop.add_reader(socket, hear)
-    return await heard
+    def _end(self, *, is_heard: bool) -> None:
+        if self._asked is not None:
+            _, heard = self._asked
+            self._asked = None
+            if not heard.done():
+                heard.set_result(is_heard)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ledger.application import Ledger
+from ledger.application import Ledger, Receipt
 from ledger.committer import TELL_EVERY_S, Committer
 from ledger.following.leader import GATHER_S, LEDGER_CHANNEL
 from tests.support.connected import connected
@@ -20,6 +20,7 @@ from tests.support.desk import desk_of
 from tests.support.log import positions
 from tests.support.notices import heard
 from tests.support.outages import away
+from tests.support.proxy import Scissors, cutting
 from tests.support.tampered import tamper
 from tests.support.waiting import GUARD_S, until
 
@@ -137,6 +138,27 @@ def test_whatever_comes_of_a_commit_it_is_known_whether_they_are_told(
         runner.run(committer.tell())
         committer.close()
     assert is_told or heard(follower, LEDGER_CHANNEL) == [TOLD]
+
+
+def test_what_was_recorded_untold_by_a_commit_whose_answer_is_lost_is_still_to_be_told(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.committer.TELL_EVERY_S", LONG_S)
+    scissors = Scissors(b"msg_2", "answer")
+    with (
+        cutting(database, scissors) as conninfo,
+        Ledger(conninfo) as ledger,
+        asyncio.Runner() as runner,
+    ):
+        committer = Committer(ledger)
+        for deliveries in ([one] for one in renewals(range(2))):
+            runner.run(committer.commit(deliveries))
+        assert committer.tell_in_s is None
+        scissors.left = 1
+        answers = runner.run(committer.commit(renewals(range(2, 3))))
+        committer.close()
+    assert answers == [Receipt(3, duplicate=True)]
+    assert committer.tell_in_s is not None
 
 
 def test_webhooks_are_stored_on_where_they_could_not_be_told(
