@@ -8,10 +8,10 @@ longer than all that has to be done for a statement that returns one value.
 from __future__ import annotations
 
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
-from psycopg import AsyncRawCursor, OperationalError, RawCursor, generators
+from psycopg import AsyncRawCursor, OperationalError, RawCursor, abc, generators
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.pq import ExecStatus, Format
@@ -28,8 +28,21 @@ if TYPE_CHECKING:
 
 _DONE: Final = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 _numbers: Final = count()
-_names: Final[WeakKeyDictionary[Connection[Any], dict[bytes, bytes]]] = WeakKeyDictionary()
-"""The names under which connections have prepared statements of `value_of`."""
+
+
+class _Prepared(NamedTuple):
+    """A statement of `value_of` that a connection has prepared: its name, and what encodes it.
+
+    `formats` are those of its parameters. `values` knows each one's type by then, and does not
+    know the connection, which would not be freed.
+    """
+
+    name: bytes
+    values: abc.Transformer
+    formats: list[Format]
+
+
+_prepared: Final[WeakKeyDictionary[Connection[Any], dict[bytes, _Prepared]]] = WeakKeyDictionary()
 
 
 def execute(
@@ -57,7 +70,7 @@ def value_of(conn: Connection[Any], statement: bytes, parameters: Sequence[objec
         psycopg.Error: it fails.
     """
     with conn.lock:
-        if statement not in _names_of(conn):
+        if statement not in _prepared_on(conn):
             _prepare(conn, statement, parameters)
         try:
             return Question(conn, statement, parameters).value()
@@ -68,7 +81,7 @@ def value_of(conn: Connection[Any], statement: bytes, parameters: Sequence[objec
 
 def is_prepared(conn: Connection[Any], statement: bytes) -> bool:
     """Tell whether `value_of` has run a statement on a connection."""
-    return statement in _names_of(conn)
+    return statement in _prepared_on(conn)
 
 
 class Question:
@@ -84,12 +97,9 @@ class Question:
         self, conn: Connection[Any], statement: bytes, parameters: Sequence[object]
     ) -> None:
         self._conn = conn
-        self._values = Transformer(conn)
+        name, self._values, formats = _prepared_on(conn)[statement]
         told = self._values.dump_sequence(parameters, [PyFormat.BINARY] * len(parameters))
-        formats = [Format.BINARY] * len(told)
-        conn.pgconn.send_query_prepared(
-            _names_of(conn)[statement], told, formats, result_format=Format.BINARY
-        )
+        conn.pgconn.send_query_prepared(name, told, formats, result_format=Format.BINARY)
         self._answering = generators.execute(conn.pgconn)
         self._answer: list[PGresult] | None = None
         self._go_on(None)
@@ -153,14 +163,14 @@ def _first(answer: Sequence[PGresult]) -> PGresult:
     return answer[0]
 
 
-def _names_of(conn: Connection[Any]) -> dict[bytes, bytes]:
-    return _names.setdefault(conn, {})
+def _prepared_on(conn: Connection[Any]) -> dict[bytes, _Prepared]:
+    return _prepared.setdefault(conn, {})
 
 
 def _prepare(conn: Connection[Any], statement: bytes, parameters: Sequence[object]) -> None:
-    types = Transformer(conn)
-    types.dump_sequence(parameters, [PyFormat.BINARY] * len(parameters))
+    values = Transformer(conn.adapters)
+    values.dump_sequence(parameters, [PyFormat.BINARY] * len(parameters))
     name = b"raphus_%d" % next(_numbers)
-    conn.pgconn.send_prepare(name, statement, types.types)
+    conn.pgconn.send_prepare(name, statement, values.types)
     _first(conn.wait(generators.execute(conn.pgconn)))
-    _names_of(conn)[statement] = name
+    _prepared_on(conn)[statement] = _Prepared(name, values, [Format.BINARY] * len(parameters))
