@@ -228,7 +228,7 @@ def test_a_follower_outlives_its_database(database: str) -> None:
 def test_an_idle_follower_stops_and_leaves_no_connection(database: str) -> None:
     with running(database) as (follower, _):
         until(lambda: follower.leading)
-    with connected(beside(database)) as conn:
+    with connected(beside(database), autocommit=True) as conn:
         left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'raphus-follower'"
         until(lambda: conn.execute(left).fetchone() == (0,))
 
