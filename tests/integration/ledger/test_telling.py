@@ -20,6 +20,7 @@ from tests.support.desk import desk_of
 from tests.support.log import positions
 from tests.support.notices import heard
 from tests.support.outages import away
+from tests.support.projected import position, running
 from tests.support.proxy import Scissors, cutting
 from tests.support.tampered import tamper
 from tests.support.waiting import GUARD_S, until
@@ -56,6 +57,12 @@ def follower(database: str) -> Iterator[psycopg.Connection]:
     with connected(database, autocommit=True) as conn:
         conn.execute(f"LISTEN {LEDGER_CHANNEL}".encode())
         yield conn
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the loop listen until it is answered: what is left to the thread is told by itself."""
+    monkeypatch.setattr("ledger.committer.LISTEN_S", GUARD_S)
 
 
 @pytest.fixture
@@ -158,6 +165,20 @@ def test_what_was_recorded_untold_by_a_commit_whose_answer_is_lost_is_still_to_b
         answers = runner.run(committer.commit(renewals(range(2, 3))))
         committer.close()
     assert answers == [Receipt(3, duplicate=True)]
+    assert committer.tell_in_s is not None
+
+
+def test_what_nobody_tells_is_shown_all_the_same(
+    database: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.committer.TELL_EVERY_S", LONG_S)
+    with running(database) as (follower, _), asyncio.Runner() as runner:
+        until(lambda: follower.leading)
+        committer = Committer(ledger)
+        for count in range(1, 5):
+            runner.run(committer.commit(renewals(range(count - 1, count))))
+            until(lambda count=count: position(database) == count)  # type: ignore[misc]  # bound at once
+        committer.close()
     assert committer.tell_in_s is not None
 
 
