@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.samples import PROJECT
+from tests.support.scratch import scratch
 from tests.support.waiting import GUARD_S
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ ARGUMENTS: Final = (
     "--no-first-run",
     "--no-sandbox",  # which a browser of root's cannot have
 )
+HASTY: Final = "--js-flags=--no-opt --no-maglev"
+"""Who looks at a page for a second: to make its scripts quick takes longer than to run them."""
 _AXE: Final = PROJECT / "tests" / "support" / "vendor" / "axe.min.js"
 _TELL: Final = """
     document.addEventListener("securitypolicyviolation", (event) => {
@@ -48,6 +50,8 @@ _TELL: Final = """
     });
 """
 _NOT_LOADED: Final = "Failed to load resource"
+_FIND: Final = """async (options) => (await axe.run(options)).violations.map((one) =>
+    `${one.id}: ${one.help}: ${JSON.stringify(one.nodes.slice(0, 3).map((node) => node.html))}`)"""
 
 
 def chromium() -> Path | None:
@@ -57,7 +61,7 @@ def chromium() -> Path | None:
 
 
 @contextmanager
-def launched() -> Iterator[Browser]:
+def launched(*arguments: str) -> Iterator[Browser]:
     """Start a browser, for as long as the block lasts: tests of asyncio must not run in it.
 
     Without one the test is skipped, or fails where `RAPHUS_REQUIRE_CHROMIUM` is set.
@@ -70,8 +74,14 @@ def launched() -> Iterator[Browser]:
     # It loads slowly, and most tests need none.
     from playwright.sync_api import sync_playwright  # noqa: PLC0415
 
+    # What its processes share goes through memory where there is room, else through files.
+    on_disk = "--disable-dev-shm-usage"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS])
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            args=[*ARGUMENTS, *arguments],
+            ignore_default_args=[on_disk] if scratch() else None,
+        )
         yield browser
         browser.close()
 
@@ -146,8 +156,5 @@ def axe(page: Page, *rules: str) -> list[str]:
     options: dict[str, object] = {"resultTypes": ["violations"]}
     if rules:
         options["runOnly"] = [*rules]
-    found: dict[str, Any] = page.evaluate("(options) => axe.run(options)", options)
-    return [
-        f"{one['id']}: {one['help']}: {json.dumps([node['html'] for node in one['nodes']][:3])}"
-        for one in found["violations"]
-    ]
+    found: list[str] = page.evaluate(_FIND, options)
+    return found

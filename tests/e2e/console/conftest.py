@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.support.browser import launched, looking
+from tests.support.browser import HASTY, launched, looking
 from tests.support.console import fill
 from tests.support.http_server import copied, filled, served
 
@@ -41,7 +41,7 @@ def shop(cluster: str, lived: str) -> Iterator[Served]:
 def browser() -> Browser:
     """Start a browser for all tests of this folder that come one after the other."""
     if not _browsers:
-        _browsers.append(_running.enter_context(launched()))
+        _browsers.append(_running.enter_context(launched(HASTY)))
     return _browsers[0]
 
 
