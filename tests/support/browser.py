@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
 import pytest
 
+from console.static_files import asset
 from tests.support.samples import PROJECT
 from tests.support.scratch import scratch
 from tests.support.waiting import GUARD_S
@@ -83,6 +85,7 @@ def launched(*arguments: str) -> Iterator[Browser]:
             ignore_default_args=[on_disk] if scratch() else None,
         )
         yield browser
+        _left.clear()
         browser.close()
 
 
@@ -94,26 +97,55 @@ def looking(
     width: int = 1280,
     scheme: Literal["light", "dark"] = "light",
     scripts: bool = True,
+    again: bool = False,
 ) -> Iterator[Page]:
     """Give a page of a browser of somebody's own, which may only go to a server.
+
+    With `again` it may be one in which others looked at the same server before, and will after:
+    to open one takes as long as to load two pages. What they left is gone but for what is cached.
 
     Whatever the page complains of, in its console, against its policy, of what it cannot load, or
     asks of another host, fails the test when the block ends. That a page itself is an error is the
     test's to look at.
     """
-    context = browser.new_context(
-        base_url=url,
-        color_scheme=scheme,
-        java_script_enabled=scripts,
-        viewport={"width": width, "height": 800},
-    )
+    key = (url, scripts)
+    window = (_left.pop(key, None) if again else None) or _opened(browser, url, scripts=scripts)
+    window.troubles.clear()
+    window.page.set_viewport_size({"width": width, "height": 800})
+    window.page.emulate_media(color_scheme=scheme, media="null")
+    with ExitStack() as closing:
+        closing.callback(window.page.context.close)
+        yield window.page
+        if again:
+            _tidy(window.page)
+            _left[key] = window
+            closing.pop_all()
+    assert window.troubles == [], f"the page complains: {window.troubles}"
+
+
+@dataclass(frozen=True)
+class _Window:
+    page: Page
+    troubles: list[str]
+
+
+_left: Final[dict[tuple[str, bool], _Window]] = {}
+
+
+def _opened(browser: Browser, url: str, *, scripts: bool) -> _Window:
+    context = browser.new_context(base_url=url, java_script_enabled=scripts)
     context.set_default_timeout(GUARD_S * 1000)
     context.add_init_script(_TELL)
     page = context.new_page()
-    troubles = _watched(page, urlsplit(url).netloc)
-    yield page
-    context.close()
-    assert troubles == [], f"the page complains: {troubles}"
+    return _Window(page, _watched(page, urlsplit(url).netloc))
+
+
+def _tidy(page: Page) -> None:
+    page.unroute_all()
+    page.mouse.move(0, 0)
+    page.context.clear_cookies()
+    # A page of the same server that asks for nothing, and so needs no process of its own.
+    page.goto(asset("favicon.svg"))
 
 
 def sign_in(page: Page, key: str, to: str) -> None:

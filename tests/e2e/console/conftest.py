@@ -58,6 +58,6 @@ def pytest_runtest_teardown(nextitem: pytest.Item | None) -> Generator[None]:
 
 @pytest.fixture
 def page(browser: Browser, shop: Served) -> Iterator[Page]:
-    """Look at the shop in a window of the test's own."""
-    with looking(browser, shop.url) as opened:
+    """Look at the shop in a window that nobody else has now."""
+    with looking(browser, shop.url, again=True) as opened:
         yield opened

@@ -59,7 +59,7 @@ def looked_at(page: Page, path: str) -> None:
 
 def test_no_page_runs_what_a_buyer_typed(browser: Browser, attacked: Served) -> None:
     ids = {**ID_FIELD, "events": "webhook_id"}
-    with looking(browser, attacked.url) as page:
+    with looking(browser, attacked.url, again=True) as page:
         for path in (page.path for page in PAGES if "{" not in page.path):
             looked_at(page, path)
         seen = 0
@@ -76,7 +76,7 @@ def test_no_page_runs_what_a_buyer_typed(browser: Browser, attacked: Served) -> 
 def test_what_a_list_links_to_is_the_thing_of_this_very_id(
     browser: Browser, attacked: Served
 ) -> None:
-    with looking(browser, attacked.url) as page:
+    with looking(browser, attacked.url, again=True) as page:
         for resource in ("customers", "payments", "subscriptions", "disputes"):
             page.goto(f"/{resource}")
             link = page.locator("tbody th a").first

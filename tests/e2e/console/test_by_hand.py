@@ -48,7 +48,7 @@ def test_a_slash_leads_to_the_search_from_everywhere_but_a_field(page: Page) -> 
 def test_a_field_that_cannot_be_read_is_led_to_and_said_to_who_does_not_see_it(
     browser: Browser, shop: Served, scheme: Literal["light", "dark"]
 ) -> None:
-    with looking(browser, shop.url, scheme=scheme) as page:
+    with looking(browser, shop.url, scheme=scheme, again=True) as page:
         page.goto("/payments?created_at_gte=yesterday&as_of=noon")
         focused = page.locator(":focus")
         assert (focused.get_attribute("id"), focused.input_value()) == ("as_of", "noon")
@@ -215,7 +215,7 @@ def test_a_window_fails_its_test_for_what_a_page_complains_of(
 
 def look_at(browser: Browser, url: str, html: str, headers: dict[str, str]) -> None:
     """Look at a page that is made up."""
-    with looking(browser, url) as page:
+    with looking(browser, url, again=True) as page:
         page.route("**/bad", lambda route: route.fulfill(body=html, headers=headers))
         page.route("**/bad.js", lambda route: route.fulfill(body="throw new Error('x')"))
         page.goto("/bad", wait_until="networkidle")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import pytest
 from starlette.applications import Starlette
@@ -115,15 +115,17 @@ def opened(page: Page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_drawings_are_for_everybody(browser: Browser, url: str, scheme: str) -> None:
-    with looking(browser, url, scheme="dark" if scheme == "dark" else "light") as page:
+def test_drawings_are_for_everybody(
+    browser: Browser, url: str, scheme: Literal["light", "dark"]
+) -> None:
+    with looking(browser, url, scheme=scheme, again=True) as page:
         opened(page)
         page.eval_on_selector_all("details", "all => all.forEach((one) => { one.open = true })")
         assert axe(page) == []
 
 
 def test_drawings_fit_on_a_phone(browser: Browser, url: str) -> None:
-    with looking(browser, url, width=360) as page:
+    with looking(browser, url, width=360, again=True) as page:
         opened(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         for label in page.locator(".lifelines-axis text:visible").all():
@@ -135,7 +137,7 @@ def test_drawings_fit_on_a_phone(browser: Browser, url: str) -> None:
 
 def test_no_two_labels_of_an_axis_touch(browser: Browser, url: str) -> None:
     for width in (360, 700, 1280):
-        with looking(browser, url, width=width) as page:
+        with looking(browser, url, width=width, again=True) as page:
             opened(page)
             boxes = [one.bounding_box() for one in page.locator("text.tick-label:visible").all()]
             sides = [(box["x"], box["x"] + box["width"]) for box in boxes if box is not None]
@@ -145,7 +147,7 @@ def test_no_two_labels_of_an_axis_touch(browser: Browser, url: str) -> None:
 
 def test_words_on_bars_stay_within_them(browser: Browser, url: str) -> None:
     for width in (360, 1280):
-        with looking(browser, url, width=width) as page:
+        with looking(browser, url, width=width, again=True) as page:
             opened(page)
             assert page.evaluate(
                 """[...document.querySelectorAll("text.state-word")]
@@ -161,7 +163,7 @@ def test_words_on_bars_stay_within_them(browser: Browser, url: str) -> None:
 def test_a_chart_shows_the_texts_of_the_table_which_stays_in_reach(
     browser: Browser, url: str
 ) -> None:
-    with looking(browser, url) as page:
+    with looking(browser, url, again=True) as page:
         opened(page)
         figure = page.locator("figure[data-chart=stacked]")
         assert figure.locator("table").filter(has_text="Month").is_hidden()
@@ -177,7 +179,7 @@ def test_a_chart_shows_the_texts_of_the_table_which_stays_in_reach(
 
 
 def test_a_chart_follows_the_theme_and_the_width(browser: Browser, url: str) -> None:
-    with looking(browser, url) as page:
+    with looking(browser, url, again=True) as page:
         opened(page)
         drawn = "document.querySelector('.chart canvas').toDataURL()"
         light, wide = page.evaluate(drawn), page.evaluate("document.querySelector('canvas').width")

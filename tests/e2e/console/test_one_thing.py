@@ -197,7 +197,7 @@ def test_what_belongs_to_a_thing_is_for_everybody(
     customer_id = eventful["customer_id"]
     event = timeline(shop, id_)[0]["webhook_id"]
     first = quote(instants(shop, id_)[0], safe="")
-    with looking(browser, shop.url, width=width, scheme=scheme) as page:
+    with looking(browser, shop.url, width=width, scheme=scheme, again=True) as page:
         for path in (
             f"/subscriptions/{id_}",
             f"/subscriptions/{id_}?as_of={first}",
