@@ -17,6 +17,7 @@ from postgres.embedded import EmbeddedPostgres
 from telemetry.interpreter import loading
 from tests.support import prepared
 from tests.support.browser import LEFT_OUT
+from tests.support.collecting import read_share
 from tests.support.http_server import copied
 from tests.support.scratch import scratch
 from tests.support.waiting import GUARD_S
@@ -69,9 +70,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Do not look for garbage among what is collected, which stays: a third of the time it took."""
     with loading():
+        read_share(session.config)
         return (yield)
 
 
