@@ -7,6 +7,7 @@ import importlib
 import inspect
 import re
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ RESOURCES = {
 CLIENTS = {"clickhouse_connect", "google", "psycopg", "pymysql", "snowflake"}
 
 
+@cache
 def read(name: str) -> Any:  # noqa: ANN401 -- YAML
     # It comes with other tools of the tests, and without types.
     return importlib.import_module("yaml").safe_load((WORKSPACE / name).read_text("utf-8"))
