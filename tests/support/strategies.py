@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -61,7 +62,7 @@ _STATUSES = {
     "customer": [],
     "product": [],
 }
-_ODD_STATUSES = ["Ünbekannt", None, 5]
+_ODD_STATUSES: list[str | int | None] = ["Ünbekannt", None, 5]
 _SUBJECTS: dict[str, dict[str, object]] = {
     "subscription": {"subscription_id": "sub_1"},
     "payment": {"payment_id": "pay_1"},
@@ -160,44 +161,65 @@ def deliveries(draw: DrawFn, kinds: tuple[str, ...]) -> Delivery:
     There are few webhook-ids, so that bodies share one. It says a status and up to three other
     things, so that often one thing alone changes.
     """
-    kind = KINDS[draw(st.sampled_from(kinds))]
-    fields = _LINKS | _FIELDS[kind.name]
-    names = draw(st.lists(st.sampled_from(sorted(fields)), max_size=3, unique=True))
-    data = {name: draw(fields[name]) for name in names} | _SUBJECTS[kind.name]
+    kind = KINDS[draw(_one_of(*kinds))]
+    fields = _FIELDS_OF[kind.name]
+    data = {name: draw(fields[name]) for name in draw(_SAID[kind.name])} | _SUBJECTS[kind.name]
     if kind.name == "refund":
-        data["refund_id"] = draw(st.sampled_from(["ref_1", "ref_2"]))
-    if not kind.machine.events or draw(st.integers(0, 3)) == 0:
+        data["refund_id"] = draw(_one_of("ref_1", "ref_2"))
+    if not kind.machine.events or draw(_QUARTERS) == 0:
         return draw(_looks(kind, data))
-    type_ = draw(st.sampled_from(kind.machine.types))
-    if draw(st.booleans()):
+    type_ = draw(_one_of(*kind.machine.types))
+    if draw(_BOOLEANS):
         # Often it says what its type says: together they are more than each of them.
         own = kind.machine.cells[None, type_.removeprefix(f"{kind.name}.")].to
-        statuses = [*_STATUSES[kind.name], *_ODD_STATUSES, *[own] * 4]
-        data[kind.status_field] = draw(st.sampled_from(statuses))
-    return said(type_, draw(st.integers(0, MINUTES)), f"msg_{draw(st.integers(1, 9))}", **data)
+        data[kind.status_field] = draw(_one_of(*_statuses(kind), *[own] * 4))
+    return said(type_, draw(_MINUTES), f"msg_{draw(_NUMBERS)}", **data)
 
 
 @st.composite
 def _looks(draw: DrawFn, kind: Kind, data: dict[str, object]) -> Delivery:
-    minute, look_id = draw(st.integers(0, MINUTES)), f"raphus_look_{draw(st.integers(1, 9))}"
-    if draw(st.integers(0, 3)) == 0:
+    minute, look_id = draw(_MINUTES), f"raphus_look_{draw(_NUMBERS)}"
+    if draw(_QUARTERS) == 0:
         named = {name: str(data[name]) for name in (*kind.names, *kind.stream_fields)}
         return missed(kind.name, minute, look_id, **named)
     if kind.name == "customer":
         # Lists and single objects say all of who it is.
         data = dict.fromkeys(("email", "name", "phone_number", "metadata")) | data
-    if kind.status_field and draw(st.booleans()):
-        statuses = [*_STATUSES[kind.name], *_ODD_STATUSES]
-        data = data | {kind.status_field: draw(st.sampled_from(statuses))}
+    if kind.status_field and draw(_BOOLEANS):
+        data = data | {kind.status_field: draw(_one_of(*_statuses(kind)))}
     return seen(kind.name, minute, look_id, **data)
+
+
+def _statuses(kind: Kind) -> list[str | int | None]:
+    return [*_STATUSES[kind.name], *_ODD_STATUSES]
+
+
+# To make a strategy takes longer than to draw from it, and so each is made once.
+_BOOLEANS = st.booleans()
+_QUARTERS = st.integers(0, 3)
+_NUMBERS = st.integers(1, 9)
+_MINUTES = st.integers(0, MINUTES)
+_FIELDS_OF = {name: _LINKS | own for name, own in _FIELDS.items()}
+_SAID = {
+    name: st.lists(st.sampled_from(sorted(fields)), max_size=3, unique=True)
+    for name, fields in _FIELDS_OF.items()
+}
+
+
+@cache
+def _one_of(*values: str | int | None) -> st.SearchStrategy[Any]:
+    return st.sampled_from(values)
 
 
 def lives(*, one_body_each: bool = False) -> st.SearchStrategy[list[Delivery]]:
     """Draw the deliveries of one stream, in order of arrival; several may share a webhook-id."""
     alike = (lambda one: one.webhook_id) if one_body_each else None
-    return st.sampled_from(LIVES).flatmap(
-        lambda kinds: st.lists(deliveries(kinds), min_size=1, max_size=9, unique_by=alike)
-    )
+
+    @cache
+    def life(kinds: tuple[str, ...]) -> st.SearchStrategy[list[Delivery]]:
+        return st.lists(deliveries(kinds), min_size=1, max_size=9, unique_by=alike)
+
+    return st.sampled_from(LIVES).flatmap(life)
 
 
 def recorded(arrivals: Iterable[Delivery]) -> Aggregate:
