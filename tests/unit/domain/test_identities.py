@@ -105,7 +105,24 @@ def test_neighbours_differ_and_their_keys_are_their_own(arrivals: list[Delivery]
             assert one.valid_to <= after.valid_from
             assert one.valid_to >= one.valid_from
             told = [tuple(getattr(span, name) for name in SAID) for span in (one, after)]
-            assert told[0] != told[1] or one.valid_to < after.valid_from
+            # Between two that say the same there was something that says nothing.
+            ordinal = one.ordinal + 1 if one.valid_to == one.valid_from else 0
+            next_ = (one.valid_to, ordinal)
+            assert told[0] != told[1] or next_ < (after.valid_from, after.ordinal)
+
+
+@pytest.mark.parametrize("ordinal", [0, 1])
+def test_what_is_left_out_and_said_again_at_one_instant_is_said_twice(ordinal: int) -> None:
+    plan = {"metadata": {"plan": "pro"}}
+    found = identities(
+        of_one(
+            said("license_key.created", ordinal - 1, "msg_1", id="lic_1", **plan),
+            said("license_key.created", 0, "msg_2", id="lic_1"),
+            said("license_key.created", 0, "msg_3", id="lic_1", **plan),
+        )
+    )
+    spans = [(one.webhook_id, one.valid_to, one.ordinal) for one in found]
+    assert spans == [("msg_1", NOON, 0), ("msg_3", None, 1 + ordinal)]
 
 
 def test_a_body_that_is_outdated_does_not_say_it_again() -> None:
