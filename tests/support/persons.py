@@ -63,11 +63,11 @@ def purchases(
     """
     customer: dict[str, Any] = {"customer": {"customer_id": customer_id}}
     if of_one_payment:
-        against = draw(st.lists(st.sampled_from(_AGAINST), min_size=2, max_size=5))
-        types, ids = ["payment.succeeded", *against], ["1"]
+        against = draw(_against)
+        types, ids = ["payment.succeeded", *against], _one_id
         customer |= {"subscription_id": None}
     else:
-        types, ids = draw(st.lists(st.sampled_from(_TYPES), max_size=8)), ["1", "2"]
+        types, ids = draw(_types), _two_ids
     drawn = [_drawn(draw, type_, number, customer, ids) for number, type_ in enumerate(types)]
     return [said(*one, **data) for *one, data in drawn]
 
@@ -79,10 +79,10 @@ def rivals(draw: DrawFn) -> tuple[list[Delivery], list[Delivery]]:
     Often the first has a licence key that names what only the second has, ended or not.
     """
     own, others = draw(purchases()), draw(purchases("cus_2"))
-    if draw(st.booleans()):
+    if draw(_booleans):
         key = {"id": "lic_9", "status": "active", "customer_id": "cus_1", "product_id": "pdt_1"}
         own.append(said("license_key.created", 5, "msg_key", **key, subscription_id="sub_9"))
-        word = draw(st.sampled_from(["active", "expired", "failed", "on_hold"]))
+        word = draw(_words)
         about = {"subscription_id": "sub_9", "customer_id": "cus_2", "product_id": "pdt_1"}
         others.append(said(f"subscription.{word}", 5, "msg_others", **about))
     return own, others
@@ -99,12 +99,29 @@ _TYPES = (
 
 _AGAINST = ("refund.succeeded", "dispute.lost", "dispute.accepted")
 
+# To make a strategy takes longer than to draw from it, and so each is made once.
+_types = st.lists(st.sampled_from(_TYPES), max_size=8)
+_against = st.lists(st.sampled_from(_AGAINST), min_size=2, max_size=5)
+_booleans = st.booleans()
+_minutes = st.integers(0, 5)
+_one_id = st.sampled_from(["1"])
+_two_ids = st.sampled_from(["1", "2"])
+_words = st.sampled_from(["active", "expired", "failed", "on_hold"])
+_statuses = st.sampled_from([None, None, "pending", "active"])
+_key_statuses = st.sampled_from(["active", "active", "disabled"])
+_keys = st.sampled_from([None, {"id": "lic_1"}])
+_bought_by = st.sampled_from([None, "sub_1", "sub_2"])
+_subscription = st.sampled_from([None, "sub_1"])
+_payment = st.sampled_from([None, "pay_1"])
+_paid = st.sampled_from([500, 0, None])
+_refunded = st.sampled_from([200, 500])
+
 
 def _drawn(
-    draw: DrawFn, type_: str, number: int, customer: dict[str, Any], ids: list[str]
+    draw: DrawFn, type_: str, number: int, customer: dict[str, Any], ids: st.SearchStrategy[str]
 ) -> list[Any]:
     kind = type_.partition(".")[0]
-    mine = draw(st.sampled_from(ids))
+    mine = draw(ids)
     data_of: dict[str, dict[str, Any]] = {
         "subscription": {
             "subscription_id": f"sub_{mine}",
@@ -112,40 +129,40 @@ def _drawn(
             "next_billing_date": draw(_days),
             "previous_billing_date": draw(_days),
             "past_due_ends_at": draw(_days),
-            "status": draw(st.sampled_from([None, None, "pending", "active"])),
+            "status": draw(_statuses),
         },
         "payment": {
             "payment_id": f"pay_{mine}",
-            "subscription_id": draw(st.sampled_from([None, "sub_1", "sub_2"])),
+            "subscription_id": draw(_bought_by),
             "product_cart": [{"product_id": draw(_products)}],
-            "total_amount": draw(st.sampled_from([500, 0, None])),
+            "total_amount": draw(_paid),
             "currency": "USD",
         },
         "refund": {
             "refund_id": f"ref_{number}",
             "payment_id": f"pay_{mine}",
-            "amount": draw(st.sampled_from([200, 500])),
+            "amount": draw(_refunded),
             "currency": "USD",
-            "is_partial": draw(st.booleans()),
+            "is_partial": draw(_booleans),
         },
         "dispute": {"dispute_id": f"dp_{number}", "payment_id": f"pay_{mine}"},
         "license_key": {
             "id": f"lic_{mine}",
             "product_id": draw(_products),
-            "payment_id": draw(st.sampled_from([None, "pay_1"])),
-            "subscription_id": draw(st.sampled_from([None, "sub_1"])),
-            "status": draw(st.sampled_from(["active", "active", "disabled"])),
+            "payment_id": draw(_payment),
+            "subscription_id": draw(_subscription),
+            "status": draw(_key_statuses),
             "expires_at": draw(_days),
         },
         "entitlement_grant": {
             "id": f"grant_{mine}",
-            "payment_id": draw(st.sampled_from([None, "pay_1"])),
-            "subscription_id": draw(st.sampled_from([None, "sub_1"])),
-            "license_key": draw(st.sampled_from([None, {"id": "lic_1"}])),
+            "payment_id": draw(_payment),
+            "subscription_id": draw(_subscription),
+            "license_key": draw(_keys),
             "created_at": in_days(int(mine)),
         },
     }
-    minute = draw(st.integers(0, 5))
+    minute = draw(_minutes)
     return [
         type_,
         minute,
