@@ -48,39 +48,22 @@ def subscriptions(draw: DrawFn, number: int) -> list[Delivery]:
     said: list[Delivery] = []
     data: dict[str, object] = {
         "subscription_id": f"sub_{number}",
-        "product_id": draw(st.sampled_from(["pdt_1", "pdt_2"])),
+        "product_id": draw(_PRODUCTS),
         "quantity": 1,
-        "currency": draw(st.sampled_from(["USD", "EUR"])),
-        "recurring_pre_tax_amount": draw(st.sampled_from([0, 100, 1000, 12_345])),
-        "payment_frequency_count": draw(st.sampled_from([1, 1, 1, 3])),
-        "payment_frequency_interval": draw(st.sampled_from(["Month", "Year", "Week"])),
-        "trial_period_days": draw(st.sampled_from([0, 0, 3])),
+        "currency": draw(_CURRENCIES),
+        "recurring_pre_tax_amount": draw(_AMOUNTS),
+        "payment_frequency_count": draw(_COUNTS),
+        "payment_frequency_interval": draw(_INTERVALS),
+        "trial_period_days": draw(_TRIALS),
         "on_demand": False,
-        "customer": {"customer_id": draw(st.sampled_from(["cus_1", "cus_2", "cus_3"]))},
+        "customer": {"customer_id": draw(_CUSTOMERS)},
     }
-    hours = sorted(draw(st.lists(_HOURS, min_size=1, max_size=6, unique=True)))
+    hours = sorted(draw(_SOME_HOURS))
     data["created_at"] = _text(FIRST + timedelta(hours=hours[0]))
     for turn, hour in enumerate(hours):
-        word = "active" if turn == 0 else draw(st.sampled_from(_WORDS))
+        word = "active" if turn == 0 else draw(_LATER_WORDS)
         if turn:
-            data |= draw(
-                st.fixed_dictionaries(
-                    {},
-                    optional={
-                        "product_id": st.sampled_from(["pdt_1", "pdt_2"]),
-                        "recurring_pre_tax_amount": st.sampled_from([0, 100, 1000, 7]),
-                        "currency": st.sampled_from(["USD", "EUR"]),
-                        "customer": st.sampled_from(
-                            [{"customer_id": "cus_1"}, {"customer_id": "cus_4"}]
-                        ),
-                        "past_due_ends_at": _HOURS.map(
-                            lambda hour: _text(FIRST + timedelta(hours=hour))
-                        ),
-                        "on_demand": st.booleans(),
-                        "payment_frequency_interval": st.sampled_from(["Month", "Fortnight"]),
-                    },
-                )
-            )
+            data |= draw(_CHANGES)
         body = {
             "business_id": "bus_1",
             "type": f"subscription.{word}",
@@ -91,11 +74,34 @@ def subscriptions(draw: DrawFn, number: int) -> list[Delivery]:
     return said
 
 
+# To make a strategy takes longer than to draw from it, and so each is made once.
+_PRODUCTS: Final = st.sampled_from(["pdt_1", "pdt_2"])
+_CURRENCIES: Final = st.sampled_from(["USD", "EUR"])
+_AMOUNTS: Final = st.sampled_from([0, 100, 1000, 12_345])
+_COUNTS: Final = st.sampled_from([1, 1, 1, 3])
+_INTERVALS: Final = st.sampled_from(["Month", "Year", "Week"])
+_TRIALS: Final = st.sampled_from([0, 0, 3])
+_CUSTOMERS: Final = st.sampled_from(["cus_1", "cus_2", "cus_3"])
+_SOME_HOURS: Final = st.lists(_HOURS, min_size=1, max_size=6, unique=True)
+_LATER_WORDS: Final = st.sampled_from(_WORDS)
+_CHANGES: Final = st.fixed_dictionaries(
+    {},
+    optional={
+        "product_id": _PRODUCTS,
+        "recurring_pre_tax_amount": st.sampled_from([0, 100, 1000, 7]),
+        "currency": _CURRENCIES,
+        "customer": st.sampled_from([{"customer_id": "cus_1"}, {"customer_id": "cus_4"}]),
+        "past_due_ends_at": _HOURS.map(lambda hour: _text(FIRST + timedelta(hours=hour))),
+        "on_demand": st.booleans(),
+        "payment_frequency_interval": st.sampled_from(["Month", "Fortnight"]),
+    },
+)
+
+
 def shops() -> st.SearchStrategy[list[Delivery]]:
     """Draw what is said of up to four subscriptions, in any order of arrival."""
-    several = st.integers(1, 4).flatmap(
-        lambda count: st.tuples(*(subscriptions(number) for number in range(count)))
-    )
+    some = {count: st.tuples(*map(subscriptions, range(count))) for count in range(1, 5)}
+    several = st.integers(1, 4).flatmap(some.__getitem__)
     return several.map(lambda each: [one for own in each for one in own]).flatmap(st.permutations)
 
 

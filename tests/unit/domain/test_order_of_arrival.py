@@ -72,27 +72,42 @@ _FIELDS: dict[str, dict[str, st.SearchStrategy[object]]] = {
     },
 }
 
+_STREAMS = [tuple(kind.name for kind in stream.kinds) for stream in STREAMS.values()]
+# To make a strategy takes longer than to draw from it, and so each is made once.
+_ONE_OF = {kinds: st.sampled_from(kinds) for kinds in _STREAMS}
+_TYPES = {
+    name: st.sampled_from(kind.machine.types) for name, kind in KINDS.items() if kind.machine.types
+}
+_OF_ALL = {
+    name: st.fixed_dictionaries(
+        {}, optional={kind.status_field or "status": _STATUSES, "dispute_stage": _STAGES}
+    )
+    for name, kind in KINDS.items()
+}
+_OWN = {name: st.fixed_dictionaries({}, optional=_FIELDS.get(name, {})) for name in KINDS}
+_CUSTOMERS = st.sampled_from([None, "x", {}, {"customer_id": "cus_1"}])
+_REFUNDS = st.sampled_from(["ref_1", "ref_2"])
+_THIRDS, _QUARTERS, _NUMBERS = st.integers(0, 2), st.integers(0, 3), st.integers(1, 9)
+
 
 @st.composite
 def _sayings(draw: DrawFn, kinds: tuple[str, ...]) -> Delivery:
     """A delivery or a look about one aggregate; few instants and ids, so that many coincide."""
-    kind = draw(st.sampled_from(kinds))
+    kind = draw(_ONE_OF[kinds])
     data = dict(_SUBJECTS[kind])
     if kind == "refund":
-        data["refund_id"] = draw(st.sampled_from(["ref_1", "ref_2"]))
-    field = KINDS[kind].status_field or "status"
-    data |= draw(st.fixed_dictionaries({}, optional={field: _STATUSES, "dispute_stage": _STAGES}))
-    data |= draw(st.fixed_dictionaries({}, optional=_FIELDS.get(kind, {})))
-    data["customer"] = draw(st.sampled_from([None, "x", {}, {"customer_id": "cus_1"}]))
-    minute, number = draw(st.integers(0, 3)), draw(st.integers(1, 9))
-    if not KINDS[kind].machine.events or draw(st.integers(0, 2)) == 0:
-        if draw(st.integers(0, 3)) == 0:
+        data["refund_id"] = draw(_REFUNDS)
+    data |= draw(_OF_ALL[kind]) | draw(_OWN[kind])
+    data["customer"] = draw(_CUSTOMERS)
+    minute, number = draw(_QUARTERS), draw(_NUMBERS)
+    if not KINDS[kind].machine.events or draw(_THIRDS) == 0:
+        if draw(_QUARTERS) == 0:
             named = {
                 name: str(data[name]) for name in (*KINDS[kind].names, *KINDS[kind].stream_fields)
             }
             return missed(kind, minute, f"raphus_look_{number}", **named)
         return seen(kind, minute, f"raphus_look_{number}", **data)
-    type_ = draw(st.sampled_from(KINDS[kind].machine.types))
+    type_ = draw(_TYPES[kind])
     return said(type_, minute, f"msg_{number}", **data)
 
 
@@ -111,9 +126,6 @@ def _histories(*kinds: str) -> st.SearchStrategy[tuple[list[Delivery], list[Deli
 
 def test_every_kind_is_of_a_stream_here() -> None:
     assert {kind for kinds in _STREAMS for kind in kinds} == set(KINDS)
-
-
-_STREAMS = [tuple(kind.name for kind in stream.kinds) for stream in STREAMS.values()]
 
 
 @pytest.mark.parametrize("kinds", _STREAMS, ids=" and ".join)
