@@ -163,4 +163,4 @@ def _waits(database: str) -> bool:
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
             " AND application_name = 'raphus-windmill'"
         ).fetchone()
-    return row == (5 + 1,)
+    return row == (6 + 1,)
