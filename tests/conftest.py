@@ -96,9 +96,11 @@ def patience() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def commands() -> Iterator[None]:
-    """Let what runs commands, and what rebuilds start, end with the tests."""
+    """Let what runs commands, what rebuilds start, and what is kept running, end with the tests."""
+    forked = prepared.starting()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("projections.rebuild.workers.child", prepared.starting())
+        for module in ("projections.rebuild.workers", "telemetry.kept_process"):
+            patch.setattr(f"{module}.child", forked)
         yield
     prepared.stop()
 

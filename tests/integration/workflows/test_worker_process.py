@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from telemetry import kept_process
+from telemetry import child, kept_process
 from telemetry.heartbeat import EVERY_S
 from telemetry.kept_process import KeptProcess, watched
 from tests.support.projected import record
@@ -42,6 +42,12 @@ url = "{url}/api/w/shop/jobs/run/p/f/raphus/by_url?token={token}"
 """
 
 
+@pytest.fixture
+def interpreters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start programs as a server of a user's does."""
+    monkeypatch.setattr(kept_process, "child", child)
+
+
 def process_of(keeper: KeptProcess) -> subprocess.Popen[bytes]:
     """Wait for the process that runs now."""
     until(lambda: keeper._process is not None and keeper._process.poll() is None)
@@ -69,6 +75,7 @@ def test_a_process_that_dies_is_started_again(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+@pytest.mark.usefixtures("interpreters")
 def test_the_process_begins_with_no_secret_in_its_environment(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +92,7 @@ def test_the_process_begins_with_no_secret_in_its_environment(
             assert SECRET.encode() not in seen
 
 
+@pytest.mark.usefixtures("interpreters")
 def test_a_process_that_hangs_before_it_has_begun_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,6 +109,7 @@ def test_a_process_that_hangs_before_it_has_begun_is_killed(
     assert first.returncode == -signal.SIGKILL
 
 
+@pytest.mark.usefixtures("interpreters")
 def test_it_may_be_stopped_at_any_moment(database: str, tmp_path: Path) -> None:
     routes = write_routes(tmp_path)
     with StandIn() as windmill:
@@ -168,6 +177,7 @@ def test_no_secret_shows_in_logs_and_tables(
     assert SECRET not in caplog.text + tables
 
 
+@pytest.mark.usefixtures("interpreters")
 def test_no_secret_shows_in_arguments_and_on_standard_error(
     database: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
