@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tests.support.openapi_references import operations
@@ -116,12 +117,20 @@ def questions(
     about whatever it knows, and about one id that it does not, or where it never tells, about one
     id of each kind.
     """
-    made = [
-        question
+    listed = [
+        (method.upper(), path, operation)
         for method, path, operation in operations(document)
         if operation["operationId"] != "receive_webhook"
-        for question in _of(method.upper(), path, operation, known, is_there)
     ]
+    read = {path for method, path, _ in listed if method == "GET"}
+    is_told = cache(is_there)
+
+    def is_known(path: str, value: str) -> bool:
+        # All that is read of a thing is known where the thing is.
+        thing = path[: path.index("}") + 1]
+        return is_told(_with(thing if read >= {thing, path} else path, value))
+
+    made = [question for one in listed for question in _of(*one, known, is_known)]
     return sorted(made, key=lambda question: question.method != "GET")
 
 
@@ -130,7 +139,7 @@ def _of(
     path: str,
     operation: dict[str, Any],
     known: Known,
-    is_there: Callable[[str], bool],
+    is_known: Callable[[str, str], bool],
 ) -> Iterator[Question]:
     declared = [one for one in operation["parameters"] if one["in"] == "query"]
     names = {one["name"] for one in declared}
@@ -138,7 +147,7 @@ def _of(
     knows, others = [path], list[str]()
     if "{" in path:
         told = _told(path, operation)
-        knows, others = (told, []) if told else _paths(path, known, is_there)
+        knows, others = (told, []) if told else _paths(path, known, is_known)
     for number, whole in enumerate([*knows, *others]):
         yield Question(method, whole, always, operation)
         # What is not known at all is no more known at another time: one such question will do.
@@ -159,18 +168,24 @@ def _told(path: str, operation: dict[str, Any]) -> list[str]:
     """Put into a path what the document itself tells may stand there, if it does."""
     schemas = (one["schema"] for one in operation["parameters"] if one["in"] == "path")
     examples = [str(one) for schema in schemas for one in schema.get("examples", ())]
-    return [re.sub(r"{\w+}", one, path) for one in examples]
+    return [_with(path, one) for one in examples]
 
 
-def _paths(path: str, known: Known, is_there: Callable[[str], bool]) -> tuple[list[str], list[str]]:
+def _with(path: str, value: str) -> str:
+    return re.sub(r"{\w+}", value, path)
+
+
+def _paths(
+    path: str, known: Known, is_known: Callable[[str, str], bool]
+) -> tuple[list[str], list[str]]:
     """Put ids into a path: all those of kinds of which it knows one, and one that it does not.
 
     What tells of nothing, and only changes something, is asked with one id of each kind.
     """
     knows, others = [], []
     for ids in known.ids:
-        of_kind = [re.sub(r"{\w+}", value, path) for value in ids]
-        if is_there(of_kind[0]) or is_there(of_kind[-1]):
+        of_kind = [_with(path, value) for value in ids]
+        if is_known(path, ids[0]) or is_known(path, ids[-1]):
             knows += of_kind
         else:
             others.append(of_kind[0])
