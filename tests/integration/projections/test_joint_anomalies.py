@@ -12,12 +12,14 @@ import pytest
 from domain.aggregates.payment import PaymentEntity
 from domain.aggregates.subscription import MACHINE, SubscriptionEntity, counts_as_active
 from domain.lateness import MISSING_AFTER
+from ledger.application import Ledger
 from projections.live.regrouping import Regrouping
 from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild.rebuild import rebuild
 from tests.support.connected import connected
+from tests.support.deliveries import receipts
 from tests.support.histories import NOON, aggregates, said
-from tests.support.projected import project, record, shown
+from tests.support.projected import following, go_to_the_end, project, record, shown
 from tests.support.rebuilds import execute, ignore, rebuilt, replayed
 
 if TYPE_CHECKING:
@@ -253,12 +255,13 @@ def test_what_is_followed_while_it_is_rebuilt_is_in_its_groups(database: str) ->
     project(database)
     execute(database, "DELETE FROM raphus.joint_anomalies")
     left = told[150:]
+    with Ledger(database) as ledger, following(database) as follower:
 
-    def go_on(_phase: str, _done: int, _total: int) -> None:
-        record(database, [left.pop() for _ in range(min(20, len(left)))])
-        project(database)
+        def go_on(_phase: str, _done: int, _total: int) -> None:
+            receipts(ledger.record([left.pop() for _ in range(min(20, len(left)))]))
+            go_to_the_end(follower)
 
-    rebuilt(database, go_on)
-    project(database)
+        rebuilt(database, go_on)
+        go_to_the_end(follower)
     assert rebuilt(database, check=True).equal
     assert shown(database) == replayed(database)
