@@ -16,13 +16,14 @@ from simulator import merchant
 from telemetry.progress import silent
 from tests.support.deliveries import receipts
 from tests.support.dodo_stand_in import KEY, PRESENT, PROMPT
-from tests.support.histories import delivery
+from tests.support.histories import aggregates, delivery
 from tests.support.log import lines
 from tests.support.projected import project
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from domain.aggregate import Aggregate
     from domain.entity import Entity
     from simulator import Occurrence
     from tests.support.dodo_stand_in import DodoStandIn
@@ -90,9 +91,20 @@ def all_delivered(conninfo: str) -> None:
 
 def entities(conninfo: str) -> dict[tuple[str, str], Entity]:
     """Fold the log, and return what is known of each thing, by its kind and id."""
-    found = {}
     with Ledger(conninfo) as ledger:
-        for stream in sorted({line.originator_id for line in lines(conninfo)}):
-            for one in ledger.aggregate(stream).entities():
-                found[one.kind.name, str(getattr(one.entity, one.kind.id_field))] = one.entity
-    return found
+        streams = sorted({line.originator_id for line in lines(conninfo)})
+        return _by_name(ledger.aggregate(stream) for stream in streams)
+
+
+def entities_of(occurrences: Iterable[Occurrence]) -> dict[tuple[str, str], Entity]:
+    """Return the same, if nothing but the webhooks about what has happened had come."""
+    told = (delivery(one.body, one.webhook_id) for one in occurrences)
+    return _by_name(aggregates(told).values())
+
+
+def _by_name(found: Iterable[Aggregate]) -> dict[tuple[str, str], Entity]:
+    return {
+        (one.kind.name, str(getattr(one.entity, one.kind.id_field))): one.entity
+        for each in found
+        for one in each.entities()
+    }

@@ -33,9 +33,9 @@ from tests.support.http_server import copied
 from tests.support.log import broken_links, lines, told_to_us
 from tests.support.projected import project
 from tests.support.reconciled import (
-    all_delivered,
     delivered,
     entities,
+    entities_of,
     imported,
     source,
     varied_merchant,
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from domain.entity import Entity, Kind
     from domain.timeline import Fact, Folded, FoldedBefore
     from simulator.dodo_api.asking import Reply
-    from tests.support.http_server import CopyOf
 
 OCCURRENCES: Final = varied_merchant()
 OF_THE_API_ALONE: Final = {"license_key"}
@@ -87,10 +86,9 @@ def undisturbed(cluster: str, template: str) -> dict[tuple[str, str], Any]:
 
 
 @pytest.fixture(scope="module")
-def by_webhooks(copy_of: CopyOf) -> dict[tuple[str, str], Entity]:
+def by_webhooks() -> dict[tuple[str, str], Entity]:
     """What all webhooks lead to, without an import."""
-    with copy_of(all_delivered) as conninfo:
-        return entities(conninfo)
+    return entities_of(OCCURRENCES)
 
 
 def test_all_that_dodo_has_is_imported_and_a_second_import_adds_nothing(database: str) -> None:
