@@ -9,16 +9,20 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from postgres.embedded import EmbeddedPostgres
 from postgres.embedded.locks import FileLock
+from tests.support import embedded_user
+from tests.support.embedded_user import Use
+from tests.support.prepared import Child
 from tests.support.scratch import scratch
 from tests.support.waiting import GUARD_S
 
@@ -26,49 +30,12 @@ IS_ROOT = os.geteuid() == 0
 ACCOUNTS = [None, "nobody"] if IS_ROOT else [None]
 """Whoever runs the tests; root's run as an ordinary user too."""
 
-BEGIN = """
-import os, pwd, sys, time
-from pathlib import Path
-import psycopg
-from postgres.embedded import EmbeddedPostgres
-
-home, account = sys.argv[1:]
-if account:  # after the imports: it may not be allowed to read the interpreter's library
-    entry = pwd.getpwnam(account)
-    os.setgroups([])
-    os.setgid(entry.pw_gid)
-    os.setuid(entry.pw_uid)
-with EmbeddedPostgres(Path(home)) as database:
-    print(database.postmaster_pid, database.url, flush=True)
-"""
-
-USE = f"""{BEGIN}
-    sys.stdin.read()
-"""
-"""Uses the database until its input ends."""
-
-WRITE = f"""{BEGIN}
-    number = 0
-    while True:
-        try:
-            with psycopg.connect(database.url, autocommit=True) as connection:
-                connection.execute("CREATE TABLE IF NOT EXISTS written (number int)")
-                while True:
-                    connection.execute("INSERT INTO written VALUES (%s)", [number])
-                    print(number, flush=True)
-                    number += 1
-        except psycopg.OperationalError:
-            number += 1  # it may be in or not: it is not claimed
-            time.sleep(0.01)
-"""
-"""Prints each number once its row is committed, and goes on when the server is back."""
-
 
 @dataclass(frozen=True, slots=True)
 class User:
     """A process that uses a database, since it has started it or joined."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes] | Child
     postmaster_pid: int
     url: str
 
@@ -91,36 +58,52 @@ class User:
 
 @contextmanager
 def launched(
-    home: Path, account: str | None = None, program: str = USE, wrapper: Sequence[str] = ()
-) -> Iterator[subprocess.Popen[str]]:
-    """Start a process that uses the database in a home; it is dead in the end."""
-    with subprocess.Popen(
-        [*wrapper, sys.executable, "-c", program, str(home), account or ""],
-        env={"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    home: Path, account: str | None = None, *, writes: bool = False, wrapper: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[bytes] | Child]:
+    """Start a process that uses the database in a home, or writes to it; it is dead in the end.
+
+    It is forked, but where it is to be started by a wrapper.
+    """
+    task = msgspec.json.encode(Use(str(home), account, writes)) + b"\n"
+    env = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with _launched(task, env, wrapper) as process:
         try:
             yield process
         finally:
             process.kill()
 
 
-def started(process: subprocess.Popen[str]) -> User:
+def _launched(
+    task: bytes, env: Mapping[str, str], wrapper: Sequence[str]
+) -> subprocess.Popen[bytes] | Child:
+    if not wrapper:
+        return Child(embedded_user.__name__, task, environ=env, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*wrapper, sys.executable, "-m", embedded_user.__name__],
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+    )
+    assert process.stdin
+    process.stdin.write(task)
+    return process
+
+
+def started(process: subprocess.Popen[bytes] | Child) -> User:
     """Wait until a process has its database."""
     assert process.stdout
-    said = process.stdout.readline().split()
+    said = process.stdout.readline().decode().split()
     assert len(said) == 2, "the process ended with an error, which it has printed"
     return User(process, int(said[0]), said[1])
 
 
 @contextmanager
 def user(
-    home: Path, account: str | None = None, program: str = USE, wrapper: Sequence[str] = ()
+    home: Path, account: str | None = None, *, writes: bool = False, wrapper: Sequence[str] = ()
 ) -> Iterator[User]:
     """Start a process and wait until it has its database."""
-    with launched(home, account, program, wrapper) as process:
+    with launched(home, account, writes=writes, wrapper=wrapper) as process:
         yield started(process)
 
 

@@ -17,7 +17,6 @@ from postgres.embedded.processes import exists
 from tests.support.embedded_users import (
     ACCOUNTS,
     IS_ROOT,
-    WRITE,
     home_of,
     is_stopped,
     kill,
@@ -76,7 +75,7 @@ def test_no_committed_row_is_lost_when_postmaster_and_users_are_killed(
     chance = random.Random(7)
     with (
         home_of(account) as home,
-        user(home, account, WRITE) as writer,
+        user(home, account, writes=True) as writer,
         EmbeddedPostgres(home) as database,
     ):
         numbers: list[int] = []
@@ -96,7 +95,7 @@ def test_no_committed_row_is_lost_when_postmaster_and_users_are_killed(
 
 
 def test_when_all_are_killed_the_next_starter_recovers(home: Path) -> None:
-    with user(home, program=WRITE) as writer:
+    with user(home, writes=True) as writer:
         numbers = writer.numbers(50)
         kill(writer.process.pid)
         kill(writer.postmaster_pid)
@@ -186,7 +185,7 @@ def is_active(connection: psycopg.Connection, backend: int) -> bool:
 
 @pytest.mark.parametrize("sign", ["data.unfinished/base", "data/postmaster.pid"])
 def test_a_start_that_is_interrupted_leaves_no_server(new_home: Path, sign: str) -> None:
-    with launched(new_home) as process:
+    with launched(new_home, wrapper=["env"]) as process:  # as Ctrl-C ends an interpreter
         until((new_home / "postgres" / sign).exists)
         process.send_signal(signal.SIGINT)
         assert process.wait(GUARD_S) != 0
