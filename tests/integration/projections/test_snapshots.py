@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import subprocess
-import sys
 import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -19,6 +16,7 @@ from projections.read_models.catalogue import LISTINGS, READ_MODELS
 from projections.rebuild import snapshots
 from tests.support.connected import connected
 from tests.support.http_server import served
+from tests.support.killed_builder import killed
 from tests.support.projected import project, record, rows, shown, simulated
 from tests.support.waiting import GUARD_S, until
 
@@ -148,17 +146,7 @@ def test_one_that_is_given_up_leaves_nothing(merchant: str) -> None:
 
 
 def test_what_a_killed_builder_leaves_is_never_read_and_goes_away(merchant: str) -> None:
-    script = (
-        "import sys, time; from projections.rebuild.snapshots import provide;"
-        "provide(sys.argv[1], 30, lambda phase, done, total: done and (print(1, flush=True),"
-        " time.sleep(60)))"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, merchant], stdout=subprocess.PIPE
-    ) as builder:
-        assert builder.stdout is not None
-        assert builder.stdout.readline()
-        builder.send_signal(signal.SIGKILL)
+    assert killed(merchant, 30) == -9
     assert (listed(merchant), standing(merchant)) == (set(), {"raphus_known_30"})
     until(lambda: _dropped(merchant))
     snapshots.provide(merchant, 30, ignore)
