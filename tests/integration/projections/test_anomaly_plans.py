@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from postgres.statement import Statement
+    from tests.support.http_server import CopyOf
 
 SUBSCRIPTIONS: Final = 20_000
 WEBHOOKS: Final = 60_000
@@ -73,16 +74,15 @@ _WRONG_ELSEWHERE: Final = """
 
 
 @pytest.fixture(scope="module", params=["ANALYZE", "SELECT 1"])
-def filled(cluster: str, template: str, request: pytest.FixtureRequest) -> Iterator[str]:
+def filled(copy_of: CopyOf, request: pytest.FixtureRequest) -> Iterator[str]:
     """Give tables with much in them, with the planner's statistics and without."""
-    with copied(cluster, template) as conninfo:
-        fill(conninfo, lambda: None)
+    with copy_of(fill) as conninfo:
         with connected(conninfo, autocommit=True) as conn:
             conn.execute(str(request.param).encode())
         yield conninfo
 
 
-def fill(conninfo: str, while_empty: Callable[[], object]) -> None:
+def fill(conninfo: str, while_empty: Callable[[], object] = lambda: None) -> None:
     """Fill the tables, none of which is looked at for statistics meanwhile."""
     with connected(conninfo, autocommit=True) as conn:
         for model in READ_MODELS:
