@@ -345,7 +345,7 @@ def filled(cluster: str, template: str) -> Iterator[str]:
             conninfo,
             [
                 said("subscription.active", number, subscription_id=f"sub_{number}", metadata=pairs)
-                for number in range(700)
+                for number in range(400)
             ],
         )
         project(conninfo)
