@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from api.resources.events import LOOKED_AT_MAX, EventsQuery, Span, select_events
+from tests.support.connected import connected
 from tests.support.http_server import copied, served
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def test_no_list_of_events_reads_more_of_the_log_than_it_needs(
 ) -> None:
     statement = select_events(asked, span, LIMIT)
     explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}"
-    with psycopg.connect(log) as conn:
+    with connected(log) as conn:
         ((found,),) = conn.execute(explain.encode(), statement.params).fetchall()
     of_log = [n for n in nodes(found[0]["Plan"]) if n.get("Relation Name") == "ledger_events"]
     assert of_log
