@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from domain.timeline import Entry
     from postgres.statement import Statement
     from projections.listing import Listing
+    from tests.support.http_server import CopyOf
 
 
 def pages(
@@ -204,14 +205,28 @@ def test_a_payment_is_found_by_what_its_cart_holds(database: str) -> None:
         assert len(found) == count
 
 
+def halves() -> tuple[list[Delivery], list[Delivery]]:
+    """What a merchant is told at first, and later."""
+    told = simulated(40)
+    return told[: len(told) // 2], told[len(told) // 2 :]
+
+
+def half(conninfo: str) -> None:
+    record(conninfo, halves()[0])
+    project(conninfo)
+
+
+@pytest.fixture
+def half_told(copy_of: CopyOf) -> Iterator[str]:
+    with copy_of(half) as conninfo:
+        yield conninfo
+
+
 @pytest.mark.parametrize("resource", ["payments", "subscriptions"])
-def test_a_cursor_stays_right_while_rows_change_and_come(database: str, resource: str) -> None:
-    deliveries = simulated(40)
-    half = len(deliveries) // 2
-    record(database, deliveries[:half])
-    project(database)
+def test_a_cursor_stays_right_while_rows_change_and_come(half_told: str, resource: str) -> None:
+    database = half_told
     before = in_aggregates(database)[resource]
-    later = iter(deliveries[half:])
+    later = iter(halves()[1])
     with Ledger(database) as ledger, following(database) as follower:
 
         def go_on() -> None:
