@@ -30,6 +30,13 @@ def server(database: str) -> Iterator[Served]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def untold(cluster: str, template: str) -> Iterator[Served]:
+    """Serve a database in which nothing has come, to tests that tell nothing."""
+    with copied(cluster, template) as conninfo, served(conninfo) as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def copy_of(cluster: str, template: str) -> CopyOf:
     """Give copies of databases, each of which a function of its own fills once."""

@@ -101,8 +101,8 @@ def test_a_disputes_customer_of_the_past_comes_through_its_payment(server: Serve
 
 @pytest.mark.parametrize("name", ["as_of", "known_at"])
 @pytest.mark.parametrize("time", ["2099-01-01T00:00:00Z", "yesterday", "2026-05-01", ""])
-def test_a_time_that_is_none_or_to_come_is_refused(server: Served, name: str, time: str) -> None:
-    answer = server.client.get(SUBSCRIPTION, params={name: time})
+def test_a_time_that_is_none_or_to_come_is_refused(untold: Served, name: str, time: str) -> None:
+    answer = untold.client.get(SUBSCRIPTION, params={name: time})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_parameter")
 
 

@@ -353,8 +353,8 @@ def test_a_tenants_customers_are_its_own(server: Served, database: str) -> None:
     "asked",
     [{}, {"email": "a", "external_id": "b"}, {"customer_id": "a", "email": "b"}],
 )
-def test_who_is_asked_about_is_told_in_one_way(server: Served, asked: dict[str, str]) -> None:
-    answer = server.client.get("/v1/access", params=asked)
+def test_who_is_asked_about_is_told_in_one_way(untold: Served, asked: dict[str, str]) -> None:
+    answer = untold.client.get("/v1/access", params=asked)
     assert answer.status_code == 400
     error = answer.json()["error"]
     assert error["details"] == {"expected": ["customer_id", "email", "external_id"]}
@@ -372,14 +372,14 @@ def test_who_is_asked_about_is_told_in_one_way(server: Served, asked: dict[str, 
         "metadata[a]=%00",
     ],
 )
-def test_pairs_that_are_none_are_refused(server: Served, query: str) -> None:
-    answer = server.client.get(f"/v1/payments?{query}")
+def test_pairs_that_are_none_are_refused(untold: Served, query: str) -> None:
+    answer = untold.client.get(f"/v1/payments?{query}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_parameter")
 
 
 @pytest.mark.parametrize("query", ["metadata=x", "metadata[a=x"])
-def test_pairs_without_a_key_are_no_parameter(server: Served, query: str) -> None:
-    answer = server.client.get(f"/v1/payments?{query}")
+def test_pairs_without_a_key_are_no_parameter(untold: Served, query: str) -> None:
+    answer = untold.client.get(f"/v1/payments?{query}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unknown_parameter")
 
 

@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
-def test_an_address_without_a_page_is_told_to_people_as_a_page(server: Served) -> None:
-    answer = server.client.get("/nowhere/at/all", headers=HTML)
+def test_an_address_without_a_page_is_told_to_people_as_a_page(untold: Served) -> None:
+    answer = untold.client.get("/nowhere/at/all", headers=HTML)
     assert answer.status_code == 404
     assert "There is nothing here" in answer.text
     assert 'id="q"' in answer.text  # the search is in reach
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/v1/nowhere"])
-def test_programs_are_answered_in_json_as_ever(path: str, server: Served) -> None:
+def test_programs_are_answered_in_json_as_ever(path: str, untold: Served) -> None:
     headers = HTML if path.startswith("/v1") else {"accept": "*/*"}
-    answer = server.client.get(path, headers=headers)
+    answer = untold.client.get(path, headers=headers)
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "not_found"
 
 
-def test_the_way_in_is_still_only_for_webhooks(server: Served) -> None:
-    answer = server.client.get("/webhooks/dodo", headers=HTML)
+def test_the_way_in_is_still_only_for_webhooks(untold: Served) -> None:
+    answer = untold.client.get("/webhooks/dodo", headers=HTML)
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
@@ -49,15 +49,15 @@ def test_a_defect_is_a_page_that_quotes_nothing_of_it(
     assert answer.headers["content-security-policy"] == POLICY
 
 
-def test_an_object_that_is_not_known_is_told_so(server: Served) -> None:
-    answer = server.client.get("/payments/pay_none", headers=HTML)
+def test_an_object_that_is_not_known_is_told_so(untold: Served) -> None:
+    answer = untold.client.get("/payments/pay_none", headers=HTML)
     assert answer.status_code == 404
     assert "No payment with this id has been seen." in answer.text
 
 
 @pytest.mark.parametrize("address", ["/", "/payments", "/payments/none", "/nowhere", "/sign-in"])
-def test_every_page_forbids_what_it_does_not_need(address: str, server: Served) -> None:
-    headers = server.client.get(address, headers=HTML).headers
+def test_every_page_forbids_what_it_does_not_need(address: str, untold: Served) -> None:
+    headers = untold.client.get(address, headers=HTML).headers
     assert headers["content-security-policy"] == POLICY
     assert "unsafe" not in POLICY
     assert headers["cache-control"] == "no-store"
@@ -65,12 +65,12 @@ def test_every_page_forbids_what_it_does_not_need(address: str, server: Served) 
     assert headers["referrer-policy"] == "same-origin"
 
 
-def test_files_are_kept_until_they_change_and_sent_compressed(server: Served) -> None:
-    kept = server.client.get(asset("raphus.css"))
+def test_files_are_kept_until_they_change_and_sent_compressed(untold: Served) -> None:
+    kept = untold.client.get(asset("raphus.css"))
     assert kept.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert kept.headers["content-encoding"] == "gzip"
-    assert server.client.get("/static/raphus.css?v=old").headers["cache-control"] == "no-cache"
-    plain = server.client.get("/static/raphus.css", headers={"accept-encoding": "identity"})
+    assert untold.client.get("/static/raphus.css?v=old").headers["cache-control"] == "no-cache"
+    plain = untold.client.get("/static/raphus.css", headers={"accept-encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert plain.content == kept.content
 
@@ -78,5 +78,5 @@ def test_files_are_kept_until_they_change_and_sent_compressed(server: Served) ->
 @pytest.mark.parametrize(
     "name", ["none.css", "../catalogue.py", "%2e%2e/catalogue.py", "vendor/README.md", ""]
 )
-def test_no_other_file_is_sent(name: str, server: Served) -> None:
-    assert server.client.get(f"/static/{name}").status_code == 404
+def test_no_other_file_is_sent(name: str, untold: Served) -> None:
+    assert untold.client.get(f"/static/{name}").status_code == 404

@@ -165,8 +165,8 @@ def test_where_there_is_nothing_the_page_says_why(
 
 
 @pytest.mark.parametrize("resource", ID_FIELD)
-def test_before_anything_has_come_a_list_says_what_brings_it(resource: str, server: Served) -> None:
-    html = page_of(server, f"/{resource}")
+def test_before_anything_has_come_a_list_says_what_brings_it(resource: str, untold: Served) -> None:
+    html = page_of(untold, f"/{resource}")
     assert "There are none yet" in html
     assert leads_to(html, "Today") == "/"
 
