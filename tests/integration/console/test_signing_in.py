@@ -15,7 +15,7 @@ from api.keys import key_ring
 from api.keys.secret import hash_of
 from console.sessions import table, tries
 from tests.support.console import signed_in, token_in
-from tests.support.http_server import served
+from tests.support.http_server import copied, served
 from tests.support.keys import bearer, made, revoked
 from tests.support.outages import away
 from tests.support.samples import samples
@@ -36,6 +36,19 @@ def server(database: str) -> Iterator[Served]:
     """Serve the test's own database, where a key is asked for."""
     with served(database, api_key=OWN) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def shared(cluster: str, template: str) -> Iterator[Served]:
+    with copied(cluster, template) as conninfo, served(conninfo, api_key=OWN) as running:
+        yield running
+
+
+@pytest.fixture
+def unknown(shared: Served) -> Served:
+    """A server that asks for a key, of tests that have none of their own: nobody is signed in."""
+    shared.client.cookies.clear()
+    return shared
 
 
 def sign_in(server: Served, key: str, to: str = "/", **headers: str) -> httpx.Response:
@@ -76,8 +89,8 @@ def test_no_script_reads_the_cookie_and_no_other_site_has_it_sent(server: Served
 @pytest.mark.parametrize(
     "to", ["//evil.test", "https://evil.test", "/\\evil.test", "javascript:alert(1)", "", "/\n/x"]
 )
-def test_signing_in_leads_to_no_other_site(to: str, server: Served) -> None:
-    assert sign_in(server, OWN, to).headers["location"] == "/"
+def test_signing_in_leads_to_no_other_site(to: str, unknown: Served) -> None:
+    assert sign_in(unknown, OWN, to).headers["location"] == "/"
 
 
 def test_what_is_no_key_is_told_so_and_begins_nothing(server: Served, database: str) -> None:
@@ -206,8 +219,10 @@ def test_a_form_without_the_sessions_token_does_nothing(server: Served, database
         (b'{"key": "x"}', "application/json", 400),
     ],
 )
-def test_what_is_no_form_is_refused(content: bytes, kind: str, status: int, server: Served) -> None:
-    answer = server.client.post("/sign-in", content=content, headers={"content-type": kind})
+def test_what_is_no_form_is_refused(
+    content: bytes, kind: str, status: int, unknown: Served
+) -> None:
+    answer = unknown.client.post("/sign-in", content=content, headers={"content-type": kind})
     assert answer.status_code == status
     assert "<h1>" in answer.text
 
