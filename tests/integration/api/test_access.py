@@ -30,12 +30,6 @@ EVER_NEW = {"at", "freshness"}
 CLAIMANT = ("business_id", "customer_id", "claims")
 
 
-@pytest.fixture
-def server(database: str) -> Iterator[Served]:
-    with served(database) as running:
-        yield running
-
-
 @pytest.fixture(scope="module")
 def shop(cluster: str, template: str) -> Iterator[tuple[Served, list[str]]]:
     """A server that knows a merchant's customers, with their ids; for tests that only read."""
@@ -102,16 +96,16 @@ def test_access_is_told_with_its_reason_its_evidence_and_how_fresh_it_is(server:
     assert (other["access"], other["reason"]["code"]) == (False, "never_bought")
 
 
-def test_a_question_that_can_be_put_is_always_answered(server: Served) -> None:
-    found = server.get("/v1/access", customer_id="cus_nobody")
+def test_a_question_that_can_be_put_is_always_answered(untold: Served) -> None:
+    found = untold.get("/v1/access", customer_id="cus_nobody")
     assert (found["access"], found["until"], found["customers"]) == (False, None, [])
     assert found["reason"]["code"] == "unknown_person"
     assert found["freshness"] == {"position": "0", "lag_s": 0.0, "last_webhooks": []}
 
 
-def test_a_person_is_named_in_one_way(server: Served) -> None:
+def test_a_person_is_named_in_one_way(untold: Served) -> None:
     for query in ({}, {"customer_id": "cus_1", "email": "x@example.com"}):
-        response = server.client.get("/v1/access", params=query)
+        response = untold.client.get("/v1/access", params=query)
         assert response.status_code == 400
         message = response.json()["error"]["message"]
         assert "exactly one of customer_id, email and external_id" in message
@@ -271,8 +265,8 @@ def test_the_state_has_grants_and_the_licence_keys_that_follow_them(server: Serv
         assert server.get("/v1/access", customer_id="cus_1", **times)["access"], times
 
 
-def test_of_nobody_there_is_no_state(server: Served) -> None:
-    assert server.refused("/v1/customers/cus_nobody/state") == (404, "not_found")
+def test_of_nobody_there_is_no_state(untold: Served) -> None:
+    assert untold.refused("/v1/customers/cus_nobody/state") == (404, "not_found")
 
 
 def test_an_id_may_hold_slashes(server: Served) -> None:

@@ -15,23 +15,17 @@ from projections.read_models import customers, holdings, whole
 from projections.read_models.claims import Asked
 from projections.read_models.holdings import Limits
 from tests.support.histories import said
-from tests.support.http_server import Served, served
+from tests.support.http_server import Served
 from tests.support.projected import project, record
 from tests.support.rebuilds import rebuilt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from domain.delivery import Delivery
     from tests.support.samples import Json
 
 HOSTILE = ["50%", "%(x)s", "'; DROP TABLE x; --", '"', "\\", "😀 %s", "x" * 500]
-
-
-@pytest.fixture
-def server(database: str) -> Iterator[Served]:
-    with served(database) as running:
-        yield running
 
 
 def bought(number: int, minute: int, customer: Mapping[str, object], **data: Json) -> Delivery:
