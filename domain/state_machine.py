@@ -175,7 +175,7 @@ class Machine:
 
     def _step(self, standing: Standing, word: str, said: str | None, observed: str | None) -> Step:
         if said is not None and standing.stage is not None and said != standing.stage:
-            if self.stages.index(said) < self.stages.index(standing.stage):
+            if not self._is_later(standing, Standing(None, said)):
                 reason = (
                     f"stage {said} is earlier than {standing.stage}, where the {self.kind} stands"
                 )
@@ -205,26 +205,31 @@ class Machine:
         """Tell the same as `reaches`, for a thing with a stage."""
         if standing.status is None or observed.status is None:
             return observed.status is not None and self.reaches(standing.status, observed.status)
-        if (
-            observed.stage in self.stages
-            and standing.stage is not None
-            and observed.stage != standing.stage
-        ):
-            later = self.stages.index(observed.stage) > self.stages.index(standing.stage)
-            return later and standing.status not in self.final and observed.status in self.states
+        if observed.stage in self.stages and standing.stage not in (None, observed.stage):
+            may_go_on = standing.status not in self.final and observed.status in self.states
+            return may_go_on and self._is_later(standing, observed)
         return self.reaches(standing.status, observed.status)
 
     def leads(self, standing: Standing, seen: Standing) -> bool:
         """Tell whether facts, be they unknown, lead from where a thing stood to where it was seen.
 
-        It is what `follows` says, and what facts lead to out of a final state.
+        It is what `follows` says, and what facts lead to out of a final state: at a later stage,
+        to any.
         """
         if self.follows(standing, seen):
             return True
+        if self._is_later(standing, seen):
+            return seen.status in self.states
         exits = [self.cells[standing.status, word] for word in self.events]
         onward = [to.to for to in exits if to.verdict is Verdict.APPLIED and to.to is not None]
         of_stage = seen.stage == standing.stage and seen.status is not None
         return of_stage and any(self.reaches(state, seen.status or "") for state in onward)
+
+    def _is_later(self, standing: Standing, seen: Standing) -> bool:
+        """Tell whether a thing was seen at a later stage than it stands at."""
+        if standing.stage not in self.stages or seen.stage not in self.stages:
+            return False
+        return self.stages.index(seen.stage) > self.stages.index(standing.stage)
 
     def _read_grid(self) -> Iterator[tuple[tuple[str | None, str], Judgement]]:
         if not self.events and not self.grid:

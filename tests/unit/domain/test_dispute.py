@@ -8,7 +8,7 @@ import pytest
 
 from domain.aggregates.dispute import DisputeEntity
 from domain.delivery import Delivery
-from tests.support.histories import aggregates, of_one, rendered, said
+from tests.support.histories import aggregates, of_one, rendered, said, seen
 from tests.support.samples import Json
 
 STAGES = ["pre_dispute", "dispute", "pre_arbitration"]
@@ -268,6 +268,20 @@ def test_only_a_fact_reopens_an_outcome_though_a_retry_shows_a_later_stage(
         assert (entity.folded_status, entity.observed_status) == (folded, observed)
         assert entity.drift is not None
         assert entity.drift.observed_stage == "pre_arbitration"
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("status", WORDS)
+def test_a_look_finds_a_later_stage_whatever_the_outcome_of_an_earlier_one(
+    outcome: str, status: str
+) -> None:
+    later = {"dispute_stage": "pre_arbitration", "dispute_status": f"dispute_{status}"}
+    ended, look = _said(outcome, "dispute", 0), seen("dispute", 5, dispute_id="dp_1", **later)
+    entity = _known(_said("opened", "dispute", -5), ended, look)
+    assert (entity.status, entity.stage) == (status, "pre_arbitration")
+    assert (entity.folded_status, entity.drift) == (status, None)
+    # That the bank asked again was not told.
+    assert of_one(ended, look).timeline()[-1].gap
 
 
 def test_a_status_that_no_schema_lists_is_drift_and_stays_as_it_came() -> None:

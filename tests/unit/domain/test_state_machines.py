@@ -450,3 +450,20 @@ def test_the_events_are_listed_lowest_rank_first(kind: str) -> None:
     ranks = [machine(kind).ranks[event] for event in machine(kind).words]
     assert ranks == sorted(ranks)
     assert set(machine(kind).words) == set(machine(kind).events)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_look_may_find_whatever_facts_lead_to(kind: str) -> None:
+    machine = KINDS[kind].machine
+    stages: tuple[str | None, ...] = machine.stages or (None,)
+    standings = [Standing(status, stage) for status in machine.states for stage in stages]
+    for origin in (Standing(), *standings):
+        reached, frontier = {origin}, [origin]
+        while frontier:
+            stood = frontier.pop()
+            steps = [machine.step(stood, word, one) for word in machine.events for one in stages]
+            onward = {step.to for step in steps if step.verdict.is_valid} - reached
+            reached |= onward
+            frontier += onward
+        for found in reached - {origin, Standing()}:
+            assert found.status is None or machine.leads(origin, found), (origin, found)
