@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from simulator.dodo_api.shapes import ITEM_FIELDS
 from tests.support.dodo_stand_in import standing_in
 from tests.support.http_server import copied
-from tests.support.reconciled import delivered, entities, imported, reconciled, small_merchant
+from tests.support.reconciled import (
+    delivered,
+    entities,
+    entities_of,
+    imported,
+    reconciled,
+    small_merchant,
+)
 
 if TYPE_CHECKING:
     from random import Random
@@ -70,13 +77,12 @@ def test_one_reconciliation_gives_the_states_that_all_webhooks_give(
 ) -> None:
     occurrences = small_merchant(seed, customers=3)
     come = [one for one in occurrences if random.random() >= lost]
-    with copied(cluster, template) as whole, copied(cluster, template) as lossy:
-        delivered(whole, occurrences)
+    everything = entities_of(occurrences)
+    with copied(cluster, template) as lossy:
         delivered(lossy, come)
         with standing_in(occurrences) as dodo:
             done = reconciled(lossy, dodo)
             assert done.differs == (len(come) < len(occurrences)) or lost < 1
-            everything = entities(whole)
             by_lists = told(entities(lossy), by_lists=True)
             assert differing(told(everything, by_lists=True), by_lists) == {}
             imported(lossy, dodo)
