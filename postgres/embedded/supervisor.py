@@ -76,9 +76,13 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresError(
                 f"{self._home} cannot hold the embedded database: {error}. {ADVICE}"
             ) from error
-        self._stopping.clear()
-        self._watcher = Thread(target=self._watch, name="postgres-watcher", daemon=True)
-        self._watcher.start()
+        try:
+            self._stopping.clear()
+            self._watcher = Thread(target=self._watch, name="postgres-watcher", daemon=True)
+            self._watcher.start()
+        except BaseException:  # told to end, by Ctrl-C for one
+            self.stop()
+            raise
         return self
 
     def stop(self) -> None:
@@ -87,10 +91,11 @@ class EmbeddedPostgres:
         Raises:
             EmbeddedPostgresError: the server does not stop.
         """
-        if self._users is None or self._watcher is None:
+        if self._users is None:
             return
         self._stopping.set()
-        self._watcher.join()
+        if self._watcher is not None and self._watcher.is_alive():
+            self._watcher.join()
         try:
             with exclusive(self._start_lock, _to_stop()):
                 self._leave(self._started(), self._users)

@@ -192,6 +192,31 @@ def test_a_start_that_is_interrupted_leaves_no_server(new_home: Path, sign: str)
     assert is_stopped(new_home)
 
 
+class _Interrupted(Thread):
+    """Ctrl-C comes just as the thread begins, which is when its starter waits."""
+
+    def start(self) -> None:
+        super().start()
+        raise KeyboardInterrupt
+
+
+class _NotBegun(Thread):
+    """Ctrl-C comes before the thread has begun."""
+
+    def start(self) -> None:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("thread", [_Interrupted, _NotBegun])
+def test_nor_does_one_that_is_interrupted_when_the_server_is_there(
+    home: Path, thread: type[Thread], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("postgres.embedded.supervisor.Thread", thread)
+    with pytest.raises(KeyboardInterrupt):
+        EmbeddedPostgres(home).start()
+    assert is_stopped(home)
+
+
 @pytest.mark.skipif(not CHILDREN.exists(), reason="the system does not name a process's children")
 def test_a_starter_waits_for_what_a_killed_one_left_at_work(new_home: Path) -> None:
     with launched(new_home) as process:
