@@ -33,7 +33,8 @@ _EVEN: Final = (
     *(_HOUR * many for many in (1, 3, 6, 12)),
     *(_DAY * many for many in (1, 2, 7)),
 )
-_MONTHS: Final = (1, 3, 6, *(12 * many for many in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)))
+_YEARS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
+_MONTHS: Final = (1, 3, 6, *(12 * many for many in _YEARS))
 
 Shown: TypeAlias = Literal["always", "wide", "never"]
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from console.drawing.axis import (
@@ -41,6 +41,7 @@ def axes(draw: st.DrawFn) -> Axis:
 
 
 @given(axes())
+@example(axis(datetime(1000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)))
 def test_the_ticks_ascend_and_are_neither_none_nor_many(drawn: Axis) -> None:
     assert 1 <= len(drawn.ticks) <= TICKS_MAX
     assert drawn.end - drawn.begin >= SPAN_MIN
