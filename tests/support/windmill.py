@@ -145,7 +145,7 @@ def begin_at_the_beginning(conninfo: str) -> None:
 
 def outbox(conninfo: str, columns: str = "webhook_id, state") -> list[tuple[Any, ...]]:
     """Read the outbox, in the order in which jobs fell due."""
-    with connected(conninfo) as conn:
+    with connected(conninfo, autocommit=True) as conn:
         return conn.execute(
             f"SELECT {columns} FROM raphus.windmill_outbox ORDER BY due".encode()
         ).fetchall()
@@ -153,7 +153,7 @@ def outbox(conninfo: str, columns: str = "webhook_id, state") -> list[tuple[Any,
 
 def attempts(conninfo: str, columns: str = "webhook_id, number, status") -> list[tuple[Any, ...]]:
     """Read the attempts, job by job."""
-    with connected(conninfo) as conn:
+    with connected(conninfo, autocommit=True) as conn:
         return conn.execute(
             f"SELECT {columns} FROM raphus.windmill_attempts JOIN raphus.windmill_outbox"
             " USING (job_id) ORDER BY due, number".encode()
@@ -162,7 +162,7 @@ def attempts(conninfo: str, columns: str = "webhook_id, number, status") -> list
 
 def all_in(conninfo: str, *states: str, count: int | None = None) -> bool:
     """Tell whether there are jobs, so many if a count is given, and all are in these states."""
-    with connected(conninfo) as conn:
+    with connected(conninfo, autocommit=True) as conn:
         row = conn.execute(
             "SELECT count(*), bool_and(state = ANY (%s)) FROM raphus.windmill_outbox",
             [list(states)],

@@ -17,6 +17,8 @@ from workflows.targets.windmill.client import RESULT_BYTES_MAX
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.at_work import AtWork
+
 SCRIPT: Final = "f/raphus/all"
 EVENT: Final = said("subscription.active", 0, "msg_1", subscription_id="sub_1")
 ENDED: Final = "state, problem, ended_at IS NOT NULL, ask_at IS NULL"
@@ -43,17 +45,13 @@ ENDED: Final = "state, problem, ended_at IS NOT NULL, ask_at IS NULL"
     ids=["succeeded", "failed", "failed at length", "told the token", "silent", "large"],
 )
 def test_an_outcome_is_recorded(
-    database: str,
-    tmp_path: Path,
-    behaviour: dict[str, Any],
-    state: str,
-    problem: str | None,
+    windmill_at_work: AtWork, behaviour: dict[str, Any], state: str, problem: str | None
 ) -> None:
-    routes = write_routes(tmp_path)
-    with StandIn(**behaviour) as windmill, sending(task(database, routes, windmill)):
-        record(database, [EVENT])
-        until(lambda: all_in(database, state))
-    assert outbox(database, ENDED) == [(state, problem, True, True)]
+    at_work = windmill_at_work
+    at_work.target.behave(**{"results": {}, "errors": {}} | behaviour)
+    told = at_work.tell()
+    until(lambda: at_work.job(told) == (state,))
+    assert at_work.job(told, ENDED) == (state, problem, True, True)
 
 
 def test_a_job_that_runs_for_long_is_asked_for_until_it_ends(database: str, tmp_path: Path) -> None:

@@ -29,8 +29,10 @@ from workflows.outbox.queries import retry
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.at_work import AtWork
 
 PATIENT: Final = QUICK._replace(tries_max=1_000)
+STARTED_JOBS: Final = [(state,) for state in STARTED]
 SECOND: Final = """
 [[route]]
 name = "second"
@@ -59,16 +61,16 @@ def states(database: str) -> dict[str, str]:
     ],
 )
 def test_what_may_pass_is_tried_again_and_starts_the_job_once(
-    database: str, tmp_path: Path, fault: Fault, status: int | None, then: int
+    windmill_at_work: AtWork, fault: Fault, status: int | None, then: int
 ) -> None:
-    with StandIn() as windmill, sending(task(database, write_routes(tmp_path), windmill)):
-        windmill.fail(fault)
-        record(database, [event(1)])
-        until(lambda: all_in(database, *STARTED))
-        assert webhook_ids(windmill.jobs()) == ["msg_1"]
-    assert attempts(database) == [("msg_1", 1, status), ("msg_1", 2, then)]
-    assert outbox(database, "attempts, problem") == [(2, None)]
-    assert all(size <= 500 for (size,) in attempts(database, "length(answer)"))
+    at_work = windmill_at_work
+    at_work.target.fail(fault)
+    told = at_work.tell()
+    until(lambda: at_work.job(told) in STARTED_JOBS)
+    assert webhook_ids(at_work.target.jobs()).count(told) == 1
+    assert at_work.attempts(told) == [(told, 1, status), (told, 2, then)]
+    assert at_work.job(told, "attempts, problem") == (2, None)
+    assert all(size <= 500 for (size,) in attempts(at_work.database, "length(answer)"))
 
 
 @pytest.mark.parametrize(("fault", "then"), [("slow", 400), ("drip", 201)])

@@ -30,6 +30,8 @@ from workflows.routes.routes_file import read_routes
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.at_work import AtWork
+
 WINDMILL: Final = """
 [[route]]
 name = "workflow"
@@ -72,18 +74,17 @@ def test_a_handler_made_for_dodo_gets_the_body_that_dodo_sent(
     ],
 )
 def test_what_may_pass_is_tried_again_and_keeps_its_webhook_id(
-    database: str, tmp_path: Path, fault: Fault, status: int | None
+    endpoint_at_work: AtWork, fault: Fault, status: int | None
 ) -> None:
-    with EndpointStandIn() as endpoint:
-        routes = write_hook(tmp_path, endpoint.url)
-        with sending(task(database, routes, endpoint)):
-            endpoint.fail(fault)
-            record(database, [event(1)])
-            until(lambda: all_in(database, "succeeded"))
-        first, second = endpoint.requests()
-        assert webhook_ids(endpoint.jobs()) == ["msg_1"]
-    assert first.headers["webhook-id"] == second.headers["webhook-id"] == "msg_1"
-    assert attempts(database) == [("msg_1", 1, status), ("msg_1", 2, 204)]
+    at_work = endpoint_at_work
+    before = len(at_work.target.requests())
+    at_work.target.fail(fault)
+    told = at_work.tell()
+    until(lambda: at_work.job(told) == ("succeeded",))
+    first, second = at_work.target.requests()[before:]
+    assert webhook_ids(at_work.target.jobs()).count(told) == 1
+    assert first.headers["webhook-id"] == second.headers["webhook-id"] == told
+    assert at_work.attempts(told) == [(told, 1, status), (told, 2, 204)]
     assert second.is_repeated == (fault in {"cut_after", "gateway_timeout"})
 
 
