@@ -39,32 +39,35 @@ if TYPE_CHECKING:
         ("python", "def shape(fact): return None"),
     ],
 )
-def test_a_transformation_may_cancel(shop: Shop, language: Language, source: str) -> None:
-    (cancelled,) = shop.outcomes((shop.route(language, source), OPENED))
+def test_a_transformation_may_cancel(lasting_shop: Shop, language: Language, source: str) -> None:
+    (cancelled,) = lasting_shop.outcomes((lasting_shop.route(language, source), OPENED))
     assert isinstance(cancelled, Cancelled)
     assert str(cancelled).endswith("starts nothing for this event")
 
 
 @pytest.mark.parametrize("language", FINE)
-def test_a_replay_adds_its_number_to_own_code_too(shop: Shop, language: Language) -> None:
-    route = shop.route(language, FINE[language])
-    first, again = shop.outcomes((route, OPENED), (route, OPENED._replace(replay=3)))
+def test_a_replay_adds_its_number_to_own_code_too(lasting_shop: Shop, language: Language) -> None:
+    route = lasting_shop.route(language, FINE[language])
+    first, again = lasting_shop.outcomes((route, OPENED), (route, OPENED._replace(replay=3)))
     assert isinstance(first, bytes)
     assert isinstance(again, bytes)
     assert again == first[:-1] + b',"raphus_replay":3}'
 
 
 @pytest.mark.parametrize("language", FINE)
-def test_own_arguments_have_a_limit(shop: Shop, language: Language) -> None:
+def test_own_arguments_have_a_limit(lasting_shop: Shop, language: Language) -> None:
     source = {
         "javascript": "function handler(w) { w.payload = {x: '%s'.repeat(%d)}; return w; }",
         "python": "def shape(fact): return {'x': '%s' * %d}",
     }[language]
     room = ARGUMENTS_BYTES_MAX - len('{"x":""}')
-    assert shop.arguments(shop.route(language, source % ("y", room)))["x"] == "y" * room
-    message = shop.problem(language, source % ("y", room + 1))
+    assert (
+        lasting_shop.arguments(lasting_shop.route(language, source % ("y", room)))["x"]
+        == "y" * room
+    )
+    message = lasting_shop.problem(language, source % ("y", room + 1))
     assert message.endswith("the arguments are 1048577 bytes of JSON; at most 1048576 are sent")
-    assert "are 2097" in shop.problem(language, source % ("é", 1024 * 1024))
+    assert "are 2097" in lasting_shop.problem(language, source % ("é", 1024 * 1024))
 
 
 @pytest.mark.parametrize("language", FINE)
