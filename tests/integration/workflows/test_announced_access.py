@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -289,15 +290,15 @@ def test_another_policy_announces_what_it_changes_of_everybody(
     monkeypatch.setattr("workflows.announcing.access.CUSTOMERS_MAX", 2)
     monkeypatch.setattr("workflows.followed_file.WHOLE_S", 0.0)
     announce(database)
+    deliveries = []
     for number in range(5):
         one = {"customer": {"customer_id": f"cus_{number}"}, "product_id": "pdt_1"}
         about = one | {"subscription_id": f"sub_{number}"}
-        tell(
-            database,
+        deliveries += [
             said("subscription.active", 0, f"msg_{number}", **about),
             said("subscription.on_hold", 1, f"msg_{number}_2", **about),
-        )
-    assert announced(database) == []
+        ]
+    assert tell(database, *deliveries) == []
     policy = tmp_path / "raphus.toml"
     policy.write_text('[access]\non_hold = "yes"\n')
     found = announce(database, policy)
@@ -427,7 +428,7 @@ def own(holdings: list[Holding], customer_id: str) -> list[Holding]:
     st.tuples(purchases(), purchases("cus_2")).flatmap(
         lambda two: st.permutations(two[0] + two[1])
     ),
-    st.lists(st.tuples(st.integers(1, 5), st.integers(0, 20 * 24 * 60)), max_size=6),
+    st.lists(st.tuples(st.integers(1, 5), st.integers(0, 20 * 24 * 60), st.booleans()), max_size=6),
     st.integers(1, 3),
 )
 def test_in_any_order_and_any_split_what_is_told_last_is_what_is_so(
@@ -435,22 +436,26 @@ def test_in_any_order_and_any_split_what_is_told_last_is_what_is_so(
     writer: Ledger,
     follower: Follower,
     deliveries: list[Delivery],
-    splits: list[tuple[int, int]],
+    splits: list[tuple[int, int, bool]],
     events_max: int,
 ) -> None:
     number, left, at = next(numbers), deliveries, NOON
     coming = of_business(deliveries, number)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         clock(patch, at)
-        for size, minutes in [*splits, (len(left) or 1, 0), (1, 60 * 24 * 10)]:
+        announcer = stack.enter_context(announcing(shared))
+        last = (len(left) or 1, 0, False), (1, 60 * 24 * 10, False)
+        for size, minutes, begins_anew in [*splits, *last]:
             if coming[:size]:
                 receipts(writer.record(coming[:size]))
                 go_to_the_end(follower)
             del coming[:size]
             at += timedelta(minutes=minutes)
             clock(patch, at)
-            with announcing(shared) as announcer:  # which begins anew each time
-                settle(announcer, events_max)
+            if begins_anew:
+                stack.close()
+                announcer = stack.enter_context(announcing(shared))
+            settle(announcer, events_max)
     found = [one for one in announced(shared) if one["business_id"] == f"bus_{number}"]
     assert alternates(found)
     holdings = held(deliveries)

@@ -222,6 +222,18 @@ def projected(copy_of: CopyOf) -> Iterator[str]:
         yield conninfo
 
 
+def lived_and_erased(conninfo: str) -> None:
+    lived(conninfo)
+    erase(conninfo)
+
+
+@pytest.fixture
+def erased(copy_of: CopyOf) -> Iterator[str]:
+    """The same, when one of the customers has been forgotten."""
+    with copy_of(lived_and_erased) as conninfo:
+        yield conninfo
+
+
 def test_nothing_of_him_is_left_and_nothing_of_the_other_is_lost(projected: str) -> None:
     before = lines(projected)
     assert all(text in everything(projected) for text in PERSONAL)
@@ -346,39 +358,37 @@ def test_the_log_is_still_proved_and_tells_which_rows_were_emptied_by_what(proje
     ],
 )
 def test_a_row_that_was_emptied_or_changed_by_another_hand_is_found(
-    projected: str, statement: str, problem: str
+    erased: str, statement: str, problem: str
 ) -> None:
-    erase(projected)
-    with connected(projected) as conn:
+    with connected(erased) as conn:
         conn.execute(statement.encode())
-    with connected(projected) as conn:
+    with connected(erased) as conn:
         fault = verify(conn).fault
     assert fault is not None
     assert problem in fault.problem
 
 
-def test_a_content_that_is_put_back_is_found(projected: str) -> None:
-    was = lines(projected)[1]
-    erase(projected)
-    with connected(projected) as conn:
+def test_a_content_that_is_put_back_is_found(copy_of: CopyOf, erased: str) -> None:
+    with copy_of(lived) as before:
+        was = lines(before)[1]
+    with connected(erased) as conn:
         conn.execute(
             "UPDATE raphus.ledger_events SET state = %s, content_hash = NULL"
             " WHERE notification_id = 2",
             [was.state],
         )
-    with connected(projected) as conn:
+    with connected(erased) as conn:
         fault = verify(conn).fault
     assert fault is not None
     assert "names it, but its content is there" in fault.problem
 
 
-def test_a_retry_of_an_emptied_webhook_is_still_a_duplicate(projected: str) -> None:
-    erase(projected)
-    count = len(lines(projected))
-    with Ledger(projected) as ledger:
+def test_a_retry_of_an_emptied_webhook_is_still_a_duplicate(erased: str) -> None:
+    count = len(lines(erased))
+    with Ledger(erased) as ledger:
         answers = receipts(ledger.record(life()))
     assert all(answer.duplicate for answer in answers)
-    assert len(lines(projected)) == count
+    assert len(lines(erased)) == count
 
 
 def test_what_is_not_projected_yet_is_emptied_too(database: str) -> None:
@@ -391,11 +401,10 @@ def test_what_is_not_projected_yet_is_emptied_too(database: str) -> None:
     assert [text for text in PERSONAL if text in left] == []
 
 
-def test_a_second_erasure_finds_nothing_and_records_nothing(projected: str) -> None:
-    erase(projected)
-    count = len(lines(projected))
-    assert erase(projected).position is None
-    assert len(lines(projected)) == count
+def test_a_second_erasure_finds_nothing_and_records_nothing(erased: str) -> None:
+    count = len(lines(erased))
+    assert erase(erased).position is None
+    assert len(lines(erased)) == count
 
 
 def test_two_erasures_at_once_are_one(projected: str) -> None:

@@ -61,10 +61,8 @@ def test_own_arguments_have_a_limit(lasting_shop: Shop, language: Language) -> N
         "python": "def shape(fact): return {'x': '%s' * %d}",
     }[language]
     room = ARGUMENTS_BYTES_MAX - len('{"x":""}')
-    assert (
-        lasting_shop.arguments(lasting_shop.route(language, source % ("y", room)))["x"]
-        == "y" * room
-    )
+    fits = lasting_shop.route(language, source % ("y", room))
+    assert lasting_shop.arguments(fits)["x"] == "y" * room
     message = lasting_shop.problem(language, source % ("y", room + 1))
     assert message.endswith("the arguments are 1048577 bytes of JSON; at most 1048576 are sent")
     assert "are 2097" in lasting_shop.problem(language, source % ("é", 1024 * 1024))
