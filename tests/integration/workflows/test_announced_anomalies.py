@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from ledger.application import Ledger
 from tests.support.announcing import (
     announced,
     announcing,
@@ -15,6 +17,7 @@ from tests.support.announcing import (
     settle,
 )
 from tests.support.connected import connected
+from tests.support.deliveries import receipts
 from tests.support.histories import NOON, said
 from tests.support.projected import following, go_to_the_end, project, record, simulated
 
@@ -170,11 +173,14 @@ def test_while_the_read_models_are_built_anew_nothing_settles(database: str) -> 
 def test_what_is_open_and_what_was_told_agree_after_any_history(database: str) -> None:
     announce(database)
     deliveries = simulated(12, seed=3)
-    with following(database) as follower:
-        for start in range(0, len(deliveries), 40):
-            record(database, deliveries[start : start + 40])
+    with following(database) as follower, ExitStack() as stack, Ledger(database) as ledger:
+        for number, start in enumerate(range(0, len(deliveries), 40)):
+            receipts(ledger.record(deliveries[start : start + 40]))
             go_to_the_end(follower)
-            announce(database)
+            if number % 3 == 0:
+                stack.close()
+                announcer = stack.enter_context(announcing(database, families=["anomaly"]))
+            settle(announcer)
     is_open: dict[tuple[object, ...], bool] = {}
     for one in announced(database):
         data = one["data"]

@@ -75,7 +75,7 @@ def accepted(deliveries: list[Delivery]) -> set[str]:
 def test_rows_and_checkpoint_are_written_together_whatever_is_lost(
     database: str, tmp_path: Path, lost: Literal["message", "answer"]
 ) -> None:
-    routes, deliveries = write_routes(tmp_path), simulated(30)
+    routes, deliveries = write_routes(tmp_path), simulated(20)
     assert len(deliveries) > PAGE_EVENTS_MAX
     begin(database)
     scissors = Scissors(b"COMMIT", lost, left=3)
