@@ -8,6 +8,7 @@ import inspect
 import json
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -17,6 +18,7 @@ from psycopg.rows import dict_row
 
 from cli.sample_events import sample as made_up
 from tests.support.histories import delivery
+from tests.support.http_server import served
 from tests.support.samples import PROJECT, Body, sample
 from tests.support.triggers import trigger
 from tests.support.windmill_stand_in import Worker
@@ -25,6 +27,7 @@ from workflows.routes.parser import read_text
 from workflows.trial_run import arguments as trial
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
     from tests.support.http_server import Served
@@ -119,6 +122,14 @@ def told(raphus: Served, *bodies: Body) -> dict[str, Any]:
     arguments = sent("state", *bodies)
     arguments["event"]["position"] = position
     return arguments
+
+
+@contextmanager
+def served_with_key(database: str) -> Iterator[Served]:
+    """Serve a database to whoever has the API key, as the client has."""
+    with served(database, api_key=API_KEY) as running:
+        running.client.headers["authorization"] = f"Bearer {API_KEY}"
+        yield running
 
 
 def by_raphus(raphus: Served) -> dict[str, Any]:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.http_server import Served, served
 from tests.support.outside import Post, Web, post, web
-from tests.support.scripts import API_KEY, resource_of
+from tests.support.scripts import resource_of, served_with_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.support.http_server import Served
 
 
 @pytest.fixture
@@ -39,6 +40,5 @@ def mails() -> Iterator[Post]:
 @pytest.fixture
 def raphus(database: str) -> Iterator[Served]:
     """Serve the database to whoever has the API key."""
-    with served(database, api_key=API_KEY) as running:
-        running.client.headers["authorization"] = f"Bearer {API_KEY}"
+    with served_with_key(database) as running:
         yield running

@@ -7,16 +7,17 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.http_server import Served
+from tests.support.http_server import Served, copied
 from tests.support.outside import Post
 from tests.support.samples import sample
 from tests.support.scripts import (
     API_KEY,
     WORKER,
-    began,
     by_mail,
+    resource_of,
     run,
     sent,
+    served_with_key,
     subscription,
     told,
 )
@@ -26,6 +27,19 @@ from tests.support.windmill_stand_in import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def raphus(cluster: str, template: str) -> Iterator[Served]:
+    """Serve a database of its own to all of these tests: none tells it what another denies."""
+    with copied(cluster, template) as database, served_with_key(database) as running:
+        yield running
+
+
+@pytest.fixture
+def resource(empty: str) -> dict[str, Any]:
+    """Give a database in which nothing is remembered yet."""
+    return resource_of(empty)
 
 
 @pytest.fixture
@@ -67,9 +81,10 @@ def test_who_has_paid_in_the_meantime_gets_no_mail(
     raphus: Served, mails: Post, resource: dict[str, Any]
 ) -> None:
     customer = {"customer_id": "cus_1", "email": "customer-1@shop.example"}
-    asked = subscription("on_hold", "2026-05-01T00:00:00Z", customer=customer)
-    arguments = told(raphus, began(), asked)
-    paid = told(raphus, subscription("active", "2026-05-02T00:00:00Z"))
+    about = {"subscription_id": "sub_paid"}
+    asked = subscription("on_hold", "2026-05-01T00:00:00Z", customer=customer, **about)
+    arguments = told(raphus, subscription("active", "2026-04-01T00:00:00Z", **about), asked)
+    paid = told(raphus, subscription("active", "2026-05-02T00:00:00Z", **about))
     raphus.get("/v1/events", min_position=paid["event"]["position"])
     result = run("customer_mail", arguments, **letter(raphus, mails, resource))
     assert result == {"sent": False, "because": "the subscription is active by now"}
@@ -139,9 +154,11 @@ CUSTOMER = {"customer_id": "cus_1", "email": "customer-1@shop.example", "name": 
 def test_each_event_has_its_letter(
     raphus: Served, mails: Post, resource: dict[str, Any], type_: str, subject: str, line: str
 ) -> None:
+    about = {"subscription_id": f"sub_{type_}"}
     more = {"customer": CUSTOMER, "past_due_ends_at": "2026-05-08T00:00:00Z"}
-    asked = subscription(type_, "2026-05-01T00:00:00Z", **more)
-    arguments = told(raphus, *([] if type_ == "active" else [began()]), asked)
+    asked = subscription(type_, "2026-05-01T00:00:00Z", **about, **more)
+    began = subscription("active", "2026-04-01T00:00:00Z", **about)
+    arguments = told(raphus, *([] if type_ == "active" else [began]), asked)
     assert run("customer_mail", arguments, **letter(raphus, mails, resource))["sent"] is True
     ((_, mail),) = mails.mails
     assert mail["Subject"] == subject
@@ -154,7 +171,8 @@ def test_nobody_is_welcomed_twice_to_a_subscription(
     by = letter(raphus, mails, resource)
     for number in (1, 2):
         day = f"2026-05-0{number}T00:00:00Z"
-        arguments = told(raphus, subscription("active", day, customer=CUSTOMER))
+        began = subscription("active", day, subscription_id="sub_new", customer=CUSTOMER)
+        arguments = told(raphus, began)
         run("customer_mail", arguments, WORKER, str(uuid4()), **by)
     assert len(mails.mails) == 1
 

@@ -120,13 +120,10 @@ def test_every_command_that_is_shown_can_be_typed() -> None:
         for block in blocks(page, language)
     )
     lines = re.findall(r"^(?:\$ )?raphus routes (.*?)(?: +#.*)?$", code, re.MULTILINE)
+    parse = parser().parse_args
     for line in lines:
         words = line.replace("'", "").replace("…", "2026-11-01T00:00:00Z").split()
-        assert (
-            parser()
-            .parse_args(["routes", *words])
-            .run.__module__.startswith("cli.commands.routes.")
-        )
+        assert parse(["routes", *words]).run.__module__.startswith("cli.commands.routes.")
     assert len(lines) > 15
 
 
