@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import psycopg
 import pytest
 
+from ledger.application import Ledger
 from ledger.mapper import COLUMNS, LedgerMapper
 from tests.support.connected import connected
-from tests.support.projected import following, forget
+from tests.support.deliveries import receipts
+from tests.support.projected import following, forget, go_to_the_end
 from workflows.announcing import access
 from workflows.announcing.announcer import Announcer
 from workflows.announcing.begun import Moment, moment
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from domain.aggregates.announcement import Family
+    from domain.delivery import Delivery
+    from projections.live.follower import Follower
 
 NO_POLICY: Final = Path("/nonexistent/raphus.toml")
 _ANNOUNCED: Final = (
@@ -31,6 +35,26 @@ _ANNOUNCED: Final = (
 )
 _mapper: Final = LedgerMapper()
 _moment: Final = moment
+
+
+class Shown(NamedTuple):
+    """A database whose read models show at once what is recorded."""
+
+    database: str
+    ledger: Ledger
+    follower: Follower
+
+    def tell(self, *deliveries: Delivery) -> None:
+        """Record deliveries, and take the read models to the end of the log."""
+        receipts(self.ledger.record(deliveries))
+        go_to_the_end(self.follower)
+
+
+@contextmanager
+def showing(conninfo: str) -> Iterator[Shown]:
+    """Keep what records and what follows: each begins with plans of what it asks."""
+    with Ledger(conninfo) as ledger, following(conninfo) as follower:
+        yield Shown(conninfo, ledger, follower)
 
 
 @contextmanager

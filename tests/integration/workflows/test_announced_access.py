@@ -29,6 +29,7 @@ from tests.support.announcing import (
     check_a_rebuild_tells_nothing,
     clock,
     settle,
+    showing,
 )
 from tests.support.connected import connected
 from tests.support.deliveries import receipts
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
     from domain.access.holding import Holding
     from projections.live.follower import Follower
+    from tests.support.announcing import Shown
 
 CUSTOMER: Final[dict[str, Any]] = {"customer": {"customer_id": "cus_1"}}
 SUBSCRIPTION: Final[dict[str, Any]] = CUSTOMER | {"subscription_id": "sub_1", "product_id": "pdt_1"}
@@ -60,21 +62,26 @@ PAYMENT: Final[dict[str, Any]] = CUSTOMER | {
 numbers = count(1)
 
 
-def tell(database: str, *deliveries: Delivery) -> list[dict[str, Any]]:
+@pytest.fixture
+def shown(database: str) -> Iterator[Shown]:
+    with showing(database) as opened:
+        yield opened
+
+
+def tell(shown: Shown, *deliveries: Delivery) -> list[dict[str, Any]]:
     """Record and project deliveries, announce, and return what is announced since."""
-    before = len(announced(database))
-    record(database, deliveries)
-    project(database)
-    return announce(database)[before:]
+    before = len(announced(shown.database))
+    shown.tell(*deliveries)
+    return announce(shown.database)[before:]
 
 
-def tell_of_one_that_ends(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def tell_of_one_that_ends(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
     """Announce, at noon, access that is paid for ten days and ends then."""
     clock(monkeypatch, NOON)
-    announce(database)
+    announce(shown.database)
     ends = {"next_billing_date": "2026-05-11T12:00:00Z"}
-    tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
-    assert not tell(database, said("subscription.cancelled", 1, "msg_2", **SUBSCRIPTION, **ends))
+    tell(shown, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
+    assert not tell(shown, said("subscription.cancelled", 1, "msg_2", **SUBSCRIPTION, **ends))
 
 
 def told(found: list[dict[str, Any]]) -> list[tuple[object, ...]]:
@@ -85,10 +92,10 @@ def told(found: list[dict[str, Any]]) -> list[tuple[object, ...]]:
     ]
 
 
-def test_access_is_announced_in_an_envelope_with_what_it_rests_on_and_why(database: str) -> None:
-    assert announce(database) == []
+def test_access_is_announced_in_an_envelope_with_what_it_rests_on_and_why(shown: Shown) -> None:
+    assert announce(shown.database) == []
     before = datetime.now(UTC)
-    (granted,) = tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
+    (granted,) = tell(shown, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
     assert before <= datetime.fromisoformat(granted.pop("timestamp")) <= datetime.now(UTC)
     assert granted == {
         "business_id": "bus_1",
@@ -118,31 +125,31 @@ def test_access_is_announced_in_an_envelope_with_what_it_rests_on_and_why(databa
             },
         },
     }
-    (revoked,) = tell(database, said("subscription.on_hold", 1, "msg_2", **SUBSCRIPTION))
+    (revoked,) = tell(shown, said("subscription.on_hold", 1, "msg_2", **SUBSCRIPTION))
     assert revoked["data"]["cause"]["webhook_id"] == "msg_2"
     assert told([revoked]) == [("access.revoked", "cus_1", "pdt_1", "on_hold")]
     assert revoked["data"]["any_access"] is False
 
 
-def test_what_changes_nothing_of_access_is_not_announced(database: str) -> None:
-    announce(database)
-    assert tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
+def test_what_changes_nothing_of_access_is_not_announced(shown: Shown) -> None:
+    announce(shown.database)
+    assert tell(shown, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
     assert not tell(
-        database,
+        shown,
         said("subscription.renewed", 1, "msg_2", **SUBSCRIPTION),
         said("subscription.updated", 2, "msg_3", **SUBSCRIPTION),
         said("customer.unheard_of", 3, "msg_4", **CUSTOMER),
         said("payment.failed", 3, "msg_5", **PAYMENT),
     )
-    assert announce(database) == announced(database)
+    assert announce(shown.database) == announced(shown.database)
 
 
-def test_each_product_is_announced_and_whether_there_is_access_to_any(database: str) -> None:
-    announce(database)
-    tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
+def test_each_product_is_announced_and_whether_there_is_access_to_any(shown: Shown) -> None:
+    announce(shown.database)
+    tell(shown, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
     grant = {"id": "grant_1", "customer_id": "cus_1", "payment_id": "pay_1"}
     found = tell(
-        database,
+        shown,
         said("payment.succeeded", 1, "msg_2", **PAYMENT),
         said("entitlement_grant.created", 2, "msg_3", **grant),
         said("subscription.paused", 3, "msg_4", **SUBSCRIPTION),
@@ -155,33 +162,33 @@ def test_each_product_is_announced_and_whether_there_is_access_to_any(database: 
     assert [one["data"]["any_access"] for one in found] == [True, True, True]
 
 
-def test_a_dispute_that_is_lost_takes_what_its_payment_gave_whoever_it_names(database: str) -> None:
-    announce(database)
-    tell(database, said("payment.succeeded", 0, "msg_1", **PAYMENT))
+def test_a_dispute_that_is_lost_takes_what_its_payment_gave_whoever_it_names(shown: Shown) -> None:
+    announce(shown.database)
+    tell(shown, said("payment.succeeded", 0, "msg_1", **PAYMENT))
     lost = {"dispute_id": "dp_1", "payment_id": "pay_1"}
-    found = tell(database, said("dispute.lost", 1, "msg_2", **lost))
+    found = tell(shown, said("dispute.lost", 1, "msg_2", **lost))
     assert told(found) == [("access.revoked", "cus_1", "pdt_2", "dispute_lost")]
     assert found[0]["data"]["cause"]["webhook_id"] == "msg_2"
-    found = tell(database, said("dispute.won", 2, "msg_3", **lost))
+    found = tell(shown, said("dispute.won", 2, "msg_3", **lost))
     assert not found, "a dispute that is lost stays so"
 
 
-def test_what_goes_over_to_another_customer_is_revoked_and_granted(database: str) -> None:
-    announce(database)
-    tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
+def test_what_goes_over_to_another_customer_is_revoked_and_granted(shown: Shown) -> None:
+    announce(shown.database)
+    tell(shown, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
     other = SUBSCRIPTION | {"customer": {"customer_id": "cus_2"}}
-    found = tell(database, said("subscription.updated", 1, "msg_2", **other))
+    found = tell(shown, said("subscription.updated", 1, "msg_2", **other))
     assert sorted(told(found)) == [
         ("access.granted", "cus_2", "pdt_1", "active"),
         ("access.revoked", "cus_1", "pdt_1", "never_bought"),
     ]
 
 
-def test_what_should_never_have_been_is_revoked_and_stays_told(database: str) -> None:
-    announce(database)
-    granted = tell(database, said("subscription.active", 5, "msg_2", **SUBSCRIPTION))
+def test_what_should_never_have_been_is_revoked_and_stays_told(shown: Shown) -> None:
+    announce(shown.database)
+    granted = tell(shown, said("subscription.active", 5, "msg_2", **SUBSCRIPTION))
     # It comes late, and is final: the activation is refused behind it.
-    revoked = tell(database, said("subscription.expired", 1, "msg_1", **SUBSCRIPTION))
+    revoked = tell(shown, said("subscription.expired", 1, "msg_1", **SUBSCRIPTION))
     assert told(granted + revoked) == [
         ("access.granted", "cus_1", "pdt_1", "active"),
         *[("access.revoked", "cus_1", "pdt_1", one["data"]["code"]) for one in revoked],
@@ -189,13 +196,12 @@ def test_what_should_never_have_been_is_revoked_and_stays_told(database: str) ->
 
 
 def test_what_was_before_the_beginning_is_not_announced_but_what_changes_of_it_is(
-    database: str,
+    shown: Shown,
 ) -> None:
-    record(database, [said("subscription.active", 0, "msg_1", **SUBSCRIPTION)])
-    project(database)
-    assert announce(database) == []
-    assert announce(database) == []
-    found = tell(database, said("subscription.on_hold", 1, "msg_2", **SUBSCRIPTION))
+    shown.tell(said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
+    assert announce(shown.database) == []
+    assert announce(shown.database) == []
+    found = tell(shown, said("subscription.on_hold", 1, "msg_2", **SUBSCRIPTION))
     assert told(found) == [("access.revoked", "cus_1", "pdt_1", "on_hold")]
 
 
@@ -207,14 +213,14 @@ def test_it_begins_where_the_read_models_are(database: str) -> None:
 
 
 def test_access_that_ends_by_time_alone_is_revoked_then_once(
-    database: str, monkeypatch: pytest.MonkeyPatch
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tell_of_one_that_ends(database, monkeypatch)
+    tell_of_one_that_ends(shown, monkeypatch)
     clock(monkeypatch, NOON + timedelta(days=10) - timedelta(microseconds=1))
-    assert len(announce(database)) == 1
+    assert len(announce(shown.database)) == 1
     clock(monkeypatch, NOON + timedelta(days=10))
-    assert len(announce(database)) == 2
-    revoked = announce(database)[-1]
+    assert len(announce(shown.database)) == 2
+    revoked = announce(shown.database)[-1]
     assert told([revoked]) == [("access.revoked", "cus_1", "pdt_1", "cancelled")]
     assert revoked["timestamp"] == "2026-05-11T12:00:00Z"
     assert revoked["data"]["cause"] == {
@@ -224,32 +230,32 @@ def test_access_that_ends_by_time_alone_is_revoked_then_once(
         "at": "2026-05-11T12:00:00Z",
     }
     clock(monkeypatch, NOON + timedelta(days=20))
-    assert len(announce(database)) == 2
+    assert len(announce(shown.database)) == 2
 
 
 def test_what_ended_by_a_clock_that_was_wrong_is_granted_again_when_it_is_right(
-    database: str, monkeypatch: pytest.MonkeyPatch
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tell_of_one_that_ends(database, monkeypatch)
+    tell_of_one_that_ends(shown, monkeypatch)
     clock(monkeypatch, NOON + timedelta(days=40))
-    assert told(announce(database))[1:] == [("access.revoked", "cus_1", "pdt_1", "cancelled")]
+    assert told(announce(shown.database))[1:] == [("access.revoked", "cus_1", "pdt_1", "cancelled")]
     clock(monkeypatch, NOON + timedelta(days=1))
-    *_, again = announce(database)
+    *_, again = announce(shown.database)
     assert told([again]) == [("access.granted", "cus_1", "pdt_1", "paid_through")]
     assert again["data"]["cause"]["kind"] == "clock"
     clock(monkeypatch, NOON + timedelta(days=10))
-    assert len(announce(database)) == 4
+    assert len(announce(shown.database)) == 4
 
 
 def test_no_access_ends_by_time_while_what_was_recorded_by_then_is_not_shown(
-    database: str, monkeypatch: pytest.MonkeyPatch
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tell_of_one_that_ends(database, monkeypatch)
+    tell_of_one_that_ends(shown, monkeypatch)
     end, later = NOON + timedelta(days=10), NOON + timedelta(days=11)
     clock(monkeypatch, later, heard=end - timedelta(microseconds=1))
-    assert len(announce(database)) == 1
+    assert len(announce(shown.database)) == 1
     clock(monkeypatch, later, heard=end)
-    assert told(announce(database)[1:]) == [("access.revoked", "cus_1", "pdt_1", "cancelled")]
+    assert told(announce(shown.database)[1:]) == [("access.revoked", "cus_1", "pdt_1", "cancelled")]
 
 
 def test_what_is_not_shown_yet_was_not_heard_when_it_was_recorded(database: str) -> None:
@@ -285,11 +291,11 @@ def test_what_is_not_shown_yet_is_not_taken_be_it_at_the_beginning_of_the_log(
 
 
 def test_another_policy_announces_what_it_changes_of_everybody(
-    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shown: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workflows.announcing.access.CUSTOMERS_MAX", 2)
     monkeypatch.setattr("workflows.followed_file.WHOLE_S", 0.0)
-    announce(database)
+    announce(shown.database)
     deliveries = []
     for number in range(5):
         one = {"customer": {"customer_id": f"cus_{number}"}, "product_id": "pdt_1"}
@@ -298,28 +304,28 @@ def test_another_policy_announces_what_it_changes_of_everybody(
             said("subscription.active", 0, f"msg_{number}", **about),
             said("subscription.on_hold", 1, f"msg_{number}_2", **about),
         ]
-    assert tell(database, *deliveries) == []
+    assert tell(shown, *deliveries) == []
     policy = tmp_path / "raphus.toml"
     policy.write_text('[access]\non_hold = "yes"\n')
-    found = announce(database, policy)
+    found = announce(shown.database, policy)
     assert told(found) == [
         ("access.granted", f"cus_{number}", "pdt_1", "by_policy") for number in range(5)
     ]
     assert {one["data"]["cause"]["kind"] for one in found} == {"policy"}
-    assert announce(database, policy) == found
+    assert announce(shown.database, policy) == found
     # A file that is wrong changes nothing: nobody knows by what to judge.
     policy.write_text('[access]\non_hold = "perhaps"\n')
-    assert announce(database, policy) == found
-    assert {one["type"] for one in announce(database)[5:]} == {"access.revoked"}
+    assert announce(shown.database, policy) == found
+    assert {one["type"] for one in announce(shown.database)[5:]} == {"access.revoked"}
 
 
-def test_a_release_that_reads_the_log_otherwise_announces_the_difference(database: str) -> None:
-    announce(database)
-    tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
-    with connected(database) as conn:
+def test_a_release_that_reads_the_log_otherwise_announces_the_difference(shown: Shown) -> None:
+    announce(shown.database)
+    tell(shown, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
+    with connected(shown.database) as conn:
         conn.execute("DELETE FROM raphus.announced_access")
         conn.execute("UPDATE raphus.announcing SET release = '0.0.1'")
-    (found,) = announce(database)[1:]
+    (found,) = announce(shown.database)[1:]
     assert found["data"]["cause"]["kind"] == "release"
 
 
@@ -444,8 +450,8 @@ def test_in_any_order_and_any_split_what_is_told_last_is_what_is_so(
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         clock(patch, at)
         announcer = stack.enter_context(announcing(shared))
-        last = (len(left) or 1, 0, False), (1, 60 * 24 * 10, False)
-        for size, minutes, begins_anew in [*splits, *last]:
+        at_the_end = (len(left) or 1, 0, False), (1, 60 * 24 * 10, False)
+        for size, minutes, begins_anew in [*splits, *at_the_end]:
             if coming[:size]:
                 receipts(writer.record(coming[:size]))
                 go_to_the_end(follower)
@@ -493,9 +499,10 @@ def follower(shared: str) -> Iterator[Follower]:
 
 def test_what_was_announced_is_listed_among_the_events_and_told_for_ours(database: str) -> None:
     announce(database)
-    tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
-    tell(database, said("subscription.on_hold", 1, "msg_2", **SUBSCRIPTION))
-    project(database)
+    with showing(database) as opened:
+        tell(opened, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
+        tell(opened, said("subscription.on_hold", 1, "msg_2", **SUBSCRIPTION))
+        opened.tell()
     with served(database) as server:
         found = server.get("/v1/events", type="access.*")["items"]
         assert [one["type"] for one in found] == ["access.granted", "access.revoked"]
@@ -513,8 +520,9 @@ def test_what_was_announced_is_listed_among_the_events_and_told_for_ours(databas
 
 def test_an_erasure_finds_nothing_personal_in_what_was_announced(database: str) -> None:
     announce(database)
-    found = tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
-    project(database)
+    with showing(database) as opened:
+        found = tell(opened, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
+        opened.tell()
     assert look(database, "cus_1", None).events == {}
     erase(database, Request("cus_1", None, "he asked", None))
     assert announced(database) == found

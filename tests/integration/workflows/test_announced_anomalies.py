@@ -15,6 +15,7 @@ from tests.support.announcing import (
     check_a_rebuild_tells_nothing,
     clock,
     settle,
+    showing,
 )
 from tests.support.connected import connected
 from tests.support.deliveries import receipts
@@ -22,7 +23,10 @@ from tests.support.histories import NOON, said
 from tests.support.projected import following, go_to_the_end, project, record, simulated
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from domain.delivery import Delivery
+    from tests.support.announcing import Shown
 
 SUBSCRIPTION: Final[dict[str, Any]] = {
     "customer": {"customer_id": "cus_1"},
@@ -47,12 +51,17 @@ def announce(database: str) -> list[dict[str, Any]]:
     return announced(database)
 
 
-def tell(database: str, *deliveries: Delivery) -> list[dict[str, Any]]:
+@pytest.fixture
+def shown(database: str) -> Iterator[Shown]:
+    with showing(database) as opened:
+        yield opened
+
+
+def tell(shown: Shown, *deliveries: Delivery) -> list[dict[str, Any]]:
     """Record and project deliveries, announce, and return what is announced since."""
-    before = len(announced(database))
-    record(database, deliveries)
-    project(database)
-    return announce(database)[before:]
+    before = len(announced(shown.database))
+    shown.tell(*deliveries)
+    return announce(shown.database)[before:]
 
 
 def told(found: list[dict[str, Any]]) -> list[tuple[object, ...]]:
@@ -60,11 +69,11 @@ def told(found: list[dict[str, Any]]) -> list[tuple[object, ...]]:
 
 
 def test_what_opens_and_settles_by_a_fact_is_announced_with_it(
-    database: str, monkeypatch: pytest.MonkeyPatch
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock(monkeypatch, NOON + timedelta(hours=1))
-    announce(database)
-    (opened,) = tell(database, said("subscription.on_hold", 5, "msg_2", **SUBSCRIPTION))
+    announce(shown.database)
+    (opened,) = tell(shown, said("subscription.on_hold", 5, "msg_2", **SUBSCRIPTION))
     assert (opened["type"], opened["data"]["code"]) == ("anomaly.opened", "gap")
     assert opened["data"] | {"text": "", "action": ""} == {
         "code": "gap",
@@ -87,79 +96,78 @@ def test_what_opens_and_settles_by_a_fact_is_announced_with_it(
         },
     }
     # What was missing comes late: then it never was.
-    (settled,) = tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
+    (settled,) = tell(shown, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
     assert settled["type"] == "anomaly.settled"
     assert settled["data"]["since"] == opened["data"]["since"]
     assert settled["data"]["until"] is None
-    assert announce(database) == [opened, settled]
+    assert announce(shown.database) == [opened, settled]
 
 
 def test_what_opens_by_time_alone_is_announced_then_once_and_settles_with_a_fact(
-    database: str, monkeypatch: pytest.MonkeyPatch
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock(monkeypatch, NOON)
-    announce(database)
-    assert not tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
+    announce(shown.database)
+    assert not tell(shown, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
     clock(monkeypatch, OVERDUE_AT - timedelta(microseconds=1))
-    assert announce(database) == []
+    assert announce(shown.database) == []
     clock(monkeypatch, OVERDUE_AT)
-    (opened,) = announce(database)
+    (opened,) = announce(shown.database)
     assert told([opened]) == [("anomaly.opened", "overdue", "sub_1")]
     assert opened["data"]["cause"]["kind"] == "clock"
     clock(monkeypatch, OVERDUE_AT + timedelta(days=3))
-    assert announce(database) == [opened]
+    assert announce(shown.database) == [opened]
     later = SUBSCRIPTION | {"next_billing_date": "2026-07-01T12:00:00Z"}
     minutes = int((OVERDUE_AT - NOON) / timedelta(minutes=1)) + 60
-    (settled,) = tell(database, said("subscription.renewed", minutes, "msg_2", **later))
+    (settled,) = tell(shown, said("subscription.renewed", minutes, "msg_2", **later))
     assert told([settled]) == [("anomaly.settled", "overdue", "sub_1")]
     assert settled["data"]["until"] == "2026-06-02T17:00:00Z"
     assert settled["data"]["cause"]["webhook_id"] == "msg_2"
 
 
 def test_what_was_wrong_before_the_beginning_is_announced_when_it_settles_alone(
-    database: str, monkeypatch: pytest.MonkeyPatch
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock(monkeypatch, NOON + timedelta(hours=1))
-    record(database, [said("subscription.on_hold", 5, "msg_2", **SUBSCRIPTION)])
-    project(database)
-    assert announce(database) == []
-    found = tell(database, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
+    shown.tell(said("subscription.on_hold", 5, "msg_2", **SUBSCRIPTION))
+    assert announce(shown.database) == []
+    found = tell(shown, said("subscription.active", 0, "msg_1", **SUBSCRIPTION))
     assert told(found) == [("anomaly.settled", "gap", "sub_1")]
 
 
 def test_two_subscriptions_that_live_together_are_announced(
-    database: str, monkeypatch: pytest.MonkeyPatch
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock(monkeypatch, NOON + timedelta(hours=1))
-    announce(database)
+    announce(shown.database)
     other = SUBSCRIPTION | {"subscription_id": "sub_2"}
     found = tell(
-        database,
+        shown,
         said("subscription.active", 0, "msg_1", **SUBSCRIPTION),
         said("subscription.active", 1, "msg_2", **other),
     )
     assert told(found) == [("anomaly.opened", "two_live", "sub_2")]
-    found = tell(database, said("subscription.cancelled", 2, "msg_3", **SUBSCRIPTION))
+    found = tell(shown, said("subscription.cancelled", 2, "msg_3", **SUBSCRIPTION))
     assert told(found) == [("anomaly.settled", "two_live", "sub_2")]
 
 
 def test_silence_of_a_business_is_announced_and_that_it_speaks_again(
-    database: str, monkeypatch: pytest.MonkeyPatch
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workflows.announcing.anomalies.THOROUGH_EVERY_S", 0.0)
-    announce(database)
+    announce(shown.database)
     deliveries = [
         said("customer.unheard_of", number, f"msg_{number}", customer={"customer_id": "cus_1"})
         for number in range(25)
     ]
-    assert not tell(database, *deliveries)
+    assert not tell(shown, *deliveries)
     now = datetime.now(UTC)
     clock(monkeypatch, now + timedelta(hours=30))
-    (opened,) = announce(database)
+    (opened,) = announce(shown.database)
     assert told([opened]) == [("anomaly.opened", "silent", "bus_1")]
-    assert announce(database) == [opened]
+    assert announce(shown.database) == [opened]
     clock(monkeypatch, now)
-    found = tell(database, said("customer.unheard_of", 30, "msg_30"))
+    found = tell(shown, said("customer.unheard_of", 30, "msg_30"))
     assert told(found) == [("anomaly.settled", "silent", "bus_1")]
 
 
@@ -174,10 +182,11 @@ def test_what_is_open_and_what_was_told_agree_after_any_history(database: str) -
     announce(database)
     deliveries = simulated(12, seed=3)
     with following(database) as follower, ExitStack() as stack, Ledger(database) as ledger:
+        announcer = stack.enter_context(announcing(database, families=["anomaly"]))
         for number, start in enumerate(range(0, len(deliveries), 40)):
             receipts(ledger.record(deliveries[start : start + 40]))
             go_to_the_end(follower)
-            if number % 3 == 0:
+            if number % 3 == 2:  # it begins anew
                 stack.close()
                 announcer = stack.enter_context(announcing(database, families=["anomaly"]))
             settle(announcer)
