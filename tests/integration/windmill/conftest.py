@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.http_server import copied
 from tests.support.outside import Post, Web, post, web
 from tests.support.scripts import resource_of, served_with_key
 
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 def resource(database: str) -> dict[str, Any]:
     """Give the database as a Windmill resource."""
     return resource_of(database)
+
+
+@pytest.fixture
+def memory(empty: str) -> dict[str, Any]:
+    """Give a database as a resource in which nothing is, but what scripts remember there."""
+    return resource_of(empty)
 
 
 @pytest.fixture
@@ -41,4 +48,11 @@ def mails() -> Iterator[Post]:
 def raphus(database: str) -> Iterator[Served]:
     """Serve the database to whoever has the API key."""
     with served_with_key(database) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def lasting_raphus(cluster: str, template: str) -> Iterator[Served]:
+    """Do the same for all tests of a module, none of which tells it what another denies."""
+    with copied(cluster, template) as database, served_with_key(database) as running:
         yield running

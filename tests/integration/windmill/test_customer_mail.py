@@ -7,17 +7,15 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.http_server import Served, copied
+from tests.support.http_server import Served
 from tests.support.outside import Post
 from tests.support.samples import sample
 from tests.support.scripts import (
     API_KEY,
     WORKER,
     by_mail,
-    resource_of,
     run,
     sent,
-    served_with_key,
     subscription,
     told,
 )
@@ -29,17 +27,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(scope="module")
-def raphus(cluster: str, template: str) -> Iterator[Served]:
-    """Serve a database of its own to all of these tests: none tells it what another denies."""
-    with copied(cluster, template) as database, served_with_key(database) as running:
-        yield running
+@pytest.fixture
+def raphus(lasting_raphus: Served) -> Served:
+    """Ask the one that all of these tests share."""
+    return lasting_raphus
 
 
 @pytest.fixture
-def resource(empty: str) -> dict[str, Any]:
-    """Give a database in which nothing is remembered yet."""
-    return resource_of(empty)
+def resource(memory: dict[str, Any]) -> dict[str, Any]:
+    """Remember elsewhere, and nothing of what another test did."""
+    return memory
 
 
 @pytest.fixture
