@@ -12,12 +12,14 @@ from uuid import uuid4
 
 import pytest
 
+from ledger.application import Ledger
 from ledger.mapper import LedgerMapper
 from postgres.connections import FOLLOWING, connect, connect_async
 from projections.folds import store
 from tests.support.connected import connected
+from tests.support.deliveries import receipts
 from tests.support.histories import said
-from tests.support.projected import project, record, simulated
+from tests.support.projected import following, go_to_the_end, project, record, simulated
 from tests.support.windmill import begin_at_the_beginning, outbox, write_routes
 from workflows.dispatch.trigger_loader import TriggerLoader
 from workflows.outbox.follower import Outbox, begin
@@ -133,12 +135,13 @@ def test_whoever_is_ahead_the_jobs_are_those_of_the_whole_histories(
     begin(database)
     late = [*life(range(60)), *life(range(60, 64), late_min=101), *life(range(64, 90))]
     told = [*late, *simulated(8)]
-    for first in range(0, len(told), 30):
-        record(database, told[first : first + 30])
-        if first % 60 == 0:
-            project(database)
-        if first % 90 == 0:
-            followed(database, routes)
+    with Ledger(database) as ledger, following(database) as follower:
+        for first in range(0, len(told), 30):
+            receipts(ledger.record(told[first : first + 30]))
+            if first % 60 == 0:
+                go_to_the_end(follower)
+            if first % 90 == 0:
+                followed(database, routes)
     rows = followed(database, routes)
     assert len(rows) > LONG
     project(database)
