@@ -41,8 +41,8 @@ def bought(payment_id: str, **data: Any) -> Body:  # noqa: ANN401 -- JSON
 
 
 def refunded(payment_id: str, refund_id: str, amount: int = 3_000) -> Body:
-    about = {"refund_id": refund_id, "payment_id": payment_id, "currency": "USD"}
-    about["amount"] = amount
+    about: dict[str, Any] = {"refund_id": refund_id, "payment_id": payment_id}
+    about |= {"amount": amount, "currency": "USD"}
     about["is_partial"] = amount < 3_000
     return at(sample("refund.succeeded"), "2026-05-02T00:00:00Z", **about)
 

@@ -268,16 +268,15 @@ def test_what_has_waited_for_too_long_is_parked_untried(database: str, tmp_path:
     assert problem.startswith("it has waited for too long")
 
 
-def test_an_answer_that_repeats_the_token_is_recorded_without_it(
-    database: str, tmp_path: Path
-) -> None:
-    routes = write_routes(tmp_path)
-    with StandIn(failing={"msg_1": "echo"}) as windmill, sending(task(database, routes, windmill)):
-        record(database, [event(1)])
-        until(lambda: all_in(database, "parked"))
-    told = [text for (text,) in attempts(database, "answer")] + [
-        text for (text,) in outbox(database, "problem")
-    ]
+def test_an_answer_that_repeats_the_token_is_recorded_without_it(windmill_at_work: AtWork) -> None:
+    at_work = windmill_at_work
+    at_work.target.behave(failing={"msg_": "echo"})
+    event_id = at_work.tell()
+    until(lambda: at_work.job(event_id) == ("parked",))
+    at_work.target.behave(failing={})
+    answers = attempts(at_work.database, "webhook_id, answer")
+    told = [answer for one, answer in answers if one == event_id]
+    told += at_work.job(event_id, "problem")
     assert len(told) == 5
     assert all("Bearer …" in text and TOKEN not in text for text in told)
 

@@ -89,15 +89,14 @@ def test_what_may_pass_is_tried_again_and_keeps_its_webhook_id(
 
 
 def test_a_webhook_that_failed_does_not_come_again_before_the_endpoint_said(
-    database: str, tmp_path: Path
+    endpoint_at_work: AtWork,
 ) -> None:
-    with EndpointStandIn() as endpoint:
-        routes = write_hook(tmp_path, endpoint.url)
-        with sending(task(database, routes, endpoint)):
-            endpoint.fail("error")
-            record(database, [event(1)])
-            until(lambda: all_in(database, "succeeded"))
-        first, second = endpoint.requests()
+    at_work = endpoint_at_work
+    before = len(at_work.target.requests())
+    at_work.target.fail("error")
+    told = at_work.tell()
+    until(lambda: at_work.job(told) == ("succeeded",))
+    first, second = at_work.target.requests()[before:]
     assert (first.status, second.status) == (500, 204)
     assert second.received_at_s - first.received_at_s >= 0.95
 
