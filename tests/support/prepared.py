@@ -148,7 +148,8 @@ class Started:
     def send_signal(self, number: signal.Signals) -> None:
         """Send it a signal, unless it has ended."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has just ended, and that is not told yet
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """Kill it."""
