@@ -9,7 +9,7 @@ CODE := $(PACKAGES) tests windmill
 # PYTHON=/path/to/python3 makes the environment with that one; else the first that is new enough.
 CANDIDATES := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python)
 # Tests wait about as long as they compute: two workers a core of a small machine.
-WORKERS ?= 4
+WORKERS ?= 5
 # The rules without I/O, and a slice of what PostgreSQL and HTTP do with them.
 FAST := tests/unit $(addprefix tests/integration/,$(addsuffix .py,\
 	api/test_explain api/test_reads cli/test_offline_queries ledger/test_ledger ledger/test_recorder \
