@@ -8,7 +8,7 @@ CODE := $(PACKAGES) tests windmill
 
 # PYTHON=/path/to/python3 makes the environment with that one; else the first that is new enough.
 CANDIDATES := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python)
-# Tests wait about as long as they compute: two workers a core of a small machine.
+# Tests wait for some of their time: with a fifth worker two cores are not idle meanwhile.
 WORKERS ?= 5
 # The rules without I/O, and a slice of what PostgreSQL and HTTP do with them.
 FAST := tests/unit $(addprefix tests/integration/,$(addsuffix .py,\
