@@ -175,7 +175,7 @@ class Machine:
 
     def _step(self, standing: Standing, word: str, said: str | None, observed: str | None) -> Step:
         if said is not None and standing.stage is not None and said != standing.stage:
-            if not self._is_later(standing, Standing(None, said)):
+            if not self._is_later(said, standing.stage):
                 reason = (
                     f"stage {said} is earlier than {standing.stage}, where the {self.kind} stands"
                 )
@@ -207,7 +207,7 @@ class Machine:
             return observed.status is not None and self.reaches(standing.status, observed.status)
         if observed.stage in self.stages and standing.stage not in (None, observed.stage):
             may_go_on = standing.status not in self.final and observed.status in self.states
-            return may_go_on and self._is_later(standing, observed)
+            return may_go_on and self._is_later(observed.stage, standing.stage)
         return self.reaches(standing.status, observed.status)
 
     def leads(self, standing: Standing, seen: Standing) -> bool:
@@ -218,18 +218,18 @@ class Machine:
         """
         if self.follows(standing, seen):
             return True
-        if self._is_later(standing, seen):
+        if self._is_later(seen.stage, standing.stage):
             return seen.status in self.states
         exits = [self.cells[standing.status, word] for word in self.events]
         onward = [to.to for to in exits if to.verdict is Verdict.APPLIED and to.to is not None]
         of_stage = seen.stage == standing.stage and seen.status is not None
         return of_stage and any(self.reaches(state, seen.status or "") for state in onward)
 
-    def _is_later(self, standing: Standing, seen: Standing) -> bool:
-        """Tell whether a thing was seen at a later stage than it stands at."""
-        if standing.stage not in self.stages or seen.stage not in self.stages:
+    def _is_later(self, stage: str | None, than: str | None) -> bool:
+        """Tell whether a stage comes behind another one; one that is unknown does not."""
+        if stage not in self.stages or than not in self.stages:
             return False
-        return self.stages.index(seen.stage) > self.stages.index(standing.stage)
+        return self.stages.index(stage) > self.stages.index(than)
 
     def _read_grid(self) -> Iterator[tuple[tuple[str | None, str], Judgement]]:
         if not self.events and not self.grid:
