@@ -1,4 +1,4 @@
-"""The folder in which a merchant's transformations stand, and senders that tests share."""
+"""Where a merchant's transformations stand, senders that tests share, and what is shown at once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.announcing import showing
 from tests.support.at_work import at_work
 from tests.support.http_server import copied
 from tests.support.shop import LastingShop, Shop, sandboxes
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.announcing import Shown
     from tests.support.at_work import AtWork
     from tests.support.shop import Sandboxes
 
@@ -59,3 +61,10 @@ def endpoint_at_work(
         routes = write_hook(tmp_path_factory.mktemp("endpoint"), endpoint.url)
         with at_work(database, routes, endpoint) as shared:
             yield shared
+
+
+@pytest.fixture
+def shown(database: str) -> Iterator[Shown]:
+    """Give a database whose read models show at once what a test records."""
+    with showing(database) as opened:
+        yield opened

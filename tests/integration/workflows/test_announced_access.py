@@ -62,12 +62,6 @@ PAYMENT: Final[dict[str, Any]] = CUSTOMER | {
 numbers = count(1)
 
 
-@pytest.fixture
-def shown(database: str) -> Iterator[Shown]:
-    with showing(database) as opened:
-        yield opened
-
-
 def tell(shown: Shown, *deliveries: Delivery) -> list[dict[str, Any]]:
     """Record and project deliveries, announce, and return what is announced since."""
     before = len(announced(shown.database))

@@ -15,7 +15,6 @@ from tests.support.announcing import (
     check_a_rebuild_tells_nothing,
     clock,
     settle,
-    showing,
 )
 from tests.support.connected import connected
 from tests.support.deliveries import receipts
@@ -23,8 +22,6 @@ from tests.support.histories import NOON, said
 from tests.support.projected import following, go_to_the_end, project, record, simulated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from domain.delivery import Delivery
     from tests.support.announcing import Shown
 
@@ -49,12 +46,6 @@ def announce(database: str) -> list[dict[str, Any]]:
     with announcing(database, families=["anomaly"]) as announcer:
         settle(announcer)
     return announced(database)
-
-
-@pytest.fixture
-def shown(database: str) -> Iterator[Shown]:
-    with showing(database) as opened:
-        yield opened
 
 
 def tell(shown: Shown, *deliveries: Delivery) -> list[dict[str, Any]]:
