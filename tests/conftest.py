@@ -52,8 +52,11 @@ PATIENT = (
 )
 """After so long it is given up, for somebody waits; a test that is about it shortens it."""
 
-LITTLE_LOG = {"max_wal_size": "128MB", "min_wal_size": "32MB"}
-"""Of what nobody recovers, a cluster keeps no more: it may be in memory."""
+SETTINGS = {
+    "max_wal_size": "128MB",  # of what nobody recovers, no more is kept: it may be in memory
+    "min_wal_size": "32MB",
+    "file_copy_method": "clone",
+}
 
 CATALOGUE = """
     SELECT relname FROM pg_class
@@ -122,7 +125,7 @@ def cluster() -> Iterator[str]:
     ):
         conninfo = make_conninfo(server.url, dbname="postgres")
         with psycopg.connect(conninfo, autocommit=True) as conn:
-            for setting, value in LITTLE_LOG.items():
+            for setting, value in SETTINGS.items():
                 conn.execute(f"ALTER SYSTEM SET {setting} = '{value}'".encode())
             conn.execute("SELECT pg_reload_conf()")
         yield conninfo
@@ -138,6 +141,8 @@ def template(cluster: str) -> str:
     with psycopg.connect(migrated, autocommit=True) as conn:
         for (table,) in conn.execute(CATALOGUE).fetchall():
             conn.execute(SQL("VACUUM (FULL) {}").format(Identifier(table)))
+    with psycopg.connect(migrated):
+        pass  # who connects first leaves what PostgreSQL then begins with, which is copied, too
     return "migrated"
 
 
