@@ -18,7 +18,7 @@ from postgres.embedded import EmbeddedPostgres
 from telemetry.interpreter import loading
 from tests.support import prepared
 from tests.support.browser import LEFT_OUT
-from tests.support.collecting import read_share
+from tests.support.collecting import dealt, is_long, read_share
 from tests.support.http_server import copied
 from tests.support.scratch import scratch
 from tests.support.waiting import GUARD_S
@@ -88,12 +88,11 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         return (yield)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let no worker begin what is long when the others are about to end; and give it its time."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
-    for item in items:
-        if item.get_closest_marker("long"):
-            item.add_marker(pytest.mark.timeout(600))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let workers begin with what is long, and give it its time."""
+    items[:] = dealt(config, items)
+    for item in filter(is_long, items):
+        item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -187,6 +187,7 @@ def test_it_is_not_ready_while_nobody_follows_the_log(server: Program) -> None:
         until(lambda: client.get("/readyz").json()["follower"] == "leading")
 
 
+@pytest.mark.long
 def test_those_that_are_stopped_are_replaced_and_webhooks_go_on_meanwhile(
     server: Program, home: Path
 ) -> None:
@@ -213,6 +214,7 @@ def test_those_that_are_stopped_are_replaced_and_webhooks_go_on_meanwhile(
         check_log(database.url, sent, sender.acknowledged)
 
 
+@pytest.mark.long
 def test_those_that_are_deadlocked_are_replaced_and_the_log_tells_where_they_were(
     server: Program,
 ) -> None:
@@ -228,6 +230,7 @@ def test_those_that_are_deadlocked_are_replaced_and_the_log_tells_where_they_wer
     assert SECRET not in server.said
 
 
+@pytest.mark.long
 def test_nobody_is_blamed_for_a_sleep_of_all(server: Program) -> None:
     pids = [server.pid, *processes_of(server)]
     said_before = len(server.said)

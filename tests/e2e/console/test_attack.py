@@ -68,6 +68,7 @@ def looked_at(page: Page, path: str) -> str:
     return text
 
 
+@pytest.mark.long
 def test_no_page_runs_what_a_buyer_typed(browser: Browser, attacked: Served) -> None:
     ids = {**ID_FIELD, "events": "webhook_id"}
     with looking(browser, attacked.url, again=True) as page:

@@ -52,6 +52,7 @@ def test_a_page_that_says_there_is_nothing_is_for_everybody(path: str, page: Pag
     assert axe(page) == []
 
 
+@pytest.mark.long
 def test_every_page_fits_on_a_phone_and_is_for_everybody(page: Page, shop: Served) -> None:
     for path in [*WHOLE, *things(shop)]:
         page.set_viewport_size(PHONE)

@@ -205,6 +205,7 @@ def test_one_that_is_killed_is_told_so_and_the_next_one_runs(
     assert ended(server.client, id_)["problem"] == job["problem"]
 
 
+@pytest.mark.long
 def test_the_end_of_the_server_is_the_end_of_what_it_began(
     database: str, processes: list[subprocess.Popen[bytes]]
 ) -> None:

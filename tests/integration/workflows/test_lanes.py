@@ -45,6 +45,7 @@ def backlog(database: str, routes: Path, events: list[Delivery]) -> None:
         until(lambda: len(outbox(database)) == len(events))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("limits", "events"), [(QUICK, 1_200), (NARROW, 200)], ids=["ordinary", "narrow"]
 )

@@ -54,6 +54,7 @@ def test_an_outcome_is_recorded(
     assert at_work.job(told, ENDED) == (state, problem, True, True)
 
 
+@pytest.mark.long
 def test_a_job_that_runs_for_long_is_asked_for_until_it_ends(database: str, tmp_path: Path) -> None:
     routes = write_routes(tmp_path)
     with StandIn(run_s=3_600) as windmill, sending(task(database, routes, windmill)):

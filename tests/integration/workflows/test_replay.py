@@ -90,6 +90,7 @@ def test_a_replayed_event_is_started_once_with_the_state_as_known_now(
     assert not any("raphus_replay" in one for one in started)
 
 
+@pytest.mark.long
 def test_what_has_run_is_run_again_only_when_told_and_marked(database: str, tmp_path: Path) -> None:
     routes = write_routes(tmp_path, on="subscription.*")
     record(database, HELD)
@@ -250,6 +251,7 @@ def all_started_of(database: str, routes: Path, count: int) -> list[str]:
         return [job.arguments["event"]["webhook_id"] for job in windmill.jobs()]
 
 
+@pytest.mark.long
 def test_a_replay_beside_a_server_at_work_starts_nothing_twice(
     database: str, tmp_path: Path
 ) -> None:
