@@ -7,8 +7,10 @@ import re
 from copy import deepcopy
 from typing import TYPE_CHECKING, Final
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
+from api.webhooks.request_body import BODY_BYTES_MAX
 from domain.delivery import DEPTH_MAX
 from tests.support.samples import rehearsals, sample, samples
 
@@ -105,7 +107,9 @@ def mutated(draw: DrawFn) -> bytes:
         if places := list(_places(part)):
             _put(*draw(st.sampled_from(places)), draw(st.sampled_from(_ODD + _NO_VALUES)))
     text = _text(body, escaped=draw(st.booleans()), depth=draw(st.sampled_from(_DEPTHS)))
-    return draw(st.sampled_from(_BREAKAGES))(text).encode()
+    broken = draw(st.sampled_from(_BREAKAGES))(text).encode()
+    assume(len(broken) <= BODY_BYTES_MAX)  # what is larger is refused
+    return broken
 
 
 def bodies() -> st.SearchStrategy[bytes]:
