@@ -118,8 +118,10 @@ class Comparison:
             conn.execute(self._sql("SELECT how, count(*) FROM {found} GROUP BY how")).fetchall()
         )
         ways = ("added", "removed", "changed")
-        differing = [Found(counts.get(how, 0), self._examples(conn, how)) for how in ways]
-        return Difference(self.model.table, rows, *differing)
+        found = [
+            Found(counts[how], self._examples(conn, how)) if how in counts else NONE for how in ways
+        ]
+        return Difference(self.model.table, rows, *found)
 
     def is_to_be_filled(self, conn: Connection[Any]) -> bool:
         """Tell whether the live table has no row: then nothing is looked up to write it."""
