@@ -39,10 +39,13 @@ from api.webhooks.verifier import Verifier
 from cli.parser import parser
 from console.catalogue import console
 from console.rendering.environment import environment
+from projections.batches import batches, kind_of
+from projections.read_models.catalogue import READ_MODELS
 from projections.rebuild import workers
 from telemetry import child, kept_process
 from telemetry.interpreter import loading
-from tests.support.samples import PROJECT
+from tests.support.histories import aggregates, delivery
+from tests.support.samples import PROJECT, samples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -308,6 +311,7 @@ def main() -> int:
             import_module(name)
         # What its operations take, and the patterns of their paths, are found out once.
         application("", Verifier((_SECRET,)), OpenOnLoopback(), site=console)
+        _fold_one_of_each()
     near, forked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with near:
         asking = socket.socket(
@@ -319,6 +323,16 @@ def main() -> int:
         return 0
     message, files = given
     return _end(_do(msgspec.json.decode(message, type=Command), files, Prepared(asking)))
+
+
+def _fold_one_of_each() -> None:
+    """Let be found out how bodies, and what is folded of them, are read: each fold would."""
+    told = [delivery(body, name) for name, body in samples().items()]
+    for some in batches(aggregates(told).values()):
+        for model in READ_MODELS:
+            if kind_of(some[0]) in model.streams:
+                for one in some:
+                    model.rows(one)
 
 
 def _next(asked: Sequence[socket.socket]) -> tuple[bytes, list[int]] | None:
