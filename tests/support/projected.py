@@ -88,7 +88,8 @@ def forget(conninfo: str) -> None:
     """Empty the read models, and let them begin at the first event again."""
     with connected(conninfo) as conn:
         for model in READ_MODELS:
-            conn.execute(SQL("TRUNCATE {}").format(Identifier("raphus", model.table)))
+            # Of some hundred rows, to truncate takes thrice the time: all indexes are files anew.
+            conn.execute(SQL("DELETE FROM {}").format(Identifier("raphus", model.table)))
         conn.execute(
             "UPDATE raphus.projections_tracking SET notification_id = 0, events = DEFAULT,"
             " hash = DEFAULT WHERE application_name = 'ledger'"
