@@ -113,7 +113,8 @@ class Comparison:
             self._parts["found"] = self._parts["new"]
             first = [text for (text,) in conn.execute(self._sql(_FIRST))]
             return Difference(self.model.table, rows, Found(rows, first), NONE, NONE)
-        conn.execute(self._sql(_COMPARE))
+        if conn.execute(self._sql(_COMPARE)).rowcount == 0:
+            return Difference(self.model.table, rows, NONE, NONE, NONE)
         counts = dict(
             conn.execute(self._sql("SELECT how, count(*) FROM {found} GROUP BY how")).fetchall()
         )
