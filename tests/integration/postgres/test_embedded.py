@@ -190,7 +190,7 @@ def test_the_log_holds_no_values_and_stays_short(home: Path) -> None:
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root has another account run the server")
 def test_programs_that_the_servers_account_cannot_read_are_copied(
-    new_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
@@ -202,7 +202,7 @@ def test_programs_that_the_servers_account_cannot_read_are_copied(
     with tempfile.TemporaryDirectory() as cache:
         monkeypatch.setattr(copies, "CACHE_DIRECTORY", Path(cache, "raphus"))
         Path(cache).chmod(0o755)
-        with EmbeddedPostgres(new_home, durable=False) as database:
+        with EmbeddedPostgres(home, durable=False) as database:
             program = Path(f"/proc/{database.postmaster_pid}/exe").readlink()
         assert program.is_relative_to(cache)
     assert modes(inside) == before

@@ -8,14 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 
+from tests.support import concealed
+from tests.support.prepared import Command, Started
 from tests.support.program import environment, installed
-
-if TYPE_CHECKING:
-    pass
+from tests.support.samples import PROJECT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has it")
 
@@ -117,17 +117,9 @@ def test_what_its_user_starts_sees_nothing_of_a_concealed_process() -> None:
     ],
 )
 def test_every_program_that_knows_secrets_is_concealed(program: str) -> None:
-    source = f"""
-        import ctypes, importlib, sys
-        from contextlib import suppress
-        sys.argv = ["raphus", "version"]
-        with suppress(Exception):  # it is told nothing
-            importlib.import_module({program!r}).main()
-        sys.exit(40 + ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
-        """
-    command = [sys.executable, "-c", dedent(source)]
-    ended = subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL)
-    assert ended.returncode == 40, ended.stderr
+    nothing = [os.open(os.devnull, os.O_RDWR) for _ in range(3)]
+    begun = Command([program], dict(os.environ), str(PROJECT), module=concealed.__name__)
+    assert Started(begun, nothing).wait() == concealed.YES
 
 
 def secrets() -> dict[str, str]:
