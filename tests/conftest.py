@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -18,7 +18,7 @@ from postgres.embedded import EmbeddedPostgres
 from telemetry.interpreter import loading
 from tests.support import prepared
 from tests.support.browser import LEFT_OUT
-from tests.support.collecting import dealt, is_long, read_share
+from tests.support.collecting import dealt, is_long, read_share, told
 from tests.support.http_server import copied
 from tests.support.scratch import scratch
 from tests.support.waiting import GUARD_S
@@ -66,10 +66,23 @@ CATALOGUE = """
 copy takes."""
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Hear Ctrl-C, and let programs that tests start hear it, in a shell's background too."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if address := told(config).get("prepared"):
+        prepared.borrow(address)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 -- of xdist, which says no type
+    """Let all workers have their commands run by one process, which this one stops."""
+    node.workerinput["prepared"] = prepared.lend()
+
+
+def pytest_unconfigure() -> None:
+    """Stop what was lent to workers: all have ended."""
+    prepared.stop()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -22,7 +22,7 @@ def read_share(config: pytest.Config) -> None:
     Each worker collects every file, and what pytest makes of its assertions is kept beside it: who
     reads a file first does so for all. If all began with the same one, each would do it for itself.
     """
-    worker = _worker(config)
+    worker = told(config)
     if not worker or [config.rootpath / arg for arg in config.args] != [PROJECT / "tests"]:
         return
     number = int(worker["workerid"].removeprefix("gw"))
@@ -56,10 +56,10 @@ def is_long(item: pytest.Item) -> bool:
 
 
 def _workers(config: pytest.Config) -> int:
-    return int(_worker(config).get("workercount", 1))
+    return int(told(config).get("workercount", 1))
 
 
-def _worker(config: pytest.Config) -> dict[str, Any]:
+def told(config: pytest.Config) -> dict[str, Any]:
     """Return what xdist tells a worker; nothing in other processes."""
-    told: dict[str, Any] = getattr(config, "workerinput", {})
-    return told
+    given: dict[str, Any] = getattr(config, "workerinput", {})
+    return given

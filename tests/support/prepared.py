@@ -5,7 +5,7 @@ is given, signals and an exit code. All that it does not do itself is to load th
 take that apart in the end: the memory it is in would have to be copied first.
 
 So are the processes that such a process starts: those that a server keeps running, upkeep, and
-what folds the log for a rebuild.
+what folds the log for a rebuild. Workers ask one that has loaded the program for all of them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import fcntl
 import os
 import resource
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import ExitStack, suppress
@@ -46,6 +48,7 @@ from telemetry import child, kept_process
 from telemetry.interpreter import loading
 from tests.support.histories import aggregates, delivery
 from tests.support.samples import PROJECT, samples
+from tests.support.scratch import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,6 +74,7 @@ _LOADED_LATE: Final = (
 )
 """What a process loads only if it is to do that."""
 _SECRET: Final = "whsec_c2VjcmV0"
+_lent: Final[list[str]] = []
 _OUT_OF_THE_WAY: Final = 128
 """Files come under numbers that others of them may be to have."""
 
@@ -254,32 +258,60 @@ class Prepared:
             for each in files:
                 os.close(each)
 
+    def stop(self) -> None:
+        """Ask no more."""
+        self._socket.close()
+
 
 class OwnPrepared(Prepared):
-    """Such a process, which runs until it is stopped."""
+    """Such a process, which runs until it is stopped, and whom other processes may ask, too."""
 
     def __init__(self) -> None:
         asking, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         super().__init__(asking)
-        with its:
+        self._folder = Path(tempfile.mkdtemp(prefix="raphus-test-", dir=scratch()))
+        self.address = str(self._folder / "prepared")
+        with its, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
+            door.bind(self.address)
+            door.listen()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(its.fileno())],
+                [sys.executable, "-m", __name__, str(its.fileno()), str(door.fileno())],
                 cwd=PROJECT,
                 env={"LC_ALL": "C.UTF-8", "PATH": os.defpath},
-                pass_fds=[its.fileno()],
+                pass_fds=[its.fileno(), door.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )
 
     def stop(self) -> None:
-        """Let it end."""
-        self._socket.close()
+        """Let it end, whoever else asks it."""
+        super().stop()
         self._process.wait()
+        shutil.rmtree(self._folder)
+
+
+def lend() -> str:
+    """Have a process that others may ask; return the address by which they `borrow` it.
+
+    To load the program takes more than a second of processor time: workers do so once for all.
+    """
+    own = _prepared()
+    assert isinstance(own, OwnPrepared)
+    return own.address
+
+
+def borrow(address: str) -> None:
+    """Ask the process that another one of these tests lends from now on."""
+    _lent.append(address)
 
 
 @cache
-def _prepared() -> OwnPrepared:
-    return OwnPrepared()
+def _prepared() -> Prepared:
+    if not _lent:
+        return OwnPrepared()
+    asking = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    asking.connect(_lent[-1])
+    return Prepared(asking)
 
 
 def _read(files: Sequence[Any], give_up_at: float) -> list[bytes]:
@@ -317,8 +349,9 @@ def main() -> int:
         asking = socket.socket(
             fileno=fcntl.fcntl(near.fileno(), fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
         )
-    with socket.socket(fileno=int(sys.argv[1])) as tests, forked:
-        given = _next([tests, forked])
+    tests, door = (socket.socket(fileno=int(number)) for number in sys.argv[1:])
+    with tests, door, forked:
+        given = _next(tests, forked, door)
     if given is None:
         return 0
     message, files = given
@@ -335,41 +368,65 @@ def _fold_one_of_each() -> None:
                     model.rows(one)
 
 
-def _next(asked: Sequence[socket.socket]) -> tuple[bytes, list[int]] | None:
+def _next(
+    tests: socket.socket, forked: socket.socket, door: socket.socket
+) -> tuple[bytes, list[int]] | None:
     """Fork for each command that is asked for, and return it there; None when tests end.
 
-    The last file is for who is told which process it is and, in the end, how it ended.
+    Whoever comes through the door may ask, too. The last file is for who is told which process it
+    is and, in the end, how it ended.
     """
     told: dict[int, int] = {}
+    asked = [tests, forked]
+    with ExitStack() as own:
+        ended = _heard_ends(own)
+        while True:
+            awaited: list[socket.socket | int] = [ended, door, *asked]
+            ready = select.select(awaited, [], [])[0]
+            if ended in ready:
+                _tell_ends(ended, told)
+            if door in ready:
+                asked.append(own.enter_context(door.accept()[0]))
+            for each in [one for one in asked if one in ready]:
+                message, files, _, _ = socket.recv_fds(each, _MESSAGE_BYTES_MAX, _FILES_MAX)
+                if message and _fork(files, told):
+                    return message, files
+                if not message and each is tests:
+                    return None
+                if not message:
+                    asked.remove(each)
+
+
+def _heard_ends(own: ExitStack) -> int:
+    """Return a file in which something is to be read when a process has ended."""
     ended, ends = os.pipe()
+    for file in (ended, ends):
+        own.callback(os.close, file)
     os.set_blocking(ends, False)
     signal.set_wakeup_fd(ends, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    awaited: list[socket.socket | int] = [*asked, ended]
-    while True:
-        ready = select.select(awaited, [], [])[0]
-        if ended in ready:
-            os.read(ended, _READ_BYTES)
-            _tell_ends(told)
-        for each in [one for one in asked if one in ready]:
-            message, files, _, _ = socket.recv_fds(each, _MESSAGE_BYTES_MAX, _FILES_MAX)
-            if not message:
-                return None
-            to_tell = files.pop()
-            told[pid := os.fork()] = to_tell
-            if pid == 0:
-                signal.set_wakeup_fd(-1)
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                for file in (ended, ends, *told.values()):
-                    os.close(file)
-                return message, files
-            for file in files:
-                os.close(file)
-            _tell(to_tell, pid)
+    return ended
 
 
-def _tell_ends(told: dict[int, int]) -> None:
+def _fork(files: list[int], told: dict[int, int]) -> bool:
+    """Fork, and say as whom in the last of the files; tell whether this is the forked process."""
+    to_tell = files.pop()
+    told[pid := os.fork()] = to_tell
+    if pid == 0:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for file in told.values():
+            os.close(file)
+        return True
+    for file in files:
+        os.close(file)
+    _tell(to_tell, pid)
+    return False
+
+
+def _tell_ends(ended: int, told: dict[int, int]) -> None:
     """Tell of each process that has ended how it did."""
+    os.read(ended, _READ_BYTES)
     while told:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
