@@ -167,8 +167,8 @@ def price_in(observation: Observation) -> dict[str, object]:
     own = {name: plain(getattr(payload, name)) for name in PRICE_FIELDS if observation.tells(name)}
     detail = next((said for said in own.values() if isinstance(said, dict)), None)
     if detail is None:
-        beside = {name: getattr(payload, name) for name in ("currency", "tax_inclusive")}
-        detail = {"price": own.get("price"), **beside}
+        beside = [name for name in ("currency", "tax_inclusive") if observation.tells(name)]
+        detail = {"price": own.get("price"), **{name: getattr(payload, name) for name in beside}}
     type_ = text(detail.get("type"))
     read = {name: reader(detail.get(name)) for name, reader in _READERS.items()}
     percent = integer(detail.get("discount"))

@@ -430,6 +430,11 @@ class TestProducts:
             assert (found.price, found.currency, found.price_type) == (900, "USD", "recurring")
             assert found.discount_bps == 1000
 
+    def test_a_price_is_what_one_look_says_of_it(self) -> None:
+        without_price = seen("product", 0, product_id="pdt_1", currency="USD")
+        found = one(without_price, seen("product", 5, product_id="pdt_1", price=900))
+        assert (found.price, found.currency) == (900, None)
+
     def test_the_newest_price_counts_wherever_it_stands(self) -> None:
         listed = seen("product", 0, product_id="pdt_1", price=900, price_detail=DETAIL)
         single = seen("product", 5, product_id="pdt_1", price={**DETAIL, "price": 1200})
