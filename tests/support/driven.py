@@ -114,8 +114,8 @@ def questions(
     """Make questions to every operation but the way in; what changes something comes last.
 
     `is_there` tells whether anything is at a path, for whoever may see all: an operation is asked
-    about whatever it knows, and about one id that it does not, or where it never tells, about one
-    id of each kind.
+    about whatever it knows, and about one id that it does not, or where nothing tells, about one id
+    of each kind.
     """
     listed = [
         (method.upper(), path, operation)
@@ -126,9 +126,10 @@ def questions(
     is_told = cache(is_there)
 
     def is_known(path: str, value: str) -> bool:
-        # All that is read of a thing is known where the thing is.
+        # All that is read of a thing, or done to it, is known where the thing is.
         thing = path[: path.index("}") + 1]
-        return is_told(_with(thing if read >= {thing, path} else path, value))
+        asked = next((one for one in (thing, path) if one in read), None)
+        return asked is not None and is_told(_with(asked, value))
 
     made = [question for one in listed for question in _of(*one, known, is_known)]
     return sorted(made, key=lambda question: question.method != "GET")
