@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from domain.delivery import read_envelope
 from ledger.application import Ledger
 from ledger.following.checkpoint import POSITION
 from ledger.mapper import LedgerMapper
@@ -38,6 +40,24 @@ def simulated(customers: int, seed: int = 1) -> list[Delivery]:
     occurrences = merchant(seed, customers=customers, until=UNTIL)
     postings = as_dodo_delivers(occurrences, seed, window_s=3_000, repeated=0.2, delayed=0.2)
     return [delivery(posting.body, posting.webhook_id) for posting in postings]
+
+
+def few_payouts(deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """Leave out the payouts that took the same course as an earlier one.
+
+    The simulated merchant has one every few days, whoever buys: of few customers they are most of
+    what is told.
+    """
+    payout_of: dict[str, str] = {}
+    courses: dict[str, set[str]] = defaultdict(set)
+    for one in deliveries:
+        envelope = read_envelope(one.body)
+        if envelope.type.startswith("payout."):
+            payout_of[one.webhook_id] = payout = envelope.data["payout_id"]
+            courses[payout].add(envelope.type)
+    first = {frozenset(courses[payout]): payout for payout in reversed(courses)}
+    kept = {None, *first.values()}
+    return [one for one in deliveries if payout_of.get(one.webhook_id) in kept]
 
 
 def record(conninfo: str, deliveries: Sequence[Delivery], batch_max: int = 200) -> None:

@@ -20,7 +20,7 @@ from domain.customer import Customer
 from tests.support.http_server import copied, served
 from tests.support.keys import made
 from tests.support.odd_server import answer, odd_server
-from tests.support.projected import project, record, simulated
+from tests.support.projected import few_payouts, project, record, simulated
 from tests.support.samples import samples
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ KEY: Final = "a-key-of-thirty-two-characters-0"
 def known(cluster: str, template: str) -> Iterator[str]:
     """A database that knows a merchant's customers; for tests that only read."""
     with copied(cluster, template) as conninfo:
-        record(conninfo, simulated(12, seed=5))
+        record(conninfo, few_payouts(simulated(12, seed=5)))
         project(conninfo)
         yield conninfo
 

@@ -36,7 +36,7 @@ from tests.support.keys import client_with, made
 from tests.support.looks import catalogue, observe
 from tests.support.outages import away
 from tests.support.past import told_in_halves
-from tests.support.projected import project, record, simulated
+from tests.support.projected import few_payouts, project, record, simulated
 from tests.support.resources import ID_FIELD
 from tests.support.samples import samples
 from tests.support.waiting import GUARD_S, until
@@ -73,12 +73,13 @@ def shop(cluster: str, template: str) -> Iterator[Shop]:
     """Much of everything, told in two parts, of two businesses; one customer is forgotten."""
     told = [delivery(body, f"msg_{name}") for name, body in samples().items()]
     with copied(cluster, template) as conninfo:
-        record(conninfo, simulated(12, seed=3)[:-40])
+        of_a_shop = few_payouts(simulated(12, seed=3))
+        record(conninfo, of_a_shop[:-40])
         with psycopg.connect(conninfo) as conn:
             ((between,),) = conn.execute("SELECT max(recorded_at) FROM raphus.ledger_events")
         late = said("subscription.renewed", 900, subscription_id="sub_late")
         ended = said("subscription.expired", 600, subscription_id="sub_late")
-        record(conninfo, [*told, ended, late, *simulated(12, seed=3)[-40:]])
+        record(conninfo, [*told, ended, late, *of_a_shop[-40:]])
         observe(conninfo, catalogue("bus_demo", products=3))
         project(conninfo)
         with psycopg.connect(conninfo) as conn:
@@ -285,8 +286,8 @@ FURTHER: Final = 10
 
 
 def one_merchant_and_half_of_another(conninfo: str) -> None:
-    further = simulated(FURTHER, seed=2)
-    record(conninfo, [*simulated(10, seed=1), *further[: len(further) // 2]])
+    further = few_payouts(simulated(FURTHER, seed=2))
+    record(conninfo, [*few_payouts(simulated(10, seed=1)), *further[: len(further) // 2]])
     project(conninfo)
 
 
@@ -300,7 +301,7 @@ def test_all_pages_are_of_one_moment_whatever_is_written_meanwhile(
 
 def check_moment(path: str, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.exports.catalogue.PAGE_ROWS", 5)
-    further = simulated(FURTHER, seed=2)
+    further = few_payouts(simulated(FURTHER, seed=2))
 
     def write() -> None:
         record(database, further[len(further) // 2 :])
@@ -495,7 +496,7 @@ def test_without_the_database_it_is_503(database: str) -> None:
 
 @pytest.fixture(scope="module")
 def past(cluster: str, template: str) -> Iterator[Past]:
-    with told_in_halves(cluster, template, simulated(10, seed=7)) as told:
+    with told_in_halves(cluster, template, few_payouts(simulated(10, seed=7))) as told:
         yield told
 
 

@@ -17,7 +17,7 @@ from projections.read_models.catalogue import LISTINGS
 from projections.read_models.periods import Lasting
 from tests.support.histories import NOON, of_one, said
 from tests.support.past import Past, told_in_halves
-from tests.support.projected import UNTIL, record, simulated
+from tests.support.projected import UNTIL, few_payouts, record, simulated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ INSTANTS = st.integers(0, 400).map(lambda days: UNTIL - timedelta(days=days, sec
 
 @pytest.fixture(scope="module")
 def past(cluster: str, template: str) -> Iterator[Past]:
-    with told_in_halves(cluster, template, simulated(12)) as told:
+    with told_in_halves(cluster, template, few_payouts(simulated(12))) as told:
         yield told
 
 

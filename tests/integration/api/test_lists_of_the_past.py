@@ -19,7 +19,7 @@ from projections.read_models.catalogue import LISTINGS
 from tests.support.histories import NOON, said
 from tests.support.http_server import Served, copied, served
 from tests.support.past import Past, told_in_halves
-from tests.support.projected import UNTIL, project, record, simulated
+from tests.support.projected import UNTIL, few_payouts, project, record, simulated
 from tests.support.strategies import MINUTES, lives
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ INSTANTS = st.integers(0, 400).map(lambda days: UNTIL - timedelta(days=days, sec
 
 @pytest.fixture(scope="module")
 def deliveries() -> list[Delivery]:
-    return simulated(CUSTOMERS, seed=5)
+    return few_payouts(simulated(CUSTOMERS, seed=5))
 
 
 @pytest.fixture(scope="module")

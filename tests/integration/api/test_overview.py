@@ -12,7 +12,7 @@ from tests.support.histories import delivery, said
 from tests.support.http_server import Served, copied, served
 from tests.support.keys import client_with, made
 from tests.support.past import Past, told_in_halves
-from tests.support.projected import project, record, simulated
+from tests.support.projected import few_payouts, project, record, simulated
 from tests.support.rebuilds import rebuilt, tamper
 from tests.support.waiting import until
 
@@ -25,7 +25,7 @@ OVERVIEW: Final = "/v1/overview"
 
 @pytest.fixture(scope="module")
 def past(cluster: str, template: str) -> Iterator[Past]:
-    with told_in_halves(cluster, template, simulated(30, seed=3)) as told:
+    with told_in_halves(cluster, template, few_payouts(simulated(30, seed=3))) as told:
         known = {"known_at": told.between}
         until(lambda: told.server.client.get(OVERVIEW, params=known).status_code == 200)
         yield told
@@ -171,7 +171,7 @@ def kept_and_counted(conninfo: str) -> list[set[tuple[object, ...]]]:
 
 
 def test_subscriptions_are_counted_as_they_are_written(database: str) -> None:
-    record(database, simulated(10))
+    record(database, few_payouts(simulated(10)))
     project(database)
     kept, counted = kept_and_counted(database)
     assert kept == counted

@@ -14,7 +14,7 @@ from domain.revenue.takings import KINDS as TAKING_KINDS
 from tests.support.histories import said
 from tests.support.http_server import Served, copied, served
 from tests.support.past import Past, told_in_halves
-from tests.support.projected import UNTIL, project, record, simulated
+from tests.support.projected import UNTIL, few_payouts, project, record, simulated
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ RATES: Final = '[rates]\ninto = "USD"\nEUR = "1.1"\nJPY = "0.0067"\nGBP = "1.3"\
 
 @pytest.fixture(scope="module")
 def past(cluster: str, template: str) -> Iterator[Past]:
-    with told_in_halves(cluster, template, simulated(30, seed=3)) as told:
+    with told_in_halves(cluster, template, few_payouts(simulated(30, seed=3))) as told:
         known = {"known_at": told.between, "limit": "1"}
         subscriptions = "/v1/revenue/subscriptions"
         until(lambda: told.server.client.get(subscriptions, params=known).status_code == 200)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 import pytest
@@ -21,7 +21,14 @@ from telemetry.progress import silent
 from tests.support.histories import delivery, said
 from tests.support.http_server import copied, served
 from tests.support.looks import catalogue, observe
-from tests.support.projected import following, go_to_the_end, project, record, simulated
+from tests.support.projected import (
+    few_payouts,
+    following,
+    go_to_the_end,
+    project,
+    record,
+    simulated,
+)
 from tests.support.samples import samples
 from tests.support.warehouse import leftovers, loaded, manifest_of
 from workflows.erasure import forget
@@ -33,6 +40,9 @@ if TYPE_CHECKING:
     from api.exports.formats import Format
     from domain.delivery import Delivery
     from tests.support.http_server import CopyOf
+
+
+RUNS: Final = 12
 
 
 class KilledError(BaseException):
@@ -49,7 +59,7 @@ def tell(conninfo: str, deliveries: Sequence[Delivery]) -> None:
 
 
 def five_customers(conninfo: str) -> None:
-    tell(conninfo, simulated(5))
+    tell(conninfo, few_payouts(simulated(5)))
 
 
 @pytest.fixture
@@ -78,7 +88,7 @@ def shop(cluster: str, template: str) -> Iterator[str]:
     """A merchant of whom there is something of everything, which nothing changes."""
     with copied(cluster, template) as conninfo:
         told = [delivery(body, f"msg_{name}") for name, body in samples().items()]
-        record(conninfo, [*simulated(10), *told])
+        record(conninfo, [*few_payouts(simulated(10)), *told])
         observe(conninfo, catalogue("bus_1", products=2))
         project(conninfo)
         yield conninfo
@@ -138,7 +148,7 @@ def names_in(row: Any) -> list[str]:  # noqa: ANN401 -- of CSV, or of Parquet
 
 
 def test_a_second_run_writes_what_has_changed_and_nothing_else(database: str, folder: Path) -> None:
-    told = simulated(8)
+    told = few_payouts(simulated(8))
     tell(database, told[:-3])
     first = export(database, folder)
     assert export(database, folder).rows == 0
@@ -158,8 +168,9 @@ def test_however_often_a_run_dies_what_is_loaded_is_what_there_is(
     seed: int, database: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chance = random.Random(seed)
-    told = simulated(9, seed=seed)
+    told = few_payouts(simulated(9, seed=seed))
     chance.shuffle(told)
+    at_once = -(-len(told) // RUNS)
     add, left = State.add, 0
 
     def dying(self: State, *args: Any) -> None:  # noqa: ANN401
@@ -175,9 +186,9 @@ def test_however_often_a_run_dies_what_is_loaded_is_what_there_is(
     ended = 0
     with following(database) as follower:
         while told:
-            record(database, told[:40])
+            record(database, told[:at_once])
             go_to_the_end(follower)
-            del told[:40]
+            del told[:at_once]
             left = chance.choice([0, 1, 2, 4, 8])
             try:
                 export(database, folder)
@@ -228,7 +239,7 @@ def test_what_a_rebuild_changes_is_written_though_the_log_is_as_it_was(
     database: str, folder: Path
 ) -> None:
     refund = said("refund.succeeded", refund_id="ref_1", payment_id="pay_1", amount=5)
-    tell(database, [*simulated(5), refund])
+    tell(database, [*few_payouts(simulated(5)), refund])
     with psycopg.connect(database) as conn:
         conn.execute("UPDATE raphus.payments SET total_amount = 1")
         conn.execute("DELETE FROM raphus.timeline WHERE position = 7")
@@ -334,7 +345,7 @@ def test_a_folder_of_something_else_is_left_alone(database: str, shop: str, fold
     other.mkdir()
     (other / "mine.txt").write_text("mine")
     assert "not empty" in refused(database, other)
-    tell(database, simulated(3))
+    tell(database, few_payouts(simulated(3)))
     export(database, folder)
     assert "is written as jsonl" in refused(database, folder, "csv")
     assert "of another log" in refused(shop, folder)
@@ -346,14 +357,15 @@ def test_a_folder_of_something_else_is_left_alone(database: str, shop: str, fold
 def test_read_models_that_are_behind_what_was_written_are_waited_for(
     database: str, folder: Path
 ) -> None:
-    told = simulated(4)
-    tell(database, told[:40])
+    told = few_payouts(simulated(4))
+    half = len(told) // 2
+    tell(database, told[:half])
     with psycopg.connect(database) as conn:
         ((position, hash_, events),) = conn.execute(
             "SELECT notification_id, hash, events FROM raphus.projections_tracking"
             " WHERE application_name = 'ledger'"
         ).fetchall()
-    tell(database, told[40:])
+    tell(database, told[half:])
     export(database, folder)
     with psycopg.connect(database) as conn:
         conn.execute(
@@ -381,14 +393,15 @@ def test_one_writes_at_a_time(merchant: str, folder: Path, monkeypatch: pytest.M
 def test_all_of_it_is_of_one_moment(
     database: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = simulated(6)
-    tell(database, told[:50])
+    told = few_payouts(simulated(6))
+    half = len(told) // 2
+    tell(database, told[:half])
     export(database, folder.with_name("before"))
 
     def compare_and_write(*args: Any) -> None:  # noqa: ANN401
         compare(*args)
         if told:
-            tell(database, told[50:])
+            tell(database, told[half:])
             told.clear()
 
     monkeypatch.setattr("api.exports.warehouse.exporting.compare", compare_and_write)
@@ -401,6 +414,6 @@ def test_of_nothing_there_is_nothing_yet(database: str, folder: Path) -> None:
     assert export(database, folder).rows == 0
     assert export(database, folder).manifest.position == 0
     assert not any(loaded(folder).values())
-    tell(database, simulated(2))
+    tell(database, few_payouts(simulated(2)))
     export(database, folder)
     assert loaded(folder)["events"]
