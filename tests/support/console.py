@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from simulator import merchant
-from tests.support.http_server import served
+from tests.support.histories import delivery
 from tests.support.looks import catalogue, observe
+from tests.support.projected import few_payouts, project, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,12 +24,11 @@ UNTIL: Final = datetime(2026, 11, 1, tzinfo=UTC)
 
 def fill(conninfo: str, customers: int = 6) -> None:
     """Record what happened to a small merchant, with at least one thing of each kind."""
-    with served(conninfo) as server:
-        observe(conninfo, catalogue("bus_demo"))
-        position = "0"
-        for occurrence in merchant(26, customers=customers, until=UNTIL):
-            position = server.deliver(occurrence.body, occurrence.webhook_id)
-        server.get("/v1/payments", min_position=position)
+    observe(conninfo, catalogue("bus_demo"))
+    occurrences = merchant(26, customers=customers, until=UNTIL)
+    told = [delivery(one.body, one.webhook_id) for one in occurrences]
+    record(conninfo, few_payouts(told))
+    project(conninfo)
 
 
 @contextmanager

@@ -8,10 +8,10 @@ import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -20,29 +20,25 @@ from domain.delivery import Delivery
 from ledger.integrity.hash_chain import Row, link
 from ledger.mapper import encode
 from projections.read_models.catalogue import LISTINGS
-from simulator import merchant
-from tests.support.http_server import Served, copied, served
-from tests.support.looks import catalogue, observe
+from tests.support.console import fill
+from tests.support.http_server import Served, served
 from tests.support.rebuilds import execute
 from tests.support.samples import Body, sample, samples
 from tests.support.waiting import until
 
+if TYPE_CHECKING:
+    from tests.support.http_server import CopyOf
+
 KEY = "a-key-of-thirty-two-characters-0"
-UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
 KINDS = list(LISTINGS)
 Query = dict[str, str | int]
 ID_FIELD = {resource: listing.id_field for resource, listing in LISTINGS.items()}
 
 
 @pytest.fixture(scope="module")
-def shop(cluster: str, template: str) -> Iterator[Served]:
+def shop(copy_of: CopyOf) -> Iterator[Served]:
     """A server that knows what happened to a small merchant; for tests that only read."""
-    with copied(cluster, template) as conninfo, served(conninfo) as running:
-        observe(conninfo, catalogue("bus_demo"))
-        position = "0"
-        for occurrence in merchant(26, customers=6, until=UNTIL):
-            position = running.deliver(occurrence.body, occurrence.webhook_id)
-        running.get("/v1/payments", min_position=position)
+    with copy_of(fill) as conninfo, served(conninfo) as running:
         yield running
 
 

@@ -10,27 +10,25 @@ import pytest
 
 from projections.read_models.catalogue import LISTINGS
 from tests.support.console import fill
-from tests.support.http_server import copied, served
+from tests.support.http_server import served
 from tests.support.samples import sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.http_server import Served
+    from tests.support.http_server import CopyOf, Served
 
 
 @pytest.fixture(scope="module")
-def shop(cluster: str, template: str) -> Iterator[Served]:
+def shop(copy_of: CopyOf) -> Iterator[Served]:
     """Serve a merchant's life, with somebody whom the merchant has given an id."""
-    with copied(cluster, template) as conninfo:
-        fill(conninfo)
-        with served(conninfo) as running:
-            body = sample("subscription.active")
-            body["data"]["metadata"] = {"user_id": "user/42 & more"}
-            body["data"]["customer"] = {"customer_id": "cus_own", "email": "own@example.com"}
-            position = running.deliver(json.dumps(body).encode(), "msg_own")
-            running.get("/v1/customers", min_position=position)
-            yield running
+    with copy_of(fill) as conninfo, served(conninfo) as running:
+        body = sample("subscription.active")
+        body["data"]["metadata"] = {"user_id": "user/42 & more"}
+        body["data"]["customer"] = {"customer_id": "cus_own", "email": "own@example.com"}
+        position = running.deliver(json.dumps(body).encode(), "msg_own")
+        running.get("/v1/customers", min_position=position)
+        yield running
 
 
 def found(shop: Served, text: str) -> str:
