@@ -21,7 +21,7 @@ from telemetry import child
 from tests.support.histories import said
 from tests.support.http_server import SECRET, served
 from tests.support.keys import client_with, made
-from tests.support.projected import project, record, shown, simulated
+from tests.support.projected import few_payouts, project, record, shown, simulated
 from tests.support.tampered import changed, tamper
 from tests.support.upkeep import begun, ended, forked, held_up
 from tests.support.waiting import until
@@ -37,7 +37,7 @@ DIFFER: Final = "UPDATE raphus.payments SET currency = 'XXX'"
 
 
 def lived(conninfo: str) -> None:
-    record(conninfo, simulated(2))
+    record(conninfo, few_payouts(simulated(2)))
     project(conninfo)
 
 
@@ -85,7 +85,7 @@ def test_a_log_that_is_whole_is_told_so_with_its_head(shop: tuple[Served, str]) 
 
 
 def test_signatures_are_checked_as_the_command_checks_them(database: str, tmp_path: Path) -> None:
-    record(database, simulated(2))  # whose signatures are none
+    record(database, few_payouts(simulated(2)))  # whose signatures are none
     with served(database) as server:
         position = server.deliver(said("subscription.active", subscription_id="sub_1").body)
         job = ended(server.client, begun(server.client, "verify"))
@@ -209,7 +209,7 @@ def test_one_that_is_killed_is_told_so_and_the_next_one_runs(
 def test_the_end_of_the_server_is_the_end_of_what_it_began(
     database: str, processes: list[subprocess.Popen[bytes]]
 ) -> None:
-    record(database, simulated(1))
+    record(database, few_payouts(simulated(1)))
     project(database)
     with held_up(database), served(database) as server:
         id_ = begun(server.client, "verify")

@@ -10,7 +10,7 @@ import pytest
 from tests.support.console import signed_in, token_in
 from tests.support.http_server import served
 from tests.support.keys import bearer, made
-from tests.support.projected import project, record, simulated
+from tests.support.projected import few_payouts, project, record, simulated
 from tests.support.tampered import changed, tamper
 from tests.support.upkeep import begun, ended, forked, under_way
 from tests.support.waiting import until
@@ -36,7 +36,7 @@ def loaded() -> Iterator[None]:
 @pytest.fixture
 def shop(database: str) -> Iterator[tuple[Served, str]]:
     """Serve a merchant whose log is in order, to who has a key."""
-    record(database, simulated(1))
+    record(database, few_payouts(simulated(1)))
     project(database)
     with served(database, api_key=KEY) as server:
         yield server, database
