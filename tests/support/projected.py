@@ -6,6 +6,7 @@ import random
 from collections import defaultdict
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import psycopg
@@ -58,6 +59,16 @@ def few_payouts(deliveries: Sequence[Delivery]) -> list[Delivery]:
     first = {frozenset(courses[payout]): payout for payout in reversed(courses)}
     kept = {None, *first.values()}
     return [one for one in deliveries if payout_of.get(one.webhook_id) in kept]
+
+
+VARIED: Final = {779: 12, 368: 1}
+"""So many customers of a seed, to whom as much happens as to forty of another."""
+
+
+def varied() -> list[Delivery]:
+    """Make what few customers cause, of each type and with each status that many have."""
+    told = [simulated(customers, seed) for seed, customers in VARIED.items()]
+    return few_payouts([*chain.from_iterable(told)])
 
 
 def record(conninfo: str, deliveries: Sequence[Delivery], batch_max: int = 200) -> None:

@@ -21,7 +21,7 @@ from api.routes import OPERATIONS
 from api.webhooks.endpoint import PATH
 from api.webhooks.verifier import Verifier
 from tests.support.http_server import SECRET, Served, copied, served
-from tests.support.projected import few_payouts, project, record, simulated
+from tests.support.projected import few_payouts, project, record, simulated, varied
 from tests.support.samples import sample
 from workflows.policy_file import PolicyFile
 
@@ -34,7 +34,7 @@ CLAIMANT = ("business_id", "customer_id", "claims")
 def shop(cluster: str, template: str) -> Iterator[tuple[Served, list[str]]]:
     """A server that knows a merchant's customers, with their ids; for tests that only read."""
     with copied(cluster, template) as conninfo:
-        record(conninfo, few_payouts(simulated(40, seed=5)))
+        record(conninfo, [*varied(), *few_payouts(simulated(8, seed=5))])
         project(conninfo)
         with psycopg.connect(conninfo) as conn:
             rows = conn.execute("SELECT DISTINCT customer_id FROM raphus.customers ORDER BY 1")

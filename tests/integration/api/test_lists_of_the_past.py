@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -20,7 +19,7 @@ from projections.read_models.catalogue import LISTINGS
 from tests.support.histories import NOON, said
 from tests.support.http_server import Served, copied, served
 from tests.support.past import Past, told_in_halves
-from tests.support.projected import UNTIL, few_payouts, project, record, simulated
+from tests.support.projected import UNTIL, VARIED, project, record, varied
 from tests.support.strategies import MINUTES, lives
 
 if TYPE_CHECKING:
@@ -34,8 +33,6 @@ KINDS: Final = {
     for resource, listing in LISTINGS.items()
     if "customer_id" in {filter_.name for filter_ in listing.filters}
 }
-# By seed. As much happens to these few as to many: there is something for each filter to find.
-CUSTOMERS: Final = {779: 12, 368: 1}
 AT_ONCE: Final = 100
 """The largest page there is, where a test is not about pages."""
 WITH_A_SERVER = settings(max_examples=20)
@@ -44,8 +41,7 @@ INSTANTS = st.integers(0, 400).map(lambda days: UNTIL - timedelta(days=days, sec
 
 @pytest.fixture(scope="module")
 def deliveries() -> list[Delivery]:
-    told = [simulated(customers, seed=seed) for seed, customers in CUSTOMERS.items()]
-    return few_payouts([*chain.from_iterable(told)])
+    return varied()
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +122,7 @@ def test_the_list_of_customers_is_each_customer_as_of_the_time(
     server = past.server
     then = {"as_of": text(instant)} | ({"known_at": past.between} if was_known else {})
     ids = [one["customer_id"] for one in everything(server, "/v1/customers", AT_ONCE)]
-    assert len(set(ids)) == len(ids) == sum(CUSTOMERS.values())
+    assert len(set(ids)) == len(ids) == sum(VARIED.values())
     answers = [server.client.get(f"/v1/customers/{one}", params=then) for one in ids]
     expected = [answer.json() for answer in answers if answer.status_code == 200]
     listed = everything(server, "/v1/customers", **then)
