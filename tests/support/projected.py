@@ -66,7 +66,7 @@ VARIED: Final = {779: 12, 368: 1}
 
 
 def varied() -> list[Delivery]:
-    """Make what few customers cause, of each type and with each status that many have."""
+    """Make what few customers cause: of each type, and judged in each way, as of many."""
     told = [simulated(customers, seed) for seed, customers in VARIED.items()]
     return few_payouts([*chain.from_iterable(told)])
 
