@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from simulator import merchant
-from tests.support.histories import delivery
+from tests.support.http_server import as_signed
 from tests.support.looks import catalogue, observe
 from tests.support.projected import few_payouts, project, record
 
@@ -26,7 +26,7 @@ def fill(conninfo: str, customers: int = 6) -> None:
     """Record what happened to a small merchant, with at least one thing of each kind."""
     observe(conninfo, catalogue("bus_demo"))
     occurrences = merchant(26, customers=customers, until=UNTIL)
-    told = [delivery(one.body, one.webhook_id) for one in occurrences]
+    told = [as_signed(one.body, one.webhook_id) for one in occurrences]
     record(conninfo, few_payouts(told))
     project(conninfo)
 

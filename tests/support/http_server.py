@@ -22,6 +22,7 @@ from api.http.server import in_background
 from api.webhooks.endpoint import PATH
 from api.webhooks.verifier import Verifier
 from console.catalogue import console
+from domain.delivery import Delivery
 from tests.support.connected import connected, disconnect
 from tests.support.quick_client import QuickClient
 from tests.support.waiting import GUARD_S, until
@@ -52,6 +53,12 @@ def signed(body: bytes, webhook_id: str, secret: str = SECRET) -> dict[str, str]
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": Webhook(secret).sign(webhook_id, now, body.decode()),
     }
+
+
+def as_signed(body: bytes, webhook_id: str) -> Delivery:
+    """Return a delivery of a body as a server takes it, which is sent now."""
+    headers = signed(body, webhook_id)
+    return Delivery(webhook_id, headers["webhook-timestamp"], headers["webhook-signature"], body)
 
 
 @dataclass(frozen=True)
