@@ -28,7 +28,6 @@ _EXAMPLES: Final = """
     SELECT concat_ws('/', {key}) FROM {found} WHERE how = %s ORDER BY {key} LIMIT {examples_max}
 """
 _IS_EMPTY: Final = "SELECT NOT EXISTS (SELECT FROM {live})"
-_FIRST_LOOK: Final = "SELECT (SELECT count(*) FROM {new}), NOT EXISTS (SELECT FROM {live})"
 _FIRST: Final = "SELECT concat_ws('/', {key}) FROM {new} ORDER BY {key} LIMIT {examples_max}"
 _DELETE_REMOVED: Final = """
     DELETE FROM {live} AS l USING {found} AS f WHERE ({l_key}) = ({f_key})
@@ -109,8 +108,8 @@ class Comparison:
         They go to a table, since after a change of the schema they may be all there are. Where the
         live table is empty, they are those of the other one.
         """
-        ((rows, is_to_be_filled),) = conn.execute(self._sql(_FIRST_LOOK)).fetchall()
-        if is_to_be_filled:
+        ((rows,),) = conn.execute(self._sql("SELECT count(*) FROM {new}")).fetchall()
+        if self.is_to_be_filled(conn):
             self._parts["found"] = self._parts["new"]
             first = [text for (text,) in conn.execute(self._sql(_FIRST))]
             return Difference(self.model.table, rows, Found(rows, first), NONE, NONE)
